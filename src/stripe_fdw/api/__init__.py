@@ -1,0 +1,1 @@
+"""Talks to Stripe: requests, pages, slices, limits, errors."""

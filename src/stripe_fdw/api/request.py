@@ -1,0 +1,69 @@
+"""A request to Stripe as a value: it prints, compares and hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+from urllib.parse import quote, quote_plus
+
+Method = Literal["GET", "POST", "DELETE"]
+Scalar = str | int | float | bool
+
+
+def flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Stripe's form encoding: ``{"created": {"gte": 1}, "expand": ["data.customer"]}`` becomes
+    ``created[gte]=1`` and ``expand[0]=data.customer``. None becomes the empty string, which unsets.
+    """
+    for key, value in params.items():
+        name = f"{prefix}[{key}]" if prefix else key
+        yield from _flatten_value(name, value)
+
+
+def _flatten_value(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        yield from flatten(value, name)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _flatten_value(f"{name}[{index}]", item)
+    elif value is None:
+        yield name, ""
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    else:
+        yield name, str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: a verb, a path template with its ids, and flat parameters in the order they are sent.
+
+    ``endpoint`` is the template (``/v1/customers/{customer}``): limits count by it. ``path`` is what is sent.
+    """
+
+    method: Method
+    endpoint: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls, method: Method, endpoint: str, params: Mapping[str, object] | None = None, **ids: str
+    ) -> Request:
+        """Fill the template's ids (percent-encoded) and flatten the parameters."""
+        path = endpoint.format(**{name: quote(value, safe="") for name, value in ids.items()})
+        return cls(method, endpoint, path, tuple(flatten(params or {})))
+
+    def with_params(self, **params: Scalar) -> Request:
+        """The same request with these parameters set or replaced, in place where they stood already."""
+        new = dict(self.params)
+        new.update(flatten(params))
+        return replace(self, params=tuple(new.items()))
+
+    @property
+    def query(self) -> str:
+        """The parameters as they stand in a URL; brackets are left readable, as Stripe accepts them."""
+        return "&".join(f"{quote_plus(k, safe='[]')}={quote_plus(v)}" for k, v in self.params)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")

@@ -1,0 +1,175 @@
+"""What Stripe has, as values: resources, their columns, filters and operations.
+
+A *resource* becomes one table. Everything here is plain data, loaded from the built file; nothing in it
+decides how a query is answered (that is ``fdw.plan``) or what is sent (``fdw.modify``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+
+class Kind(StrEnum):
+    """How a JSON value of Stripe's becomes a Postgres value."""
+
+    TEXT = "text"
+    INTEGER = "integer"  # bigint; amounts are in the currency's minor unit
+    BOOLEAN = "boolean"
+    DECIMAL = "decimal"  # a decimal string of Stripe's -> numeric
+    FLOAT = "float"  # a JSON number with a fraction -> double precision
+    TIME = "time"  # seconds since the epoch -> timestamptz
+    REFERENCE = "reference"  # an id, or the expanded object whose id is taken -> text
+    JSON = "json"  # anything nested -> jsonb
+
+    @property
+    def postgres_type(self) -> str:
+        """The column's type, as format_type() prints it."""
+        return _POSTGRES_TYPES[self]
+
+
+_POSTGRES_TYPES: Mapping[Kind, str] = {
+    Kind.TEXT: "text",
+    Kind.INTEGER: "bigint",
+    Kind.BOOLEAN: "boolean",
+    Kind.DECIMAL: "numeric",
+    Kind.FLOAT: "double precision",
+    Kind.TIME: "timestamp with time zone",
+    Kind.REFERENCE: "text",
+    Kind.JSON: "jsonb",
+}
+
+
+class Freshness(StrEnum):
+    """How a copy of the resource is kept true."""
+
+    EVENTS = "events"  # Stripe tells of each change
+    APPEND = "append"  # objects never change: new ones by created
+    RESCAN = "rescan"  # nobody tells: list again
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the resource's table.
+
+    ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
+    the object does not know it: a filter without a field, filled from the query's own qual. A path step into a
+    list (``("items", "data", "price", "id")``) yields every value found; the column then holds the one the
+    query asked for, or else the first.
+    """
+
+    name: str
+    kind: Kind
+    path: tuple[str, ...]
+    nullable: bool = True
+    references: tuple[str, ...] = ()  # names of the resources an id may belong to
+    values: tuple[str, ...] = ()  # the literals that Stripe's types list, for enums
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parameter of the list operation that selects rows by a column."""
+
+    parameter: str  # as sent: "customer", "created", "recurring[interval]", "shipping[status]"
+    column: str
+    equal: bool = True  # parameter=value
+    range: bool = False  # parameter[gt|gte|lt|lte]=value
+    many: bool = False  # parameter[]=a&parameter[]=b: any of them
+    required: bool = False
+    values: tuple[str, ...] = ()  # literals accepted; other values match nothing or are not pushed
+    exact: bool = True  # False: returns more rows than the qual selects (then it is checked again)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A path parameter of a list inside an object: ``/v1/invoices/{invoice}/lines`` has parent ``invoice``."""
+
+    parameter: str
+    column: str
+    resource: str  # whose ids it takes; "" where no table lists them
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that an operation accepts in its body."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+    values: tuple[str, ...] = ()
+    unsettable: bool = False  # accepts the empty string, which clears it
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One of Stripe's operations: ``finalize_invoice`` is POST /v1/invoices/{invoice}/finalize."""
+
+    name: str  # the SDK's method: create, update, delete, retrieve, search, list, finalize_invoice
+    method: str  # GET, POST, DELETE
+    path: str  # the template
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One Stripe object and its table."""
+
+    name: str  # the table: "checkout_session"
+    object: str  # the API's: "checkout.session"
+    area: str  # a remote schema for IMPORT FOREIGN SCHEMA: "billing", "payments"
+    list_path: str  # "/v1/subscriptions", "/v1/invoices/{invoice}/lines"
+    columns: tuple[Column, ...]
+    filters: tuple[Filter, ...] = ()
+    parents: tuple[Parent, ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()  # parameters that undo list defaults which hide rows
+    retrieve: Operation | None = None  # by id (and parents)
+    create: Operation | None = None
+    update: Operation | None = None
+    delete: Operation | None = None
+    operations: tuple[Operation, ...] = ()  # all others on this resource
+    search: tuple[str, ...] = ()  # fields of the search API; () if there is none
+    search_path: str = ""
+    events: tuple[str, ...] = ()
+    freshness: Freshness = Freshness.RESCAN
+    newest_first: bool = True  # lists come by created, newest first
+    cursor: str = "id"  # field whose last value continues the list: starting_after
+    paged: bool = True  # accepts limit and starting_after
+    id_prefix: str = ""  # "cus_": for examples and generated objects
+    preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
+    notes: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def column(self) -> Mapping[str, Column]:
+        """Columns by name."""
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def filter(self) -> Mapping[str, Filter]:
+        """Filters by the column they select on."""
+        return {item.column: item for item in self.filters}
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.list_path}, {len(self.columns)} columns)"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All of Stripe, at one API version."""
+
+    api_version: str  # "2026-10-28.endive"
+    sdk_version: str
+    resources: tuple[Resource, ...]
+    operations: tuple[Operation, ...]  # every operation of the API, for stripe_live.call
+    event_types: tuple[str, ...]
+
+    @cached_property
+    def resource(self) -> Mapping[str, Resource]:
+        """Resources by table name."""
+        return {resource.name: resource for resource in self.resources}
+
+    @cached_property
+    def areas(self) -> tuple[str, ...]:
+        """The product areas, each a remote schema."""
+        return tuple(sorted({resource.area for resource in self.resources}))

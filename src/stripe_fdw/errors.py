@@ -1,0 +1,146 @@
+"""Every error that this package raises on purpose.
+
+    StripeFdwError                what all of them are
+    ├── OptionError               an option of a server, table, user mapping or import is wrong
+    ├── TableError                no such table in Stripe
+    ├── ColumnError               a column that Stripe does not have, or cannot write
+    ├── MissingQualError          the table can only be read with a qual that is not there
+    ├── ApiError                  Stripe answered with an error
+    │   ├── AuthenticationError   no key, or one that Stripe does not know
+    │   ├── PermissionDeniedError the key may not do this
+    │   ├── NotFoundError         no such object
+    │   ├── RateLimitError        429, still after all retries
+    │   └── IdempotencyError      one idempotency key, two contents
+    ├── ConnectionFailedError     Stripe could not be reached, or broke off
+    ├── AnswerError               what came back is not Stripe's: HTML, half JSON, a redirect
+    └── Interrupted               the query was cancelled or timed out while it waited
+
+Each carries an SQLSTATE and, where there is more to say, a detail and a hint: the host turns them into the
+parts of an SQL error (https://www.postgresql.org/docs/current/errcodes-appendix.html). Messages reach the
+client and the server log, so none ever holds a key.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StripeFdwError(Exception):
+    """An error with an SQLSTATE, and a detail and hint where they help."""
+
+    default_sqlstate: ClassVar[str] = "HV000"  # fdw_error
+
+    def __init__(
+        self, message: str, *, detail: str | None = None, hint: str | None = None, sqlstate: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.sqlstate = sqlstate or self.default_sqlstate
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.detail:
+            parts.append(f"DETAIL: {self.detail}")
+        if self.hint:
+            parts.append(f"HINT: {self.hint}")
+        return "\n".join(parts)
+
+
+class OptionError(StripeFdwError):
+    """An option is unknown, missing, doubled or has a value that cannot be used."""
+
+    default_sqlstate = "HV00D"  # fdw_invalid_option_name
+
+
+class TableError(StripeFdwError):
+    """A table names an object that Stripe does not have."""
+
+    default_sqlstate = "HV00R"  # fdw_table_not_found
+
+
+class ColumnError(StripeFdwError):
+    """A column that the object does not have, has with another type, or cannot write."""
+
+    default_sqlstate = "HV005"  # fdw_column_name_not_found
+
+
+class MissingQualError(StripeFdwError):
+    """The table can only be read with a qual that the query does not have."""
+
+    default_sqlstate = "HV00L"  # fdw_unable_to_create_execution
+
+
+class ApiError(StripeFdwError):
+    """Stripe answered with an error."""
+
+    default_sqlstate = "HV000"  # fdw_error
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str | None = None,
+        hint: str | None = None,
+        sqlstate: str | None = None,
+        status: int | None = None,
+        type: str | None = None,  # noqa: A002 - Stripe's word
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, detail=detail, hint=hint, sqlstate=sqlstate)
+        self.status = status
+        self.type = type
+        self.code = code
+        self.param = param
+        self.request_id = request_id
+
+
+class AuthenticationError(ApiError):
+    """No key, or one that Stripe does not know (401)."""
+
+    default_sqlstate = "28000"  # invalid_authorization_specification
+
+
+class PermissionDeniedError(ApiError):
+    """The key may not do this (403)."""
+
+    default_sqlstate = "42501"  # insufficient_privilege
+
+
+class NotFoundError(ApiError):
+    """There is no such object (404)."""
+
+    default_sqlstate = "02000"  # no_data
+
+
+class RateLimitError(ApiError):
+    """Stripe said 429 until the retries were used up."""
+
+    default_sqlstate = "53400"  # configuration_limit_exceeded
+
+
+class IdempotencyError(ApiError):
+    """An idempotency key was used before with other parameters."""
+
+    default_sqlstate = "23505"  # unique_violation
+
+
+class ConnectionFailedError(StripeFdwError):
+    """Stripe could not be reached, did not answer in time or broke off."""
+
+    default_sqlstate = "08006"  # connection_failure
+
+
+class AnswerError(StripeFdwError):
+    """What came back is not an answer of Stripe's API."""
+
+    default_sqlstate = "08P01"  # protocol_violation
+
+
+class Interrupted(StripeFdwError):  # noqa: N818 - a signal, not a fault
+    """The query was cancelled, timed out or its backend is being ended."""
+
+    default_sqlstate = "57014"  # query_canceled

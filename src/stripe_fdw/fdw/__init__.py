@@ -1,0 +1,1 @@
+"""Shows Stripe as foreign tables."""
