@@ -1,0 +1,48 @@
+# Every target sets itself up into .venv; `make PYTHON=/path/to/python3.12 test` takes another Python,
+# PG_CONFIG=/path/to/pg_config another Postgres.
+PYTHON ?=
+PG_CONFIG ?=
+ARGS ?=
+export PG_CONFIG
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test lint format bench catalog clean help
+
+help:
+	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
+	@echo 'make test    all tests (ARGS="-k word" chooses)'
+	@echo 'make lint    format, lint and types, as CI checks them'
+	@echo 'make format  put the format right'
+	@echo 'make bench   the measurements that README shows'
+	@echo 'make catalog build the catalog from the installed stripe package'
+	@echo 'make setup   what the others do first: packages into .venv'
+
+setup:
+	@tools/setup.sh '$(PYTHON)'
+
+demo: setup
+	@$(BIN)/stripe-fdw demo $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m stripe_fdw.catalog build --check
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m bench $(ARGS)
+
+catalog: setup
+	$(BIN)/python -m stripe_fdw.catalog build
+
+clean:
+	rm -rf $(VENV) .dev build dist
