@@ -7,10 +7,14 @@ being root (https://www.postgresql.org/docs/current/app-pg-config.html describes
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pwd
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,11 +29,43 @@ class PostgresError(StripeFdwError):
     """The private Postgres could not be set up, started or stopped."""
 
 
+def _packaged() -> list[str]:
+    places = [*Path("/usr/lib/postgresql").glob("*/bin/pg_config"), *Path("/usr").glob("pgsql-*/bin/pg_config")]
+    return sorted(map(str, places), key=lambda place: [int(n) for n in re.findall(r"\d+", place)], reverse=True)
+
+
 @dataclass(frozen=True)
 class Installation:
     """A Postgres installation, as its ``pg_config`` tells of it."""
 
-    pg_config: str = "pg_config"
+    pg_config: str
+
+    @classmethod
+    def find(cls) -> Installation:
+        """The one that ``PG_CONFIG`` names, else the one on the PATH, else the newest of Debian's or Red Hat's.
+
+        Raises:
+            PostgresError: none has both the server and its headers; names the packages that bring them.
+        """
+        named = os.environ.get("PG_CONFIG")
+        candidates = [named] if named else [shutil.which("pg_config"), *_packaged()]
+        for candidate in candidates:
+            if candidate and (found := cls(candidate)).complete():
+                return found
+        raise PostgresError(
+            f"no PostgreSQL server with its headers was found{f' by {named}' if named else ''}",
+            hint="Install both (Debian: apt-get install postgresql postgresql-server-dev-all), "
+            "or name the right pg_config in PG_CONFIG.",
+        )
+
+    def complete(self) -> bool:
+        """Whether the server and its headers are there, not only a client's library."""
+        try:
+            return (self.bindir / "postgres").exists() and Path(
+                self.show("includedir-server"), "postgres.h"
+            ).exists()
+        except PostgresError:
+            return False
 
     def show(self, what: str) -> str:
         """One of pg_config's directories or settings: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``."""
@@ -136,10 +172,21 @@ def unprivileged() -> list[str]:
     """
     if os.geteuid() != 0:
         return []
-    unshare = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+    user = _somebody()
+    unshare = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
     if shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True).returncode == 0:  # noqa: S603
         return unshare
-    return ["runuser", "-u", "postgres", "--"]
+    return ["runuser", "-u", user.pw_name, "--"]
+
+
+def _somebody() -> pwd.struct_passwd:
+    """An ordinary user that exists, since Postgres looks its own user up by number."""
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise PostgresError("neither a user postgres nor a user nobody is there to run Postgres as")
 
 
 @dataclass(frozen=True)
@@ -158,8 +205,12 @@ class Cluster:
 
     @property
     def socket(self) -> Path:
-        """The directory of the unix socket: short, since a socket's path may have 107 bytes at most."""
-        return self.directory / "s"
+        """The directory of the unix socket, elsewhere if the path would exceed a socket's 107 bytes."""
+        here = self.directory / "s"
+        if len(os.fsencode(here)) <= 80:
+            return here
+        name = hashlib.sha256(os.fsencode(here)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{name}"
 
     @property
     def log(self) -> Path:
@@ -176,10 +227,12 @@ class Cluster:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         self.socket.mkdir(exist_ok=True, mode=0o700)
+        if self.socket.stat().st_uid != os.geteuid():
+            raise PostgresError(f"{self.socket} belongs to somebody else")
         prefix = unprivileged()
         if prefix[:1] == ["runuser"]:
-            shutil.chown(self.directory, "postgres")
-            shutil.chown(self.socket, "postgres")
+            shutil.chown(self.directory, prefix[2])
+            shutil.chown(self.socket, prefix[2])
         self._run(
             [*prefix, str(self.tree.bindir / "initdb"), "--pgdata", str(self.data), "--username=postgres",
              "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
