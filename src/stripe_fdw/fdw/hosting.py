@@ -1,0 +1,145 @@
+"""What runs the wrapper: Multicorn2, the bundled host, or nothing (a test). No other module knows which.
+
+What each offers is looked for by name, so that this module can be imported anywhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from stripe_fdw.errors import Interrupted
+
+
+def _module(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_bundled = _module("_stripe_fdw_host")
+_multicorn = None if _bundled else _module("multicorn")
+
+HOST = "bundled" if _bundled else "multicorn2" if _multicorn else "none"
+
+
+class ColumnDefinition(Protocol):
+    """A column of the foreign table as the host describes it."""
+
+    column_name: str
+    type_name: str  # as format_type() prints it
+    type_oid: int
+    typmod: int
+
+
+@dataclass
+class PlainColumn:
+    """A column definition made by hand, where no host is there."""
+
+    column_name: str
+    type_name: str = "text"
+    type_oid: int = 0
+    typmod: int = -1
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class _PlainForeignDataWrapper:
+    """What ``multicorn.ForeignDataWrapper`` is to a wrapper, where Multicorn is not there."""
+
+    def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
+        """Nothing to keep."""
+
+
+if TYPE_CHECKING:
+    ForeignDataWrapper = _PlainForeignDataWrapper
+else:
+    ForeignDataWrapper = getattr(_multicorn, "ForeignDataWrapper", _PlainForeignDataWrapper)
+
+
+def _nothing() -> None:
+    """No host, no interrupts."""
+
+
+def _multicorn_interrupts() -> Callable[[], None]:
+    """Multicorn's own check_interrupts() leaves Python half way, which crashes later. So its flags are read.
+
+    QueryCancelPending and ProcDiePending are variables of the server's (src/backend/utils/init/globals.c).
+    """
+    try:
+        server = ctypes.CDLL(None)
+        cancel = ctypes.c_int.in_dll(server, "QueryCancelPending")
+        die = ctypes.c_int.in_dll(server, "ProcDiePending")
+    except (OSError, ValueError):
+        return _nothing
+
+    def check() -> None:
+        if cancel.value:
+            raise Interrupted("canceling statement due to user request or statement timeout")
+        if die.value:
+            raise Interrupted("terminating connection due to administrator command", sqlstate="57P01")
+
+    return check
+
+
+def _find_check() -> Callable[[], None]:
+    if _bundled is not None:
+        return cast("Callable[[], None]", _bundled.check_interrupts)
+    return _multicorn_interrupts() if _multicorn is not None else _nothing
+
+
+check_interrupts: Callable[[], None] = _find_check()
+"""Raises when the query is cancelled, timed out or its backend is ended. Cheap; for the main thread only."""
+
+
+def _find_statement() -> Callable[[], int | None]:
+    if HOST == "none":
+        return lambda: None
+    try:
+        # PyDLL keeps the interpreter's lock: the function only reads a variable.
+        function = ctypes.PyDLL(None).GetCurrentStatementStartTimestamp
+    except (OSError, AttributeError):
+        return lambda: None
+    function.restype = ctypes.c_int64
+    function.argtypes = []
+    return cast("Callable[[], int | None]", function)
+
+
+statement_id: Callable[[], int | None] = _find_statement()
+"""When the statement of the session's client started (microseconds), or None where no host runs."""
+
+
+def warn(message: str, hint: str | None = None) -> None:
+    """Show a WARNING to the client; nothing happens where no host runs."""
+    if _bundled is not None and hasattr(_bundled, "warning"):
+        _bundled.warning(message, hint)
+    elif _multicorn is not None:
+        from multicorn.utils import log_to_postgres  # type: ignore[import-not-found]
+
+        log_to_postgres(message, 30, hint=hint)
+
+
+def renders_text() -> bool:
+    """Whether the host reads every value through its type's input function, as Multicorn does."""
+    return HOST == "multicorn2"
+
+
+def table_definition(name: str, columns: list[tuple[str, str]], options: dict[str, str]) -> Any:
+    """Describe a table as Multicorn's IMPORT FOREIGN SCHEMA wants it."""
+    if _multicorn is None:
+        return PlainTable(name, [PlainColumn(column, type_name) for column, type_name in columns], options)
+    definitions = [_multicorn.ColumnDefinition(column, type_name=type_name) for column, type_name in columns]
+    return _multicorn.TableDefinition(name, columns=definitions, options=options)
+
+
+@dataclass
+class PlainTable:
+    """A table definition where Multicorn is not there."""
+
+    table_name: str
+    columns: list[PlainColumn]
+    options: dict[str, str]

@@ -1,0 +1,208 @@
+"""Quals: the simple conditions of a WHERE clause on one column, as the host hands them over.
+
+A plan may use them or leave them: Postgres checks every condition again on the rows it gets. So whatever is
+doubtful here is dropped, and nothing that is kept may mean less than the SQL did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from stripe_fdw.catalog.model import Column, Kind
+
+EQUAL: Final = "="
+ANY: Final = "= any"
+LOWER: Final = (">", ">=")
+UPPER: Final = ("<", "<=")
+RANGES: Final = LOWER + UPPER
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that is not known while EXPLAIN runs: it prints as its text (``$1``, ``<orgs.stripe_id>``)."""
+
+    text: str = "<join value>"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Qual:
+    """``column operator value``.
+
+    The operator is Postgres's own name (``=``, ``<>``, ``<``, ``~~``) with one value, ``= any`` or ``<> all``
+    with a tuple (which may hold None), ``is null`` or ``is not null`` with None. A boolean column by itself
+    is ``= True``, its negation ``= False``. ``= None`` is SQL's ``= NULL`` and matches nothing.
+    """
+
+    column: str
+    operator: str
+    value: object = None
+
+    def __str__(self) -> str:
+        if self.operator in ("is null", "is not null"):
+            return f"{self.column} {self.operator.upper()}"
+        if self.operator in (ANY, "<> all"):
+            word = "ANY" if self.operator == ANY else "ALL"
+            return f"{self.column} {self.operator.split()[0]} {word} ({_literals(self.value)})"
+        return f"{self.column} {self.operator} {literal(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of an ORDER BY."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool = False
+    collation: str | None = None
+
+    def __str__(self) -> str:
+        nulls = (
+            "" if self.nulls_first == self.descending else f" NULLS {'FIRST' if self.nulls_first else 'LAST'}"
+        )
+        return f"{self.column}{' DESC' if self.descending else ''}{nulls}"
+
+
+def literal(value: object) -> str:
+    """Write a value as it would stand in SQL."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal | Unknown):
+        return str(value)
+    text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _literals(value: object) -> str:
+    if not isinstance(value, tuple):
+        return literal(value)
+    shown = ", ".join(literal(item) for item in value[:10])
+    return shown + (f", … {len(value) - 10} more" if len(value) > 10 else "")
+
+
+def normalise(quals: Iterable[Qual], columns: dict[str, Column]) -> tuple[Qual, ...]:
+    """Keep the quals whose meaning is certain, with values of the types that Stripe's columns have.
+
+    ``columns`` are those whose Postgres type compares as Stripe's does; quals on all others are dropped.
+    """
+    kept = []
+    for qual in quals:
+        column = columns.get(qual.column)
+        good = column and _normal(qual, column.kind)
+        if good:
+            kept.append(good)
+    return tuple(dict.fromkeys(kept))
+
+
+def _normal(qual: Qual, kind: Kind) -> Qual | None:
+    operator, value = qual.operator, qual.value
+    if isinstance(value, Unknown):
+        return qual
+    if operator in ("is null", "is not null") or (operator == EQUAL and value is None):
+        return Qual(qual.column, operator)
+    if operator in (ANY, "<> all"):
+        items = _items(value, kind)
+        return None if items is None else Qual(qual.column, operator, items)
+    if kind is Kind.JSON:
+        return qual if operator == "@>" and isinstance(value, dict) else None
+    new = convert(value, kind)
+    if new is None:
+        return None
+    if kind is Kind.BOOLEAN and operator == "<>":
+        return Qual(qual.column, EQUAL, not new)
+    return Qual(qual.column, operator, new)
+
+
+def _items(value: object, kind: Kind) -> tuple[object, ...] | None:
+    """The list of ``= any``; one doubtful item makes the whole list doubtful."""
+    if not isinstance(value, list | tuple):
+        return None
+    items = tuple(None if item is None else convert(item, kind) for item in value)
+    doubtful = any(new is None and old is not None for new, old in zip(items, value, strict=True))
+    return None if doubtful else items
+
+
+def convert(value: object, kind: Kind) -> str | int | bool | Decimal | datetime | None:
+    """Turn a value into what the column's kind has: times as aware datetimes in UTC; None where in doubt."""
+    match kind:
+        case Kind.TEXT | Kind.REFERENCE:
+            return value if isinstance(value, str) else None
+        case Kind.BOOLEAN:
+            return value if isinstance(value, bool) else {"t": True, "f": False}.get(str(value))
+        case Kind.INTEGER:
+            return _integer(value)
+        case Kind.DECIMAL:
+            return _decimal(value)
+        case Kind.TIME:
+            return _time(value)
+        case _:
+            return None
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"-?[0-9]{1,19}", value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _decimal(value: object) -> Decimal | None:
+    # A float may have lost digits on its way: it is no safe thing to ask Stripe for.
+    if isinstance(value, bool | float):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _time(value: object) -> datetime | None:
+    if isinstance(value, str):
+        # Only ISO with an offset is certain; other DateStyles name ambiguous zones ("IST") and day orders.
+        if len(value) < 11 or value[4:5] != "-":
+            return None
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime):
+        try:
+            return value.astimezone(UTC) if value.tzinfo else None
+        except OverflowError:
+            return None
+    return None
+
+
+def of_multicorn(quals: Sequence[object]) -> list[Qual]:
+    """Multicorn's quals as ours: list operators are tuples there, and IS NULL looks like ``= NULL``."""
+    return [qual for qual in map(_of_multicorn, quals) if qual is not None]
+
+
+def _of_multicorn(qual: object) -> Qual | None:
+    column = getattr(qual, "field_name", None)
+    operator = getattr(qual, "operator", None)
+    value = getattr(qual, "value", None)
+    if not isinstance(column, str):
+        return None
+    if isinstance(operator, tuple):
+        # Under a generic plan IN ($1, $2) arrives with garbage instead of a list.
+        name = {("=", True): ANY, ("<>", False): "<> all"}.get(operator)
+        return Qual(column, name, tuple(value)) if name and isinstance(value, list | tuple) else None
+    if not isinstance(operator, str) or operator == "IS":
+        return None
+    if value is None:
+        # "IS NULL" and "= $1" with a NULL look the same: the first selects more, so that is what it means.
+        name = {"=": "is null", "<>": "is not null"}.get(operator)
+        return Qual(column, name) if name else None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return None
+    return Qual(column, operator, tuple(value) if isinstance(value, list) else value)
