@@ -30,8 +30,13 @@ class PostgresError(StripeFdwError):
 
 
 def _packaged() -> list[str]:
-    places = [*Path("/usr/lib/postgresql").glob("*/bin/pg_config"), *Path("/usr").glob("pgsql-*/bin/pg_config")]
-    return sorted(map(str, places), key=lambda place: [int(n) for n in re.findall(r"\d+", place)], reverse=True)
+    places = [
+        *Path("/usr/lib/postgresql").glob("*/bin/pg_config"),
+        *Path("/usr").glob("pgsql-*/bin/pg_config"),
+    ]
+    return sorted(
+        map(str, places), key=lambda place: [int(n) for n in re.findall(r"\d+", place)], reverse=True
+    )
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,11 @@ class Installation:
 
     @classmethod
     def find(cls) -> Installation:
-        """The one that ``PG_CONFIG`` names, else the one on the PATH, else the newest of Debian's or Red Hat's.
+        """The one that ``PG_CONFIG`` names, or the one on the PATH, or the newest of the packaged ones.
 
         Raises:
             PostgresError: none has both the server and its headers; names the packages that bring them.
+
         """
         named = os.environ.get("PG_CONFIG")
         candidates = [named] if named else [shutil.which("pg_config"), *_packaged()]
@@ -58,6 +64,11 @@ class Installation:
             "or name the right pg_config in PG_CONFIG.",
         )
 
+    def hosts(self) -> list[str]:
+        """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed."""
+        multicorn2 = (self.sharedir / "extension" / "multicorn.control").exists()
+        return ["bundled", "multicorn2"] if multicorn2 else ["bundled"]
+
     def complete(self) -> bool:
         """Whether the server and its headers are there, not only a client's library."""
         try:
@@ -68,11 +79,9 @@ class Installation:
             return False
 
     def show(self, what: str) -> str:
-        """One of pg_config's directories or settings: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``."""
+        """One of pg_config's answers: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``."""
         try:
-            done = subprocess.run(
-                [self.pg_config, f"--{what}"], check=True, capture_output=True, text=True
-            )  # noqa: S603 - the caller's own pg_config
+            done = subprocess.run([self.pg_config, f"--{what}"], check=True, capture_output=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise PostgresError(
                 f"cannot run {self.pg_config}: {error}",
@@ -99,7 +108,7 @@ class Installation:
     @cached_property
     def major(self) -> int:
         """The major version: 15."""
-        return int(self.show("version").split()[1].split(".")[0].rstrip("develbtarc"))
+        return int(re.findall(r"\d+", self.show("version"))[0])
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,10 @@ def unprivileged() -> list[str]:
         return []
     user = _somebody()
     unshare = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
-    if shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True).returncode == 0:  # noqa: S603
+    if (
+        shutil.which("unshare")
+        and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
+    ):
         return unshare
     return ["runuser", "-u", user.pw_name, "--"]
 
@@ -257,12 +269,13 @@ class Cluster:
 
         Raises:
             PostgresError: it did not start; the message ends with the last lines of its log.
+
         """
         if self.running():
             return
         self._run(
-            [*unprivileged(), str(self.tree.bindir / "pg_ctl"), "--pgdata", str(self.data), "--wait", "-t", "60",
-             "--log", str(self.log), "start"],
+            [*unprivileged(), str(self.tree.bindir / "pg_ctl"), "--pgdata", str(self.data), "--wait",
+             "-t", "60", "--log", str(self.log), "start"],
             "the private Postgres",
             self.log,
         )  # fmt: skip
@@ -298,8 +311,14 @@ class Cluster:
         # A server must outlive us and must not hold our pipes open: its output goes to files.
         output = self.directory / "setup.log"
         with output.open("ab") as sink:
-            done = subprocess.run(  # noqa: S603 - our own words
-                command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=self.directory, env=self._environment()
+            done = subprocess.run(
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=self.directory,
+                env=self._environment(),
             )
         if done.returncode != 0:
             where = log if log and log.exists() else output

@@ -1,0 +1,34 @@
+"""The command line: ``stripe-fdw``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stripe_fdw.cli import catalog, demo, dev, host, init, simulator
+from stripe_fdw.cli.output import report
+from stripe_fdw.errors import StripeFdwError
+
+_app = typer.Typer(
+    name="stripe-fdw",
+    help="Stripe as tables in Postgres.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_app.command()(demo.demo)
+_app.add_typer(dev.app, name="dev")
+_app.command()(init.init)
+_app.add_typer(host.app, name="host")
+_app.command()(catalog.catalog)
+_app.command()(simulator.simulator)
+
+
+def app() -> None:
+    """Run a command; an error of ours is one message and exit code 1, not a traceback."""
+    try:
+        _app()
+    except StripeFdwError as error:
+        report(error)
+        sys.exit(1)

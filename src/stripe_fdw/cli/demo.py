@@ -1,0 +1,140 @@
+"""``stripe-fdw demo``: a handful of live queries on a stack that is gone again afterwards."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import psycopg
+import typer
+from rich.table import Table
+
+from stripe_fdw.cli.output import out, say
+from stripe_fdw.devstack.stack import Stack, StackOptions
+from stripe_fdw.initialize import Host
+
+_SHOWN_ROWS = 5
+_SHOWN_REQUESTS = 4
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query and what it shows."""
+
+    title: str
+    query: str
+
+
+EXAMPLES: Sequence[Example] = (
+    Example(
+        "A filter becomes a parameter of the list",
+        "select id, status, current_date - created::date as days_old\n"
+        "  from stripe_live.subscription where customer = '{customer}'",
+    ),
+    Example(
+        "A join with your own table asks only for the rows that join",
+        "select o.name, s.id, s.status\n"
+        "  from orgs o join stripe_live.subscription s on s.customer = o.stripe_id\n"
+        " where o.plan = 'team' order by o.name",
+    ),
+    Example(
+        "LIMIT costs one small request",
+        "select id, amount_due, status from stripe_live.invoice order by created desc limit 3",
+    ),
+    Example(
+        "A time range becomes created[gte] and created[lt]",
+        "select count(*) as charges, sum(amount) as amount, currency\n  from stripe_live.charge\n"
+        " where created >= now() - interval '30 days' and created < now() group by currency",
+    ),
+    Example(
+        "An aggregate over everything, fetched in parallel slices",
+        "select status, count(*) from stripe_live.subscription group by status order by 2 desc",
+    ),
+)
+
+
+def demo(
+    customers: Annotated[int, typer.Option(min=10, help="Customers in the simulated Stripe.")] = 1000,
+    latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes, at least.")] = 20,
+    host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
+) -> None:
+    """Start a private Postgres and a simulated Stripe, run a few queries, and clean up."""
+    with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
+        stack = Stack(Path(directory))
+        try:
+            state = stack.up(StackOptions(customers=customers, latency_ms=latency_ms, host=host), say)
+            with psycopg.connect(stack.dsn, autocommit=True) as connection:
+                _show(connection, state.simulator_url)
+        finally:
+            stack.down(remove=True)
+    say("everything is stopped and gone; `stripe-fdw dev up` starts one that stays")
+
+
+def _show(connection: psycopg.Connection, simulator: str) -> None:
+    connection.execute(
+        "create table orgs as select coalesce(name, 'Org ' || id) as name, id as stripe_id,"
+        " (array['team', 'solo', 'solo', 'solo', 'solo'])[row_number() over () % 5 + 1] as plan"
+        " from (select id, name from stripe_live.customer limit 20) c"
+    )
+    connection.execute("analyze orgs")
+    row = connection.execute(
+        "select customer from stripe_live.subscription where status = 'active' limit 1"
+    ).fetchone()
+    customer = row[0] if row else "cus_none"
+    for number, example in enumerate(EXAMPLES, 1):
+        query = example.query.format(customer=customer)
+        out.print(f"\n{number}. {example.title}\n", markup=False, style="bold")
+        out.print(_indent(query), markup=False, style="cyan")
+        _log(simulator, "DELETE")
+        plan = connection.execute(f"explain (costs off) {query}".encode()).fetchall()
+        assert not _log(simulator), "EXPLAIN made a request"
+        start = time.perf_counter()
+        cursor = connection.execute(query.encode())
+        rows = cursor.fetchall()
+        took = time.perf_counter() - start
+        out.print()
+        out.print(_indent("\n".join(line for (line,) in plan)), markup=False, style="dim")
+        out.print()
+        _rows([column.name for column in cursor.description or ()], rows)
+        _cost(_log(simulator), took)
+
+
+def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    table = Table(*names, box=None, pad_edge=True)
+    for row in rows[:_SHOWN_ROWS]:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
+    if len(rows) > _SHOWN_ROWS:
+        out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
+
+
+def _cost(requests: Sequence[dict[str, Any]], took: float) -> None:
+    noun = "request" if len(requests) == 1 else "requests"
+    out.print(f"\n {len(requests)} {noun}, {took * 1000:.0f} ms", markup=False, style="green")
+    for request in requests[:_SHOWN_REQUESTS]:
+        query = unquote(str(request["query"]))
+        out.print(
+            f"   {request['method']} {request['path']}{'?' if query else ''}{query}",
+            markup=False,
+            style="green",
+        )
+    if len(requests) > _SHOWN_REQUESTS:
+        out.print(f"   … and {len(requests) - _SHOWN_REQUESTS} more", markup=False, style="green")
+
+
+def _log(simulator: str, method: str = "GET") -> list[dict[str, Any]]:
+    request = urllib.request.Request(f"{simulator}/_simulator/requests", method=method)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        body = json.loads(answer.read() or b"{}")
+    return list(body.get("data", [])) if isinstance(body, dict) else list(body)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

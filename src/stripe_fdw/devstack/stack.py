@@ -1,0 +1,258 @@
+"""The dev stack: a private Postgres and a simulated Stripe in the background, with everything installed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+import psycopg
+
+from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.initialize import Host, Plan, initialize
+
+DATABASE = "stripe"
+
+
+class StackError(StripeFdwError):
+    """The dev stack could not be started or is not running."""
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """How the stack is made; ``rate`` and ``endpoint_rate`` are the requests/s that the simulator allows."""
+
+    customers: int = 1000
+    seed: int = 1
+    latency_ms: float = 0
+    rate: float | None = None
+    endpoint_rate: float | None = None
+    host: Host = "bundled"
+    live: bool = True
+
+
+@dataclass(frozen=True)
+class State:
+    """What runs, as written beside it: everything another command needs to use or stop it."""
+
+    options: StackOptions
+    simulator_pid: int
+    simulator_url: str
+    api_key: str
+    webhook_secret: str
+
+    def save(self, file: Path) -> None:
+        """Write it readable to the owner alone, since it holds the keys of this simulator."""
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
+
+    @classmethod
+    def read(cls, file: Path) -> State | None:
+        """The state of a stack that was started, if one was."""
+        try:
+            values = orjson.loads(file.read_bytes())
+        except FileNotFoundError:
+            return None
+        return cls(**{**values, "options": StackOptions(**values["options"])})
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack under one directory. It is up or down; nothing of it lies elsewhere."""
+
+    directory: Path
+
+    @property
+    def tree(self) -> PrivateTree:
+        """The private Postgres installation."""
+        return PrivateTree(self.directory / "tree", Installation.find())
+
+    @property
+    def cluster(self) -> Cluster:
+        """The private Postgres."""
+        return Cluster(self.directory / "postgres", self.tree, environment=host_environment())
+
+    @property
+    def simulator_log(self) -> Path:
+        """What the simulator printed."""
+        return self.directory / "simulator.log"
+
+    @property
+    def dsn(self) -> str:
+        """The database that everything is installed into."""
+        return self.cluster.dsn(DATABASE)
+
+    def state(self) -> State | None:
+        """What was started here last, running or not."""
+        return State.read(self.directory / "stack.json")
+
+    def up(self, options: StackOptions, say: Callable[[str], None]) -> State:
+        """Start what does not run and install everything.
+
+        Raises:
+            StackError: it runs already with other options.
+            PostgresError: Postgres is missing or does not start.
+
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        before = self.state()
+        if before and _alive(before.simulator_pid, self.directory):
+            if before.options != options:
+                raise StackError(
+                    f"the stack in {self.directory} runs already with other options",
+                    hint="Stop it first with `stripe-fdw dev down`.",
+                )
+            state = before
+        else:
+            state = self._start_simulator(options, before)
+            say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
+        self._start_postgres(options, say)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            for line in initialize(connection, _plan(options, state)):
+                say(line)
+        return state
+
+    def down(self, *, remove: bool = False) -> bool:
+        """Stop both and leave nothing running. Returns whether anything ran.
+
+        Args:
+            remove: delete the directory with all its data, too.
+
+        """
+        cluster, state = self.cluster, self.state()
+        ran = cluster.running()
+        cluster.stop()
+        if state and _alive(state.simulator_pid, self.directory):
+            ran = True
+            _end(state.simulator_pid, self.directory)
+        (self.directory / "stack.json").unlink(missing_ok=True)
+        if remove:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            shutil.rmtree(cluster.socket, ignore_errors=True)
+        return ran
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point a program at this stack.
+
+        Raises:
+            StackError: it does not run.
+
+        """
+        state = self.state()
+        if state is None or not _alive(state.simulator_pid, self.directory) or not self.cluster.running():
+            raise StackError(f"no stack runs in {self.directory}", hint="Start one with `stripe-fdw dev up`.")
+        return {
+            "DATABASE_URL": self.dsn,
+            "STRIPE_API_BASE": state.simulator_url,
+            "STRIPE_API_KEY": state.api_key,
+            "STRIPE_WEBHOOK_SECRET": state.webhook_secret,
+        }
+
+    def status(self) -> Iterator[tuple[str, str]]:
+        """Each part, and whether it runs and where."""
+        state, pid = self.state(), self.cluster.pid()
+        yield "postgres", f"running (pid {pid}), {self.dsn}" if pid else "not running"
+        if state and _alive(state.simulator_pid, self.directory):
+            yield "simulator", f"running (pid {state.simulator_pid}), {state.simulator_url}"
+        else:
+            yield "simulator", "not running"
+
+    def _start_postgres(self, options: StackOptions, say: Callable[[str], None]) -> None:
+        tree, cluster = self.tree, self.cluster
+        tree.build()
+        if options.host == "bundled" and options.live:
+            from stripe_fdw.host.install import install
+
+            install(
+                tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir
+            )
+        if not cluster.running():
+            cluster.initialize()
+            cluster.start()
+            say(f"PostgreSQL {tree.system.major} on the unix socket {cluster.socket}")
+        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+            if not connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
+                connection.execute(f"create database {DATABASE}")
+
+    def _start_simulator(self, options: StackOptions, before: State | None) -> State:
+        command = [sys.executable, "-m", "stripe_simulator", "--port", "0",
+                   "--seed", str(options.seed), "--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]  # fmt: skip
+        if options.rate is not None:
+            command += ["--rate", str(options.rate)]
+        if options.endpoint_rate is not None:
+            command += ["--endpoint-rate", str(options.endpoint_rate)]
+        with self.simulator_log.open("wb") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
+                start_new_session=True,
+            )  # fmt: skip
+        state = State(
+            options,
+            process.pid,
+            self._simulator_url(process),
+            before.api_key if before else f"sk_test_{secrets.token_hex(24)}",
+            before.webhook_secret if before else f"whsec_{secrets.token_hex(24)}",
+        )
+        state.save(self.directory / "stack.json")
+        return state
+
+    def _simulator_url(self, process: subprocess.Popen[bytes]) -> str:
+        deadline = time.monotonic() + 60
+        marker = "listening on "
+        while time.monotonic() < deadline:
+            text = self.simulator_log.read_text(errors="replace")
+            for line in text.splitlines():
+                if line.startswith(marker):
+                    return line.removeprefix(marker).strip()
+            if process.poll() is not None:
+                raise StackError("the simulator did not start", detail=text[-2000:])
+            time.sleep(0.02)
+        process.kill()
+        raise StackError("the simulator did not start within 60 s", detail=f"See {self.simulator_log}.")
+
+
+def _plan(options: StackOptions, state: State) -> Plan:
+    return Plan(
+        host=options.host,
+        live=options.live,
+        server_options={"api_base": state.simulator_url},
+        mapping={"api_key": state.api_key},
+    )
+
+
+def host_environment() -> tuple[tuple[str, str], ...]:
+    """What a Postgres server needs in its environment to find this package under any host."""
+    # Multicorn2 runs the Python it was built for, which must find this package and what it needs. The
+    # bundled host starts this environment's own interpreter and does not look.
+    package = Path(__file__).parents[2]
+    return (("PYTHONPATH", os.pathsep.join([str(package), sysconfig.get_path("purelib")])),)
+
+
+def _alive(pid: int, directory: Path) -> bool:
+    """Whether this is still our simulator: another process may have been given its number since."""
+    try:
+        return (
+            b"stripe_simulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            and Path(f"/proc/{pid}/cwd").resolve() == directory.resolve()
+        )
+    except OSError:
+        return False
+
+
+def _end(pid: int, directory: Path) -> None:
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 5
+    while _alive(pid, directory):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)

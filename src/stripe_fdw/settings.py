@@ -1,0 +1,51 @@
+"""What the environment says. The database host does not read this: its settings are the server's options."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the command line, each a variable of the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="STRIPE_FDW_", extra="ignore", frozen=True)
+
+    database_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL"),
+        description="The database to install into, as libpq reads it.",
+    )
+    stripe_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("STRIPE_API_KEY"),
+        description="The key that `init` stores in the user mapping.",
+    )
+    stripe_api_base: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("STRIPE_API_BASE"),
+        description="Where the API is, if not at Stripe: https, or http on this machine.",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("STRIPE_WEBHOOK_SECRET"),
+        description="The secret that webhooks are signed with.",
+    )
+    directory: Path = Field(
+        default=Path(".dev"),
+        description="Where `dev up` keeps the private Postgres, the logs and its state.",
+    )
+    shared_directory: Path | None = Field(
+        default=None,
+        description="Where processes on one machine share limits and invalidations "
+        "(read from the server's own environment; default: a private folder in shared memory).",
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The settings, read once."""
+    return Settings()

@@ -1,0 +1,18 @@
+"""What all tests share: the header that says what they ran on."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from stripe_fdw.devstack.postgres import Installation, PostgresError
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    try:
+        installation = Installation.find()
+        postgres = f"{installation.show('version')}, hosts: {', '.join(installation.hosts())}"
+    except PostgresError as error:
+        postgres = error.message
+    return [f"Python {platform.python_version()}, {postgres}"]

@@ -1,0 +1,112 @@
+"""A private Postgres with every host installed, a simulated Stripe, and a database for each host."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import psycopg
+import pytest
+
+from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.devstack.stack import host_environment
+from stripe_fdw.host.install import install
+from stripe_fdw.initialize import Plan, initialize
+from stripe_simulator.process import SimulatorProcess
+
+KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
+
+
+@pytest.fixture(scope="session")
+def tree(pytestconfig: pytest.Config) -> PrivateTree:
+    """A private installation, kept between runs so that the host is only compiled when it changed."""
+    tree = PrivateTree(pytestconfig.rootpath / "build" / "tests", Installation.find())
+    tree.build()
+    install(tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir)
+    return tree
+
+
+@pytest.fixture(scope="session")
+def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The server, with a log that tests read."""
+    directory = tmp_path_factory.mktemp("postgres")
+    shared = tmp_path_factory.mktemp("shared")
+    cluster = Cluster(
+        directory,
+        tree,
+        environment=(*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(shared))),
+        settings=(("log_statement", "all"), ("log_error_verbosity", "verbose")),
+    )
+    cluster.initialize()
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe with 300 customers and what belongs to them; tests leave its objects as they are."""
+    with SimulatorProcess(customers=300, seed=7, directory=tmp_path_factory.mktemp("simulator")) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session", params=Installation.find().hosts())
+def host(request: pytest.FixtureRequest) -> str:
+    """The host that runs the wrapper."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def database(cluster: Cluster, simulator: SimulatorProcess, host: str) -> str:
+    """A database with everything installed on this host."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {host}")
+    with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
+        plan = Plan(host=host, server_options={"api_base": simulator.url}, mapping={"api_key": KEY})
+        initialize(connection, plan)
+    return cluster.dsn(host)
+
+
+@pytest.fixture
+def calm(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
+    """The simulator without faults, limits, latency or a request log, before and after."""
+    simulator.calm()
+    yield simulator
+    simulator.calm()
+
+
+@pytest.fixture
+def db(database: str, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
+    """A session of its own. Afterwards the server must still be the one that was started."""
+    pid = cluster.pid()
+    with psycopg.connect(database, autocommit=True) as connection:
+        started = connection.execute("select pg_postmaster_start_time()").fetchone()
+        yield connection
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert connection.execute("select pg_postmaster_start_time()").fetchone() == started
+    assert cluster.pid() == pid
+    assert "was terminated by signal" not in cluster.log.read_text(errors="replace")
+
+
+@pytest.fixture
+def requests(calm: SimulatorProcess) -> Callable[[], list[str]]:
+    """What left the machine since the last call, each as ``GET /v1/customers?email=a@b.c``."""
+
+    def since() -> list[str]:
+        log = calm.requests()
+        calm.control("DELETE", "/_simulator/requests")
+        return [
+            f"{item['method']} {item['path']}" + (f"?{unquote(item['query'])}" if item["query"] else "")
+            for item in log
+        ]
+
+    return since
+
+
+@pytest.fixture
+def log(cluster: Cluster) -> Callable[[], str]:
+    """The server's log so far."""
+    path: Path = cluster.log
+    return lambda: path.read_text(errors="replace")
