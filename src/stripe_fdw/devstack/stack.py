@@ -185,8 +185,8 @@ class Stack:
                 connection.execute(f"create database {DATABASE}")
 
     def _start_simulator(self, options: StackOptions, before: State | None) -> State:
-        command = [sys.executable, "-m", "stripe_simulator", "--port", "0",
-                   "--seed", str(options.seed), "--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]  # fmt: skip
+        command = [sys.executable, "-m", "stripe_simulator", "--port", "0", "--seed", str(options.seed)]
+        command += ["--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]
         if options.rate is not None:
             command += ["--rate", str(options.rate)]
         if options.endpoint_rate is not None:
