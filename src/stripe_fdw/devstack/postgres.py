@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -65,9 +66,16 @@ class Installation:
         )
 
     def hosts(self) -> list[str]:
-        """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed."""
-        multicorn2 = (self.sharedir / "extension" / "multicorn.control").exists()
-        return ["bundled", "multicorn2"] if multicorn2 else ["bundled"]
+        """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed.
+
+        Multicorn2 brings the Python it was built for, which can load this environment's compiled packages only
+        if it is of the same version.
+        """
+        module = self.pkglibdir / "multicorn.so"
+        library = f"libpython{sys.version_info.major}.{sys.version_info.minor}.".encode()
+        if module.exists() and library in module.read_bytes():
+            return ["bundled", "multicorn2"]
+        return ["bundled"]
 
     def complete(self) -> bool:
         """Whether the server and its headers are there, not only a client's library."""
@@ -326,5 +334,7 @@ class Cluster:
             raise PostgresError(f"{what} did not start (exit code {done.returncode})", detail=tail)
 
     def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PYTHON", "STRIPE"))}
-        return {**kept, "LC_ALL": "C.UTF-8", **dict(self.environment)}
+        # As a service has it: whatever this session set for Python, Postgres or Stripe stays out.
+        kept = {name: os.environ[name] for name in ("HOME", "TMPDIR", "USER") if name in os.environ}
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", **dict(self.environment)}
