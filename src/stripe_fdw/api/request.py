@@ -12,8 +12,10 @@ Scalar = str | int | float | bool
 
 
 def flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Stripe's form encoding: ``{"created": {"gte": 1}, "expand": ["data.customer"]}`` becomes
-    ``created[gte]=1`` and ``expand[0]=data.customer``. None becomes the empty string, which unsets.
+    """Stripe's form encoding, flat.
+
+    ``{"created": {"gte": 1}, "expand": ["data.customer"]}`` becomes ``created[gte]=1`` and
+    ``expand[0]=data.customer``. None becomes the empty string, which unsets.
     """
     for key, value in params.items():
         name = f"{prefix}[{key}]" if prefix else key

@@ -1,0 +1,178 @@
+"""Tells what an HTTP answer means: Stripe's JSON, Stripe's error, or not Stripe at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from stripe_fdw.errors import (
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    IdempotencyError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    StripeFdwError,
+)
+from stripe_fdw.redact import redact
+
+_PREFIX = 120  # characters of a foreign answer that an error shows
+_BY_STATUS: Mapping[int, tuple[type[ApiError], str]] = {
+    401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
+    403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
+    429: (RateLimitError, "Try again later, or set max_requests_per_second lower on the server."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back over HTTP, unread. Header names are matched without case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    waited: float = 0.0  # seconds on limits
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Stripe's answer to a request that succeeded."""
+
+    status: int
+    body: Any  # the parsed JSON: an object
+    date: datetime  # Stripe's clock when it answered, to the second
+    request_id: str
+    size: int  # bytes of JSON, uncompressed
+    waited: float  # seconds spent on limits
+    attempts: int
+
+
+def read_answer(answer: Answer, what: str) -> Response:
+    """Parse a successful answer; ``what`` is the method and path, for errors.
+
+    Raises the ApiError that Stripe's error maps to, or AnswerError for what is not Stripe's.
+    """
+    if not 200 <= answer.status < 300:
+        raise error_of(answer, what)
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        raise _not_stripe(answer, what, "is not JSON, or not all of it") from None
+    # Every object of the API has "object"; lists of its version 2 have only "data".
+    if not isinstance(body, dict) or not ("object" in body or "data" in body or "id" in body):
+        raise _not_stripe(answer, what, "is JSON, but no object of Stripe's")
+    return Response(
+        answer.status,
+        body,
+        date_of(answer.headers),
+        answer.headers.get("request-id", ""),
+        len(answer.body),
+        answer.waited,
+        answer.attempts,
+    )
+
+
+def date_of(headers: Mapping[str, str]) -> datetime:
+    """The answer's Date header; our own clock where it is missing or broken."""
+    return _parse_date(headers.get("date", "")) or datetime.now(UTC).replace(microsecond=0)
+
+
+@lru_cache(maxsize=8)
+def _parse_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def error_of(answer: Answer, what: str) -> StripeFdwError:
+    """The error that an unsuccessful answer means."""
+    if 300 <= answer.status < 400:
+        return _not_stripe(answer, what, "is a redirect, which is not followed")
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return _not_stripe(answer, what, "is not JSON")
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, str):  # OAuth's shape: https://docs.stripe.com/connect/oauth-reference
+        error = {"code": error, "message": body.get("error_description") or error}
+    if not isinstance(error, dict):
+        return _not_stripe(answer, what, "is JSON, but no error of Stripe's")
+    return _api_error(answer, error, what)
+
+
+def error_code(answer: Answer) -> str | None:
+    """Stripe's code in an unsuccessful answer, None where there is none."""
+    try:
+        code = orjson.loads(answer.body)["error"]["code"]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return None
+    return code if isinstance(code, str) else None
+
+
+def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
+    kind, code, param = (_text(error.get(name)) for name in ("type", "code", "param"))
+    request_id = _text(answer.headers.get("request-id"))
+    message = redact(_text(error.get("message")) or f"Stripe answered {answer.status} without a message")
+    facts = [
+        f"code {code}" if code else None,
+        f"parameter {param}" if param else None,
+        f"request {request_id}" if request_id else None,
+        f"{what} answered {answer.status}",
+    ]
+    cls, hint, sqlstate = _classify(answer.status, kind, code, message)
+    return cls(
+        message,
+        detail=redact(", ".join(fact for fact in facts if fact)),
+        hint=hint,
+        sqlstate=sqlstate,
+        status=answer.status,
+        type=kind,
+        code=code,
+        param=param,
+        request_id=request_id,
+    )
+
+
+def _classify(
+    status: int, kind: str | None, code: str | None, message: str
+) -> tuple[type[ApiError], str | None, str | None]:
+    """Class, hint and SQLSTATE. Statuses and types: https://docs.stripe.com/api/errors."""
+    if code == "lock_timeout":
+        return ApiError, "Another request holds the object: try again.", "55P03"
+    if kind == "idempotency_error" or code == "idempotency_key_in_use":
+        return IdempotencyError, None, None
+    if code == "resource_missing" or (status == 404 and not message.startswith("Unrecognized request URL")):
+        return NotFoundError, None, None
+    return *_BY_STATUS.get(status, (ApiError, None)), None
+
+
+def _not_stripe(answer: Answer, what: str, how: str) -> AnswerError:
+    content_type = answer.headers.get("content-type", "none")
+    parts = [f"status {answer.status}, content type {content_type}"]
+    if 300 <= answer.status < 400:
+        parts.append(f"to {answer.headers.get('location', 'nowhere')[:_PREFIX]}")
+    parts.append(f"it begins: {_beginning(answer.body)}" if answer.body else "it is empty")
+    return AnswerError(
+        f"the answer to {redact(what)} {how}",
+        detail=redact(", ".join(parts)),
+        hint="Check that api_base is Stripe's API and that nothing between here and there answers for it.",
+    )
+
+
+def _beginning(body: bytes) -> str:
+    # Redacted before it is cut, so that no key is cut in a way that hides it from the mask.
+    text = redact(body[: 8 * _PREFIX].decode("utf-8", "replace"))
+    return "".join(c if c.isprintable() else " " for c in text[:_PREFIX])
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

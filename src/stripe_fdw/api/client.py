@@ -1,0 +1,154 @@
+"""The one door to Stripe: sends requests as values and returns parsed answers."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from stripe_fdw import __version__
+from stripe_fdw.api.answers import Response, read_answer
+from stripe_fdw.api.base import STRIPE, check_api_base
+from stripe_fdw.api.connections import AbandonedError, Call
+from stripe_fdw.api.limits import Limiter
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.threads import STEP_SECONDS, Future, Threads
+from stripe_fdw.api.transport import Transport
+from stripe_fdw.errors import AuthenticationError, ConnectionFailedError
+from stripe_fdw.redact import Secret
+
+DEFAULT_TIMEOUT = 60.0  # seconds
+USER_AGENT = f"stripe-fdw/{__version__}"
+_GRACE = 0.5  # seconds after its deadline in which a call may still end by itself
+_KEY = re.compile(r"[\x21-\x7e]+")
+_threads = Threads()
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """What a client needs to know. Two clients with equal options are interchangeable."""
+
+    key: Secret
+    api_version: str  # the catalog's
+    api_base: str = STRIPE
+    stripe_account: str | None = None  # a connected account, "acct_…"
+    timeout: float = DEFAULT_TIMEOUT  # seconds for one request with all its retries
+    max_requests_per_second: float | None = None  # instead of Stripe's own global limit
+    shared_directory: Path | None = None  # of the limiter's state; None: the default one
+
+
+class Client:
+    """Sends requests for one key and account. Threads may share it.
+
+    Raises OptionError for an ``api_base`` that is not safe, AuthenticationError for a key that cannot be one.
+    """
+
+    def __init__(self, options: ClientOptions) -> None:
+        self.options = options
+        _check_key(options.key)
+        base = check_api_base(options.api_base)
+        self.transport = Transport(base, options.timeout, Limiter())
+        self._headers = {
+            "Authorization": f"Bearer {options.key.reveal()}",
+            "Stripe-Version": options.api_version,
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+        }
+        if options.stripe_account:
+            self._headers["Stripe-Account"] = options.stripe_account
+
+    def __repr__(self) -> str:
+        return f"Client({self.options.api_base})"
+
+    def fetch(
+        self,
+        request: Request,
+        *,
+        check: Callable[[], object],
+        background: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Response:
+        """Send the request and wait, calling ``check`` at least every 20 ms.
+
+        What ``check`` raises propagates at once, and the request is broken off. Raises ApiError,
+        ConnectionFailedError or AnswerError.
+        """
+        return self.submit(request, background=background, idempotency_key=idempotency_key).result(check)
+
+    def submit(
+        self, request: Request, *, background: bool = False, idempotency_key: str | None = None
+    ) -> Future[Response]:
+        """Send the request on another thread. ``background`` work leaves room for the rest.
+
+        A POST carries ``idempotency_key``, or a new one, the same on each retry.
+        """
+        call = Call(request.endpoint, background=background)
+        future = CallFuture(call, f"{request.method} {request.path}")
+        _threads.run(partial(self._serve, future, call, request, idempotency_key or str(uuid4())))
+        return future
+
+    def close(self) -> None:
+        """Close the connections kept open; requests under way end by themselves."""
+        self.transport.close()
+
+    def _serve(self, future: Future[Response], call: Call, request: Request, idempotency_key: str) -> None:
+        try:
+            future.finish(self._perform(call, request, idempotency_key))
+        except AbandonedError:
+            future.finish(error=ConnectionFailedError(f"{request.method} {request.path} was broken off"))
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the result
+            future.finish(error=error)
+
+    def _perform(self, call: Call, request: Request, idempotency_key: str) -> Response:
+        what = f"{request.method} {request.path}"
+        query = request.query
+        if request.method != "POST":
+            target = f"{request.path}?{query}" if query else request.path
+            return read_answer(self.transport.exchange(call, request.method, target, self._headers), what)
+        headers = self._headers | {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Idempotency-Key": idempotency_key,
+        }
+        return read_answer(self.transport.exchange(call, "POST", request.path, headers, query), what)
+
+
+class CallFuture(Future[Response]):
+    """A future that also ends when its call has overrun its deadline without noticing."""
+
+    __slots__ = ("_call", "_what")
+
+    def __init__(self, call: Call, what: str) -> None:
+        super().__init__(call.abandon)
+        self._call = call
+        self._what = what
+
+    def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> Response:
+        """The answer, or its error raised; see Future."""
+        if self.wait(STEP_SECONDS if check is None else 0.0):
+            return super().result()
+        return super().result(partial(self._watch, check), timeout)
+
+    def _watch(self, check: Callable[[], object] | None) -> None:
+        if check is not None:
+            check()
+        deadline = self._call.deadline
+        if deadline is not None and time.monotonic() > deadline + _GRACE:
+            raise ConnectionFailedError(
+                f"no answer to {self._what}: it did not end in time",
+                hint="The server option timeout bounds each request with its retries.",
+            )
+
+
+def _check_key(key: Secret) -> None:
+    value = key.reveal()
+    if not value:
+        raise AuthenticationError(
+            "there is no API key", hint="Set api_key, api_key_file or api_key_env in the user mapping."
+        )
+    if not _KEY.fullmatch(value):
+        raise AuthenticationError("the API key holds characters that no key has, such as spaces or line ends")

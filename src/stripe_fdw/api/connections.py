@@ -1,0 +1,135 @@
+"""HTTP connections that are kept open, and can be broken off from another thread."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import make_headers
+
+from stripe_fdw.api.base import is_loopback
+from stripe_fdw.redact import remember
+
+_CONNECTIONS_KEPT = 16
+_ownership = threading.Lock()
+
+
+class Call:
+    """One request on its way: when it must have ended, and how to break it off.
+
+    ``deadline`` is in seconds of the monotonic clock, None while the call still waits for its first turn.
+    """
+
+    __slots__ = ("_connection", "abandoned", "background", "deadline", "endpoint")
+
+    def __init__(self, endpoint: str, *, background: bool = False) -> None:
+        self.endpoint = endpoint
+        self.background = background
+        self.abandoned = threading.Event()
+        self.deadline: float | None = None
+        self._connection: Any = None
+
+    def abandon(self) -> None:
+        """Break off: whoever waits for the network or for a turn stops at once."""
+        with _ownership:
+            self.abandoned.set()
+            connection = self._connection
+            sock = connection.sock if connection is not None and connection.call is self else None
+            if sock is not None:
+                _shut(sock)
+
+    def holds(self, connection: Any) -> None:
+        """The connection serves this call now, and no other."""
+        with _ownership:
+            connection.call = self
+            self._connection = connection
+            abandoned = self.abandoned.is_set()
+        if abandoned:
+            raise AbandonedError
+
+
+class AbandonedError(Exception):
+    """Nobody waits for this call any more; never seen outside this package's threads."""
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        # Not the SSL socket's own shutdown: that one drops TLS's state under the reader's feet.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:  # it has ended already, which is what was wanted
+        return
+
+
+current = threading.local()  # .call: what this thread is busy with
+
+
+class _Owned:
+    """A connection that tells the current call that it serves it."""
+
+    call: Call | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        call = getattr(current, "call", None)
+        if call is not None:
+            call.holds(self)
+        super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's classes
+
+
+class _Connection(_Owned, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Owned, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def connection_pool(base: str) -> HTTPConnectionPool:
+    """A pool for this host: keep-alive, TLS verified, through HTTPS_PROXY where that is set."""
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    settings: dict[str, Any] = {"maxsize": _CONNECTIONS_KEPT, "block": False}
+    if parts.scheme == "https":
+        settings["ssl_context"] = _tls()
+    manager = _manager(parts.scheme, host, settings)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager.connection_from_host(host, parts.port, parts.scheme)
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
+        import certifi  # for a Python whose OpenSSL knows no certificates of the system
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _manager(scheme: str, host: str, settings: dict[str, Any]) -> PoolManager:
+    proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
+    if scheme != "https" or not proxy or is_loopback(host):
+        return PoolManager(**settings)
+    from urllib.request import proxy_bypass  # heavy, so only with a proxy
+
+    if proxy_bypass(host):
+        return PoolManager(**settings)
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    headers = None
+    if parts.username:
+        remember(parts.password or "")
+        headers = make_headers(proxy_basic_auth=f"{parts.username}:{parts.password or ''}")
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return ProxyManager(address, proxy_headers=headers, **settings)

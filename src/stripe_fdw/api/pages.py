@@ -1,0 +1,99 @@
+"""Reads a list page by page, no sooner than asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stripe_fdw.api.answers import Response
+from stripe_fdw.api.client import Client
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.threads import Future
+from stripe_fdw.errors import AnswerError
+
+PAGE = 100  # the most objects that Stripe puts on a page
+
+
+def walk(
+    client: Client,
+    request: Request,
+    *,
+    check: Callable[[], object],
+    limit_hint: int | None = None,
+    on_response: Callable[[Response], object] | None = None,
+    cursor: str = "id",
+    paged: bool = True,
+    background: bool = False,
+) -> Iterator[Response]:
+    """The pages of a list or a search, in order.
+
+    The first is requested alone; from the second on, one page is read ahead.
+
+    ``cursor`` is the field whose last value continues the list, as the catalog says; ``paged`` is False for a
+    list that comes whole. With ``limit_hint`` the first page holds that many objects at most; the reader may
+    go on all the same. Raises what ``Client.fetch`` raises, and AnswerError for a list that leads nowhere.
+    """
+    first = request
+    if paged:
+        first = request.with_params(limit=PAGE if limit_hint is None else max(1, min(limit_hint, PAGE)))
+    page = client.fetch(first, check=check, background=background)
+    full = request.with_params(limit=PAGE) if paged else request
+    follow = next_request(full, page, cursor)
+    ahead: Future[Response] | None = None
+    number = 1
+    milestone = follow
+    try:
+        while True:
+            if number > 1 and follow is not None:
+                ahead = client.submit(follow, background=background)
+            if on_response is not None:
+                on_response(page)
+            yield page
+            if follow is None:
+                return
+            page = (ahead or client.submit(follow, background=background)).result(check)
+            ahead = None
+            number += 1
+            follow = next_request(full, page, cursor)
+            if follow is not None and follow == milestone:
+                raise _lost(request, page)
+            if number & (number - 1) == 0:  # at every power of two: finds circles of any length
+                milestone = follow
+    finally:
+        if ahead is not None:
+            ahead.abandon()
+
+
+def objects(page: Response, request: Request) -> list[dict[str, Any]]:
+    """The objects on a page. Raises AnswerError if it is no page of a list."""
+    data = page.body.get("data")
+    if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
+        raise AnswerError(
+            f"the answer to {request.method} {request.path} is not a list",
+            detail=f"status {page.status}, request {page.request_id or 'without id'}",
+        )
+    return data
+
+
+def next_request(request: Request, page: Response, cursor: str = "id") -> Request | None:
+    """The request for the page after this one, None after the last.
+
+    Raises AnswerError if the list says that there is more, but not where.
+    """
+    data = objects(page, request)
+    if not page.body.get("has_more"):
+        return None
+    if page.body.get("object") == "search_result":
+        value, parameter = page.body.get("next_page"), "page"
+    else:
+        value, parameter = data[-1].get(cursor) if data else None, "starting_after"
+    if not isinstance(value, str) or not value:
+        raise _lost(request, page)
+    return request.with_params(**{parameter: value})
+
+
+def _lost(request: Request, page: Response) -> AnswerError:
+    return AnswerError(
+        f"the list {request.method} {request.path} says that there is more, but does not lead there",
+        detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",
+    )

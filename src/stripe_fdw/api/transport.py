@@ -1,0 +1,153 @@
+"""Brings a request over: turns, retries and time limits, for the fast path and for the SDK alike."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError, TimeoutError  # noqa: A004
+
+from stripe_fdw.api.answers import Answer, error_code
+from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
+from stripe_fdw.errors import ConnectionFailedError
+from stripe_fdw.redact import redact
+
+if TYPE_CHECKING:
+    from stripe_fdw.api.limits import Limiter
+
+RETRIES = 5  # after a connection error, a conflict or a fault of Stripe's
+RETRIES_WHEN_LIMITED = 8  # after a 429
+_FIRST_DELAY = 0.25  # seconds; doubled by each retry
+_LONGEST_DELAY = 5.0
+_CONNECT_SECONDS = 10.0
+
+
+class Transport:
+    """Sends requests to one host for one account; any number of threads may use it at once."""
+
+    def __init__(self, base: str, timeout: float, limiter: Limiter) -> None:
+        self._path = urlsplit(base).path
+        self._where = urlsplit(base).netloc
+        self._pool = connection_pool(base)
+        self._timeout = timeout
+        self._limiter = limiter
+
+    def exchange(
+        self,
+        call: Call,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: str | bytes | None = None,
+    ) -> Answer:
+        """Send it in its turn, again where that may help, and return the last answer, whatever its status.
+
+        ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from the
+        first turn. Raises ConnectionFailedError when no answer came, AbandonedError when nobody waits for it.
+        """
+        waited = 0.0
+        attempt = 0
+        while True:
+            waited += self._take_turn(call)
+            if call.deadline is None:
+                call.deadline = time.monotonic() + self._timeout
+            attempt += 1
+            answer, failure = self._attempt(call, method, target, headers, body)
+            if call.abandoned.is_set():
+                raise AbandonedError
+            if answer is not None and answer.status == 429:
+                self._limiter.too_many(
+                    call.endpoint, answer.headers.get("stripe-rate-limited-reason"), error_code(answer)
+                )
+            seconds = _delay(answer, attempt)
+            if seconds is None or time.monotonic() + seconds >= call.deadline:
+                break
+            self._sleep(call, seconds)
+        if answer is None:
+            raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempt) from None
+        return Answer(answer.status, answer.headers, answer.body, waited, attempt)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._pool.close()
+
+    def _take_turn(self, call: Call) -> float:
+        waited = 0.0
+        for seconds in self._limiter.waits(call.endpoint, background=call.background):
+            self._sleep(call, seconds)
+            waited += seconds
+        return waited
+
+    @staticmethod
+    def _sleep(call: Call, seconds: float) -> None:
+        if call.abandoned.wait(seconds):
+            raise AbandonedError
+
+    def _attempt(
+        self, call: Call, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
+    ) -> tuple[Answer | None, HTTPError | None]:
+        left = max(0.001, (call.deadline or 0.0) - time.monotonic())
+        current.call = call
+        try:
+            response = self._pool.urlopen(
+                method,
+                self._path + target,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                timeout=Timeout(connect=min(_CONNECT_SECONDS, left), read=left),
+            )
+            return Answer(response.status, response.headers, response.data), None
+        except HTTPError as error:
+            return None, error
+        finally:
+            current.call = None
+
+    def _failed(self, failure: HTTPError | None, what: str, attempts: int) -> ConnectionFailedError:
+        tries = "" if attempts == 1 else f" after {attempts} attempts"
+        hint = None
+        if isinstance(failure, SSLError):
+            how = "its certificate or its TLS cannot be accepted"
+        elif isinstance(failure, NewConnectionError):
+            how = "it cannot be reached"
+            hint = "Check api_base, the network of the database host and its proxy."
+        elif isinstance(failure, TimeoutError):
+            how = "it did not answer in time"
+            hint = f"The server option timeout ({self._timeout:g} s) bounds each request with its retries."
+        else:
+            how = "it broke off before the answer was complete"
+        return ConnectionFailedError(
+            f"no answer from {self._where}{tries}: {how}", detail=redact(f"{what}: {failure}"), hint=hint
+        )
+
+
+def _delay(answer: Answer | None, attempt: int) -> float | None:
+    """Seconds until the next attempt, None if there is to be none: https://docs.stripe.com/error-low-level."""
+    limited = answer is not None and answer.status == 429
+    if attempt > (RETRIES_WHEN_LIMITED if limited else RETRIES):
+        return None
+    if answer is not None and not _may_help(answer):
+        return None
+    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (attempt - 1))
+    delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries of many backends
+    return max(delay, _retry_after(answer))
+
+
+def _may_help(answer: Answer) -> bool:
+    advice = answer.headers.get("stripe-should-retry")
+    if advice in ("true", "false"):
+        return advice == "true"
+    return answer.status in (409, 429) or answer.status >= 500
+
+
+def _retry_after(answer: Answer | None) -> float:
+    try:
+        seconds = float(answer.headers.get("retry-after", "0")) if answer is not None else 0.0
+    except ValueError:  # a date: nobody sends one here, and our own delay serves as well
+        return 0.0
+    return seconds if 0.0 <= seconds < float("inf") else 0.0
