@@ -1,0 +1,1 @@
+"""Measurements: ratios against a limit or an alternative in the same run. ``make bench`` prints the table."""

@@ -1,0 +1,129 @@
+"""Full scans: speed against a bare loop, use of the rate limit under latency, memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import orjson
+
+from bench.figures import Figure
+from bench.stack import Bench, running
+
+CUSTOMERS = 100_000
+QUERY = (
+    "select count(id), count(email), count(name), count(created), count(balance), count(currency),"
+    " count(metadata) from stripe_live.customer"
+)
+
+
+def scans() -> Iterator[Figure]:
+    """A hundred thousand customers, without latency; then with 100 ms and 25 requests/s."""
+    with running(customers=CUSTOMERS) as bench:
+        yield from _without_latency(bench)
+    with running(customers=CUSTOMERS, latency_ms=100, rate=25) as bench:
+        yield from _at_the_limit(bench)
+
+
+def memory(customers: int = 1_000_000) -> Iterator[Figure]:
+    """The backend's memory after the first pages and at the end of a million customers."""
+    with running(customers=customers) as bench, bench.connect() as connection:
+        pid = connection.info.backend_pid
+        connection.execute("begin")
+        connection.execute("declare c cursor for select id, email, name, metadata from stripe_live.customer")
+        samples: list[float] = []
+        rows = 0
+        while fetched := connection.execute("fetch forward 10000 from c").fetchall():
+            rows += len(fetched)
+            samples.append(bench.rss_mib(pid))
+        if rows != customers:
+            raise RuntimeError(f"{rows} rows of {customers}")
+        early, late = max(samples[1:6]), max(samples)
+        yield Figure(
+            f"backend memory over {customers:,} customers",
+            f"{late:.0f} MiB at most",
+            f"{early:.0f} MiB within the first 60,000 rows",
+            f"{late / early:.2f}",
+            "≤ 1.10",
+            late / early <= 1.10,
+        )
+
+
+def bare_loop(bench: Bench) -> int:
+    """Walk the list page by page with httpx and orjson, as a script without Postgres would."""
+    rows, after = 0, None
+    headers = {"Authorization": f"Bearer {bench.key}"}
+    with httpx.Client(base_url=bench.url, headers=headers, timeout=60) as client:
+        while True:
+            params: dict[str, Any] = {"limit": 100} | ({"starting_after": after} if after else {})
+            page = orjson.loads(client.get("/v1/customers", params=params).content)
+            rows += len(page["data"])
+            if not page["has_more"]:
+                return rows
+            after = page["data"][-1]["id"]
+
+
+def _without_latency(bench: Bench) -> Iterator[Figure]:
+    with bench.connect() as connection:
+        connection.execute("select id from stripe_live.customer limit 1")
+        pairs = []
+        for _ in range(3):
+            bare = _timed(lambda: bare_loop(bench), CUSTOMERS)
+            ours = _timed(lambda: _count(connection, QUERY), CUSTOMERS)
+            pairs.append((ours, bare))
+        ours, bare = sorted(pairs, key=lambda pair: pair[0] / pair[1])[1]
+        yield Figure(
+            f"full scan of {CUSTOMERS:,} customers, 7 columns",
+            f"{ours:,.0f} rows/s",
+            f"bare httpx and orjson loop: {bare:,.0f} rows/s",
+            f"{ours / bare:.2f}",
+            "≥ 0.80",
+            ours / bare >= 0.8,
+        )
+        whole = _timed(lambda: _copied(connection, "select * from stripe_live.customer"), CUSTOMERS)
+        yield Figure(
+            "the same, all columns and _raw through COPY to a client",
+            f"{whole:,.0f} rows/s",
+            f"the bare loop, which keeps nothing: {bare:,.0f} rows/s",
+            f"{whole / bare:.2f}",
+            "",
+        )
+
+
+def _at_the_limit(bench: Bench) -> Iterator[Figure]:
+    with bench.connect() as connection:
+        connection.execute("select id from stripe_live.customer limit 1")
+        bench.control("DELETE", "requests")
+        speed = _timed(lambda: _count(connection, QUERY), CUSTOMERS)
+        refused = bench.control("GET", "status").get("responses", {}).get("429", 0)
+        yield Figure(
+            f"full scan of {CUSTOMERS:,} customers, 100 ms latency, 25 requests/s allowed",
+            f"{speed:,.0f} rows/s, {refused} times 429",
+            "what the limit allows: 2,500 rows/s",
+            f"{speed / 2500:.2f}",
+            "≥ 0.95, no 429",
+            speed / 2500 >= 0.95 and refused == 0,
+        )
+
+
+def _timed(action: Any, rows: int) -> float:
+    start = time.perf_counter()
+    found = action()
+    took = time.perf_counter() - start
+    if found != rows:
+        raise RuntimeError(f"{found} rows instead of {rows}")
+    return rows / took
+
+
+def _count(connection: Any, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0])
+
+
+def _copied(connection: Any, query: str) -> int:
+    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout") as copy:
+        for _ in copy:
+            pass
+        return int(cursor.rowcount) if cursor.rowcount >= 0 else CUSTOMERS

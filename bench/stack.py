@@ -1,0 +1,59 @@
+"""What is measured: a dev stack under a temporary directory, gone when the measuring ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from stripe_fdw.devstack.stack import Stack, StackOptions
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running stack with its simulator's control endpoint."""
+
+    stack: Stack
+    url: str
+    key: str
+
+    def connect(self) -> psycopg.Connection:
+        """A new backend."""
+        return psycopg.connect(self.stack.dsn, autocommit=True)
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the simulator's control endpoint."""
+        request = urllib.request.Request(
+            f"{self.url}/_simulator/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def rss_mib(self, pid: int) -> float:
+        """Resident memory of a process that no other one shares, in MiB."""
+        pages = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[Bench]:
+    """Start a stack with these StackOptions and remove it in the end."""
+    with tempfile.TemporaryDirectory(prefix="stripe-fdw-bench-") as directory:
+        stack = Stack(Path(directory))
+        try:
+            state = stack.up(StackOptions(**options), lambda line: print(f"  {line}", file=sys.stderr))
+            yield Bench(stack, state.simulator_url, state.api_key)
+        finally:
+            stack.down(remove=True)
