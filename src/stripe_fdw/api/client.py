@@ -51,7 +51,14 @@ class Client:
         self.options = options
         _check_key(options.key)
         base = check_api_base(options.api_base)
-        self.transport = Transport(base, options.timeout, Limiter())
+        limiter = Limiter(
+            options.key,
+            base,
+            options.stripe_account,
+            options.max_requests_per_second,
+            directory=options.shared_directory,
+        )
+        self.transport = Transport(base, options.timeout, limiter)
         self._headers = {
             "Authorization": f"Bearer {options.key.reveal()}",
             "Stripe-Version": options.api_version,
