@@ -1,0 +1,52 @@
+"""``stripe-fdw simulator``: a Stripe of your own, on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def simulator(
+    port: Annotated[int, typer.Option(help="Port on the loopback address; 0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Other seeds give other objects.")] = 1,
+    customers: Annotated[int, typer.Option(help="How many customers; other kinds in proportion.")] = 1000,
+    subscriptions: Annotated[int | None, typer.Option(help="Instead of the proportion.")] = None,
+    invoices: Annotated[int | None, typer.Option(help="Instead of the proportion.")] = None,
+    count: Annotated[list[str] | None, typer.Option(help="RESOURCE=N, for any resource.")] = None,
+    latency_ms: Annotated[float, typer.Option(help="Milliseconds before each answer.")] = 0.0,
+    jitter_ms: Annotated[float, typer.Option(help="Milliseconds at most, on top of the latency.")] = 0.0,
+    rate: Annotated[float | None, typer.Option(help="Requests/s allowed in all.")] = None,
+    endpoint_rate: Annotated[float | None, typer.Option(help="Requests/s allowed on each endpoint.")] = None,
+    search_delay_ms: Annotated[
+        float, typer.Option(help="Milliseconds until a write can be searched.")
+    ] = 1000.0,
+    until: Annotated[
+        int | None, typer.Option(help="When the newest object was created, in Unix seconds.")
+    ] = None,
+) -> None:
+    """Run a simulated Stripe until it is stopped. Any key that begins with sk_test_ is good."""
+    try:
+        from stripe_simulator.server import serve
+        from stripe_simulator.settings import settings_of
+    except ModuleNotFoundError as error:
+        raise typer.BadParameter(
+            f"the simulator needs {error.name}: install stripe-fdw with its extra 'simulator'"
+        ) from error
+    try:
+        settings = settings_of(
+            seed=seed,
+            customers=customers,
+            subscriptions=subscriptions,
+            invoices=invoices,
+            count=count,
+            latency_ms=latency_ms,
+            jitter_ms=jitter_ms,
+            rate=rate,
+            endpoint_rate=endpoint_rate,
+            search_delay_ms=search_delay_ms,
+            until=until,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    serve(settings, port)

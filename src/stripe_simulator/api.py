@@ -1,0 +1,109 @@
+"""One request to Stripe: key, account, route, operation, and the headers that every answer carries."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from itertools import count
+from typing import TYPE_CHECKING
+
+import orjson
+
+from stripe_simulator import forms, problems, reads
+from stripe_simulator.calls import Answer, Call
+from stripe_simulator.collection import BodyCache
+from stripe_simulator.ids import Codec
+from stripe_simulator.journal import Journal
+from stripe_simulator.keys import Keys
+from stripe_simulator.problems import StripeProblem
+from stripe_simulator.routes import Route, Router
+from stripe_simulator.world import PLATFORM, Settings, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_fdw.catalog.model import Catalog
+
+
+class Api:
+    """The whole of Stripe: every account's world, and what all of them share."""
+
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.router = Router(catalog)
+        self.journal = Journal()
+        self.keys = Keys()
+        self._requests = count(time.time_ns() // 1000)
+        self._request_codec = Codec("req_", "requests")
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state at the start: nothing written, no keys declared, no log."""
+        self._cache = BodyCache()
+        self.worlds: dict[str, World] = {}
+        self.keys.clear()
+        self.journal.clear()
+
+    def next_request_id(self) -> str:
+        """An id that no other request has."""
+        return self._request_codec.encode(next(self._requests))
+
+    def world(self, account: str) -> World:
+        """An account's world, made when first asked for."""
+        if account not in self.worlds:
+            self.worlds[account] = World(self.catalog, self.settings, account, self._cache)
+        return self.worlds[account]
+
+    def account_for(self, key: str, header: str | None) -> str:
+        """The account a request is for. Raises the 403 that Stripe answers for one that is not connected."""
+        if header is None or header == PLATFORM:
+            return PLATFORM
+        accounts = self.world(PLATFORM).collection("account") if self.world(PLATFORM).has("account") else None
+        if accounts is None or (at := accounts.position(header)) is None or accounts.is_deleted(at):
+            raise problems.no_account(key, header)
+        return header
+
+    def route(self, method: str, path: str) -> tuple[Route, list[str]]:
+        """The operation meant. Raises the 404 that Stripe answers for an unknown one."""
+        found = self.router.find(method, path)
+        if found is None:
+            raise problems.no_route(method, path)
+        return found
+
+    def answer(self, call: Call) -> Answer:
+        """Carry out one operation."""
+        action = _ACTIONS.get(call.route.action) if call.route.resource else None
+        if action is None:
+            raise problems.no_route(call.method, call.path)
+        return action(call)
+
+    def headers(
+        self, answer: Answer, request_id: str, version: str, idempotency_key: str | None
+    ) -> dict[str, str]:
+        """All headers of an answer."""
+        headers = {
+            "Date": formatdate(usegmt=True),
+            "Content-Type": "application/json",
+            "Request-Id": request_id,
+            "Stripe-Version": version,
+            "Cache-Control": "no-cache, no-store",
+            "Server": "nginx",
+        }
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        return headers | answer.headers
+
+
+def answer_of(problem: StripeProblem, request_id: str, account: str) -> Answer:
+    """An error as an answer."""
+    return Answer(orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers)
+
+
+def params_of(query: str, form: str) -> forms.Params:
+    """The parameters of the URL and the body together."""
+    params = forms.parse(query) if query else {}
+    return params | forms.parse(form) if form else params
+
+
+_ACTIONS: dict[str, Callable[[Call], Answer]] = {"list": reads.list_objects, "retrieve": reads.retrieve}

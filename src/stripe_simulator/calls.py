@@ -1,0 +1,38 @@
+"""A request and an answer as values, between HTTP and Stripe's operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stripe_simulator.forms import Params
+    from stripe_simulator.routes import Route
+    from stripe_simulator.world import World
+
+
+@dataclass(slots=True)
+class Call:
+    """A request whose key, account and route are known."""
+
+    method: str
+    path: str
+    params: Params
+    route: Route
+    ids: list[str]
+    world: World
+    request_id: str
+    idempotency_key: str | None = None
+    api_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a status, a body of JSON and headers beyond the usual."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Json = dict[str, Any]

@@ -1,0 +1,196 @@
+"""All objects of one kind in one account: the generated ones, and above them what was written.
+
+A *position* orders them: generated objects take 0 to count - 1, written ones follow. `created` never falls as
+the position rises, so lists, cursors and ranges work on positions alone. Objects inside another have their own
+block of positions for each parent.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from heapq import merge
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stripe_simulator.fields import clip, count_in
+
+if TYPE_CHECKING:
+    from stripe_simulator.filters import Condition
+    from stripe_simulator.generator import Generator, Json
+
+BLOCK = 4096  # positions for the children of one parent
+_SCAN_SHARE = 12  # progressions that hold more than one in so many positions are not worth merging
+
+
+class BodyCache:
+    """Serialised objects that were asked for lately, bounded in bytes."""
+
+    def __init__(self, limit: int = 48 << 20) -> None:
+        self._limit = limit
+        self._size = 0
+        self._bodies: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+
+    def get(self, key: tuple[int, int]) -> bytes | None:
+        """The object, if it is still here."""
+        return self._bodies.get(key)
+
+    def put(self, key: tuple[int, int], body: bytes) -> None:
+        """Keep an object; the oldest go when there is no room."""
+        self._bodies[key] = body
+        self._size += len(body) + 120
+        while self._size > self._limit:
+            _, gone = self._bodies.popitem(last=False)
+            self._size -= len(gone) + 120
+
+
+class Collection:
+    """The objects of one resource in one world."""
+
+    def __init__(self, generator: Generator, cache: BodyCache) -> None:
+        self.generator = generator
+        self.resource = generator.resource
+        self.count = generator.population.count
+        self._cache = cache
+        self._number = id(self)
+        self._codec = generator.population.codec
+        self.overlay: dict[int, Json | None] = {}  # None: deleted
+        self._order: list[int] = []  # the overlay's positions, ascending
+        self._chosen: dict[str, int] = {}  # ids that the caller chose
+        self._next = self.count
+
+    # Reading
+
+    def position(self, identifier: str) -> int | None:
+        """Where the object stands, also when it is deleted; None if it never was."""
+        if identifier in self._chosen:
+            return self._chosen[identifier]
+        at = self._codec.decode(identifier)
+        if at is None or not (self.generated(at) or at in self.overlay):
+            return None
+        return at
+
+    def generated(self, position: int) -> bool:
+        """Whether the population has this position."""
+        return position < self.count
+
+    def is_deleted(self, position: int) -> bool:
+        """Whether the object was deleted."""
+        if position in self.overlay:
+            return self.overlay[position] is None
+        return self.generator.deleted(position)
+
+    def identifier(self, position: int) -> str:
+        """The id of the object at this position."""
+        for chosen, at in self._chosen.items():
+            if at == position:
+                return chosen
+        return self._codec.encode(position)
+
+    def read(self, position: int) -> Json:
+        """The object; not to be changed. The position must hold one that is not deleted."""
+        written = self.overlay.get(position)
+        return self.generator.object(position) if written is None else written
+
+    def body(self, position: int) -> bytes:
+        """The object as JSON."""
+        written = self.overlay.get(position)
+        if written is not None:
+            return orjson.dumps(written)
+        key = (self._number, position)
+        body = self._cache.get(key)
+        if body is None:
+            body = orjson.dumps(self.generator.object(position))
+            self._cache.put(key, body)
+        return body
+
+    # Writing
+
+    def new_position(self) -> int:
+        """The position of the next new object: newer than all there are."""
+        position = self._next
+        self._next += 1
+        return position
+
+    def write(self, position: int, made: Json) -> None:
+        """Create or replace the object at this position."""
+        if position not in self.overlay:
+            insort(self._order, position)
+        self.overlay[position] = made
+        if made["id"] != self._codec.encode(position):
+            self._chosen[made["id"]] = position
+
+    def delete(self, position: int) -> None:
+        """Delete the object: lists leave it out from now on."""
+        if position not in self.overlay:
+            insort(self._order, position)
+        self.overlay[position] = None
+
+    # Finding
+
+    def bounds(self) -> tuple[int, int]:
+        """The positions that may hold something: from, and up to (not included)."""
+        return 0, self._next
+
+    def find(self, conditions: list[Condition], low: int, high: int, *, newest_first: bool) -> Iterator[int]:
+        """The positions in [low, high) whose objects satisfy all conditions, in order."""
+        overlay = self.overlay
+        found = self._generated(conditions, low, min(high, self.count), newest_first=newest_first)
+        if not self._order:
+            return found
+        changed = self._order[bisect_left(self._order, low) : bisect_left(self._order, high)]
+        if not changed:
+            return found
+        fits = [
+            position
+            for position in changed
+            if (made := overlay[position]) is not None and all(one.holds(made) for one in conditions)
+        ]
+        if newest_first:
+            fits.reverse()
+        plain = (position for position in found if position not in overlay)
+        return merge(plain, fits, reverse=newest_first)
+
+    def _generated(
+        self, conditions: list[Condition], low: int, high: int, *, newest_first: bool
+    ) -> Iterator[int]:
+        """The same among the generated objects, as if nothing had been written."""
+        deleted = self.generator.deleted
+        tests: list[Callable[[int], bool]] = []
+        best: list[range] | None = None
+        for condition in conditions:
+            low, high = condition.narrow(self.generator, low, high)
+            if not condition.decided_by_range(self.generator):
+                tests.append(condition.tester(self.generator))
+            ranges = condition.ranges(self.generator)
+            if ranges is not None:
+                clipped = [cut for one in ranges if (cut := clip(one, low, high))]
+                if best is None or count_in(clipped) < count_in(best):
+                    best = clipped
+        high = max(low, high)
+        candidates: Iterator[int]
+        if best is None or (count_in(best) * _SCAN_SHARE > high - low and len(best) > 4):
+            candidates = iter(range(high - 1, low - 1, -1) if newest_first else range(low, high))
+        else:
+            best = [cut for one in best if (cut := clip(one, low, high))]
+            candidates = _merged(best, newest_first=newest_first)
+        if not tests:
+            return (at for at in candidates if not deleted(at))
+        if len(tests) == 1:
+            (only,) = tests
+            return (at for at in candidates if only(at) and not deleted(at))
+        return (at for at in candidates if all(test(at) for test in tests) and not deleted(at))
+
+
+def _merged(ranges: list[range], *, newest_first: bool) -> Iterator[int]:
+    if len(ranges) == 1:
+        yield from reversed(ranges[0]) if newest_first else ranges[0]
+        return
+    last: Any = None
+    parts = [reversed(one) if newest_first else iter(one) for one in ranges]
+    for at in merge(*parts, reverse=newest_first):
+        if at != last:
+            last = at
+            yield at

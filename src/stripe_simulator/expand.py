@@ -1,0 +1,75 @@
+"""The expand parameter: ids replaced by the objects they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stripe_simulator.problems import StripeProblem
+
+if TYPE_CHECKING:
+    from stripe_simulator.forms import Params
+    from stripe_simulator.world import World
+
+_DEEPEST = 4
+
+
+def paths_of(params: Params) -> list[list[str]]:
+    """The paths to expand. Raises StripeProblem where one is too deep or not a list was sent."""
+    sent = params.get("expand")
+    if sent is None:
+        return []
+    if not isinstance(sent, list) or not all(isinstance(path, str) and path for path in sent):
+        raise StripeProblem("Invalid array", param="expand")
+    paths = [path.split(".") for path in sent]
+    for path in paths:
+        if len(path) > _DEEPEST:
+            raise StripeProblem(
+                f"You cannot expand more than {_DEEPEST} levels of a property. Property: {'.'.join(path)}",
+                param="expand",
+            )
+    return paths
+
+
+def expanded(world: World, made: Any, paths: list[list[str]]) -> None:
+    """Expand the object in place, along all paths."""
+    for path in paths:
+        if not _walk(world, made, path):
+            wanted = ".".join(path)
+            hint = ""
+            if isinstance(made, dict) and isinstance(made.get("data"), list) and path[0] != "data":
+                hint = f" You may want to try expanding 'data.{wanted}' instead."
+            raise StripeProblem(f"This property cannot be expanded ({wanted}).{hint}", param="expand")
+
+
+def _walk(world: World, made: Any, path: list[str]) -> bool:
+    """Whether the path leads to something that can be expanded; where nothing is known, it does."""
+    if isinstance(made, list):
+        return all([_walk(world, one, path) for one in made])
+    if not isinstance(made, dict):
+        return True
+    step, *rest = path
+    if step not in made:
+        return world.include(made, step, rest)
+    value = made[step]
+    if isinstance(value, str):
+        value = _object(world, value)
+        if value is None:
+            return False
+        made[step] = value
+    elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        value = made[step] = [_object(world, one) or one for one in value]
+        if any(isinstance(one, str) for one in value):
+            return False
+    return _walk(world, value, rest) if rest and value is not None else True
+
+
+def _object(world: World, identifier: str) -> Any:
+    found = world.locate(identifier)
+    if found is None:
+        return None
+    collection, position = found
+    if collection.is_deleted(position):
+        return {"id": identifier, "object": collection.resource.object, "deleted": True}
+    return orjson.loads(collection.body(position))

@@ -1,0 +1,164 @@
+"""Stripe's errors, worded as Stripe words them (https://docs.stripe.com/api/errors and error-codes)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_DOC = "https://stripe.com/docs/error-codes/"
+
+
+class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of ours
+    """An answer that is an error: its status, and what goes into the body."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.kind = kind
+        self.code = code
+        self.param = param
+        self.headers = dict(headers or {})
+
+    def body(self, request_id: str, account: str) -> dict[str, Any]:
+        """The JSON that Stripe would answer."""
+        error: dict[str, Any] = {}
+        if self.code:
+            error["code"] = self.code
+            error["doc_url"] = _DOC + self.code.replace("_", "-")
+        error["message"] = self.message
+        if self.param is not None:
+            error["param"] = self.param
+        error["request_log_url"] = f"https://dashboard.stripe.com/{account}/test/logs/{request_id}"
+        error["type"] = self.kind
+        return {"error": error}
+
+
+def masked(key: str) -> str:
+    """A key with all but its kind and its last four characters starred; a short one wholly."""
+    head, separator, rest = key.rpartition("_")
+    shown = rest[-4:] if len(rest) >= 8 else ""
+    return f"{head}{separator}{'*' * (len(rest) - len(shown))}{shown}"
+
+
+def no_key() -> StripeProblem:
+    """No key came with the request."""
+    return StripeProblem(
+        "You did not provide an API key. You need to provide your API key in the Authorization header, using "
+        "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication "
+        "for details, or we can help at https://support.stripe.com/.",
+        status=401,
+        headers={"WWW-Authenticate": 'Basic realm="Stripe"'},
+    )
+
+
+def bad_key(key: str) -> StripeProblem:
+    """The key is none of this account's."""
+    return StripeProblem(
+        f"Invalid API Key provided: {masked(key)}",
+        status=401,
+        headers={"WWW-Authenticate": 'Basic realm="Stripe"'},
+    )
+
+
+def not_permitted(key: str, account: str, permission: str) -> StripeProblem:
+    """A restricted key that may not do this."""
+    return StripeProblem(
+        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on account "
+        f"'{account}'. Having the '{permission}' permission would allow this request to continue.",
+        status=403,
+    )
+
+
+def no_account(key: str, account: str) -> StripeProblem:
+    """The account in Stripe-Account does not exist for this key."""
+    return StripeProblem(
+        f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does not "
+        "exist). Application access may have been revoked.",
+        status=403,
+        code="account_invalid",
+    )
+
+
+def no_route(method: str, path: str) -> StripeProblem:
+    """No operation has this verb and path."""
+    return StripeProblem(
+        f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. "
+        "If you are trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. "
+        "Please see https://stripe.com/docs or we can help at https://support.stripe.com/.",
+        status=404,
+    )
+
+
+def no_object(name: str, identifier: str, param: str = "id", *, status: int = 404) -> StripeProblem:
+    """There is no such object."""
+    return StripeProblem(
+        f"No such {name}: '{identifier}'", status=status, code="resource_missing", param=param
+    )
+
+
+def unknown_parameters(names: list[str]) -> StripeProblem:
+    """Parameters that the operation does not have."""
+    word = "parameter" if len(names) == 1 else "parameters"
+    return StripeProblem(
+        f"Received unknown {word}: {', '.join(names)}", code="parameter_unknown", param=names[0]
+    )
+
+
+def missing_parameter(name: str) -> StripeProblem:
+    """A required parameter is not there."""
+    return StripeProblem(f"Missing required param: {name}.", code="parameter_missing", param=name)
+
+
+def empty_parameter(name: str) -> StripeProblem:
+    """A parameter that cannot be unset came empty."""
+    return StripeProblem(
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a parameter; "
+        f"however '{name}' cannot be unset. You should remove '{name}' from your request or supply a non-empty "
+        "value.",
+        code="parameter_invalid_empty",
+        param=name,
+    )
+
+
+def not_an_integer(name: str, value: str) -> StripeProblem:
+    """A number was expected."""
+    return StripeProblem(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
+
+
+def not_one_of(name: str, values: tuple[str, ...]) -> StripeProblem:
+    """A literal that Stripe does not know."""
+    wanted = values[0] if len(values) == 1 else f"{', '.join(values[:-1])}, or {values[-1]}"
+    return StripeProblem(f"Invalid {name}: must be one of {wanted}", param=name)
+
+
+def rate_limited(reason: str, retry_after: float | None = None) -> StripeProblem:
+    """Too many requests; the reason is that of the Stripe-Rate-Limited-Reason header."""
+    headers = {"Stripe-Rate-Limited-Reason": reason}
+    if retry_after is not None:
+        headers["Retry-After"] = f"{retry_after:g}"
+    return StripeProblem(
+        "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
+        status=429,
+        code="rate_limit",
+        headers=headers,
+    )
+
+
+def server_fault() -> StripeProblem:
+    """Something went wrong on Stripe's side."""
+    return StripeProblem(
+        "Sorry! There was an error while talking to Stripe. We have been notified of the problem. Please contact "
+        "support@stripe.com with any questions you may have.",
+        status=500,
+        kind="api_error",
+    )

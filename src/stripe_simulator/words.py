@@ -1,0 +1,110 @@
+"""Text that looks real, in several scripts: the same index always says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+FIRST = (
+    "Ada", "Zoë", "Łukasz", "Søren", "Amélie", "José", "Ingrid", "Yuki", "Nia", "Omar", "Priya", "Chen", "Dmitri",
+    "Ngozi", "Siobhán", "Tomáš", "Leïla", "Kofi", "Aiko", "Grace", "Björn", "Carla", "Mateo", "Farah", "Élodie",
+    "Ivan", "Hana", "Musa", "Rosa", "Wei", "Анна",
+)  # fmt: skip
+LAST = (
+    "Lovelace", "Müller", "Kowalski", "Kierkegaard", "Dubois", "García", "Bergström", "Tanaka", "Okafor", "Haddad",
+    "Sharma", "Wang", "Ivanov", "O'Brien", "Novák", "Ben Ali", "Mensah", "Hopper", "Ødegård", "Silva", "Núñez",
+    "Yılmaz", "Nguyễn", "Papadopoulos", "Smith", "Jones", "Rossi", "Kim", "Đặng",
+)  # fmt: skip
+WHOLE = (
+    "株式会社山田",
+    "Оксана Петренко",
+    "محمد علي",
+    "Gebr. Größe & Söhne",
+    "Åse 🚲 Cykler",
+    "北京科技有限公司",
+)
+THINGS = (
+    "Basic",
+    "Starter",
+    "Team",
+    "Business",
+    "Enterprise",
+    "Pro",
+    "Café Plan",
+    "Archive",
+    "Seats",
+    "API calls",
+)
+STREETS = (
+    "Main Street",
+    "Rue de l'Église",
+    "Hauptstraße",
+    "Calle Mayor",
+    "Østergade",
+    "High Street",
+    "桜通り",
+)
+CITIES = (
+    ("Portland", "OR", "97201", "US"), ("Paris", None, "75001", "FR"), ("München", None, "80331", "DE"),
+    ("Madrid", None, "28001", "ES"), ("København", None, "1050", "DK"), ("London", None, "EC1A 1BB", "GB"),
+    ("名古屋市", "愛知県", "460-0001", "JP"),
+)  # fmt: skip
+DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com")
+
+Text = Callable[[int], str]
+
+
+def person(index: int) -> str:
+    """A name; every 37th is a company or written in another script."""
+    if index % 37 == 5:
+        return WHOLE[index // 37 % len(WHOLE)]
+    return f"{FIRST[index % 31]} {LAST[index // 7 % 29]}"
+
+
+def email(index: int) -> str:
+    """An address that tells its index; every 40th is the address of the object before it."""
+    if index % 40 == 1:
+        index -= 1
+    return f"user{index}@{DOMAINS[index % 4]}"
+
+
+def indexes_of_email(value: object, count: int) -> list[range]:
+    """The indexes whose address this may be."""
+    text = str(value)
+    digits = text[4 : text.find("@")]
+    if not (text.startswith("user") and digits.isascii() and digits.isdigit() and len(digits) < 16):
+        return []
+    index = int(digits)
+    return [range(index, min(index + 2, count), 1)]
+
+
+def phone(index: int) -> str:
+    """A number out of the range kept for fiction."""
+    return f"+1555{index * 7919 % 10_000_000:07d}"
+
+
+def address(index: int) -> dict[str, str | None]:
+    """A postal address in one of a few cities."""
+    city, state, code, country = CITIES[index % 7]
+    return {
+        "city": city,
+        "country": country,
+        "line1": f"{index % 900 + 1} {STREETS[index // 3 % 7]}",
+        "line2": None if index % 5 else "Floor 2",
+        "postal_code": code,
+        "state": state,
+    }
+
+
+def url(index: int) -> str:
+    """An address on the web."""
+    return f"https://www.example.com/{index}"
+
+
+def metadata(index: int) -> dict[str, str]:
+    """Often empty; else an order number, at times with an organisation."""
+    kind = index % 5
+    if kind == 0:
+        return {"order_id": str(6000 + index), "tier": ("gold", "silver", "bronze")[index // 5 % 3]}
+    if kind == 1:
+        return {"org": f"org_{index % 1000}"}
+    return {}
