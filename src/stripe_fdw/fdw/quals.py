@@ -115,11 +115,9 @@ def _normal(qual: Qual, kind: Kind) -> Qual | None:
     if kind is Kind.JSON:
         return qual if operator == "@>" and isinstance(value, dict) else None
     new = convert(value, kind)
-    if new is None:
-        return None
-    if kind is Kind.BOOLEAN and operator == "<>":
+    if kind is Kind.BOOLEAN and operator == "<>" and new is not None:
         return Qual(qual.column, EQUAL, not new)
-    return Qual(qual.column, operator, new)
+    return None if new is None else Qual(qual.column, operator, new)
 
 
 def _items(value: object, kind: Kind) -> tuple[object, ...] | None:

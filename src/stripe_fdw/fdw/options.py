@@ -1,0 +1,184 @@
+"""Reads and checks the options of servers, foreign tables and user mappings."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, Literal
+
+from stripe_fdw.api.base import STRIPE, check_api_base
+from stripe_fdw.api.client import DEFAULT_TIMEOUT
+from stripe_fdw.errors import AuthenticationError, OptionError
+from stripe_fdw.redact import Secret, redact
+
+Place = Literal["wrapper", "server", "table", "user mapping", "column"]
+
+KEYS: Final = ("api_key", "api_key_file", "api_key_env")
+VALID: Final[Mapping[Place, tuple[str, ...]]] = {
+    "wrapper": (),
+    "server": ("api_base", "stripe_account", "cache_ttl", "max_requests_per_second", "timeout", "use_search"),
+    "table": ("object",),
+    "user mapping": KEYS,
+    "column": (),
+}
+HOSTS_OWN: Final = frozenset({"wrapper", "table"})  # what Multicorn needs or adds itself
+_INVALID_VALUE: Final = "HV024"  # fdw_invalid_attribute_value
+_LARGEST_KEY_FILE: Final = 4096  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What the options of a server say, checked."""
+
+    api_base: str = STRIPE
+    stripe_account: str | None = None
+    cache_ttl: float = 0.0  # seconds; 0: no cache
+    max_requests_per_second: float | None = None
+    timeout: float = DEFAULT_TIMEOUT  # seconds
+    use_search: bool = False
+
+
+def validate_options(place: Place, options: Mapping[str, str]) -> None:
+    """Raise OptionError for an option that is unknown here or has a value that cannot be used."""
+    for name in options:
+        if name not in VALID[place]:
+            raise _unknown(place, name)
+    if place == "server":
+        server_options(options)
+    if place == "user mapping":
+        given = [name for name in KEYS if name in options]
+        if len(given) != 1:
+            raise OptionError(
+                f"a user mapping needs exactly one of {', '.join(KEYS)}"
+                + (f", not {' and '.join(given)}" if given else ""),
+                hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_key '…');",
+            )
+        if not options[given[0]].strip():
+            raise OptionError(f"option {given[0]} is empty", sqlstate=_INVALID_VALUE)
+        if given[0] == "api_key_file" and not Path(options["api_key_file"]).is_absolute():
+            raise OptionError(
+                "option api_key_file must be an absolute path on the database host", sqlstate=_INVALID_VALUE
+            )
+
+
+def _unknown(place: Place, name: str) -> OptionError:
+    places = [other for other in VALID if name in VALID[other]]
+    valid = VALID[place]
+    if name in KEYS:
+        return OptionError(
+            f"option {name} belongs in the user mapping, not in a {place}",
+            detail="Options of servers and tables can be read by every role of the database.",
+            hint=f"CREATE USER MAPPING FOR … SERVER … OPTIONS ({name} '…');",
+        )
+    if places:
+        return OptionError(
+            f"option {name} belongs in the {places[0]}, not in a {place}", hint=_listing(place, valid)
+        )
+    near = get_close_matches(name, valid, n=len(valid), cutoff=0.0)
+    return OptionError(f'there is no option "{redact(name)}" of a {place}', hint=_listing(place, near))
+
+
+def _listing(place: Place, valid: tuple[str, ...] | list[str]) -> str:
+    return f"Options of a {place}: {', '.join(valid)}." if valid else f"A {place} has no options."
+
+
+def server_options(options: Mapping[str, str]) -> ServerOptions:
+    """The server's options as values; names that are not the server's are left alone.
+
+    Raises:
+        OptionError: a value cannot be used; the message names the option and what it takes.
+    """
+    account = options.get("stripe_account")
+    if account is not None and not (account.startswith("acct_") and account[5:].isalnum()):
+        raise _bad("stripe_account", account, "the id of a connected account, acct_…")
+    rate = options.get("max_requests_per_second")
+    return ServerOptions(
+        api_base=check_api_base(options["api_base"]) if "api_base" in options else STRIPE,
+        stripe_account=account,
+        cache_ttl=_number("cache_ttl", options.get("cache_ttl", "0"), 0, 86_400 * 30, "seconds"),
+        max_requests_per_second=None
+        if rate is None
+        else _number("max_requests_per_second", rate, 0.01, 10_000, "requests per second"),
+        timeout=_number("timeout", options.get("timeout", str(DEFAULT_TIMEOUT)), 0.1, 3600, "seconds"),
+        use_search=_boolean("use_search", options.get("use_search", "false")),
+    )
+
+
+def _bad(name: str, value: str, takes: str) -> OptionError:
+    return OptionError(
+        f'option {name} has the value "{redact(value)}", but takes {takes}', sqlstate=_INVALID_VALUE
+    )
+
+
+def _number(name: str, text: str, lowest: float, highest: float, unit: str) -> float:
+    takes = f"a number of {unit} from {lowest:g} to {highest:g}"
+    try:
+        number = float(text)
+    except ValueError:
+        raise _bad(name, text, takes) from None
+    if not lowest <= number <= highest:
+        raise _bad(name, text, takes)
+    return number
+
+
+def _boolean(name: str, text: str) -> bool:
+    value = {"true": True, "on": True, "yes": True, "1": True, "t": True, "y": True}.get(text.lower())
+    if value is None and text.lower() not in ("false", "off", "no", "0", "f", "n"):
+        raise _bad(name, text, "true or false")
+    return bool(value)
+
+
+def secret(options: Mapping[str, str], server: str = "stripe") -> Secret:
+    """The key that the user mapping names, read now: a file or variable may have changed since.
+
+    Raises:
+        AuthenticationError: there is no mapping, or the file or variable gives no key.
+        OptionError: more than one option names a key.
+    """
+    given = {name: options[name] for name in KEYS if name in options}
+    if not given:
+        raise AuthenticationError(
+            "there is no API key: the current role has no user mapping on this server",
+            hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER \"{server}\" OPTIONS (api_key '…');",
+        )
+    validate_options("user mapping", given)
+    if "api_key" in given:
+        return Secret(given["api_key"].strip())
+    if "api_key_env" in given:
+        value = os.environ.get(given["api_key_env"], "").strip()
+        if not value:
+            raise AuthenticationError(
+                f"environment variable {given['api_key_env']} of the database server holds no API key",
+                hint="Set it where the server is started, and restart the server.",
+            )
+        return Secret(value)
+    return _from_file(Path(given["api_key_file"]))
+
+
+def _from_file(path: Path) -> Secret:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise AuthenticationError(f"api_key_file {path} is no regular file")
+            if mode & (stat.S_IWGRP | stat.S_IRWXO):
+                raise AuthenticationError(
+                    f"api_key_file {path} may be read or changed by others (mode {stat.S_IMODE(mode):04o})",
+                    hint=f"chmod 600 {path}, owned by the operating system's user of the database server.",
+                )
+            text = file.read(_LARGEST_KEY_FILE + 1)
+    except OSError as error:
+        raise AuthenticationError(
+            f"api_key_file {path} cannot be read: {error.strerror}",
+            hint="The database server's operating system user must be able to read it.",
+        ) from None
+    if len(text) > _LARGEST_KEY_FILE:
+        raise AuthenticationError(f"api_key_file {path} is too large to hold only an API key")
+    key = text.decode("utf-8", "replace").strip()
+    if not key:
+        raise AuthenticationError(f"api_key_file {path} is empty")
+    return Secret(key)

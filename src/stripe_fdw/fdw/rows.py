@@ -1,0 +1,354 @@
+"""Turns Stripe's objects into rows: a page at a time, a column at a time, which is what makes it fast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import Any, Final
+
+import orjson
+
+from stripe_fdw.catalog.model import Column, Kind, Resource
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.hosting import ColumnDefinition
+from stripe_fdw.fdw.values import Value
+
+Object = dict[str, Any]
+Getter = Callable[[Object], Any]
+Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
+
+RAW: Final = "_raw"
+WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}
+
+_TEXTS: Final = frozenset({"text", "character varying", "character", "name", "citext"})
+_WHOLE: Final = frozenset({"bigint", "integer", "smallint"})
+_EXACT: Final = frozenset({"numeric"})
+_FLOATS: Final = frozenset({"double precision", "real"})
+_TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
+_JSONS: Final = frozenset({"jsonb", "json"})
+_ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
+    Kind.TEXT: _TEXTS,
+    Kind.REFERENCE: _TEXTS,
+    Kind.INTEGER: _WHOLE | _EXACT | _FLOATS | _TEXTS,
+    Kind.BOOLEAN: frozenset({"boolean"}) | _TEXTS,
+    Kind.DECIMAL: _EXACT | _FLOATS | _TEXTS,
+    Kind.FLOAT: _FLOATS | _EXACT | _TEXTS,
+    Kind.TIME: _TIMES | _TEXTS | {"bigint"},
+    Kind.JSON: _JSONS | _TEXTS,
+}
+_COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
+    kind: frozenset({kind.postgres_type}) for kind in Kind
+} | {
+    Kind.TEXT: frozenset({"text", "character varying"}),
+    Kind.REFERENCE: frozenset({"text", "character varying"}),
+    Kind.INTEGER: _WHOLE,
+}
+_KNOWN: Final = _TEXTS | _WHOLE | _EXACT | _FLOATS | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
+
+
+def base_type(type_name: str) -> str:
+    """A type as format_type() prints it, without length and schema: ``varchar(20)`` loses its 20."""
+    before, _, after = type_name.partition("(")
+    suffix = after.partition(")")[2]
+    return (before + suffix).rpartition(".")[2].strip().lower()
+
+
+def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -> None:
+    """Raise ColumnError for a column that the resource does not have, or has with another type."""
+    for definition in definitions:
+        name, type_name = definition.column_name, base_type(definition.type_name)
+        if name in WRITE_ONLY or name == RAW:
+            wanted = WRITE_ONLY.get(name, "jsonb")
+            if type_name not in (_TEXTS if wanted == "text" else _JSONS | _TEXTS):
+                raise _wrong_type(resource, definition, wanted)
+            continue
+        column = resource.column.get(name)
+        if column is None:
+            raise _no_column(resource, name)
+        # A type that is not Postgres's own (an enum, a domain) has an input function that decides.
+        if type_name not in _ACCEPTED[column.kind] and (type_name in _KNOWN or type_name.endswith("[]")):
+            raise _wrong_type(resource, definition, column.kind.postgres_type)
+
+
+def _no_column(resource: Resource, name: str) -> ColumnError:
+    near = get_close_matches(name, resource.column, n=3, cutoff=0.6)
+    return ColumnError(
+        f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
+        detail=f"Closest: {', '.join(near)}." if near else None,
+        hint=f"stripe-fdw catalog {resource.name} lists the columns. "
+        "Drop the column from the foreign table, or import the schema again.",
+    )
+
+
+def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) -> ColumnError:
+    name = definition.column_name
+    return ColumnError(
+        f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {right}',
+        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {right};',
+        sqlstate="HV004",  # fdw_invalid_data_type
+    )
+
+
+def comparable(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
+    """The columns whose type compares as Stripe's values do, so that a qual on them can be pushed."""
+    found = {}
+    for definition in definitions:
+        column = resource.column.get(definition.column_name)
+        if column is not None and definition.type_name in _COMPARABLE[column.kind]:
+            found[column.name] = column
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class RowMaker:
+    """Makes rows with certain columns of a resource's objects."""
+
+    getters: tuple[tuple[str, Getter], ...]
+    shapes: tuple[Shape, ...]
+
+    def rows(
+        self, objects: Sequence[Object], fills: Mapping[str, Value] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """One row for each object; ``fills`` are the values of columns where the objects have none."""
+        if not self.getters:
+            return [()] * len(objects)
+        columns = []
+        for (name, getter), shape in zip(self.getters, self.shapes, strict=True):
+            values = list(map(getter, objects))
+            if fills and name in fills:
+                values = [fills[name] if value is None else value for value in values]
+            columns.append(shape(values))
+        return list(zip(*columns, strict=True))
+
+
+def row_maker(
+    resource: Resource,
+    definitions: Sequence[ColumnDefinition],
+    wanted: Mapping[str, Sequence[Value]] | None = None,
+    *,
+    as_text: bool = False,
+) -> RowMaker:
+    """Prepare for these columns, in this order.
+
+    Args:
+        resource: whose objects will come.
+        definitions: the columns as the foreign table has them; ``check_columns`` has passed them.
+        wanted: for columns that an object has several values of, those that the query asked for.
+        as_text: give every value as the text that its type's input function reads.
+    """
+    getters, shapes = [], []
+    for definition in definitions:
+        name, type_name = definition.column_name, base_type(definition.type_name)
+        column = resource.column.get(name)
+        getters.append((name, _getter(name, column, tuple((wanted or {}).get(name, ())))))
+        shape = _shape(column.kind if column else Kind.JSON, type_name)
+        shapes.append(_then_text(shape) if as_text else shape)
+    return RowMaker(tuple(getters), tuple(shapes))
+
+
+# -- where the value lies -----------------------------------------------------------------------------------
+
+
+def _getter(name: str, column: Column | None, wanted: tuple[Value, ...]) -> Getter:
+    if name == RAW:
+        return _whole
+    if column is None or not column.path:
+        return _nothing
+    if len(column.path) == 1:
+        key = column.path[0]
+        if column.kind is Kind.REFERENCE:
+            return lambda found: _identity(found.get(key))
+        return lambda found: found.get(key)
+    path, reference = column.path, column.kind is Kind.REFERENCE
+
+    def get(found: Object) -> Any:
+        values = _walk(found, path)
+        if reference:
+            values = [_identity(value) for value in values]
+        if len(values) > 1:
+            return next((value for value in wanted if value in values), values[0])
+        return values[0] if values else None
+
+    return get
+
+
+def _whole(found: Object) -> Any:
+    return found
+
+
+def _nothing(_: Object) -> Any:
+    return None
+
+
+def _identity(value: Any) -> Any:
+    """The id of an object that came expanded; the value itself where it is the id."""
+    return value.get("id") if isinstance(value, dict) else value
+
+
+def _walk(value: Any, path: Sequence[str]) -> list[Any]:
+    """All values at the path, which goes through every element of a list."""
+    for index, step in enumerate(path):
+        if isinstance(value, list):
+            return [found for item in value for found in _walk(item, path[index:])]
+        if not isinstance(value, dict):
+            return []
+        value = value.get(step)
+    return [] if value is None else [value]
+
+
+# -- what Postgres takes ------------------------------------------------------------------------------------
+
+
+def _shape(kind: Kind, type_name: str) -> Shape:
+    if type_name in _TEXTS:
+        return {Kind.TIME: _time_text, Kind.BOOLEAN: _boolean_text, Kind.JSON: _json_text}.get(kind, _text)
+    if type_name in _WHOLE:
+        return _integer
+    if type_name in _FLOATS:
+        return _float
+    if type_name in _EXACT:
+        return _decimal
+    if kind is Kind.TIME and type_name != "timestamp with time zone":
+        return _time_text
+    return {Kind.JSON: _json, Kind.TIME: _time, Kind.BOOLEAN: _boolean}.get(kind, _text)
+
+
+_NONE = type(None)
+_STR = frozenset({str, _NONE})
+_INT = frozenset({int, _NONE})
+_BOOL = frozenset({bool, _NONE})
+_FLOAT = frozenset({float, _NONE})
+
+
+def _text(values: list[Any]) -> list[Any]:
+    if not set(map(type, values)) <= _STR:
+        values = [_one_text(value) for value in values]
+    # Postgres has no character U+0000 in its texts; JSON does.
+    if "\0" in "".join(filter(None, values)):
+        values = [value and value.replace("\0", "\ufffd") for value in values]
+    return values
+
+
+def _one_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def _integer(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) <= _INT:
+        return values
+    return [_one_integer(value) for value in values]
+
+
+def _one_integer(value: Any) -> int | None:
+    if value is None or type(value) is int:
+        return value
+    number = _one_decimal(value)
+    if number is None or number != number.to_integral_value():
+        raise ColumnError(f"Stripe answered {value!r} where a whole number belongs", sqlstate="HV004")
+    return int(number)
+
+
+def _boolean(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) <= _BOOL:
+        return values
+    return [
+        value if value is None or isinstance(value, bool) else str(value).lower() == "true"
+        for value in values
+    ]
+
+
+def _boolean_text(values: list[Any]) -> list[Any]:
+    return [value and ("true" if value else "false") if value is not False else "false" for value in values]
+
+
+def _float(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) <= _FLOAT:
+        return values
+    return [None if value is None else float(value) for value in values]
+
+
+def _decimal(values: list[Any]) -> list[Any]:
+    return [_one_decimal(value) for value in values]
+
+
+def _one_decimal(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return Decimal(value if isinstance(value, int) else str(value))
+    except InvalidOperation:
+        raise ColumnError(f"Stripe answered {value!r} where a number belongs", sqlstate="HV004") from None
+
+
+def _time(values: list[Any]) -> list[Any]:
+    if set(map(type, values)) <= _INT:
+        return values
+    return [_one_time(value) for value in values]
+
+
+def _one_time(value: Any) -> int | datetime | None:
+    """Version 1 of the API has Unix seconds, version 2 ISO texts."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, float):
+        return datetime.fromtimestamp(value, UTC)
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ColumnError(f"Stripe answered {value!r} where a time belongs", sqlstate="HV004") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _time_text(values: list[Any]) -> list[Any]:
+    return [_one_time_text(_one_time(value)) for value in values]
+
+
+def _one_time_text(value: int | datetime | None) -> str | None:
+    if value is None:
+        return None
+    time = datetime.fromtimestamp(value, UTC) if isinstance(value, int) else value.astimezone(UTC)
+    return time.isoformat(sep=" ")
+
+
+def _json(values: list[Any]) -> list[Any]:
+    return [None if value is None else _dump(value) for value in values]
+
+
+def _json_text(values: list[Any]) -> list[Any]:
+    return [None if value is None else _dump(value).decode() for value in values]
+
+
+def _dump(value: Any) -> bytes:
+    text = orjson.dumps(value)
+    # jsonb takes no U+0000 either. An escaped backslash before "u0000" is no such character.
+    if b"\\u0000" in text:
+        text = orjson.dumps(_without_nul(value))
+    return text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
+
+
+def _then_text(shape: Shape) -> Shape:
+    """The shape's values as texts that any input function reads."""
+    if shape in (_text, _json_text, _time_text, _boolean_text):
+        return shape
+    if shape is _time:
+        return _time_text
+    if shape is _json:
+        return _json_text
+    if shape is _boolean:
+        return _boolean_text
+    return lambda values: [None if value is None else str(value) for value in shape(values)]
