@@ -57,7 +57,7 @@ class Column:
     ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
     the object does not know it: a filter without a field, filled from the query's own qual. A path step into a
     list (``("items", "data", "price", "id")``) yields every value found; the column then holds the one the
-    query asked for, or else the first.
+    query asked for, or else the first, unless ``pick`` says which.
     """
 
     name: str
@@ -66,6 +66,8 @@ class Column:
     nullable: bool = True
     references: tuple[str, ...] = ()  # names of the resources an id may belong to
     values: tuple[str, ...] = ()  # the literals that Stripe's types list, for enums
+    pick: str = ""  # "min" or "max": which of the values that a path through a list yields
+    per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Filter:
     required: bool = False
     values: tuple[str, ...] = ()  # literals accepted; other values match nothing or are not pushed
     exact: bool = True  # False: returns more rows than the qual selects (then it is checked again)
+    also: tuple[tuple[str, str], ...] = ()  # sent along: owner[type]=customer with owner[customer]
+    most: int = 0  # how many values ``many`` takes at most in one request; 0 where no limit is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,9 @@ class Resource:
     filters: tuple[Filter, ...] = ()
     parents: tuple[Parent, ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()  # parameters that undo list defaults which hide rows
+    # Rows that no value of ``defaults`` shows beside the others: each entry is one more list to read, with
+    # these parameters in place of the defaults of the same name. The lists share no row.
+    further_lists: tuple[tuple[tuple[str, str], ...], ...] = ()
     retrieve: Operation | None = None  # by id (and parents)
     create: Operation | None = None
     update: Operation | None = None
@@ -133,11 +140,13 @@ class Resource:
     search_path: str = ""
     events: tuple[str, ...] = ()
     freshness: Freshness = Freshness.RESCAN
+    follows: str = ""  # the resource inside which these rows lie: its events tell of theirs
     newest_first: bool = True  # lists come by created, newest first
     cursor: str = "id"  # field whose last value continues the list: starting_after
     paged: bool = True  # accepts limit and starting_after
     id_prefix: str = ""  # "cus_": for examples and generated objects
     preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
+    one_of: tuple[str, ...] = ()  # columns of which one must be given, where no single one is required
     notes: tuple[str, ...] = field(default=())
 
     @cached_property

@@ -1,0 +1,41 @@
+"""Stripe as data: ``load()`` gives every table, column, filter and operation there is."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from stripe_fdw.catalog.model import (
+    Catalog,
+    Column,
+    Filter,
+    Freshness,
+    Kind,
+    Operation,
+    Parameter,
+    Parent,
+    Resource,
+)
+
+__all__ = [
+    "Catalog",
+    "Column",
+    "Filter",
+    "Freshness",
+    "Kind",
+    "Operation",
+    "Parameter",
+    "Parent",
+    "Resource",
+    "load",
+]
+
+
+@cache
+def load() -> Catalog:
+    """The catalog that was built with this release; some milliseconds the first time, then nothing.
+
+    Raises OSError where the installation lost its file.
+    """
+    from stripe_fdw.catalog.stored import read
+
+    return read()

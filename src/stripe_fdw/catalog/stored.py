@@ -1,0 +1,222 @@
+"""The built file: the catalog as JSON, one line an entry, so that a change of the SDK reads as a diff.
+
+Fields that hold their default are left out. Lists of literals that many entries share (all payment method types,
+all countries, all event types) stand once, under ``literals``, and are named by their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from stripe_fdw.catalog.model import (
+    Catalog,
+    Column,
+    Filter,
+    Freshness,
+    Kind,
+    Operation,
+    Parameter,
+    Parent,
+    Resource,
+)
+
+PATH = Path(__file__).with_name("stripe.json")
+_SHARED_FROM = 4  # literals: fewer are written where they are used
+
+Json = dict[str, Any]
+_T = TypeVar("_T")
+
+
+# ------------------------------------------------------------------------------------------- writing
+
+
+class _Literals:
+    def __init__(self) -> None:
+        self.numbers: dict[tuple[str, ...], int] = {}
+
+    def reference(self, values: tuple[str, ...]) -> list[str] | int:
+        if len(values) < _SHARED_FROM:
+            return list(values)
+        return self.numbers.setdefault(values, len(self.numbers))
+
+
+def _plain(item: Any, literals: _Literals) -> Json:
+    """The fields of an entry that differ from their default."""
+    found: Json = {}
+    for field in fields(item):
+        value = getattr(item, field.name)
+        default = () if field.default_factory is not MISSING else field.default
+        if value == default:
+            continue
+        if field.name == "values":
+            value = literals.reference(value)
+        found[field.name] = value
+    if isinstance(item, Column) and item.path == (item.name,):
+        del found["path"]
+    return found
+
+
+def _line(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _block(lines: Iterator[str], opening: str, closing: str) -> str:
+    return opening + "\n" + ",\n".join(lines) + "\n" + closing
+
+
+def render(catalog: Catalog) -> str:
+    """The text of the built file."""
+    literals = _Literals()
+    numbers = {(item.method, item.path): number for number, item in enumerate(catalog.operations)}
+    operations = [_render_operation(item, literals) for item in catalog.operations]
+    resources = [_render_resource(item, numbers, literals) for item in catalog.resources]
+    blocks = {
+        "resources": _block(iter(resources), "{", "}"),
+        "operations": _block(iter(operations), "[", "]"),
+        "event_types": _block((_line(item) for item in catalog.event_types), "[", "]"),
+        "literals": _block((_line(item) for item in literals.numbers), "[", "]"),
+    }
+    head = [
+        f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")
+    ]
+    return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
+
+
+def _render_operation(item: Operation, literals: _Literals) -> str:
+    head = [item.name, item.method, item.path]
+    parameters = (f"  {_line(_plain(parameter, literals))}" for parameter in item.parameters)
+    return f"[{_line(head)}, {_block(parameters, '[', ']')}]" if item.parameters else f"[{_line(head)}, []]"
+
+
+def _render_resource(item: Resource, numbers: Mapping[tuple[str, str], int], literals: _Literals) -> str:
+    head = _plain(item, literals)
+    lists = {name: head.pop(name, ()) for name in ("columns", "filters", "parents")}
+    for name in ("retrieve", "create", "update", "delete"):
+        operation: Operation | None = head.get(name)
+        if operation is not None:
+            head[name] = numbers[operation.method, operation.path]
+    if item.operations:
+        head["operations"] = [numbers[each.method, each.path] for each in item.operations]
+    parts = [f'"{name}": {_line(value)}' for name, value in head.items() if name != "name"]
+    for name, entries in lists.items():
+        if entries:
+            lines = (f"  {_line(_plain(entry, literals))}" for entry in entries)
+            parts.append(f'"{name}": {_block(lines, "[", "]")}')
+    return f'"{item.name}": {_block(iter(parts), "{", "}")}'
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+class _Reader:
+    """Turns entries of the file into values."""
+
+    def __init__(self, document: Json) -> None:
+        self._document = document
+        self._literals: list[list[str]] = document["literals"]
+        self._operations: dict[int, Operation] = {}
+
+    def _entry(self, entry: Json) -> Json:
+        made = {name: _tuples(value) for name, value in entry.items()}
+        values = made.get("values")
+        if isinstance(values, int):
+            made["values"] = tuple(self._literals[values])
+        if "kind" in made:
+            made["kind"] = Kind(made["kind"])
+        return made
+
+    def _column(self, entry: Json) -> Column:
+        made = self._entry(entry)
+        made.setdefault("path", (entry["name"],))
+        return Column(**made)
+
+    def operation(self, number: int) -> Operation:
+        """One operation by its number in the file."""
+        if number not in self._operations:
+            (name, method, path), parameters = self._document["operations"][number]
+            made = tuple(Parameter(**self._entry(item)) for item in parameters)
+            self._operations[number] = Operation(name, method, path, made)
+        return self._operations[number]
+
+    def resource(self, name: str) -> Resource:
+        """One resource by its name."""
+        entry: Json = dict(self._document["resources"][name])
+        lists = {
+            "columns": tuple(self._column(item) for item in entry.pop("columns")),
+            "filters": tuple(Filter(**self._entry(item)) for item in entry.pop("filters", ())),
+            "parents": tuple(Parent(**item) for item in entry.pop("parents", ())),
+            "operations": tuple(self.operation(number) for number in entry.pop("operations", ())),
+        }
+        made = {field: _tuples(value) for field, value in entry.items()}
+        for role in ("retrieve", "create", "update", "delete"):
+            if role in made:
+                made[role] = self.operation(made[role])
+        if "freshness" in made:
+            made["freshness"] = Freshness(made["freshness"])
+        return Resource(name=name, **made, **lists)
+
+
+class _Resources(Mapping[str, Resource]):
+    """Resources by name, each made when first asked for."""
+
+    def __init__(self, names: Mapping[str, Any], reader: _Reader) -> None:
+        self._names = names
+        self._reader = reader
+        self._made: dict[str, Resource] = {}
+
+    def __getitem__(self, name: str) -> Resource:
+        if name not in self._made:
+            self._made[name] = self._reader.resource(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class StoredCatalog(Catalog):
+    """A catalog whose entries are made from the file when first asked for: a backend needs few of them."""
+
+    def __init__(self, document: Json) -> None:
+        """Take the parsed file."""
+        reader = _Reader(document)
+        object.__setattr__(self, "api_version", document["api_version"])
+        object.__setattr__(self, "sdk_version", document["sdk_version"])
+        object.__setattr__(self, "event_types", tuple(document["event_types"]))
+        object.__setattr__(self, "_document", document)
+        object.__setattr__(self, "_reader", reader)
+
+    _document: Json
+    _reader: _Reader
+
+    @cached_property
+    def resource(self) -> Mapping[str, Resource]:
+        """Resources by table name."""
+        return _Resources(self._document["resources"], self._reader)
+
+    @cached_property
+    def resources(self) -> tuple[Resource, ...]:  # type: ignore[override]  # the same values, made later
+        """All resources, by name."""
+        return tuple(self.resource.values())
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:  # type: ignore[override]  # the same values, made later
+        """All operations, by path and verb."""
+        return tuple(self._reader.operation(number) for number in range(len(self._document["operations"])))
+
+
+def read(path: Path = PATH) -> Catalog:
+    """Read a built file. Raises OSError or orjson.JSONDecodeError."""
+    return StoredCatalog(orjson.loads(path.read_bytes()))
