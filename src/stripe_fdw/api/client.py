@@ -16,7 +16,7 @@ from stripe_fdw.api.base import STRIPE, check_api_base
 from stripe_fdw.api.connections import AbandonedError, Call
 from stripe_fdw.api.limits import Limiter
 from stripe_fdw.api.request import Request
-from stripe_fdw.api.threads import STEP_SECONDS, Future, Threads
+from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError
 from stripe_fdw.redact import Secret
@@ -89,7 +89,7 @@ class Client:
 
     def submit(
         self, request: Request, *, background: bool = False, idempotency_key: str | None = None
-    ) -> Future[Response]:
+    ) -> CallFuture:
         """Send the request on another thread. ``background`` work leaves room for the rest.
 
         A POST carries ``idempotency_key``, or a new one, the same on each retry.
@@ -125,7 +125,7 @@ class Client:
 
 
 class CallFuture(Future[Response]):
-    """A future that also ends when its call has overrun its deadline without noticing."""
+    """The answer to a request, with an eye on its deadline."""
 
     __slots__ = ("_call", "_what")
 
@@ -135,20 +135,22 @@ class CallFuture(Future[Response]):
         self._what = what
 
     def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> Response:
-        """The answer, or its error raised; see Future."""
-        if self.wait(STEP_SECONDS if check is None else 0.0):
-            return super().result()
+        """The answer, or its error raised; see Future. Ends in time even if the call's thread does not."""
         return super().result(partial(self._watch, check), timeout)
 
-    def _watch(self, check: Callable[[], object] | None) -> None:
-        if check is not None:
-            check()
+    def ensure_in_time(self) -> None:
+        """Raise ConnectionFailedError if the call should have ended by itself and did not."""
         deadline = self._call.deadline
-        if deadline is not None and time.monotonic() > deadline + _GRACE:
+        if deadline is not None and time.monotonic() > deadline + _GRACE and not self.done():
             raise ConnectionFailedError(
                 f"no answer to {self._what}: it did not end in time",
                 hint="The server option timeout bounds each request with its retries.",
             )
+
+    def _watch(self, check: Callable[[], object] | None) -> None:
+        if check is not None:
+            check()
+        self.ensure_in_time()
 
 
 def _check_key(key: Secret) -> None:

@@ -26,8 +26,8 @@ ENDPOINT_LIMIT = 25.0
 SLOW_ENDPOINT_LIMIT = 20.0  # search, files
 BACKGROUND_SHARE = 0.5
 
-AIM = 0.97  # of a limit
-WINDOW_MARGIN = 1.03  # seconds in which at most a second's worth of requests leaves
+AIM = 0.98  # of a limit
+WINDOW_MARGIN = 1.02  # seconds in which at most a second's worth of requests leaves
 BURST_AT_MOST = 5
 SLOWER = 0.8
 SLOWEST = 0.05  # of a limit

@@ -56,7 +56,7 @@ def walk(
             number += 1
             follow = next_request(full, page, cursor)
             if follow is not None and follow == milestone:
-                raise _lost(request, page)
+                raise leads_nowhere(request, page)
             if number & (number - 1) == 0:  # at every power of two: finds circles of any length
                 milestone = follow
     finally:
@@ -88,11 +88,12 @@ def next_request(request: Request, page: Response, cursor: str = "id") -> Reques
     else:
         value, parameter = data[-1].get(cursor) if data else None, "starting_after"
     if not isinstance(value, str) or not value:
-        raise _lost(request, page)
+        raise leads_nowhere(request, page)
     return request.with_params(**{parameter: value})
 
 
-def _lost(request: Request, page: Response) -> AnswerError:
+def leads_nowhere(request: Request, page: Response) -> AnswerError:
+    """The error for a list that says that there is more and does not lead there."""
     return AnswerError(
         f"the list {request.method} {request.path} says that there is more, but does not lead there",
         detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",
