@@ -23,7 +23,7 @@ TABLES = (
     "subscription",
     "subscription_item",
     "invoice",
-    "line_item",
+    "invoice_line_item",
     "price",
     "product",
     "charge",
@@ -36,6 +36,10 @@ TABLES = (
     "coupon",
 )
 HOT = {"id", "created", "customer", "status", "subscription", "invoice", "price", "type", "email"}
+OPERATORS = (
+    *("= = = <> < <= > >= in any all null").split(),
+    *("between like distinct flipped expression").split(),
+)
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Chatham")
 
 
@@ -135,8 +139,7 @@ def atoms(draw: st.DrawFn, sample: Sample, alias: str) -> sql.Composable:
             st.sampled_from(["{0}", "not {0}", "{0} = {1}", "{0} is null", "{0} is true", "{0} is not false"])
         )
         return sql.SQL(form).format(column, _literal(draw(st.booleans()), kind))
-    operator = draw(st.sampled_from(["=", "=", "=", "<>", "<", "<=", ">", ">=", "in", "any", "all", "null", "between",
-                                     "like", "distinct", "flipped", "expression"]))  # fmt: skip
+    operator = draw(st.sampled_from(OPERATORS))
 
     def value() -> sql.Composable:
         return _literal(draw(values(sample, name, kind)), kind)
