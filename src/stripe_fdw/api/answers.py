@@ -121,7 +121,7 @@ def error_code(answer: Answer) -> str | None:
 def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
     kind, code, param = (_text(error.get(name)) for name in ("type", "code", "param"))
     request_id = _text(answer.headers.get("request-id"))
-    message = redact(_text(error.get("message")) or f"Stripe answered {answer.status} without a message")
+    message = _text(error.get("message")) or f"Stripe answered {answer.status} without a message"
     facts = [
         f"code {code}" if code else None,
         f"parameter {param}" if param else None,
@@ -175,4 +175,4 @@ def _beginning(body: bytes) -> str:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return redact(value) if isinstance(value, str) and value else None

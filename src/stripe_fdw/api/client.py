@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from stripe_fdw import __version__
@@ -20,6 +21,9 @@ from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError
 from stripe_fdw.redact import Secret
+
+if TYPE_CHECKING:
+    from stripe_fdw.api.sdk import Sdk
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"
@@ -58,6 +62,7 @@ class Client:
             options.max_requests_per_second,
             directory=options.shared_directory,
         )
+        self._base = base
         self.transport = Transport(base, options.timeout, limiter)
         self._headers = {
             "Authorization": f"Bearer {options.key.reveal()}",
@@ -99,6 +104,13 @@ class Client:
         _threads.run(partial(self._serve, future, call, request, idempotency_key or str(uuid4())))
         return future
 
+    @cached_property
+    def sdk(self) -> Sdk:
+        """The stripe SDK, on this client's connections, limits and retries; imported when first used."""
+        from stripe_fdw.api.sdk import Sdk
+
+        return Sdk(self.options, self._base, self.transport, USER_AGENT)
+
     def close(self) -> None:
         """Close the connections kept open; requests under way end by themselves."""
         self.transport.close()
@@ -112,16 +124,13 @@ class Client:
             future.finish(error=error)
 
     def _perform(self, call: Call, request: Request, idempotency_key: str) -> Response:
-        what = f"{request.method} {request.path}"
-        query = request.query
-        if request.method != "POST":
+        if request.method == "GET":
+            query = request.query
             target = f"{request.path}?{query}" if query else request.path
-            return read_answer(self.transport.exchange(call, request.method, target, self._headers), what)
-        headers = self._headers | {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Idempotency-Key": idempotency_key,
-        }
-        return read_answer(self.transport.exchange(call, "POST", request.path, headers, query), what)
+            answer = self.transport.exchange(call, "GET", target, self._headers)
+        else:
+            answer = self.sdk.send(call, request, idempotency_key)
+        return read_answer(answer, f"{request.method} {request.path}")
 
 
 class CallFuture(Future[Response]):

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from stripe_fdw.api.base import check_api_base
+from stripe_fdw.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("https://api.stripe.com", "https://api.stripe.com"),
+        ("https://api.stripe.com/", "https://api.stripe.com"),
+        (" https://proxy.example/stripe/ ", "https://proxy.example/stripe"),
+        ("http://127.0.0.1:12111", "http://127.0.0.1:12111"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://localhost:12111/", "http://localhost:12111"),
+        ("http://[::1]:12111", "http://[::1]:12111"),
+    ],
+)
+def test_https_and_loopback_are_accepted(given: str, used: str) -> None:
+    assert check_api_base(given) == used
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://api.stripe.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://localhost@example.com",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "ftp://api.stripe.com",
+        "api.stripe.com",
+        "https://",
+        "",
+        "https://sk_test_51Abc:@api.stripe.com",
+        "https://api.stripe.com?key=sk_test_51Abc",
+        "https://api.stripe.com#x",
+        "https://api.stripe.com:99999",
+        "https://[::1",
+    ],
+)
+def test_all_else_is_refused_without_showing_a_key(given: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_api_base(given)
+    assert "51Abc" not in str(caught.value)

@@ -1,0 +1,559 @@
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_fdw.api import transport
+from stripe_fdw.api.client import Client, ClientOptions, _threads
+from stripe_fdw.api.request import Request
+from stripe_fdw.errors import (
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    ConnectionFailedError,
+    IdempotencyError,
+    Interrupted,
+    NotFoundError,
+    OptionError,
+    PermissionDeniedError,
+    RateLimitError,
+    StripeFdwError,
+)
+from stripe_fdw.redact import Secret
+
+ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
+CREATE = Request.of("POST", "/v1/customers", {"email": "ä&b@example.com", "metadata": {"org": 7}})
+
+
+def never() -> None:
+    """A check for a query that nobody cancels."""
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(transport, "_LONGEST_DELAY", 0.05)
+
+
+def problem(message: str = "broken", **facts: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error"} | facts}
+
+
+def all_text(error: BaseException) -> str:
+    """Everything that could be printed of an error, with those it came from."""
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+
+
+def failing(client: Any, key: str, request: Request = ONE) -> StripeFdwError:
+    with pytest.raises(StripeFdwError) as caught:
+        client.fetch(request, check=never)
+    assert key not in all_text(caught.value)
+    return caught.value
+
+
+# What is sent, what comes back
+
+
+def test_a_read_sends_key_version_account_and_our_name(make_client: Any, server: Any, key: str) -> None:
+    request = Request.of("GET", "/v1/subscriptions", {"customer": "cus_123", "created": {"gte": 5}})
+    make_client(stripe_account="acct_1").fetch(request, check=never)
+    got = server.got[0]
+    assert (got.method, got.path) == ("GET", "/v1/subscriptions")
+    assert got.params == {"customer": "cus_123", "created[gte]": "5"}
+    assert got.headers["authorization"] == f"Bearer {key}"
+    assert got.headers["stripe-version"] == "2026-10-28.endive"
+    assert got.headers["stripe-account"] == "acct_1"
+    assert got.headers["user-agent"].startswith("stripe-fdw/")
+    assert got.headers["accept-encoding"] == "gzip"
+
+
+def test_the_answer_tells_stripes_clock_and_the_cost(client: Any, server: Any, reply: Any) -> None:
+    body = b'{"object": "customer", "id": "cus_1"}'
+    server.answer = lambda got: reply(body, headers={"X-Other": "1", "Request-Id": "req_9"})
+    response = client.fetch(ONE, check=never)
+    assert response.body == {"object": "customer", "id": "cus_1"}
+    assert abs((response.date - datetime.now(UTC)).total_seconds()) < 5
+    assert (response.request_id, response.size, response.attempts) == ("req_9", len(body), 1)
+
+
+def test_compressed_answers_are_unpacked(client: Any, server: Any, reply: Any) -> None:
+    body = gzip.compress(b'{"object": "customer", "id": "cus_zip"}')
+    server.answer = lambda got: reply(body, headers={"Content-Encoding": "gzip"})
+    assert client.fetch(ONE, check=never).body["id"] == "cus_zip"
+
+
+def test_one_connection_serves_many_reads(client: Any, server: Any) -> None:
+    for _ in range(5):
+        client.fetch(ONE, check=never)
+    assert client.transport._pool.num_connections == 1
+
+
+def test_a_base_with_a_path_keeps_it(make_client: Any, server: Any) -> None:
+    client = make_client(api_base=server.base + "/stripe/")
+    client.fetch(ONE, check=never)
+    client.fetch(CREATE, check=never)
+    assert [got.path for got in server.got] == ["/stripe/v1/customers/cus_1", "/stripe/v1/customers"]
+
+
+def test_a_write_goes_through_the_sdk_with_an_idempotency_key(
+    make_client: Any, server: Any, key: str
+) -> None:
+    client = make_client(stripe_account="acct_1")
+    client.fetch(CREATE, check=never)
+    client.fetch(CREATE, check=never)
+    client.fetch(CREATE, check=never, idempotency_key="mine")
+    first, second, third = server.got
+    assert first.body == "email=%C3%A4%26b%40example.com&metadata[org]=7"
+    assert first.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert first.headers["authorization"] == f"Bearer {key}"
+    assert first.headers["stripe-version"] == "2026-10-28.endive"
+    assert first.headers["stripe-account"] == "acct_1"
+    assert first.headers["user-agent"].startswith("stripe-fdw/")
+    assert not [name for name in first.headers if name.startswith("x-stripe")]
+    assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
+    assert third.headers["idempotency-key"] == "mine"
+
+
+def test_parameters_named_like_the_sdks_own_options_arrive(client: Any, server: Any) -> None:
+    request = Request.of("POST", "/v1/setup_intents", {"usage": "off_session", "base": "x", "headers": "y"})
+    client.fetch(request, check=never)
+    assert server.got[0].body == "usage=off_session&base=x&headers=y"
+
+
+def test_a_delete_goes_through_the_sdk(client: Any, server: Any) -> None:
+    client.fetch(Request.of("DELETE", "/v1/subscriptions/{s}", {"prorate": True}, s="sub_1"), check=never)
+    got = server.got[0]
+    assert (got.method, got.path, got.params) == ("DELETE", "/v1/subscriptions/sub_1", {"prorate": "true"})
+
+
+def test_the_sdks_typed_methods_run_on_the_same_transport(
+    client: Any, server: Any, reply: Any, key: str
+) -> None:
+    from stripe_fdw.api.sdk import sdk_errors
+
+    server.answer = lambda got: reply({"object": "customer", "id": "cus_7"})
+    assert client.sdk.client.v1.customers.create({"name": "A"}).id == "cus_7"
+    server.answer = lambda got: reply(problem("No such customer", code="resource_missing"), status=404)
+    with (
+        pytest.raises(NotFoundError, match="No such customer") as caught,
+        sdk_errors("retrieving a customer"),
+    ):
+        client.sdk.client.v1.customers.retrieve("cus_8")
+    assert key not in all_text(caught.value)
+
+
+def test_a_read_imports_neither_the_sdk_nor_another_http_library() -> None:
+    code = (
+        "import sys, stripe_fdw.api.client, stripe_fdw.api.pages, stripe_fdw.api.slices;"
+        "heavy = ('stripe', 'requests', 'httpx', 'asyncio', 'concurrent.futures');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+# Errors of Stripe's
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "cls", "sqlstate"),
+    [
+        (401, {"message": "Invalid API Key provided: sk_test_****here"}, AuthenticationError, "28000"),
+        (403, {"message": "does not have the required permissions"}, PermissionDeniedError, "42501"),
+        (404, {"code": "resource_missing", "param": "id"}, NotFoundError, "02000"),
+        (400, {"code": "resource_missing", "param": "customer"}, NotFoundError, "02000"),
+        (404, {"message": "Unrecognized request URL (GET: /v1/x)."}, ApiError, "HV000"),
+        (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "HV000"),
+        (402, {"type": "card_error", "code": "card_declined"}, ApiError, "HV000"),
+        (400, {"type": "idempotency_error"}, IdempotencyError, "23505"),
+        (409, {"code": "idempotency_key_in_use"}, IdempotencyError, "23505"),
+        (429, {"code": "rate_limit"}, RateLimitError, "53400"),
+        (429, {"code": "lock_timeout"}, ApiError, "55P03"),
+        (500, {"type": "api_error"}, ApiError, "HV000"),
+    ],
+)
+@pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
+def test_each_error_of_stripes_has_its_class_and_facts(
+    client: Any,
+    server: Any,
+    reply: Any,
+    key: str,
+    request_: Request,
+    status: int,
+    error: dict[str, str],
+    cls: type[ApiError],
+    sqlstate: str,
+) -> None:
+    server.answer = lambda got: reply(problem(**error), status=status)
+    raised = failing(client, key, request_)
+    assert type(raised) is cls
+    assert isinstance(raised, ApiError)
+    assert raised.sqlstate == sqlstate
+    assert raised.status == status
+    assert (raised.code, raised.param) == (error.get("code"), error.get("param"))
+    assert raised.request_id == "req_test1"
+    assert "req_test1" in (raised.detail or "")
+    assert f"{request_.method} {request_.path}" in (raised.detail or "")
+    for fact in ("code", "param"):
+        assert error.get(fact, "") in (raised.detail or "")
+
+
+def test_an_error_of_oauths_shape_is_understood(client: Any, server: Any, reply: Any, key: str) -> None:
+    server.answer = lambda got: reply({"error": "invalid_grant", "error_description": "No grant"}, status=400)
+    raised = failing(client, key)
+    assert (raised.message, raised.code) == ("No grant", "invalid_grant")  # type: ignore[attr-defined]
+
+
+def test_a_key_in_stripes_own_message_is_masked(client: Any, server: Any, reply: Any, key: str) -> None:
+    server.answer = lambda got: reply(problem(f"Invalid API Key provided: {key}", param=key), status=401)
+    assert "****" in failing(client, key).message
+
+
+@pytest.mark.parametrize("value", ["", "sk_test_1\n", "sk_test 1", "sk_tést_1", "sk_test_1\r\nX-Evil: 1"])
+def test_a_key_that_cannot_be_one_is_refused_before_any_request(
+    make_client: Any, server: Any, value: str
+) -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        make_client(key=Secret(value))
+    assert not value or value not in str(caught.value)
+    assert not server.got
+
+
+def test_an_unsafe_base_is_refused(make_client: Any) -> None:
+    with pytest.raises(OptionError):
+        make_client(api_base="http://api.stripe.com")
+
+
+# Answers that are not Stripe's
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, b"<html><title>Welcome</title></html>", {"Content-Type": "text/html"}),
+        (502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"}),
+        (404, b"<html>Not found</html>", {"Content-Type": "text/html"}),
+        (200, b'{"object": "list", "data": [{"id"', {}),
+        (200, b"", {}),
+        (204, b"", {}),
+        (200, b"[]", {}),
+        (200, b"null", {}),
+        (200, b'{"hello": 1}', {}),
+        (200, b"\xff\xfe{}", {}),
+        (400, b'{"detail": "no"}', {}),
+        (301, b"", {"Location": "https://elsewhere.example/"}),
+        (302, b"", {"Location": "/v1/customers"}),
+        (307, b"", {}),
+    ],
+)
+@pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
+def test_what_is_not_stripes_is_an_error_and_never_an_empty_answer(
+    client: Any,
+    server: Any,
+    reply: Any,
+    key: str,
+    request_: Request,
+    status: int,
+    body: bytes,
+    headers: dict[str, str],
+) -> None:
+    server.answer = lambda got: reply(body, status=status, headers=headers)
+    raised = failing(client, key, request_)
+    assert type(raised) is AnswerError
+    assert f"status {status}" in (raised.detail or "")
+    assert headers.get("Content-Type", "application/json") in (raised.detail or "")
+    assert "elsewhere" not in raised.message
+    assert all(got.path == request_.path for got in server.got)
+
+
+def test_of_a_foreign_answer_only_a_short_masked_beginning_is_shown(
+    client: Any, server: Any, reply: Any, key: str
+) -> None:
+    body = f"<p>you sent {key} to\n" + "x" * 100_000
+    server.answer = lambda got: reply(body.encode(), headers={"Content-Type": "text/html"})
+    raised = failing(client, key)
+    assert len(str(raised)) < 600
+    assert "you sent" in str(raised)
+
+
+# Retries
+
+
+def test_it_tries_again_after_faults_and_then_succeeds(client: Any, server: Any, reply: Any) -> None:
+    replies = [
+        reply(problem(), status=500),
+        reply(reset=True),
+        reply(problem(code="lock_timeout"), status=409),
+        reply(problem(code="rate_limit"), status=429),
+        reply({"object": "customer", "id": "cus_1"}),
+    ]
+    server.answer = lambda got: replies[len(server.got) - 1]
+    assert client.fetch(ONE, check=never).attempts == 5
+
+
+def test_a_write_carries_the_same_key_on_each_retry(client: Any, server: Any, reply: Any) -> None:
+    replies = [reply(problem(), status=500), reply(reset=True), reply({"object": "customer", "id": "cus_1"})]
+    server.answer = lambda got: replies[len(server.got) - 1]
+    client.fetch(CREATE, check=never)
+    assert len({got.headers["idempotency-key"] for got in server.got}) == 1
+    assert len({got.body for got in server.got}) == 1
+    assert len(server.got) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "advice", "requests"),
+    [
+        (500, "false", 1),
+        (429, "false", 1),
+        (400, None, 1),
+        (402, None, 1),
+        (400, "true", 1 + transport.RETRIES),
+        (503, None, 1 + transport.RETRIES),
+        (429, None, 1 + transport.RETRIES_WHEN_LIMITED),
+    ],
+)
+def test_stripes_advice_decides_whether_to_try_again(
+    client: Any, server: Any, reply: Any, key: str, status: int, advice: str | None, requests: int
+) -> None:
+    headers = {"Stripe-Should-Retry": advice} if advice else {}
+    server.answer = lambda got: reply(problem(), status=status, headers=headers)
+    failing(client, key)
+    assert len(server.got) == requests
+
+
+def test_retry_after_is_kept(client: Any, server: Any, reply: Any) -> None:
+    replies = [
+        reply(problem(), status=429, headers={"Retry-After": "0.3"}),
+        reply({"object": "customer", "id": "cus_1"}),
+    ]
+    server.answer = lambda got: replies[len(server.got) - 1]
+    client.fetch(ONE, check=never)
+    assert server.got[1].at - server.got[0].at >= 0.3
+
+
+def test_a_429_for_ever_ends_in_one_clear_error_in_bounded_time(
+    make_client: Any, server: Any, reply: Any, key: str
+) -> None:
+    server.answer = lambda got: reply(
+        problem("Too many requests", code="rate_limit"), status=429, headers={"Retry-After": "0.4"}
+    )
+    began = time.monotonic()
+    raised = failing(make_client(timeout=1.0), key)
+    assert time.monotonic() - began < 3
+    assert isinstance(raised, RateLimitError)
+    assert raised.message == "Too many requests"
+    assert "max_requests_per_second" in (raised.hint or "")
+    assert len(server.got) >= 2
+
+
+def test_a_retry_after_beyond_the_timeout_is_not_waited_for(
+    client: Any, server: Any, reply: Any, key: str
+) -> None:
+    server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "3600"})
+    began = time.monotonic()
+    assert isinstance(failing(client, key), RateLimitError)
+    assert time.monotonic() - began < 2
+
+
+# Connections
+
+
+def test_a_stripe_that_is_down_is_one_clear_error(make_client: Any, key: str) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        raised = failing(make_client(api_base=base), key)
+    assert isinstance(raised, ConnectionFailedError)
+    assert "cannot be reached" in raised.message
+    assert "6 attempts" in raised.message
+
+
+def test_a_host_that_does_not_exist_is_one_clear_error(make_client: Any, key: str) -> None:
+    raised = failing(make_client(api_base="https://stripe.invalid", timeout=5.0), key)
+    assert isinstance(raised, ConnectionFailedError)
+
+
+def test_a_host_without_a_valid_certificate_gets_no_key(make_client: Any, server: Any, key: str) -> None:
+    raised = failing(make_client(api_base=server.base.replace("http:", "https:"), timeout=3.0), key)
+    assert isinstance(raised, ConnectionFailedError)
+    assert not server.got
+
+
+@pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
+def test_a_stripe_that_always_breaks_off_is_one_clear_error(
+    client: Any, server: Any, reply: Any, key: str, request_: Request
+) -> None:
+    server.answer = lambda got: reply(reset=True)
+    assert isinstance(failing(client, key, request_), ConnectionFailedError)
+    assert len(server.got) == 1 + transport.RETRIES
+
+
+def test_an_answer_that_breaks_off_half_way_is_fetched_again(client: Any, server: Any, reply: Any) -> None:
+    replies = [reply(b'{"object": "cus', declared=100), reply({"object": "customer", "id": "cus_1"})]
+    server.answer = lambda got: replies[len(server.got) - 1]
+    assert client.fetch(ONE, check=never).body["id"] == "cus_1"
+
+
+def test_a_stripe_that_is_too_slow_is_one_clear_error_in_time(
+    make_client: Any, server: Any, reply: Any, key: str
+) -> None:
+    server.answer = lambda got: reply(delay=20)
+    began = time.monotonic()
+    raised = failing(make_client(timeout=0.5), key)
+    assert time.monotonic() - began < 2.5
+    assert isinstance(raised, ConnectionFailedError)
+    assert "timeout" in (raised.hint or "")
+
+
+def test_an_answer_that_drips_for_ever_ends_in_time(make_client: Any, key: str) -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.1):
+                    try:
+                        connection.sendall(b"X-More: 1\r\n")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.6)
+        assert isinstance(failing(client, key), ConnectionFailedError)
+        assert time.monotonic() - began < 3
+        over.set()
+        thread.join()
+
+
+# Interrupts and threads
+
+
+def cancel_after(seconds: float) -> Callable[[], None]:
+    ends = time.monotonic() + seconds
+
+    def check() -> None:
+        if time.monotonic() > ends:
+            raise Interrupted("canceling statement due to user request")
+
+    return check
+
+
+@pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
+def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
+    client: Any, server: Any, reply: Any, request_: Request
+) -> None:
+    client.sdk  # noqa: B018 - imports the SDK beforehand
+    server.answer = lambda got: reply(delay=20)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        client.fetch(request_, check=cancel_after(0.1))
+    assert time.monotonic() - began < 1
+
+
+def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(make_client: Any, server: Any, reply: Any) -> None:
+    server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "8"})
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        make_client().fetch(ONE, check=cancel_after(0.1))
+    slow = make_client(max_requests_per_second=0.05, key=Secret("sk_test_other"))
+    server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
+    slow.fetch(ONE, check=never)
+    with pytest.raises(Interrupted):
+        slow.fetch(ONE, check=cancel_after(0.1))
+    assert time.monotonic() - began < 3
+
+
+def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
+    client: Any, server: Any, reply: Any
+) -> None:
+    server.answer = lambda got: reply(delay=20)
+    for _ in range(3):
+        with pytest.raises(Interrupted):
+            client.fetch(ONE, check=cancel_after(0.05))
+    ends = time.monotonic() + 5
+    while _threads._idle < _threads._threads and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert _threads._idle == _threads._threads
+    server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
+    assert client.fetch(ONE, check=never).body["id"] == "cus_1"
+
+
+def test_check_is_called_all_the_time(client: Any, server: Any, reply: Any) -> None:
+    server.answer = lambda got: reply({"object": "customer", "id": "cus_1"}, delay=0.5)
+    calls: list[float] = []
+    client.fetch(ONE, check=lambda: calls.append(time.monotonic()))
+    assert len(calls) >= 10
+
+
+def test_many_requests_at_once_all_come_back(client: Any, server: Any) -> None:
+    futures = [client.submit(ONE) for _ in range(100)]
+    assert {future.result().status for future in futures} == {200}
+
+
+def test_signals_reach_the_main_thread_only(client: Any, server: Any) -> None:
+    client.fetch(ONE, check=never)
+    masks = []
+    for thread in threading.enumerate():
+        if thread.name == "stripe-fdw":
+            status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+            blocked = next(line for line in status.splitlines() if line.startswith("SigBlk"))
+            masks.append(int(blocked.split()[1], 16))
+    assert masks
+    for mask in masks:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGHUP):
+            assert mask >> (number - 1) & 1
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_request_under_way_does_not_delay_the_end_of_the_process(
+    server: Any, reply: Any, tmp_path: Any
+) -> None:
+    server.answer = lambda got: reply(delay=30)
+    code = f"""
+from pathlib import Path
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.request import Request
+from stripe_fdw.redact import Secret
+directory = Path({str(tmp_path / "s")!r})
+client = Client(ClientOptions(Secret("sk_test_x"), "v", {server.base!r}, shared_directory=directory))
+client.submit(Request.of("GET", "/v1/customers")).wait(0.3)
+print("end")
+"""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=25,
+        env=dict(os.environ),
+    )
+    assert done.stdout == "end\n"
+    assert done.stderr == ""
+    assert time.monotonic() - began < 10
+
+
+def test_options_and_clients_do_not_show_the_key(client: Any, key: str) -> None:
+    assert key not in repr(client.options) + repr(client) + str(client.options)
+    assert isinstance(client, Client)
+    assert isinstance(client.options, ClientOptions)

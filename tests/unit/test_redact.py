@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import traceback
+
+import pytest
+
+from stripe_fdw.redact import Secret, redact
+
+KEY = "sk_test_51AbcDEF0123456789"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY,
+        "rk_live_51Abc",
+        "sk_org_live_1",
+        "whsec_abc+/=",
+        "sk_4eC39HqLyjWDarjtT1zdp7dc",
+        f"https://{KEY}:@api.stripe.com/v1/customers",
+        f"https://api.stripe.com/v1/customers?key={KEY}&limit=1",
+        f"{{'Authorization': 'Bearer {KEY}'}}",
+        "{'Authorization': 'Basic c2tfdGVzdF81MUFiYzo='}",
+        f"Bearer%20{KEY}",
+        f"prefix_{KEY}",
+        repr(f"{KEY}\n"),
+        "Invalid API Key provided: sk_test_*********6789",
+        "pi_3Abc_secret_9XyZ",
+    ],
+)
+def test_whatever_looks_like_a_key_is_masked(text: str) -> None:
+    masked = redact(text)
+    for piece in ("51Abc", "6789", "4eC39", "abc+/=", "c2tf", "9XyZ", "live_1"):
+        assert piece not in masked
+    assert "****" in masked
+    assert redact(masked).count("****") == masked.count("****")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No such customer: 'cus_NffrFeUfNV2Hib'",
+        "risk_score, task_live, disk_test",
+        "sk_number",
+        "pi_3MtwBwLkdIwHu7ix28a3tqPa",
+        "GET /v1/customers?created[gte]=1700000000",
+    ],
+)
+def test_what_is_no_key_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_known_secret_is_masked_whatever_it_looks_like() -> None:
+    secret = Secret("tr0ub4dor&3 of the proxy")
+    assert redact(f"cannot log in with {secret.reveal()}!") == "cannot log in with ****!"
+
+
+def test_a_secret_never_shows_itself() -> None:
+    secret = Secret(KEY)
+    shown = [
+        str(secret),
+        repr(secret),
+        f"{secret}",
+        f"{secret:>40}",
+        f"{secret} {secret!r}",
+        repr([secret]),
+    ]
+    shown += [repr(copy.deepcopy({"key": secret})), secret.fingerprint()]
+    for call in (pickle.dumps, json.dumps, vars, iter):
+        with pytest.raises(TypeError) as caught:
+            call(secret)  # type: ignore[operator]
+        shown += traceback.format_exception(caught.value)
+    assert KEY not in "".join(shown)
+    assert secret.reveal() == KEY
+
+
+def test_secrets_compare_by_value() -> None:
+    assert Secret(KEY) == Secret(KEY)
+    assert len({Secret(KEY), Secret(KEY), Secret("other_secret")}) == 2
+    assert Secret(KEY) != KEY
+    assert not Secret("")
