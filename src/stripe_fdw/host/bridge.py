@@ -1,0 +1,386 @@
+"""Python's side of the bundled host: what the C extension calls, and nothing else calls.
+
+Each function takes and gives only plain values that C can use without a second look: it checks what the wrapper
+gave. Exceptions go through; ``explain_error`` (host/failures.py) says what each is in SQL.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import math
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import ModuleType
+from typing import Any, Final
+
+import orjson
+
+from stripe_fdw import __version__
+from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
+from stripe_fdw.host.failures import WrapperError, explain_error
+
+__all__ = ["explain_error"]
+
+Lines = list[tuple[str, str]]
+PlainQual = tuple[str, str, object]
+PlainSortKey = tuple[str, int, int, str | None]
+Options = dict[str, str]
+
+_WRAPPERS_KEPT: Final = 500
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+_test_module: ModuleType | None = None
+
+
+def start(version: str, test_file: str | None) -> None:
+    """Say whose wrapper runs: this package's, except in the module that this package's own tests compile.
+
+    ``version`` is the package's when the C extension was compiled: the two know each other's functions.
+    """
+    global _test_module  # noqa: PLW0603 - one interpreter, one wrapper
+    if version != __version__:
+        raise WrapperError(
+            f"stripe_fdw was compiled from version {version} of the package, but {__version__} is installed",
+            hint='Run "stripe-fdw host install".',
+        )
+    if test_file is None:
+        return
+    spec = importlib.util.spec_from_file_location("stripe_fdw_test_wrapper", test_file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {test_file}")
+    _test_module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = _test_module
+    spec.loader.exec_module(_test_module)
+
+
+def _part(module: str, name: str) -> Any:
+    return getattr(_test_module or importlib.import_module(module), name)
+
+
+def _wrapper_class() -> Any:
+    return _part("stripe_fdw.fdw.wrapper", "StripeForeignDataWrapper")
+
+
+# ---- options and wrappers
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDefinition:
+    """A column of the foreign table: name, type as ``format_type`` prints it, the type's oid, typmod."""
+
+    column_name: str
+    type_name: str
+    type_oid: int
+    typmod: int
+    options: dict[str, str] = field(default_factory=dict)
+
+
+_wrappers: OrderedDict[tuple[int, int], tuple[object, Any]] = OrderedDict()
+"""By table and user: what a wrapper was made of, and the wrapper. The least used leave first."""
+
+
+def table(
+    relid: int,
+    user: int,
+    name: str,
+    options: tuple[Options, Options, Options, Options],
+    columns: list[tuple[str, str, int, int]],
+) -> Any:
+    """The wrapper of a table for a user, the same one as long as options and columns stay as they are.
+
+    ``options`` are those of the wrapper, the table, the server and the user mapping; the later win.
+    """
+    made_of = (name, options, columns)
+    kept = _wrappers.get((relid, user))
+    if kept is not None and kept[0] == made_of:
+        _wrappers.move_to_end((relid, user))
+        return kept[1]
+    merged = {key: value for part in options for key, value in part.items()}
+    definitions = {column[0]: ColumnDefinition(*column) for column in columns}
+    wrapper = _wrapper_class()(merged, definitions)
+    _wrappers[relid, user] = (made_of, wrapper)
+    _wrappers.move_to_end((relid, user))
+    if len(_wrappers) > _WRAPPERS_KEPT:
+        _wrappers.popitem(last=False)
+    return wrapper
+
+
+def validate(kind: str, options: Options) -> None:
+    """Check options of a wrapper, server, user mapping, table or column; raises errors.OptionError."""
+    _part("stripe_fdw.fdw.options", "validate_options")(kind, options)
+
+
+def import_schema(
+    schema: str,
+    server: str,
+    server_options: Options,
+    options: Options,
+    restriction: tuple[str | None, list[str]],
+) -> list[str]:
+    """Give the CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
+    statements = list(
+        _wrapper_class().import_schema_statements(schema, server, server_options, options, *restriction)
+    )
+    for statement in statements:
+        if type(statement) is not str or "\0" in statement:
+            raise WrapperError(f"import_schema_statements() gave a {type(statement).__name__}, not SQL text")
+    return statements
+
+
+# ---- planning
+
+
+def _quals(plain: list[PlainQual]) -> list[Qual]:
+    return [Qual(*qual) for qual in plain]
+
+
+def _sort_keys(plain: list[PlainSortKey]) -> list[SortKey]:
+    return [SortKey(name, bool(down), bool(nulls_first), order) for name, down, nulls_first, order in plain]
+
+
+def _estimate(number: object, what: str) -> float:
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        try:
+            size = float(number)
+        except OverflowError:
+            size = math.inf
+        if math.isfinite(size) and size >= 0:
+            return min(size, 1e15)
+    raise WrapperError(f"{what} is no number of zero or more")
+
+
+def rel_size(wrapper: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float]:
+    """Estimate how many rows a scan gives, and their width in bytes."""
+    size = wrapper.rel_size(_quals(quals), columns)
+    if not isinstance(size, tuple) or len(size) != 2:
+        raise WrapperError("rel_size() did not give (rows, width)")
+    return _estimate(size[0], "the number of rows of rel_size()"), min(
+        _estimate(size[1], "the width of rel_size()"), 1e6
+    )
+
+
+def path_keys(wrapper: Any) -> list[tuple[tuple[str, ...], float]]:
+    """Which columns, if each is equal to one value, leave how many rows."""
+    keys = []
+    for key in wrapper.path_keys():
+        if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[0], tuple | list):
+            raise WrapperError("path_keys() did not give ((columns), rows)")
+        names = tuple(key[0])
+        if not all(type(name) is str for name in names):
+            raise WrapperError("path_keys() gave a column that is not a str")
+        keys.append((names, _estimate(key[1], "the number of rows of path_keys()")))
+    return keys
+
+
+def sortable(wrapper: Any, keys: list[PlainSortKey]) -> int:
+    """How many of the keys, from the first, the wrapper's own order satisfies."""
+    wanted = _sort_keys(keys)
+    delivered = list(wrapper.sortable(wanted))
+    if delivered != wanted[: len(delivered)]:
+        raise WrapperError("sortable() did not give a beginning of the keys it was asked for")
+    return len(delivered)
+
+
+def unknown(text: str) -> Unknown:
+    """Stand for a value that is not known before the query runs."""
+    return Unknown(text)
+
+
+# ---- scanning
+
+
+def begin_statement(wrapper: Any) -> None:
+    """Tell that a node of a running statement uses the wrapper."""
+    wrapper.begin_statement()
+
+
+def end_statement(wrapper: Any) -> None:
+    """Tell that the node is done, or that its statement failed."""
+    wrapper.end_statement()
+
+
+def open_scan(
+    wrapper: Any, quals: list[PlainQual], columns: list[str], keys: list[PlainSortKey], limit: int | None
+) -> Any:
+    """Open a scan; ``limit`` is a hint."""
+    return wrapper.open_scan(_quals(quals), columns, _sort_keys(keys), limit)
+
+
+def next_batch(scan: Any) -> tuple[Any, ...]:
+    """Give the next rows; none means the end. A tuple, so that nobody changes it while C reads."""
+    batch = scan.next_batch()
+    if not isinstance(batch, list | tuple):
+        raise WrapperError(f"next_batch() gave a {type(batch).__name__}, not a list of rows")
+    return tuple(batch)
+
+
+def close_scan(scan: Any) -> None:
+    """Close a scan: it has been read to its end, or no one reads on."""
+    scan.close()
+
+
+# ---- EXPLAIN
+
+
+def _lines(lines: object, what: str) -> Lines:
+    if not isinstance(lines, list | tuple):
+        raise WrapperError(f"{what}() did not give a list")
+    for line in lines:
+        if not (isinstance(line, tuple) and len(line) == 2 and all(isinstance(text, str) for text in line)):
+            raise WrapperError(f"{what}() did not give (label, text)")
+    return list(lines)
+
+
+def describe(
+    wrapper: Any,
+    quals: list[PlainQual],
+    columns: list[str],
+    keys: list[PlainSortKey],
+    limit: int | None,
+    verbose: int,
+) -> Lines:
+    """Give the lines that EXPLAIN shows."""
+    lines = wrapper.describe(_quals(quals), columns, _sort_keys(keys), limit, bool(verbose))
+    return _lines(lines, "describe")
+
+
+def statistics(scan: Any) -> Lines:
+    """Give the lines that EXPLAIN ANALYZE adds."""
+    return _lines(scan.statistics(), "statistics")
+
+
+# ---- writing
+
+_writing: dict[int, Any] = {}
+"""The wrappers that have written in this transaction, by identity."""
+
+
+def rowid_column(wrapper: Any) -> str:
+    """Name the column that identifies a row."""
+    name = wrapper.rowid_column
+    if type(name) is not str:
+        raise WrapperError(f"rowid_column is a {type(name).__name__}, not a str")
+    return name
+
+
+def batch_size(wrapper: Any) -> int:
+    """How many rows insert_many() takes at once; 1 where there is no insert_many()."""
+    size = getattr(wrapper, "modify_batch_size", 1) if hasattr(wrapper, "insert_many") else 1
+    if type(size) is not int or size < 1:
+        raise WrapperError("modify_batch_size is not an int of 1 or more")
+    return min(size, 10_000)
+
+
+def begin_modify(wrapper: Any, level: int) -> None:
+    """A statement that writes begins, ``level`` - 1 savepoints deep."""
+    if id(wrapper) in _writing:
+        return
+    _writing[id(wrapper)] = wrapper
+    _call(wrapper, "begin", False)
+    for depth in range(2, level + 1):
+        _call(wrapper, "sub_begin", depth)
+
+
+def _answer(answer: object, what: str) -> dict[str, object] | None:
+    if answer is None or type(answer) is dict:
+        return answer
+    raise WrapperError(f"{what}() gave a {type(answer).__name__}, not a dict")
+
+
+def insert(wrapper: Any, rows: list[dict[str, object]]) -> list[dict[str, object] | None]:
+    """Create objects; gives one answer for each."""
+    if len(rows) == 1:
+        return [_answer(wrapper.insert(rows[0]), "insert")]
+    answers = wrapper.insert_many(rows)
+    if not isinstance(answers, list | tuple) or len(answers) != len(rows):
+        raise WrapperError("insert_many() did not give one answer for each row")
+    return [_answer(answer, "insert_many") for answer in answers]
+
+
+def update(wrapper: Any, rowid: object, values: dict[str, object]) -> dict[str, object] | None:
+    """Change an object; ``values`` are the columns that the statement sets."""
+    return _answer(wrapper.update(rowid, values), "update")
+
+
+def delete(wrapper: Any, rowid: object) -> None:
+    """Delete an object."""
+    wrapper.delete(rowid)
+
+
+def _call(wrapper: Any, name: str, *arguments: object) -> None:
+    method: Callable[..., object] | None = getattr(wrapper, name, None)
+    if method is not None:
+        method(*arguments)
+
+
+def transaction(event: str, level: int) -> None:
+    """Tell those that have written how their transaction, or its savepoint number ``level`` - 1, goes on."""
+    wrappers = list(_writing.values())
+    if event in ("commit", "rollback"):
+        _writing.clear()
+    if event == "prepare" and wrappers:
+        raise WrapperError(
+            "a transaction that has written to Stripe cannot be prepared", sqlstate="0A000"
+        )  # feature_not_supported
+    arguments = (level,) if event.startswith("sub_") else ()
+    failure: BaseException | None = None
+    for wrapper in wrappers:
+        try:
+            _call(wrapper, event, *arguments)
+        except BaseException as error:  # noqa: BLE001 - the others must hear of it too
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+# ---- values
+
+
+def make_datetime(*fields: int) -> datetime:
+    """Make an aware datetime of fields in UTC."""
+    return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+def make_date(year: int, month: int, day: int) -> date:
+    """Make a date."""
+    return date(year, month, day)
+
+
+def make_decimal(text: str) -> Decimal:
+    """Make a Decimal of numeric's text; NaN and infinities too."""
+    return Decimal(text)
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON; integers of any size and decimals as floats."""
+    return json.loads(text)
+
+
+def since_2000(value: datetime) -> timedelta | None:
+    """How long after 2000-01-01 00:00 UTC a datetime is; None for one without time zone."""
+    return None if value.utcoffset() is None else value - _EPOCH
+
+
+def to_json(value: object) -> bytes:
+    """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError as error:
+        raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
+
+
+def to_text(value: object) -> str | None:
+    """Write a number or a time for a type's input function; None for what has no such text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    return None

@@ -1,0 +1,189 @@
+/*
+ * errors.c: Python's exceptions as SQL errors, and text between the two.
+ *
+ * bridge.py says what an exception is in SQL.  It may itself fail (no memory left, __str__ raises, recursion too
+ * deep), and then the exception's type has to do: whatever happens, one plain SQL error comes out.
+ */
+#include "host.h"
+
+#include "mb/pg_wchar.h"
+
+/* Longer messages are cut: they would fill the server's log. */
+#define LONGEST_TEXT 8000
+
+typedef struct SqlError
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+	char	   *context;
+} SqlError;
+
+/* A Python str as a string in the server's encoding, whatever is in it; palloc'd. */
+char *
+python_text(PyObject *text)
+{
+	PyObject   *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+	char	   *copy;
+	Py_ssize_t	length;
+
+	if (bytes == NULL)
+	{
+		PyErr_Clear();
+		return pstrdup("(text that cannot be shown)");
+	}
+	own(bytes);
+	length = Py_MIN(PyBytes_GET_SIZE(bytes), LONGEST_TEXT);
+	if (length < PyBytes_GET_SIZE(bytes))
+		length = pg_encoding_mbcliplen(PG_UTF8, PyBytes_AS_STRING(bytes), (int) PyBytes_GET_SIZE(bytes),
+									   LONGEST_TEXT);
+	copy = pnstrdup(PyBytes_AS_STRING(bytes), length);	/* ends at the first NUL */
+	return pg_any_to_server(copy, (int) strlen(copy), PG_UTF8);
+}
+
+/* A string in the server's encoding as a Python str; a new reference. */
+PyObject *
+text_to_python(const char *text)
+{
+	char	   *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+
+	/* In a database of encoding SQL_ASCII anything may come. */
+	return PyUnicode_DecodeUTF8(utf8, (Py_ssize_t) strlen(utf8), "replace");
+}
+
+static int
+sqlstate_of(PyObject *state)
+{
+	const char *text = PyUnicode_AsUTF8(state);
+
+	if (text == NULL || strlen(text) != 5)
+	{
+		PyErr_Clear();
+		return ERRCODE_FDW_ERROR;
+	}
+	return MAKE_SQLSTATE(text[0], text[1], text[2], text[3], text[4]);
+}
+
+static char *
+optional_text(PyObject *tuple, Py_ssize_t index)
+{
+	PyObject   *item = PyTuple_GET_ITEM(tuple, index);
+
+	return PyUnicode_Check(item) ? python_text(item) : NULL;
+}
+
+/* Ask bridge.py; false when it cannot answer. */
+static bool
+explain_by_bridge(PyObject *exception, SqlError *error)
+{
+	PyObject   *function;
+	PyObject   *parts;
+
+	if (!python_running())
+		return false;
+	function = bridge_function("explain_error");
+	parts = PyObject_CallFunctionObjArgs(function, exception, NULL);
+	if (parts == NULL || !PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 5)
+	{
+		Py_XDECREF(parts);
+		PyErr_Clear();
+		return false;
+	}
+	own(parts);
+	error->sqlstate = sqlstate_of(PyTuple_GET_ITEM(parts, 0));
+	error->message = optional_text(parts, 1);
+	error->detail = optional_text(parts, 2);
+	error->hint = optional_text(parts, 3);
+	error->context = optional_text(parts, 4);
+	return error->message != NULL;
+}
+
+static void
+explain_by_type(PyObject *exception, SqlError *error)
+{
+	PyObject   *text = NULL;
+
+	error->sqlstate = ERRCODE_FDW_ERROR;
+	if (PyErr_GivenExceptionMatches(exception, PyExc_MemoryError))
+		error->sqlstate = ERRCODE_OUT_OF_MEMORY;
+	else if (!python_running())
+		text = PyObject_Str(exception); /* the bridge did not load: why, is what matters */
+	if (text != NULL)
+		error->message = psprintf("Python exception %s: %s", Py_TYPE(exception)->tp_name, python_text(own(text)));
+	else
+		error->message = psprintf("Python exception %s", Py_TYPE(exception)->tp_name);
+	PyErr_Clear();
+}
+
+/* The exception that is set, no longer set; a new reference, or NULL. */
+static PyObject *
+raised_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+	return PyErr_GetRaisedException();
+#else
+	PyObject   *type;
+	PyObject   *value;
+	PyObject   *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+	if (traceback != NULL && value != NULL && PyException_SetTraceback(value, traceback) != 0)
+		PyErr_Clear();
+	Py_XDECREF(type);
+	Py_XDECREF(traceback);
+	return value;
+#endif
+}
+
+/* Take the exception that is set, and clear it. */
+static void
+take_python_error(SqlError *error)
+{
+	PyObject   *exception = raised_exception();
+
+	memset(error, 0, sizeof(SqlError));
+	if (exception == NULL)
+	{
+		error->sqlstate = ERRCODE_FDW_ERROR;
+		error->message = pstrdup("Python failed without an exception");
+		return;
+	}
+	own(exception);
+	if (!explain_by_bridge(exception, error))
+		explain_by_type(exception, error);
+}
+
+static void
+report(int level, SqlError *error)
+{
+	ereport(level,
+			(errcode(error->sqlstate),
+			 errmsg_internal("%s", error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0,
+			 error->context ? errcontext("%s", error->context) : 0));
+}
+
+void
+throw_python_error(void)
+{
+	SqlError	error;
+
+	throw_pending_error();
+	take_python_error(&error);
+	report(ERROR, &error);
+	pg_unreachable();
+}
+
+/* For what may not fail: the exception becomes a line in the log or a warning. */
+void
+log_python_error(int level)
+{
+	SqlError	error;
+
+	forget_pending_error();
+	take_python_error(&error);
+	report(level, &error);
+}

@@ -1,0 +1,68 @@
+/*
+ * explain.c: the wrapper's lines in EXPLAIN, and what a scan has done in EXPLAIN ANALYZE.
+ */
+#include "host.h"
+
+#include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
+
+/* A list of (label, text), checked by bridge.py, as lines of the plan. */
+static void
+show_lines(PyObject *lines, ExplainState *es)
+{
+	Py_ssize_t	i;
+
+	for (i = 0; i < PyList_GET_SIZE(lines); i++)
+	{
+		PyObject   *line = PyList_GET_ITEM(lines, i);
+
+		ExplainPropertyText(python_text(PyTuple_GET_ITEM(line, 0)), python_text(PyTuple_GET_ITEM(line, 1)), es);
+	}
+}
+
+void
+ExplainForeignScan(ForeignScanState *node, ExplainState *es)
+{
+	HostScan   *scan = node->fdw_state;
+	PythonEntry entry;
+
+	python_enter(&entry);
+	PG_TRY();
+	{
+		Holder	   *holder = scan->holder;
+		PyObject   *quals = scan_quals(node, true);
+
+		show_lines(bridge_call("describe", Py_BuildValue("(OOOOOi)", holder->wrapper, quals,
+														 column_names(scan->relid, scan->columns),
+														 sort_to_python(scan->relid, scan->sort),
+														 scan_limit(node, true), (int) es->verbose)), es);
+		if (es->analyze && holder->scan != NULL)
+			show_lines(bridge_call("statistics", Py_BuildValue("(O)", holder->scan)), es);
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
+/* UPDATE and INSERT: which columns are sent. */
+void
+ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
+					 ExplainState *es)
+{
+	Relation	relation = rinfo->ri_RelationDesc;
+	List	   *attnums = private ? linitial_node(List, private) : NIL;
+	StringInfoData names;
+	ListCell   *cell;
+
+	(void) mtstate;
+	(void) subplan;
+	if (attnums == NIL || !es->verbose)
+		return;
+	initStringInfo(&names);
+	foreach(cell, attnums)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+						 get_attname(RelationGetRelid(relation), (AttrNumber) intVal(lfirst(cell)), false));
+	ExplainPropertyText("Stripe columns", names.data, es);
+}

@@ -1,0 +1,44 @@
+/*
+ * extension.c: what CREATE EXTENSION finds: the handler, which tells PostgreSQL of the steps.
+ */
+#include "host.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(stripe_fdw_handler);
+
+Datum
+stripe_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	(void) fcinfo;
+	routine->GetForeignRelSize = GetForeignRelSize;
+	routine->GetForeignPaths = GetForeignPaths;
+	routine->GetForeignPlan = GetForeignPlan;
+	routine->IsForeignScanParallelSafe = IsForeignScanParallelSafe;
+
+	routine->BeginForeignScan = BeginForeignScan;
+	routine->IterateForeignScan = IterateForeignScan;
+	routine->ReScanForeignScan = ReScanForeignScan;
+	routine->EndForeignScan = EndForeignScan;
+
+	routine->IsForeignRelUpdatable = IsForeignRelUpdatable;
+	routine->AddForeignUpdateTargets = AddForeignUpdateTargets;
+	routine->PlanForeignModify = PlanForeignModify;
+	routine->BeginForeignModify = BeginForeignModify;
+	routine->BeginForeignInsert = BeginForeignInsert;
+	routine->ExecForeignInsert = ExecForeignInsert;
+	routine->ExecForeignBatchInsert = ExecForeignBatchInsert;
+	routine->GetForeignModifyBatchSize = GetForeignModifyBatchSize;
+	routine->ExecForeignUpdate = ExecForeignUpdate;
+	routine->ExecForeignDelete = ExecForeignDelete;
+	routine->EndForeignModify = EndForeignModify;
+	routine->EndForeignInsert = EndForeignModify;
+	routine->ExecForeignTruncate = ExecForeignTruncate;
+
+	routine->ExplainForeignScan = ExplainForeignScan;
+	routine->ExplainForeignModify = ExplainForeignModify;
+	routine->ImportForeignSchema = ImportStripeSchema;
+	PG_RETURN_POINTER(routine);
+}

@@ -1,0 +1,270 @@
+/*
+ * The bundled host: PostgreSQL's side of stripe-fdw.
+ *
+ * Python runs the wrapper, PostgreSQL runs queries, and this extension stands between them.  Three rules keep
+ * the two apart, and every file here obeys them:
+ *
+ * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls (interrupts.c)
+ *    catches it and gives Python an exception instead; the SQL error is raised again once Python has unwound.
+ * 2. The interpreter's lock (GIL) is held between python_enter() and python_leave() only, so Python's threads
+ *    run whenever PostgreSQL does.  What lies between may raise SQL errors if it is in PG_TRY .. PG_FINALLY.
+ * 3. References are never dropped by hand.  own() gives one to the innermost python_enter(), whose
+ *    python_leave() drops it, error or not; what lives longer is held by a Holder (references.c) that a memory
+ *    context drops when it is reset, since PostgreSQL calls no End functions after an error.
+ *
+ * Written for PostgreSQL 14 to 18 and Python 3.11 to 3.13.
+ */
+#ifndef STRIPE_FDW_HOST_H
+#define STRIPE_FDW_HOST_H
+
+/* Python wants to be the first; both are "system" headers for the compiler (Makefile). */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "fmgr.h"
+#include "foreign/fdwapi.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "nodes/plannodes.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM < 140000
+#error "stripe_fdw needs PostgreSQL 14 or later"
+#endif
+#if PY_VERSION_HEX < 0x030b0000
+#error "stripe_fdw needs Python 3.11 or later"
+#endif
+
+/* PostgreSQL 18 has another word for it than those before. */
+#define NORETURN __attribute__((noreturn))
+
+/* ---- interpreter.c: the interpreter of one venv, and the bridge in it ---- */
+
+typedef struct PythonEntry
+{
+	PyGILState_STATE gil;
+	Py_ssize_t	owned;			/* how many references the outer entries own */
+} PythonEntry;
+
+extern void python_enter(PythonEntry *entry);
+extern void python_leave(PythonEntry *entry);
+extern bool python_running(void);
+
+/* A new reference becomes the innermost entry's.  NULL means that Python raised: an SQL error follows. */
+extern PyObject *own(PyObject *reference);
+
+/* Call one of bridge.py's functions.  "arguments" are Py_BuildValue()'s: a tuple.  The result is owned. */
+extern PyObject *bridge_call(const char *function, PyObject *arguments);
+extern PyObject *bridge_function(const char *name);
+
+/* ---- errors.c: Python's exceptions as SQL errors ---- */
+
+NORETURN extern void throw_python_error(void);
+extern void log_python_error(int level);
+extern char *python_text(PyObject *text);
+extern PyObject *text_to_python(const char *text);
+
+/* ---- interrupts.c: the module that Python calls ---- */
+
+extern PyObject *PyInit__stripe_fdw_host(void);
+extern void throw_pending_error(void);
+extern void forget_pending_error(void);
+
+/* ---- references.c: references that live as long as a memory context ---- */
+
+typedef struct Holder
+{
+	PyObject   *wrapper;		/* of the table */
+	PyObject   *scan;			/* of the running scan, or NULL */
+	PyObject   *batch;			/* the scan's latest batch, a tuple, or NULL */
+	bool		in_statement;	/* begin_statement() was called, and end_statement() not yet */
+	MemoryContextCallback callback;
+} Holder;
+
+extern Holder *make_holder(MemoryContext context);
+extern void hold(PyObject **place, PyObject *reference);
+extern void begin_statement(Holder *holder);
+extern void close_scan(Holder *holder);
+extern void end_statement(Holder *holder);
+
+/* ---- options.c: what stands in the catalogs about a table ---- */
+
+extern PyObject *options_to_python(List *options);
+extern PyObject *table_wrapper(Oid relid, Oid userid);
+extern Oid	scan_user(EState *estate, ForeignScan *plan);
+extern Datum stripe_fdw_validator(PG_FUNCTION_ARGS);
+
+/* ---- datums.c: Datum to Python ---- */
+
+typedef enum ValueFamily
+{
+	FAMILY_NONE,				/* conditions on it are left to PostgreSQL */
+	FAMILY_TEXT,
+	FAMILY_INTEGER,
+	FAMILY_FLOAT,
+	FAMILY_NUMERIC,
+	FAMILY_BOOLEAN,
+	FAMILY_TIMESTAMPTZ,
+	FAMILY_DATE,
+	FAMILY_JSONB
+} ValueFamily;
+
+extern ValueFamily family_of(Oid type);
+extern PyObject *datum_to_python(Datum value, Oid type);
+extern PyObject *any_datum_to_python(Datum value, Oid type);
+extern PyObject *array_to_python(Datum value, Oid element_type);
+
+/* ---- values.c and parse.c: Python to Datum ---- */
+
+typedef struct ColumnReader ColumnReader;
+typedef Datum (*ReadValue) (ColumnReader *column, PyObject *value);
+
+struct ColumnReader
+{
+	ReadValue	read;
+	AttrNumber	attnum;
+	Oid			type;
+	int32		typmod;
+	const char *table;
+	const char *name;
+	FmgrInfo	input;			/* the type's input function */
+	Oid			ioparam;
+};
+
+extern void prepare_reader(ColumnReader *column, Relation relation, AttrNumber attnum);
+extern Datum read_value(ColumnReader *column, PyObject *value, bool *isnull);
+extern ReadValue reader_for(Oid type, int32 typmod);
+NORETURN extern void value_error(ColumnReader *column, int sqlstate, const char *reason);
+NORETURN extern void type_error(ColumnReader *column, PyObject *value);
+extern char *server_text(ColumnReader *column, const char *utf8, Py_ssize_t length);
+extern Datum read_timestamptz(ColumnReader *column, PyObject *value);
+extern Datum read_date(ColumnReader *column, PyObject *value);
+extern Datum read_by_input(ColumnReader *column, PyObject *value);
+
+/* ---- quals.c: the conditions that the wrapper can be told of ---- */
+
+typedef enum QualKind
+{
+	QUAL_VALUE,					/* column operator expression */
+	QUAL_ARRAY,					/* column operator ANY/ALL (expression) */
+	QUAL_TRUE,					/* boolean column */
+	QUAL_FALSE,					/* NOT boolean column */
+	QUAL_NULL					/* IS [NOT] NULL */
+} QualKind;
+
+typedef struct HostQual
+{
+	QualKind	kind;
+	AttrNumber	attnum;
+	char	   *operator;		/* as quals.Qual names it */
+	Expr	   *value;			/* of QUAL_VALUE and QUAL_ARRAY */
+} HostQual;
+
+extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
+extern PyObject *planned_quals(PlannerInfo *root, Oid relid, List *quals);
+extern PyObject *qual_to_python(const char *column, const char *operator, PyObject *value);
+extern PyObject *qual_value(QualKind kind, Datum value, bool isnull, Oid type, bool *usable);
+
+/* ---- plan.c and paths.c ---- */
+
+typedef struct TablePlan
+{
+	List	   *quals;			/* HostQual: those of the table alone */
+	List	   *local;			/* RestrictInfo: those the wrapper is not told of */
+	List	   *columns;		/* Integer: attnums that rows must have */
+	double		width;
+} TablePlan;
+
+extern void GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
+extern void GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
+extern ForeignScan *GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
+								   List *tlist, List *clauses, Plan *outer_plan);
+extern bool IsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+extern PyObject *column_names(Oid relid, List *attnums);
+extern Oid	planned_user(RelOptInfo *rel, RangeTblEntry *rte);
+
+/* How a plan is written into ForeignScan.fdw_private. */
+enum PlanPart
+{
+	PLAN_COLUMNS,				/* Integer attnum, ... */
+	PLAN_QUALS,					/* (attnum, operator, kind, index in fdw_exprs or -1), ... */
+	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
+	PLAN_LIMIT					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
+};
+
+extern List *sort_keys(PlannerInfo *root, RelOptInfo *rel);
+extern PyObject *sort_to_python(Oid relid, List *keys);
+
+/* ---- scan.c and explain.c ---- */
+
+typedef struct HostScan
+{
+	Holder	   *holder;
+	Oid			relid;
+	List	   *quals;			/* of PLAN_QUALS */
+	List	   *sort;
+	List	   *columns;
+	int			limit_index;
+	int			offset_index;
+	List	   *values;			/* ExprState of each of fdw_exprs */
+	bool		open;
+	bool		finished;
+	Py_ssize_t	batch_next;		/* the row of the batch that is converted next */
+
+	/* rows converted and not yet handed out */
+	MemoryContext rows_context;
+	int			width;
+	ColumnReader *readers;
+	Datum	   *datums;
+	bool	   *nulls;
+	int			rows;
+	int			row_next;
+} HostScan;
+
+extern void BeginForeignScan(ForeignScanState *node, int flags);
+extern TupleTableSlot *IterateForeignScan(ForeignScanState *node);
+extern void ReScanForeignScan(ForeignScanState *node);
+extern void EndForeignScan(ForeignScanState *node);
+extern void ExplainForeignScan(ForeignScanState *node, ExplainState *es);
+extern PyObject *scan_quals(ForeignScanState *node, bool explaining);
+extern PyObject *scan_limit(ForeignScanState *node, bool explaining);
+
+/* ---- modify.c, import.c ---- */
+
+extern void AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation);
+extern List *PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan);
+extern void BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
+							   int flags);
+extern void BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo);
+extern TupleTableSlot *ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+										 TupleTableSlot *plan_slot);
+extern TupleTableSlot **ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **slots,
+											   TupleTableSlot **plan_slots, int *count);
+extern int	GetForeignModifyBatchSize(ResultRelInfo *rinfo);
+extern TupleTableSlot *ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+										 TupleTableSlot *plan_slot);
+extern TupleTableSlot *ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+										 TupleTableSlot *plan_slot);
+extern void EndForeignModify(EState *estate, ResultRelInfo *rinfo);
+extern void ExecForeignTruncate(List *relations, DropBehavior behavior, bool restart_seqs);
+extern int	IsForeignRelUpdatable(Relation relation);
+extern void ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
+								 ExplainState *es);
+
+/* ---- transactions.c ---- */
+
+extern void watch_transactions(void);
+extern void note_writing(void);
+
+extern List *ImportStripeSchema(ImportForeignSchemaStmt *stmt, Oid serverid);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * interpreter.c: start Python in a backend, enter and leave it.
+ *
+ * The interpreter is that of the venv this module was compiled for: its path is baked in, and the isolated
+ * configuration (https://docs.python.org/3/c-api/init_config.html) reads neither PYTHONPATH nor PYTHONHOME nor a
+ * user's site-packages, so neither who started the server nor who queries it chooses what code runs.
+ */
+#include "host.h"
+
+#include "miscadmin.h"
+
+/*
+ * Written by install.py: STRIPE_FDW_PYTHON, STRIPE_FDW_VERSION, STRIPE_FDW_BUILD and, for tests,
+ * STRIPE_FDW_TEST_WRAPPER.
+ */
+#include "build.h"
+
+/* What this module was built from, for install.py to read out of the file. */
+static const char build[] __attribute__((used)) = STRIPE_FDW_BUILD;
+
+/*
+ * Tests run the same sources with a wrapper of their own, by another module that is never installed for real.
+ * It is compiled in: an option or a variable would be a way to run any Python.
+ */
+#ifdef STRIPE_FDW_TEST_WRAPPER
+#define WRAPPER_FILE STRIPE_FDW_TEST_WRAPPER
+#else
+#define WRAPPER_FILE NULL
+#endif
+
+static PyObject *bridge = NULL;
+
+/* The references that entries own, innermost last. */
+static PyObject **owned = NULL;
+static Py_ssize_t owned_count = 0;
+static Py_ssize_t owned_size = 0;
+
+static bool tried = false;
+
+/*
+ * Other languages in the same process would share our interpreter, without letting go of its lock as we do.
+ * PL/Python refuses to start when this variable says that another Python is there; so do we.
+ */
+static void
+claim_python(void)
+{
+	static int	versions = 0;
+	int		  **shared = (int **) find_rendezvous_variable("plpython_version_bitmask");
+
+	if (*shared != NULL || Py_IsInitialized())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stripe_fdw cannot start Python: another extension has loaded it in this session"),
+				 errhint("Use PL/Python, Multicorn and stripe_fdw in sessions of their own.")));
+	versions = (1 << 2) | (1 << 3);
+	*shared = &versions;
+}
+
+static void
+check_status(PyStatus status, PyConfig *config)
+{
+	if (!PyStatus_Exception(status))
+		return;
+	PyConfig_Clear(config);
+	ereport(ERROR,
+			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+			 errmsg("stripe_fdw cannot start Python %s of %s", PY_VERSION, STRIPE_FDW_PYTHON),
+			 errdetail("%s: %s", status.func ? status.func : "Python", status.err_msg ? status.err_msg : "exit"),
+			 errhint("Run \"stripe-fdw host check\"; after moving the venv run \"stripe-fdw host install\" again.")));
+}
+
+static void
+initialize(void)
+{
+	PyConfig	config;
+
+	PyConfig_InitIsolatedConfig(&config);
+	config.install_signal_handlers = 0;
+	config.parse_argv = 0;
+	check_status(PyConfig_SetBytesString(&config, &config.program_name, STRIPE_FDW_PYTHON), &config);
+	check_status(PyConfig_SetBytesString(&config, &config.executable, STRIPE_FDW_PYTHON), &config);
+	check_status(Py_InitializeFromConfig(&config), &config);
+	PyConfig_Clear(&config);
+}
+
+/* Start Python and load bridge.py.  The lock is held afterwards by nobody. */
+static void
+python_start(void)
+{
+	PyObject   *module;
+	PyObject   *started = NULL;
+
+	if (tried)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("stripe_fdw could not start Python in this session"),
+				 errhint("The first error of this session says why; connect again after mending it.")));
+	if (access(STRIPE_FDW_PYTHON, X_OK) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("stripe_fdw cannot start Python: the server cannot run %s: %m", STRIPE_FDW_PYTHON),
+				 errhint("Its folders must be readable by the server's OS user; run \"stripe-fdw host check\".")));
+	claim_python();
+	tried = true;
+	if (PyImport_AppendInittab("_stripe_fdw_host", PyInit__stripe_fdw_host) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	initialize();
+
+	module = PyImport_ImportModule("stripe_fdw.host.bridge");
+	if (module != NULL)
+		started = PyObject_CallMethod(module, "start", "sz", STRIPE_FDW_VERSION, WRAPPER_FILE);
+	if (started == NULL)
+	{
+		/* throw_python_error() needs no bridge; the lock must not stay with us. */
+		PG_TRY();
+		{
+			throw_python_error();
+		}
+		PG_FINALLY();
+		{
+			Py_XDECREF(module);
+			PyEval_SaveThread();
+		}
+		PG_END_TRY();
+	}
+	Py_DECREF(started);
+	bridge = module;
+	PyEval_SaveThread();
+	watch_transactions();
+}
+
+bool
+python_running(void)
+{
+	return bridge != NULL;
+}
+
+void
+python_enter(PythonEntry *entry)
+{
+	if (bridge == NULL)
+		python_start();
+	entry->gil = PyGILState_Ensure();
+	entry->owned = owned_count;
+}
+
+void
+python_leave(PythonEntry *entry)
+{
+	while (owned_count > entry->owned)
+	{
+		PyObject   *last = owned[--owned_count];
+
+		/* May run a finalizer, which may come here again: so the count is right before. */
+		Py_DECREF(last);
+	}
+	PyErr_Clear();
+	PyGILState_Release(entry->gil);
+}
+
+PyObject *
+own(PyObject *reference)
+{
+	if (reference == NULL)
+		throw_python_error();
+	if (owned_count == owned_size)
+	{
+		Py_ssize_t	size = owned_size ? owned_size * 2 : 256;
+		PyObject  **larger = realloc(owned, size * sizeof(PyObject *));
+
+		if (larger == NULL)
+		{
+			Py_DECREF(reference);
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		}
+		owned = larger;
+		owned_size = size;
+	}
+	owned[owned_count++] = reference;
+	return reference;
+}
+
+PyObject *
+bridge_function(const char *name)
+{
+	return own(PyObject_GetAttrString(bridge, name));
+}
+
+PyObject *
+bridge_call(const char *function, PyObject *arguments)
+{
+	PyObject   *result;
+
+	own(arguments);
+	forget_pending_error();
+	result = PyObject_CallObject(bridge_function(function), arguments);
+	if (result != NULL)
+		own(result);
+	/* An interrupt that Python swallowed is still an interrupt: PostgreSQL has taken note of it only once. */
+	throw_pending_error();
+	if (result == NULL)
+		throw_python_error();
+	return result;
+}

@@ -1,0 +1,172 @@
+/*
+ * options.c: the options in the catalogs, their validator, and the wrapper that they make.
+ */
+#include "host.h"
+
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(stripe_fdw_validator);
+
+/* A list of DefElem as a dict of str; owned. */
+PyObject *
+options_to_python(List *options)
+{
+	PyObject   *dict = own(PyDict_New());
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+		PyObject   *name = own(text_to_python(option->defname));
+		PyObject   *value = own(text_to_python(option->arg ? defGetString(option) : ""));
+
+		if (PyDict_SetItem(dict, name, value) != 0)
+			throw_python_error();
+	}
+	return dict;
+}
+
+/* The mapping's options, or none: whether one is needed is for the wrapper to say. */
+static List *
+user_mapping_options(Oid userid, Oid serverid)
+{
+	HeapTuple	tuple;
+	Datum		datum;
+	bool		isnull;
+	List	   *options;
+
+	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(userid), ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid),
+								ObjectIdGetDatum(serverid));
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+	options = isnull ? NIL : untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return options;
+}
+
+/* The table's columns as a list of (name, type's name, type's oid, typmod); owned. */
+static PyObject *
+columns_to_python(TupleDesc desc)
+{
+	PyObject   *columns = own(PyList_New(0));
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		PyObject   *name;
+		PyObject   *type;
+		PyObject   *column;
+
+		if (attribute->attisdropped)
+			continue;
+		name = own(text_to_python(NameStr(attribute->attname)));
+		type = own(text_to_python(format_type_with_typemod(attribute->atttypid, attribute->atttypmod)));
+		column = own(Py_BuildValue("(OOki)", name, type, (unsigned long) attribute->atttypid,
+								   (int) attribute->atttypmod));
+		if (PyList_Append(columns, column) != 0)
+			throw_python_error();
+	}
+	return columns;
+}
+
+/*
+ * The wrapper of a table for a user.  bridge.py keeps wrappers and compares what they were made of, so nothing
+ * here has to watch the catalogs for changes.
+ */
+PyObject *
+table_wrapper(Oid relid, Oid userid)
+{
+	ForeignTable *table = GetForeignTable(relid);
+	ForeignServer *server = GetForeignServer(table->serverid);
+	ForeignDataWrapper *fdw = GetForeignDataWrapper(server->fdwid);
+	Relation	relation = table_open(relid, NoLock);
+	PyObject   *name = own(text_to_python(RelationGetRelationName(relation)));
+	PyObject   *columns = columns_to_python(RelationGetDescr(relation));
+	PyObject   *options;
+
+	table_close(relation, NoLock);
+	/* What stands later wins: a table cannot send a mapping's key elsewhere, since it has no such options. */
+	options = own(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
+								options_to_python(server->options),
+								options_to_python(user_mapping_options(userid, server->serverid))));
+	return bridge_call("table", Py_BuildValue("(kkOOO)", (unsigned long) relid, (unsigned long) userid, name,
+											  options, columns));
+}
+
+/* As whom a scan reads: a view's owner, or whoever asks. */
+Oid
+scan_user(EState *estate, ForeignScan *plan)
+{
+	Oid			user;
+#if PG_VERSION_NUM >= 160000
+	(void) estate;
+	user = plan->checkAsUser;
+#else
+	user = exec_rt_fetch(plan->scan.scanrelid, estate)->checkAsUser;
+#endif
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+static const char *
+kind_of(Oid catalog)
+{
+	switch (catalog)
+	{
+		case ForeignDataWrapperRelationId:
+			return "wrapper";
+		case ForeignServerRelationId:
+			return "server";
+		case UserMappingRelationId:
+			return "user mapping";
+		case ForeignTableRelationId:
+			return "table";
+		case AttributeRelationId:
+			return "column";
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_ERROR), errmsg("stripe_fdw has no options for catalog %u", catalog)));
+	}
+	return NULL;
+}
+
+/* CREATE and ALTER of a wrapper, server, user mapping, table or column come here with all its options. */
+Datum
+stripe_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
+	const char *kind = kind_of(PG_GETARG_OID(1));
+	PythonEntry entry;
+
+	/* CREATE EXTENSION alone starts no Python. */
+	if (options == NIL && strcmp(kind, "wrapper") == 0)
+		PG_RETURN_VOID();
+	python_enter(&entry);
+	PG_TRY();
+	{
+		bridge_call("validate", Py_BuildValue("(sO)", kind, options_to_python(options)));
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+	PG_RETURN_VOID();
+}

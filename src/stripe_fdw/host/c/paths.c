@@ -1,0 +1,263 @@
+/*
+ * paths.c: the ways to read a table: all of it, in an order that the wrapper delivers, or for one value at a time
+ * of a join's other side.
+ */
+#include "host.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_collation.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+
+/* What a request and a row cost beside a page read from disk (1): a page of 100 objects is one round trip. */
+#define COST_OF_REQUEST 100.0
+#define COST_OF_ROW 1.0
+
+static ForeignPath *
+make_path(PlannerInfo *root, RelOptInfo *rel, double rows, List *pathkeys, Relids outer, List *sort)
+{
+	double		total = COST_OF_REQUEST + rows * (COST_OF_ROW + cpu_tuple_cost) +
+		rows * rel->baserestrictcost.per_tuple + rel->baserestrictcost.startup;
+
+#if PG_VERSION_NUM >= 180000
+	return create_foreignscan_path(root, rel, NULL, rows, 0, COST_OF_REQUEST, total, pathkeys, outer, NULL, NIL,
+								   sort);
+#elif PG_VERSION_NUM >= 170000
+	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total, pathkeys, outer, NULL, NIL, sort);
+#else
+	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total, pathkeys, outer, NULL, sort);
+#endif
+}
+
+/* ---- the order that the query wants ---- */
+
+static bool
+pathkey_descends(PathKey *key)
+{
+#if PG_VERSION_NUM >= 180000
+	return key->pk_cmptype == COMPARE_GT;
+#else
+	return key->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* The table's column that stands in a pathkey, or 0. */
+static AttrNumber
+column_of_pathkey(RelOptInfo *rel, PathKey *key)
+{
+	ListCell   *cell;
+
+	if (key->pk_eclass->ec_has_volatile)
+		return 0;
+	foreach(cell, key->pk_eclass->ec_members)
+	{
+		EquivalenceMember *member = lfirst(cell);
+		Var		   *var = (Var *) member->em_expr;
+
+		if (IsA(var, Var) && bms_equal(member->em_relids, rel->relids) && !member->em_is_child &&
+			var->varattno > 0 && family_of(var->vartype) != FAMILY_NONE)
+			return var->varattno;
+	}
+	return 0;
+}
+
+/* The query's ORDER BY as (attnum, descending, nulls first, collation), up to the first key that is no column. */
+List *
+sort_keys(PlannerInfo *root, RelOptInfo *rel)
+{
+	List	   *keys = NIL;
+	ListCell   *cell;
+
+	foreach(cell, root->query_pathkeys)
+	{
+		PathKey    *key = lfirst_node(PathKey, cell);
+		AttrNumber	attnum = column_of_pathkey(rel, key);
+		Oid			collation = key->pk_eclass->ec_collation;
+
+		/* The order of text is the bytes' for no collation but C. */
+		if (attnum == 0 || (OidIsValid(collation) && collation != C_COLLATION_OID))
+			break;
+		keys = lappend(keys, list_make4(makeInteger(attnum), makeInteger(pathkey_descends(key)),
+										makeInteger(key->pk_nulls_first),
+										makeString(OidIsValid(collation) ? "C" : "")));
+	}
+	return keys;
+}
+
+/* Keys as a list of (column, descending, nulls first, collation); owned. */
+PyObject *
+sort_to_python(Oid relid, List *keys)
+{
+	PyObject   *list = own(PyList_New(0));
+	ListCell   *cell;
+
+	foreach(cell, keys)
+	{
+		List	   *key = lfirst_node(List, cell);
+		char	   *column = get_attname(relid, (AttrNumber) intVal(linitial(key)), false);
+		char	   *collation = strVal(lfourth(key));
+		PyObject   *item = own(Py_BuildValue("(OiiO)", own(text_to_python(column)), (int) intVal(lsecond(key)),
+											 (int) intVal(lthird(key)),
+											 collation[0] ? own(text_to_python(collation)) : Py_None));
+
+		if (PyList_Append(list, item) != 0)
+			throw_python_error();
+	}
+	return list;
+}
+
+static void
+add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper)
+{
+	List	   *keys = sort_keys(root, rel);
+	int			length;
+
+	if (keys == NIL)
+		return;
+	length = (int) PyLong_AsLong(bridge_call("sortable", Py_BuildValue("(OO)", wrapper,
+																	   sort_to_python(relid, keys))));
+	if (length <= 0)
+		return;
+	length = Min(length, list_length(keys));
+	add_path(rel, (Path *) make_path(root, rel, rel->rows,
+									 list_truncate(list_copy(root->query_pathkeys), length), NULL,
+									 list_truncate(keys, length)));
+}
+
+/* ---- one value at a time ---- */
+
+static bool
+is_wanted_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em, void *argument)
+{
+	AttrNumber	wanted = *(AttrNumber *) argument;
+	Var		   *var = (Var *) em->em_expr;
+
+	(void) root;
+	(void) ec;
+	while (IsA(var, RelabelType))
+		var = (Var *) ((RelabelType *) var)->arg;
+	return IsA(var, Var) && var->varattno == wanted && bms_is_member(var->varno, rel->relids);
+}
+
+/* The join clauses "column = something of other tables". */
+static List *
+join_clauses(PlannerInfo *root, RelOptInfo *rel, AttrNumber attnum)
+{
+	List	   *found = NIL;
+	List	   *candidates = list_copy(rel->joininfo);
+	ListCell   *cell;
+
+	if (rel->has_eclass_joins)
+		candidates = list_concat(candidates, generate_implied_equalities_for_column(root, rel, is_wanted_column,
+																					&attnum,
+																					rel->lateral_referencers));
+	foreach(cell, candidates)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		HostQual   *qual;
+
+		if (!join_clause_is_movable_to(info, rel))
+			continue;
+		qual = qual_of_clause(root, rel, info->clause);
+		if (qual != NULL && qual->attnum == attnum &&
+			(strcmp(qual->operator, "=") == 0 || strcmp(qual->operator, "= any") == 0))
+			found = lappend(found, info);
+	}
+	return found;
+}
+
+static void
+add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows)
+{
+	ParamPathInfo *info;
+	double		estimate;
+
+	outer = bms_union(outer, rel->lateral_relids);
+	outer = bms_del_members(bms_copy(outer), rel->relids);
+	if (bms_is_empty(outer))
+		return;
+	info = get_baserel_parampathinfo(root, rel, outer);
+	estimate = clamp_row_est(Min(rows, rel->rows));
+	info->ppi_rows = Min(info->ppi_rows, estimate);
+	add_path(rel, (Path *) make_path(root, rel, estimate, NIL, outer, NIL));
+}
+
+/* A path for every combination of one clause for each of the columns; bounded, since few columns have several. */
+static void
+combine(PlannerInfo *root, RelOptInfo *rel, List *clauses, int column, Relids outer, double rows, int *budget)
+{
+	ListCell   *cell;
+
+	if (column == list_length(clauses))
+	{
+		if ((*budget)-- > 0)
+			add_one_parameterised_path(root, rel, outer, rows);
+		return;
+	}
+	foreach(cell, (List *) list_nth(clauses, column))
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+
+		combine(root, rel, clauses, column + 1, bms_union(outer, info->clause_relids), rows, budget);
+	}
+}
+
+/* path_keys() are [((column, ...), rows), ...]; bridge.py has checked their form. */
+static void
+add_parameterised_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper)
+{
+	PyObject   *keys = bridge_call("path_keys", Py_BuildValue("(O)", wrapper));
+	Py_ssize_t	i;
+	int			budget = 20;
+
+	for (i = 0; i < PyList_GET_SIZE(keys); i++)
+	{
+		PyObject   *key = PyList_GET_ITEM(keys, i);
+		PyObject   *columns = PyTuple_GET_ITEM(key, 0);
+		List	   *clauses = NIL;
+		Py_ssize_t	c;
+
+		for (c = 0; c < PyTuple_GET_SIZE(columns); c++)
+		{
+			AttrNumber	attnum = get_attnum(relid, python_text(PyTuple_GET_ITEM(columns, c)));
+			List	   *found = attnum > 0 ? join_clauses(root, rel, attnum) : NIL;
+
+			if (found == NIL)
+				break;
+			clauses = lappend(clauses, found);
+		}
+		if (c > 0 && c == PyTuple_GET_SIZE(columns))
+			combine(root, rel, clauses, 0, NULL, PyFloat_AsDouble(PyTuple_GET_ITEM(key, 1)), &budget);
+	}
+}
+
+void
+GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
+	PythonEntry entry;
+
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, NIL, rel->lateral_relids, NIL));
+	if (root->query_pathkeys == NIL && rel->joininfo == NIL && !rel->has_eclass_joins)
+		return;
+	python_enter(&entry);
+	PG_TRY();
+	{
+		PyObject   *wrapper = table_wrapper(relid, user);
+
+		if (bms_is_empty(rel->lateral_relids))
+			add_sorted_path(root, rel, relid, wrapper);
+		add_parameterised_paths(root, rel, relid, wrapper);
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,207 @@
+/*
+ * plan.c: how big a table is, and the chosen path as a plan.
+ */
+#include "host.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+
+/* As whom the scan will read, as scan_user() finds it later. */
+Oid
+planned_user(RelOptInfo *rel, RangeTblEntry *rte)
+{
+	Oid			user;
+#if PG_VERSION_NUM >= 160000
+	(void) rte;
+	user = rel->userid;
+#else
+	(void) rel;
+	user = rte->checkAsUser;
+#endif
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+/* The columns that the query, or a condition on the table, looks at: Integer attnums, in the table's order. */
+static List *
+columns_used(RelOptInfo *rel, Oid relid)
+{
+	Relation	relation = table_open(relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	Bitmapset  *used = NULL;
+	List	   *columns = NIL;
+	ListCell   *cell;
+	bool		all;
+	int			i;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	foreach(cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &used);
+	all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);	/* the whole row */
+	for (i = 1; i <= desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i - 1)->attisdropped)
+			continue;
+		if (all || bms_is_member(i - FirstLowInvalidHeapAttributeNumber, used))
+			columns = lappend(columns, makeInteger(i));
+	}
+	table_close(relation, NoLock);
+	return columns;
+}
+
+/* The names of columns as a list of str; owned. */
+PyObject *
+column_names(Oid relid, List *attnums)
+{
+	PyObject   *names = own(PyList_New(0));
+	ListCell   *cell;
+
+	foreach(cell, attnums)
+	{
+		char	   *name = get_attname(relid, (AttrNumber) intVal(lfirst(cell)), false);
+
+		if (PyList_Append(names, own(text_to_python(name))) != 0)
+			throw_python_error();
+	}
+	return names;
+}
+
+static void
+ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan, double *rows)
+{
+	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
+	PythonEntry entry;
+
+	python_enter(&entry);
+	PG_TRY();
+	{
+		PyObject   *wrapper = table_wrapper(relid, user);
+		PyObject   *quals = planned_quals(root, relid, plan->quals);
+		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", wrapper, quals,
+																 column_names(relid, plan->columns)));
+
+		/* bridge.py has made two finite floats of them. */
+		*rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
+		plan->width = PyFloat_AsDouble(PyTuple_GetItem(size, 1));
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
+void
+GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	TablePlan  *plan = palloc0(sizeof(TablePlan));
+	ListCell   *cell;
+	double		rows = 0;
+
+	foreach(cell, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		HostQual   *qual = info->pseudoconstant ? NULL : qual_of_clause(root, rel, info->clause);
+
+		if (qual != NULL)
+			plan->quals = lappend(plan->quals, qual);
+		else
+			plan->local = lappend(plan->local, info);
+	}
+	plan->columns = columns_used(rel, relid);
+	ask_size(root, rel, relid, plan, &rows);
+
+	rel->fdw_private = plan;
+	rel->tuples = Max(rows, rel->tuples);
+	rel->rows = clamp_row_est(rows * clauselist_selectivity(root, plan->local, rel->relid, JOIN_INNER, NULL));
+	rel->reltarget->width = (int) plan->width;
+}
+
+/* LIMIT as an index in fdw_exprs, if the first rows of the scan are the first rows of the query; else -1. */
+static int
+limit_expression(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Node *limit, List **expressions)
+{
+	Query	   *query = root->parse;
+	TablePlan  *plan = rel->fdw_private;
+
+	if (limit == NULL || query->limitOption != LIMIT_OPTION_COUNT || query->groupClause || query->groupingSets ||
+		query->distinctClause || query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs ||
+		query->setOperations || query->commandType != CMD_SELECT || root->hasHavingQual)
+		return -1;
+	if (bms_membership(root->all_baserels) != BMS_SINGLETON || !bms_equal(root->all_baserels, rel->relids) ||
+		plan->local != NIL || !pathkeys_contained_in(root->query_pathkeys, path->path.pathkeys))
+		return -1;
+	if (contain_volatile_functions(limit) || contain_subplans(limit))
+		return -1;
+	*expressions = lappend(*expressions, copyObject(limit));
+	return list_length(*expressions) - 1;
+}
+
+/* A node that says what a qual is, for PLAN_QUALS; its value joins the expressions. */
+static List *
+write_qual(HostQual *qual, List **expressions)
+{
+	int			index = -1;
+
+	if (qual->value != NULL)
+	{
+		index = list_length(*expressions);
+		*expressions = lappend(*expressions, qual->value);
+	}
+	return list_make4(makeInteger(qual->attnum), makeString(qual->operator), makeInteger(qual->kind),
+					  makeInteger(index));
+}
+
+ForeignScan *
+GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *clauses,
+			   Plan *outer_plan)
+{
+	TablePlan  *plan = rel->fdw_private;
+	List	   *expressions = NIL;
+	List	   *quals = NIL;
+	List	   *limits;
+	ListCell   *cell;
+	int			limit;
+	int			offset = -1;
+
+	(void) relid;
+	/* A parameterised path has the join's clauses among these. */
+	foreach(cell, clauses)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		HostQual   *qual = info->pseudoconstant ? NULL : qual_of_clause(root, rel, info->clause);
+
+		if (qual != NULL)
+			quals = lappend(quals, write_qual(qual, &expressions));
+	}
+	limit = limit_expression(root, rel, path, root->parse->limitCount, &expressions);
+	if (limit >= 0 && root->parse->limitOffset != NULL)
+	{
+		offset = limit_expression(root, rel, path, root->parse->limitOffset, &expressions);
+		if (offset < 0)
+			limit = -1;
+	}
+	limits = list_make2(makeInteger(limit), makeInteger(offset));
+
+	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions,
+							list_make4(plan->columns, quals, path->fdw_private, limits), NIL, NIL, outer_plan);
+}
+
+/* Python, its threads and its connections are one backend's. */
+bool
+IsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	(void) root;
+	(void) rel;
+	(void) rte;
+	return false;
+}

@@ -1,0 +1,115 @@
+/*
+ * references.c: references to Python objects that live as long as a memory context.
+ *
+ * After an error PostgreSQL calls no End function: it deletes the query's memory.  So the memory's reset
+ * callback closes what is open and drops the references; End functions do the same earlier, where errors can
+ * still be reported.
+ */
+#include "host.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+
+void
+hold(PyObject **place, PyObject *reference)
+{
+	PyObject   *old = *place;
+
+	*place = Py_XNewRef(reference);
+	Py_XDECREF(old);
+}
+
+void
+begin_statement(Holder *holder)
+{
+	bridge_call("begin_statement", Py_BuildValue("(O)", holder->wrapper));
+	holder->in_statement = true;
+}
+
+void
+close_scan(Holder *holder)
+{
+	PyObject   *scan = holder->scan;
+
+	if (scan == NULL)
+		return;
+	/* First out of the holder: should it fail, it is not closed a second time. */
+	own(scan);
+	holder->scan = NULL;
+	hold(&holder->batch, NULL);
+	bridge_call("close_scan", Py_BuildValue("(O)", scan));
+}
+
+void
+end_statement(Holder *holder)
+{
+	if (!holder->in_statement)
+		return;
+	holder->in_statement = false;
+	bridge_call("end_statement", Py_BuildValue("(O)", holder->wrapper));
+}
+
+/* As above, but nothing may fail: what does is shown as a warning. */
+static void
+quietly(void (*step) (Holder *), Holder *holder)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		step(holder);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(old);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg_internal("%s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+}
+
+static void
+release(void *argument)
+{
+	Holder	   *holder = argument;
+	PythonEntry entry;
+	MemoryContext context;
+	MemoryContext old;
+	uint32		held = InterruptHoldoffCount;
+
+	if (holder->wrapper == NULL || proc_exit_inprogress)
+		return;
+
+	/* We are called while memory goes: work in memory of our own, and let no cancel come between. */
+	context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw release", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	HOLD_INTERRUPTS();
+	python_enter(&entry);
+	quietly(close_scan, holder);
+	quietly(end_statement, holder);
+	hold(&holder->scan, NULL);
+	hold(&holder->batch, NULL);
+	hold(&holder->wrapper, NULL);
+	python_leave(&entry);
+	InterruptHoldoffCount = held;	/* an error on the way has set it to 0 */
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+Holder *
+make_holder(MemoryContext context)
+{
+	Holder	   *holder = MemoryContextAllocZero(context, sizeof(Holder));
+
+	holder->callback.func = release;
+	holder->callback.arg = holder;
+	MemoryContextRegisterResetCallback(context, &holder->callback);
+	return holder;
+}

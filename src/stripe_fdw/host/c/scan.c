@@ -1,0 +1,347 @@
+/*
+ * scan.c: run a scan: open it, fetch batches of rows, hand them out one by one.
+ */
+#include "host.h"
+
+#include "access/table.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+
+/* Rows are converted this many at a time, or less when they are big. */
+#define ROWS_AT_ONCE 200
+#define BYTES_AT_ONCE (1024 * 1024)
+
+static void
+prepare_readers(HostScan *scan, Relation relation)
+{
+	ListCell   *cell;
+	int			i = 0;
+
+	scan->width = list_length(scan->columns);
+	scan->readers = palloc0(sizeof(ColumnReader) * Max(scan->width, 1));
+	foreach(cell, scan->columns)
+		prepare_reader(&scan->readers[i++], relation, (AttrNumber) intVal(lfirst(cell)));
+	scan->datums = palloc(sizeof(Datum) * Max(scan->width, 1) * ROWS_AT_ONCE);
+	scan->nulls = palloc(sizeof(bool) * Max(scan->width, 1) * ROWS_AT_ONCE);
+	scan->rows_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw rows", ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+BeginForeignScan(ForeignScanState *node, int flags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState	   *estate = node->ss.ps.state;
+	HostScan   *scan = palloc0(sizeof(HostScan));
+	List	   *limits = list_nth(plan->fdw_private, PLAN_LIMIT);
+	PythonEntry entry;
+
+	scan->relid = RelationGetRelid(node->ss.ss_currentRelation);
+	scan->columns = list_nth(plan->fdw_private, PLAN_COLUMNS);
+	scan->quals = list_nth(plan->fdw_private, PLAN_QUALS);
+	scan->sort = list_nth(plan->fdw_private, PLAN_SORT);
+	scan->limit_index = (int) intVal(linitial(limits));
+	scan->offset_index = (int) intVal(lsecond(limits));
+	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
+	scan->holder = make_holder(estate->es_query_cxt);
+	node->fdw_state = scan;
+
+	python_enter(&entry);
+	PG_TRY();
+	{
+		hold(&scan->holder->wrapper, table_wrapper(scan->relid, scan_user(estate, plan)));
+		if (!(flags & EXEC_FLAG_EXPLAIN_ONLY))
+		{
+			prepare_readers(scan, node->ss.ss_currentRelation);
+			begin_statement(scan->holder);
+		}
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
+/* ---- values of quals and of LIMIT, at the start of the scan ---- */
+
+static bool
+needs_join_value(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return true;
+	return expression_tree_walker(node, needs_join_value, context);
+}
+
+static bool
+needs_unknown_parameter(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXTERN)
+	{
+		ParamListInfo parameters = context;
+		int			number = ((Param *) node)->paramid;
+
+		return parameters == NULL || number > parameters->numParams;
+	}
+	return expression_tree_walker(node, needs_unknown_parameter, context);
+}
+
+/* What stands for a value that only running the query can tell; owned.  NULL if the value can be had. */
+static PyObject *
+placeholder(ForeignScanState *node, Expr *expression)
+{
+	char	   *text;
+
+	if (needs_join_value((Node *) expression, NULL))
+		text = pstrdup("<join value>");
+	else if (needs_unknown_parameter((Node *) expression, node->ss.ps.state->es_param_list_info))
+		text = IsA(expression, Param) ? psprintf("$%d", ((Param *) expression)->paramid) :
+			pstrdup("<parameter>");
+	else
+		return NULL;
+	return bridge_call("unknown", Py_BuildValue("(s)", text));
+}
+
+static Datum
+compute(ForeignScanState *node, int index, bool *isnull)
+{
+	HostScan   *scan = node->fdw_state;
+
+	return ExecEvalExprSwitchContext(list_nth(scan->values, index), node->ss.ps.ps_ExprContext, isnull);
+}
+
+/* The scan's quals with their values now; owned. */
+PyObject *
+scan_quals(ForeignScanState *node, bool explaining)
+{
+	HostScan   *scan = node->fdw_state;
+	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
+	PyObject   *list = own(PyList_New(0));
+	ListCell   *cell;
+
+	foreach(cell, scan->quals)
+	{
+		List	   *qual = lfirst_node(List, cell);
+		char	   *column = get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false);
+		QualKind	kind = (QualKind) intVal(lthird(qual));
+		int			index = (int) intVal(lfourth(qual));
+		Expr	   *expression = index < 0 ? NULL : list_nth(expressions, index);
+		PyObject   *value = explaining && expression ? placeholder(node, expression) : NULL;
+		bool		usable = true;
+
+		if (value == NULL)
+		{
+			bool		isnull = true;
+			Datum		datum = expression ? compute(node, index, &isnull) : (Datum) 0;
+
+			value = qual_value(kind, datum, isnull, expression ? exprType((Node *) expression) : InvalidOid,
+							   &usable);
+		}
+		if (usable && PyList_Append(list, qual_to_python(column, strVal(lsecond(qual)), value)) != 0)
+			throw_python_error();
+	}
+	return list;
+}
+
+/* How many rows the query can use at most, as an int, or None; owned. */
+PyObject *
+scan_limit(ForeignScanState *node, bool explaining)
+{
+	HostScan   *scan = node->fdw_state;
+	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
+	int			indexes[2] = {scan->limit_index, scan->offset_index};
+	int64		sum = 0;
+	int			i;
+
+	if (scan->limit_index < 0)
+		return Py_None;
+	for (i = 0; i < 2 && indexes[i] >= 0; i++)
+	{
+		bool		isnull;
+		int64		number;
+
+		if (explaining && placeholder(node, list_nth(expressions, indexes[i])) != NULL)
+			return Py_None;
+		number = DatumGetInt64(compute(node, indexes[i], &isnull));
+		if (isnull && i == 0)
+			return Py_None;		/* LIMIT NULL */
+		/* What is negative or too big, PostgreSQL's own node complains of. */
+		if (!isnull && (number < 0 || pg_add_s64_overflow(sum, number, &sum)))
+			return Py_None;
+	}
+	return own(PyLong_FromLongLong(sum));
+}
+
+/* ---- rows ---- */
+
+static void
+open_scan(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	PyObject   *quals = scan_quals(node, false);
+	PyObject   *opened = bridge_call("open_scan",
+									 Py_BuildValue("(OOOOO)", scan->holder->wrapper, quals,
+												   column_names(scan->relid, scan->columns),
+												   sort_to_python(scan->relid, scan->sort),
+												   scan_limit(node, false)));
+
+	hold(&scan->holder->scan, opened);
+	scan->open = true;
+	scan->finished = false;
+	scan->batch_next = 0;
+}
+
+static void
+wrong_width(HostScan *scan, PyObject *row)
+{
+	char	   *table = get_rel_name(scan->relid);
+
+	if (!PyTuple_Check(row))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				 errmsg("a row of foreign table \"%s\" is a Python %s, not a tuple", table,
+						Py_TYPE(row)->tp_name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION),
+			 errmsg("a row of foreign table \"%s\" has %zd values, but %d columns were asked for", table,
+					PyTuple_GET_SIZE(row), scan->width)));
+}
+
+/* Convert the next rows of the batch into the scan's own memory. */
+static void
+convert_rows(HostScan *scan)
+{
+	PyObject   *batch = scan->holder->batch;
+	MemoryContext old = MemoryContextSwitchTo(scan->rows_context);
+
+	while (scan->rows < ROWS_AT_ONCE && scan->batch_next < PyTuple_GET_SIZE(batch) &&
+		   MemoryContextMemAllocated(scan->rows_context, false) < BYTES_AT_ONCE)
+	{
+		PyObject   *row = PyTuple_GET_ITEM(batch, scan->batch_next);
+		Datum	   *datums = scan->datums + (Size) scan->rows * scan->width;
+		bool	   *nulls = scan->nulls + (Size) scan->rows * scan->width;
+		int			i;
+
+		if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != scan->width)
+			wrong_width(scan, row);
+		for (i = 0; i < scan->width; i++)
+			datums[i] = read_value(&scan->readers[i], PyTuple_GET_ITEM(row, i), &nulls[i]);
+		scan->batch_next++;
+		scan->rows++;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Get rows to hand out; none are left when scan->rows stays 0. */
+static void
+fetch_rows(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	PythonEntry entry;
+
+	MemoryContextReset(scan->rows_context);
+	scan->rows = 0;
+	scan->row_next = 0;
+	python_enter(&entry);
+	PG_TRY();
+	{
+		if (!scan->open)
+			open_scan(node);
+		while (!scan->finished && scan->rows == 0)
+		{
+			if (scan->holder->batch == NULL || scan->batch_next >= PyTuple_GET_SIZE(scan->holder->batch))
+			{
+				/* The old batch goes before the next comes: memory holds one at a time. */
+				hold(&scan->holder->batch, NULL);
+				hold(&scan->holder->batch, bridge_call("next_batch", Py_BuildValue("(O)", scan->holder->scan)));
+				scan->batch_next = 0;
+				scan->finished = PyTuple_GET_SIZE(scan->holder->batch) == 0;
+			}
+			convert_rows(scan);
+		}
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
+TupleTableSlot *
+IterateForeignScan(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	Size		first;
+	int			i;
+
+	ExecClearTuple(slot);
+	CHECK_FOR_INTERRUPTS();
+	if (scan->row_next >= scan->rows && !scan->finished)
+		fetch_rows(node);
+	if (scan->row_next >= scan->rows)
+		return slot;
+
+	first = (Size) scan->row_next++ * scan->width;
+	memset(slot->tts_isnull, true, sizeof(bool) * slot->tts_tupleDescriptor->natts);
+	for (i = 0; i < scan->width; i++)
+	{
+		int			target = scan->readers[i].attnum - 1;
+
+		slot->tts_values[target] = scan->datums[first + i];
+		slot->tts_isnull[target] = scan->nulls[first + i];
+	}
+	return ExecStoreVirtualTuple(slot);
+}
+
+/* Back to the start: a join's next value, or a cursor moved back.  The values are computed anew. */
+void
+ReScanForeignScan(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	PythonEntry entry;
+
+	if (!scan->open)
+		return;
+	scan->open = false;
+	scan->finished = false;
+	scan->rows = 0;
+	scan->row_next = 0;
+	python_enter(&entry);
+	PG_TRY();
+	{
+		close_scan(scan->holder);
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
+void
+EndForeignScan(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	PythonEntry entry;
+
+	if (scan == NULL || scan->holder == NULL || scan->holder->wrapper == NULL)
+		return;
+	python_enter(&entry);
+	PG_TRY();
+	{
+		close_scan(scan->holder);
+		end_statement(scan->holder);
+		hold(&scan->holder->wrapper, NULL);
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,77 @@
+"""What an exception of Python's is in SQL."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import PurePath
+from typing import Final
+
+from stripe_fdw.errors import StripeFdwError
+
+_SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (MemoryError, "53200"),  # out_of_memory
+    (RecursionError, "54001"),  # statement_too_complex
+    (UnicodeEncodeError, "22021"),  # character_not_in_repertoire
+)
+_FRAMES_SHOWN: Final = 4
+
+
+class WrapperError(StripeFdwError):
+    """The wrapper broke its contract with the host: a fault of this package, not of its user."""
+
+
+def explain_error(error: BaseException) -> tuple[str, str, str | None, str | None, str | None]:
+    """SQLSTATE, message, detail, hint and context. Raises nothing that its argument's methods raise."""
+    if isinstance(error, StripeFdwError):
+        return (
+            _sqlstate(error),
+            _text(_attribute(error, "message")) or _name(error),
+            _text(_attribute(error, "detail")),
+            _text(_attribute(error, "hint")),
+            None,
+        )
+    said = _said(error)
+    message = f"Python exception {_name(error)}" + (f": {said}" if said else "")
+    return _sqlstate(error), message, None, None, _where(error)
+
+
+def _name(error: BaseException) -> str:
+    return type.__getattribute__(type(error), "__name__")
+
+
+def _attribute(error: BaseException, name: str) -> object:
+    try:
+        return getattr(error, name, None)
+    except BaseException:  # noqa: BLE001 - an exception that cannot be read has no such attribute
+        return None
+
+
+def _text(value: object) -> str | None:
+    return str.__str__(value) if isinstance(value, str) and value else None
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str.__str__(str(error))
+    except BaseException as worse:  # noqa: BLE001 - then its type has to do
+        return f"(its text cannot be had: {_name(worse)})"
+
+
+def _sqlstate(error: BaseException) -> str:
+    own = _attribute(error, "sqlstate") if isinstance(error, StripeFdwError) else None
+    # Classes 00, 01 and 02 are no errors, save that 02000 is one here: an object that is not there.
+    if isinstance(own, str) and re.fullmatch(r"(?!0[01])[0-9A-Z]{5}", own):
+        return own
+    return next((state for kind, state in _SQLSTATES if isinstance(error, kind)), "HV000")
+
+
+def _where(error: BaseException) -> str | None:
+    """Where in the code it was raised: files and lines only, since values may be secret."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
+    if not frames:
+        return None
+    return "\n".join(
+        f"Python: {'/'.join(PurePath(frame.filename).parts[-2:])}, line {frame.lineno}, in {frame.name}"
+        for frame in reversed(frames)
+    )

@@ -1,0 +1,213 @@
+"""Install the bundled host: compile it for one Postgres and one Python, and put it where Postgres looks.
+
+What it was built from (sources, Python, Postgres, package version) is written into the module itself, so that a
+second installation of the same thing is no work, and ``check`` can tell whether an old one still fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from stripe_fdw import __version__
+from stripe_fdw.devstack.postgres import Installation
+from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.host.python import Python, describe
+
+SOURCES: Final = Path(__file__).parent
+MODULE: Final = "stripe_fdw.so"
+_MARK: Final = b"stripe-fdw-build:"
+
+
+class HostInstallError(StripeFdwError):
+    """The host cannot be compiled or installed; the message names what is missing."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a module was built from. Written into the module as JSON."""
+
+    version: str
+    python: str
+    python_version: str
+    postgres: str
+    sources: str  # a hash
+
+    @classmethod
+    def read(cls, module: Path) -> Build | None:
+        """What ``module`` says about itself; None if it is not there, or not ours."""
+        try:
+            content = module.read_bytes()
+        except FileNotFoundError:
+            return None
+        start = content.find(_MARK)
+        if start < 0:
+            return None
+        text = content[start + len(_MARK) : content.index(b"\0", start)]
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+    @classmethod
+    def of(cls, installation: Installation, python: Python, test_wrapper: Path | None = None) -> Build:
+        """What a module built now would be built from."""
+        digest = hashlib.sha256()
+        for source in _sources():
+            digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+        digest.update(f"{installation.show('cppflags')}\0{asdict(python)}\0{test_wrapper or ''}".encode())
+        return cls(
+            __version__,
+            python.executable,
+            python.version,
+            installation.show("version"),
+            digest.hexdigest()[:16],
+        )
+
+
+def install(
+    installation: Installation,
+    *,
+    python: str,
+    pkglibdir: Path | None = None,
+    extensiondir: Path | None = None,
+    test_wrapper: Path | None = None,
+) -> bool:
+    """Compile the extension and put it in place, unless the same is there already.
+
+    Args:
+        installation: the Postgres to build for.
+        python: the interpreter that the backends start, usually a venv's.
+        pkglibdir: where the module goes; the installation's own folder if None.
+        extensiondir: where control and SQL files go; the installation's own folder if None.
+        test_wrapper: for this package's own tests: a Python file with the wrapper to run instead.
+
+    Returns:
+        Whether anything was installed.
+
+    Raises:
+        HostInstallError: something needed is missing, the compiler fails, or a folder cannot be written.
+    """
+    modules = pkglibdir or installation.pkglibdir
+    extensions = extensiondir or installation.sharedir / "extension"
+    facts = describe(python)
+    build = Build.of(installation, facts, test_wrapper)
+    data = [SOURCES / "stripe_fdw.control", *sorted(SOURCES.glob("stripe_fdw--*.sql"))]
+    if Build.read(modules / MODULE) == build and all(_same(file, extensions / file.name) for file in data):
+        return False
+    _require(installation, facts)
+    with tempfile.TemporaryDirectory(prefix="stripe-fdw-build-") as directory:
+        module = _compile(Path(directory), installation, facts, build, test_wrapper)
+        try:
+            for file in data:
+                _place(file, extensions / file.name)
+            # The module last: what it says about itself means that everything is there.
+            _place(module, modules / MODULE)
+        except OSError as error:
+            raise HostInstallError(
+                f"cannot install into {error.filename2 or error.filename}: {error.strerror}",
+                hint="Run it as root, or as the user that PostgreSQL is installed by.",
+            ) from error
+    return True
+
+
+def _sources() -> list[Path]:
+    return [
+        *sorted((SOURCES / "c").glob("*.[ch]")),
+        SOURCES / "Makefile",
+        SOURCES / "exports.map",
+    ]
+
+
+def _same(file: Path, installed: Path) -> bool:
+    try:
+        return file.read_bytes() == installed.read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def _place(file: Path, target: Path) -> None:
+    """Replace ``target`` in one step: a backend that loads it meanwhile gets the old or the new one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(file, new)
+        new.chmod(0o755 if target.suffix == ".so" else 0o644)
+        new.rename(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _require(installation: Installation, python: Python) -> None:
+    headers = Path(installation.show("includedir-server"))
+    missing = [
+        (not shutil.which("make"), "make", "make"),
+        (not any(map(shutil.which, ("cc", "gcc", "clang"))), "a C compiler", "gcc"),
+        (
+            not (headers / "postgres.h").exists() or not Path(installation.show("pgxs")).exists(),
+            f"the server headers of PostgreSQL {installation.major}",
+            f"postgresql-server-dev-{installation.major}",
+        ),
+        (
+            not (Path(python.include) / "Python.h").exists(),
+            f"the headers of Python {python.version}",
+            f"python{python.series}-dev",
+        ),
+    ]
+    lacking = [(what, package) for lacks, what, package in missing if lacks]
+    if lacking:
+        raise HostInstallError(
+            f"missing to compile the host: {', '.join(what for what, _ in lacking)}",
+            hint=f"On Debian and Ubuntu: apt install {' '.join(package for _, package in lacking)}",
+        )
+    if python.library is None:
+        raise HostInstallError(
+            f"{python.executable} has no shared library (libpython{python.series}.so), which a backend could load",
+            hint=f"On Debian and Ubuntu: apt install libpython{python.series}. "
+            "A Python built by hand or by pyenv needs --enable-shared.",
+        )
+
+
+def _compile(
+    directory: Path, installation: Installation, python: Python, build: Build, test_wrapper: Path | None
+) -> Path:
+    shutil.copytree(SOURCES / "c", directory / "c")
+    for file in ("Makefile", "exports.map", "stripe_fdw.control"):
+        shutil.copy2(SOURCES / file, directory)
+    # What would have to be quoted for make and for the shell goes into a header.
+    lines = {
+        "STRIPE_FDW_PYTHON": python.executable,
+        "STRIPE_FDW_VERSION": build.version,
+        "STRIPE_FDW_BUILD": _MARK.decode() + json.dumps(asdict(build)),
+    }
+    if test_wrapper is not None:
+        lines["STRIPE_FDW_TEST_WRAPPER"] = str(test_wrapper)
+    (directory / "c" / "build.h").write_text(
+        "".join(f"#define {name} {json.dumps(value)}\n" for name, value in lines.items())
+    )
+    assert python.library is not None  # _require() has looked
+    command = [
+        "make", "-s", f"-j{min(os.cpu_count() or 1, 4)}", "with_llvm=no",
+        f"PG_CONFIG={installation.pg_config}", f"PYTHON_INCLUDE={python.include}",
+        f"PYTHON_LIBDIR={Path(python.library).parent}", f"PYTHON_LIBRARY={Path(python.library).name}",
+    ]  # fmt: skip
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")
+    }
+    done = subprocess.run(  # noqa: S603 - our own words
+        command, cwd=directory, env=environment, capture_output=True, text=True, errors="replace"
+    )
+    module = directory / MODULE
+    if done.returncode != 0 or not module.exists():
+        raise HostInstallError(
+            f"the host does not compile against {installation.show('version')} and Python {python.version}",
+            detail="\n".join((done.stdout + done.stderr).splitlines()[-30:]),
+        )
+    return module

@@ -1,0 +1,93 @@
+"""A server whose stripe_fdw runs the wrapper of hostile.py: compiled from the same sources, for these tests only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.host.install import install
+
+COLUMNS = (
+    "id text, n bigint, flag boolean, amount numeric, created timestamptz, day date, data jsonb, text text, "
+    "ratio double precision, small int"
+)
+
+
+@pytest.fixture(scope="session")
+def hostile_tree(pytestconfig: pytest.Config) -> PrivateTree:
+    tree = PrivateTree(pytestconfig.rootpath / "build" / "hostile", Installation.find())
+    tree.build()
+    install(
+        tree.system,
+        python=sys.executable,
+        pkglibdir=tree.pkglibdir,
+        extensiondir=tree.extensiondir,
+        test_wrapper=Path(__file__).with_name("hostile.py"),
+    )
+    return tree
+
+
+@pytest.fixture(scope="session")
+def hostile_cluster(hostile_tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # An environment that would lead another interpreter astray.
+    cluster = Cluster(
+        tmp_path_factory.mktemp("hostile"),
+        hostile_tree,
+        environment=(("PYTHONPATH", "/nonexistent"), ("PYTHONHOME", "/nonexistent")),
+        settings=(("log_error_verbosity", "verbose"), ("log_statement", "all")),
+    )
+    cluster.initialize()
+    cluster.start()
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create extension stripe_fdw")
+        connection.execute("create server hostile foreign data wrapper stripe_fdw")
+        connection.execute(f"create foreign table t ({COLUMNS}) server hostile")
+        connection.execute(
+            "create foreign table calls (call text, what text) server hostile options (object 'calls')"
+        )
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def db(hostile_cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """A session; afterwards the server must be the one that was started, with no crash in its log."""
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        started = connection.execute("select pg_postmaster_start_time()").fetchone()
+        yield connection
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        assert connection.execute("select pg_postmaster_start_time()").fetchone() == started
+    log = hostile_cluster.log.read_text(errors="replace")
+    for sign in ("was terminated by signal", "PANIC", "Fatal Python error", "reinitializing"):
+        assert sign not in log
+
+
+class Tables:
+    """Makes foreign tables that misbehave as their options say; each is dropped with its session."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._made = 0
+
+    def __call__(self, columns: str = COLUMNS, **options: object) -> str:
+        self._made += 1
+        name = f"hostile_{self._made}"
+        given = ", ".join(
+            f"{key} '{str(value).replace(chr(39), chr(39) * 2)}'" for key, value in options.items()
+        )
+        self._connection.execute(f"drop foreign table if exists {name} cascade")
+        self._connection.execute(
+            f"create foreign table {name} ({columns}) server hostile"
+            + (f" options ({given})" if given else "")
+        )
+        return name
+
+
+@pytest.fixture
+def table(db: psycopg.Connection) -> Tables:
+    return Tables(db)

@@ -1,0 +1,377 @@
+"""A wrapper that does on demand whatever a wrapper must not do. It runs inside the backend (see conftest.py).
+
+Table options say what: ``rows`` and ``batch`` how much, ``fail`` with ``with`` at which entry point which of
+FAILURES is raised, ``values`` one of VALUES instead of good ones, ``rows_like`` one of ROWS instead of good rows.
+The table with option ``object`` 'calls' lists what the session's wrappers were asked since it was last read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import _stripe_fdw_host as host
+
+from stripe_fdw.errors import ApiError, ColumnError, Interrupted, NotFoundError, OptionError
+from stripe_fdw.fdw.quals import Qual, SortKey
+
+CALLS: list[tuple[str, str]] = []
+ALIVE = {"scans": 0, "statements": 0}
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Odd(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    __str__ = None  # type: ignore[assignment]
+
+
+class MuteForGood(ApiError):
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
+def recurse(depth: int = 0) -> int:
+    return recurse(depth + 1) + 1
+
+
+def of(error: type[BaseException], *arguments: object, **more: object) -> Callable[[], NoReturn]:
+    def failure() -> NoReturn:
+        raise error(*arguments, **more)
+
+    return failure
+
+
+def group() -> NoReturn:
+    raise BaseExceptionGroup("several", [KeyboardInterrupt(), ValueError("one")])
+
+
+def chain() -> NoReturn:
+    try:
+        raise ValueError("first")
+    except ValueError as error:
+        raise KeyError("second") from error
+
+
+FAILURES: dict[str, Callable[[], object]] = {
+    "ours": of(ApiError, "No such price", detail="param: price", hint="Look it up.", sqlstate="22023"),
+    "not found": of(NotFoundError, "No such customer"),
+    "success as sqlstate": of(ApiError, "not a success", sqlstate="00000"),
+    "bad sqlstate": of(ApiError, "odd", sqlstate="é'\0"),
+    "odd parts": of(ApiError, 5, detail=object(), hint=b"x"),
+    "nul": of(ApiError, "a\0b", detail="c\0d"),
+    "surrogate": of(ApiError, "a\ud800b", hint="\udfff"),
+    "percent": of(ApiError, "100%s %n %d"),
+    "long": of(ApiError, "ä" * 1_000_000),
+    "interrupted": of(Interrupted, "stopped"),
+    "value": of(ValueError, "bad value"),
+    "mute": of(Mute),
+    "odd": of(Odd),
+    "mute for good": of(MuteForGood, "never seen"),
+    "stop iteration": of(StopIteration, 3),
+    "stop async": of(StopAsyncIteration),
+    "memory": of(MemoryError),
+    "exit": of(SystemExit, 3),
+    "keyboard": of(KeyboardInterrupt),
+    "generator exit": of(GeneratorExit),
+    "recursion": recurse,
+    "assertion": of(AssertionError),
+    "os": of(OSError, 5, "input/output error"),
+    "key": of(KeyError, "k"),
+    "group": group,
+    "chain": chain,
+    "unicode": lambda: "\ud800".encode(),
+}
+
+NAN, INFINITY = float("nan"), float("inf")
+UTC = dt.UTC
+VALUES: dict[str, object] = {
+    "object": object(),
+    "bytes": b"\xff\xfe",
+    "bytes nul": b"{\0}",
+    "json half": '{"a": ',
+    "json bytes half": b"[1,",
+    "json nul": '{"a": "\\u0000"}',
+    "json deep": "[" * 200_000,
+    "dict": {"a": [1, None, True]},
+    "dict of objects": {"a": object()},
+    "dict of surrogates": {"a": "\ud800"},
+    "deep": eval("[" * 50 + "]" * 50),
+    "list": [1, 2],
+    "set": {1},
+    "tuple": (1,),
+    "type": int,
+    "ellipsis": ...,
+    "surrogate": "a\ud800",
+    "nul": "a\0b",
+    "empty": "",
+    "text": "text",
+    "number text": "17",
+    "long text": "x" * 3_000_000,
+    "true": True,
+    "zero": 0,
+    "int": 42,
+    "int2 out": 40_000,
+    "int4 out": 2**31,
+    "int8 out": 2**63,
+    "int8 least": -(2**63),
+    "huge": 10**400,
+    "very huge": 10**5000,
+    "float": 1.5,
+    "nan": NAN,
+    "infinity": INFINITY,
+    "minus infinity": -INFINITY,
+    "float4 out": 1e300,
+    "decimal": Decimal("12.50"),
+    "decimal nan": Decimal("NaN"),
+    "decimal snan": Decimal("sNaN"),
+    "decimal infinity": Decimal("Infinity"),
+    "decimal huge": Decimal("1e200000"),
+    "naive": dt.datetime(2024, 5, 1),
+    "aware": dt.datetime(2024, 5, 1, 9, tzinfo=dt.timezone(dt.timedelta(hours=9))),
+    "first": dt.datetime.min.replace(tzinfo=UTC),
+    "last": dt.datetime.max.replace(tzinfo=UTC),
+    "date": dt.date(2024, 5, 1),
+    "time": dt.time(1, 2),
+    "infinite": "infinity",
+    "stop": StopIteration,
+}
+
+ROWS: dict[str, Callable[[int], object]] = {
+    "short": lambda width: ("x",) * (width - 1),
+    "long": lambda width: ("x",) * (width + 1),
+    "empty": lambda width: (),
+    "list": lambda width: ["x"] * width,
+    "none": lambda width: None,
+    "dict": lambda width: {"a": 1},
+    "text": lambda width: "x" * width,
+    "huge": lambda width: tuple("y" * 10_000_000 for _ in range(width)),
+}
+
+BATCHES: dict[str, Callable[[], object]] = {
+    "none": lambda: None,
+    "int": lambda: 7,
+    "generator": lambda: (row for row in [(1,)]),
+    "text": lambda: "ab",
+    "dict": lambda: {1: 2},
+}
+
+
+def good(number: int, column: Any) -> object:
+    """A value that fits the column's type; number makes it one of a kind."""
+    match column.type_name:
+        case "bigint" | "integer" | "smallint" | "double precision" | "real" | "numeric":
+            return number
+        case "boolean":
+            return None if number % 3 == 2 else number % 3 == 0
+        case "timestamp with time zone":
+            return 1_700_000_000 + number * 86_400
+        case "date":
+            return dt.date(2024, 1, 1) + dt.timedelta(days=number)
+        case "jsonb" | "json":
+            return f'{{"number": {number}}}'
+        case _:
+            return f"{column.column_name}{number}"
+
+
+class Scan:
+    def __init__(self, wrapper: StripeForeignDataWrapper, columns: Sequence[str]) -> None:
+        ALIVE["scans"] += 1
+        self.wrapper, self.columns, self.next = wrapper, columns, 0
+        self.closed = False
+
+    def next_batch(self) -> Any:
+        wrapper, options = self.wrapper, self.wrapper.options
+        if self.next >= int(options.get("fail_after", "0")):
+            wrapper.maybe_fail("next_batch")
+        wait = time.monotonic() + float(options.get("slow", "0"))
+        while time.monotonic() < wait:
+            try:
+                host.check_interrupts()
+            except BaseException:
+                if "swallow" not in options:
+                    raise
+            time.sleep(0.01)
+        if "batch_like" in options:
+            return BATCHES[options["batch_like"]]()
+        end = min(self.next + int(options.get("batch", "100")), int(options.get("rows", "3")))
+        batch = [self.row(number) for number in range(self.next, end)]
+        self.next = end
+        return batch
+
+    def row(self, number: int) -> Any:
+        options = self.wrapper.options
+        if options.get("object") == "calls":
+            call, what = CALLS[number]
+            return tuple({"call": call, "what": what}.get(name) for name in self.columns)
+        if "rows_like" in options:
+            return ROWS[options["rows_like"]](len(self.columns))
+        if "values" in options:
+            return tuple(VALUES[options["values"]] for _ in self.columns)
+        return tuple(good(number, self.wrapper.columns[name]) for name in self.columns)
+
+    def statistics(self) -> list[tuple[str, str]]:
+        self.wrapper.maybe_fail("statistics")
+        return [("Rows read", str(self.next))]
+
+    def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+        ALIVE["scans"] -= 1
+        self.wrapper.maybe_fail("close")
+
+
+class StripeForeignDataWrapper:
+    modify_batch_size = 3
+
+    def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
+        self.options, self.columns = options, columns
+        self.maybe_fail("init")
+        if options.get("object") == "calls":
+            options["rows"] = str(len(CALLS))
+
+    def maybe_fail(self, point: str) -> None:
+        if self.options.get("fail") == point:
+            FAILURES[self.options["with"]]()
+
+    def note(self, call: str, *what: object) -> None:
+        if self.options.get("object") != "calls":
+            CALLS.append((call, ", ".join(map(repr, what))))
+
+    def rel_size(self, quals: list[Qual], columns: list[str]) -> tuple[float, int]:
+        self.maybe_fail("rel_size")
+        if "size" in self.options:
+            return eval(self.options["size"])
+        return float(self.options.get("estimate", "3")), 100
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        self.maybe_fail("path_keys")
+        if "paths" in self.options:
+            return eval(self.options["paths"])
+        return [(("id",), 1)]
+
+    def sortable(self, keys: list[SortKey]) -> list[SortKey]:
+        self.maybe_fail("sortable")
+        if "sorts" in self.options:
+            return eval(self.options["sorts"])
+        return keys[:1] if keys[0].column in ("created", "n") and not keys[0].descending else []
+
+    def describe(
+        self, quals: list[Qual], columns: list[str], keys: list[SortKey], limit: int | None, verbose: bool
+    ) -> list[tuple[str, str]]:
+        self.maybe_fail("describe")
+        if "lines" in self.options:
+            return eval(self.options["lines"])
+        return [
+            ("Quals", " and ".join(map(str, quals))),
+            ("Sort", ", ".join(map(str, keys))),
+            ("Limit hint", str(limit)),
+        ]
+
+    def open_scan(
+        self, quals: list[Qual], columns: list[str], keys: list[SortKey], limit: int | None
+    ) -> Scan:
+        self.note("open_scan", quals, columns, keys, limit)
+        self.maybe_fail("open_scan")
+        if self.options.get("object") == "calls":
+            self.options["rows"] = str(len(CALLS))
+        return Scan(self, columns)
+
+    def begin_statement(self) -> None:
+        ALIVE["statements"] += 1
+        self.maybe_fail("begin_statement")
+
+    def end_statement(self) -> None:
+        ALIVE["statements"] -= 1
+        self.maybe_fail("end_statement")
+
+    # ---- writing
+
+    @property
+    def rowid_column(self) -> str:
+        self.maybe_fail("rowid_column")
+        return self.options.get("rowid", "id")
+
+    def insert(self, values: dict[str, object]) -> Any:
+        self.note("insert", values)
+        self.maybe_fail("insert")
+        if "answer" in self.options:
+            return eval(self.options["answer"])
+        return {**values, "id": f"new_{values.get('n')}"}
+
+    def insert_many(self, rows: list[dict[str, object]]) -> Any:
+        self.note("insert_many", len(rows))
+        self.maybe_fail("insert_many")
+        return [self.insert(row) for row in rows]
+
+    def update(self, rowid: object, values: dict[str, object]) -> Any:
+        self.note("update", rowid, values)
+        self.maybe_fail("update")
+        if "answer" in self.options:
+            return eval(self.options["answer"])
+        return {**values, "text": "answered"}
+
+    def delete(self, rowid: object) -> None:
+        self.note("delete", rowid)
+        self.maybe_fail("delete")
+
+    def begin(self, serializable: bool) -> None:
+        self.note("begin")
+
+    def _event(self, name: str, *arguments: object) -> None:
+        self.note(name, *arguments)
+        self.maybe_fail(name)
+
+    def pre_commit(self) -> None:
+        self._event("pre_commit")
+
+    def commit(self) -> None:
+        self._event("commit")
+
+    def rollback(self) -> None:
+        self._event("rollback")
+
+    def sub_begin(self, level: int) -> None:
+        self._event("sub_begin", level)
+
+    def sub_commit(self, level: int) -> None:
+        self._event("sub_commit", level)
+
+    def sub_rollback(self, level: int) -> None:
+        self._event("sub_rollback", level)
+
+    @classmethod
+    def import_schema_statements(
+        cls,
+        remote_schema: str,
+        server: str,
+        server_options: dict[str, str],
+        options: dict[str, str],
+        restriction: str | None,
+        tables: list[str],
+    ) -> Any:
+        if "with" in options:
+            FAILURES[options["with"]]()
+        if "give" in options:
+            return eval(options["give"])
+        CALLS.append(("import", repr((remote_schema, restriction, tables))))
+        return [f"create foreign table {name} (id text) server {server}" for name in ("one", "two")]
+
+
+def validate_options(kind: str, options: dict[str, str]) -> None:
+    if options.get("fail") == "validate":
+        FAILURES[options["with"]]()
+    if "colour" in options:
+        raise OptionError(f"a {kind} has no option colour", hint="Valid options: object, rows.")
+
+
+def unused() -> ColumnError:
+    return ColumnError("for the type")
