@@ -1,4 +1,4 @@
-"""``python -m stripe_fdw.catalog build [--check]``: make the built file anew, or say whether it is current."""
+"""``python -m stripe_fdw.catalog build [--check]``: make the built file, or say whether it is current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import difflib
 import sys
 
-from stripe_fdw.catalog.build import build
+from stripe_fdw.catalog.from_sdk import build
 from stripe_fdw.catalog.stored import PATH, render
 
 
@@ -26,7 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     if committed == built:
         return 0
     difference = difflib.unified_diff(
-        committed.splitlines(), built.splitlines(), "committed", "built from the installed SDK", n=1, lineterm=""
+        committed.splitlines(),
+        built.splitlines(),
+        "committed",
+        "built from the installed SDK",
+        n=1,
+        lineterm="",
     )
     sys.stdout.writelines(f"{line}\n" for line in difference)
     sys.stdout.write("The catalog is not current: run python -m stripe_fdw.catalog build\n")

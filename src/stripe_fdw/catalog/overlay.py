@@ -1,7 +1,7 @@
 """What the SDK's types cannot say. Written by hand, small, each entry with its reason.
 
 Sources: Stripe's API reference as it stands in the SDK's own docstrings, and the pages named beside the
-entries. Everything else in the catalog is read from the SDK (``catalog.build``). An entry that no longer fits
+entries. Everything else in the catalog is read from the SDK (``catalog.from_sdk``). An entry that no longer fits
 the SDK makes the build fail.
 """
 
@@ -25,7 +25,7 @@ LISTS_LEFT_OUT = {
 # and not forms, and answer no Stripe-Version of v1. They are reached with stripe_live.call, not as tables.
 VERSION_WITHOUT_TABLES = "/v2/"
 
-# Tables not named by the rules of build/names.py: path → (name, reason).
+# Tables not named by the rules of from_sdk/names.py: path → (name, reason).
 TABLE_NAMES = {
     # The object calls itself "line_item", as if there were no others; Stripe's pages say invoice line item.
     "/v1/invoices/{invoice}/lines": "invoice_line_item",
@@ -261,7 +261,9 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
     ),
     # Since 2025-03-31.basil under `parent`.
-    "invoice": (Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),),
+    "invoice": (
+        Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),
+    ),
     # Since 2025-03-31.basil under `parent` and `pricing`.
     "invoice_line_item": (
         Column("price", Kind.REFERENCE, (*_PRICING, "price"), references=("price",)),
@@ -285,13 +287,26 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 
-# Text fields that hold an id and are not called as the object: name → the object.
-REFERENCE_NAMES: dict[str, str] = {
-    "credit_grant": "billing.credit_grant",
-    "financial_account": "treasury.financial_account",
-    "invoice_item": "invoiceitem",
-    "meter": "billing.meter",
-    "verification_session": "identity.verification_session",
+# Text fields that hold an id and are not called as the object: (table, column) → table.
+REFERENCES: dict[tuple[str, str], str] = {
+    ("apps_install", "created_by"): "account",
+    ("billing_meter_event_summary", "meter"): "billing_meter",
+    ("checkout_session", "recovered_from"): "checkout_session",
+    ("financial_connections_transaction", "account"): "financial_connections_account",  # not Connect's
+    ("identity_verification_report", "verification_session"): "identity_verification_session",
+    ("identity_verification_session", "related_customer"): "customer",
+    ("issuing_card", "financial_account"): "treasury_financial_account",
+    ("payment_record", "latest_payment_attempt_record"): "payment_attempt_record",
+    ("reporting_report_run", "report_type"): "reporting_report_type",
+    ("subscription_schedule", "released_subscription"): "subscription",
+    ("terminal_location", "configuration_overrides"): "terminal_configuration",
+    **{
+        (f"treasury_{name}", "financial_account"): "treasury_financial_account"
+        for name in (
+            "credit_reversal debit_reversal inbound_transfer outbound_payment outbound_transfer"
+            " received_credit received_debit transaction transaction_entry"
+        ).split()
+    },
 }
 
 # Whole numbers that look like times by their name or description and are none: (table, column) → why. The test

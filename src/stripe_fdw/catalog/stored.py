@@ -1,7 +1,8 @@
 """The built file: the catalog as JSON, one line an entry, so that a change of the SDK reads as a diff.
 
-Fields that hold their default are left out. Lists of literals that many entries share (all payment method types,
-all countries, all event types) stand once, under ``literals``, and are named by their number.
+Fields that hold their default are left out. Operations are named by verb and path. Longer lists of literals (all
+payment method types, all countries) stand once, under ``literals``, named by a digest of their content, so that
+a new one changes no other line.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from functools import cached_property
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,12 +40,18 @@ _T = TypeVar("_T")
 
 class _Literals:
     def __init__(self) -> None:
-        self.numbers: dict[tuple[str, ...], int] = {}
+        self.names: dict[str, tuple[str, ...]] = {}
 
-    def reference(self, values: tuple[str, ...]) -> list[str] | int:
+    def reference(self, values: tuple[str, ...]) -> list[str] | str:
         if len(values) < _SHARED_FROM:
             return list(values)
-        return self.numbers.setdefault(values, len(self.numbers))
+        name = blake2s(orjson.dumps(values), digest_size=5).hexdigest()
+        self.names[name] = values
+        return name
+
+
+def _key(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
 
 
 def _plain(item: Any, literals: _Literals) -> Json:
@@ -73,36 +81,34 @@ def _block(lines: Iterator[str], opening: str, closing: str) -> str:
 def render(catalog: Catalog) -> str:
     """The text of the built file."""
     literals = _Literals()
-    numbers = {(item.method, item.path): number for number, item in enumerate(catalog.operations)}
     operations = [_render_operation(item, literals) for item in catalog.operations]
-    resources = [_render_resource(item, numbers, literals) for item in catalog.resources]
+    resources = [_render_resource(item, literals) for item in catalog.resources]
     blocks = {
         "resources": _block(iter(resources), "{", "}"),
-        "operations": _block(iter(operations), "[", "]"),
+        "operations": _block(iter(operations), "{", "}"),
         "event_types": _block((_line(item) for item in catalog.event_types), "[", "]"),
-        "literals": _block((_line(item) for item in literals.numbers), "[", "]"),
+        "literals": _block(
+            (f"{_line(name)}: {_line(values)}" for name, values in sorted(literals.names.items())), "{", "}"
+        ),
     }
-    head = [
-        f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")
-    ]
+    head = [f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")]
     return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
 
 
 def _render_operation(item: Operation, literals: _Literals) -> str:
-    head = [item.name, item.method, item.path]
-    parameters = (f"  {_line(_plain(parameter, literals))}" for parameter in item.parameters)
-    return f"[{_line(head)}, {_block(parameters, '[', ']')}]" if item.parameters else f"[{_line(head)}, []]"
+    lines = [_line(item.name), *(_line(_plain(parameter, literals)) for parameter in item.parameters)]
+    return f"{_line(_key(item))}: {_block((f'  {line}' for line in lines), '[', ']')}"
 
 
-def _render_resource(item: Resource, numbers: Mapping[tuple[str, str], int], literals: _Literals) -> str:
+def _render_resource(item: Resource, literals: _Literals) -> str:
     head = _plain(item, literals)
     lists = {name: head.pop(name, ()) for name in ("columns", "filters", "parents")}
     for name in ("retrieve", "create", "update", "delete"):
         operation: Operation | None = head.get(name)
         if operation is not None:
-            head[name] = numbers[operation.method, operation.path]
+            head[name] = _key(operation)
     if item.operations:
-        head["operations"] = [numbers[each.method, each.path] for each in item.operations]
+        head["operations"] = [_key(each) for each in item.operations]
     parts = [f'"{name}": {_line(value)}' for name, value in head.items() if name != "name"]
     for name, entries in lists.items():
         if entries:
@@ -123,13 +129,13 @@ class _Reader:
 
     def __init__(self, document: Json) -> None:
         self._document = document
-        self._literals: list[list[str]] = document["literals"]
-        self._operations: dict[int, Operation] = {}
+        self._literals: dict[str, list[str]] = document["literals"]
+        self._operations: dict[str, Operation] = {}
 
     def _entry(self, entry: Json) -> Json:
-        made = {name: _tuples(value) for name, value in entry.items()}
+        made: Json = {name: _tuples(value) for name, value in entry.items()}
         values = made.get("values")
-        if isinstance(values, int):
+        if isinstance(values, str):
             made["values"] = tuple(self._literals[values])
         if "kind" in made:
             made["kind"] = Kind(made["kind"])
@@ -140,30 +146,33 @@ class _Reader:
         made.setdefault("path", (entry["name"],))
         return Column(**made)
 
-    def operation(self, number: int) -> Operation:
-        """One operation by its number in the file."""
-        if number not in self._operations:
-            (name, method, path), parameters = self._document["operations"][number]
+    def operation(self, key: str) -> Operation:
+        """One operation by its verb and path."""
+        if key not in self._operations:
+            name, *parameters = self._document["operations"][key]
+            method, path = key.split(" ")
             made = tuple(Parameter(**self._entry(item)) for item in parameters)
-            self._operations[number] = Operation(name, method, path, made)
-        return self._operations[number]
+            self._operations[key] = Operation(name, method, path, made)
+        return self._operations[key]
+
+    def operations(self) -> tuple[Operation, ...]:
+        """All operations in the file's order."""
+        return tuple(self.operation(key) for key in self._document["operations"])
 
     def resource(self, name: str) -> Resource:
-        """One resource by its name."""
-        entry: Json = dict(self._document["resources"][name])
-        lists = {
-            "columns": tuple(self._column(item) for item in entry.pop("columns")),
-            "filters": tuple(Filter(**self._entry(item)) for item in entry.pop("filters", ())),
-            "parents": tuple(Parent(**item) for item in entry.pop("parents", ())),
-            "operations": tuple(self.operation(number) for number in entry.pop("operations", ())),
-        }
-        made = {field: _tuples(value) for field, value in entry.items()}
+        """One resource by its name. Raises KeyError for a name that is none."""
+        entry: Json = self._document["resources"][name]
+        made: Json = {field: _tuples(value) for field, value in entry.items()}
+        made["columns"] = tuple(self._column(item) for item in entry["columns"])
+        made["filters"] = tuple(Filter(**self._entry(item)) for item in entry.get("filters", ()))
+        made["parents"] = tuple(Parent(**item) for item in entry.get("parents", ()))
+        made["operations"] = tuple(self.operation(key) for key in entry.get("operations", ()))
         for role in ("retrieve", "create", "update", "delete"):
             if role in made:
                 made[role] = self.operation(made[role])
         if "freshness" in made:
             made["freshness"] = Freshness(made["freshness"])
-        return Resource(name=name, **made, **lists)
+        return Resource(name=name, **made)
 
 
 class _Resources(Mapping[str, Resource]):
@@ -207,14 +216,14 @@ class StoredCatalog(Catalog):
         return _Resources(self._document["resources"], self._reader)
 
     @cached_property
-    def resources(self) -> tuple[Resource, ...]:  # type: ignore[override]  # the same values, made later
+    def resources(self) -> tuple[Resource, ...]:
         """All resources, by name."""
         return tuple(self.resource.values())
 
     @cached_property
-    def operations(self) -> tuple[Operation, ...]:  # type: ignore[override]  # the same values, made later
+    def operations(self) -> tuple[Operation, ...]:
         """All operations, by path and verb."""
-        return tuple(self._reader.operation(number) for number in range(len(self._document["operations"])))
+        return self._reader.operations()
 
 
 def read(path: Path = PATH) -> Catalog:

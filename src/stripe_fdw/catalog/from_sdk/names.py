@@ -1,0 +1,48 @@
+"""Which lists become tables, and what the tables are called.
+
+1. A list that needs no id in its path is a table named after its object: ``checkout.session`` becomes
+   ``checkout_session``.
+2. A list inside an object is a table named after its object, too, if that object has no other list.
+3. Where one object has lists inside several others, or a list holds several kinds of object, the table is the
+   parent's name and the list's, in the singular: ``quote_line_item``, ``customer_source``.
+4. A list inside an object whose kind already has a table by rule 1 only repeats rows, so it is no table,
+   unless the overlay says that it shows others.
+5. The overlay renames where an object's name says too little, and gives the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog.from_sdk.operations import SdkOperation
+
+
+def table_names(lists: list[SdkOperation]) -> dict[str, SdkOperation]:
+    """The tables by name, in alphabetical order."""
+    lists = [item for item in lists if item.path not in overlay.LISTS_LEFT_OUT]
+    tops = {item.listed[0].object_name for item in lists if not item.ids}
+    counts = Counter(kind.object_name for item in lists for kind in item.listed[:1] if item.ids)
+    parents = {item.shape_of_path: item.listed[0].object_name for item in lists if not item.ids}
+    found: dict[str, SdkOperation] = {}
+    for item in lists:
+        name = overlay.TABLE_NAMES.get(item.path) or _name(item, tops, counts, parents)
+        if name is None:
+            continue
+        if name in found:
+            raise ValueError(f"{item.path} and {found[name].path} would both be the table {name}")
+        found[name] = item
+    return dict(sorted(found.items()))
+
+
+def _name(item: SdkOperation, tops: set[str], counts: Counter[str], parents: dict[str, str]) -> str | None:
+    object_name = item.listed[0].object_name
+    if not item.ids:
+        return object_name.replace(".", "_")
+    if len(item.listed) == 1 and object_name in tops:
+        return None
+    if len(item.listed) == 1 and counts[object_name] == 1:
+        return object_name.replace(".", "_")
+    parent_path, _, last = item.shape_of_path.rpartition("/{}/")
+    parent = parents.get(parent_path, parent_path.rsplit("/", 1)[-1].removesuffix("s"))
+    return f"{parent.replace('.', '_')}_{last.removesuffix('s')}"

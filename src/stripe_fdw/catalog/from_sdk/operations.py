@@ -1,0 +1,111 @@
+"""The SDK's services as operations: verb, path, parameters and what comes back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
+from stripe_fdw.catalog.from_sdk.source import Class, Module, Source
+
+# Parameters of every list, which select nothing.
+PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page"})
+
+
+@dataclass(frozen=True, eq=False)
+class SdkOperation:
+    """One method of one service."""
+
+    name: str
+    method: str
+    path: str
+    service: Class
+    parameters: Class | None  # the TypedDict of its body or query
+    parameters_required: bool
+    listed: tuple[Class, ...]  # what the list holds that it answers with; () if it answers with none
+    searched: bool
+
+    @property
+    def shape_of_path(self) -> str:
+        """The path with its ids unnamed, since the SDK names one id differently from method to method."""
+        return re.sub(r"\{\w+\}", "{}", self.path)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The names of the ids in the path, in order."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it answers with pages of a list."""
+        return self.method == "GET" and bool(self.listed)
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """What each parameter may hold."""
+        if self.parameters is None:
+            return {}
+        return {
+            name: read_shape(member.annotation, self.parameters)
+            for name, member in self.parameters.members.items()
+        }
+
+
+def read_operations(source: Source) -> list[SdkOperation]:
+    """Every operation, ordered by path and verb; one that two services share is kept once."""
+    found: dict[tuple[str, str], SdkOperation] = {}
+    for module in source.services():
+        for service in module.classes.values():
+            for operation in _service_operations(module, service):
+                found.setdefault((operation.path, operation.method), operation)
+    return [found[key] for key in sorted(found)]
+
+
+def _service_operations(module: Module, service: Class) -> Iterator[SdkOperation]:
+    for node in service.node.body:
+        if not isinstance(node, ast.FunctionDef) or node.returns is None:
+            continue
+        call = _request_call(node)
+        if call is None:
+            continue
+        parameters, required = _parameters(node, service)
+        listed, searched = _answer(node.returns, service)
+        method, path = call
+        yield SdkOperation(node.name, method, path, service, parameters, required, listed, searched)
+
+
+def _request_call(node: ast.FunctionDef) -> tuple[str, str] | None:
+    for call in ast.walk(node):
+        if not isinstance(call, ast.Call) or ast.unparse(call.func) not in (
+            "self._request",
+            "self._request_stream",
+        ):
+            continue
+        verb, path = call.args[:2]
+        if isinstance(path, ast.Call) and isinstance(path.func, ast.Attribute):  # "...".format(...)
+            path = path.func.value
+        if isinstance(verb, ast.Constant) and isinstance(path, ast.Constant):
+            return str(verb.value).upper(), str(path.value)
+    return None
+
+
+def _parameters(node: ast.FunctionDef, service: Class) -> tuple[Class | None, bool]:
+    for argument in (*node.args.posonlyargs, *node.args.args):
+        if argument.arg == "params" and argument.annotation is not None:
+            shape = read_shape(argument.annotation, service)
+            return (shape.classes[0] if shape.classes else None), not shape.nullable
+    return None, False
+
+
+def _answer(returns: ast.expr, service: Class) -> tuple[tuple[Class, ...], bool]:
+    """What a list answers with, also a list of several kinds, and whether it is a search."""
+    if isinstance(returns, ast.Constant) and isinstance(returns.value, str):
+        returns = ast.parse(returns.value, mode="eval").body
+    if isinstance(returns, ast.Subscript):
+        name = ast.unparse(returns.value)
+        if name in ("ListObject", "SearchResultObject"):
+            return read_shape(returns.slice, service).classes, name == "SearchResultObject"
+    return (), False

@@ -1,0 +1,208 @@
+"""Tables with all that belongs to them: columns, filters, parents, operations, events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns, scalar_kind
+from stripe_fdw.catalog.from_sdk.events import EventMap
+from stripe_fdw.catalog.from_sdk.filters import read_filters
+from stripe_fdw.catalog.from_sdk.operations import SdkOperation
+from stripe_fdw.catalog.from_sdk.shapes import Shape
+from stripe_fdw.catalog.model import Column, Filter, Freshness, Kind, Operation, Parameter, Parent, Resource
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """What the tables are made from."""
+
+    operations: list[SdkOperation]
+    tables: dict[str, SdkOperation]
+    references: References
+    events: EventMap
+
+
+def build_operation(item: SdkOperation) -> Operation:
+    """An operation with its parameters, required ones first."""
+    described = item.parameters.members if item.parameters else {}
+    parameters = [_parameter(name, shape, described[name].description) for name, shape in item.shapes.items()]
+    parameters.sort(key=lambda parameter: (not parameter.required, parameter.name))
+    return Operation(item.name, item.method, item.path, tuple(parameters))
+
+
+def _parameter(name: str, shape: Shape, description: str) -> Parameter:
+    unsettable = "" in shape.literals
+    scalars = shape.scalars
+    literals = tuple(value for value in shape.literals if value)
+    if unsettable and not literals and scalars > {"str"}:
+        scalars -= {"str"}
+    plain = replace(shape, scalars=scalars, literals=literals)
+    if plain.scalars == {"int", "str"} and literals:  # "now" or a time
+        plain = replace(plain, scalars=frozenset({"int"}))
+    return Parameter(name, scalar_kind(plain, name, description), shape.required, literals, unsettable)
+
+
+def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
+    """The table of one list."""
+    related = _Related.of(listing, sdk)
+    written = related.objects_written()
+    columns = merged([object_columns(item, sdk.references, written) for item in listing.listed])
+    parents, columns = _with_parents(name, listing, columns, sdk)
+    filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
+    columns = _with_overlay(name, columns)
+    defaults = overlay.LIST_DEFAULTS.get(name, overlay.Listing())
+    note = overlay.NOTES.get(name, ())
+    events = sdk.events.of(name)
+    return Resource(
+        name=name,
+        object=listing.listed[0].object_name if len(listing.listed) == 1 else "",
+        area=_area(name, listing),
+        list_path=listing.path,
+        columns=tuple(_ordered(columns)),
+        filters=tuple(filters),
+        parents=tuple(parents),
+        defaults=defaults.parameters,
+        further_lists=defaults.further,
+        retrieve=related.retrieve,
+        create=related.create,
+        update=related.update,
+        delete=related.delete,
+        operations=related.others,
+        search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
+        search_path=related.search,
+        events=events,
+        freshness=sdk.events.freshness(name),
+        follows=overlay.FOLLOWS.get(name, ""),
+        newest_first=_newest_first(name, columns),
+        paged={"limit", "starting_after"} <= set(listing.shapes),
+        id_prefix=overlay.ID_PREFIXES.get(name, ""),
+        notes=tuple(note),
+    )
+
+
+def build_preview(base: Resource, operation: Operation) -> Resource:
+    """A table of what an operation computes: ``upcoming_invoice``."""
+    preview = overlay.UPCOMING_INVOICE
+    columns = [*base.columns, *(column for column in preview.columns if column.name not in base.column)]
+    return Resource(
+        name=preview.name,
+        object=base.object,
+        area=base.area,
+        list_path=operation.path,
+        columns=tuple(columns),
+        filters=tuple(Filter(name, name) for name in preview.filters),
+        freshness=Freshness.RESCAN,
+        newest_first=False,
+        paged=False,
+        id_prefix=preview.id_prefix,
+        preview=True,
+        one_of=preview.one_of,
+        notes=preview.notes,
+    )
+
+
+def _with_parents(
+    name: str, listing: SdkOperation, columns: list[Column], sdk: Sdk
+) -> tuple[list[Parent], list[Column]]:
+    """The ids in the path, each with the column that shows it; one that the object lacks is added."""
+    parents = []
+    known = {column.name: column for column in columns}
+    for position, parameter in enumerate(listing.ids):
+        prefix = listing.shape_of_path.split("{}")[position].rstrip("/")
+        resource = next((key for key, item in sdk.tables.items() if item.shape_of_path == prefix), "")
+        column = _parent_column(parameter, resource, known)
+        if column not in known:
+            known[column] = Column(column, Kind.REFERENCE, (), False, (resource,) if resource else ())
+        elif known[column].kind is Kind.TEXT and resource:
+            known[column] = replace(known[column], kind=Kind.REFERENCE, references=(resource,))
+        parents.append(Parent(parameter, column, resource))
+    return parents, list(known.values())
+
+
+def _parent_column(parameter: str, resource: str, known: dict[str, Column]) -> str:
+    if parameter != "id" and (parameter not in known or known[parameter].kind in (Kind.REFERENCE, Kind.TEXT)):
+        return parameter
+    for column in known.values():
+        if column.kind is Kind.REFERENCE and column.references == (resource,):
+            return column.name
+    return resource
+
+
+def _with_overlay(name: str, columns: list[Column]) -> list[Column]:
+    known = {column.name: column for column in columns}
+    for column in overlay.DERIVED_COLUMNS.get(name, ()):
+        known[column.name] = column
+    for (table, target), reference in overlay.REFERENCES.items():
+        if table == name:
+            known[target] = replace(known[target], kind=Kind.REFERENCE, references=(reference,))
+    return list(known.values())
+
+
+def _ordered(columns: list[Column]) -> list[Column]:
+    """The id first, then as the SDK has them."""
+    return sorted(columns, key=lambda column: column.name != "id")
+
+
+def _newest_first(name: str, columns: list[Column]) -> bool:
+    created = any(column.name == "created" and column.kind is Kind.TIME for column in columns)
+    return created and name not in overlay.OTHER_ORDER
+
+
+def _area(name: str, listing: SdkOperation) -> str:
+    namespace = listing.listed[0].module.name.split(".")[1]
+    return overlay.AREAS.get(name) or overlay.NAMESPACE_AREAS.get(namespace, namespace)
+
+
+@dataclass(frozen=True)
+class _Related:
+    """The operations of one list, by what they do to its rows."""
+
+    retrieve: Operation | None = None
+    create: Operation | None = None
+    update: Operation | None = None
+    delete: Operation | None = None
+    search: str = ""
+    others: tuple[Operation, ...] = ()
+
+    def objects_written(self) -> frozenset[str]:
+        """The parameters that take an object where an id would not do."""
+        operations = [item for item in (self.create, self.update) if item is not None]
+        return frozenset(
+            item.name for each in operations for item in each.parameters if item.kind is Kind.JSON
+        )
+
+    @classmethod
+    def of(cls, listing: SdkOperation, sdk: Sdk) -> _Related:
+        base = listing.shape_of_path
+        single = f"{base}/{{}}"
+        roles = {("GET", single): "retrieve", ("POST", base): "create", ("POST", single): "update"}
+        roles[("DELETE", single)] = "delete"
+        other_lists = {item.shape_of_path for item in sdk.tables.values() if item is not listing}
+        found: dict[str, Operation] = {}
+        others = []
+        search = ""
+        for item in sdk.operations:
+            path = item.shape_of_path
+            role = roles.get((item.method, path))
+            if item.searched and path == f"{base}/search":
+                search = item.path
+            elif role:
+                found[role] = build_operation(item)
+            elif path.startswith(f"{base}/") and not item.is_list and not _inside(path, base, other_lists):
+                others.append(build_operation(item))
+        return cls(
+            retrieve=found.get("retrieve"),
+            create=found.get("create"),
+            update=found.get("update"),
+            delete=found.get("delete"),
+            search=search,
+            others=tuple(others),
+        )
+
+
+def _inside(path: str, base: str, other_lists: set[str]) -> bool:
+    """Whether an operation belongs to a list further inside."""
+    return any(
+        len(other) > len(base) and (path == other or path.startswith(f"{other}/")) for other in other_lists
+    )

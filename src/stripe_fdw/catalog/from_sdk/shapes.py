@@ -1,0 +1,105 @@
+"""Annotations as values: what a field of the SDK may hold."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from stripe_fdw.catalog.from_sdk.source import Class
+
+SCALARS = frozenset({"str", "int", "bool", "float", "Decimal"})
+_MAPS = frozenset({"Any", "Dict", "UntypedStripeObject", "object", "Mapping"})
+_OBJECTS_WITHOUT_CLASS = frozenset({"StripeObject"})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The possible contents of a field, all alternatives of a union taken together."""
+
+    nullable: bool = False
+    required: bool = True  # False for NotRequired
+    scalars: frozenset[str] = frozenset()
+    literals: tuple[str, ...] = ()
+    classes: tuple[Class, ...] = ()  # nested objects
+    expandable: tuple[Class, ...] = ()  # an id, or on request the object
+    item: Shape | None = None  # of a list
+    listed: Class | None = None  # what an embedded, paged list holds
+    mapping: bool = False  # free keys, or anything at all
+
+    def joined(self, other: Shape) -> Shape:
+        """The union of both."""
+        return Shape(
+            nullable=self.nullable or other.nullable,
+            required=self.required and other.required,
+            scalars=self.scalars | other.scalars,
+            literals=tuple(dict.fromkeys(self.literals + other.literals)),
+            classes=tuple(dict.fromkeys(self.classes + other.classes)),
+            expandable=tuple(dict.fromkeys(self.expandable + other.expandable)),
+            item=self.item.joined(other.item) if self.item and other.item else self.item or other.item,
+            listed=self.listed or other.listed,
+            mapping=self.mapping or other.mapping,
+        )
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether anything but a single scalar may stand there."""
+        return bool(self.classes or self.item or self.listed or self.mapping)
+
+
+def read_shape(annotation: ast.expr, scope: Class) -> Shape:
+    """The shape of an annotation as it stands inside a class. Raises ValueError for one not understood."""
+    match annotation:
+        case ast.Constant(value=None):
+            return Shape(nullable=True)
+        case ast.Constant(value=str(text)):
+            return read_shape(ast.parse(text, mode="eval").body, scope)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return read_shape(left, scope).joined(read_shape(right, scope))
+        case ast.Name(id=name):
+            return _named(name, scope)
+        case ast.Subscript(value=ast.Name(id=name), slice=inside):
+            return _subscript(name, inside, scope)
+    raise ValueError(f"{scope.name}: the annotation {ast.unparse(annotation)} is not understood")
+
+
+def _named(name: str, scope: Class) -> Shape:
+    if name in SCALARS:
+        return Shape(scalars=frozenset({name}))
+    if name in _MAPS or name in _OBJECTS_WITHOUT_CLASS:
+        return Shape(mapping=True)
+    found = scope.resolve(name)
+    if found is None:
+        raise ValueError(f"{scope.name}: {name} is neither a class of the SDK nor a known type")
+    return Shape(classes=(found,))
+
+
+def _subscript(name: str, inside: ast.expr, scope: Class) -> Shape:
+    if name == "Literal":
+        return _literal(inside)
+    if name in _MAPS:
+        return Shape(mapping=True)
+    parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+    shape = Shape()
+    for part in parts:
+        shape = shape.joined(read_shape(part, scope))
+    match name:
+        case "Optional":
+            return shape.joined(Shape(nullable=True))
+        case "Union":
+            return shape
+        case "NotRequired":
+            return shape.joined(Shape(required=False))
+        case "List":
+            return Shape(item=shape)
+        case "ListObject":
+            return Shape(listed=shape.classes[0] if len(shape.classes) == 1 else None, mapping=True)
+        case "ExpandableField":
+            return Shape(scalars=frozenset({"str"}), expandable=shape.classes)
+    raise ValueError(f"{scope.name}: {name}[...] is not understood")
+
+
+def _literal(inside: ast.expr) -> Shape:
+    values = [ast.literal_eval(part) for part in (inside.elts if isinstance(inside, ast.Tuple) else [inside])]
+    kinds = frozenset(type(value).__name__ for value in values)
+    texts = tuple(value for value in values if isinstance(value, str))
+    return Shape(scalars=kinds, literals=texts)
