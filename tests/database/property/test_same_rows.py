@@ -37,8 +37,8 @@ TABLES = (
 )
 HOT = {"id", "created", "customer", "status", "subscription", "invoice", "price", "type", "email"}
 OPERATORS = (
-    *("= = = <> < <= > >= in any all null").split(),
-    *("between like distinct flipped expression").split(),
+    *["=", "=", "=", "<>", "<", "<=", ">", ">=", "in", "any", "all", "null"],
+    *["between", "like", "distinct", "flipped", "expression"],
 )
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Chatham")
 
