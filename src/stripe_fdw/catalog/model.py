@@ -55,8 +55,8 @@ class Column:
     """A column of the resource's table.
 
     ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
-    the object does not know it: a filter without a field, filled from the query's own qual. A path step into a
-    list (``("items", "data", "price", "id")``) yields every value found; the column then holds the one the
+    the object does not know it: a filter without a field, filled from the query's own qual. A path step into
+    a list (``("items", "data", "price", "id")``) yields every value found; the column then holds the one the
     query asked for, or else the first, unless ``pick`` says which.
     """
 
@@ -82,13 +82,13 @@ class Filter:
     required: bool = False
     values: tuple[str, ...] = ()  # literals accepted; other values match nothing or are not pushed
     exact: bool = True  # False: returns more rows than the qual selects (then it is checked again)
-    also: tuple[tuple[str, str], ...] = ()  # sent along: owner[type]=customer with owner[customer]
+    also: tuple[tuple[str, str], ...] = ()  # sent along, in place of a default: owner[type]=customer
     most: int = 0  # how many values ``many`` takes at most in one request; 0 where no limit is known
 
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A path parameter of a list inside an object: ``/v1/invoices/{invoice}/lines`` has parent ``invoice``."""
+    """A path parameter of a list inside an object: ``/v1/invoices/{invoice}/lines`` has ``invoice``."""
 
     parameter: str
     column: str
@@ -129,7 +129,8 @@ class Resource:
     parents: tuple[Parent, ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()  # parameters that undo list defaults which hide rows
     # Rows that no value of ``defaults`` shows beside the others: each entry is one more list to read, with
-    # these parameters in place of the defaults of the same name. The lists share no row.
+    # these parameters in place of the defaults of the same name. The lists share no row; one that a pushed
+    # filter contradicts (another value for its parameter) holds nothing and need not be read.
     further_lists: tuple[tuple[tuple[str, str], ...], ...] = ()
     retrieve: Operation | None = None  # by id (and parents)
     create: Operation | None = None

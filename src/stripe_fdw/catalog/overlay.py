@@ -1,8 +1,8 @@
 """What the SDK's types cannot say. Written by hand, small, each entry with its reason.
 
 Sources: Stripe's API reference as it stands in the SDK's own docstrings, and the pages named beside the
-entries. Everything else in the catalog is read from the SDK (``catalog.from_sdk``). An entry that no longer fits
-the SDK makes the build fail.
+entries. Everything else in the catalog is read from the SDK (``catalog.from_sdk``). An entry that no longer
+fits the SDK makes the build fail.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LISTS_LEFT_OUT = {
     "/v1/customers/{customer}/payment_methods": "the rows of payment_method",
 }
 
-# The lists under /v2 page by next_page_url and not by starting_after, write times as text (RFC 3339), take JSON
-# and not forms, and answer no Stripe-Version of v1. They are reached with stripe_live.call, not as tables.
+# The lists under /v2 page by next_page_url and not by starting_after, write times as text (RFC 3339) and take
+# JSON, not forms. They are reached with stripe_live.call, not as tables.
 VERSION_WITHOUT_TABLES = "/v2/"
 
 # Tables not named by the rules of from_sdk/names.py: path → (name, reason).
@@ -46,7 +46,7 @@ NAMESPACE_AREAS = {
     "reporting": "reporting",
 }
 
-# Product areas of the objects that the SDK keeps outside any namespace, as Stripe's API reference groups them.
+# Product areas of the objects that the SDK keeps outside any namespace, as Stripe's API reference has them.
 _AREAS = {
     "core": "balance_transaction country_spec customer event exchange_rate file file_link webhook_endpoint",
     "payments": "apple_pay_domain charge customer_cash_balance_transaction customer_source dispute"
@@ -58,50 +58,47 @@ _AREAS = {
     "billing": "credit_note credit_note_line_item customer_balance_transaction customer_tax_id invoice"
     " invoice_line_item invoice_payment invoice_rendering_template invoiceitem plan quote quote_line_item"
     " quote_computed_upfront_line_item subscription subscription_item subscription_schedule tax_id",
-    "connect": "account application_fee capability external_account fee_refund person transfer transfer_reversal",
+    "connect": "account application_fee capability external_account fee_refund person transfer"
+    " transfer_reversal",
     "radar": "review",
     "sigma": "scheduled_query_run",
 }
 AREAS = {name: area for area, names in _AREAS.items() for name in names.split()}
 
-# How ids begin (https://docs.stripe.com/api, the examples of each object); for examples and generated objects.
-ID_PREFIXES = {
-    "account": "acct_", "application_fee": "fee_", "apps_secret": "appsecret_", "apple_pay_domain": "apwc_",
-    "balance_transaction": "txn_", "billing_alert": "alrt_", "billing_credit_balance_transaction": "cbtxn_",
-    "billing_credit_grant": "credgr_", "billing_meter": "mtr_", "billing_meter_event_summary": "mtrusg_",
-    "billing_portal_configuration": "bpc_", "charge": "ch_", "checkout_session": "cs_",
-    "checkout_session_line_item": "li_", "climate_order": "climorder_", "climate_product": "climsku_",
-    "climate_supplier": "climsup_", "credit_note": "cn_", "credit_note_line_item": "cnli_", "customer": "cus_",
-    "customer_balance_transaction": "cbtxn_", "customer_cash_balance_transaction": "ccsbtxn_",
-    "customer_source": "src_", "customer_tax_id": "txi_", "dispute": "dp_",
-    "entitlements_active_entitlement": "ent_", "entitlements_feature": "feat_", "event": "evt_",
-    "external_account": "ba_", "fee_refund": "fr_", "file": "file_", "file_link": "link_",
-    "financial_connections_account": "fca_", "financial_connections_account_owner": "fcaown_",
-    "financial_connections_transaction": "fctxn_", "forwarding_request": "fwdreq_",
-    "identity_verification_report": "vr_", "identity_verification_session": "vs_", "invoice": "in_",
-    "invoice_line_item": "il_", "invoice_payment": "inpay_", "invoice_rendering_template": "inrtem_",
-    "invoiceitem": "ii_", "issuing_authorization": "iauth_", "issuing_card": "ic_", "issuing_cardholder": "ich_",
-    "issuing_dispute": "idp_", "issuing_personalization_design": "ipd_", "issuing_physical_bundle": "ics_",
-    "issuing_token": "intok_", "issuing_transaction": "ipi_", "payment_attempt_record": "par_",
-    "payment_intent": "pi_", "payment_intent_amount_details_line_item": "uli_", "payment_link": "plink_",
-    "payment_link_line_item": "li_", "payment_method": "pm_", "payment_method_configuration": "pmc_",
-    "payment_method_domain": "pmd_", "payment_record": "pr_", "payout": "po_", "person": "person_",
-    "plan": "plan_", "price": "price_", "product": "prod_", "product_feature": "prodft_",
-    "promotion_code": "promo_", "quote": "qt_", "quote_computed_upfront_line_item": "li_",
-    "quote_line_item": "li_", "radar_early_fraud_warning": "issfr_", "radar_value_list": "rsl_",
-    "radar_value_list_item": "rsli_", "refund": "re_", "reporting_report_run": "frr_", "review": "prv_",
-    "scheduled_query_run": "sqr_", "setup_attempt": "setatt_", "setup_intent": "seti_", "shipping_rate": "shr_",
-    "source_transaction": "srctxn_", "subscription": "sub_", "subscription_item": "si_",
-    "subscription_schedule": "sub_sched_", "tax_calculation_line_item": "tax_li_", "tax_code": "txcd_",
-    "tax_id": "txi_", "tax_location": "taxloc_", "tax_rate": "txr_", "tax_registration": "taxreg_",
-    "tax_transaction_line_item": "tax_li_", "terminal_configuration": "tmc_", "terminal_location": "tml_",
-    "terminal_reader": "tmr_", "test_helpers_test_clock": "clock_", "three_d_secure_authentication": "tdsa_",
-    "topup": "tu_", "transfer": "tr_", "transfer_reversal": "trr_", "treasury_credit_reversal": "credrev_",
-    "treasury_debit_reversal": "debrev_", "treasury_financial_account": "fa_",
-    "treasury_inbound_transfer": "ibt_", "treasury_outbound_payment": "obp_",
-    "treasury_outbound_transfer": "obt_", "treasury_received_credit": "rc_", "treasury_received_debit": "rd_",
-    "treasury_transaction": "trxn_", "treasury_transaction_entry": "trxne_", "webhook_endpoint": "we_",
-}  # fmt: skip
+# How ids begin (https://docs.stripe.com/api, the example of each object): for examples and made-up objects.
+_ID_PREFIXES = """
+    account=acct_ application_fee=fee_ apps_secret=appsecret_ apple_pay_domain=apwc_
+    balance_transaction=txn_ billing_alert=alrt_ billing_credit_balance_transaction=cbtxn_
+    billing_credit_grant=credgr_ billing_meter=mtr_ billing_meter_event_summary=mtrusg_
+    billing_portal_configuration=bpc_ charge=ch_ checkout_session=cs_ checkout_session_line_item=li_
+    climate_order=climorder_ climate_product=climsku_ climate_supplier=climsup_ credit_note=cn_
+    credit_note_line_item=cnli_ customer=cus_ customer_balance_transaction=cbtxn_
+    customer_cash_balance_transaction=ccsbtxn_ customer_source=src_ customer_tax_id=txi_ dispute=dp_
+    entitlements_active_entitlement=ent_ entitlements_feature=feat_ event=evt_ external_account=ba_
+    fee_refund=fr_ file=file_ file_link=link_ financial_connections_account=fca_
+    financial_connections_account_owner=fcaown_ financial_connections_transaction=fctxn_
+    forwarding_request=fwdreq_ identity_verification_report=vr_ identity_verification_session=vs_
+    invoice=in_ invoice_line_item=il_ invoice_payment=inpay_ invoice_rendering_template=inrtem_
+    invoiceitem=ii_ issuing_authorization=iauth_ issuing_card=ic_ issuing_cardholder=ich_
+    issuing_dispute=idp_ issuing_personalization_design=ipd_ issuing_physical_bundle=ics_
+    issuing_token=intok_ issuing_transaction=ipi_ payment_attempt_record=par_ payment_intent=pi_
+    payment_intent_amount_details_line_item=uli_ payment_link=plink_ payment_link_line_item=li_
+    payment_method=pm_ payment_method_configuration=pmc_ payment_method_domain=pmd_ payment_record=pr_
+    payout=po_ person=person_ plan=plan_ price=price_ product=prod_ product_feature=prodft_
+    promotion_code=promo_ quote=qt_ quote_computed_upfront_line_item=li_ quote_line_item=li_
+    radar_early_fraud_warning=issfr_ radar_value_list=rsl_ radar_value_list_item=rsli_ refund=re_
+    reporting_report_run=frr_ review=prv_ scheduled_query_run=sqr_ setup_attempt=setatt_ setup_intent=seti_
+    shipping_rate=shr_ source_transaction=srctxn_ subscription=sub_ subscription_item=si_
+    subscription_schedule=sub_sched_ tax_calculation_line_item=tax_li_ tax_code=txcd_ tax_id=txi_
+    tax_location=taxloc_ tax_rate=txr_ tax_registration=taxreg_ tax_transaction_line_item=tax_li_
+    terminal_configuration=tmc_ terminal_location=tml_ terminal_reader=tmr_ test_helpers_test_clock=clock_
+    three_d_secure_authentication=tdsa_ topup=tu_ transfer=tr_ transfer_reversal=trr_
+    treasury_credit_reversal=credrev_ treasury_debit_reversal=debrev_ treasury_financial_account=fa_
+    treasury_inbound_transfer=ibt_ treasury_outbound_payment=obp_ treasury_outbound_transfer=obt_
+    treasury_received_credit=rc_ treasury_received_debit=rd_ treasury_transaction=trxn_
+    treasury_transaction_entry=trxne_ webhook_endpoint=we_
+"""
+ID_PREFIXES = dict(entry.split("=") for entry in _ID_PREFIXES.split())
 
 # ------------------------------------------------------------------------------------- lists and rows
 
@@ -119,8 +116,8 @@ LIST_DEFAULTS = {
     "subscription": Listing((("status", "all"),)),
     # The filter knows `all` beside the states; what is listed without it is not said.
     "tax_registration": Listing((("status", "all"),)),
-    # "Returns a list of your active prices … For the list of inactive prices, set active to false." There is no
-    # value for both, so both are read. (Plans and products say nothing of the kind: `active` only selects.)
+    # "Returns a list of your active prices … For the list of inactive prices, set active to false." There is
+    # no value for both, so both are read. (Of plans and products nothing of the kind is said.)
     "price": Listing((("active", "true"),), ((("active", "false"),),)),
     # "Unfiltered, the list returns all payment method types except `custom`."
     "payment_method": Listing((), ((("type", "custom"),),)),
@@ -130,8 +127,8 @@ LIST_DEFAULTS = {
     "tax_location": Listing((("type", "performance"),)),
 }
 
-# Lists whose rows have `created` but do not come newest first (https://docs.stripe.com/api/pagination says that
-# lists do, unless they say otherwise).
+# Lists whose rows have `created` but do not come newest first, as https://docs.stripe.com/api/pagination says
+# that lists do.
 OTHER_ORDER = {
     "subscription_item",  # in the order of the subscription's items
     "climate_product",  # a catalogue, in Stripe's order
@@ -179,8 +176,8 @@ class FilterNote:
 # Parameters that order or page and select nothing, on whatever list.
 ANY_FILTER_LEFT_OUT = {"order_by": "orders rows"}
 
-# Filters that Stripe compares with leniency (letter case, several currencies of one price), on whatever list: the
-# answer holds what the qual selects and maybe more.
+# Filters that Stripe may compare with leniency (letter case, several currencies of one price), on whatever
+# list: the answer holds what the qual selects and maybe more.
 NEVER_EXACT = {"currency", "email", "url", "domain_name", "phone_number"}
 
 FILTERS: dict[tuple[str, str], FilterNote] = {
@@ -217,7 +214,7 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("billing_alert", "meter"): FilterNote(
         path=("usage_threshold", "meter"), references=("billing_meter",)
     ),
-    ("balance_transaction", "payout"): FilterNote(references=("payout",)),  # the object does not say its payout
+    ("balance_transaction", "payout"): FilterNote(references=("payout",)),  # not in the object
     ("balance_transaction", "source"): FilterNote(
         left_out="about associated objects: neither all of one source nor only those of it"
     ),
@@ -239,10 +236,18 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("treasury_transaction", "status_transitions[posted_at]"): FilterNote(
         left_out="needs status=posted and another order"
     ),
-    ("treasury_transaction_entry", "effective_at"): FilterNote(left_out="undocumented, and may need another order"),
-    ("billing_meter_event_summary", "start_time"): FilterNote(column="window_start"),  # a summary may be shorter
+    ("treasury_transaction_entry", "effective_at"): FilterNote(
+        left_out="undocumented, and may need another order"
+    ),
+    ("billing_meter_event_summary", "start_time"): FilterNote(column="window_start"),  # holds many
     ("billing_meter_event_summary", "end_time"): FilterNote(column="window_end"),
-    ("apps_secret", "scope[type]"): FilterNote(defaulted=True),
+    # The other scope and the other owners need their id as well, whose filters send the type along.
+    ("apps_secret", "scope[type]"): FilterNote(defaulted=True, values=("account",)),
+    ("tax_id", "owner[type]"): FilterNote(values=("application", "self")),
+    ("price", "recurring[meter]"): FilterNote(
+        path=("recurring", "meter"), references=("billing_meter",)
+    ),
+    ("product_catalog_trial_offer", "created"): FilterNote(left_out="the object does not say it"),
     ("tax_location", "type"): FilterNote(defaulted=True),
 }  # fmt: skip
 
@@ -300,17 +305,18 @@ REFERENCES: dict[tuple[str, str], str] = {
     ("reporting_report_run", "report_type"): "reporting_report_type",
     ("subscription_schedule", "released_subscription"): "subscription",
     ("terminal_location", "configuration_overrides"): "terminal_configuration",
-    **{
-        (f"treasury_{name}", "financial_account"): "treasury_financial_account"
-        for name in (
-            "credit_reversal debit_reversal inbound_transfer outbound_payment outbound_transfer"
-            " received_credit received_debit transaction transaction_entry"
-        ).split()
-    },
+    ("treasury_credit_reversal", "financial_account"): "treasury_financial_account",
+    ("treasury_debit_reversal", "financial_account"): "treasury_financial_account",
+    ("treasury_inbound_transfer", "financial_account"): "treasury_financial_account",
+    ("treasury_outbound_payment", "financial_account"): "treasury_financial_account",
+    ("treasury_outbound_transfer", "financial_account"): "treasury_financial_account",
+    ("treasury_received_credit", "financial_account"): "treasury_financial_account",
+    ("treasury_received_debit", "financial_account"): "treasury_financial_account",
+    ("treasury_transaction", "financial_account"): "treasury_financial_account",
+    ("treasury_transaction_entry", "financial_account"): "treasury_financial_account",
 }
 
-# Whole numbers that look like times by their name or description and are none: (table, column) → why. The test
-# of the time rule reads this.
+# Whole numbers that look like times by their name or description and are none: (table, column) → why.
 NOT_TIMES: dict[tuple[str, str], str] = {}
 
 # ------------------------------------------------------------------------------------------- search
@@ -375,7 +381,7 @@ EVENTS_WITHOUT_TABLE = {
     "billing_portal.session": "sessions of the portal have no list",
     "cash_balance": "one object a customer, no list",
     "customer.discount": "carries the discount, which has no list; the customer's own event comes, too",
-    "entitlements.active_entitlement_summary": "carries a summary; the customer's entitlements are listed again",
+    "entitlements.active_entitlement_summary": "carries a summary, not the rows",
     "financial_connections.authorization": "authorizations have no list",
     "invoice.upcoming": "carries a preview, which has no id",
     "mandate": "mandates have no list",

@@ -1,8 +1,8 @@
 """The built file: the catalog as JSON, one line an entry, so that a change of the SDK reads as a diff.
 
-Fields that hold their default are left out. Operations are named by verb and path. Longer lists of literals (all
-payment method types, all countries) stand once, under ``literals``, named by a digest of their content, so that
-a new one changes no other line.
+Fields that hold their default are left out. Operations are named by verb and path. Longer lists of literals
+(all payment method types, all countries) stand once, under ``literals``, named by a digest of their content,
+so that a new one changes no other line.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog.from_sdk.checks import check
 from stripe_fdw.catalog.from_sdk.columns import References
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.names import table_names
@@ -18,22 +19,25 @@ __all__ = ["build"]
 
 
 def build() -> Catalog:
-    """Read the installed SDK. Takes some seconds; raises ValueError where the SDK and the overlay disagree."""
+    """Read the installed SDK, in some seconds. Raises ValueError where the SDK and the overlay disagree."""
     source = Source(sdk_root())
     operations = read_operations(source)
     first_version = [item for item in operations if not item.path.startswith(overlay.VERSION_WITHOUT_TABLES)]
-    tables = table_names([item for item in first_version if item.is_list and not item.searched])
+    lists = [item for item in first_version if item.is_list and not item.searched]
+    tables = table_names(lists)
     events = event_types(source)
     sdk = Sdk(first_version, tables, References(_tables_of_objects(tables)), EventMap(events, tables))
     resources = [build_resource(name, listing, sdk) for name, listing in tables.items()]
     resources.append(_preview(resources, first_version))
-    return Catalog(
+    catalog = Catalog(
         api_version=source.constant("stripe._api_version", "CURRENT"),
         sdk_version=source.constant("stripe._version", "VERSION"),
         resources=tuple(sorted(resources, key=lambda item: item.name)),
         operations=tuple(build_operation(item) for item in operations),
         event_types=events,
     )
+    check(catalog, tables, lists)
+    return catalog
 
 
 def event_types(source: Source) -> tuple[str, ...]:

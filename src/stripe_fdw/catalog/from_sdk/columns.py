@@ -20,6 +20,13 @@ _TIME_DESCRIPTION = re.compile(
     r"|\b(the|a) (time|date) (at|when|that|on|of|in the future)\b|\btime at which\b",
     re.IGNORECASE,
 )
+_SCALAR_KINDS = {
+    frozenset({"bool"}): Kind.BOOLEAN,
+    frozenset({"Decimal"}): Kind.DECIMAL,
+    frozenset({"int"}): Kind.INTEGER,
+    frozenset({"float"}): Kind.FLOAT,
+    frozenset({"int", "float"}): Kind.FLOAT,
+}
 _MILLISECONDS = re.compile(r"\bmilliseconds since\b", re.IGNORECASE)
 
 
@@ -34,15 +41,9 @@ def scalar_kind(shape: Shape, name: str, description: str) -> Kind:
         return Kind.REFERENCE
     if shape.is_nested or not shape.scalars:
         return Kind.JSON
-    if shape.scalars == {"bool"}:
-        return Kind.BOOLEAN
-    if shape.scalars == {"Decimal"}:
-        return Kind.DECIMAL
-    if shape.scalars == {"int"}:
-        return Kind.TIME if is_time(name, description) else Kind.INTEGER
-    if shape.scalars <= {"int", "float"}:
-        return Kind.FLOAT
-    return Kind.TEXT
+    if shape.scalars == {"int"} and is_time(name, description):
+        return Kind.TIME
+    return _SCALAR_KINDS.get(shape.scalars, Kind.TEXT)
 
 
 class References:
@@ -72,10 +73,8 @@ class References:
         return self._tables[name][:1] if _SAYS_ID.search(description) else ()
 
 
-# Descriptions of texts that hold the id of another object: "The ID of the customer", "The subscription that …".
-_SAYS_ID = re.compile(
-    r"\b(ids?|identifier)\b|^the \w+( \w+)? (that|this|the|which|associated|for|to)\b", re.I
-)
+# Descriptions of texts that hold the id of another object: "The ID of the customer", "The price that …".
+_SAYS_ID = re.compile(r"\b(ids?|identifier)\b|^the \w+( \w+)? (that|this|the|which|whose|for|to)\b", re.I)
 
 
 def object_columns(item: Class, references: References, written: Collection[str]) -> list[Column]:
@@ -108,7 +107,7 @@ def _column(name: str, member: Member, shape: Shape, references: References, *, 
 
 
 def merged(groups: list[list[Column]]) -> list[Column]:
-    """The columns of a list of several kinds of object: all fields, each nullable unless all kinds have it."""
+    """The columns of a list of several kinds of object; one that not all kinds have is nullable."""
     found: dict[str, Column] = {}
     for group in groups:
         for column in group:

@@ -111,10 +111,11 @@ def _filter_column(
 def _filter(parameter: ListParameter, column: str, known: Column, note: overlay.FilterNote) -> Filter:
     shape = parameter.shape.item or parameter.shape
     single = bool(parameter.shape.scalars)
-    kind_differs = known.kind is Kind.JSON
-    if kind_differs:
+    if known.kind is Kind.JSON:
         raise ValueError(f"{parameter.name} would select on {column}, which is jsonb")
-    values = note.values or tuple(value for value in shape.literals if value not in note.not_values)
+    if parameter.range and not known.path:
+        raise ValueError(f"{parameter.name} selects a range of what the object does not say: leave it out")
+    values = note.values or tuple(value for value in shape.literals if value and value not in note.not_values)
     made = Filter(
         parameter=parameter.name,
         column=column,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
-from stripe_fdw.catalog.from_sdk.source import Class, Module, Source
+from stripe_fdw.catalog.from_sdk.source import Class, Source
 
 # Parameters of every list, which select nothing.
 PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page"})
@@ -59,12 +59,12 @@ def read_operations(source: Source) -> list[SdkOperation]:
     found: dict[tuple[str, str], SdkOperation] = {}
     for module in source.services():
         for service in module.classes.values():
-            for operation in _service_operations(module, service):
+            for operation in _service_operations(service):
                 found.setdefault((operation.path, operation.method), operation)
     return [found[key] for key in sorted(found)]
 
 
-def _service_operations(module: Module, service: Class) -> Iterator[SdkOperation]:
+def _service_operations(service: Class) -> Iterator[SdkOperation]:
     for node in service.node.body:
         if not isinstance(node, ast.FunctionDef) or node.returns is None:
             continue

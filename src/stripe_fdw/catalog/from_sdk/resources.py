@@ -48,7 +48,8 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
     related = _Related.of(listing, sdk)
     written = related.objects_written()
     columns = merged([object_columns(item, sdk.references, written) for item in listing.listed])
-    parents, columns = _with_parents(name, listing, columns, sdk)
+    columns = _with_references(name, columns)
+    parents, columns = _with_parents(listing, columns, sdk)
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
     columns = _with_overlay(name, columns)
     defaults = overlay.LIST_DEFAULTS.get(name, overlay.Listing())
@@ -103,7 +104,7 @@ def build_preview(base: Resource, operation: Operation) -> Resource:
 
 
 def _with_parents(
-    name: str, listing: SdkOperation, columns: list[Column], sdk: Sdk
+    listing: SdkOperation, columns: list[Column], sdk: Sdk
 ) -> tuple[list[Parent], list[Column]]:
     """The ids in the path, each with the column that shows it; one that the object lacks is added."""
     parents = []
@@ -129,13 +130,20 @@ def _parent_column(parameter: str, resource: str, known: dict[str, Column]) -> s
     return resource
 
 
+def _with_references(name: str, columns: list[Column]) -> list[Column]:
+    """The columns with those texts as references that the overlay knows to be ids."""
+    return [
+        replace(column, kind=Kind.REFERENCE, references=(overlay.REFERENCES[name, column.name],))
+        if (name, column.name) in overlay.REFERENCES
+        else column
+        for column in columns
+    ]
+
+
 def _with_overlay(name: str, columns: list[Column]) -> list[Column]:
     known = {column.name: column for column in columns}
     for column in overlay.DERIVED_COLUMNS.get(name, ()):
         known[column.name] = column
-    for (table, target), reference in overlay.REFERENCES.items():
-        if table == name:
-            known[target] = replace(known[target], kind=Kind.REFERENCE, references=(reference,))
     return list(known.values())
 
 
@@ -145,7 +153,7 @@ def _ordered(columns: list[Column]) -> list[Column]:
 
 
 def _newest_first(name: str, columns: list[Column]) -> bool:
-    created = any(column.name == "created" and column.kind is Kind.TIME for column in columns)
+    created = any(column.name == "created" and column.kind is Kind.TIME and column.path for column in columns)
     return created and name not in overlay.OTHER_ORDER
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from stripe_fdw.catalog.from_sdk.source import Class
 
@@ -82,20 +83,19 @@ def _subscript(name: str, inside: ast.expr, scope: Class) -> Shape:
     shape = Shape()
     for part in parts:
         shape = shape.joined(read_shape(part, scope))
-    match name:
-        case "Optional":
-            return shape.joined(Shape(nullable=True))
-        case "Union":
-            return shape
-        case "NotRequired":
-            return shape.joined(Shape(required=False))
-        case "List":
-            return Shape(item=shape)
-        case "ListObject":
-            return Shape(listed=shape.classes[0] if len(shape.classes) == 1 else None, mapping=True)
-        case "ExpandableField":
-            return Shape(scalars=frozenset({"str"}), expandable=shape.classes)
-    raise ValueError(f"{scope.name}: {name}[...] is not understood")
+    if name not in _WRAPPERS:
+        raise ValueError(f"{scope.name}: {name}[...] is not understood")
+    return _WRAPPERS[name](shape)
+
+
+_WRAPPERS: Mapping[str, Callable[[Shape], Shape]] = {
+    "Optional": lambda inner: inner.joined(Shape(nullable=True)),
+    "Union": lambda inner: inner,
+    "NotRequired": lambda inner: replace(inner, required=False),
+    "List": lambda inner: Shape(item=inner),
+    "ListObject": lambda inner: Shape(listed=inner.classes[0], mapping=True),
+    "ExpandableField": lambda inner: Shape(scalars=frozenset({"str"}), expandable=inner.classes),
+}
 
 
 def _literal(inside: ast.expr) -> Shape:

@@ -62,7 +62,7 @@ class Class:
 
     @cached_property
     def members(self) -> dict[str, Member]:
-        """The fields, in the SDK's order; those with Python's keywords as names come from a base TypedDict."""
+        """The fields in the SDK's order; those named as Python's keywords come from a base TypedDict."""
         found = dict(self._base_members())
         body = self.node.body
         for position, statement in enumerate(body):

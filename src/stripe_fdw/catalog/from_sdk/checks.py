@@ -1,0 +1,114 @@
+"""Holds the overlay against the SDK, so that nothing written by hand outlives its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog.from_sdk.filters import list_parameters
+from stripe_fdw.catalog.from_sdk.operations import SdkOperation
+from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
+from stripe_fdw.catalog.from_sdk.source import Class
+from stripe_fdw.catalog.model import Catalog, Column, Kind
+
+
+def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[SdkOperation]) -> None:
+    """Raise ValueError with every entry that does not fit."""
+    problems = [
+        *_unknown_tables(catalog),
+        *_unknown_lists(lists),
+        *_unknown_parameters(tables),
+        *_unknown_columns(catalog),
+        *_unknown_events(catalog),
+        *_unknown_paths(catalog, tables),
+        *_search(catalog),
+    ]
+    if problems:
+        raise ValueError("the overlay does not fit the SDK:\n" + "\n".join(problems))
+
+
+def _unknown_tables(catalog: Catalog) -> Iterator[str]:
+    named: dict[str, Iterable[str]] = {
+        "AREAS": overlay.AREAS,
+        "ID_PREFIXES": overlay.ID_PREFIXES,
+        "LIST_DEFAULTS": overlay.LIST_DEFAULTS,
+        "OTHER_ORDER": overlay.OTHER_ORDER,
+        "NOTES": overlay.NOTES,
+        "DERIVED_COLUMNS": overlay.DERIVED_COLUMNS,
+        "SEARCH_FIELDS": overlay.SEARCH_FIELDS,
+        "EVENT_TABLES": overlay.EVENT_TABLES.values(),
+        "FRESHNESS": overlay.FRESHNESS,
+        "FOLLOWS": (*overlay.FOLLOWS, *overlay.FOLLOWS.values()),
+        "IMMUTABLE": overlay.IMMUTABLE,
+        "REFERENCES": overlay.REFERENCES.values(),
+    }
+    for where, tables in named.items():
+        for table in tables:
+            if table not in catalog.resource:
+                yield f"{where}: there is no table {table}"
+    for resource in catalog.resources:
+        if resource.area.startswith("_"):
+            yield f"AREAS: {resource.name} has none"
+
+
+def _unknown_lists(lists: Iterable[SdkOperation]) -> Iterator[str]:
+    paths = {item.path for item in lists}
+    for path in (*overlay.LISTS_LEFT_OUT, *overlay.TABLE_NAMES):
+        if path not in paths:
+            yield f"LISTS_LEFT_OUT or TABLE_NAMES: there is no list {path}"
+
+
+def _unknown_parameters(tables: dict[str, SdkOperation]) -> Iterator[str]:
+    known = {name: {item.name for item in list_parameters(each.parameters)} for name, each in tables.items()}
+    for table, parameter in overlay.FILTERS:
+        if parameter not in known.get(table, ()):
+            yield f"FILTERS: the list of {table} has no parameter {parameter}"
+    for table, listing in overlay.LIST_DEFAULTS.items():
+        for parameter, _ in (*listing.parameters, *(pair for each in listing.further for pair in each)):
+            if parameter not in known.get(table, ()):
+                yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
+
+
+def _unknown_columns(catalog: Catalog) -> Iterator[str]:
+    for table, column in (*overlay.REFERENCES, *overlay.NOT_TIMES):
+        if table not in catalog.resource or column not in catalog.resource[table].column:
+            yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
+
+
+def _unknown_events(catalog: Catalog) -> Iterator[str]:
+    for beginning in (*overlay.EVENT_TABLES, *overlay.EVENTS_WITHOUT_TABLE):
+        if not any(f"{event}.".startswith(f"{beginning}.") for event in catalog.event_types):
+            yield f"EVENT_TABLES or EVENTS_WITHOUT_TABLE: no event begins with {beginning}"
+
+
+def _search(catalog: Catalog) -> Iterator[str]:
+    for resource in catalog.resources:
+        if bool(resource.search_path) != (resource.name in overlay.SEARCH_FIELDS):
+            yield f"SEARCH_FIELDS: {resource.name} has a search without fields, or fields without a search"
+
+
+def _unknown_paths(catalog: Catalog, tables: dict[str, SdkOperation]) -> Iterator[str]:
+    for name, listing in tables.items():
+        for column in catalog.resource[name].columns:
+            if column.path and not any(_leads(item, column) for item in listing.listed):
+                yield f"{name}.{column.name}: the object has nothing at {'.'.join(column.path)}"
+
+
+def _leads(item: Class, column: Column) -> bool:
+    """Whether a path leads somewhere in an object, and to one value unless the column is jsonb."""
+    found: list[Shape] = [Shape(classes=(item,))]
+    for step in column.path:
+        found = [shape for each in found for shape in _step(each, step)]
+    return bool(found) and (
+        column.kind in (Kind.JSON, Kind.REFERENCE) or not any(shape.is_nested for shape in found)
+    )
+
+
+def _step(shape: Shape, step: str) -> list[Shape]:
+    """What lies one step further in; the ``data`` of an embedded list are its objects."""
+    if shape.listed is not None:
+        return [Shape(classes=(shape.listed,))] if step == "data" else []
+    inside = shape.item or shape
+    return [
+        read_shape(item.members[step].annotation, item) for item in inside.classes if step in item.members
+    ]
