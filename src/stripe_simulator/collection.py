@@ -7,6 +7,7 @@ block of positions for each parent.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -16,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator.fields import clip, count_in
+from stripe_simulator.ids import BLOCK
 
 if TYPE_CHECKING:
     from stripe_simulator.filters import Condition
     from stripe_simulator.generator import Generator, Json
 
-BLOCK = 4096  # positions for the children of one parent
 _SCAN_SHARE = 12  # progressions that hold more than one in so many positions are not worth merging
 
 
@@ -59,6 +60,8 @@ class Collection:
         self.overlay: dict[int, Json | None] = {}  # None: deleted
         self._order: list[int] = []  # the overlay's positions, ascending
         self._chosen: dict[str, int] = {}  # ids that the caller chose
+        self._names: dict[int, str] = {}
+        self._past: dict[int, list[tuple[float, Json | None]]] = {}  # versions before the last, for search
         self._next = self.count
 
     # Reading
@@ -68,13 +71,15 @@ class Collection:
         if identifier in self._chosen:
             return self._chosen[identifier]
         at = self._codec.decode(identifier)
-        if at is None or not (self.generated(at) or at in self.overlay):
-            return None
-        return at
+        return at if at is not None and self.exists(at) else None
+
+    def exists(self, position: int) -> bool:
+        """Whether something is or was at this position."""
+        return position in self.overlay or self.generated(position)
 
     def generated(self, position: int) -> bool:
         """Whether the population has this position."""
-        return position < self.count
+        return position < self.count and not self.generator.absent(position)
 
     def is_deleted(self, position: int) -> bool:
         """Whether the object was deleted."""
@@ -84,10 +89,7 @@ class Collection:
 
     def identifier(self, position: int) -> str:
         """The id of the object at this position."""
-        for chosen, at in self._chosen.items():
-            if at == position:
-                return chosen
-        return self._codec.encode(position)
+        return self._names.get(position) or self._codec.encode(position)
 
     def read(self, position: int) -> Json:
         """The object; not to be changed. The position must hold one that is not deleted."""
@@ -116,17 +118,36 @@ class Collection:
 
     def write(self, position: int, made: Json) -> None:
         """Create or replace the object at this position."""
-        if position not in self.overlay:
-            insort(self._order, position)
-        self.overlay[position] = made
+        self._put(position, made)
         if made["id"] != self._codec.encode(position):
             self._chosen[made["id"]] = position
+            self._names[position] = made["id"]
 
     def delete(self, position: int) -> None:
         """Delete the object: lists leave it out from now on."""
-        if position not in self.overlay:
+        self._put(position, None)
+
+    def _put(self, position: int, made: Json | None) -> None:
+        if position in self.overlay:
+            before = self.overlay[position]
+        else:
             insort(self._order, position)
-        self.overlay[position] = None
+            before = self.generator.object(position) if self.generated(position) else None
+        self._past.setdefault(position, []).append((time.monotonic(), before))
+        self.overlay[position] = made
+
+    def searchable(self, position: int, delay: float) -> Json | None:
+        """The object as it was `delay` seconds ago; None where there was none."""
+        if position not in self.overlay:
+            return self.generator.object(position)
+        past = self._past.get(position)
+        if past:
+            known = time.monotonic() - delay
+            for changed, before in past:
+                if changed > known:
+                    return before
+            del self._past[position]
+        return self.overlay[position]
 
     # Finding
 
@@ -134,10 +155,15 @@ class Collection:
         """The positions that may hold something: from, and up to (not included)."""
         return 0, self._next
 
-    def find(self, conditions: list[Condition], low: int, high: int, *, newest_first: bool) -> Iterator[int]:
-        """The positions in [low, high) whose objects satisfy all conditions, in order."""
+    def find(
+        self, conditions: list[Condition], low: int, high: int, *, newest_first: bool, loose: bool = False
+    ) -> Iterator[int]:
+        """The positions in [low, high) whose objects satisfy all conditions, in order.
+
+        `loose` adds every position that was ever written.
+        """
         overlay = self.overlay
-        found = self._generated(conditions, low, min(high, self.count), newest_first=newest_first)
+        found = self._generated(conditions, low, self._top(low, high), newest_first=newest_first)
         if not self._order:
             return found
         changed = self._order[bisect_left(self._order, low) : bisect_left(self._order, high)]
@@ -146,21 +172,31 @@ class Collection:
         fits = [
             position
             for position in changed
-            if (made := overlay[position]) is not None and all(one.holds(made) for one in conditions)
+            if loose
+            or ((made := overlay[position]) is not None and all(one.holds(made) for one in conditions))
         ]
         if newest_first:
             fits.reverse()
         plain = (position for position in found if position not in overlay)
         return merge(plain, fits, reverse=newest_first)
 
+    def _top(self, _low: int, high: int) -> int:
+        """Where the generated objects in [low, high) end."""
+        return min(high, self.count)
+
     def _generated(
         self, conditions: list[Condition], low: int, high: int, *, newest_first: bool
     ) -> Iterator[int]:
         """The same among the generated objects, as if nothing had been written."""
-        deleted = self.generator.deleted
+        hidden = self.generator.hidden
         tests: list[Callable[[int], bool]] = []
         best: list[range] | None = None
         for condition in conditions:
+            always = condition.always(self.generator)
+            if always is not None:
+                if always:
+                    continue
+                return iter(())
             low, high = condition.narrow(self.generator, low, high)
             if not condition.decided_by_range(self.generator):
                 tests.append(condition.tester(self.generator))
@@ -177,11 +213,54 @@ class Collection:
             best = [cut for one in best if (cut := clip(one, low, high))]
             candidates = _merged(best, newest_first=newest_first)
         if not tests:
-            return (at for at in candidates if not deleted(at))
+            return (at for at in candidates if not hidden(at))
         if len(tests) == 1:
             (only,) = tests
-            return (at for at in candidates if only(at) and not deleted(at))
-        return (at for at in candidates if all(test(at) for test in tests) and not deleted(at))
+            return (at for at in candidates if only(at) and not hidden(at))
+        return (at for at in candidates if all(test(at) for test in tests) and not hidden(at))
+
+
+class ChildCollection(Collection):
+    """The objects of one resource inside all their parents."""
+
+    def __init__(self, generator: Generator, cache: BodyCache, parent: Collection | None) -> None:
+        super().__init__(generator, cache)
+        self.parent = parent
+
+    def position(self, identifier: str, parent: int | None = None) -> int | None:
+        """Where the object stands; where ids are no more than words, among those of this parent."""
+        at = super().position(identifier)
+        if parent is None or (at is not None and at // BLOCK == parent):
+            return at
+        at = self._codec.decode(identifier)
+        if at is None or at >= BLOCK:
+            return None
+        at += parent * BLOCK
+        return at if self.exists(at) else None
+
+    def generated(self, position: int) -> bool:
+        """Whether the population has this position."""
+        parent, child = divmod(position, BLOCK)
+        if self.parent is not None and not self.parent.generated(parent):
+            return False
+        return child < self.generator.children(parent)
+
+    def new_position_in(self, parent: int) -> int:
+        """The position of the next new object of a parent."""
+        low, high = self.bounds_in(parent)
+        at = bisect_left(self._order, high)
+        last = self._order[at - 1] if at and self._order[at - 1] >= low else low - 1
+        return max(last + 1, self._top(low, high))
+
+    def bounds_in(self, parent: int) -> tuple[int, int]:
+        """The positions that a parent's objects may have: from, and up to (not included)."""
+        return parent * BLOCK, (parent + 1) * BLOCK
+
+    def _top(self, low: int, high: int) -> int:
+        parent = low // BLOCK
+        if self.parent is not None and not self.parent.generated(parent):
+            return low
+        return min(high, parent * BLOCK + self.generator.children(parent))
 
 
 def _merged(ranges: list[range], *, newest_first: bool) -> Iterator[int]:

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator.problems import StripeProblem
+from stripe_simulator.shapes import INCLUDED
 
 if TYPE_CHECKING:
     from stripe_simulator.forms import Params
     from stripe_simulator.world import World
 
 _DEEPEST = 4
+# Fields that are there only when expanded, and that nothing fills here.
+_OPTIONAL = frozenset(
+    {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options", "payments",
+     "refunds", "confirmation_secret"}
+)  # fmt: skip
 
 
 def paths_of(params: Params) -> list[list[str]]:
@@ -50,9 +56,12 @@ def _walk(world: World, made: Any, path: list[str]) -> bool:
     if not isinstance(made, dict):
         return True
     step, *rest = path
+    value = made.get(step)
     if step not in made:
-        return world.include(made, step, rest)
-    value = made[step]
+        value = included(world, made, step)
+        if value is None:
+            return step in _OPTIONAL
+        made[step] = value
     if isinstance(value, str):
         value = _object(world, value)
         if value is None:
@@ -73,3 +82,13 @@ def _object(world: World, identifier: str) -> Any:
     if collection.is_deleted(position):
         return {"id": identifier, "object": collection.resource.object, "deleted": True}
     return orjson.loads(collection.body(position))
+
+
+def included(world: World, made: Any, name: str) -> Any:
+    """A list that an object shows only when it is asked for; None where it has none of this name."""
+    known = INCLUDED.get((str(made.get("object")), name))
+    found = world.locate(str(made.get("id")))
+    if known is None or found is None:
+        return None
+    resource, url = known
+    return orjson.loads(orjson.dumps(world.embedded(resource, found[1], url.format(made["id"]))))

@@ -34,6 +34,7 @@ class Field:
     ranges: Ranges | None = None
     window: tuple[int, int] | None = None
     constant: bool = False
+    many: bool = False  # the value is a tuple, of which any may fit
 
 
 def constant(value: object) -> Field:
@@ -99,7 +100,7 @@ class Reference:
         self, count: int, targets: int, *names: object, skip: Callable[[int], bool] | None = None
     ) -> None:
         self.count = count
-        self.targets = targets
+        self.targets = targets = max(1, targets)
         number = salt("reference", *names)
         self._step = number % targets | 1
         while gcd(self._step, targets) != 1:

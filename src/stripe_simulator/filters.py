@@ -35,7 +35,7 @@ def values_at(made: Json, path: tuple[str, ...]) -> list[Any]:
     """All values at a path of the object; lists on the way are entered."""
     found: list[Any] = [made]
     for step in path:
-        below = []
+        below: list[Any] = []
         for value in found:
             inner = value.get(step) if isinstance(value, dict) else None
             below += inner if isinstance(inner, list) else [inner]
@@ -58,7 +58,9 @@ class Condition:
         return value is not None and all(_COMPARE[name](value, limit) for name, limit in self.bounds)
 
     def holds(self, made: Json) -> bool:
-        """Whether an object satisfies it."""
+        """Whether an object satisfies it; one that does not hold the column does."""
+        if not self.column.path:
+            return True
         values = values_at(made, self.column.path)
         check = all if self.negated else any
         return check(map(self._accepts, values))
@@ -69,6 +71,8 @@ class Condition:
         if field is None:
             return lambda index: self.holds(generator.object(index))
         value = field.value
+        if field.many:
+            return lambda index: any(map(self._accepts, value(index)))
         if self.equal and not self.negated:
             if len(self.equal) == 1:
                 (only,) = self.equal
@@ -88,6 +92,11 @@ class Condition:
                 return None
             found += ranges
         return found
+
+    def always(self, generator: Generator) -> bool | None:
+        """What it says of every generated object; None where that differs."""
+        field = generator.fields.get(self.column.name)
+        return self._accepts(field.value(0)) if field is not None and field.constant else None
 
     def _times(self) -> tuple[float, float]:
         low, high = float("-inf"), float("inf")
@@ -178,25 +187,41 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
     if isinstance(value, list):
         if not item.many:
             raise StripeProblem(f"Invalid string: {value}", param=name)
-        return Condition(column, tuple(_converted(item, column, one) for one in value))
+        return Condition(column, tuple(_converted(resource.name, item, column, one) for one in value))
     special = _SPECIAL.get((resource.name, item.parameter, value))
     if special is not None:
         return Condition(column, special) if special else None
-    return Condition(column, (_converted(item, column, value),))
+    return Condition(column, (_converted(resource.name, item, column, value),))
 
 
+_MORE = {("subscription", "status"): ("all", "ended")}
 # Words of subscriptions' status that stand for several; none at all means no condition.
 _SPECIAL: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("subscription", "status", "all"): (),
+    ("tax_registration", "status", "all"): (),
     ("subscription", "status", "ended"): ("canceled", "incomplete_expired"),
 }
 
 
 def _defaults(resource: Resource, params: Params) -> list[Condition]:
-    """What a list hides when it is not asked otherwise: canceled subscriptions."""
-    if resource.name == "subscription" and "status" not in params:
-        return [Condition(resource.column["status"], ("canceled",), negated=True)]
-    return []
+    """What a list hides when it is not asked otherwise."""
+    found = []
+    for name, (column, values, negated, unless) in _HIDES:
+        if name == resource.name and not any(one in params for one in unless):
+            found.append(Condition(resource.column[column], values, negated=negated))
+    return found
+
+
+# Documented list defaults: canceled subscriptions, inactive prices, custom payment methods, and whatever is on
+# a test clock, unless one of the parameters is there.
+_HIDES: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ...] = (
+    ("subscription", ("status", ("canceled",), True, ("status",))),
+    ("subscription", ("test_clock", (None,), False, ("test_clock", "customer"))),
+    ("customer", ("test_clock", (None,), False, ("test_clock",))),
+    ("quote", ("test_clock", (None,), False, ("test_clock", "customer"))),
+    ("price", ("active", (True,), False, ("active",))),
+    ("payment_method", ("type", ("custom",), True, ("type",))),
+)
 
 
 def _integer(name: str, value: Any) -> int:
@@ -205,11 +230,13 @@ def _integer(name: str, value: Any) -> int:
     return int(value)
 
 
-def _converted(item: Filter, column: Column, value: Any) -> Any:
+def _converted(resource_name: str, item: Filter, column: Column, value: Any) -> Any:
     if not isinstance(value, str):
         raise StripeProblem(f"Invalid string: {value}", param=item.parameter)
-    if item.values and value not in item.values:
-        raise not_one_of(item.parameter, item.values)
+    literals = item.values or column.values
+    if literals and value not in literals:
+        words = tuple(dict.fromkeys((*literals, *_MORE.get((resource_name, item.parameter), ()))))
+        raise not_one_of(item.parameter, words)
     match column.kind:
         case Kind.INTEGER | Kind.TIME:
             return _integer(item.parameter, value)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_simulator import words
 from stripe_simulator.fields import Field, Reference, after, constant, number_between, sometimes, table
+from stripe_simulator.ids import BLOCK
+from stripe_simulator.salt import salt
 
 if TYPE_CHECKING:
     from stripe_simulator.population import Population
@@ -78,12 +80,35 @@ class Generator:
         self.population = population
         self.names = (world.seed, world.account, resource.name)
         self._links: dict[str, Link] = {}
-        self.deleted = self._deleted()
+        self._children = salt(*self.names, "children")
 
-    def _deleted(self) -> Callable[[int], bool]:
-        if self.resource.name != "customer":
-            return lambda _: False
-        return lambda index: index % 53 == 11
+    def deleted(self, index: int) -> bool:
+        """Whether a generated object was deleted: a share of the customers."""
+        return self.resource.name == "customer" and index % 53 == 11
+
+    def absent(self, index: int) -> bool:
+        """Whether there is no such object: prices that are not recurring are no plans."""
+        if self.resource.name != "plan":
+            return False
+        prices = self.world.collection("price").generator
+        return bool(prices.fields["type"].value(index) != "recurring")
+
+    @cached_property
+    def hidden(self) -> Callable[[int], bool]:
+        """Whether lists leave a generated object out."""
+        match self.resource.name:
+            case "customer":
+                return self.deleted
+            case "plan":
+                return self.absent
+            case _:
+                return lambda _: False
+
+    def children(self, parent: int) -> int:
+        """How many objects of this resource a generated parent has: few, sometimes more than a page."""
+        from stripe_simulator import shapes
+
+        return shapes.children(self.resource.name, (parent * 2_654_435_761 + self._children) >> 8)
 
     def link(self, column: str, target: str) -> Link:
         """The link from a column to the objects it names."""
@@ -94,7 +119,7 @@ class Generator:
                 other.generator.population.count,
                 *self.names,
                 column,
-                skip=other.generator.deleted if target == "customer" else None,
+                skip=other.generator.hidden if target in {"customer", "plan"} else None,
             )
         return self._links[column]
 
@@ -112,7 +137,7 @@ class Generator:
         for column in self.resource.columns:
             if column.name in custom:
                 found[column.name] = custom[column.name]
-            elif column.path and "data" not in column.path:
+            elif "data" not in column.path and column.name != "deleted":
                 found[column.name] = self.plain(column)
         return found
 
@@ -127,7 +152,7 @@ class Generator:
         hidden = shapes.HIDDEN.get(self.resource.name, frozenset())
         for column in self.resource.columns:
             field = self.fields.get(column.name)
-            if field is None or column.name in hidden:
+            if field is None or not column.path or "data" in column.path or column.name in hidden:
                 continue
             if len(column.path) > 1:
                 nested.append((column.path, field.value))
@@ -150,6 +175,11 @@ class Generator:
 
     def plain(self, column: Column) -> Field:
         """A field by the rule for the column's name or kind."""
+        from stripe_simulator import shapes
+
+        parent = shapes.parent_of(self.resource)
+        if parent is not None and column.name == parent[0]:
+            return self._parent(parent[1])
         count = self.population.count
         names = (*self.names, column.name)
         field = self._named(column) or self._of_kind(column)
@@ -216,13 +246,23 @@ class Generator:
             case Kind.REFERENCE:
                 return self._reference(column)
             case _:
-                return constant(None) if column.nullable else Field(lambda _: {})
+                if column.nullable:
+                    return constant(None)
+                return Field(lambda _: []) if column.name in words.LISTS else Field(lambda _: {})
 
     def _reference(self, column: Column) -> Field:
         for target in column.references:
-            if self.world.has(target):
+            if self.world.is_plain(target):
                 return self.reference(column.name, target)
         return constant(None if column.nullable else f"{column.name}_0")
+
+    def _parent(self, name: str) -> Field:
+        """The id of the object this one lies in."""
+        encode = self.world.collection(name).identifier if name else str
+        return Field(
+            lambda index: encode(index // BLOCK),
+            lambda _: [range(self.population.count)],
+        )
 
     def reference(self, column: str, target: str) -> Field:
         """A field holding ids of another population; null where that is empty."""

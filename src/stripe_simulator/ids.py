@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stripe_simulator.salt import salt
+
+BLOCK = 4096  # positions for the children of one parent
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -60,4 +64,23 @@ class Codec:
                 number = number * _PAIR_COUNT + _DIGIT[text[at]] * 62 + _DIGIT[text[at + 1]]
         except KeyError:
             return None
-        return (number - self._offset) * self._inverse % _MODULUS
+        position: int = (number - self._offset) * self._inverse % _MODULUS
+        return position
+
+
+class Codes(Codec):
+    """Ids that are words of Stripe's, such as countries; positions beyond them get plain ids."""
+
+    def __init__(self, words: Sequence[str], prefix: str, *names: object) -> None:
+        super().__init__(prefix, *names)
+        self._words = words
+        self._positions = {word: position for position, word in enumerate(words)}
+
+    def encode(self, position: int) -> str:
+        """The id at this position."""
+        at = position % BLOCK
+        return self._words[at] if at < len(self._words) else super().encode(position)
+
+    def decode(self, text: str) -> int | None:
+        """The position that this id encodes, in the first block."""
+        return self._positions.get(text)

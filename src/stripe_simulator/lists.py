@@ -53,10 +53,16 @@ def _out_of_range(name: str, value: int, wanted: str) -> StripeProblem:
 
 
 def page_of(
-    collection: Collection, conditions: list[Condition], params: Params, *, low: int, high: int
+    collection: Collection,
+    conditions: list[Condition],
+    params: Params,
+    *,
+    low: int,
+    high: int,
+    paged: bool = True,
 ) -> Page:
     """The page that the parameters ask for among the positions in [low, high)."""
-    limit = limit_of(params)
+    limit = limit_of(params) if paged else high - low
     after, before = params.get("starting_after"), params.get("ending_before")
     if after is not None and before is not None:
         raise StripeProblem(
@@ -81,8 +87,7 @@ def _cursor(collection: Collection, name: str, value: Any) -> int:
         raise problems.empty_parameter(name)
     position = collection.position(value) if isinstance(value, str) else None
     if position is None or collection.is_deleted(position):
-        words = collection.resource.object.replace(".", " ").replace("_", " ")
-        raise problems.no_object(words, str(value), name, status=400)
+        raise problems.no_object(collection.resource.object, str(value), name, status=400)
     return position
 
 

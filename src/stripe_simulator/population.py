@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import pi, sin
 
-from stripe_simulator.ids import Codec
+from stripe_simulator.ids import BLOCK, Codec
 from stripe_simulator.salt import salt
 
 SPAN = 3 * 365 * 86_400  # seconds between the oldest object and the newest
@@ -19,10 +19,10 @@ _BULK = 256  # objects that share a second where an import made them
 class Population:
     """`count` objects of one kind, created within the three years before `until` (Unix seconds)."""
 
-    def __init__(self, name: str, prefix: str, count: int, *, seed: int, account: str, until: int) -> None:
+    def __init__(self, name: str, codec: Codec, count: int, *, seed: int, account: str, until: int) -> None:
         self.name = name
         self.count = count
-        self.codec = Codec(prefix, seed, account, name)
+        self.codec = codec
         self.since = until - SPAN
         self._phase = salt(seed, account, name, "phase") % 1000 / 1000
         self._salt = salt(seed, account, name, "ties")
@@ -59,3 +59,19 @@ def _wave(x: float, frequency: int, phase: float) -> float:
     """A wave that is 0 at both ends and whose slope lies between -1 and 1, give or take nothing."""
     turn = 2 * pi * frequency
     return (sin(turn * x + phase) - sin(phase)) / turn
+
+
+class ChildPopulation(Population):
+    """Objects inside others: each parent has a block of indexes, and they came soon after their parent."""
+
+    def __init__(
+        self, name: str, codec: Codec, parent: Population | None, *, seed: int, account: str, until: int
+    ):
+        count = (parent.count if parent else 1) * BLOCK
+        super().__init__(name, codec, count, seed=seed, account=account, until=until)
+        self._parent = parent
+
+    def created(self, index: int) -> int:
+        """When the object was created, in Unix seconds."""
+        parent, child = divmod(index, BLOCK)
+        return (self._parent.created(parent) if self._parent else self.since) + child // 4 * 60

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from stripe_fdw.catalog import load
 from stripe_simulator.api import Api
 from stripe_simulator.app import App
-from stripe_simulator.starter import load
 
 if TYPE_CHECKING:
     from stripe_simulator.world import Settings

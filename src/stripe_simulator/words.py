@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 FIRST = (
     "Ada", "Zoë", "Łukasz", "Søren", "Amélie", "José", "Ingrid", "Yuki", "Nia", "Omar", "Priya", "Chen", "Dmitri",
     "Ngozi", "Siobhán", "Tomáš", "Leïla", "Kofi", "Aiko", "Grace", "Björn", "Carla", "Mateo", "Farah", "Élodie",
@@ -50,7 +48,10 @@ CITIES = (
 )  # fmt: skip
 DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com")
 
-Text = Callable[[int], str]
+# Fields without a class of their own that hold lists.
+LISTS = frozenset(
+    ["default_tax_rates", "discounts", "tax_rates", "images", "marketing_features", "enabled_events", "fee_details", "total_taxes", "payment_method_types", "tiers", "lines_items", "supported_payment_currencies", "attached_payment_methods", "line_items", "transactions", "flags", "features", "requirements_list", "phases", "billing_schedules", "items_list", "supported_bank_account_currencies", "prices", "entries"]
+)
 
 
 def person(index: int) -> str:

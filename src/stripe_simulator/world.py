@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.collection import BodyCache, Collection
+from stripe_simulator.collection import BodyCache, ChildCollection, Collection
 from stripe_simulator.generator import Generator
-from stripe_simulator.population import Population
+from stripe_simulator.ids import Codec, Codes
+from stripe_simulator.population import ChildPopulation, Population
 from stripe_simulator.proportions import count_of
 from stripe_simulator.salt import salt
+from stripe_simulator.shapes import CODES, parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from stripe_fdw.catalog.model import Catalog
+    from stripe_fdw.catalog.model import Catalog, Resource
 
 PLATFORM = "acct_1PlatformAccount00"
+EMBEDDED = 10  # how many objects of a list inside another are shown there
 _DAY = 86_400
 
 
@@ -50,32 +55,65 @@ class World:
         self.until = settings.until
         self._cache = cache
         self._collections: dict[str, Collection] = {}
+        # Told of each event; answers how many webhooks it goes to.
+        self.on_event: Callable[[World, dict[str, Any]], int] = lambda _world, _event: 0
 
     @property
     def _customers(self) -> int:
         return self.settings.customers if self.account == PLATFORM else self.settings.customers // 10
 
     def has(self, name: str) -> bool:
-        """Whether there is a top-level collection of this name."""
-        return name in self.catalog.resource and not self.catalog.resource[name].parents
+        """Whether there are objects of this name."""
+        return name in self.catalog.resource and not self.catalog.resource[name].preview
+
+    def is_plain(self, name: str) -> bool:
+        """Whether there are objects of this name that do not lie in others."""
+        return self.has(name) and parent_of(self.catalog.resource[name]) is None
 
     def collection(self, name: str) -> Collection:
         """The objects of a resource, by its table name."""
         found = self._collections.get(name)
         if found is None:
-            resource = self.catalog.resource[name]
-            count = self.settings.counts.get(name) if self.account == PLATFORM else None
-            population = Population(
-                name,
-                resource.id_prefix,
-                count_of(name, self._customers) if count is None else count,
-                seed=self.seed,
-                account=self.account,
-                until=self.until,
-            )
-            found = Collection(Generator(self, resource, population), self._cache)
-            self._collections[name] = found
+            found = self._collections[name] = self._make(self.catalog.resource[name])
         return found
+
+    def children(self, name: str) -> ChildCollection:
+        """The objects of a resource that lie in others."""
+        found = self.collection(name)
+        assert isinstance(found, ChildCollection)
+        return found
+
+    def _make(self, resource: Resource) -> Collection:
+        name = resource.name
+        codec = self._codec(resource)
+        parent = parent_of(resource)
+        shared = {"seed": self.seed, "account": self.account, "until": self.until}
+        if parent is not None:
+            above = self.collection(parent[1]) if parent[1] else None
+            population = above.generator.population if above else None
+            return ChildCollection(
+                Generator(self, resource, ChildPopulation(name, codec, population, **shared)),
+                self._cache,
+                above,
+            )
+        count = self.settings.counts.get(name) if self.account == PLATFORM else None
+        if name == "plan":
+            count = self.collection("price").count
+        elif name in CODES:
+            count = len(CODES[name])
+        elif count is None:
+            count = count_of(name, self._customers)
+        return Collection(Generator(self, resource, Population(name, codec, count, **shared)), self._cache)
+
+    def _codec(self, resource: Resource) -> Codec:
+        name = resource.name
+        if name in CODES:
+            return Codes(CODES[name], resource.id_prefix, self.seed, self.account, name)
+        if name == "plan":  # a plan is a price, seen through the older API
+            return Codec("price_", self.seed, self.account, "price")
+        if name == "upcoming_invoice":
+            return Codec("upcoming_in_", self.seed, self.account, name)
+        return Codec(resource.id_prefix, self.seed, self.account, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many objects were generated and written, of each kind touched so far."""
@@ -86,18 +124,33 @@ class World:
 
     def locate(self, identifier: str) -> tuple[Collection, int] | None:
         """The object with this id, whatever its kind."""
-        prefix = identifier[: identifier.find("_") + 1]
-        for resource in self.catalog.resources:
-            if prefix and resource.id_prefix == prefix:
-                collection = self.collection(resource.name)
-                position = collection.position(identifier)
-                if position is not None:
-                    return collection, position
+        prefix = identifier[: identifier.rfind("_") + 1]
+        for name in self._by_prefix.get(prefix, ()):
+            collection = self.collection(name)
+            position = collection.position(identifier)
+            if position is not None:
+                return collection, position
         return None
 
-    def include(self, made: dict[str, object], name: str, rest: list[str]) -> bool:
-        """Add a field that is there only when expanded; whether there is such a field."""
-        return False
+    @cached_property
+    def _by_prefix(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for resource in self.catalog.resources:
+            if resource.name not in {"plan", "upcoming_invoice"}:
+                found.setdefault(resource.id_prefix, []).append(resource.name)
+        return found
+
+    def embedded(self, name: str, parent: int, url: str) -> dict[str, Any]:
+        """The first objects that lie in another, as a list inside it."""
+        collection = self.children(name)
+        low, high = collection.bounds_in(parent)
+        found = list(islice(collection.find([], low, high, newest_first=True), EMBEDDED + 1))
+        return {
+            "object": "list",
+            "data": [collection.read(position) for position in found[:EMBEDDED]],
+            "has_more": len(found) > EMBEDDED,
+            "url": url,
+        }
 
     def number(self, *names: object) -> int:
         """A number that is fixed for this world and these names."""
