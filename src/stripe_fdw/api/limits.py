@@ -33,6 +33,7 @@ SLOWER = 0.8
 SLOWEST = 0.05  # of a limit
 RECOVERY = 0.05  # of a limit, a second
 _TOGETHER = 0.3  # seconds within which several 429s are one message
+_LATE = 0.002  # seconds; threads seldom wake up sooner
 _FURTHEST = 3600.0  # seconds; a moment further away was never written by this program
 
 # What a cell's numbers mean. The rest is a ring of the moments of the last requests.
@@ -82,10 +83,14 @@ class Limiter:
         names = (endpoint, "")
         stages = [self._stage(name, background=True) for name in names] if background else []
         stages += [self._stage(name, background=False) for name in names]
+        turns: list[tuple[Stage, float]] = []
         for stage in stages:
-            seconds = self._reserve(stage)
-            if seconds > 0.0:
-                yield seconds
+            now = time.monotonic()
+            start = self._reserve(stage, now)
+            turns.append((stage, start))
+            if start > now:
+                yield start - now
+        self._confirm(turns)
 
     def too_many(self, endpoint: str, reason: str | None = None, code: str | None = None) -> None:
         """Stripe answered 429, with this ``Stripe-Rate-Limited-Reason`` and error code: slow down.
@@ -120,10 +125,17 @@ class Limiter:
                 self._stages[key] = stage
         return stage
 
-    def _reserve(self, stage: Stage) -> float:
-        now = time.monotonic()
+    def _reserve(self, stage: Stage, now: float) -> float:
         with self._memory.locked() as mapping:
-            return reserve(stage.cell.numbers(mapping, now), stage.limit, now) - now
+            return reserve(stage.cell.numbers(mapping, now), stage.limit, now)
+
+    def _confirm(self, turns: list[tuple[Stage, float]]) -> None:
+        """Note when the request really leaves, if that is later than reserved, for the window's sake."""
+        now = time.monotonic()
+        for stage, start in turns:
+            if now - start > _LATE:
+                with self._memory.locked() as mapping:
+                    confirm(stage.cell.numbers(mapping, now), start, now)
 
 
 def endpoint_limit(endpoint: str) -> float:
@@ -140,7 +152,7 @@ def reserve(cell: memoryview[float], limit: float, now: float) -> float:
     slack = (max(1, min(BURST_AT_MOST, int(limit / 5))) - 1) * interval if factor >= 1.0 else 0.0
     virtual = max(_moment(cell[_NEXT], now), now)
     in_window = max(1, min(_RING_SIZE, int(rate)))
-    position = int(cell[_POSITION]) % _RING_SIZE if cell[_POSITION] >= 0.0 else 0
+    position = int(cell[_POSITION]) if 0.0 <= cell[_POSITION] < _RING_SIZE else 0
     earlier = _moment(cell[_RING + (position - in_window) % _RING_SIZE], now)
     start = max(now, virtual - slack, earlier + in_window / rate * WINDOW_MARGIN)
     # Whoever had to wait leaves no credit behind: bursts come after idle times only.
@@ -149,6 +161,18 @@ def reserve(cell: memoryview[float], limit: float, now: float) -> float:
     cell[_POSITION] = (position + 1) % _RING_SIZE
     cell[_USED] = start
     return start
+
+
+def confirm(cell: memoryview[float], start: float, actual: float) -> None:
+    """Put the actual moment in the place of the reserved one, if that is still known."""
+    newest = int(cell[_POSITION]) if 0.0 <= cell[_POSITION] < _RING_SIZE else 0
+    for back in range(1, _RING_SIZE):
+        index = _RING + (newest - back) % _RING_SIZE
+        if cell[index] == start:
+            cell[index] = actual
+            return
+        if cell[index] < start:
+            return
 
 
 def _factor(cell: memoryview[float], now: float) -> float:

@@ -31,6 +31,7 @@ BUFFERED = 2  # finished pages beyond one for each connection
 _FIRST_STEP = 8  # pages that the oldest slice keeps when it is first cut
 _LARGER_STEP = 4
 _WORTH_CUTTING = 4  # pages left in a slice, estimated
+_WORTH_SHARING = 0.005  # seconds for a page; quicker ones are held up by processors, of which there are few
 _CREATED = "created"
 
 
@@ -178,6 +179,7 @@ class _Work:
         self._base = base
         self._parallel = max(1, parallel)
         self._background = background
+        self._width = 1  # requests at a time, as far as they help
         self._changed = threading.Condition()  # guards all that follows; re-entrant
         self._ready: deque[Slice] = deque()
         self._flights: dict[CallFuture, _Flight] = {}
@@ -229,7 +231,7 @@ class _Work:
             self._ready
             and not self._closed
             and self._error is None
-            and len(self._flights) < self._parallel
+            and len(self._flights) < self._width
             and len(self._flights) + len(self._pages) < self._parallel + BUFFERED
         ):
             part = self._ready.popleft()
@@ -262,19 +264,29 @@ class _Work:
             self._usual = seconds if not self._usual else 0.7 * self._usual + 0.3 * seconds
 
     def _go_on(self, rest: Slice, page: Response) -> None:
-        parts = rest.cut() if self._wants_more(rest, page) else None
-        for part in parts or (rest,):
-            self._ready.append(part)
+        """Have the rest read next, and another slice beside it if that brings pages sooner."""
+        self._ready.appendleft(rest)
+        if page.waited > self._usual:
+            self._width = max(1, self._width - 1)  # requests only queue, maybe before those of others
+        elif self._wants_more(page):
+            if len(self._ready) == 1 and (parts := self._parts(rest)):
+                self._ready.popleft()
+                self._ready.extend(parts)
+            self._width = min(self._parallel, max(self._width, len(self._flights) + len(self._ready)))
 
-    def _wants_more(self, rest: Slice, page: Response) -> bool:
-        """Whether cutting this slice now would bring the reader its pages sooner."""
-        busy = len(self._flights) + len(self._ready) + 1
-        if not self._hungry or busy >= self._parallel:
+    def _wants_more(self, page: Response) -> bool:
+        """Whether one more request at a time would bring the reader its pages sooner."""
+        busy = len(self._flights) + 1
+        if not self._hungry or busy >= self._parallel or self._usual < _WORTH_SHARING:
             return False
-        if page.waited > 0.3 * self._usual + 0.005:
-            return False  # the limits decide the pace: more connections would only queue
-        if busy > 1 and self._usual > 0.7 * busy * self._fastest:
-            return False  # the server or this process is busy: more connections would only share it
+        if page.waited > 0.3 * self._usual:
+            return False  # the limits decide the pace
+        # Else the server or this process is busy, and more connections would only share it.
+        return busy == 1 or self._usual <= 0.7 * busy * self._fastest
+
+    def _parts(self, rest: Slice) -> tuple[Slice, Slice] | None:
+        """The slice cut in two, if there is enough left in it, and no other has far more."""
         left = rest.pages_left()
-        others = [flight.slice.pages_left() for flight in self._flights.values()]
-        return left >= _WORTH_CUTTING and left >= max(others, default=0.0) / 2
+        others = (flight.slice.pages_left() for flight in self._flights.values())
+        worth = left >= _WORTH_CUTTING and left >= max(others, default=0.0) / 2
+        return rest.cut() if worth else None
