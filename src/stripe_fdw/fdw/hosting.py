@@ -128,6 +128,15 @@ def renders_text() -> bool:
     return HOST == "multicorn2"
 
 
+class PlainError(Exception):
+    """All that may leave the wrapper under Multicorn: an exception whose text is a text."""
+
+
+def needs_plain_errors() -> bool:
+    """Whether the host knows no exceptions but the simplest."""
+    return HOST == "multicorn2"
+
+
 def table_definition(name: str, columns: list[tuple[str, str]], options: dict[str, str]) -> Any:
     """Describe a table as Multicorn's IMPORT FOREIGN SCHEMA wants it."""
     if _multicorn is None:

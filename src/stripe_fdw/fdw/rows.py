@@ -145,6 +145,8 @@ def row_maker(
         column = resource.column.get(name)
         getters.append((name, _getter(name, column, tuple((wanted or {}).get(name, ())))))
         shape = _shape(column.kind if column else Kind.JSON, type_name)
+        if column is not None and column.per_second != 1:
+            shape = _scaled(shape, column.per_second)
         shapes.append(_then_text(shape) if as_text else shape)
     return RowMaker(tuple(getters), tuple(shapes))
 
@@ -162,10 +164,16 @@ def _getter(name: str, column: Column | None, wanted: tuple[Value, ...]) -> Gett
         if column.kind is Kind.REFERENCE:
             return lambda found: _identity(found.get(key))
         return lambda found: found.get(key)
-    path, reference = column.path, column.kind is Kind.REFERENCE
+    path, reference, pick = (
+        column.path,
+        column.kind is Kind.REFERENCE,
+        {"min": min, "max": max}.get(column.pick),
+    )
 
     def get(found: Object) -> Any:
         values = _walk(found, path)
+        if pick is not None and values:
+            return pick(values)
         if reference:
             values = [_identity(value) for value in values]
         if len(values) > 1:
@@ -341,6 +349,15 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
+def _scaled(shape: Shape, per_second: int) -> Shape:
+    """For times that Stripe counts in milliseconds."""
+
+    def scaled(values: list[Any]) -> list[Any]:
+        return shape([value / per_second if isinstance(value, int) else value for value in values])
+
+    return scaled
+
+
 def _then_text(shape: Shape) -> Shape:
     """The shape's values as texts that any input function reads."""
     if shape in (_text, _json_text, _time_text, _boolean_text):
@@ -351,4 +368,12 @@ def _then_text(shape: Shape) -> Shape:
         return _json_text
     if shape is _boolean:
         return _boolean_text
-    return lambda values: [None if value is None else str(value) for value in shape(values)]
+
+    def as_text(values: list[Any]) -> list[Any]:
+        return [None if value is None else _one_text_of(value) for value in shape(values)]
+
+    return as_text
+
+
+def _one_text_of(value: Any) -> str:
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)

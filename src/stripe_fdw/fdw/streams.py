@@ -6,20 +6,24 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-from urllib.parse import quote
+from functools import partial
+from typing import Any, Literal, cast
+from urllib.parse import quote, unquote
 
-from stripe_fdw.api import pages
+from stripe_fdw.api import pages, slices
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ApiError, NotFoundError
-from stripe_fdw.fdw.plan import Access, FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.invalidation import generation
+from stripe_fdw.fdw.memory import Memory, Part, Tape
+from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
+Way = Literal["one", "list", "slices"]
 PARALLEL = 8  # requests under way at a time
 _NO_PREVIEW = frozenset({"invoice_upcoming_none"})
 
@@ -49,6 +53,28 @@ class Counters:
         self.bytes += response.size
         self.waited += response.waited
 
+    def failed(self) -> None:
+        """Add an answer that said that there is no such thing."""
+        self.requests += 1
+
+    def hit(self) -> None:
+        """Add an answer that was there already."""
+        self.hits += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A client for ``pages.walk`` whose first request has left already."""
+
+    client: Client
+    first: Future[Response]
+
+    def fetch(self, _: Request, *, check: Callable[[], object], background: bool = False) -> Response:  # noqa: ARG002
+        return self.first.result(check)
+
+    def submit(self, request: Request, *, background: bool = False) -> Future[Response]:
+        return self.client.submit(request, background=background)
+
 
 @dataclass
 class Reader:
@@ -57,151 +83,146 @@ class Reader:
     client: Client
     check: Callable[[], object]
     resources: Mapping[str, Resource]
+    memory: Memory
+    cache_ttl: float = 0.0  # seconds
     counters: Counters = field(default_factory=Counters)
+
+    def __post_init__(self) -> None:
+        options = self.client.options
+        self._account = f"{options.api_base}|{options.stripe_account or ''}"
+        self._scope = (options.key.fingerprint(), self._account, options.api_version)
 
     def pages(self, plan: Plan) -> Iterator[Page]:
         """The pages of a plan; requests leave as they are read."""
-        resource = self.resources[plan.resource]
-        return self._access(plan.access, resource, lazy=plan.limit is not None)
-
-    def _access(self, access: Access, resource: Resource, *, lazy: bool) -> Iterator[Page]:
+        resource, lazy = self.resources[plan.resource], plan.limit is not None
+        access = plan.access
         found: Iterator[Page] = iter(())
-        match access:
-            case Nothing():
-                pass
-            case Retrieve(fetches) | Preview(fetches):
-                found = self._each(fetches, resource, self._single, lazy=lazy)
-            case Lists((fetch,)) | Search(fetch):
-                found = self._list(fetch, resource)
-            case Lists(fetches, merged=True):
-                found = self._merged(fetches, resource)
-            case Lists(fetches):
-                found = self._each(fetches, resource, self._opened, lazy=lazy)
-            case FanOut():
-                found = self._fan_out(access, resource, lazy=lazy)
+        if isinstance(access, Retrieve | Preview):
+            found = self._each(access.fetches, resource, "one", lazy=lazy)
+        elif isinstance(access, Search):
+            found = self._each((access.fetch,), resource, "list", lazy=lazy)
+        elif isinstance(access, Lists) and access.merged:
+            found = self._merged(access.fetches, resource)
+        elif isinstance(access, Lists):
+            found = self._each(access.fetches, resource, "slices" if access.sliced else "list", lazy=lazy)
+        elif isinstance(access, FanOut):
+            found = self._each(self._inside(access, resource), resource, "list", lazy=lazy)
         overlapping = isinstance(access, Lists | FanOut) and access.unique
         return _unique(found, resource) if overlapping else found
 
     # -- one after the other, a few ahead ---------------------------------------------------------------
 
     def _each(
-        self,
-        fetches: Iterable[Fetch],
-        resource: Resource,
-        read: Callable[[Fetch, Future[Response], Resource], Iterator[Page]],
-        *,
-        lazy: bool,
+        self, fetches: Iterable[Fetch | Page], resource: Resource, way: Way, *, lazy: bool
     ) -> Iterator[Page]:
         """Read all fetches in their order, with the first requests of the next ones on their way."""
         coming = iter(fetches)
-        window: deque[tuple[Fetch, Future[Response]]] = deque()
+        window: deque[Iterator[Page]] = deque()
         width = 1 if lazy else PARALLEL
-        try:
-            while True:
-                while len(window) < width:
-                    fetch = next(coming, None)
-                    if fetch is None:
-                        break
-                    window.append((fetch, self.client.submit(fetch.request)))
-                if not window:
-                    return
-                fetch, future = window.popleft()
-                yield from read(fetch, future, resource)
-                width = min(PARALLEL, width * 2)
-        finally:
-            for _, future in window:
-                future.abandon()
+        while True:
+            while len(window) < width and (fetch := next(coming, None)) is not None:
+                window.append(iter((fetch,)) if isinstance(fetch, Page) else self._open(fetch, resource, way))
+            if not window:
+                return
+            yield from window.popleft()
+            width = min(PARALLEL, width * 2)
 
-    def _single(self, fetch: Fetch, future: Future[Response], _: Resource) -> Iterator[Page]:
-        """The one object of a retrieve; none if there is no such object (any more)."""
+    def _open(self, fetch: Fetch, resource: Resource, way: Way) -> Iterator[Page]:
+        """Send the first request, unless its answer is remembered; the pages, as they are read."""
+        source = partial(self._source, fetch.request, resource, way)
+        identifier = unquote(fetch.request.path.rpartition("/")[2]) if way == "one" else None
+        tape, new = self.memory.tape(
+            (self._scope, way, fetch.request),
+            source,
+            self.cache_ttl,
+            partial(generation, self._account, resource, identifier),
+        )
+        if new and way != "slices":
+            first = self.client.submit(fetch.request)
+            tape.start(self._source(fetch.request, resource, way, first), first.abandon)
+        return self._play(tape, dict(fetch.fills))
+
+    def _play(self, tape: Tape, fills: Mapping[str, Value]) -> Iterator[Page]:
+        for objects in tape.read(self.counters.hit):
+            yield Page(objects, fills)
+
+    def _source(
+        self, request: Request, resource: Resource, way: Way, first: Future[Response] | None = None
+    ) -> Iterator[Part]:
+        """What the request brings. Nothing, if what it asks about is not there."""
+        found: Iterator[Response]
+        if way == "slices":
+            found = slices.scan(self.client, request, check=self.check, on_response=self.counters.count)
+        elif way == "list":
+            found = self._walk(request, resource, first or self.client.submit(request))
+        else:
+            found = self._single(first or self.client.submit(request))
         try:
-            response = future.result(self.check)
-        except NotFoundError:
-            self.counters.requests += 1
+            response = next(found, None)
+        except NotFoundError as error:
+            self.counters.failed()
+            if way != "one" and not _asked_for_missing(error, request):
+                raise
             return
         except ApiError as error:
             if error.code not in _NO_PREVIEW:
                 raise
-            self.counters.requests += 1
+            self.counters.failed()
             return
+        while response is not None:
+            objects = [response.body] if way == "one" else pages.objects(response, request)
+            # Lists do not show deleted objects; a retrieve answers with their remains.
+            if way != "one" or not response.body.get("deleted"):
+                yield Part(objects, response.size)
+            response = next(found, None)
+
+    def _single(self, future: Future[Response]) -> Iterator[Response]:
+        response = future.result(self.check)
         self.counters.count(response)
-        # Lists do not show deleted objects; a retrieve answers with their remains.
-        if not response.body.get("deleted"):
-            yield Page([response.body], dict(fetch.fills))
+        yield response
 
-    def _opened(self, fetch: Fetch, future: Future[Response], resource: Resource) -> Iterator[Page]:
-        """The pages of a list whose first request is on its way."""
-        try:
-            first = future.result(self.check)
-        except NotFoundError as error:
-            self.counters.requests += 1
-            if not _asked_for_missing(error, fetch.request):
-                raise
-            return
-        self.counters.count(first)
-        fills = dict(fetch.fills)
-        yield Page(pages.objects(first, fetch.request), fills)
-        follow = pages.next_request(fetch.request.with_params(limit=100), first, resource.cursor)
-        if follow is not None:
-            for response in pages.walk(
-                self.client, follow, check=self.check, on_response=self.counters.count, cursor=resource.cursor
-            ):
-                yield Page(pages.objects(response, follow), fills)
-
-    def _list(self, fetch: Fetch, resource: Resource) -> Iterator[Page]:
-        fills = dict(fetch.fills)
-        limit = dict(fetch.request.params).get("limit")
-        walk = pages.walk(
-            self.client,
-            fetch.request,
+    def _walk(self, request: Request, resource: Resource, first: Future[Response]) -> Iterator[Response]:
+        limit = dict(request.params).get("limit")
+        return pages.walk(
+            cast(Client, _Begun(self.client, first)),
+            request,
             check=self.check,
             limit_hint=int(limit) if limit else None,
             on_response=self.counters.count,
             cursor=resource.cursor,
             paged=resource.paged,
         )
-        try:
-            response = next(walk, None)
-        except NotFoundError as error:
-            self.counters.requests += 1
-            if not _asked_for_missing(error, fetch.request):
-                raise
-            return
-        while response is not None:
-            yield Page(pages.objects(response, fetch.request), fills)
-            response = next(walk, None)
 
     def _merged(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Page]:
         """Several lists as one, newest first; an object that is in two of them comes once."""
-        streams = []
-        for start in range(0, len(fetches), PARALLEL):
-            futures = [self.client.submit(fetch.request) for fetch in fetches[start : start + PARALLEL]]
-            for fetch, future in zip(fetches[start:], futures, strict=False):
-                streams.append(_objects(self._opened(fetch, future, resource)))
-        seen: set[str] = set()
-        for found, fills in heapq.merge(*streams, key=lambda item: -int(item[0]["created"])):
+        streams = [_objects(self._open(fetch, resource, "list")) for fetch in fetches]
+        seen: set[Any] = set()
+        for found, fills in heapq.merge(*streams, key=_newest_first):
             if found["id"] not in seen:
                 seen.add(found["id"])
                 yield Page([found], fills)
 
     # -- lists inside objects ---------------------------------------------------------------------------
 
-    def _fan_out(self, access: FanOut, resource: Resource, *, lazy: bool) -> Iterator[Page]:
-        parents = self.pages(access.parents)
-        fetches = (
-            _inside(fetch, access.parameter, access.column, str(parent["id"]))
-            for page in parents
-            for parent in page.objects
-            for fetch in access.fetches
-        )
-        return self._each(fetches, resource, self._opened, lazy=lazy)
+    def _inside(self, access: FanOut, resource: Resource) -> Iterator[Fetch | Page]:
+        """The list inside each parent: what the parent holds, if it holds all of it."""
+        for page in self.pages(access.parents):
+            for parent in page.objects:
+                for fetch in access.fetches:
+                    inner = _for_parent(fetch, access.parameter, access.column, str(parent["id"]))
+                    held = _held(parent, inner.request, resource)
+                    yield inner if held is None else Page(held, dict(inner.fills))
 
 
 def _objects(found: Iterator[Page]) -> Iterator[tuple[Object, Mapping[str, Value]]]:
     return ((item, page.fills) for page in found for item in page.objects)
 
 
-def _inside(fetch: Fetch, parameter: str, column: str, parent: str) -> Fetch:
+def _newest_first(item: tuple[Object, Mapping[str, Value]]) -> int:
+    return -int(item[0]["created"])
+
+
+def _for_parent(fetch: Fetch, parameter: str, column: str, parent: str) -> Fetch:
     """The fetch for one parent."""
     hole = "{" + parameter + "}"
     request = replace(
@@ -210,6 +231,18 @@ def _inside(fetch: Fetch, parameter: str, column: str, parent: str) -> Fetch:
         params=tuple((name, parent if name == parameter else text) for name, text in fetch.request.params),
     )
     return Fetch(request, (*fetch.fills, (column, parent)))
+
+
+def _held(parent: Object, request: Request, resource: Resource) -> list[Object] | None:
+    """The list that the request asks for, if the parent holds it, unfiltered and to its end."""
+    plain = tuple(item for item in request.params if item[0] != "limit" and item not in resource.defaults)
+    address = replace(request, params=plain)
+    wanted = address.path + (f"?{address.query}" if plain else "")
+    for value in parent.values():
+        if isinstance(value, dict) and value.get("object") == "list" and value.get("url") == wanted:
+            data = value.get("data")
+            return data if isinstance(data, list) and value.get("has_more") is False else None
+    return None
 
 
 def _unique(found: Iterator[Page], resource: Resource) -> Iterator[Page]:

@@ -39,9 +39,10 @@ def choices(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, Choi
     """By column, the values that its ``=`` and ``= any`` quals leave. NULL equals nothing."""
     found: dict[str, Choice] = {}
     for qual in quals:
-        if qual.operator not in (EQUAL, ANY) or qual.column not in columns:
+        column = columns.get(qual.column)
+        if qual.operator not in (EQUAL, ANY) or column is None or column.per_second != 1:
             continue
-        kind = columns[qual.column].kind
+        kind = column.kind
         values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual, kind) if encoded is not None))
         known = found.get(qual.column)
         found[qual.column] = _both(known, values, qual) if known else Choice(qual.column, values, (qual,))
@@ -112,6 +113,9 @@ def bounds(quals: Sequence[Qual], column: Column) -> Bounds:
         else:
             upper = bound if upper is None or bound[0] < upper[0] else upper
     if column.kind is Kind.TIME:
+        # Of milliseconds the fraction counts: such a column's bounds are left to Postgres.
+        if column.per_second != 1:
+            return Bounds()
         lower, upper = _sayable(lower, upper)
     params = {**unknown, **{name: text for name, text in map(_param, (lower, upper)) if name}}
     return Bounds(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used))

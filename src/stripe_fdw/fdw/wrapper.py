@@ -1,27 +1,56 @@
-"""The foreign data wrapper: what a host calls for each foreign table, and nothing that decides anything."""
+"""The foreign data wrapper: what a host calls for each foreign table, and nothing that decides anything.
+
+The bundled host calls the methods of the first half. Multicorn calls those of the second, which translate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from stripe_fdw.catalog import load
-from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import OptionError, TableError
-from stripe_fdw.fdw import estimate, hosting
-from stripe_fdw.fdw.clients import client_for
-from stripe_fdw.fdw.explain import describe
-from stripe_fdw.fdw.options import secret, server_options
-from stripe_fdw.fdw.plan import Plan, plan, sortable
-from stripe_fdw.fdw.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.rows import check_columns, comparable, row_maker
+from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.fdw import hosting, import_schema
+from stripe_fdw.fdw.memory import memory
+from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan
-from stripe_fdw.fdw.streams import Reader
+from stripe_fdw.fdw.tables import read_only, table
+from stripe_fdw.redact import redact
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _fail(error: BaseException) -> NoReturn:
+    """Raise what this host can bear: Multicorn only a fresh exception with a plain message."""
+    if not hosting.needs_plain_errors():
+        raise error
+    try:
+        message = str(error) if isinstance(error, StripeFdwError) else f"{type(error).__name__}: {error}"
+    except BaseException:  # noqa: BLE001 - its text cannot be had, so its type has to do
+        message = type(error).__name__
+    raise hosting.PlainError(redact(message)) from None
+
+
+def guarded(method: Callable[P, T]) -> Callable[P, T]:
+    """Let no exception out that the host cannot bear."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - any other would end the backend
+            _fail(error)
+
+    return call
 
 
 class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     """One foreign table. Holds no state of a scan, since one instance serves several at a time."""
 
+    modify_batch_size = 1
+
+    @guarded
     def __init__(self, options: dict[str, str], columns: Mapping[str, hosting.ColumnDefinition]) -> None:
         """Check options and columns. Makes no request.
 
@@ -31,25 +60,23 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
             ColumnError: the object has no such column, or has it with another type.
         """
         super().__init__(dict(options), dict(columns))
-        self._options = dict(options)
-        self._definitions = dict(columns)
-        self._server = server_options(options)
-        self._resource = _resource(options)
-        check_columns(self._resource, list(columns.values()))
-        self._comparable = comparable(self._resource, list(columns.values()))
+        self._table = table(options, columns)
+        self._name = options["object"]
+        self._columns = tuple(columns)
+
+    # -- the bundled host -------------------------------------------------------------------------------
 
     def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int]:
-        """How many rows the planner should expect, and how wide."""
-        known = normalise(quals, self._comparable)
-        return estimate.rows(self._resource, known), estimate.width(self._resource, columns)
+        """How many rows the planner should expect, and how many bytes each has. Makes no request."""
+        return self._table.rel_size(quals, columns)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
-        """The columns for which a nested loop may ask value by value."""
-        return [key for key in estimate.path_keys(self._resource) if set(key[0]) <= set(self._comparable)]
+        """The columns for which a nested loop may ask value by value, and how many rows a value brings."""
+        return self._table.path_keys()
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The part of the order that scans deliver."""
-        return sortable(self._resource, sortkeys) if "created" in self._comparable else []
+        return self._table.sortable(sortkeys)
 
     def describe(
         self,
@@ -60,7 +87,7 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         verbose: bool,
     ) -> list[tuple[str, str]]:
         """EXPLAIN's lines: the requests, what they say of the WHERE, what Postgres checks."""
-        return describe(self._plan(quals, sortkeys, limit), verbose=verbose)
+        return self._table.describe(quals, sortkeys, limit, verbose)
 
     def open_scan(
         self,
@@ -75,40 +102,123 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
             MissingQualError: the table needs a qual that is not there.
             AuthenticationError: the current role has no user mapping.
         """
-        found = self._plan(quals, sortkeys, limit)
-        client = client_for(self._server, secret(self._options))
-        reader = Reader(client, hosting.check_interrupts, load().resource)
-        maker = row_maker(
-            self._resource,
-            [self._definitions[name] for name in columns],
-            dict(found.wanted),
-            as_text=hosting.renders_text(),
-        )
-        return Scan(reader.pages(found), maker, reader.counters)
+        return self._table.open_scan(quals, columns, sortkeys, limit)
 
-    def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> Plan:
-        return plan(
-            self._resource,
-            normalise(quals, self._comparable),
-            sortkeys=sortkeys,
-            limit=limit,
-            use_search=self._server.use_search,
-            resources=load().resource,
-        )
+    @classmethod
+    def import_schema_statements(
+        cls,
+        remote_schema: str,
+        server: str,
+        server_options: Mapping[str, str],  # noqa: ARG003 - what Stripe has does not depend on them
+        options: Mapping[str, str],
+        restriction: import_schema.Restriction,
+        tables: Sequence[str],
+    ) -> list[str]:
+        """The CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
+        found = import_schema.tables(remote_schema, options, restriction, tables)
+        return [import_schema.statement(item, server) for item in found]
+
+    def begin_statement(self) -> None:
+        """A node of a statement starts."""
+        memory.begin()
+
+    def end_statement(self) -> None:
+        """A node of a statement ended, or failed."""
+        memory.end()
+
+    # -- both -------------------------------------------------------------------------------------------
+
+    @property
+    def rowid_column(self) -> str:
+        """The column that identifies a row."""
+        return self._table.rowid
+
+    @guarded
+    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a row, where the table takes rows."""
+        return self._table.insert(values)
+
+    @guarded
+    def update(self, rowid: object, values: Mapping[str, Any]) -> NoReturn:  # noqa: ARG002
+        """Refuse."""
+        raise read_only(self._name, "update")
+
+    @guarded
+    def delete(self, rowid: object) -> NoReturn:  # noqa: ARG002
+        """Refuse."""
+        raise read_only(self._name, "delete from")
+
+    # -- Multicorn --------------------------------------------------------------------------------------
+
+    @guarded
+    def get_rel_size(self, quals: Sequence[object], columns: Sequence[str]) -> tuple[int, int]:
+        """Rows and width."""
+        rows, width = self._table.rel_size(of_multicorn(quals), list(columns))
+        return int(rows), width
+
+    @guarded
+    def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
+        """Columns for nested loops, and how many rows a value brings."""
+        return [(names, int(rows)) for names, rows in self._table.path_keys()]
+
+    @guarded
+    def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
+        """The part of the order that scans deliver."""
+        return list(sortkeys)[: len(self._table.sortable(_sortkeys(sortkeys)))]
+
+    def can_limit(self, limit: int | None, offset: int | None) -> bool:  # noqa: ARG002
+        """Say no: Multicorn would leave out Postgres's own Limit, and lose rows."""
+        return False
+
+    @guarded
+    def explain(
+        self,
+        quals: Sequence[object],
+        columns: Sequence[str],  # noqa: ARG002 - which columns are read changes no request
+        sortkeys: Sequence[Any] | None = None,
+        verbose: bool = False,
+    ) -> list[str]:
+        """EXPLAIN's lines."""
+        lines = self._table.describe(of_multicorn(quals), _sortkeys(sortkeys), None, verbose)
+        return [f"{label}: {text}" for label, text in lines]
+
+    def execute(
+        self,
+        quals: Sequence[object],
+        columns: Sequence[str],  # noqa: ARG002 - empty for whole rows, so every row has every column
+        sortkeys: Sequence[Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The rows, each with every column."""
+        try:
+            scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None)
+            while batch := scan.next_batch():
+                for row in batch:
+                    yield dict(zip(self._columns, row, strict=True))
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - any other would end the backend
+            _fail(error)
+
+    @classmethod
+    @guarded
+    def import_schema(
+        cls,
+        schema: str,
+        srv_options: Mapping[str, str],  # noqa: ARG003 - what Stripe has does not depend on them
+        options: Mapping[str, str],
+        restriction_type: str | None,
+        restricts: Sequence[str],
+    ) -> list[Any]:
+        """The tables of an IMPORT FOREIGN SCHEMA, as Multicorn wants them."""
+        restriction: import_schema.Restriction = None
+        if restriction_type:
+            restriction = "limit to" if "limit" in restriction_type else "except"
+        found = import_schema.tables(schema, options, restriction, list(restricts or ()))
+        return [hosting.table_definition(item.name, list(item.columns), item.options) for item in found]
 
 
-def _resource(options: Mapping[str, str]) -> Resource:
-    name = options.get("object")
-    if name is None:
-        raise OptionError(
-            "the foreign table does not name its object", hint="OPTIONS (object 'customer'), for example."
-        )
-    found = load().resource.get(name)
-    if found is None:
-        raise TableError(f'Stripe has no object "{name}"', hint="stripe-fdw catalog lists them all.")
-    return found
-
-
-def _iterate(scan: Scan) -> Iterator[tuple[Any, ...]]:
-    while batch := scan.next_batch():
-        yield from batch
+def _sortkeys(sortkeys: Sequence[Any] | None) -> list[SortKey]:
+    return [
+        SortKey(str(key.attname), bool(key.is_reversed), bool(key.nulls_first), key.collate)
+        for key in sortkeys or ()
+    ]

@@ -1,0 +1,56 @@
+"""Tells all backends at once that something changed in Stripe: generation counters in shared memory.
+
+A remembered answer carries the generations that it was asked for under. It is good while they stay the same.
+Generations belong to an API and a connected account, not to a key: a change told with one key holds for all.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from stripe_fdw.api.shared import Counter, shared_memory
+from stripe_fdw.catalog.model import Resource
+
+_BUCKETS: Final = 512  # ids that fall into one bucket are forgotten together
+Generation = tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def _counter(name: str) -> Counter:
+    return shared_memory().counter(name.encode())
+
+
+def _lists(account: str, resource: str) -> Counter:
+    return _counter(f"lists|{account}|{resource}")
+
+
+def _whole(account: str, resource: str) -> Counter:
+    return _counter(f"whole|{account}|{resource}")
+
+
+def _one(account: str, resource: str, identifier: str) -> Counter:
+    digest = blake2b(f"{resource}|{identifier}".encode(), digest_size=4).digest()
+    return _counter(f"one|{account}|{int.from_bytes(digest, 'little') % _BUCKETS}")
+
+
+def generation(account: str, resource: Resource, identifier: str | None = None) -> Generation:
+    """The counters on which an answer depends: of a list, or of one object."""
+    above = {parent.resource for parent in resource.parents} | {resource.follows}
+    found = [_lists(account, name).read() for name in sorted(above) if name]
+    if identifier is None:
+        found.append(_lists(account, resource.name).read())
+    else:
+        found.append(_whole(account, resource.name).read())
+        found.append(_one(account, resource.name, identifier).read())
+    return tuple(found)
+
+
+def invalidate(account: str, resource: str, identifier: str | None = None) -> None:
+    """Say that an object of the resource changed, or, without an id, that any may have."""
+    _lists(account, resource).add(1)
+    if identifier is None:
+        _whole(account, resource).add(1)
+    else:
+        _one(account, resource, identifier).add(1)

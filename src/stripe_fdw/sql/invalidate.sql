@@ -1,0 +1,14 @@
+-- Makes every session forget its cached answers about an object, or about all objects of a resource.
+
+create or replace function stripe_sync.invalidate(resource text, id text default null)
+    returns void
+    language plpgsql
+    volatile
+    parallel restricted
+as $$
+begin
+    insert into stripe_live._invalidation (resource, id) values (invalidate.resource, invalidate.id);
+end $$;
+
+comment on function stripe_sync.invalidate(text, text) is
+    'Forgets cached answers: about one object of a resource (''customer'', ''cus_…''), or about all of them.';
