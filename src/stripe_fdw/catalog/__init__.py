@@ -14,6 +14,7 @@ from stripe_fdw.catalog.model import (
     Parameter,
     Parent,
     Resource,
+    Transition,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Parameter",
     "Parent",
     "Resource",
+    "Transition",
     "load",
 ]
 

@@ -7,7 +7,8 @@ import difflib
 import sys
 
 from stripe_fdw.catalog.from_sdk import build
-from stripe_fdw.catalog.stored import PATH, render
+from stripe_fdw.catalog.from_sdk.rendering import render
+from stripe_fdw.catalog.stored import PATH
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -105,6 +105,14 @@ class Parameter:
     values: tuple[str, ...] = ()
     unsettable: bool = False  # accepts the empty string, which clears it
 
+    def takes(self, column: Column) -> bool:
+        """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
+
+        A parameter may be an object where the field of its name is not (a subscription's
+        ``billing_cycle_anchor`` on update); then only ``_params`` can send it.
+        """
+        return self.name == column.name and (self.kind is Kind.JSON) == (column.kind is Kind.JSON)
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -114,6 +122,15 @@ class Operation:
     method: str  # GET, POST, DELETE
     path: str  # the template
     parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of state that is an operation: an invoice whose ``status`` becomes ``open`` is finalized."""
+
+    column: str
+    value: str  # the state it leads to; "true" or "false" for a boolean column
+    operation: Operation
 
 
 @dataclass(frozen=True)
@@ -137,6 +154,7 @@ class Resource:
     update: Operation | None = None
     delete: Operation | None = None
     operations: tuple[Operation, ...] = ()  # all others on this resource
+    transitions: tuple[Transition, ...] = ()
     search: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()

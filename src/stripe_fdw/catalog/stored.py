@@ -8,11 +8,9 @@ so that a new one changes no other line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
 from functools import cached_property
-from hashlib import blake2s
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
@@ -26,98 +24,12 @@ from stripe_fdw.catalog.model import (
     Parameter,
     Parent,
     Resource,
+    Transition,
 )
 
 PATH = Path(__file__).with_name("stripe.json")
-_SHARED_FROM = 4  # literals: fewer are written where they are used
 
 Json = dict[str, Any]
-_T = TypeVar("_T")
-
-
-# ------------------------------------------------------------------------------------------- writing
-
-
-class _Literals:
-    def __init__(self) -> None:
-        self.names: dict[str, tuple[str, ...]] = {}
-
-    def reference(self, values: tuple[str, ...]) -> list[str] | str:
-        if len(values) < _SHARED_FROM:
-            return list(values)
-        name = blake2s(orjson.dumps(values), digest_size=5).hexdigest()
-        self.names[name] = values
-        return name
-
-
-def _key(operation: Operation) -> str:
-    return f"{operation.method} {operation.path}"
-
-
-def _plain(item: Any, literals: _Literals) -> Json:
-    """The fields of an entry that differ from their default."""
-    found: Json = {}
-    for field in fields(item):
-        value = getattr(item, field.name)
-        default = () if field.default_factory is not MISSING else field.default
-        if value == default:
-            continue
-        if field.name == "values":
-            value = literals.reference(value)
-        found[field.name] = value
-    if isinstance(item, Column) and item.path == (item.name,):
-        del found["path"]
-    return found
-
-
-def _line(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _block(lines: Iterator[str], opening: str, closing: str) -> str:
-    return opening + "\n" + ",\n".join(lines) + "\n" + closing
-
-
-def render(catalog: Catalog) -> str:
-    """The text of the built file."""
-    literals = _Literals()
-    operations = [_render_operation(item, literals) for item in catalog.operations]
-    resources = [_render_resource(item, literals) for item in catalog.resources]
-    blocks = {
-        "resources": _block(iter(resources), "{", "}"),
-        "operations": _block(iter(operations), "{", "}"),
-        "event_types": _block((_line(item) for item in catalog.event_types), "[", "]"),
-        "literals": _block(
-            (f"{_line(name)}: {_line(values)}" for name, values in sorted(literals.names.items())), "{", "}"
-        ),
-    }
-    head = [f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")]
-    return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
-
-
-def _render_operation(item: Operation, literals: _Literals) -> str:
-    lines = [_line(item.name), *(_line(_plain(parameter, literals)) for parameter in item.parameters)]
-    return f"{_line(_key(item))}: {_block((f'  {line}' for line in lines), '[', ']')}"
-
-
-def _render_resource(item: Resource, literals: _Literals) -> str:
-    head = _plain(item, literals)
-    lists = {name: head.pop(name, ()) for name in ("columns", "filters", "parents")}
-    for name in ("retrieve", "create", "update", "delete"):
-        operation: Operation | None = head.get(name)
-        if operation is not None:
-            head[name] = _key(operation)
-    if item.operations:
-        head["operations"] = [_key(each) for each in item.operations]
-    parts = [f'"{name}": {_line(value)}' for name, value in head.items() if name != "name"]
-    for name, entries in lists.items():
-        if entries:
-            lines = (f"  {_line(_plain(entry, literals))}" for entry in entries)
-            parts.append(f'"{name}": {_block(lines, "[", "]")}')
-    return f'"{item.name}": {_block(iter(parts), "{", "}")}'
-
-
-# ------------------------------------------------------------------------------------------- reading
 
 
 def _tuples(value: Any) -> Any:
@@ -167,6 +79,10 @@ class _Reader:
         made["filters"] = tuple(Filter(**self._entry(item)) for item in entry.get("filters", ()))
         made["parents"] = tuple(Parent(**item) for item in entry.get("parents", ()))
         made["operations"] = tuple(self.operation(key) for key in entry.get("operations", ()))
+        made["transitions"] = tuple(
+            Transition(column, value, self.operation(key))
+            for column, value, key in entry.get("transitions", ())
+        )
         for role in ("retrieve", "create", "update", "delete"):
             if role in made:
                 made[role] = self.operation(made[role])

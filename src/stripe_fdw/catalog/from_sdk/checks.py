@@ -19,6 +19,7 @@ def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[Sdk
         *_unknown_lists(lists),
         *_unknown_parameters(tables),
         *_unknown_columns(catalog),
+        *_unknown_states(catalog),
         *_unknown_events(catalog),
         *_unknown_paths(catalog, tables),
         *_search(catalog),
@@ -40,6 +41,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "FRESHNESS": overlay.FRESHNESS,
         "FOLLOWS": (*overlay.FOLLOWS, *overlay.FOLLOWS.values()),
         "IMMUTABLE": overlay.IMMUTABLE,
+        "TRANSITIONS": overlay.TRANSITIONS,
         "REFERENCES": overlay.REFERENCES.values(),
     }
     for where, tables in named.items():
@@ -73,6 +75,14 @@ def _unknown_columns(catalog: Catalog) -> Iterator[str]:
     for table, column in (*overlay.REFERENCES, *overlay.NOT_TIMES):
         if table not in catalog.resource or column not in catalog.resource[table].column:
             yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
+
+
+def _unknown_states(catalog: Catalog) -> Iterator[str]:
+    for table, entries in overlay.TRANSITIONS.items():
+        for name, value, _ in entries:
+            column = catalog.resource[table].column.get(name)
+            if column is None or (column.values and value not in column.values):
+                yield f"TRANSITIONS: {table} has no {name} {value}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:

@@ -116,6 +116,8 @@ def _filter(parameter: ListParameter, column: str, known: Column, note: overlay.
     if parameter.range and not known.path:
         raise ValueError(f"{parameter.name} selects a range of what the object does not say: leave it out")
     values = note.values or tuple(value for value in shape.literals if value and value not in note.not_values)
+    if known.values:  # what the list takes beside the column's own values selects nothing
+        values = tuple(value for value in values if value in known.values)
     made = Filter(
         parameter=parameter.name,
         column=column,

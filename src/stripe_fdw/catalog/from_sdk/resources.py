@@ -10,7 +10,17 @@ from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.filters import read_filters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.shapes import Shape
-from stripe_fdw.catalog.model import Column, Filter, Freshness, Kind, Operation, Parameter, Parent, Resource
+from stripe_fdw.catalog.model import (
+    Column,
+    Filter,
+    Freshness,
+    Kind,
+    Operation,
+    Parameter,
+    Parent,
+    Resource,
+    Transition,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ def _parameter(name: str, shape: Shape, description: str) -> Parameter:
     if unsettable and not literals and scalars > {"str"}:
         scalars -= {"str"}
     plain = replace(shape, scalars=scalars, literals=literals)
+    if "str" in plain.scalars and not literals and plain.classes:  # an id, or an object in its place
+        plain = Shape(scalars=frozenset({"str"}))
     if plain.scalars == {"int", "str"} and literals:  # "now" or a time
         plain = replace(plain, scalars=frozenset({"int"}))
     return Parameter(name, scalar_kind(plain, name, description), shape.required, literals, unsettable)
@@ -70,6 +82,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         update=related.update,
         delete=related.delete,
         operations=related.others,
+        transitions=_transitions(name, related),
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
@@ -155,6 +168,16 @@ def _ordered(columns: list[Column]) -> list[Column]:
 def _newest_first(name: str, columns: list[Column]) -> bool:
     created = any(column.name == "created" and column.kind is Kind.TIME and column.path for column in columns)
     return created and name not in overlay.OTHER_ORDER
+
+
+def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
+    """The states that operations reach. Raises ValueError for an operation that the table lacks."""
+    found = {item.name: item for item in (*related.others, related.delete) if item is not None}
+    wanted = overlay.TRANSITIONS.get(name, ())
+    missing = [operation for _, _, operation in wanted if operation not in found]
+    if missing:
+        raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
+    return tuple(Transition(column, value, found[operation]) for column, value, operation in wanted)
 
 
 def _area(name: str, listing: SdkOperation) -> str:

@@ -1,0 +1,217 @@
+"""The catalog as plain data to show: what tables there are, and all that is known about one.
+
+Everything returned is made of dicts, lists, strings, numbers and booleans, so it prints as JSON as it is.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TypedDict
+
+from stripe_fdw.catalog.model import Catalog, Column, Filter, Freshness, Operation, Resource
+from stripe_fdw.errors import TableError
+
+_FRESHNESS = {
+    Freshness.EVENTS: "events: Stripe tells of each change",
+    Freshness.APPEND: "append: rows never change, new ones are listed by created",
+    Freshness.RESCAN: "rescan: nobody tells, so it is listed again",
+}
+
+
+class TableSummary(TypedDict):
+    """One line of the list of tables."""
+
+    table: str
+    object: str
+    area: str
+    columns: int
+    pushed: list[str]  # columns whose quals become parameters
+    required: list[str]  # columns of which a value is needed to read the table
+    writable: list[str]  # "insert", "update", "delete"
+    freshness: str
+
+
+class ColumnDescription(TypedDict):
+    """One column of a table."""
+
+    column: str
+    type: str  # as Postgres prints it
+    references: list[str]
+    pushed: list[str]  # "=", "= ANY", "range", "search"
+    write: list[str]  # "insert" (with "required" where it is), "update"
+    values: list[str]
+    source: str  # where the value lies, if not under its own name; "qual" if only the query has it
+
+
+class StateDescription(TypedDict):
+    """A value that UPDATE can set because an operation reaches it."""
+
+    column: str
+    value: str
+    operation: str
+
+
+class TableDescription(TypedDict):
+    """All about one table."""
+
+    table: str
+    object: str
+    area: str
+    requests: dict[str, str]  # "list", "retrieve", "search", "insert", "update", "delete" -> verb and path
+    defaults: dict[str, str]  # parameters of every list
+    further_lists: list[dict[str, str]]  # parameters of the lists that show what the first one hides
+    search: list[str]  # fields of the search API
+    required: list[str]
+    columns: list[ColumnDescription]
+    parameters: list[str]  # that can be written with _params, having no column
+    states: list[StateDescription]
+    freshness: str
+    events: list[str]
+    notes: list[str]
+
+
+def tables(catalog: Catalog) -> list[TableSummary]:
+    """Every table, by area and name."""
+    ordered = sorted(catalog.resources, key=lambda item: (item.area, item.name))
+    return [_summary(item) for item in ordered]
+
+
+def find(catalog: Catalog, name: str) -> Resource:
+    """A table by its name or by the API's name of its object. Raises TableError naming the closest ones."""
+    wanted = name.strip().lower().removeprefix("stripe_live.").replace(".", "_")
+    if wanted in catalog.resource:
+        return catalog.resource[wanted]
+    close = get_close_matches(wanted, catalog.resource, n=3, cutoff=0.5)
+    close += [table for table in catalog.resource if wanted and wanted in table and table not in close][:3]
+    hint = f"Did you mean {' or '.join(close)}?" if close else "stripe-fdw catalog lists all tables."
+    raise TableError(f"Stripe has no table {name}", hint=hint)
+
+
+def table(resource: Resource) -> TableDescription:
+    """All about one table."""
+    columns = [_column(resource, column) for column in resource.columns]
+    return TableDescription(
+        table=resource.name,
+        object=resource.object,
+        area=resource.area,
+        requests=_requests(resource),
+        defaults=dict(resource.defaults),
+        further_lists=[dict(each) for each in resource.further_lists],
+        search=list(resource.search),
+        required=_required(resource),
+        columns=columns,
+        parameters=_parameters(resource),
+        states=[
+            StateDescription(
+                column=item.column,
+                value=item.value,
+                operation=f"{item.operation.method} {item.operation.path}",
+            )
+            for item in resource.transitions
+        ],
+        freshness=freshness(resource),
+        events=list(resource.events),
+        notes=list(resource.notes),
+    )
+
+
+def freshness(resource: Resource) -> str:
+    """How the table's copy stays fresh, in a sentence."""
+    if resource.preview:
+        return "computed by Stripe on each query"
+    if resource.follows:
+        return f"events: those of {resource.follows}, in which the rows lie"
+    return _FRESHNESS[resource.freshness]
+
+
+def _summary(resource: Resource) -> TableSummary:
+    roles = {"insert": resource.create, "update": resource.update, "delete": resource.delete}
+    return TableSummary(
+        table=resource.name,
+        object=resource.object,
+        area=resource.area,
+        columns=len(resource.columns),
+        pushed=sorted({*_pushed_columns(resource)}),
+        required=_required(resource),
+        writable=[role for role, operation in roles.items() if operation is not None],
+        freshness=resource.freshness.value,
+    )
+
+
+def _pushed_columns(resource: Resource) -> list[str]:
+    retrieved = ["id"] if resource.retrieve else []
+    parents = [item.column for item in resource.parents]
+    return [*retrieved, *parents, *(item.column for item in resource.filters)]
+
+
+def _required(resource: Resource) -> list[str]:
+    parents = [item.column for item in resource.parents]
+    single = [item.column for item in resource.filters if item.required]
+    return [*parents, *single, *([" or ".join(resource.one_of)] if resource.one_of else [])]
+
+
+def _column(resource: Resource, column: Column) -> ColumnDescription:
+    path = ".".join(column.path)
+    return ColumnDescription(
+        column=column.name,
+        type=column.kind.postgres_type,
+        references=list(column.references),
+        pushed=_pushed(resource, column),
+        write=_written(resource, column),
+        values=list(column.values),
+        source="" if path == column.name else path or "qual",
+    )
+
+
+def _pushed(resource: Resource, column: Column) -> list[str]:
+    found = []
+    if column.name == "id" and resource.retrieve:
+        found += ["=", "= ANY"]
+    if any(item.column == column.name for item in resource.parents):
+        found += ["=", "= ANY"]
+    for item in resource.filters:
+        if item.column == column.name:
+            found += _forms(item)
+    if column.name in resource.search:
+        found.append("search")
+    return list(dict.fromkeys(found))
+
+
+def _forms(item: Filter) -> list[str]:
+    forms = ["=", "= ANY"] if item.equal or item.many else []
+    return [*forms, "range"] if item.range else forms
+
+
+def _written(resource: Resource, column: Column) -> list[str]:
+    found = []
+    for role, operation in (("insert", resource.create), ("update", resource.update)):
+        for parameter in operation.parameters if operation else ():
+            if parameter.takes(column):
+                found.append(f"{role}, required" if parameter.required else role)
+    return found
+
+
+def _parameters(resource: Resource) -> list[str]:
+    operations: list[Operation] = [item for item in (resource.create, resource.update) if item is not None]
+    names = {
+        parameter.name
+        for item in operations
+        for parameter in item.parameters
+        if parameter.name not in resource.column or not parameter.takes(resource.column[parameter.name])
+    }
+    return sorted(names - {"expand"})
+
+
+def _requests(resource: Resource) -> dict[str, str]:
+    listing = f"{'POST' if resource.preview else 'GET'} {resource.list_path}"
+    found = {"preview" if resource.preview else "list": listing}
+    roles = {
+        "retrieve": resource.retrieve,
+        "insert": resource.create,
+        "update": resource.update,
+        "delete": resource.delete,
+    }
+    found |= {role: f"{item.method} {item.path}" for role, item in roles.items() if item is not None}
+    if resource.search_path:
+        found["search"] = f"GET {resource.search_path}"
+    return found

@@ -1,0 +1,78 @@
+"""The committed file is what the installed SDK gives, and reads back as what was built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from stripe_fdw.catalog import Catalog, load
+from stripe_fdw.catalog.__main__ import main
+from stripe_fdw.catalog.from_sdk import build
+from stripe_fdw.catalog.from_sdk.rendering import render
+from stripe_fdw.catalog.stored import PATH
+
+
+@pytest.fixture(scope="module")
+def built() -> Catalog:
+    return build()
+
+
+def test_the_committed_file_is_current(built: Catalog) -> None:
+    assert render(built) == PATH.read_text("utf-8"), "run python -m stripe_fdw.catalog build"
+
+
+def test_reading_gives_what_was_built(built: Catalog) -> None:
+    read = load()
+    assert read.resources == built.resources
+    assert read.operations == built.operations
+    assert read.event_types == built.event_types
+    assert (read.api_version, read.sdk_version) == (built.api_version, built.sdk_version)
+
+
+def test_check_says_what_differs(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "stripe.json"  # type: ignore[operator]
+    changed.write_text(PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
+    monkeypatch.setattr("stripe_fdw.catalog.__main__.PATH", changed)
+    assert main(["build", "--check"]) == 1
+    printed = capsys.readouterr().out
+    assert '-  {"name":"mail"' in printed
+    assert '+  {"name":"email"' in printed
+    assert main(["build"]) == 0
+    assert main(["build", "--check"]) == 0
+
+
+def test_loading_imports_no_sdk() -> None:
+    code = (
+        "import sys; from stripe_fdw.catalog import load; catalog = load(); catalog.resources;"
+        "catalog.operations; sys.exit(any(name.split('.')[0] == 'stripe' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_building_imports_no_sdk() -> None:
+    code = (
+        "import sys; from stripe_fdw.catalog.from_sdk import build; build();"
+        "sys.exit(any(name.split('.')[0] == 'stripe' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_file_stays_small_and_one_line_an_entry() -> None:
+    text = PATH.read_text("utf-8")
+    assert len(text) < 2_000_000
+    assert text.count("\n") > sum(len(resource.columns) for resource in load().resources)
+
+
+def test_one_resource_is_made_when_it_is_asked_for() -> None:
+    from stripe_fdw.catalog.stored import read
+
+    catalog = read()
+    assert catalog.resource["customer"] is catalog.resource["customer"]
+    assert "customer" in catalog.resource
+    assert "no_such_table" not in catalog.resource
+    with pytest.raises(KeyError):
+        catalog.resource["no_such_table"]
