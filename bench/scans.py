@@ -97,7 +97,7 @@ def _at_the_limit(bench: Bench) -> Iterator[Figure]:
         connection.execute("select id from stripe_live.customer limit 1")
         bench.control("DELETE", "requests")
         speed = _timed(lambda: _count(connection, QUERY), CUSTOMERS)
-        refused = bench.control("GET", "status").get("responses", {}).get("429", 0)
+        refused = bench.control("GET", "status")["statuses"].get("429", 0)
         yield Figure(
             f"full scan of {CUSTOMERS:,} customers, 100 ms latency, 25 requests/s allowed",
             f"{speed:,.0f} rows/s, {refused} times 429",

@@ -48,7 +48,8 @@ def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """A simulated Stripe with 300 customers and what belongs to them; tests leave its objects as they are."""
-    with SimulatorProcess(customers=300, seed=7, directory=tmp_path_factory.mktemp("simulator")) as simulator:
+    log = tmp_path_factory.mktemp("simulator") / "simulator.log"
+    with SimulatorProcess(customers=300, seed=7, log=log) as simulator:
         yield simulator
 
 
@@ -72,9 +73,15 @@ def database(cluster: Cluster, simulator: SimulatorProcess, host: str) -> str:
 @pytest.fixture
 def calm(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
     """The simulator without faults, limits, latency or a request log, before and after."""
-    simulator.calm()
+    _calm(simulator)
     yield simulator
-    simulator.calm()
+    _calm(simulator)
+
+
+def _calm(simulator: SimulatorProcess) -> None:
+    for what in ("faults", "limits", "keys", "webhooks", "requests"):
+        simulator.control("DELETE", f"/{what}")
+    simulator.control("POST", "/latency", {})
 
 
 @pytest.fixture
@@ -96,9 +103,10 @@ def requests(calm: SimulatorProcess) -> Callable[[], list[str]]:
 
     def since() -> list[str]:
         log = calm.requests()
-        calm.control("DELETE", "/_simulator/requests")
+        calm.control("DELETE", "/requests")
         return [
-            f"{item['method']} {item['path']}" + (f"?{unquote(item['query'])}" if item["query"] else "")
+            f"{item['method']} {item['path']}"
+            + (f"?{unquote(item['query_string'])}" if item["query_string"] else "")
             for item in log
         ]
 

@@ -119,7 +119,7 @@ def _cost(requests: Sequence[dict[str, Any]], took: float) -> None:
     noun = "request" if len(requests) == 1 else "requests"
     out.print(f"\n {len(requests)} {noun}, {took * 1000:.0f} ms", markup=False, style="green")
     for request in requests[:_SHOWN_REQUESTS]:
-        query = unquote(str(request["query"]))
+        query = unquote(str(request["query_string"]))
         out.print(
             f"   {request['method']} {request['path']}{'?' if query else ''}{query}",
             markup=False,
@@ -133,7 +133,7 @@ def _log(simulator: str, method: str = "GET") -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{simulator}/_simulator/requests", method=method)  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         body = json.loads(answer.read() or b"{}")
-    return list(body.get("data", [])) if isinstance(body, dict) else list(body)
+    return list(body.get("requests", []))
 
 
 def _indent(text: str) -> str:
