@@ -144,6 +144,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "customer": ("Customers on a test clock are listed only with test_clock.",),
     "quote": ("Quotes on a test clock are listed only with test_clock or customer.",),
     "subscription": ("Subscriptions on a test clock are listed only with test_clock or customer.",),
+    "subscription_schedule": ("Schedules of customers on a test clock are listed only with customer.",),
     "price": ("Inline prices, made for one subscription or invoice, are not listed; they are found by id.",),
     "event": ("Stripe keeps events for 30 days.",),
     "review": ("Only open reviews are listed; closed ones are found by id.",),
@@ -244,6 +245,12 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     # The other scope and the other owners need their id as well, whose filters send the type along.
     ("apps_secret", "scope[type]"): FilterNote(defaulted=True, values=("account",)),
     ("tax_id", "owner[type]"): FilterNote(values=("application", "self")),
+    ("setup_intent", "attach_to_self"): FilterNote(left_out="described for creation, not as a filter"),
+    # A connected account without a default of its own is answered with its platform's.
+    ("issuing_personalization_design", "preferences[is_default]"): FilterNote(exact=False),
+    ("issuing_personalization_design", "preferences[is_platform_default]"): FilterNote(
+        left_out="only applicable to connected accounts"
+    ),
     ("price", "recurring[meter]"): FilterNote(
         path=("recurring", "meter"), references=("billing_meter",)
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,10 @@ def test_reading_gives_what_was_built(built: Catalog) -> None:
 
 
 def test_check_says_what_differs(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    built: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed = tmp_path / "stripe.json"  # type: ignore[operator]
+    monkeypatch.setattr("stripe_fdw.catalog.__main__.build", lambda: built)
+    changed = tmp_path / "stripe.json"
     changed.write_text(PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
     monkeypatch.setattr("stripe_fdw.catalog.__main__.PATH", changed)
     assert main(["build", "--check"]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -40,8 +41,13 @@ def looks_like_a_time(name: str, description: str) -> bool:
     return bool(WORDS.search(description)) and not NUMBERS.search(name)
 
 
-def fields() -> Iterator[tuple[str, Column, str]]:
+@cache
+def fields() -> list[tuple[str, Column, str]]:
     """Every column with the description of its field, where it has one."""
+    return list(read_fields())
+
+
+def read_fields() -> Iterator[tuple[str, Column, str]]:
     source = Source(sdk_root())
     lists = [
         item
