@@ -108,10 +108,12 @@ class Parameter:
     def takes(self, column: Column) -> bool:
         """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
 
-        A parameter may be an object where the field of its name is not (a subscription's
-        ``billing_cycle_anchor`` on update); then only ``_params`` can send it.
+        A parameter may be something else than the field of its name (a subscription's ``billing_cycle_anchor``
+        is an object on update, a charge's ``application_fee`` an amount); then only ``_params`` can send it.
         """
-        return self.name == column.name and (self.kind is Kind.JSON) == (column.kind is Kind.JSON)
+        if self.name != column.name or (self.kind is Kind.JSON) != (column.kind is Kind.JSON):
+            return False
+        return column.kind is not Kind.REFERENCE or self.kind is Kind.TEXT
 
 
 @dataclass(frozen=True, slots=True)

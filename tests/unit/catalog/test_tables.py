@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.catalog import Column, Filter, Freshness, Kind, load
+from stripe_fdw.catalog import Column, Filter, Freshness, Kind, Parameter, load
 
 TABLES = load().resource
 
@@ -159,6 +159,25 @@ def test_operations_are_found_by_what_they_do() -> None:
     assert price is not None
     assert [item.name for item in price.parameters if item.required] == ["currency"]
     assert TABLES["price"].delete is None
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("customer", Parameter("address", Kind.JSON, unsettable=True)),
+        ("customer", Parameter("email", Kind.TEXT)),
+        ("customer", Parameter("metadata", Kind.JSON, unsettable=True)),
+        ("subscription", Parameter("trial_end", Kind.TIME, values=("now",))),
+        ("subscription", Parameter("description", Kind.TEXT, unsettable=True)),
+        ("subscription", Parameter("application_fee_percent", Kind.FLOAT, unsettable=True)),
+        ("subscription", Parameter("items", Kind.JSON)),
+        ("invoiceitem", Parameter("unit_amount_decimal", Kind.DECIMAL)),
+    ],
+)
+def test_parameters_take_what_the_sdk_says(table: str, expected: Parameter) -> None:
+    update = TABLES[table].update
+    assert update is not None
+    assert expected in update.parameters
 
 
 def test_a_parameter_of_another_form_than_its_column_is_not_written_through_it() -> None:

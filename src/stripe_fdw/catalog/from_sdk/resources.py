@@ -42,17 +42,17 @@ def build_operation(item: SdkOperation) -> Operation:
 
 
 def _parameter(name: str, shape: Shape, description: str) -> Parameter:
-    unsettable = "" in shape.literals
-    scalars = shape.scalars
     literals = tuple(value for value in shape.literals if value)
-    if unsettable and not literals and scalars > {"str"}:
+    scalars = shape.scalars
+    if not literals and "str" not in shape.open:  # text only as the empty one, which unsets
+        scalars -= {"str"}
+    if "int" in scalars and literals:  # "now", or a time
         scalars -= {"str"}
     plain = replace(shape, scalars=scalars, literals=literals)
-    if "str" in plain.scalars and not literals and plain.classes:  # an id, or an object in its place
+    if "str" in shape.open and plain.classes:  # an id, or an object in its place
         plain = Shape(scalars=frozenset({"str"}))
-    if plain.scalars == {"int", "str"} and literals:  # "now" or a time
-        plain = replace(plain, scalars=frozenset({"int"}))
-    return Parameter(name, scalar_kind(plain, name, description), shape.required, literals, unsettable)
+    kind = scalar_kind(plain, name, description)
+    return Parameter(name, kind, shape.required, literals, unsettable="" in shape.literals)
 
 
 def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:

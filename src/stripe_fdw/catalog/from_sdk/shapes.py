@@ -20,6 +20,7 @@ class Shape:
     nullable: bool = False
     required: bool = True  # False for NotRequired
     scalars: frozenset[str] = frozenset()
+    open: frozenset[str] = frozenset()  # of the scalars, those that are not only literals
     literals: tuple[str, ...] = ()
     classes: tuple[Class, ...] = ()  # nested objects
     expandable: tuple[Class, ...] = ()  # an id, or on request the object
@@ -33,6 +34,7 @@ class Shape:
             nullable=self.nullable or other.nullable,
             required=self.required and other.required,
             scalars=self.scalars | other.scalars,
+            open=self.open | other.open,
             literals=tuple(dict.fromkeys(self.literals + other.literals)),
             classes=tuple(dict.fromkeys(self.classes + other.classes)),
             expandable=tuple(dict.fromkeys(self.expandable + other.expandable)),
@@ -65,7 +67,7 @@ def read_shape(annotation: ast.expr, scope: Class) -> Shape:
 
 def _named(name: str, scope: Class) -> Shape:
     if name in SCALARS:
-        return Shape(scalars=frozenset({name}))
+        return Shape(scalars=frozenset({name}), open=frozenset({name}))
     if name in _MAPS or name in _OBJECTS_WITHOUT_CLASS:
         return Shape(mapping=True)
     found = scope.resolve(name)
