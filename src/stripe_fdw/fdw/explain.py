@@ -34,7 +34,7 @@ def _requests(plan: Plan, verbose: bool) -> Iterable[tuple[str, str]]:
                 yield label, _show(fetch, plan.pushed)
             if len(shown) < len(fetches):
                 yield label, f"and {len(fetches) - len(shown)} more like these"
-            if isinstance(plan.access, Lists) and plan.access.sliced:
+            if verbose and isinstance(plan.access, Lists) and plan.access.sliced:
                 yield "Stripe Slices", "in parallel by created, from the second page on"
         case FanOut(parents, _, column, fetches):
             for fetch in fetches:

@@ -105,6 +105,8 @@ class _Planner:
         for qual in self.quals:
             if qual.operator == EQUAL and qual.value is None:
                 return f"{qual.column} = NULL is never true"
+            if qual.operator == "is null" and qual.column == "id":
+                return "id is never NULL"
         for choice in self.given.values():
             if not choice.values:
                 return f"no {choice.column} can have this value"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
+
+import orjson
 
 from stripe_fdw.catalog.model import Column, Kind
 
@@ -78,6 +80,8 @@ def literal(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal | Unknown):
         return str(value)
+    if isinstance(value, tuple):  # of a jsonb object
+        value = orjson.dumps(dict(value)).decode()
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
     return "'" + text.replace("'", "''") + "'"
 
@@ -113,7 +117,9 @@ def _normal(qual: Qual, kind: Kind) -> Qual | None:
         items = _items(value, kind)
         return None if items is None else Qual(qual.column, operator, items)
     if kind is Kind.JSON:
-        return qual if operator == "@>" and isinstance(value, dict) else None
+        if operator != "@>" or not isinstance(value, dict):
+            return None
+        return Qual(qual.column, operator, tuple((k, v) for k, v in value.items() if isinstance(v, str)))
     new = convert(value, kind)
     if kind is Kind.BOOLEAN and operator == "<>" and new is not None:
         return Qual(qual.column, EQUAL, not new)
@@ -180,9 +186,15 @@ def _time(value: object) -> datetime | None:
     return None
 
 
-def of_multicorn(quals: Sequence[object]) -> list[Qual]:
-    """Multicorn's quals as ours: list operators are tuples there, and IS NULL looks like ``= NULL``."""
-    return [qual for qual in map(_of_multicorn, quals) if qual is not None]
+def of_multicorn(quals: Sequence[object], *, explaining: bool = False) -> list[Qual]:
+    """Multicorn's quals as ours: list operators are tuples there, and IS NULL looks like ``= NULL``.
+
+    While ``explaining``, a value that is not known yet comes as a question mark.
+    """
+    found = [qual for qual in map(_of_multicorn, quals) if qual is not None]
+    if not explaining:
+        return found
+    return [replace(qual, value=Unknown()) if qual.value == "?" else qual for qual in found]
 
 
 def _of_multicorn(qual: object) -> Qual | None:

@@ -44,10 +44,10 @@ def _clauses(resource: Resource, qual: Qual) -> list[str]:
     if column is None:
         return []
     value = qual.value
-    if qual.operator == "@>" and isinstance(value, dict) and qual.column == "metadata":
+    if qual.operator == "@>" and isinstance(value, tuple) and qual.column == "metadata":
         return [
             f"metadata[{quoted(key)}]:{quoted(item)}"
-            for key, item in value.items()
+            for key, item in value
             if isinstance(item, str) and _sayable(key) and _sayable(item)
         ]
     if qual.operator == EQUAL and isinstance(value, str) and _sayable(value):

@@ -67,8 +67,9 @@ def _both(known: Choice, values: tuple[Value, ...], qual: Qual) -> Choice:
 def encode(value: object, kind: Kind) -> Value | None:
     """The value as Stripe has it; None where no object of Stripe's can have it."""
     if isinstance(value, datetime):
-        # Stripe's times are whole seconds.
-        return None if value.microsecond else int(value.timestamp())
+        # Stripe's times are whole seconds, since 1970.
+        seconds = int(value.replace(microsecond=0).timestamp())
+        return None if value.microsecond or not 0 <= seconds <= _LATEST else seconds
     if isinstance(value, Decimal):
         return str(value)
     if kind is Kind.REFERENCE and isinstance(value, str):
@@ -117,6 +118,8 @@ def bounds(quals: Sequence[Qual], column: Column) -> Bounds:
         if column.per_second != 1:
             return Bounds()
         lower, upper = _sayable(lower, upper)
+        if upper is not None and upper[0] < 0:
+            return Bounds(0, upper[0], quals=tuple(used))
     params = {**unknown, **{name: text for name, text in map(_param, (lower, upper)) if name}}
     return Bounds(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used))
 

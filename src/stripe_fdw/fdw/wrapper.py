@@ -179,7 +179,8 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         verbose: bool = False,
     ) -> list[str]:
         """EXPLAIN's lines."""
-        lines = self._table.describe(of_multicorn(quals), _sortkeys(sortkeys), None, verbose)
+        known = of_multicorn(quals, explaining=True)
+        lines = self._table.describe(known, _sortkeys(sortkeys), None, verbose)
         return [f"{label}: {text}" for label, text in lines]
 
     def execute(
