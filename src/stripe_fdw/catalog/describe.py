@@ -37,6 +37,7 @@ class ColumnDescription(TypedDict):
     column: str
     type: str  # as Postgres prints it
     references: list[str]
+    lists: str  # the table that has all of an embedded list, of which the object shows only the first
     pushed: list[str]  # "=", "= ANY", "range", "search"
     write: list[str]  # "insert" (with "required" where it is), "update"
     values: list[str]
@@ -156,6 +157,7 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         column=column.name,
         type=column.kind.postgres_type,
         references=list(column.references),
+        lists=column.lists,
         pushed=_pushed(resource, column),
         write=_written(resource, column),
         values=list(column.values),

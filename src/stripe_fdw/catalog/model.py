@@ -68,6 +68,7 @@ class Column:
     values: tuple[str, ...] = ()  # the literals that Stripe's types list, for enums
     pick: str = ""  # "min" or "max": which of the values that a path through a list yields
     per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
+    lists: str = ""  # of an embedded list, cut after its first objects: the table that has all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,9 @@ class Parameter:
     def takes(self, column: Column) -> bool:
         """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
 
-        A parameter may be something else than the field of its name (a subscription's ``billing_cycle_anchor``
-        is an object on update, a charge's ``application_fee`` an amount); then only ``_params`` can send it.
+        A parameter may be something else than the field of its name (a subscription's
+        ``billing_cycle_anchor`` is an object on update, a charge's ``application_fee`` an amount); then only
+        ``_params`` can send it.
         """
         if self.name != column.name or (self.kind is Kind.JSON) != (column.kind is Kind.JSON):
             return False

@@ -60,13 +60,16 @@ def _print_table(item: describe.TableDescription) -> None:
     shown = _grid("column", "type", "pushed", "write", "values, references, source")
     for column in item["columns"]:
         source = [f"from {column['source']}"] if column["source"] else []
+        lists = [f"all in {column['lists']}"] if column["lists"] else []
         references = [f"id of {' or '.join(column['references'])}"] if column["references"] else []
         shown.add_row(
             column["column"],
             column["type"],
             ", ".join(column["pushed"]),
             "; ".join(column["write"]),
-            "; ".join([*references, *source, *([_shortened(column["values"])] if column["values"] else [])]),
+            "; ".join(
+                [*references, *lists, *source, *([_shortened(column["values"])] if column["values"] else [])]
+            ),
         )
     out.print(shown)
     if item["parameters"]:

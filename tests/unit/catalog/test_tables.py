@@ -95,6 +95,22 @@ def test_columns_without_a_field_say_where_their_value_is(path: str, where: tupl
     assert column(path).path == where
 
 
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("subscription.items", "subscription_item"),
+        ("invoice.lines", "invoice_line_item"),
+        ("charge.refunds", "refund"),
+        ("customer.tax_ids", "customer_tax_id"),
+        ("quote.line_items", "quote_line_item"),
+        ("upcoming_invoice.lines", ""),
+        ("subscription.discounts", ""),
+    ],
+)
+def test_embedded_lists_name_the_table_that_has_all_of_them(path: str, table: str) -> None:
+    assert column(path).lists == table
+
+
 def test_a_subscription_is_as_over_as_its_first_item() -> None:
     assert column("subscription.current_period_end").pick == "min"
     assert column("subscription.current_period_start").pick == "max"

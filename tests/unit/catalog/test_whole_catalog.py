@@ -43,6 +43,7 @@ def test_columns_have_a_type_and_sound_references(resource: Resource) -> None:
         assert column.kind is Kind.REFERENCE or not column.references, column
         assert column.pick in ("", "min", "max")
         assert column.per_second in (1, 1000)
+        assert not column.lists or (column.lists in CATALOG.resource and column.kind is Kind.JSON)
 
 
 @EVERY

@@ -7,6 +7,7 @@ from dataclasses import replace
 from stripe_fdw.catalog import overlay
 from stripe_fdw.catalog.from_sdk.checks import check
 from stripe_fdw.catalog.from_sdk.columns import References
+from stripe_fdw.catalog.from_sdk.embedded import with_embedded_lists
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation, read_operations
@@ -27,7 +28,9 @@ def build() -> Catalog:
     tables = table_names(lists)
     events = event_types(source)
     sdk = Sdk(first_version, tables, References(_tables_of_objects(tables)), EventMap(events, tables))
-    resources = [build_resource(name, listing, sdk) for name, listing in tables.items()]
+    resources = with_embedded_lists(
+        (build_resource(name, listing, sdk) for name, listing in tables.items()), tables
+    )
     resources.append(_preview(resources, first_version))
     catalog = Catalog(
         api_version=source.constant("stripe._api_version", "CURRENT"),

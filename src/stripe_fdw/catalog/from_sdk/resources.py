@@ -98,7 +98,8 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
 def build_preview(base: Resource, operation: Operation) -> Resource:
     """A table of what an operation computes: ``upcoming_invoice``."""
     preview = overlay.UPCOMING_INVOICE
-    columns = [*base.columns, *(column for column in preview.columns if column.name not in base.column)]
+    own = [replace(column, lists="") for column in base.columns]  # what it embeds has no list elsewhere
+    columns = [*own, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
         name=preview.name,
         object=base.object,
