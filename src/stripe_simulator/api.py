@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from stripe_simulator import forms, problems, reads
+from stripe_simulator import forms, preview, problems, reads, writes
 from stripe_simulator.calls import Answer, Call
 from stripe_simulator.collection import BodyCache
+from stripe_simulator.faults import Faults
+from stripe_simulator.idempotency import Idempotency
 from stripe_simulator.ids import Codec
 from stripe_simulator.journal import Journal
 from stripe_simulator.keys import Keys
+from stripe_simulator.limits import Limits
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.routes import Route, Router
+from stripe_simulator.search import search
+from stripe_simulator.webhooks import Webhooks
 from stripe_simulator.world import PLATFORM, Settings, World
 
 if TYPE_CHECKING:
@@ -34,15 +39,23 @@ class Api:
         self.router = Router(catalog)
         self.journal = Journal()
         self.keys = Keys()
+        self.faults = Faults()
+        self.limits = Limits(settings.rate, settings.endpoint_rate)
+        self.webhooks = Webhooks(settings.webhook_retries)
         self._requests = count(time.time_ns() // 1000)
         self._request_codec = Codec("req_", "requests")
         self.reset()
 
     def reset(self) -> None:
-        """Back to the state at the start: nothing written, no keys declared, no log."""
+        """Back to the state at the start: nothing written, declared, switched on or logged."""
         self._cache = BodyCache()
         self.worlds: dict[str, World] = {}
+        self.idempotency = Idempotency()
+        self.latency, self.jitter = self.settings.latency, self.settings.jitter
+        self.limits.set(self.settings.rate, self.settings.endpoint_rate)
         self.keys.clear()
+        self.faults.clear()
+        self.webhooks.clear()
         self.journal.clear()
 
     def next_request_id(self) -> str:
@@ -52,7 +65,8 @@ class Api:
     def world(self, account: str) -> World:
         """An account's world, made when first asked for."""
         if account not in self.worlds:
-            self.worlds[account] = World(self.catalog, self.settings, account, self._cache)
+            world = self.worlds[account] = World(self.catalog, self.settings, account, self._cache)
+            world.on_event = lambda _world, event: self.webhooks.on_event(self.world(PLATFORM), event)
         return self.worlds[account]
 
     def account_for(self, key: str, header: str | None) -> str:
@@ -73,9 +87,15 @@ class Api:
 
     def answer(self, call: Call) -> Answer:
         """Carry out one operation."""
-        action = _ACTIONS.get(call.route.action) if call.route.resource else None
+        action = _PATHS.get((call.method, call.route.template))
+        if action is None and call.route.resource is not None:
+            action = _ACTIONS.get(call.route.action)
         if action is None:
-            raise problems.no_route(call.method, call.path)
+            raise StripeProblem(
+                f"The simulator does not carry out {call.method} {call.route.template}.",
+                status=501,
+                kind="api_error",
+            )
         return action(call)
 
     def headers(
@@ -95,9 +115,13 @@ class Api:
         return headers | answer.headers
 
 
-def answer_of(problem: StripeProblem, request_id: str, account: str) -> Answer:
+def answer_of(
+    problem: StripeProblem, request_id: str, account: str, headers: dict[str, str] | None = None
+) -> Answer:
     """An error as an answer."""
-    return Answer(orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers)
+    return Answer(
+        orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers | (headers or {})
+    )
 
 
 def params_of(query: str, form: str) -> forms.Params:
@@ -106,4 +130,16 @@ def params_of(query: str, form: str) -> forms.Params:
     return params | forms.parse(form) if form else params
 
 
-_ACTIONS: dict[str, Callable[[Call], Answer]] = {"list": reads.list_objects, "retrieve": reads.retrieve}
+_ACTIONS: dict[str, Callable[[Call], Answer]] = {
+    "list": reads.list_objects,
+    "retrieve": reads.retrieve,
+    "search": search,
+    "create": writes.create,
+    "update": writes.update,
+    "delete": writes.delete,
+}
+_PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", "/v1/invoices/create_preview"): preview.invoice_preview,
+    ("GET", "/v1/account"): preview.account,
+    ("GET", "/v1/balance"): preview.balance,
+}

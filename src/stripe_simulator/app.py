@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import forms
 from stripe_simulator.api import Api, answer_of, params_of
 from stripe_simulator.calls import Answer, Call
+from stripe_simulator.connections import abort, hang, send_cut, send_slowly, spoiled
 from stripe_simulator.control import control_app
 from stripe_simulator.journal import Entry
 from stripe_simulator.keys import key_of
-from stripe_simulator.problems import StripeProblem, masked
+from stripe_simulator.problems import StripeProblem, masked, rate_limited, server_fault
 from stripe_simulator.world import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from stripe_simulator.faults import Fault
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -45,13 +48,40 @@ class App:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         entry = self._entry(scope, headers, body)
         api.journal.add(entry)
-        delay = api.settings.latency + random.random() * api.settings.jitter  # noqa: S311 - not for secrets
-        if delay > 0:
-            await asyncio.sleep(delay)
-        answer = self._answer(entry, headers, body)
-        api.journal.close(entry, answer.status)
-        sent = api.headers(answer, entry.request_id, entry.api_version or "", entry.idempotency_key)
-        await _send(send, answer, sent)
+        fault = api.faults.strike(entry.method, entry.path)
+        try:
+            answer = await self._answer(entry, headers, body, fault)
+            if fault is None:
+                await _send(send, answer, self._headers(answer, entry))
+            else:
+                await self._go_wrong(fault, answer, entry, scope, receive, send)
+        except asyncio.CancelledError:
+            api.journal.close(entry, None)
+            raise
+        api.journal.close(entry, None if fault and fault.kind in _SILENT else answer.status)
+
+    async def _go_wrong(
+        self, fault: Fault, answer: Answer, entry: Entry, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        entry.fault = fault.kind
+        answer = spoiled(fault, answer)
+        head = _head(answer, self._headers(answer, entry))
+        match fault.kind:
+            case "reset":
+                abort(scope)
+            case "hang":
+                await hang(receive, fault.seconds)
+                abort(scope)
+            case "slow":
+                await send_slowly(send, answer, head, fault.seconds)
+            case "cut":
+                await send_cut(send, answer, head, scope)
+            case _:
+                await send(head)
+                await send({"type": "http.response.body", "body": answer.body})
+
+    def _headers(self, answer: Answer, entry: Entry) -> dict[str, str]:
+        return self.api.headers(answer, entry.request_id, entry.api_version or "", entry.idempotency_key)
 
     def _entry(self, scope: Scope, headers: dict[str, str], body: bytes) -> Entry:
         query = scope["query_string"].decode("latin-1")
@@ -74,7 +104,9 @@ class App:
             user_agent=headers.get("user-agent"),
         )
 
-    def _answer(self, entry: Entry, headers: dict[str, str], body: bytes) -> Answer:
+    async def _answer(
+        self, entry: Entry, headers: dict[str, str], body: bytes, fault: Fault | None
+    ) -> Answer:
         api = self.api
         account = PLATFORM
         try:
@@ -84,6 +116,7 @@ class App:
             entry.endpoint = route.template
             if route.resource is not None:
                 api.keys.permit(key, account, route.resource.name, entry.method)
+            api.limits.check(account, route.template)
             call = Call(
                 entry.method,
                 entry.path,
@@ -91,13 +124,70 @@ class App:
                 route,
                 ids,
                 api.world(account),
+                api.world(PLATFORM),
                 entry.request_id,
                 entry.idempotency_key,
                 entry.api_version or "",
             )
-            return api.answer(call)
+            return await self._once(call, fault)
         except StripeProblem as problem:
+            await self._wait()
             return answer_of(problem, entry.request_id, account)
+
+    async def _wait(self) -> None:
+        delay = self.api.latency + random.random() * self.api.jitter  # noqa: S311 - not for secrets
+        if delay > 0:
+            await asyncio.sleep(delay)
+
+    async def _once(self, call: Call, fault: Fault | None) -> Answer:
+        """Carry out the operation, but for one that was carried out before under its idempotency key."""
+        key, account, idempotency = call.idempotency_key, call.world.account, self.api.idempotency
+        if key is None or call.method != "POST":
+            return await self._carried_out(call, fault)
+        replayed = idempotency.begin(account, key, call.path, call.params, call.request_id)
+        if replayed is not None:
+            await self._wait()
+            return replayed
+        answer: Answer | None = None
+        try:
+            answer = await self._carried_out(call, fault)
+        finally:
+            lost = fault is not None and not fault.after and fault.kind not in _DONE
+            idempotency.finish(account, key, None if lost else answer)
+        return answer if fault is None or fault.kind != "status" else _failed(fault)
+
+    async def _carried_out(self, call: Call, fault: Fault | None) -> Answer:
+        """The operation, after the latency; not at all where a fault comes first."""
+        await self._wait()
+        if fault is not None and not fault.after and fault.kind not in _DONE:
+            return _failed(fault) if fault.kind == "status" else Answer(b"{}")
+        answer = self.api.answer(call)
+        if (
+            fault is not None
+            and fault.kind == "status"
+            and (call.idempotency_key is None or call.method != "POST")
+        ):
+            return _failed(fault)
+        return answer
+
+
+# Faults that spoil an answer on its way; the operation was carried out.
+_DONE = frozenset({"half", "slow", "cut", "html", "wrong", "empty"})
+_SILENT = frozenset({"reset", "hang"})
+
+
+def _failed(fault: Fault) -> Answer:
+    """An error of Stripe's instead of an answer."""
+    if fault.status == 429:
+        problem = rate_limited("global-rate")
+    else:
+        problem = server_fault()
+        problem.status = fault.status
+        if 400 <= fault.status < 500:
+            problem.kind = "invalid_request_error"
+    problem.code = fault.code or problem.code
+    problem.message = fault.message or problem.message
+    return answer_of(problem, "req_fault", PLATFORM, fault.headers)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -112,8 +202,12 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _send(send: Send, answer: Answer, headers: dict[str, str]) -> None:
+def _head(answer: Answer, headers: dict[str, str]) -> dict[str, Any]:
     headers["Content-Length"] = str(len(answer.body))
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
+    return {"type": "http.response.start", "status": answer.status, "headers": pairs}
+
+
+async def _send(send: Send, answer: Answer, headers: dict[str, str]) -> None:
+    await send(_head(answer, headers))
     await send({"type": "http.response.body", "body": answer.body})

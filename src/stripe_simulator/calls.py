@@ -21,6 +21,7 @@ class Call:
     route: Route
     ids: list[str]
     world: World
+    platform: World
     request_id: str
     idempotency_key: str | None = None
     api_version: str = ""

@@ -11,6 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stripe_simulator.faults import KINDS
+from stripe_simulator.problems import masked
+from stripe_simulator.webhooks import Disturbances, Endpoint
 from stripe_simulator.world import PLATFORM
 
 if TYPE_CHECKING:
@@ -52,10 +55,83 @@ def control_app(api: Api) -> Starlette:
         api.reset()
         return _json({"reset": True})
 
+    async def faults(request: Request) -> Response:
+        if request.method == "DELETE":
+            api.faults.clear()
+        elif request.method == "POST":
+            sent = await request.json()
+            for description in sent if isinstance(sent, list) else [sent]:
+                api.faults.add(description)
+        return _json({"faults": api.faults.described(), "kinds": KINDS})
+
+    async def limits(request: Request) -> Response:
+        if request.method == "DELETE":
+            api.limits.set()
+        elif request.method == "POST":
+            api.limits.set(**await request.json())
+        limit = api.limits
+        return _json(
+            {
+                "rate": limit.rate,
+                "endpoint_rate": limit.endpoint_rate,
+                "endpoints": limit.endpoints,
+                "retry_after": limit.retry_after,
+                "refused": limit.refused,
+            }
+        )
+
+    async def latency(request: Request) -> Response:
+        if request.method == "POST":
+            sent = await request.json()
+            api.latency = float(sent.get("ms", 0)) / 1000
+            api.jitter = float(sent.get("jitter_ms", 0)) / 1000
+        return _json({"ms": api.latency * 1000, "jitter_ms": api.jitter * 1000})
+
+    async def keys(request: Request) -> Response:
+        if request.method == "DELETE":
+            api.keys.clear()
+        elif request.method == "POST":
+            sent = await request.json()
+            api.keys.wrong.update(sent.get("wrong", ()))
+            for key, permissions in sent.get("restricted", {}).items():
+                api.keys.restricted[key] = set(permissions)
+        return _json(
+            {
+                "wrong": [masked(key) for key in api.keys.wrong],
+                "restricted": {masked(key): sorted(may) for key, may in api.keys.restricted.items()},
+            }
+        )
+
+    async def webhooks(request: Request) -> Response:
+        if request.method == "DELETE":
+            api.webhooks.clear()
+        elif request.method == "POST":
+            api.webhooks.disturbances = Disturbances(**await request.json())
+        return _json(api.webhooks.described())
+
+    async def endpoints(request: Request) -> Response:
+        sent = await request.json()
+        sent["enabled_events"] = tuple(sent.get("enabled_events", ("*",)))
+        api.webhooks.endpoints.append(Endpoint(**sent))
+        return _json(api.webhooks.described())
+
+    every = ["GET", "POST", "DELETE"]
     return Starlette(
         routes=[
             Route("/_simulator/status", status),
             Route("/_simulator/requests", requests, methods=["GET", "DELETE"]),
             Route("/_simulator/reset", reset, methods=["POST"]),
-        ]
+            Route("/_simulator/faults", faults, methods=every),
+            Route("/_simulator/limits", limits, methods=every),
+            Route("/_simulator/latency", latency, methods=["GET", "POST"]),
+            Route("/_simulator/keys", keys, methods=every),
+            Route("/_simulator/webhooks", webhooks, methods=every),
+            Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),
+        ],
+        exception_handlers={TypeError: _refused, ValueError: _refused},
     )
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    """What was sent to the control endpoint is not understood."""
+    return _json({"error": str(error)}, 400)

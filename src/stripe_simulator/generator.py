@@ -184,7 +184,12 @@ class Generator:
         names = (*self.names, column.name)
         field = self._named(column) or self._of_kind(column)
         share = _NULL_SHARES.get(column.name, 4)
-        if column.nullable and not field.constant and field.ranges is None and column.name != "metadata":
+        if (
+            column.nullable
+            and not field.constant
+            and (field.ranges is None or column.name == "email")
+            and column.name != "metadata"
+        ):
             return sometimes(field, share, count, *names)
         if column.kind is Kind.REFERENCE and column.nullable and not field.constant:
             return sometimes(field, share, count, *names)

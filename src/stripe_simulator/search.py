@@ -194,7 +194,9 @@ def _conditions(collection: Collection, query: Query) -> list[Condition]:
         column = collection.resource.column.get(clause.path[0])
         if column is None or len(clause.path) > 1 or clause.operator != ":" or clause.negated:
             continue
-        if (clause.value is not None and column.name == "email" and clause.value == clause.value.lower()) or (clause.value is not None and column.name in {"customer", "subscription"}):
+        if (clause.value is not None and column.name == "email" and clause.value == clause.value.lower()) or (
+            clause.value is not None and column.name in {"customer", "subscription"}
+        ):
             found.append(Condition(column, (clause.value,)))
     return found
 

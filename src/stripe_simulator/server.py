@@ -12,6 +12,7 @@ import uvicorn
 from stripe_fdw.catalog import load
 from stripe_simulator.api import Api
 from stripe_simulator.app import App
+from stripe_simulator.connections import Protocol
 
 if TYPE_CHECKING:
     from stripe_simulator.world import Settings
@@ -39,7 +40,7 @@ def serve(settings: Settings, port: int = 0) -> None:
     config = uvicorn.Config(
         App(Api(load(), settings)),
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="off",
         access_log=False,
         log_level="warning",

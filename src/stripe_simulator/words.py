@@ -50,7 +50,32 @@ DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com")
 
 # Fields without a class of their own that hold lists.
 LISTS = frozenset(
-    ["default_tax_rates", "discounts", "tax_rates", "images", "marketing_features", "enabled_events", "fee_details", "total_taxes", "payment_method_types", "tiers", "lines_items", "supported_payment_currencies", "attached_payment_methods", "line_items", "transactions", "flags", "features", "requirements_list", "phases", "billing_schedules", "items_list", "supported_bank_account_currencies", "prices", "entries"]
+    [
+        "default_tax_rates",
+        "discounts",
+        "tax_rates",
+        "images",
+        "marketing_features",
+        "enabled_events",
+        "fee_details",
+        "total_taxes",
+        "payment_method_types",
+        "tiers",
+        "lines_items",
+        "supported_payment_currencies",
+        "attached_payment_methods",
+        "line_items",
+        "transactions",
+        "flags",
+        "features",
+        "requirements_list",
+        "phases",
+        "billing_schedules",
+        "items_list",
+        "supported_bank_account_currencies",
+        "prices",
+        "entries",
+    ]
 )
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from stripe_simulator.collection import BodyCache, ChildCollection, Collection
 from stripe_simulator.generator import Generator
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 PLATFORM = "acct_1PlatformAccount00"
 EMBEDDED = 10  # how many objects of a list inside another are shown there
 _DAY = 86_400
+
+
+class _Origin(TypedDict):
+    seed: int
+    account: str
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ class World:
         name = resource.name
         codec = self._codec(resource)
         parent = parent_of(resource)
-        shared = {"seed": self.seed, "account": self.account, "until": self.until}
+        shared = _Origin(seed=self.seed, account=self.account, until=self.until)
         if parent is not None:
             above = self.collection(parent[1]) if parent[1] else None
             population = above.generator.population if above else None

@@ -1,0 +1,187 @@
+"""Faults, limits, latency and webhooks: what the control endpoint switches on."""
+
+import hashlib
+import hmac
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+
+def fault(simulator, **description):
+    simulator.control("POST", "/faults", description)
+
+
+def test_an_error_so_many_times_and_then_none(stripe, simulator):
+    fault(simulator, kind="status", status=500, count=2, path="/v1/customers")
+    assert stripe.get("/products").status_code == 200
+    answers = [stripe.get("/customers") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [500, 500, 200]
+    assert answers[0].json()["error"]["type"] == "api_error"
+
+
+def test_too_many_requests(stripe, simulator):
+    fault(simulator, kind="status", status=429, headers={"Retry-After": "2"})
+    answer = stripe.get("/customers")
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "rate_limit"
+    assert answer.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("reset", httpx.ReadError), ("cut", httpx.RemoteProtocolError), ("hang", httpx.NetworkError)],
+)
+def test_broken_connections(stripe, simulator, kind, error):
+    fault(simulator, kind=kind, seconds=0.2)
+    with pytest.raises(error):
+        stripe.get("/customers")
+    assert stripe.get("/customers").status_code == 200
+
+
+def test_answers_that_are_not_stripes(stripe, simulator):
+    fault(simulator, kind="html", status=502)
+    assert stripe.get("/customers").headers["content-type"] == "text/html"
+    fault(simulator, kind="half")
+    with pytest.raises(json.JSONDecodeError):
+        stripe.get("/customers").json()
+    fault(simulator, kind="redirect", location="https://example.com/login")
+    moved = stripe.get("/customers")
+    assert (moved.status_code, moved.headers["location"]) == (302, "https://example.com/login")
+    fault(simulator, kind="wrong")
+    assert isinstance(stripe.get("/customers").json(), list)
+    fault(simulator, kind="empty")
+    assert stripe.get("/customers").content == b""
+
+
+def test_a_slow_body_still_arrives(stripe, simulator):
+    fault(simulator, kind="slow", seconds=0.3)
+    began = time.monotonic()
+    assert len(stripe.get("/customers").json()["data"]) == 10
+    assert time.monotonic() - began > 0.25
+
+
+def test_a_lost_answer_was_carried_out_all_the_same(stripe, simulator):
+    fault(simulator, kind="reset", after=True, method="POST")
+    headers = {"Idempotency-Key": "lost"}
+    with pytest.raises(httpx.ReadError):
+        stripe.post("/customers", data={"name": "lost"}, headers=headers)
+    again = stripe.post("/customers", data={"name": "lost"}, headers=headers)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert [one["type"] for one in stripe.get("/events").json()["data"]] == ["customer.created"]
+
+
+def test_a_request_that_never_arrived_was_not_carried_out(stripe, simulator):
+    fault(simulator, kind="status", status=503, method="POST")
+    headers = {"Idempotency-Key": "refused"}
+    assert stripe.post("/customers", headers=headers).status_code == 503
+    assert stripe.get("/events").json()["data"] == []
+    assert "idempotent-replayed" not in stripe.post("/customers", headers=headers).headers
+
+
+def test_a_fault_that_is_not_understood_is_refused(simulator):
+    with pytest.raises(RuntimeError, match="unknown kind"):
+        fault(simulator, kind="earthquake")
+    with pytest.raises(RuntimeError, match="probability"):
+        fault(simulator, kind="reset", chance=1)
+
+
+def test_limits_in_all_and_by_endpoint(stripe, simulator):
+    simulator.control("POST", "/limits", {"rate": 1000, "endpoint_rate": 5})
+    answers = [stripe.get("/customers?limit=1") for _ in range(12)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert 5 <= len(refused) <= 7
+    assert refused[0].headers["stripe-rate-limited-reason"] == "endpoint-rate"
+    assert stripe.get("/products").status_code == 200
+    simulator.control("POST", "/limits", {"rate": 3})
+    reasons = [
+        stripe.get(path).headers.get("stripe-rate-limited-reason") for path in ["/products", "/prices"] * 4
+    ]
+    assert "global-rate" in reasons
+    simulator.control("DELETE", "/limits")
+    assert stripe.get("/customers").status_code == 200
+
+
+def test_latency(stripe, simulator):
+    simulator.control("POST", "/latency", {"ms": 150})
+    began = time.monotonic()
+    stripe.get("/customers")
+    assert 0.14 < time.monotonic() - began < 1
+
+
+class Receiver:
+    """An endpoint for webhooks that refuses the first so many."""
+
+    def __init__(self, refuse: int = 0) -> None:
+        self.seen: list[tuple[str, bytes]] = []
+        self.refuse = refuse
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.seen.append((self.headers["Stripe-Signature"], body))
+                status = 500 if len(receiver.seen) <= receiver.refuse else 200
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> "Receiver":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def wait(self, number: int, seconds: float = 5) -> list[dict]:
+        deadline = time.monotonic() + seconds
+        while len(self.seen) < number and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return [json.loads(body) for _, body in self.seen]
+
+
+def test_webhooks_are_signed_as_stripe_signs_them(stripe):
+    with Receiver() as receiver:
+        data = {"url": receiver.url, "enabled_events[]": ["customer.created"]}
+        endpoint = stripe.post("/webhook_endpoints", data=data).json()
+        assert endpoint["secret"].startswith("whsec_")
+        assert "secret" not in stripe.get(f"/webhook_endpoints/{endpoint['id']}").json()
+        customer = stripe.post("/customers", data={"name": "hooked"}).json()
+        stripe.post("/products", data={"name": "not asked for"})
+        (event,) = receiver.wait(1)
+        assert event["data"]["object"] == customer
+        assert event["pending_webhooks"] == 1
+        header, body = receiver.seen[0]
+        parts = dict(part.split("=", 1) for part in header.split(","))
+        signed = parts["t"].encode() + b"." + body
+        assert parts["v1"] == hmac.new(endpoint["secret"].encode(), signed, hashlib.sha256).hexdigest()
+
+
+def test_webhooks_are_tried_again(stripe, simulator):
+    with Receiver(refuse=1) as receiver:
+        simulator.control("POST", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_test"})
+        stripe.post("/customers")
+        first, second = receiver.wait(2)
+        assert first["id"] == second["id"]
+
+
+def test_webhooks_may_come_twice_or_never(stripe, simulator):
+    with Receiver() as receiver:
+        simulator.control("POST", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_test"})
+        simulator.control("POST", "/webhooks", {"duplicate": 1.0})
+        stripe.post("/customers")
+        assert len(receiver.wait(2)) == 2
+        simulator.control("POST", "/webhooks", {"drop": 1.0})
+        stripe.post("/customers")
+        assert len(receiver.wait(3, seconds=0.3)) == 2

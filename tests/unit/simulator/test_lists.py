@@ -1,0 +1,86 @@
+"""Lists and their cursors (https://docs.stripe.com/api/pagination)."""
+
+from collections import Counter
+
+
+def test_a_list_has_the_documented_shape(reader):
+    page = reader.page("/customers")
+    assert page["object"] == "list"
+    assert page["url"] == "/v1/customers"
+    assert page["has_more"] is True
+    assert len(page["data"]) == 10
+
+
+def test_a_whole_list_comes_newest_first_without_loss_or_repeat(reader):
+    found = reader.all("/customers")
+    assert len({one["id"] for one in found}) == len(found)
+    created = [one["created"] for one in found]
+    assert created == sorted(created, reverse=True)
+    assert 0.97 < len(found) / 3000 < 1  # some were deleted
+
+
+def test_the_order_is_the_same_whatever_the_page_size(reader):
+    wide = [one["id"] for one in reader.all("/prices", limit=100)]
+    narrow = [one["id"] for one in reader.all("/prices", limit=7)]
+    assert wide == narrow
+
+
+def test_seconds_hold_several_objects_and_an_import_more_than_a_page(reader):
+    seconds = Counter(one["created"] for one in reader.all("/customers"))
+    assert max(seconds.values()) > 100
+    assert sum(1 for number in seconds.values() if number > 1) > 10
+
+
+def test_ending_before_gives_what_precedes(reader):
+    first = reader.page("/customers", limit=30)["data"]
+    back = reader.page("/customers", limit=10, ending_before=first[20]["id"])
+    assert [one["id"] for one in back["data"]] == [one["id"] for one in first[10:20]]
+    assert back["has_more"] is True
+    start = reader.page("/customers", limit=10, ending_before=first[5]["id"])
+    assert [one["id"] for one in start["data"]] == [one["id"] for one in first[:5]]
+    assert start["has_more"] is False
+
+
+def test_both_cursors_at_once_are_refused(reader):
+    one = reader.page("/customers")["data"][0]["id"]
+    assert "only one" in reader.error("/customers", starting_after=one, ending_before=one)["message"]
+
+
+def test_a_cursor_that_does_not_exist_is_named(reader):
+    error = reader.error("/customers", starting_after="cus_nope")
+    assert error["code"] == "resource_missing"
+    assert error["param"] == "starting_after"
+    assert error["message"] == "No such customer: 'cus_nope'"
+
+
+def test_a_limit_out_of_range_is_refused(reader):
+    for limit in (0, 101, -1):
+        error = reader.error("/customers", limit=limit)
+        assert error["code"] == "parameter_invalid_integer"
+        assert error["param"] == "limit"
+    assert reader.error("/customers", limit="many")["message"] == "Invalid integer: many"
+
+
+def test_an_unknown_parameter_is_named(reader):
+    error = reader.error("/customers", name="Ada")
+    assert error["code"] == "parameter_unknown"
+    assert error["message"] == "Received unknown parameter: name"
+    assert error["type"] == "invalid_request_error"
+
+
+def test_the_cursor_may_be_an_object_that_the_filter_leaves_out(reader):
+    everything = reader.all("/subscriptions", status="all")
+    canceled = next(one for one in everything[50:] if one["status"] == "canceled")
+    after = reader.page("/subscriptions", limit=5, starting_after=canceled["id"])["data"]
+    wanted = [one["id"] for one in everything[everything.index(canceled) :] if one["status"] != "canceled"]
+    assert [one["id"] for one in after] == wanted[:5]
+
+
+def test_a_new_object_comes_first_and_a_deleted_one_not_at_all(reader, stripe):
+    made = stripe.post("/customers", data={"name": "New"}).json()
+    assert reader.page("/customers", limit=1)["data"][0]["id"] == made["id"]
+    old = reader.page("/customers", limit=5)["data"][3]["id"]
+    stripe.delete(f"/customers/{old}")
+    assert old not in [one["id"] for one in reader.page("/customers", limit=10)["data"]]
+    stripe.delete(f"/customers/{made['id']}")
+    assert reader.page("/customers", limit=1)["data"][0]["id"] != made["id"]

@@ -1,0 +1,108 @@
+"""Single objects, lists inside them, and expand (https://docs.stripe.com/api/expanding_objects)."""
+
+
+def test_an_object_is_the_same_alone_and_in_a_list(reader):
+    for path in ("/customers", "/subscriptions", "/invoices", "/charges", "/payment_intents"):
+        listed = reader.page(path, limit=3)["data"]
+        for one in listed:
+            assert reader.page(f"{path}/{one['id']}") == one
+
+
+def test_a_missing_object(reader):
+    error = reader.error("/customers/cus_x", 404)
+    assert error["message"] == "No such customer: 'cus_x'"
+    assert (error["code"], error["param"]) == ("resource_missing", "id")
+    assert error["doc_url"] == "https://stripe.com/docs/error-codes/resource-missing"
+
+
+def test_a_deleted_customer_says_no_more_than_that(reader, stripe):
+    one = reader.page("/customers", limit=1)["data"][0]["id"]
+    gone = {"id": one, "object": "customer", "deleted": True}
+    assert stripe.delete(f"/customers/{one}").json() == gone
+    assert reader.page(f"/customers/{one}") == gone
+
+
+def test_lists_inside_objects_show_ten_and_the_rest_is_listed(reader):
+    invoices = reader.all("/invoices")
+    long = next(one for one in invoices if one["lines"]["has_more"])
+    short = next(one for one in invoices if not one["lines"]["has_more"])
+    assert len(long["lines"]["data"]) == 10
+    assert long["lines"]["url"] == f"/v1/invoices/{long['id']}/lines"
+    lines = reader.all(f"/invoices/{long['id']}/lines", limit=10)
+    assert len(lines) > 10
+    assert lines[:10] == long["lines"]["data"]
+    assert reader.all(f"/invoices/{short['id']}/lines") == short["lines"]["data"]
+    assert any(
+        len(reader.all(f"/invoices/{one['id']}/lines")) > 100 for one in invoices if one["lines"]["has_more"]
+    )
+
+
+def test_amounts_add_up(reader):
+    for one in reader.page("/invoices", limit=50)["data"]:
+        lines = reader.all(f"/invoices/{one['id']}/lines")
+        assert one["total"] == sum(line["amount"] for line in lines)
+
+
+def test_items_know_their_subscription_and_price(reader):
+    subscriptions = reader.all("/subscriptions")
+    long = next(one for one in subscriptions if one["items"]["has_more"])
+    items = reader.all("/subscription_items", subscription=long["id"])
+    assert len(items) > 10
+    assert {item["subscription"] for item in items} == {long["id"]}
+    for item in items[:3]:
+        assert reader.page(f"/prices/{item['price']['id']}") == item["price"]
+        assert reader.page(f"/subscription_items/{item['id']}") == item
+
+
+def test_a_list_of_a_missing_parent(reader):
+    assert reader.error("/invoices/in_x/lines", 404)["message"] == "No such invoice: 'in_x'"
+
+
+def test_expand_replaces_ids_by_objects(reader):
+    subscription = reader.page("/subscriptions", limit=1, **{"expand[]": "data.customer"})["data"][0]
+    customer = subscription["customer"]
+    assert customer == reader.page(f"/customers/{customer['id']}")
+    deep = reader.page(
+        f"/subscriptions/{subscription['id']}",
+        **{"expand[]": ["items.data.price.product", "latest_invoice.customer"]},
+    )
+    assert deep["items"]["data"][0]["price"]["product"]["object"] == "product"
+    if deep["latest_invoice"]:
+        assert deep["latest_invoice"]["customer"]["id"] == customer["id"]
+
+
+def test_expand_goes_four_levels_and_no_further(reader):
+    error = reader.error("/subscriptions", **{"expand[]": "data.a.b.c.d"})
+    assert "more than 4 levels" in error["message"]
+
+
+def test_what_cannot_be_expanded(reader):
+    error = reader.error("/customers", **{"expand[]": "data.email"})
+    assert error["message"].startswith("This property cannot be expanded (data.email)")
+    error = reader.error("/subscriptions", **{"expand[]": "customer"})
+    assert "data.customer" in error["message"]
+
+
+def test_fields_that_come_only_when_expanded(reader):
+    customer = reader.page("/customers", limit=1)["data"][0]["id"]
+    assert "tax_ids" not in reader.page(f"/customers/{customer}")
+    listed = reader.page(f"/customers/{customer}", **{"expand[]": "tax_ids"})["tax_ids"]
+    assert listed["object"] == "list"
+    assert listed["url"] == f"/v1/customers/{customer}/tax_ids"
+
+
+def test_the_preview_of_an_invoice(reader, stripe):
+    subscription = reader.page("/subscriptions", limit=1, status="active")["data"][0]
+    preview = stripe.post("/invoices/create_preview", data={"subscription": subscription["id"]}).json()
+    assert preview["object"] == "invoice"
+    assert preview["customer"] == subscription["customer"]
+    assert preview["parent"]["subscription_details"]["subscription"] == subscription["id"]
+    assert preview["total"] == sum(line["amount"] for line in preview["lines"]["data"])
+    made = stripe.post("/customers", data={}).json()["id"]
+    answer = stripe.post("/invoices/create_preview", data={"customer": made})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "invoice_upcoming_none")
+
+
+def test_the_account_and_the_balance(reader):
+    assert reader.page("/account")["object"] == "account"
+    assert reader.page("/balance")["object"] == "balance"

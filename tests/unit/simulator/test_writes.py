@@ -1,0 +1,203 @@
+"""Create, update and delete, idempotency keys, the event log (https://docs.stripe.com/api)."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+
+@pytest.fixture
+def events(stripe):
+    def listed(**params):
+        return stripe.get("/events", params={"limit": 100, **params}).json()["data"]
+
+    return listed
+
+
+def create(stripe, path="/customers", **data):
+    answer = stripe.post(path, data=data)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def error(answer, status=400):
+    assert answer.status_code == status, answer.text
+    return answer.json()["error"]
+
+
+def test_a_new_customer_has_what_was_sent(stripe):
+    made = create(
+        stripe,
+        **{
+            "name": "Zoë",
+            "email": "z@example.com",
+            "address[city]": "Köln",
+            "metadata[a]": "1",
+            "balance": "-50",
+        },
+    )
+    assert made["id"].startswith("cus_")
+    assert (made["name"], made["balance"], made["metadata"]) == ("Zoë", -50, {"a": "1"})
+    assert made["address"] == {
+        "city": "Köln", "country": None, "line1": None, "line2": None, "postal_code": None, "state": None,
+    }  # fmt: skip
+    assert made["phone"] is None
+    assert made["livemode"] is False
+    assert stripe.get(f"/customers/{made['id']}").json() == made
+
+
+def test_an_update_changes_only_what_is_sent(stripe):
+    made = create(stripe, name="A", email="a@example.com", phone="+1555")
+    changed = stripe.post(f"/customers/{made['id']}", data={"name": "B"}).json()
+    assert changed == made | {"name": "B"}
+
+
+def test_metadata_merges_and_empty_values_unset(stripe):
+    made = create(stripe, **{"metadata[a]": "1", "metadata[b]": "2", "description": "x"})
+    path = f"/customers/{made['id']}"
+    assert stripe.post(path, data={"metadata[a]": "", "metadata[c]": "3"}).json()["metadata"] == {
+        "b": "2",
+        "c": "3",
+    }
+    assert stripe.post(path, data={"metadata": ""}).json()["metadata"] == {}
+    assert error(stripe.post(path, data={"email": ""}))["code"] == "parameter_invalid_empty"
+
+
+def test_generated_objects_can_be_changed(stripe, reader):
+    one = reader.page("/customers", limit=50)["data"][40]
+    changed = stripe.post(f"/customers/{one['id']}", data={"description": "mine"}).json()
+    assert changed == one | {"description": "mine"}
+    assert reader.page("/customers", limit=50)["data"][40] == changed
+
+
+def test_unknown_missing_and_wrong_parameters(stripe):
+    assert error(stripe.post("/customers", data={"nmae": "x"}))["code"] == "parameter_unknown"
+    missing = error(stripe.post("/prices", data={"unit_amount": 5}))
+    assert (missing["code"], missing["param"]) == ("parameter_missing", "currency")
+    wrong = error(stripe.post("/customers", data={"balance": "much"}))
+    assert (wrong["code"], wrong["param"]) == ("parameter_invalid_integer", "balance")
+    nobody = error(stripe.post("/subscriptions", data={"customer": "cus_x", "items[0][price]": "price_x"}))
+    assert nobody["message"] == "No such customer: 'cus_x'"
+
+
+def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
+    product = create(
+        stripe, "/products", **{"name": "Tea", "default_price_data[currency]": "eur",
+                                "default_price_data[unit_amount]": "900",
+                                "default_price_data[recurring][interval]": "year"},
+    )  # fmt: skip
+    price = stripe.get(f"/prices/{product['default_price']}").json()
+    assert (price["unit_amount"], price["type"], price["recurring"]["interval"]) == (900, "recurring", "year")
+    customer = create(stripe)["id"]
+    made = create(
+        stripe,
+        "/subscriptions",
+        **{"customer": customer, "items[0][price]": price["id"], "items[0][quantity]": "3"},
+    )
+    assert made["status"] == "active"
+    (item,) = made["items"]["data"]
+    assert (item["price"], item["quantity"], item["subscription"]) == (price, 3, made["id"])
+    assert stripe.get("/subscriptions", params={"customer": customer}).json()["data"] == [made]
+    assert stripe.get("/subscription_items", params={"subscription": made["id"]}).json()["data"] == [item]
+    more = create(stripe, "/subscription_items", subscription=made["id"], price=price["id"])
+    shown = stripe.get(f"/subscriptions/{made['id']}").json()["items"]["data"]
+    assert [one["id"] for one in shown] == [more["id"], item["id"]]
+
+
+def test_deleting_a_subscription_cancels_it(stripe, reader, events):
+    one = reader.page("/subscriptions", limit=1, status="active")["data"][0]["id"]
+    canceled = stripe.delete(f"/subscriptions/{one}").json()
+    assert canceled["status"] == "canceled"
+    assert canceled["canceled_at"] == canceled["ended_at"]
+    assert stripe.get(f"/subscriptions/{one}").json() == canceled
+    assert events()[0]["type"] == "customer.subscription.deleted"
+
+
+def test_ids_can_be_chosen_where_stripe_allows_it(stripe):
+    assert create(stripe, "/products", id="tea", name="Tea")["id"] == "tea"
+    assert stripe.get("/products/tea").json()["name"] == "Tea"
+    assert (
+        error(stripe.post("/products", data={"id": "tea", "name": "Tea"}))["code"]
+        == "resource_already_exists"
+    )
+
+
+def test_lists_inside_objects_are_written_too(stripe):
+    customer = create(stripe)["id"]
+    made = create(stripe, f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")
+    assert (made["object"], made["customer"]) == ("tax_id", customer)
+    assert stripe.get(f"/customers/{customer}/tax_ids").json()["data"] == [made]
+    assert stripe.delete(f"/customers/{customer}/tax_ids/{made['id']}").json()["deleted"] is True
+    assert stripe.get(f"/customers/{customer}/tax_ids").json()["data"] == []
+
+
+def test_a_deleted_object_is_gone_for_writes(stripe):
+    made = create(stripe)["id"]
+    stripe.delete(f"/customers/{made}")
+    assert error(stripe.post(f"/customers/{made}", data={"name": "x"}), 404)["code"] == "resource_missing"
+    assert error(stripe.delete(f"/customers/{made}"), 404)["message"] == f"No such customer: '{made}'"
+
+
+def test_an_idempotency_key_replays_the_answer(stripe):
+    headers = {"Idempotency-Key": "order-17"}
+    first = stripe.post("/customers", data={"name": "once"}, headers=headers)
+    again = stripe.post("/customers", data={"name": "once"}, headers=headers)
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["original-request"] == first.headers["request-id"]
+
+
+def test_an_idempotency_key_with_other_content_is_refused(stripe):
+    headers = {"Idempotency-Key": "order-18"}
+    stripe.post("/customers", data={"name": "once"}, headers=headers)
+    answer = error(stripe.post("/customers", data={"name": "twice"}, headers=headers))
+    assert answer["type"] == "idempotency_error"
+    assert "same parameters" in answer["message"]
+
+
+def test_a_refused_request_does_not_use_up_its_key(stripe):
+    headers = {"Idempotency-Key": "order-19"}
+    error(stripe.post("/customers", data={"nmae": "x"}, headers=headers))
+    assert stripe.post("/customers", data={"name": "x"}, headers=headers).status_code == 200
+
+
+def test_an_idempotency_key_in_use_is_a_conflict(stripe, simulator):
+    simulator.control("POST", "/latency", {"ms": 300})
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(
+                lambda _: stripe.post("/customers", data={}, headers={"Idempotency-Key": "both"}), range(2)
+            )
+        )
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    conflict = next(answer for answer in answers if answer.status_code == 409)
+    assert conflict.headers["stripe-should-retry"] == "true"
+
+
+def test_events_tell_what_changed(stripe, events):
+    made = create(stripe, **{"name": "A", "metadata[a]": "1"})
+    path = f"/customers/{made['id']}"
+    answer = stripe.post(path, data={"name": "B", "metadata[b]": "2"}, headers={"Idempotency-Key": "e1"})
+    stripe.delete(path)
+    deleted, updated, created = events()
+    assert [created["type"], updated["type"], deleted["type"]] == [
+        "customer.created", "customer.updated", "customer.deleted",
+    ]  # fmt: skip
+    assert created["data"]["object"] == made
+    assert "previous_attributes" not in created["data"]
+    assert updated["data"]["object"] == answer.json()
+    assert updated["data"]["previous_attributes"] == {"name": "A", "metadata": {"b": None}}
+    assert updated["request"] == {"id": answer.headers["request-id"], "idempotency_key": "e1"}
+    assert stripe.get(f"/events/{updated['id']}").json() == updated
+
+
+def test_events_by_type(stripe, events):
+    create(stripe)
+    create(stripe, "/products", name="Tea")
+    assert [one["type"] for one in events(**{"types[]": ["product.created"]})] == ["product.created"]
+
+
+def test_an_update_that_changes_nothing_has_no_event(stripe, events):
+    made = create(stripe, name="A")
+    stripe.post(f"/customers/{made['id']}", data={"name": "A"})
+    assert len(events()) == 1
