@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from stripe_fdw import __version__
 from stripe_fdw.api.answers import Response, read_answer
@@ -101,7 +101,7 @@ class Client:
         """
         call = Call(request.endpoint, background=background)
         future = CallFuture(call, f"{request.method} {request.path}")
-        _threads.run(partial(self._serve, future, call, request, idempotency_key or str(uuid4())))
+        _threads.run(partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex()))
         return future
 
     @cached_property
@@ -112,7 +112,7 @@ class Client:
         return Sdk(self.options, self._base, self.transport, USER_AGENT)
 
     def close(self) -> None:
-        """Close the connections kept open; requests under way end by themselves."""
+        """Close the connections kept open. Requests under way go on, and new ones open new connections."""
         self.transport.close()
 
     def _serve(self, future: Future[Response], call: Call, request: Request, idempotency_key: str) -> None:

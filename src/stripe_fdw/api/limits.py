@@ -5,7 +5,7 @@ the share of background work, its endpoint, its account. At each it reserves the
 for it, so that all get their turn in order, and a busy endpoint does not hold up the others.
 
 A stage spaces requests evenly, after an idle time lets a few pass at once, and never lets more through than
-the limit in any window of a second. It aims a little below the limit, because a packet may come late.
+the limit in any window of a second, and a little longer, because a packet may come late.
 On 429 it multiplies its rate by SLOWER; it gains RECOVERY of its limit each second until it is whole again.
 """
 
@@ -26,14 +26,14 @@ ENDPOINT_LIMIT = 25.0
 SLOW_ENDPOINT_LIMIT = 20.0  # search, files
 BACKGROUND_SHARE = 0.5
 
-AIM = 0.98  # of a limit
-WINDOW_MARGIN = 1.02  # seconds in which at most a second's worth of requests leaves
-BURST_AT_MOST = 5
+WINDOW = 1.02  # seconds in which at most a second's worth of requests leaves
+PACE = 1.03  # of a limit: a little quicker than the window allows, so that what was late can be caught up
+BURST_AT_MOST = 4
 SLOWER = 0.8
 SLOWEST = 0.05  # of a limit
 RECOVERY = 0.05  # of a limit, a second
 _TOGETHER = 0.3  # seconds within which several 429s are one message
-_LATE = 0.002  # seconds; threads seldom wake up sooner
+_LATE = 0.003  # seconds; less than that the window's margin covers
 _FURTHEST = 3600.0  # seconds; a moment further away was never written by this program
 
 # What a cell's numbers mean. The rest is a ring of the moments of the last requests.
@@ -148,13 +148,13 @@ def reserve(cell: memoryview[float], limit: float, now: float) -> float:
     """Take the next free moment, now or later, at which a request may pass."""
     factor = _factor(cell, now)
     rate = limit * factor
-    interval = 1.0 / (rate * AIM)
-    slack = (max(1, min(BURST_AT_MOST, int(limit / 5))) - 1) * interval if factor >= 1.0 else 0.0
+    interval = 1.0 / (rate * PACE)
+    slack = (max(1, min(BURST_AT_MOST, int(limit / 6))) - 1) * interval if factor >= 1.0 else 0.0
     virtual = max(_moment(cell[_NEXT], now), now)
     in_window = max(1, min(_RING_SIZE, int(rate)))
     position = int(cell[_POSITION]) if 0.0 <= cell[_POSITION] < _RING_SIZE else 0
     earlier = _moment(cell[_RING + (position - in_window) % _RING_SIZE], now)
-    start = max(now, virtual - slack, earlier + in_window / rate * WINDOW_MARGIN)
+    start = max(now, virtual - slack, earlier + in_window / rate * WINDOW)
     # Whoever had to wait leaves no credit behind: bursts come after idle times only.
     cell[_NEXT] = (max(virtual, start + slack) if start > now else virtual) + interval
     cell[_RING + position] = start

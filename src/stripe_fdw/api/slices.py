@@ -32,6 +32,7 @@ _FIRST_STEP = 8  # pages that the oldest slice keeps when it is first cut
 _LARGER_STEP = 4
 _WORTH_CUTTING = 4  # pages left in a slice, estimated
 _WORTH_SHARING = 0.005  # seconds for a page; quicker ones are held up by processors, of which there are few
+_SPARE = 2  # requests that queue where the limits decide the pace, so that no turn is missed
 _CREATED = "created"
 
 
@@ -267,7 +268,9 @@ class _Work:
         """Have the rest read next, and another slice beside it if that brings pages sooner."""
         self._ready.appendleft(rest)
         if page.waited > self._usual:
-            self._width = max(1, self._width - 1)  # requests only queue, maybe before those of others
+            # Requests only queue, maybe before those of others. Little's law says how many are being served.
+            served = (len(self._flights) + 1) * self._usual / (self._usual + page.waited)
+            self._width = min(self._width, math.ceil(served) + _SPARE)
         elif self._wants_more(page):
             if len(self._ready) == 1 and (parts := self._parts(rest)):
                 self._ready.popleft()

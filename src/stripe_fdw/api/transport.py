@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import ssl
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from urllib3 import Timeout
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError, TimeoutError  # noqa: A004
+from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError, TimeoutError  # noqa: A004
 
 from stripe_fdw.api.answers import Answer, error_code
 from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
@@ -30,6 +31,7 @@ class Transport:
     """Sends requests to one host for one account; any number of threads may use it at once."""
 
     def __init__(self, base: str, timeout: float, limiter: Limiter) -> None:
+        self._base = base
         self._path = urlsplit(base).path
         self._where = urlsplit(base).netloc
         self._pool = connection_pool(base)
@@ -63,7 +65,7 @@ class Transport:
                 self._limiter.too_many(
                     call.endpoint, answer.headers.get("stripe-rate-limited-reason"), error_code(answer)
                 )
-            seconds = _delay(answer, attempt)
+            seconds = None if _is_final(failure) else _delay(answer, attempt)
             if seconds is None or time.monotonic() + seconds >= call.deadline:
                 break
             self._sleep(call, seconds)
@@ -72,8 +74,9 @@ class Transport:
         return Answer(answer.status, answer.headers, answer.body, waited, attempt)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
-        self._pool.close()
+        """Close the connections that are not in use; whoever still has this transport can go on."""
+        old, self._pool = self._pool, connection_pool(self._base)
+        old.close()
 
     def _take_turn(self, call: Call) -> float:
         waited = 0.0
@@ -113,6 +116,8 @@ class Transport:
         hint = None
         if isinstance(failure, SSLError):
             how = "its certificate or its TLS cannot be accepted"
+        elif isinstance(failure, ProxyError):
+            how = "the proxy named in HTTPS_PROXY cannot be reached, or refuses"
         elif isinstance(failure, NewConnectionError):
             how = "it cannot be reached"
             hint = "Check api_base, the network of the database host and its proxy."
@@ -124,6 +129,12 @@ class Transport:
         return ConnectionFailedError(
             f"no answer from {self._where}{tries}: {how}", detail=redact(f"{what}: {failure}"), hint=hint
         )
+
+
+def _is_final(failure: HTTPError | None) -> bool:
+    """Whether the connection failed for a reason that another attempt meets again."""
+    reason = failure.args[0] if isinstance(failure, SSLError) and failure.args else None
+    return isinstance(reason, ssl.SSLCertVerificationError)
 
 
 def _delay(answer: Answer | None, attempt: int) -> float | None:

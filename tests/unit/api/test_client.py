@@ -557,3 +557,9 @@ def test_options_and_clients_do_not_show_the_key(client: Any, key: str) -> None:
     assert key not in repr(client.options) + repr(client) + str(client.options)
     assert isinstance(client, Client)
     assert isinstance(client.options, ClientOptions)
+
+
+def test_a_closed_client_can_still_be_used_by_those_who_have_it(client: Any, server: Any) -> None:
+    client.fetch(ONE, check=never)
+    client.close()
+    assert client.fetch(ONE, check=never).body["id"] == "cus_1"

@@ -75,12 +75,12 @@ def test_a_token_bucket_never_runs_dry(capacity: int) -> None:
 def test_after_an_idle_time_a_few_pass_at_once() -> None:
     numbers = cell()
     first = [reserve(numbers, 25.0, 1000.0) for _ in range(7)]
-    assert first[:5] == [1000.0] * 5
-    assert first[5] > 1000.03
+    assert first[:4] == pytest.approx([1000.0] * 4)
+    assert first[4] > 1000.03
     for _ in range(50):
         reserve(numbers, 25.0, 1000.0)
     later = [reserve(numbers, 25.0, 1010.0) for _ in range(7)]
-    assert later[:5] == [1010.0] * 5
+    assert later[:4] == pytest.approx([1010.0] * 4)
 
 
 @given(st.lists(st.floats(), min_size=CELL_NUMBERS, max_size=CELL_NUMBERS))
