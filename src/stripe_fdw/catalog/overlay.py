@@ -168,7 +168,7 @@ class FilterNote:
     references: tuple[str, ...] = ()
     values: tuple[str, ...] = ()  # the only values that it takes
     not_values: tuple[str, ...] = ()  # literals that are no value of the column
-    exact: bool = True
+    exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
     defaulted: bool = False  # required, but LIST_DEFAULTS gives it
     also: tuple[tuple[str, str], ...] = ()
     most: int = 0
@@ -182,8 +182,7 @@ ANY_FILTER_LEFT_OUT = {"order_by": "orders rows"}
 NEVER_EXACT = {"currency", "email", "url", "domain_name", "phone_number"}
 
 FILTERS: dict[tuple[str, str], FilterNote] = {
-    # Documented as case-sensitive on this field.
-    ("customer", "email"): FilterNote(exact=False),
+    ("customer", "email"): FilterNote(exact=True),  # documented as case-sensitive, on this field
     ("subscription", "status"): FilterNote(not_values=("all", "ended")),  # `all`, and `ended` of two states
     ("tax_registration", "status"): FilterNote(not_values=("all",)),
     # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.
@@ -405,6 +404,15 @@ FRESHNESS: dict[str, tuple[Freshness, str]] = {
     "customer_balance_transaction": (Freshness.APPEND, "only its description and metadata can change"),
     "balance_transaction": (Freshness.RESCAN, "turns from pending to available without an event"),
     "tax_transaction_line_item": (Freshness.APPEND, "a committed tax transaction never changes"),
+    "account": (Freshness.RESCAN, "its changes are told, its creation and deletion are not"),
+    "billing_alert": (Freshness.RESCAN, "told only when it is triggered"),
+    "capability": (Freshness.RESCAN, "its changes are told, its request is not"),
+    "checkout_session": (Freshness.RESCAN, "its end is told, its creation is not"),
+    "invoice_payment": (Freshness.RESCAN, "told only when it is paid"),
+    "issuing_personalization_design": (Freshness.RESCAN, "its changes are told, its creation is not"),
+    "reporting_report_run": (Freshness.RESCAN, "its end is told, its start is not"),
+    "terminal_reader": (Freshness.RESCAN, "only its actions are told"),
+    "three_d_secure_authentication": (Freshness.RESCAN, "its steps are told, its creation is not"),
     "invoiceitem": (Freshness.RESCAN, "its creation and deletion are told, its changes are not"),
     "climate_product": (Freshness.RESCAN, "only new products and prices are told"),
     "reporting_report_type": (Freshness.RESCAN, "short, and told only when new data arrive"),
@@ -415,6 +423,7 @@ FRESHNESS: dict[str, tuple[Freshness, str]] = {
 FOLLOWS = {
     "checkout_session_line_item": "checkout_session",
     "credit_note_line_item": "credit_note",
+    "fee_refund": "application_fee",
     "invoice_line_item": "invoice",
     "payment_intent_amount_details_line_item": "payment_intent",
     "payment_link_line_item": "payment_link",
@@ -423,6 +432,9 @@ FOLLOWS = {
     "subscription_item": "subscription",
     "transfer_reversal": "transfer",
 }
+
+# What is noted of tables that Stripe tells of, but not when one of its rows is only updated.
+SILENT_UPDATES = "No event tells of a plain update: copies see it at the next refresh or event."
 
 # Objects that never change once they are: their `.created` event tells all there is to tell.
 IMMUTABLE = {

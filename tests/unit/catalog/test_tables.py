@@ -133,7 +133,9 @@ def test_inactive_prices_are_listed_beside_the_active_ones() -> None:
     [
         ("subscription.customer", Filter("customer", "customer")),
         ("customer.created", Filter("created", "created", range=True)),
-        ("customer.email", Filter("email", "email", exact=False)),
+        ("customer.email", Filter("email", "email")),
+        ("issuing_cardholder.email", Filter("email", "email", exact=False)),
+        ("price.currency", Filter("currency", "currency", exact=False)),
         ("promotion_code.code", Filter("code", "code", exact=False)),
         ("price.lookup_key", Filter("lookup_keys", "lookup_key", equal=False, many=True, most=10)),
         ("event.type", Filter("types", "type", equal=False, many=True, most=20)),

@@ -129,10 +129,21 @@ def test_every_event_type_is_about_one_table_or_has_a_reason_not_to_be() -> None
         assert any(item in overlay.EVENTS_WITHOUT_TABLE for item in beginnings), event
 
 
-def test_tables_without_events_are_not_said_to_follow_them() -> None:
+# What tells of a new row.
+BIRTHS = ("created", "opened", "attached", "succeeded")
+
+
+def test_tables_that_follow_events_are_told_of_new_rows() -> None:
     for resource in CATALOG.resources:
-        if resource.freshness is Freshness.EVENTS:
-            assert resource.events or resource.follows, resource.name
+        if resource.freshness is Freshness.EVENTS and not resource.follows:
+            assert any(event.endswith(BIRTHS) for event in resource.events), resource.name
+
+
+def test_tables_that_are_not_told_of_updates_say_so() -> None:
+    for resource in CATALOG.resources:
+        if resource.freshness is Freshness.EVENTS and resource.update and not resource.follows:
+            told = any(event.endswith(".updated") for event in resource.events)
+            assert told != (overlay.SILENT_UPDATES in resource.notes), resource.name
 
 
 def test_no_two_tables_list_the_same() -> None:

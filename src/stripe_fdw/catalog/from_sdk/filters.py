@@ -126,7 +126,7 @@ def _filter(parameter: ListParameter, column: str, known: Column, note: overlay.
         many=parameter.shape.item is not None,
         required=parameter.required and not note.defaulted,
         values=values,
-        exact=note.exact and parameter.steps[-1] not in overlay.NEVER_EXACT,
+        exact=parameter.steps[-1] not in overlay.NEVER_EXACT if note.exact is None else note.exact,
         also=parameter.also,
         most=note.most,
     )

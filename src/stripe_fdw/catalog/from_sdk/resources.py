@@ -65,8 +65,10 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
     columns = _with_overlay(name, columns)
     defaults = overlay.LIST_DEFAULTS.get(name, overlay.Listing())
-    note = overlay.NOTES.get(name, ())
     events = sdk.events.of(name)
+    freshness = sdk.events.freshness(name)
+    silent = related.update and not any(event.endswith(".updated") for event in events)
+    quiet = freshness is Freshness.EVENTS and events and silent
     return Resource(
         name=name,
         object=listing.listed[0].object_name if len(listing.listed) == 1 else "",
@@ -86,12 +88,12 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
-        freshness=sdk.events.freshness(name),
+        freshness=freshness,
         follows=overlay.FOLLOWS.get(name, ""),
         newest_first=_newest_first(name, columns),
         paged={"limit", "starting_after"} <= set(listing.shapes),
         id_prefix=overlay.ID_PREFIXES.get(name, ""),
-        notes=tuple(note),
+        notes=(*overlay.NOTES.get(name, ()), *((overlay.SILENT_UPDATES,) if quiet else ())),
     )
 
 
