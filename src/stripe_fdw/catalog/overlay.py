@@ -43,7 +43,6 @@ NAMESPACE_AREAS = {
     "product_catalog": "products",
     "three_d_secure": "payments",
     "forwarding": "payments",
-    "reporting": "reporting",
 }
 
 # Product areas of the objects that the SDK keeps outside any namespace, as Stripe's API reference has them.
