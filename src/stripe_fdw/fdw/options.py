@@ -25,7 +25,7 @@ VALID: Final[Mapping[Place, tuple[str, ...]]] = {
     "user mapping": KEYS,
     "column": (),
 }
-HOSTS_OWN: Final = frozenset({"wrapper", "table"})  # what Multicorn needs or adds itself
+_MULTICORN: Final = "wrapper"  # the server option by which Multicorn finds the class
 _INVALID_VALUE: Final = "HV024"  # fdw_invalid_attribute_value
 _LARGEST_KEY_FILE: Final = 4096  # bytes
 
@@ -65,6 +65,18 @@ def validate_options(place: Place, options: Mapping[str, str]) -> None:
             )
 
 
+def check_merged(options: Mapping[str, str]) -> None:
+    """Check options of which nobody can tell any more where they were set, as Multicorn hands them over.
+
+    Raises:
+        OptionError: there is no such option anywhere.
+    """
+    known = {name for names in VALID.values() for name in names}
+    for name in options:
+        if name not in known and name != _MULTICORN:
+            raise _unknown("server", name)
+
+
 def _unknown(place: Place, name: str) -> OptionError:
     places = [other for other in VALID if name in VALID[other]]
     valid = VALID[place]
@@ -78,7 +90,7 @@ def _unknown(place: Place, name: str) -> OptionError:
         return OptionError(
             f"option {name} belongs in the {places[0]}, not in a {place}", hint=_listing(place, valid)
         )
-    near = get_close_matches(name, valid, n=len(valid), cutoff=0.0)
+    near = get_close_matches(name, valid, n=len(valid) + 1, cutoff=0.0)
     return OptionError(f'there is no option "{redact(name)}" of a {place}', hint=_listing(place, near))
 
 

@@ -117,13 +117,18 @@ def _normal(qual: Qual, kind: Kind) -> Qual | None:
         items = _items(value, kind)
         return None if items is None else Qual(qual.column, operator, items)
     if kind is Kind.JSON:
-        if operator != "@>" or not isinstance(value, dict):
-            return None
-        return Qual(qual.column, operator, tuple((k, v) for k, v in value.items() if isinstance(v, str)))
+        return _containment(qual)
     new = convert(value, kind)
     if kind is Kind.BOOLEAN and operator == "<>" and new is not None:
         return Qual(qual.column, EQUAL, not new)
     return None if new is None else Qual(qual.column, operator, new)
+
+
+def _containment(qual: Qual) -> Qual | None:
+    """Of ``metadata @> '{"key": "value"}'`` the texts, as pairs."""
+    if qual.operator != "@>" or not isinstance(qual.value, dict):
+        return None
+    return replace(qual, value=tuple((k, v) for k, v in qual.value.items() if isinstance(v, str)))
 
 
 def _items(value: object, kind: Kind) -> tuple[object, ...] | None:

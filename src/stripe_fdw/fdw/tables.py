@@ -20,7 +20,7 @@ from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.invalidation import invalidate
 from stripe_fdw.fdw.memory import memory
-from stripe_fdw.fdw.options import secret, server_options
+from stripe_fdw.fdw.options import check_merged, secret, server_options
 from stripe_fdw.fdw.plan import Plan
 from stripe_fdw.fdw.planner import plan, sortable
 from stripe_fdw.fdw.quals import Qual, SortKey, normalise
@@ -57,6 +57,7 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
         TableError: Stripe has no such object.
         ColumnError: the object has no such column, or has it with another type.
     """
+    check_merged(options)
     name = options.get("object")
     if name is None:
         raise OptionError("the foreign table does not name its object", hint="OPTIONS (object 'customer')")

@@ -1,0 +1,58 @@
+"""IMPORT FOREIGN SCHEMA gives the catalog's tables, and names what it does not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import OptionError, TableError
+from stripe_fdw.fdw.hosting import PlainColumn
+from stripe_fdw.fdw.import_schema import MACHINERY, statement, tables
+from stripe_fdw.fdw.rows import check_columns, comparable
+
+
+def names(schema: str, *restriction: object) -> list[str]:
+    return [table.name for table in tables(schema, {}, *(restriction or (None, [])))]  # type: ignore[arg-type]
+
+
+def test_everything() -> None:
+    assert names("stripe") == [*(resource.name for resource in load().resources), *MACHINERY]
+
+
+def test_an_area_has_its_own_tables_and_no_machinery() -> None:
+    found = [name for area in load().areas for name in names(area)]
+    assert sorted(found) == sorted(resource.name for resource in load().resources)
+
+
+def test_limit_to_and_except() -> None:
+    assert names("stripe", "limit to", ["customer", "invoice", "customer"]) == ["customer", "invoice"]
+    assert set(names("core")) - set(names("core", "except", ["customer"])) == {"customer"}
+
+
+def test_what_is_not_there_is_named() -> None:
+    with pytest.raises(TableError, match='"strip"') as caught:
+        names("strip")
+    assert "billing" in (caught.value.detail or "")
+    with pytest.raises(TableError, match='"custmer"') as caught:
+        names("stripe", "limit to", ["custmer"])
+    assert "customer" in (caught.value.detail or "")
+    with pytest.raises(OptionError, match='"fast"'):
+        tables("stripe", {"fast": "1"}, None, [])
+
+
+def test_a_statement_quotes_what_it_names() -> None:
+    (table,) = tables("stripe", {}, "limit to", ["customer"])
+    text = statement(table, 'my "server"')
+    assert text.startswith('CREATE FOREIGN TABLE "customer" (\n  "id" text,')
+    assert '"created" timestamp with time zone' in text
+    assert '"_raw" jsonb' in text
+    assert text.endswith("""SERVER "my ""server\""" OPTIONS ("object" 'customer')""")
+
+
+def test_every_imported_table_passes_its_own_checks_and_pushes_all_its_filters() -> None:
+    for table in tables("stripe", {}, None, []):
+        resource = load().resource.get(table.name)
+        if resource is not None:
+            definitions = [PlainColumn(name, type_name) for name, type_name in table.columns]
+            check_columns(resource, definitions)
+            assert set(comparable(resource, definitions)) >= {item.column for item in resource.filters}

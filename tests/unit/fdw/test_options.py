@@ -1,0 +1,131 @@
+"""Options are checked when they are set, and a wrong one is named with the right ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stripe_fdw.errors import AuthenticationError, OptionError
+from stripe_fdw.fdw.options import (
+    Place,
+    ServerOptions,
+    check_merged,
+    secret,
+    server_options,
+    validate_options,
+)
+
+KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
+
+WRONG: list[tuple[Place, dict[str, str], str, str]] = [
+    ("server", {"api_bse": "x"}, "api_bse", "api_base, "),
+    ("server", {"api_key": KEY}, "belongs in the user mapping", "CREATE USER MAPPING"),
+    ("table", {"api_key": KEY}, "belongs in the user mapping", "CREATE USER MAPPING"),
+    ("table", {"cache_ttl": "5"}, "belongs in the server", "object"),
+    ("server", {"object": "customer"}, "belongs in the table", "api_base"),
+    ("user mapping", {"cache_ttl": "5"}, "belongs in the server", "api_key"),
+    ("user mapping", {"password": "x"}, "password", "api_key"),
+    ("user mapping", {}, "exactly one of api_key, api_key_file, api_key_env", ""),
+    ("user mapping", {"api_key": KEY, "api_key_env": "K"}, "exactly one", ""),
+    ("user mapping", {"api_key": " "}, "api_key is empty", ""),
+    ("user mapping", {"api_key_file": "key"}, "absolute path", ""),
+    ("wrapper", {"x": "y"}, '"x"', "has no options"),
+    ("column", {"x": "y"}, '"x"', "has no options"),
+    ("server", {"api_base": "http://example.com"}, "api_base", ""),
+    ("server", {"api_base": "ftp://127.0.0.1"}, "api_base", ""),
+    ("server", {"cache_ttl": "soon"}, "cache_ttl", ""),
+    ("server", {"cache_ttl": "-1"}, "cache_ttl", ""),
+    ("server", {"cache_ttl": "nan"}, "cache_ttl", ""),
+    ("server", {"timeout": "0"}, "timeout", ""),
+    ("server", {"max_requests_per_second": "0"}, "max_requests_per_second", ""),
+    ("server", {"use_search": "maybe"}, "use_search", ""),
+    ("server", {"stripe_account": "me"}, "stripe_account", ""),
+]
+
+
+@pytest.mark.parametrize(("place", "options", "message", "hint"), WRONG, ids=lambda v: str(v)[:40])
+def test_wrong_options(place: Place, options: dict[str, str], message: str, hint: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        validate_options(place, options)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+    assert KEY not in str(caught.value)
+
+
+def test_the_closest_option_comes_first() -> None:
+    with pytest.raises(OptionError) as caught:
+        validate_options("server", {"max_request_per_second": "5"})
+    assert (caught.value.hint or "").startswith("Options of a server: max_requests_per_second,")
+
+
+def test_right_options() -> None:
+    validate_options("user mapping", {"api_key": KEY})
+    validate_options("user mapping", {"api_key_file": "/etc/stripe/key"})
+    validate_options("table", {"object": "customer"})
+    given = {
+        "api_base": "http://127.0.0.1:12111/",
+        "stripe_account": "acct_123",
+        "cache_ttl": "2.5",
+        "max_requests_per_second": "80",
+        "timeout": "30",
+        "use_search": "on",
+    }
+    validate_options("server", given)
+    assert server_options(given) == ServerOptions("http://127.0.0.1:12111", "acct_123", 2.5, 80.0, 30.0, True)
+    assert server_options({}) == ServerOptions()
+
+
+def test_without_a_mapping_the_error_says_how_to_make_one() -> None:
+    with pytest.raises(AuthenticationError) as caught:
+        secret({})
+    assert caught.value.sqlstate == "28000"
+    assert "CREATE USER MAPPING FOR CURRENT_USER" in (caught.value.hint or "")
+
+
+def test_a_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_KEY", f" {KEY}\n")
+    assert secret({"api_key_env": "A_KEY"}).reveal() == KEY
+    monkeypatch.delenv("A_KEY")
+    with pytest.raises(AuthenticationError, match="A_KEY"):
+        secret({"api_key_env": "A_KEY"})
+
+
+def test_a_key_from_a_file_is_read_each_time(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    file.chmod(0o600)
+    assert secret({"api_key_file": str(file)}).reveal() == KEY
+    file.write_text("sk_test_another000000000000000000")
+    assert secret({"api_key_file": str(file)}).reveal() != KEY
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o620, 0o602])
+def test_a_key_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    file.chmod(mode)
+    with pytest.raises(AuthenticationError, match="others") as caught:
+        secret({"api_key_file": str(file)})
+    assert "chmod 600" in (caught.value.hint or "")
+
+
+def test_a_key_file_that_is_none(tmp_path: Path) -> None:
+    empty, large = tmp_path / "empty", tmp_path / "large"
+    empty.touch(0o600)
+    large.write_bytes(b"x" * 5000)
+    large.chmod(0o600)
+    for file in (tmp_path / "missing", tmp_path, empty, large):
+        with pytest.raises(AuthenticationError, match=file.name):
+            secret({"api_key_file": str(file)})
+
+
+def test_a_secret_never_prints() -> None:
+    assert KEY not in repr(secret({"api_key": KEY}))
+
+
+def test_merged_options_are_checked_without_their_places() -> None:
+    check_merged({"object": "customer", "api_key": KEY, "cache_ttl": "1", "wrapper": "stripe_fdw.X"})
+    with pytest.raises(OptionError, match='"cache_tl"') as caught:
+        check_merged({"cache_tl": "1"})
+    assert (caught.value.hint or "").startswith("Options of a server: cache_ttl,")
