@@ -1,4 +1,4 @@
-"""Customers, prices, subscriptions and invoices: fields that depend on one another."""
+"""Customers, prices and subscriptions: fields that depend on one another."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SUBSCRIPTION_STATUSES = {
     "active": 60, "canceled": 18, "trialing": 8, "past_due": 6, "unpaid": 3, "incomplete": 2,
     "incomplete_expired": 2, "paused": 1,
 }  # fmt: skip
-INVOICE_STATUSES = {"paid": 78, "open": 9, "void": 6, "draft": 4, "uncollectible": 3}
 _DAY = 86_400
 _MOST_ITEMS = 25
+MANUAL = 10  # every tenth invoice belongs to no subscription
 
 Fields = dict[str, Field]
 
@@ -181,7 +181,7 @@ def _latest_invoice(generator: Generator, index: int) -> str | None:
     invoices = generator.world.collection("invoice").generator
     link = invoices.link("subscription", "subscription")
     found = [one for progression in link.backward(index) or () for one in progression]
-    fitting = [at for at in found if link.forward(at) == index and at % _MANUAL]
+    fitting = [at for at in found if link.forward(at) == index and at % MANUAL]
     return invoices.population.codec.encode(max(fitting)) if fitting else None
 
 
@@ -195,7 +195,7 @@ def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
         if at is None or at >= prices.count:
             return []
         found: list[range] = []
-        # An item's price lies as many places after the first item's as the item does, and past what is no plan.
+        # An item's price lies as many places after the first item's as the item does, beyond what is no plan.
         for back in range(min(prices.count, _MOST_ITEMS + 12)):
             found += link.backward((at - back) % prices.count) or ()
         return found
@@ -233,190 +233,6 @@ def _subscription_item(generator: Generator) -> Fields:
     }
 
 
-_MANUAL = 10  # every tenth invoice belongs to no subscription
-
-
-def _invoice(generator: Generator) -> Fields:
-    from stripe_simulator.generator import Via
-
-    world, population = generator.world, generator.population
-    created, encode = population.created, population.codec.encode
-    subscriptions = world.collection("subscription").generator
-    customers = world.collection("customer").generator.population.codec
-    subscription = generator.reference("subscription", "subscription")
-    if subscription.constant:  # without subscriptions
-        customer = generator.reference("customer", "customer")
-        link = generator.link("customer", "customer") if not customer.constant else None
-    else:
-        link = generator.set_link(
-            "customer",
-            Via(generator.link("subscription", "subscription"), subscriptions.link("customer", "customer")),
-        )
-        customer = generator.reference("customer", "customer")
-    status = salted(generator, INVOICE_STATUSES, "status")
-    unit = salted(generator, {900: 3, 1500: 4, 2900: 2, 12_000: 1}, "unit").value
-    lines = world.children("invoice_line_item").generator
-    sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
-
-    def total(index: int) -> int:
-        return int(unit(index)) * lines.children(index)
-
-    def when(*states: str, delay: int = 3600) -> Callable[[int], int | None]:
-        return lambda index: created(index) + delay if status.value(index) in states else None
-
-    def amount(*states: str) -> Field:
-        return Field(lambda index: total(index) if status.value(index) in states else 0)
-
-    def of_customer(make: Callable[[int], Any]) -> Field:
-        return Field(lambda index: make(link.forward(index)) if link else None)
-
-    finalized, paid = when("open", "paid", "void", "uncollectible"), when("paid", delay=3700)
-    voided, given_up = when("void", delay=40 * _DAY), when("uncollectible", delay=60 * _DAY)
-    assert customers is not None
-
-    return {
-        "status": status,
-        "collection_method": sent,
-        "subscription": Field(
-            lambda index: subscription.value(index) if index % _MANUAL else None, subscription.ranges
-        ),
-        "quote": constant(None),
-        "parent": Field(
-            lambda index: (
-                {
-                    "quote_details": None,
-                    "subscription_details": {"metadata": {}},
-                    "type": "subscription_details",
-                }
-                if index % _MANUAL and not subscription.constant
-                else None
-            )
-        ),
-        "customer": customer,
-        "customer_email": of_customer(words.email),
-        "customer_name": of_customer(words.person),
-        "customer_tax_exempt": constant("none"),
-        "customer_account": constant(None),
-        "billing_reason": Field(lambda index: "subscription_cycle" if index % _MANUAL else "manual"),
-        "total": Field(total),
-        "subtotal": Field(total),
-        "subtotal_excluding_tax": Field(total),
-        "total_excluding_tax": Field(total),
-        "starting_balance": constant(0),
-        "ending_balance": Field(lambda index: None if status.value(index) == "draft" else 0),
-        "amount_due": Field(total),
-        "amount_paid": amount("paid"),
-        "amount_remaining": amount("open", "draft", "uncollectible"),
-        "amount_overpaid": constant(0),
-        "amount_shipping": constant(0),
-        "post_payment_credit_notes_amount": constant(0),
-        "pre_payment_credit_notes_amount": constant(0),
-        "attempted": Field(lambda index: status.value(index) in {"paid", "uncollectible"}),
-        "attempt_count": Field(lambda index: 1 if status.value(index) in {"paid", "uncollectible"} else 0),
-        "auto_advance": Field(lambda index: status.value(index) in {"draft", "open"}),
-        "number": Field(
-            lambda index: (
-                None if status.value(index) == "draft" else f"{index % 0xFFFFF:05X}-{index % 9999 + 1:04d}"
-            )
-        ),
-        "due_date": Field(
-            lambda index: created(index) + 30 * _DAY if sent.value(index) == "send_invoice" else None,
-            window=(30 * _DAY, 30 * _DAY),
-        ),
-        "effective_at": Field(finalized),
-        "period_start": Field(lambda index: created(index) - 30 * _DAY),
-        "period_end": Field(created),
-        "webhooks_delivered_at": Field(lambda index: created(index) + 5),
-        "status_transitions": Field(
-            lambda index: {
-                "finalized_at": finalized(index),
-                "marked_uncollectible_at": given_up(index),
-                "paid_at": paid(index),
-                "voided_at": voided(index),
-            }
-        ),
-        "lines": Field(
-            lambda index: world.embedded("invoice_line_item", index, f"/v1/invoices/{encode(index)}/lines")
-        ),
-        "automatic_tax": Field(
-            lambda _: {"enabled": False, "liability": None, "provider": None, "status": None}
-        ),
-        "issuer": Field(lambda _: {"type": "self"}),
-        "hosted_invoice_url": Field(
-            lambda index: (
-                None if status.value(index) == "draft" else f"https://invoice.stripe.com/i/{encode(index)}"
-            )
-        ),
-        "latest_revision": constant(None),
-        "default_source": constant(None),
-        "default_payment_method": constant(None),
-        "test_clock": constant(None),
-        "application": constant(None),
-        "on_behalf_of": constant(None),
-        "next_payment_attempt": constant(None),
-        "automatically_finalizes_at": Field(when("draft")),
-        "last_finalization_error": constant(None),
-        "receipt_number": constant(None),
-    }
-
-
-def _invoice_line_item(generator: Generator) -> Fields:
-    world = generator.world
-    invoices, items = world.collection("invoice").generator, world.children("subscription_item")
-    prices = items.generator.fields["price"].value
-    unit = table(
-        {900: 3, 1500: 4, 2900: 2, 12_000: 1}, invoices.population.count, *invoices.names, "unit"
-    ).value
-    subscription = invoices.fields["subscription"].value
-    created = invoices.population.created
-
-    def item(index: int) -> int | None:
-        """The position of the subscription's item that the line bills."""
-        invoice, at = divmod(index, BLOCK)
-        if subscription(invoice) is None:
-            return None
-        of = invoices.link("subscription", "subscription").forward(invoice)
-        return of * BLOCK + at % items.generator.children(of)
-
-    def price(index: int) -> Json | None:
-        at = item(index)
-        return None if at is None else prices(at)
-
-    def from_price(name: str) -> Field:
-        return Field(lambda index: made[name] if (made := price(index)) else None)
-
-    def parent(index: int) -> Json | None:
-        return None if item(index) is None else {"type": "subscription_item_details"}
-
-    return {
-        "amount": Field(lambda index: unit(index // BLOCK)),
-        "subtotal": Field(lambda index: unit(index // BLOCK)),
-        "currency": Field(lambda index: invoices.fields["currency"].value(index // BLOCK)),
-        "description": Field(lambda index: f"1 × {words.THINGS[index % 10]}"),
-        "period": Field(
-            lambda index: {
-                "end": created(index // BLOCK),
-                "start": created(index // BLOCK) - 30 * _DAY,
-            }
-        ),
-        "quantity": constant(1),
-        "quantity_decimal": constant("1"),
-        "subscription": Field(lambda index: subscription(index // BLOCK)),
-        "subscription_item": Field(
-            lambda index: None if (at := item(index)) is None else items.identifier(at)
-        ),
-        "parent": Field(parent),
-        "pricing": Field(
-            lambda index: (
-                None if item(index) is None else {"type": "price_details", "unit_amount_decimal": "900"}
-            )
-        ),
-        "price": from_price("id"),
-        "product": from_price("product"),
-        "livemode": constant(value=False),
-    }
-
-
 MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "customer": _customer,
     "product": _product,
@@ -424,6 +240,4 @@ MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "plan": _plan,
     "subscription": _subscription,
     "subscription_item": _subscription_item,
-    "invoice": _invoice,
-    "invoice_line_item": _invoice_line_item,
 }

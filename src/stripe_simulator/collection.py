@@ -1,8 +1,8 @@
 """All objects of one kind in one account: the generated ones, and above them what was written.
 
-A *position* orders them: generated objects take 0 to count - 1, written ones follow. `created` never falls as
-the position rises, so lists, cursors and ranges work on positions alone. Objects inside another have their own
-block of positions for each parent.
+A *position* orders them: generated objects take 0 to count - 1, written ones follow. `created` never falls
+as the position rises, so lists, cursors and ranges work on positions alone. Objects inside another have their
+own block of positions for each parent.
 """
 
 from __future__ import annotations

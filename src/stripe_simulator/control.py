@@ -27,7 +27,7 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 def control_app(api: Api) -> Starlette:
-    """The application that answers /_simulator/…"""
+    """The application that answers what is below /_simulator."""
     started = time.time()
 
     async def status(_: Request) -> Response:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _DEEPEST = 4
 # Fields that are there only when expanded, and that nothing fills here.
 _OPTIONAL = frozenset(
-    {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options", "payments",
+    {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options",
+    "payments",
      "refunds", "confirmation_secret"}
 )  # fmt: skip
 
@@ -52,7 +53,8 @@ def expanded(world: World, made: Any, paths: list[list[str]]) -> None:
 def _walk(world: World, made: Any, path: list[str]) -> bool:
     """Whether the path leads to something that can be expanded; where nothing is known, it does."""
     if isinstance(made, list):
-        return all([_walk(world, one, path) for one in made])
+        fits = [_walk(world, one, path) for one in made]
+        return all(fits)
     if not isinstance(made, dict):
         return True
     step, *rest = path

@@ -26,8 +26,10 @@ _FAVOURITES = 3
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field's value at an index; the indexes of a value, None where nobody knows; its distance in seconds
-    from `created` (smallest, largest), where it is a time.
+    """A field's value at an index, and what is known of the indexes of a value.
+
+    `ranges` gives the indexes that may hold a value, None where nobody knows. `window` is the distance in
+    seconds from `created` (smallest, largest), of a time that keeps within one.
     """
 
     value: Value

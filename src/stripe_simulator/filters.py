@@ -212,8 +212,8 @@ def _defaults(resource: Resource, params: Params) -> list[Condition]:
     return found
 
 
-# Documented list defaults: canceled subscriptions, inactive prices, custom payment methods, and whatever is on
-# a test clock, unless one of the parameters is there.
+# Documented list defaults: canceled subscriptions, inactive prices, custom payment methods, and whatever is
+# on a test clock, unless one of the parameters is there.
 _HIDES: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ...] = (
     ("subscription", ("status", ("canceled",), True, ("status",))),
     ("subscription", ("test_clock", (None,), False, ("test_clock", "customer"))),

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
-from stripe_simulator import words
-from stripe_simulator.fields import Field, Reference, after, constant, number_between, sometimes, table
+from stripe_simulator import rules
+from stripe_simulator.fields import Field, Reference, constant, sometimes
 from stripe_simulator.ids import BLOCK
 from stripe_simulator.salt import salt
 
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
     from stripe_simulator.world import World
 
 Json = dict[str, Any]
-_CURRENCIES = {"usd": 14, "eur": 3, "gbp": 2, "jpy": 1}
-_COUNTRIES = {"US": 10, "DE": 3, "FR": 3, "GB": 2, "JP": 1}
-_TEXTS: Mapping[str, Callable[[int], Any]] = {
-    "email": words.email,
-    "name": words.person,
-    "phone": words.phone,
-    "address": words.address,
-    "url": words.url,
-    "description": lambda index: f"{words.THINGS[index % 10]} no. {index}",
-    "nickname": lambda index: words.THINGS[index % 10],
-    "metadata": words.metadata,
-    "ip": lambda index: f"203.0.113.{index % 254 + 1}",
-    "last4": lambda index: f"{index * 7 % 10_000:04d}",
-    "fingerprint": lambda index: f"Xt5EWLLD{index:08x}",
-}
 _NULL_SHARES = {"email": 11, "name": 7, "phone": 3, "description": 2, "address": 3, "customer": 9}
 _LINK_LIMIT = 5000
 
@@ -182,7 +167,7 @@ class Generator:
             return self._parent(parent[1])
         count = self.population.count
         names = (*self.names, column.name)
-        field = self._named(column) or self._of_kind(column)
+        field = rules.field_of(self, column)
         share = _NULL_SHARES.get(column.name, 4)
         if (
             column.nullable
@@ -195,67 +180,8 @@ class Generator:
             return sometimes(field, share, count, *names)
         return field
 
-    def _named(self, column: Column) -> Field | None:
-        name, population = column.name, self.population
-        count = population.count
-        match name:
-            case "id":
-                codec = population.codec
-                return Field(codec.encode, lambda value: _only(codec.decode(str(value)), count))
-            case "object":
-                return constant(self.resource.object)
-            case "livemode":
-                return constant(value=False)
-            case "created":
-                return Field(population.created, window=(0, 0))
-            case "email" if column.kind is Kind.TEXT:
-                return Field(words.email, lambda value: words.indexes_of_email(value, count))
-            case "currency":
-                return table(_CURRENCIES, count, *self.names, name)
-            case "country":
-                return table(_COUNTRIES, count, *self.names, name)
-            case "metadata":
-                return Field(words.metadata)
-        if column.kind is Kind.TEXT and not column.values and name in _TEXTS:
-            return Field(_TEXTS[name])
-        if column.kind is Kind.JSON and name == "address":
-            return Field(words.address)
-        return None
-
-    def _of_kind(self, column: Column) -> Field:
-        count = self.population.count
-        names = (*self.names, column.name)
-        match column.kind:
-            case Kind.TEXT if column.values:
-                weights: dict[Any, int] = {value: max(1, 12 >> n) for n, value in enumerate(column.values)}
-                if column.nullable:
-                    weights[None] = 4
-                return table(weights, count, *names)
-            case Kind.TEXT:
-                return Field(lambda index: f"{column.name}_{index}")
-            case Kind.BOOLEAN:
-                yes = 4 if column.name in {"active", "enabled", "paid", "captured"} else 1
-                return table({True: yes, False: 5 - yes}, count, *names)
-            case Kind.INTEGER if "amount" in column.name or "total" in column.name:
-                return number_between(500, 100_000, *names, step=5)
-            case Kind.INTEGER:
-                return number_between(0, 20, *names)
-            case Kind.DECIMAL:
-                cents = number_between(1, 100_000, *names).value
-                return Field(lambda index: f"{cents(index) / 8:.3f}".rstrip("0").rstrip("."))
-            case Kind.FLOAT:
-                eighths = number_between(1, 800, *names).value
-                return Field(lambda index: eighths(index) / 8)
-            case Kind.TIME:
-                return after(self.population.created, 60, 40 * 86_400, *names)
-            case Kind.REFERENCE:
-                return self._reference(column)
-            case _:
-                if column.nullable:
-                    return constant(None)
-                return Field(lambda _: []) if column.name in words.LISTS else Field(lambda _: {})
-
-    def _reference(self, column: Column) -> Field:
+    def any_reference(self, column: Column) -> Field:
+        """A field holding ids of the first resource it may refer to that lies in no other."""
         for target in column.references:
             if self.world.is_plain(target):
                 return self.reference(column.name, target)
@@ -284,10 +210,6 @@ class Generator:
             return link.backward(at)
 
         return Field(lambda index: encode(forward(index)), ranges)
-
-
-def _only(index: int | None, count: int) -> list[range]:
-    return [] if index is None or index >= count else [range(index, index + 1)]
 
 
 def _put(made: Json, path: tuple[str, ...], value: Any) -> None:

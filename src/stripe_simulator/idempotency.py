@@ -40,9 +40,9 @@ class Idempotency:
             return None
         if use.path != path:
             raise StripeProblem(
-                "Keys for idempotent requests can only be used for the same endpoint they were first used for "
-                f"('{path}' vs '{use.path}'). Try using a key other than '{key}' if you meant to execute a "
-                "different request.",
+                "Keys for idempotent requests can only be used for the same endpoint they were first "
+                f"used for ('{path}' vs '{use.path}'). Try using a key other than '{key}' if you meant to "
+                "execute a different request.",
                 kind="idempotency_error",
             )
         if use.params != params:
@@ -53,8 +53,8 @@ class Idempotency:
             )
         if use.answer is None:
             raise StripeProblem(
-                "There is currently another in-progress request using this Idempotent Key (that probably means "
-                "you submitted twice, and the other request is still going through): "
+                "There is currently another in-progress request using this Idempotent Key (that probably "
+                "means you submitted twice, and the other request is still going through): "
                 f"{key}. Please try again later.",
                 status=409,
                 kind="idempotency_error",

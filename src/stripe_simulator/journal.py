@@ -13,8 +13,11 @@ _KEPT = 20_000
 
 @dataclass(slots=True)
 class Entry:
-    """One request and how it was answered. `query` and `form` are name and value pairs in the order sent,
-    decoded; `at` is Unix seconds, `took` seconds, `key` shows no more than the kind of key and its last four.
+    """One request and how it was answered.
+
+    `query` and `form` are name and value pairs in the order sent, decoded; `at` is Unix seconds, `took`
+    seconds; `key` shows no more than the kind of key and its last four characters; `status` is None where
+    nothing was answered.
     """
 
     number: int

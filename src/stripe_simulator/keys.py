@@ -11,7 +11,9 @@ from stripe_simulator import problems
 
 @dataclass(slots=True)
 class Keys:
-    """Every key that begins with sk_test_ is good but for the wrong ones; restricted keys are good where
+    """Which keys were declared to be something else than good.
+
+    Every key that begins with sk_test_ is good but for the wrong ones; restricted keys are good where
     declared, with permissions such as ``customer_read`` (a write permission includes reading).
     """
 

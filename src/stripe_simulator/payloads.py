@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Column, Kind, Operation, Parameter, Resource
@@ -61,28 +62,30 @@ def _typed(parameter: Parameter, column: Column | None, value: Any) -> Any:
         return value if name == "metadata" else _leaves(value, name)
     if parameter.values and value not in parameter.values:
         raise problems.not_one_of(name, parameter.values)
-    match kind:
-        case Kind.INTEGER | Kind.TIME:
-            if not _INTEGER.fullmatch(value):
-                if kind is Kind.TIME and value == "now":
-                    return value
-                raise problems.not_an_integer(name, value)
-            return int(value)
-        case Kind.BOOLEAN:
-            if value not in {"true", "false"}:
-                raise StripeProblem(f"Invalid boolean: {value}", param=name)
-            return value == "true"
-        case Kind.FLOAT:
-            try:
-                return float(value)
-            except ValueError:
-                raise StripeProblem(f"Invalid decimal: {value}", param=name) from None
-        case Kind.JSON:
-            if name == "metadata":
-                raise StripeProblem("Invalid object", param=name)
-            return _leaves(value, name)
-        case _:
-            return value
+    if kind is Kind.JSON and name == "metadata":
+        raise StripeProblem("Invalid object", param=name)
+    if kind is Kind.TIME and value == "now":
+        return value
+    return _CONVERTERS[kind](name, value) if kind in _CONVERTERS else value
+
+
+def _integer(name: str, value: str) -> int:
+    if not _INTEGER.fullmatch(value):
+        raise problems.not_an_integer(name, value)
+    return int(value)
+
+
+def _boolean(name: str, value: str) -> bool:
+    if value not in {"true", "false"}:
+        raise StripeProblem(f"Invalid boolean: {value}", param=name)
+    return value == "true"
+
+
+def _float(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise StripeProblem(f"Invalid decimal: {value}", param=name) from None
 
 
 def _leaves(value: Any, name: str) -> Any:
@@ -96,6 +99,15 @@ def _leaves(value: Any, name: str) -> Any:
     if value == "":
         return None
     return int(value) if _NUMBERS.search(name) and _INTEGER.fullmatch(value) else value
+
+
+_CONVERTERS: Mapping[Kind, Callable[[str, str], Any]] = {
+    Kind.INTEGER: _integer,
+    Kind.TIME: _integer,
+    Kind.BOOLEAN: _boolean,
+    Kind.FLOAT: _float,
+    Kind.JSON: lambda name, value: _leaves(value, name),
+}
 
 
 def _check_reference(call: Call, name: str, column: Column | None, value: str) -> None:

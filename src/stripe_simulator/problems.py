@@ -54,8 +54,8 @@ def no_key() -> StripeProblem:
     """No key came with the request."""
     return StripeProblem(
         "You did not provide an API key. You need to provide your API key in the Authorization header, using "
-        "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication "
-        "for details, or we can help at https://support.stripe.com/.",
+        "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
+        "https://stripe.com/docs/api#authentication for details, or we can help at https://support.stripe.com/.",
         status=401,
         headers={"WWW-Authenticate": 'Basic realm="Stripe"'},
     )
@@ -73,8 +73,8 @@ def bad_key(key: str) -> StripeProblem:
 def not_permitted(key: str, account: str, permission: str) -> StripeProblem:
     """A restricted key that may not do this."""
     return StripeProblem(
-        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on account "
-        f"'{account}'. Having the '{permission}' permission would allow this request to continue.",
+        f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on "
+        f"account '{account}'. Having the '{permission}' permission would allow this request to continue.",
         status=403,
     )
 
@@ -82,8 +82,8 @@ def not_permitted(key: str, account: str, permission: str) -> StripeProblem:
 def no_account(key: str, account: str) -> StripeProblem:
     """The account in Stripe-Account does not exist for this key."""
     return StripeProblem(
-        f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does not "
-        "exist). Application access may have been revoked.",
+        f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does "
+        "not exist). Application access may have been revoked.",
         status=403,
         code="account_invalid",
     )
@@ -92,8 +92,9 @@ def no_account(key: str, account: str) -> StripeProblem:
 def no_route(method: str, path: str) -> StripeProblem:
     """No operation has this verb and path."""
     return StripeProblem(
-        f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the trailing slash. "
-        "If you are trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. "
+        f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the "
+        "trailing slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) "
+        "identifier in your code. "
         "Please see https://stripe.com/docs or we can help at https://support.stripe.com/.",
         status=404,
     )
@@ -122,9 +123,9 @@ def missing_parameter(name: str) -> StripeProblem:
 def empty_parameter(name: str) -> StripeProblem:
     """A parameter that cannot be unset came empty."""
     return StripeProblem(
-        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a parameter; "
-        f"however '{name}' cannot be unset. You should remove '{name}' from your request or supply a non-empty "
-        "value.",
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
+        f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
+        "supply a non-empty value.",
         code="parameter_invalid_empty",
         param=name,
     )
@@ -157,8 +158,8 @@ def rate_limited(reason: str, retry_after: float | None = None) -> StripeProblem
 def server_fault() -> StripeProblem:
     """Something went wrong on Stripe's side."""
     return StripeProblem(
-        "Sorry! There was an error while talking to Stripe. We have been notified of the problem. Please contact "
-        "support@stripe.com with any questions you may have.",
+        "Sorry! There was an error while talking to Stripe. We have been notified of the problem. Please "
+        "contact support@stripe.com with any questions you may have.",
         status=500,
         kind="api_error",
     )

@@ -23,9 +23,9 @@ _STOP_SECONDS = 5.0
 class SimulatorProcess:
     """A simulator in the background.
 
-    Options are those of the command line, with underscores: ``SimulatorProcess(customers=500, latency_ms=20)``;
-    a list repeats its option. Output goes to `log`, by default a file of its own. As a context manager it is
-    stopped at the end. Raises RuntimeError, with the log, when it does not start.
+    Options are those of the command line, with underscores: ``SimulatorProcess(customers=500)``; a list
+    repeats its option. Output goes to `log`, by default a file of its own. As a context manager it is stopped
+    at the end. Raises RuntimeError, with the log, when it does not start.
     """
 
     def __init__(self, *, log: Path | None = None, port: int = 0, **options: object) -> None:
@@ -74,7 +74,7 @@ class SimulatorProcess:
         return int(self.url.rpartition(":")[2])
 
     def control(self, method: str, path: str, json: object = None) -> Any:
-        """Ask the control endpoint: ``control("POST", "/faults", {...})``. Raises RuntimeError on an error."""
+        """Ask the control endpoint, as ``control("POST", "/faults", {...})``; RuntimeError on an error."""
         address = self.url + "/_simulator/" + path.removeprefix("/_simulator").lstrip("/")
         body = None if json is None else orjson.dumps(json)
         answer = self._http.request(method, address, body=body, headers={"Content-Type": "application/json"})

@@ -6,9 +6,12 @@ from __future__ import annotations
 PER_THOUSAND = {
     "customer": 1000, "subscription": 800, "invoice": 2000, "charge": 2000, "payment_intent": 2000,
     "payment_method": 1000, "invoiceitem": 400, "balance_transaction": 2500, "refund": 100, "credit_note": 60,
-    "checkout_session": 300, "setup_intent": 200, "event": 0, "product": 10, "price": 30, "plan": 30, "coupon": 10,
-    "promotion_code": 20, "dispute": 20, "payout": 30, "quote": 40, "subscription_schedule": 40, "tax_rate": 5,
-    "transfer": 50, "topup": 10, "file": 30, "file_link": 20, "webhook_endpoint": 0, "account": 5, "test_clock": 0,
+    "checkout_session": 300, "setup_intent": 200, "event": 0, "product": 10, "price": 30, "plan": 30,
+    "coupon": 10,
+    "promotion_code": 20, "dispute": 20, "payout": 30, "quote": 40, "subscription_schedule": 40,
+    "tax_rate": 5,
+    "transfer": 50, "topup": 10, "file": 30, "file_link": 20, "webhook_endpoint": 0, "account": 5,
+    "test_clock": 0,
     "test_helpers_test_clock": 0, "apps_secret": 0,
 }  # fmt: skip
 _OTHERS = 15

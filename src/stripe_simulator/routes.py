@@ -10,8 +10,9 @@ from stripe_fdw.catalog.model import Catalog, Operation, Resource
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation on a resource: `action` is list, retrieve, create, update, delete, search or the name of
-    another operation.
+    """An operation, perhaps on a resource.
+
+    `action` is list, retrieve, create, update, delete, search or the name of another operation.
     """
 
     action: str

@@ -1,11 +1,11 @@
-"""What the catalog can't say of all resources: which lie in others, which fields hide, which ids are words."""
+"""What the catalog can't say: which resources lie in others, which fields hide, which ids are words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from stripe_simulator import billing, payments
+from stripe_simulator import billing, invoicing, payments
 from stripe_simulator.fields import Field
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _CHILDREN: Mapping[str, tuple[int, ...]] = {
     "tax_transaction_line_item": (2,),
     "source_transaction": (2,),
 }
-_MAKERS = {**billing.MAKERS, **payments.MAKERS}
+_MAKERS = {**billing.MAKERS, **invoicing.MAKERS, **payments.MAKERS}
 
 
 def parent_of(resource: Resource) -> tuple[str, str] | None:

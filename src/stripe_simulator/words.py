@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 FIRST = (
-    "Ada", "Zoë", "Łukasz", "Søren", "Amélie", "José", "Ingrid", "Yuki", "Nia", "Omar", "Priya", "Chen", "Dmitri",
-    "Ngozi", "Siobhán", "Tomáš", "Leïla", "Kofi", "Aiko", "Grace", "Björn", "Carla", "Mateo", "Farah", "Élodie",
+    "Ada", "Zoë", "Łukasz", "Søren", "Amélie", "José", "Ingrid", "Yuki", "Nia", "Omar", "Priya", "Chen",
+    "Dmitri",
+    "Ngozi", "Siobhán", "Tomáš", "Leïla", "Kofi", "Aiko", "Grace", "Björn", "Carla", "Mateo", "Farah",
+    "Élodie",
     "Ivan", "Hana", "Musa", "Rosa", "Wei", "Анна",
 )  # fmt: skip
 LAST = (
-    "Lovelace", "Müller", "Kowalski", "Kierkegaard", "Dubois", "García", "Bergström", "Tanaka", "Okafor", "Haddad",
-    "Sharma", "Wang", "Ivanov", "O'Brien", "Novák", "Ben Ali", "Mensah", "Hopper", "Ødegård", "Silva", "Núñez",
-    "Yılmaz", "Nguyễn", "Papadopoulos", "Smith", "Jones", "Rossi", "Kim", "Đặng",
+    "Lovelace", "Müller", "Kowalski", "Kierkegaard", "Dubois", "García", "Bergström", "Tanaka",
+    "Okafor", "Haddad",
+    "Sharma", "Wang", "Ivanov", "O'Brien", "Novák", "Ben Ali", "Mensah", "Hopper", "Ødegård", "Silva",
+    "Núñez",
+    "Yildiz", "Nguyễn", "Papadopoulos", "Smith", "Jones", "Rossi", "Kim", "Đặng",
 )  # fmt: skip
 WHOLE = (
     "株式会社山田",

@@ -34,8 +34,10 @@ class _Origin(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a simulator is started with. `until` is when the newest generated object was created, at the latest,
-    in Unix seconds; `counts` are objects by resource, where they differ from the usual proportion.
+    """What a simulator is started with.
+
+    `until` is when the newest generated object was created, at the latest, in Unix seconds; `counts` are
+    objects by resource, where they differ from the usual proportion.
     """
 
     seed: int = 1
