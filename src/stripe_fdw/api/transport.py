@@ -79,6 +79,8 @@ class Transport:
         old.close()
 
     def _take_turn(self, call: Call) -> float:
+        if call.abandoned.is_set():  # before it takes a turn from others
+            raise AbandonedError
         waited = 0.0
         for seconds in self._limiter.waits(call.endpoint, background=call.background):
             self._sleep(call, seconds)

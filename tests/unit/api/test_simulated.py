@@ -1,0 +1,102 @@
+"""The client against the simulator, which enforces Stripe's limits and knows its errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_fdw.api import pages, slices
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.request import Request
+from stripe_fdw.errors import NotFoundError
+from stripe_fdw.redact import Secret
+from stripe_simulator.process import SimulatorProcess
+
+CUSTOMERS = Request.of("GET", "/v1/customers")
+
+
+def never() -> None:
+    """A check for a query that nobody cancels."""
+
+
+@pytest.fixture
+def simulator() -> Iterator[SimulatorProcess]:
+    with SimulatorProcess(customers=4000, latency_ms=20, rate=25, endpoint_rate=25) as running:
+        yield running
+
+
+def client(simulator: SimulatorProcess, directory: Path, **options: Any) -> Client:
+    settings: dict[str, Any] = {"key": Secret("sk_test_1"), "api_version": "2026-10-28.endive"}
+    return Client(ClientOptions(**settings, api_base=simulator.url, shared_directory=directory, **options))
+
+
+def statuses(simulator: SimulatorProcess) -> Counter[int]:
+    log = simulator.control("GET", "/requests")
+    entries = log if isinstance(log, list) else next(part for part in log.values() if isinstance(part, list))
+    return Counter(entry["status"] for entry in entries)
+
+
+def test_a_scan_uses_the_limit_and_is_never_refused(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    began = time.monotonic()
+    found = [
+        item["id"]
+        for page in slices.scan(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
+        for item in page.body["data"]
+    ]
+    took = time.monotonic() - began
+    assert len(found) == len(set(found)) >= 3500
+    answers = statuses(simulator)
+    assert set(answers) == {200}
+    assert answers[200] / took > 0.85 * 25
+    one_by_one = [
+        item["id"]
+        for page in pages.walk(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
+        for item in page.body["data"]
+    ]
+    assert sorted(one_by_one) == sorted(found)
+
+
+def test_several_processes_together_are_never_refused(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from stripe_fdw.api import slices
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.request import Request
+from stripe_fdw.redact import Secret
+directory = Path({str(tmp_path / "s")!r})
+options = ClientOptions(
+    Secret("sk_test_1"), "2026-10-28.endive", {simulator.url!r}, shared_directory=directory
+)
+scan = slices.scan(Client(options), Request.of("GET", "/v1/customers"), check=lambda: None)
+for number, page in enumerate(scan):
+    if number == 25:
+        break
+"""
+    children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    assert set(statuses(simulator)) == {200}
+
+
+def test_without_our_limiter_the_simulator_would_refuse_and_the_client_finds_its_way(
+    simulator: SimulatorProcess, tmp_path: Path
+) -> None:
+    hasty = client(simulator, tmp_path / "s", max_requests_per_second=50.0)
+    futures = [hasty.submit(CUSTOMERS.with_params(limit=1)) for _ in range(60)]
+    assert {future.result(never).status for future in futures} == {200}
+    assert statuses(simulator)[429] > 0
+    assert hasty.transport._limiter.rate("/v1/customers") < 50.0
+
+
+def test_a_missing_object_is_stripes_error_in_full(simulator: SimulatorProcess, tmp_path: Path) -> None:
+    request = Request.of("GET", "/v1/customers/{customer}", customer="cus_none")
+    with pytest.raises(NotFoundError, match="No such customer: 'cus_none'") as caught:
+        client(simulator, tmp_path / "s").fetch(request, check=never)
+    assert (caught.value.code, caught.value.param) == ("resource_missing", "id")
+    assert (caught.value.request_id or "").startswith("req_")
