@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import words
-from stripe_simulator.fields import Field, constant, sometimes, table
+from stripe_simulator.fields import Field, constant, remembered, sometimes, table
 from stripe_simulator.ids import BLOCK
 from stripe_simulator.salt import salt
 
@@ -210,10 +210,7 @@ def _subscription_item(generator: Generator) -> Fields:
     kept: dict[int, tuple[Json, Json]] = {}
 
     def both(index: int) -> tuple[Json, Json]:
-        subscription, at = divmod(index, BLOCK)
-        price = (subscriptions.link("price", "plan").forward(subscription) + at) % prices.count
-        while plans.generator.absent(price):
-            price = (price + 1) % prices.count
+        price = place(index)
         if price in prices.overlay or price in plans.overlay:
             return prices.overlay.get(price) or prices.read(price), plans.read(price)
         made = kept.get(price)
@@ -222,6 +219,15 @@ def _subscription_item(generator: Generator) -> Fields:
                 kept.clear()
             made = kept[price] = (prices.generator.object(price), plans.generator.object(price))
         return made
+
+    @remembered
+    def place(index: int) -> int:
+        """Which price an item has."""
+        subscription, at = divmod(index, BLOCK)
+        price = (subscriptions.link("price", "plan").forward(subscription) + at) % prices.count
+        while plans.generator.absent(price):
+            price = (price + 1) % prices.count
+        return price
 
     return {
         "price": Field(lambda index: both(index)[0]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_simulator import rules
-from stripe_simulator.fields import Field, Reference, constant, sometimes
+from stripe_simulator.fields import Field, Reference, constant, remembered, sometimes
 from stripe_simulator.ids import BLOCK
 from stripe_simulator.salt import salt
 
@@ -65,7 +65,10 @@ class Generator:
         self.population = population
         self.names = (world.seed, world.account, resource.name)
         self._links: dict[str, Link] = {}
+        from stripe_simulator import shapes
+
         self._children = salt(*self.names, "children")
+        self._number_of_children = shapes.children_of(resource.name)
 
     def deleted(self, index: int) -> bool:
         """Whether a generated object was deleted: a share of the customers."""
@@ -91,9 +94,8 @@ class Generator:
 
     def children(self, parent: int) -> int:
         """How many objects of this resource a generated parent has: few, sometimes more than a page."""
-        from stripe_simulator import shapes
-
-        return shapes.children(self.resource.name, (parent * 2_654_435_761 + self._children) >> 8)
+        numbers = self._number_of_children
+        return numbers[((parent * 2_654_435_761 + self._children) >> 8) % len(numbers)]
 
     def link(self, column: str, target: str) -> Link:
         """The link from a column to the objects it names."""
@@ -190,10 +192,8 @@ class Generator:
     def _parent(self, name: str) -> Field:
         """The id of the object this one lies in."""
         encode = self.world.collection(name).identifier if name else str
-        return Field(
-            lambda index: encode(index // BLOCK),
-            lambda _: [range(self.population.count)],
-        )
+        parent = remembered(encode)
+        return Field(lambda index: parent(index // BLOCK), lambda _: [range(self.population.count)])
 
     def reference(self, column: str, target: str) -> Field:
         """A field holding ids of another population; null where that is empty."""
@@ -209,7 +209,7 @@ class Generator:
                 return []
             return link.backward(at)
 
-        return Field(lambda index: encode(forward(index)), ranges)
+        return Field(remembered(lambda index: encode(forward(index))), ranges)
 
 
 def _put(made: Json, path: tuple[str, ...], value: Any) -> None:

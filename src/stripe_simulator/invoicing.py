@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import words
 from stripe_simulator.billing import MANUAL, Fields, salted
-from stripe_simulator.fields import Field, constant, table
+from stripe_simulator.fields import Field, constant, remembered, table
 from stripe_simulator.ids import BLOCK
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def _invoice(generator: Generator) -> Fields:
     lines = world.children("invoice_line_item").generator
     sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
 
+    @remembered
     def total(index: int) -> int:
         return int(unit(index)) * lines.children(index)
 
@@ -150,6 +151,7 @@ def _invoice_line_item(generator: Generator) -> Fields:
     subscription = invoices.fields["subscription"].value
     created = invoices.population.created
 
+    @remembered
     def item(index: int) -> int | None:
         """The position of the subscription's item that the line bills."""
         invoice, at = divmod(index, BLOCK)

@@ -24,12 +24,20 @@ class Population:
         self.count = count
         self.codec = codec
         self.since = until - SPAN
+        self._last = (-1, 0)
         self._phase = salt(seed, account, name, "phase") % 1000 / 1000
         self._salt = salt(seed, account, name, "ties")
         self._import = count // 3 // _BULK  # the one import that every larger population has
 
     def created(self, index: int) -> int:
         """When the object was created, in Unix seconds. Never falls as the index rises."""
+        if index == self._last[0]:  # several fields of one object ask in a row
+            return self._last[1]
+        time = self._time(index)
+        self._last = (index, time)
+        return time
+
+    def _time(self, index: int) -> int:
         block = index // _BULK
         if self.count >= 2 * _BULK and (block == self._import or (block ^ self._salt) % 997 == 0):
             index = block * _BULK
@@ -71,7 +79,6 @@ class ChildPopulation(Population):
         super().__init__(name, codec, count, seed=seed, account=account, until=until)
         self._parent = parent
 
-    def created(self, index: int) -> int:
-        """When the object was created, in Unix seconds."""
+    def _time(self, index: int) -> int:
         parent, child = divmod(index, BLOCK)
         return (self._parent.created(parent) if self._parent else self.since) + child // 4 * 60

@@ -14,6 +14,8 @@ PER_THOUSAND = {
     "test_clock": 0,
     "test_helpers_test_clock": 0, "apps_secret": 0,
 }  # fmt: skip
+# Of these even a large account has not many.
+_AT_MOST = {"product": 300, "price": 1000, "coupon": 200, "tax_rate": 100, "account": 2000}
 _OTHERS = 15
 _AT_LEAST = {"product": 8, "price": 24, "plan": 24, "coupon": 5, "account": 3, "tax_rate": 4}
 _MOST_OTHERS = 5000
@@ -26,4 +28,6 @@ def count_of(name: str, customers: int) -> int:
     if name not in PER_THOUSAND:
         return min(max(3, customers * _OTHERS // 1000), _MOST_OTHERS)
     share = PER_THOUSAND[name]
-    return max(_AT_LEAST.get(name, 1), customers * share // 1000) if share else 0
+    if not share:
+        return 0
+    return min(max(_AT_LEAST.get(name, 1), customers * share // 1000), _AT_MOST.get(name, customers * 10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import sys
@@ -37,8 +38,12 @@ def serve(settings: Settings, port: int = 0) -> None:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((HOST, port))
+    app = App(Api(load(), settings))
+    # Almost nothing made here lies in a cycle: collecting often would only cost.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     config = uvicorn.Config(
-        App(Api(load(), settings)),
+        app,
         loop="uvloop",
         http=Protocol,
         lifespan="off",

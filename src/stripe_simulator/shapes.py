@@ -68,10 +68,9 @@ def parent_of(resource: Resource) -> tuple[str, str] | None:
     return None
 
 
-def children(name: str, number: int) -> int:
-    """How many objects of this kind lie in one parent, for an arbitrary number of the parent's."""
-    counts = _CHILDREN.get(name, _FEW)
-    return counts[number % len(counts)]
+def children_of(name: str) -> tuple[int, ...]:
+    """How many objects of this kind lie in a parent: each number as often as it occurs."""
+    return _CHILDREN.get(name, _FEW)
 
 
 def fields_of(generator: Generator) -> dict[str, Field]:
