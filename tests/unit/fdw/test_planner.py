@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
+import fdw_samples as samples
 import pytest
 
 from stripe_fdw.errors import MissingQualError
@@ -13,12 +12,6 @@ from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.plan import FanOut, Lists, Nothing, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.planner import plan, sortable
 from stripe_fdw.fdw.quals import Qual, SortKey, Unknown, normalise
-
-_spec = importlib.util.spec_from_file_location("samples", Path(__file__).with_name("samples.py"))
-assert _spec
-assert _spec.loader
-samples = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(samples)
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 

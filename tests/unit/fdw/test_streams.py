@@ -1,0 +1,311 @@
+"""What leaves when a plan is read: no sooner than needed, no more than needed, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import fdw_samples as samples
+import pytest
+from fdw_fake import FakeStripe
+
+from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
+from stripe_fdw.fdw import invalidation
+from stripe_fdw.fdw.memory import Memory
+from stripe_fdw.fdw.planner import plan
+from stripe_fdw.fdw.quals import Qual, SortKey
+from stripe_fdw.fdw.streams import Page, Reader
+
+NEWEST = SortKey("created", descending=True, nulls_first=True)
+
+
+def line_list(invoice: str, data: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:
+    return {"object": "list", "data": data, "has_more": has_more, "url": f"/v1/invoices/{invoice}/lines"}
+
+
+def stripe(count: int = 250) -> FakeStripe:
+    customers = [
+        {"id": f"cus_{i}", "created": 10_000 - i, "email": "a@b.c", "object": "customer"}
+        for i in range(count)
+    ]
+    subscriptions = [
+        {"id": f"sub_{i}", "created": 500 - i, "status": "active", "customer": f"cus_{i % 2}"}
+        for i in range(8)
+    ]
+    lines = [{"id": f"il_{i}", "amount": i} for i in range(3)]
+    invoices = [
+        {"id": "in_full", "created": 2, "lines": line_list("in_full", lines[:2], has_more=False)},
+        {"id": "in_more", "created": 1, "lines": line_list("in_more", lines[:1], has_more=True)},
+    ]
+    return FakeStripe(
+        samples.ALL,
+        {
+            "customer": customers,
+            "subscription": subscriptions,
+            "invoice": invoices,
+            "invoice_line_item": lines,
+        },
+    )
+
+
+def reader(client: FakeStripe, memory: Memory | None = None, cache_ttl: float = 0.0) -> Reader:
+    return Reader(client, lambda: None, samples.ALL, memory or Memory(), cache_ttl)  # type: ignore[arg-type]
+
+
+def pages(client: FakeStripe, table: str, *quals: Qual, **options: Any) -> Any:
+    memory, ttl = options.pop("memory", None), options.pop("cache_ttl", 0.0)
+    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    return reader(client, memory, ttl).pages(found)
+
+
+def ids(found: Any) -> list[str]:
+    return [item["id"] for page in found for item in page.objects]
+
+
+def test_nothing_leaves_before_the_first_page_is_read() -> None:
+    client = stripe()
+    found = pages(client, "customer", sortkeys=[NEWEST])
+    assert client.log == []
+    next(found)
+    assert client.log == ["GET /v1/customers?limit=100"]
+
+
+def test_a_sorted_list_is_read_to_its_end_one_page_ahead() -> None:
+    client = stripe()
+    assert ids(pages(client, "customer", sortkeys=[NEWEST], limit=3)) == [f"cus_{i}" for i in range(250)]
+    assert client.log[0] == "GET /v1/customers?limit=3"
+    assert client.log[1] == "GET /v1/customers?limit=100&starting_after=cus_2"
+    assert len(client.log) == 4
+
+
+def test_retrieves_leave_side_by_side_and_missing_ones_are_no_rows() -> None:
+    client = stripe()
+    wanted = tuple(f"cus_{i}" for i in (1, 2, 999, 3))
+    found = pages(client, "customer", Qual("id", "= any", wanted))
+    first = next(found)
+    assert len(client.log) == 4
+    assert ids([first, *found]) == ["cus_1", "cus_2", "cus_3"]
+
+
+def test_with_a_hint_retrieves_leave_one_by_one_at_first() -> None:
+    client = stripe()
+    next(pages(client, "customer", Qual("id", "= any", ("cus_1", "cus_2", "cus_3")), limit=1))
+    assert client.log == ["GET /v1/customers/cus_1"]
+
+
+def test_a_deleted_object_is_no_row() -> None:
+    client = stripe()
+    client.objects["customer"][1] = {"id": "cus_1", "deleted": True}
+    assert ids(pages(client, "customer", Qual("id", "=", "cus_1"))) == []
+
+
+def test_a_list_about_a_missing_object_is_empty_but_a_lost_cursor_is_an_error() -> None:
+    client = stripe()
+    answer = client.answer
+
+    def missing(request: Any) -> Any:
+        if "starting_after" in dict(request.params):
+            raise NotFoundError("No such customer: 'cus_99'", param="starting_after")
+        if dict(request.params).get("customer") == "cus_none":
+            raise NotFoundError("No such customer: 'cus_none'", param="customer")
+        return answer(request)
+
+    client.answer = missing  # type: ignore[method-assign]
+    assert ids(pages(client, "subscription", Qual("customer", "=", "cus_none"))) == []
+    with pytest.raises(NotFoundError):
+        ids(pages(client, "customer", sortkeys=[NEWEST]))
+
+
+def test_lists_are_merged_by_created() -> None:
+    client = stripe()
+    condition = Qual("customer", "= any", ("cus_1", "cus_0"))
+    assert ids(pages(client, "subscription", condition, sortkeys=[NEWEST])) == [f"sub_{i}" for i in range(8)]
+
+
+def test_a_parents_list_is_used_where_it_is_complete() -> None:
+    client = stripe()
+    found: list[Page] = list(pages(client, "invoice_line_item"))
+    assert [(ids([page]), dict(page.fills)) for page in found] == [
+        (["il_0", "il_1"], {"invoice": "in_full"}),
+        (["il_0", "il_1", "il_2"], {"invoice": "in_more"}),
+    ]
+    assert client.log == ["GET /v1/invoices?limit=100", "GET /v1/invoices/in_more/lines?limit=100"]
+
+
+def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    condition = Qual("id", "=", "cus_1")
+    for _ in range(3):
+        assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
+        assert ids(pages(client, "customer", Qual("id", "=", "cus_none"), memory=memory)) == []
+    assert client.log == ["GET /v1/customers/cus_1", "GET /v1/customers/cus_none"]
+    memory.end()
+    memory.begin()
+    assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
+    assert len(client.log) == 3
+
+
+def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    two = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    first = next(one)
+    everything = ids(two)
+    assert ids([first, *one]) == everything
+    assert len(client.log) == 3
+
+
+def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    next(one)
+    one.close()
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+    assert len(client.log) == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"sortkeys": [NEWEST]}])
+def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -> None:
+    client, memory = stripe(1000), Memory(statement_bytes=20_000)
+    memory.begin()
+    one = pages(client, "customer", memory=memory, **options)
+    two = pages(client, "customer", memory=memory, **options)
+    head = ids([next(one)])
+    expected = sorted(f"cus_{i}" for i in range(1000))
+    assert sorted(ids(two)) == expected
+    assert sorted([*head, *ids(one)]) == expected
+
+
+def test_without_a_ttl_nothing_outlives_the_statement() -> None:
+    client, memory = stripe(), Memory()
+    for _ in range(2):
+        memory.begin()
+        ids(pages(client, "customer", Qual("id", "=", "cus_1"), memory=memory))
+        memory.end()
+    assert len(client.log) == 2
+
+
+@pytest.fixture
+def _shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_FDW_SHARED_DIRECTORY", str(tmp_path / "shared"))
+    invalidation._counter.cache_clear()
+
+
+def cached(client: FakeStripe, memory: Memory, *quals: Qual, ttl: float = 60.0) -> list[str]:
+    memory.begin()
+    try:
+        return ids(pages(client, "customer", *quals, sortkeys=[NEWEST], memory=memory, cache_ttl=ttl))
+    finally:
+        memory.end()
+
+
+ONE = Qual("id", "=", "cus_1")
+ACCOUNT = "https://api.stripe.com|"
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_cache_answers_until_something_is_invalidated() -> None:
+    client, memory = stripe(), Memory()
+    for _ in range(3):
+        cached(client, memory, ONE)
+        cached(client, memory)
+    assert len(client.log) == 1 + 3
+    invalidation.invalidate(ACCOUNT, "invoice")
+    invalidation.invalidate("https://other|", "customer")
+    cached(client, memory, ONE)
+    assert len(client.log) == 4
+    invalidation.invalidate(ACCOUNT, "customer", "cus_2")
+    cached(client, memory, ONE)
+    assert len(client.log) == 4
+    cached(client, memory)
+    assert len(client.log) == 7
+    invalidation.invalidate(ACCOUNT, "customer", "cus_1")
+    cached(client, memory, ONE)
+    assert len(client.log) == 8
+    invalidation.invalidate(ACCOUNT, "customer")
+    cached(client, memory, ONE)
+    assert len(client.log) == 9
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, memory = stripe(), Memory()
+    cached(client, memory, ONE, ttl=0.000001)
+    cached(client, memory, ONE, ttl=0.000001)
+    assert len(client.log) == 2
+
+
+@pytest.mark.usefixtures("_shared")
+def test_keys_do_not_share_answers() -> None:
+    client, memory = stripe(), Memory()
+    other = FakeStripe(samples.ALL, client.objects, key="sk_test_another000000000000000000")
+    cached(client, memory, ONE)
+    cached(other, memory, ONE)
+    assert len(other.log) == 1
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_cache_stays_within_its_bytes() -> None:
+    client, memory = stripe(), Memory(cache_bytes=8000)
+    for i in range(100):
+        cached(client, memory, Qual("id", "=", f"cus_{i}"))
+    assert memory._cache.currsize <= 8000
+    assert 0 < len(memory._cache) < 10
+    cached(client, memory)  # larger than the whole cache
+    assert memory._cache.currsize <= 8000
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_was_read_in_part_is_cached_and_read_on() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
+    memory.end()
+    assert len(cached(client, memory)) == 250
+
+
+def test_an_error_is_not_remembered() -> None:
+    client, memory = stripe(), Memory()
+    answer, failing = client.answer, [True]
+
+    def fail(request: Any) -> Any:
+        if failing[0]:
+            raise NotFoundError("Unrecognized", param="limit_of_what")
+        return answer(request)
+
+    client.answer = fail  # type: ignore[method-assign]
+    memory.begin()
+    with pytest.raises(ApiError):
+        ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))
+    failing[0] = False
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+
+
+def test_an_interrupt_ends_the_scan() -> None:
+    client = stripe()
+
+    def submit(request: Any, **_: Any) -> Any:
+        from stripe_fdw.api.threads import Future
+
+        return Future()
+
+    def check() -> None:
+        raise Interrupted("canceling statement due to user request")
+
+    client.submit = submit  # type: ignore[method-assign]
+    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    with pytest.raises(Interrupted):
+        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+
+
+def test_the_scan_counts_what_it_cost() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    found = plan(samples.CUSTOMER, (ONE,), resources=samples.ALL)
+    for expected in ((1, 0), (0, 1)):
+        one = reader(client, memory)
+        list(one.pages(found))
+        assert (one.counters.requests, one.counters.hits) == expected
