@@ -164,21 +164,17 @@ def _getter(name: str, column: Column | None, wanted: tuple[Value, ...]) -> Gett
         if column.kind is Kind.REFERENCE:
             return lambda found: _identity(found.get(key))
         return lambda found: found.get(key)
-    path, reference, pick = (
-        column.path,
-        column.kind is Kind.REFERENCE,
-        {"min": min, "max": max}.get(column.pick),
-    )
+    path, clean = column.path, _identity if column.kind is Kind.REFERENCE else _as_is
+    pick = {"min": min, "max": max}.get(column.pick)
 
     def get(found: Object) -> Any:
         values = _walk(found, path)
-        if pick is not None and values:
+        if len(values) < 2:
+            return clean(values[0]) if values else None
+        if pick is not None:
             return pick(values)
-        if reference:
-            values = [_identity(value) for value in values]
-        if len(values) > 1:
-            return next((value for value in wanted if value in values), values[0])
-        return values[0] if values else None
+        cleaned = [clean(value) for value in values]
+        return next((value for value in wanted if value in cleaned), cleaned[0])
 
     return get
 
@@ -191,20 +187,26 @@ def _nothing(_: Object) -> Any:
     return None
 
 
+def _as_is(value: Any) -> Any:
+    return value
+
+
 def _identity(value: Any) -> Any:
     """The id of an object that came expanded; the value itself where it is the id."""
     return value.get("id") if isinstance(value, dict) else value
 
 
-def _walk(value: Any, path: Sequence[str]) -> list[Any]:
+def _walk(value: Any, path: tuple[str, ...]) -> Sequence[Any]:
     """All values at the path, which goes through every element of a list."""
     for index, step in enumerate(path):
-        if isinstance(value, list):
-            return [found for item in value for found in _walk(item, path[index:])]
-        if not isinstance(value, dict):
-            return []
-        value = value.get(step)
-    return [] if value is None else [value]
+        if type(value) is dict:
+            value = value.get(step)
+        elif type(value) is list:
+            rest = path[index:]
+            return [found for item in value for found in _walk(item, rest)]
+        else:
+            return ()
+    return () if value is None else (value,)
 
 
 # -- what Postgres takes ------------------------------------------------------------------------------------
