@@ -19,8 +19,8 @@ from stripe_fdw.api.limits import Limiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
-from stripe_fdw.errors import AuthenticationError, ConnectionFailedError
-from stripe_fdw.redact import Secret
+from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, OptionError
+from stripe_fdw.redact import Secret, redact
 
 if TYPE_CHECKING:
     from stripe_fdw.api.sdk import Sdk
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"
 _GRACE = 0.5  # seconds after its deadline in which a call may still end by itself
-_KEY = re.compile(r"[\x21-\x7e]+")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_PATH = re.compile(r"/v\d+/[^\x00-\x20\x7f-\U0010ffff?#]+")
 _threads = Threads()
 
 
@@ -54,6 +55,8 @@ class Client:
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         _check_key(options.key)
+        if options.stripe_account is not None and not _VISIBLE.fullmatch(options.stripe_account):
+            raise OptionError("stripe_account is not an account's id, like acct_…", sqlstate="HV024")
         base = check_api_base(options.api_base)
         limiter = Limiter(
             options.key,
@@ -99,6 +102,8 @@ class Client:
 
         A POST carries ``idempotency_key``, or a new one, the same on each retry.
         """
+        if not _PATH.fullmatch(request.path):
+            raise OptionError(f'"{redact(request.path)}" is not a path of the API, like /v1/customers')
         call = Call(request.endpoint, background=background)
         future = CallFuture(call, f"{request.method} {request.path}")
         _threads.run(partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex()))
@@ -168,5 +173,5 @@ def _check_key(key: Secret) -> None:
         raise AuthenticationError(
             "there is no API key", hint="Set api_key, api_key_file or api_key_env in the user mapping."
         )
-    if not _KEY.fullmatch(value):
+    if not _VISIBLE.fullmatch(value):
         raise AuthenticationError("the API key holds characters that no key has, such as spaces or line ends")

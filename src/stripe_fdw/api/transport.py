@@ -53,39 +53,48 @@ class Transport:
         """
         waited = 0.0
         attempt = 0
-        while True:
-            waited += self._take_turn(call)
+        last: Answer | None = None
+        failure: HTTPError | None = None
+        while (turn := self._take_turn(call)) is not None:
+            waited += turn
             if call.deadline is None:
                 call.deadline = time.monotonic() + self._timeout
             attempt += 1
             answer, failure = self._attempt(call, method, target, headers, body)
             if call.abandoned.is_set():
                 raise AbandonedError
+            last = answer or last
             if answer is not None and answer.status == 429:
-                self._limiter.too_many(
-                    call.endpoint, answer.headers.get("stripe-rate-limited-reason"), error_code(answer)
-                )
+                self._slow_down(call, answer)
             seconds = None if _is_final(failure) else _delay(answer, attempt)
             if seconds is None or time.monotonic() + seconds >= call.deadline:
                 break
             self._sleep(call, seconds)
-        if answer is None:
+        # If time ran out in the middle of an attempt, what Stripe said before it says more.
+        if last is None or (failure is not None and not isinstance(failure, TimeoutError)):
             raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempt) from None
-        return Answer(answer.status, answer.headers, answer.body, waited, attempt)
+        return Answer(last.status, last.headers, last.body, waited, attempt)
 
     def close(self) -> None:
         """Close the connections that are not in use; whoever still has this transport can go on."""
         old, self._pool = self._pool, connection_pool(self._base)
         old.close()
 
-    def _take_turn(self, call: Call) -> float:
+    def _take_turn(self, call: Call) -> float | None:
+        """Wait for a turn; the seconds that took, or None if it would come after the deadline."""
         if call.abandoned.is_set():  # before it takes a turn from others
             raise AbandonedError
         waited = 0.0
         for seconds in self._limiter.waits(call.endpoint, background=call.background):
+            if call.deadline is not None and time.monotonic() + seconds >= call.deadline:
+                return None
             self._sleep(call, seconds)
             waited += seconds
         return waited
+
+    def _slow_down(self, call: Call, answer: Answer) -> None:
+        reason = answer.headers.get("stripe-rate-limited-reason")
+        self._limiter.too_many(call.endpoint, reason, error_code(answer))
 
     @staticmethod
     def _sleep(call: Call, seconds: float) -> None:

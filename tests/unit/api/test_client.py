@@ -361,6 +361,47 @@ def test_a_429_for_ever_ends_in_one_clear_error_in_bounded_time(
     assert len(server.got) >= 2
 
 
+def test_many_requests_that_meet_429_for_ever_all_say_so_in_bounded_time(
+    make_client: Any, server: Any, reply: Any
+) -> None:
+    server.answer = lambda got: reply(problem("Too many requests", code="rate_limit"), status=429, delay=0.01)
+    client = make_client(timeout=1.0, max_requests_per_second=40.0)
+    began = time.monotonic()
+    for future in [client.submit(ONE) for _ in range(40)]:
+        with pytest.raises(RateLimitError, match="Too many requests"):
+            future.result(never)
+    assert time.monotonic() - began < 12
+
+
+def test_what_stripe_said_before_the_time_ran_out_is_the_error(
+    make_client: Any, server: Any, reply: Any
+) -> None:
+    server.answer = lambda got: reply(problem("first"), status=503, delay=20 if len(server.got) > 1 else 0)
+    with pytest.raises(ApiError, match="first"):
+        make_client(timeout=0.5).fetch(ONE, check=never)
+
+
+@pytest.mark.parametrize(
+    "path", ["customers", "//evil.example/v1/x", "@evil.example/", "/v1/a b", "/v1/a?b=1", "/v1/a\n"]
+)
+def test_what_is_no_path_of_the_api_is_refused(client: Any, server: Any, path: str) -> None:
+    with pytest.raises(OptionError):
+        client.fetch(Request("GET", path, path), check=never)
+    assert not server.got
+
+
+def test_an_account_that_cannot_be_one_is_refused(make_client: Any) -> None:
+    with pytest.raises(OptionError):
+        make_client(stripe_account="acct_1\r\nX-Evil: 1")
+
+
+def test_an_answer_that_cannot_be_unpacked_is_one_clear_error(
+    client: Any, server: Any, reply: Any, key: str
+) -> None:
+    server.answer = lambda got: reply(b"not gzip at all", headers={"Content-Encoding": "gzip"})
+    assert isinstance(failing(client, key), ConnectionFailedError)
+
+
 def test_a_retry_after_beyond_the_timeout_is_not_waited_for(
     client: Any, server: Any, reply: Any, key: str
 ) -> None:
