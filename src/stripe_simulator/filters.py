@@ -220,6 +220,7 @@ _HIDES: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ..
     ("customer", ("test_clock", (None,), False, ("test_clock",))),
     ("quote", ("test_clock", (None,), False, ("test_clock", "customer"))),
     ("price", ("active", (True,), False, ("active",))),
+    ("tax_id", ("owner_type", ("self",), False, ("owner",))),
     ("payment_method", ("type", ("custom",), True, ("type",))),
 )
 
@@ -233,7 +234,7 @@ def _integer(name: str, value: Any) -> int:
 def _converted(resource_name: str, item: Filter, column: Column, value: Any) -> Any:
     if not isinstance(value, str):
         raise StripeProblem(f"Invalid string: {value}", param=item.parameter)
-    literals = item.values or column.values
+    literals = column.values or item.values
     if literals and value not in literals:
         words = tuple(dict.fromkeys((*literals, *_MORE.get((resource_name, item.parameter), ()))))
         raise not_one_of(item.parameter, words)

@@ -170,16 +170,11 @@ class Generator:
         count = self.population.count
         names = (*self.names, column.name)
         field = rules.field_of(self, column)
-        share = _NULL_SHARES.get(column.name, 4)
-        if (
-            column.nullable
-            and not field.constant
-            and (field.ranges is None or column.name == "email")
-            and column.name != "metadata"
-        ):
-            return sometimes(field, share, count, *names)
-        if column.kind is Kind.REFERENCE and column.nullable and not field.constant:
-            return sometimes(field, share, count, *names)
+        if not column.nullable or field.constant or column.name in {"created", "metadata"}:
+            return field
+        # Enums and flags with their own tables of values are null by these, where at all.
+        if field.ranges is None or column.name == "email" or column.kind is Kind.REFERENCE:
+            return sometimes(field, _NULL_SHARES.get(column.name, 4), count, *names)
         return field
 
     def any_reference(self, column: Column) -> Field:

@@ -37,7 +37,7 @@ def _invoice(generator: Generator) -> Fields:
         customer = generator.reference("customer", "customer")
     status = salted(generator, INVOICE_STATUSES, "status")
     unit = salted(generator, _UNITS, "unit").value
-    lines = world.children("invoice_line_item").generator
+    lines = world.children("line_item").generator
     sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
 
     @remembered
@@ -119,7 +119,7 @@ def _invoice(generator: Generator) -> Fields:
             }
         ),
         "lines": Field(
-            lambda index: world.embedded("invoice_line_item", index, f"/v1/invoices/{encode(index)}/lines")
+            lambda index: world.embedded("line_item", index, f"/v1/invoices/{encode(index)}/lines")
         ),
         "automatic_tax": Field(
             lambda _: {"enabled": False, "liability": None, "provider": None, "status": None}
@@ -143,7 +143,7 @@ def _invoice(generator: Generator) -> Fields:
     }
 
 
-def _invoice_line_item(generator: Generator) -> Fields:
+def _line_item(generator: Generator) -> Fields:
     world = generator.world
     invoices, items = world.collection("invoice").generator, world.children("subscription_item")
     prices = items.generator.fields["price"].value
@@ -201,5 +201,5 @@ def _invoice_line_item(generator: Generator) -> Fields:
 
 MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "invoice": _invoice,
-    "invoice_line_item": _invoice_line_item,
+    "line_item": _line_item,
 }

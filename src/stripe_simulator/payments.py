@@ -195,10 +195,48 @@ def _refund(generator: Generator) -> Fields:
     }
 
 
+def _invoice_payment(generator: Generator) -> Fields:
+    kind = salted(generator, {"payment_intent": 4, "payment_record": 1}, "payment_type")
+
+    def only(name: str) -> Field:
+        field = generator.reference(name, name)
+        return Field(
+            lambda index: field.value(index) if kind.value(index) == name else None,
+            field.ranges,
+        )
+
+    return {
+        "payment_type": kind,
+        "payment_intent": only("payment_intent"),
+        "payment_record": only("payment_record"),
+        "status": salted(generator, {"paid": 8, "open": 2, "canceled": 1}, "status"),
+    }
+
+
+def _tax_id(generator: Generator) -> Fields:
+    owner = salted(generator, {"self": 1, "customer": 1}, "owner_type")
+    customer = generator.reference("owner_customer", "customer")
+    return {
+        "owner": Field(lambda _: {"application": None}),
+        "owner_type": owner,
+        "owner_account": constant(None),
+        "owner_customer_account": constant(None),
+        "owner_customer": Field(
+            lambda index: customer.value(index) if owner.value(index) == "customer" else None, customer.ranges
+        ),
+        "customer": Field(
+            lambda index: customer.value(index) if owner.value(index) == "customer" else None, customer.ranges
+        ),
+        "customer_account": constant(None),
+    }
+
+
 MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "payment_method": _payment_method,
     "payment_intent": _payment_intent,
     "charge": _charge,
     "balance_transaction": _balance_transaction,
     "refund": _refund,
+    "invoice_payment": _invoice_payment,
+    "tax_id": _tax_id,
 }

@@ -46,7 +46,7 @@ INCLUDED: Mapping[tuple[str, str], tuple[str, str]] = {
 _FEW = (0, 1, 1, 2, 0, 1, 3, 0, 1, 0, 2, 1, 0, 14, 1, 1)
 _CHILDREN: Mapping[str, tuple[int, ...]] = {
     "subscription_item": (1,) * 70 + (2,) * 16 + (3,) * 8 + (12, 25, 4),
-    "invoice_line_item": (1,) * 60 + (2,) * 20 + (3,) * 10 + (11, 14, 130),
+    "line_item": (1,) * 60 + (2,) * 20 + (3,) * 10 + (11, 14, 130),
     "capability": (3,),
     "person": (1, 2, 1),
     "checkout_session_line_item": (1, 1, 2, 1, 12),

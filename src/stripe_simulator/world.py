@@ -111,7 +111,8 @@ class World:
             count = len(CODES[name])
         elif count is None:
             count = count_of(name, self._customers)
-        return Collection(Generator(self, resource, Population(name, codec, count, **shared)), self._cache)
+        times = "price" if name == "plan" else name
+        return Collection(Generator(self, resource, Population(times, codec, count, **shared)), self._cache)
 
     def _codec(self, resource: Resource) -> Codec:
         name = resource.name
