@@ -118,7 +118,7 @@ CASES = {
         ],
     ),
     "a list inside an object": (
-        "select id from stripe_live.invoice_line_item where invoice = '{invoice}'",
+        "select id from stripe_live.line_item where invoice = '{invoice}'",
         ["GET /v1/invoices/{invoice}/lines?limit=100"],
     ),
     "items of a subscription": (
