@@ -65,7 +65,11 @@ def database(cluster: Cluster, simulator: SimulatorProcess, host: str) -> str:
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {host}")
     with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
-        plan = Plan(host=host, server_options={"api_base": simulator.url}, mapping={"api_key": KEY})
+        plan = Plan(
+            host=host,
+            server_options={"api_base": simulator.url, "max_requests_per_second": "10000"},
+            mapping={"api_key": KEY},
+        )
         initialize(connection, plan)
     return cluster.dsn(host)
 

@@ -27,8 +27,6 @@ VERSION_WITHOUT_TABLES = "/v2/"
 
 # Tables not named by the rules of from_sdk/names.py: path → (name, reason).
 TABLE_NAMES = {
-    # The object calls itself "line_item", as if there were no others; Stripe's pages say invoice line item.
-    "/v1/invoices/{invoice}/lines": "invoice_line_item",
     # /v1/tax_ids lists those of the account itself by default, this one those of a customer: other rows.
     "/v1/customers/{customer}/tax_ids": "customer_tax_id",
     # "account_external_account" says it twice; Stripe's word is external account.
@@ -55,7 +53,7 @@ _AREAS = {
     "checkout": "checkout_session_line_item",
     "products": "coupon price product product_feature promotion_code shipping_rate tax_code tax_rate",
     "billing": "credit_note credit_note_line_item customer_balance_transaction customer_tax_id invoice"
-    " invoice_line_item invoice_payment invoice_rendering_template invoiceitem plan quote quote_line_item"
+    " line_item invoice_payment invoice_rendering_template invoiceitem plan quote quote_line_item"
     " quote_computed_upfront_line_item subscription subscription_item subscription_schedule tax_id",
     "connect": "account application_fee capability external_account fee_refund person transfer"
     " transfer_reversal",
@@ -77,7 +75,7 @@ _ID_PREFIXES = """
     fee_refund=fr_ file=file_ file_link=link_ financial_connections_account=fca_
     financial_connections_account_owner=fcaown_ financial_connections_transaction=fctxn_
     forwarding_request=fwdreq_ identity_verification_report=vr_ identity_verification_session=vs_
-    invoice=in_ invoice_line_item=il_ invoice_payment=inpay_ invoice_rendering_template=inrtem_
+    invoice=in_ line_item=il_ invoice_payment=inpay_ invoice_rendering_template=inrtem_
     invoiceitem=ii_ issuing_authorization=iauth_ issuing_card=ic_ issuing_cardholder=ich_
     issuing_dispute=idp_ issuing_personalization_design=ipd_ issuing_physical_bundle=ics_
     issuing_token=intok_ issuing_transaction=ipi_ payment_attempt_record=par_ payment_intent=pi_
@@ -275,7 +273,7 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),
     ),
     # Since 2025-03-31.basil under `parent` and `pricing`.
-    "invoice_line_item": (
+    "line_item": (
         Column("price", Kind.REFERENCE, (*_PRICING, "price"), references=("price",)),
         Column("product", Kind.REFERENCE, (*_PRICING, "product"), references=("product",)),
         Column(
@@ -423,7 +421,7 @@ FOLLOWS = {
     "checkout_session_line_item": "checkout_session",
     "credit_note_line_item": "credit_note",
     "fee_refund": "application_fee",
-    "invoice_line_item": "invoice",
+    "line_item": "invoice",
     "payment_intent_amount_details_line_item": "payment_intent",
     "payment_link_line_item": "payment_link",
     "quote_computed_upfront_line_item": "quote",

@@ -225,7 +225,11 @@ def _plan(options: StackOptions, state: State) -> Plan:
     return Plan(
         host=options.host,
         live=options.live,
-        server_options={"api_base": state.simulator_url},
+        # The simulator allows what it was told to; where it allows anything, so do we.
+        server_options={
+            "api_base": state.simulator_url,
+            "max_requests_per_second": f"{options.rate or 10_000:g}",
+        },
         mapping={"api_key": state.api_key},
     )
 

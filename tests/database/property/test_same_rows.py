@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from stripe_fdw.catalog import load
+
 # One of each family: a list with filters, one whose default hides rows, one with required filters, lists
 # inside objects, one that is not paged by created, an append-only one.
 TABLES = (
@@ -23,7 +25,7 @@ TABLES = (
     "subscription",
     "subscription_item",
     "invoice",
-    "invoice_line_item",
+    "line_item",
     "price",
     "product",
     "charge",
@@ -43,7 +45,7 @@ OPERATORS = (
 ZONES = ("UTC", "America/New_York", "Asia/Kolkata", "Pacific/Chatham")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sample:
     """A table's columns with their types and some of the values that they hold."""
 
@@ -51,14 +53,18 @@ class Sample:
     columns: tuple[tuple[str, str], ...]
     values: dict[str, tuple[Any, ...]]
 
+
+class Samples(dict[str, Sample]):
+    """Samples by table; hypothesis prints it at every step, so it prints short."""
+
     def __repr__(self) -> str:
-        return self.table
+        return "samples"
 
 
 @pytest.fixture(scope="module")
-def samples(database: str) -> dict[str, Sample]:
+def samples(database: str) -> Samples:
     """Copy every table into schema ``plain`` and look at its values."""
-    found = {}
+    found = Samples()
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("drop schema if exists plain cascade")
         connection.execute("create schema plain")
@@ -78,6 +84,13 @@ def _look(connection: psycopg.Connection, table: str) -> Sample:
         " where attrelid = %s::regclass and attnum > 0 and attname not like '\\_%%' order by attnum",
         (f"plain.{table}",),
     ).fetchall()
+    resource = load().resource[table]
+    # What Stripe only filters on has no one value: such a column shows what was asked for.
+    columns = [
+        (name, kind)
+        for name, kind in columns
+        if len(resource.column[name].path) > 0 and "data" not in resource.column[name].path
+    ]
     values = {}
     for name, kind in columns:
         if kind == "jsonb":
@@ -207,7 +220,7 @@ def _table(name: str, alias: str) -> sql.Composable:
 
 
 @st.composite
-def single(draw: st.DrawFn, samples: dict[str, Sample]) -> Query:
+def single(draw: st.DrawFn, samples: Samples) -> Query:
     """One table, with a condition, perhaps sorted, perhaps limited."""
     sample = samples[draw(st.sampled_from(TABLES))]
     names = [name for name, _ in sample.columns]
@@ -248,7 +261,7 @@ def single(draw: st.DrawFn, samples: dict[str, Sample]) -> Query:
 
 
 @st.composite
-def joined(draw: st.DrawFn, samples: dict[str, Sample]) -> Query:
+def joined(draw: st.DrawFn, samples: Samples) -> Query:
     """Two tables, joined, with conditions on either side."""
     left, right, on = draw(
         st.sampled_from(
@@ -304,6 +317,9 @@ def _answer(connection: psycopg.Connection, text: str) -> Sequence[Any] | str:
         return error.sqlstate or ""
 
 
+# The strategies are deep, and hypothesis warns that their repr is long; nobody prints it.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
+
 COMMON = settings(
     deadline=None,
     derandomize=True,
@@ -313,7 +329,7 @@ COMMON = settings(
 
 
 @pytest.mark.timeout(600)
-def test_one_table_gives_the_same_rows(database: str, samples: dict[str, Sample]) -> None:
+def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
         @settings(COMMON, max_examples=400)
@@ -325,7 +341,7 @@ def test_one_table_gives_the_same_rows(database: str, samples: dict[str, Sample]
 
 
 @pytest.mark.timeout(600)
-def test_joins_give_the_same_rows(database: str, samples: dict[str, Sample]) -> None:
+def test_joins_give_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
         @settings(COMMON, max_examples=120)
@@ -337,7 +353,7 @@ def test_joins_give_the_same_rows(database: str, samples: dict[str, Sample]) -> 
 
 
 @pytest.mark.timeout(600)
-def test_parameters_give_the_same_rows_as_values(database: str, samples: dict[str, Sample]) -> None:
+def test_parameters_give_the_same_rows_as_values(database: str, samples: Samples) -> None:
     """The same qual with a value bound at execution, under generic plans, on each column of each table."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("set plan_cache_mode = force_generic_plan")

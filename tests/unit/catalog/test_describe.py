@@ -78,7 +78,7 @@ def test_required_parameters_are_marked() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "right"),
-    [("subscrption", "subscription"), ("customers", "customer"), ("line_item", "invoice_line_item")],
+    [("subscrption", "subscription"), ("customers", "customer"), ("invoice_line_item", "line_item")],
 )
 def test_an_unknown_table_names_the_closest(wrong: str, right: str) -> None:
     with pytest.raises(TableError) as caught:

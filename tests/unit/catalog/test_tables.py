@@ -61,8 +61,8 @@ def test_columns_have_the_kind_that_the_api_gives_them(path: str, kind: Kind) ->
         ("subscription_item.subscription", ("subscription",)),
         ("subscription_item.price", ("price",)),
         ("invoice.subscription", ("subscription",)),
-        ("invoice_line_item.invoice", ("invoice",)),
-        ("invoice_line_item.price", ("price",)),
+        ("line_item.invoice", ("invoice",)),
+        ("line_item.price", ("price",)),
         ("invoice_payment.payment_intent", ("payment_intent",)),
         ("charge.payment_intent", ("payment_intent",)),
         ("price.product", ("product",)),
@@ -99,7 +99,7 @@ def test_columns_without_a_field_say_where_their_value_is(path: str, where: tupl
     ("path", "table"),
     [
         ("subscription.items", "subscription_item"),
-        ("invoice.lines", "invoice_line_item"),
+        ("invoice.lines", "line_item"),
         ("charge.refunds", "refund"),
         ("customer.tax_ids", "customer_tax_id"),
         ("quote.line_items", "quote_line_item"),
@@ -225,7 +225,7 @@ def test_states_are_reached_by_operations() -> None:
 @pytest.mark.parametrize(
     ("table", "path", "parent"),
     [
-        ("invoice_line_item", "/v1/invoices/{invoice}/lines", "invoice"),
+        ("line_item", "/v1/invoices/{invoice}/lines", "invoice"),
         ("credit_note_line_item", "/v1/credit_notes/{credit_note}/lines", "credit_note"),
         ("quote_line_item", "/v1/quotes/{quote}/line_items", "quote"),
         ("customer_tax_id", "/v1/customers/{customer}/tax_ids", "customer"),
@@ -244,7 +244,7 @@ def test_lists_inside_objects_are_tables_with_a_parent(table: str, path: str, pa
     ("table", "fresh"),
     [
         ("customer", Freshness.EVENTS),
-        ("invoice_line_item", Freshness.EVENTS),
+        ("line_item", Freshness.EVENTS),
         ("event", Freshness.APPEND),
         ("balance_transaction", Freshness.RESCAN),
         ("invoiceitem", Freshness.RESCAN),

@@ -63,7 +63,7 @@ ITEM = Resource(
     follows="subscription",
 )
 LINE = Resource(
-    name="invoice_line_item",
+    name="line_item",
     object="line_item",
     area="billing",
     list_path="/v1/invoices/{invoice}/lines",

@@ -80,9 +80,9 @@ REQUESTS: list[tuple[str, list[Qual], list[str]]] = [
         ["GET /v1/subscriptions?customer=$1&status=all&limit=100"],
     ),
     ("customer", [Qual("id", "=", Unknown())], ["GET /v1/customers/<join value>"]),
-    ("invoice_line_item", [Qual("invoice", "=", "in_1")], ["GET /v1/invoices/in_1/lines?limit=100"]),
+    ("line_item", [Qual("invoice", "=", "in_1")], ["GET /v1/invoices/in_1/lines?limit=100"]),
     (
-        "invoice_line_item",
+        "line_item",
         [],
         [
             "GET /v1/invoices/{invoice}/lines?limit=100 for each invoice of",
@@ -158,7 +158,7 @@ NOTHING = [
     ),
     ("customer", [Qual("created", "<", at("1950-01-01T00:00Z"))]),
     ("subscription", [Qual("customer", "=", "not an id")]),
-    ("invoice_line_item", [Qual("invoice", "=", "")]),
+    ("line_item", [Qual("invoice", "=", "")]),
     ("upcoming_invoice", [Qual("customer", "=", "")]),
 ]
 
@@ -303,7 +303,7 @@ def test_plans_are_values() -> None:
     assert hash(made("customer", qual)) == hash(made("customer", qual))
     assert isinstance(made("customer", qual).access, Retrieve)
     assert isinstance(made("upcoming_invoice", Qual("customer", "=", "cus_1")).access, Preview)
-    assert isinstance(made("invoice_line_item").access, FanOut)
+    assert isinstance(made("line_item").access, FanOut)
 
 
 def test_explain_tells_what_is_pushed_and_what_is_left() -> None:

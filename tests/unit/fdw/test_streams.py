@@ -43,7 +43,7 @@ def stripe(count: int = 250) -> FakeStripe:
             "customer": customers,
             "subscription": subscriptions,
             "invoice": invoices,
-            "invoice_line_item": lines,
+            "line_item": lines,
         },
     )
 
@@ -124,7 +124,7 @@ def test_lists_are_merged_by_created() -> None:
 
 def test_a_parents_list_is_used_where_it_is_complete() -> None:
     client = stripe()
-    found: list[Page] = list(pages(client, "invoice_line_item"))
+    found: list[Page] = list(pages(client, "line_item"))
     assert [(ids([page]), dict(page.fills)) for page in found] == [
         (["il_0", "il_1"], {"invoice": "in_full"}),
         (["il_0", "il_1", "il_2"], {"invoice": "in_more"}),
