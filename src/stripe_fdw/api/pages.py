@@ -9,9 +9,10 @@ from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
-from stripe_fdw.errors import AnswerError
+from stripe_fdw.errors import AnswerError, NotFoundError
 
 PAGE = 100  # the most objects that Stripe puts on a page
+_SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next one is asked for
 
 
 def walk(
@@ -51,7 +52,8 @@ def walk(
             yield page
             if follow is None:
                 return
-            page = (ahead or client.submit(follow, background=background)).result(check)
+            ahead = ahead or client.submit(follow, background=background)
+            page = _result(client, ahead, follow, earlier_cursors(page, cursor), check, background)
             ahead = None
             number += 1
             follow = next_request(full, page, cursor)
@@ -62,6 +64,37 @@ def walk(
     finally:
         if ahead is not None:
             ahead.abandon()
+
+
+def _result(
+    client: Client,
+    future: Future[Response],
+    request: Request,
+    earlier: tuple[str, ...],
+    check: Callable[[], object],
+    background: bool,
+) -> Response:
+    """The page that this request brings; from an earlier cursor if its own was deleted meanwhile."""
+    try:
+        return future.result(check)
+    except NotFoundError as error:
+        if not earlier or not cursor_is_gone(error):
+            raise
+    again = request.with_params(starting_after=earlier[-1])
+    future = client.submit(again, background=background)
+    return _result(client, future, again, earlier[:-1], check, background)
+
+
+def earlier_cursors(page: Response, cursor: str = "id") -> tuple[str, ...]:
+    """What continues the list as well as the page's last object, should that be deleted: those before it."""
+    return tuple(
+        str(item[cursor]) for item in page.body["data"][-_SPARE_CURSORS - 1 : -1] if item.get(cursor)
+    )
+
+
+def cursor_is_gone(error: NotFoundError) -> bool:
+    """Whether the object that a list was to go on from is not there any more."""
+    return error.param == "starting_after"
 
 
 def objects(page: Response, request: Request) -> list[dict[str, Any]]:

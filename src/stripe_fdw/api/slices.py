@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
-from stripe_fdw.api.pages import PAGE, leads_nowhere, next_request, objects
+from stripe_fdw.api.pages import PAGE, cursor_is_gone, earlier_cursors, leads_nowhere, next_request, objects
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import STEP_SECONDS
+from stripe_fdw.errors import NotFoundError
 
 PARALLEL = 8
 BUFFERED = 2  # finished pages beyond one for each connection
@@ -43,6 +44,7 @@ class Slice:
     oldest: int | None  # None: as old as there is
     newest: int | None  # None: up to now
     after: str | None = None  # the cursor
+    earlier: tuple[str, ...] = ()  # cursors that serve as well, should that object be deleted
     reach: int | None = None  # the oldest ``created`` seen
     density: float = 0.0  # objects a second, as seen so far
     step: int = _FIRST_STEP
@@ -66,7 +68,7 @@ class Slice:
             raise leads_nowhere(request, page)
         number = self.number + 1  # at every power of two a milestone: that finds circles of any length
         milestone = after if number & (number - 1) == 0 else self.milestone
-        rest = replace(self, after=after, number=number, milestone=milestone)
+        rest = replace(self, after=after, earlier=earlier_cursors(page), number=number, milestone=milestone)
         moments = [item.get(_CREATED) for item in objects(page, request)]
         times = [moment for moment in moments if isinstance(moment, int)]
         if len(times) < len(moments) or (self.after is not None and self.reach is None):
@@ -247,7 +249,9 @@ class _Work:
             if self._closed:
                 return
             try:
-                page = future.result()
+                page = self._page(future, flight)
+                if page is None:
+                    return
                 rest = flight.slice.read_on(page, flight.request)
                 self._measure(page, flight)
                 self._pages.append(page)
@@ -257,6 +261,18 @@ class _Work:
             except BaseException as error:  # noqa: BLE001 - it belongs to the reader
                 self._error = error
             self._changed.notify_all()
+
+    def _page(self, future: CallFuture, flight: _Flight) -> Response | None:
+        """The page; None if its slice goes on from an earlier cursor because its own was deleted."""
+        part = flight.slice
+        try:
+            return future.result()
+        except NotFoundError as error:
+            if not part.earlier or not cursor_is_gone(error):
+                raise
+        self._ready.appendleft(replace(part, after=part.earlier[-1], earlier=part.earlier[:-1]))
+        self._launch()
+        return None
 
     def _measure(self, page: Response, flight: _Flight) -> None:
         if len(page.body["data"]) == PAGE:

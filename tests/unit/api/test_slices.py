@@ -193,9 +193,9 @@ def test_a_slow_stripe_is_asked_in_parallel_and_hardly_ever_in_vain() -> None:
         began = time.monotonic()
         assert len(set(found(fake))) == 20_000
         took = time.monotonic() - began
-    assert took < 200 * 0.02 / 2
+    assert took < 200 * 0.02 * 0.75
     assert len(fake.requests) <= 200 + 20
-    assert 4 <= fake.most <= 8
+    assert 3 <= fake.most <= 8
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200])
