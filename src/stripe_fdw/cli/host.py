@@ -33,7 +33,7 @@ def install(
     pkglibdir: PkgLibDir = None,
     extensiondir: ExtensionDir = None,
 ) -> None:
-    """Compile the extension for this Python and a PostgreSQL, and install it; nothing if that is done already."""
+    """Compile the extension for this Python and a PostgreSQL, and install it, unless that is done already."""
     installation = Installation(pg_config) if pg_config else Installation.find()
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"

@@ -1,7 +1,7 @@
 """Python's side of the bundled host: what the C extension calls, and nothing else calls.
 
-Each function takes and gives only plain values that C can use without a second look: it checks what the wrapper
-gave. Exceptions go through; ``explain_error`` (host/failures.py) says what each is in SQL.
+Each function takes and gives only plain values that C can use without a second look: it checks what the
+wrapper gave. Exceptions go through; ``explain_error`` (host/failures.py) says what each is in SQL.
 """
 
 from __future__ import annotations
@@ -369,6 +369,8 @@ def since_2000(value: datetime) -> timedelta | None:
 
 def to_json(value: object) -> bytes:
     """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
     try:
         return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
     except TypeError as error:
@@ -380,7 +382,10 @@ def to_text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError as error:  # Python writes integers of at most 4,300 digits
+            raise WrapperError(f"a number is out of range: {error}", sqlstate="22003") from error
     if isinstance(value, date):
         return value.isoformat()
     return None

@@ -37,7 +37,7 @@ def explain_error(error: BaseException) -> tuple[str, str, str | None, str | Non
 
 
 def _name(error: BaseException) -> str:
-    return type.__getattribute__(type(error), "__name__")
+    return str(type.__getattribute__(type(error), "__name__"))
 
 
 def _attribute(error: BaseException, name: str) -> object:

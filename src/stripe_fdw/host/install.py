@@ -1,7 +1,7 @@
 """Install the bundled host: compile it for one Postgres and one Python, and put it where Postgres looks.
 
-What it was built from (sources, Python, Postgres, package version) is written into the module itself, so that a
-second installation of the same thing is no work, and ``check`` can tell whether an old one still fits.
+What it was built from (sources, Python, Postgres, package version) is written into the module itself, so that
+a second installation of the same thing is no work, and ``check`` can tell whether an old one still fits.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _require(installation: Installation, python: Python) -> None:
         )
     if python.library is None:
         raise HostInstallError(
-            f"{python.executable} has no shared library (libpython{python.series}.so), which a backend could load",
+            f"{python.executable} has no libpython{python.series}.so, which a backend has to load",
             hint=f"On Debian and Ubuntu: apt install libpython{python.series}. "
             "A Python built by hand or by pyenv needs --enable-shared.",
         )
@@ -198,11 +198,10 @@ def _compile(
         f"PG_CONFIG={installation.pg_config}", f"PYTHON_INCLUDE={python.include}",
         f"PYTHON_LIBDIR={Path(python.library).parent}", f"PYTHON_LIBRARY={Path(python.library).name}",
     ]  # fmt: skip
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")
-    }
-    done = subprocess.run(  # noqa: S603 - our own words
-        command, cwd=directory, env=environment, capture_output=True, text=True, errors="replace"
+    inherited = ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")
+    environment = {key: value for key, value in os.environ.items() if key not in inherited}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, errors="replace", check=False
     )
     module = directory / MODULE
     if done.returncode != 0 or not module.exists():

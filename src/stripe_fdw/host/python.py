@@ -55,7 +55,7 @@ def describe(executable: str) -> Python:
     """
     path = os.path.abspath(executable)  # noqa: PTH100 - resolve() would leave the venv
     try:
-        done = subprocess.run([path, "-I", "-c", _QUESTIONS], check=True, capture_output=True, text=True)  # noqa: S603
+        done = subprocess.run([path, "-I", "-c", _QUESTIONS], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise PythonError(f"cannot run {path}: {error}") from error
     return Python(path, **json.loads(done.stdout))

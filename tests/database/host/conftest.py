@@ -1,9 +1,9 @@
-"""A server whose stripe_fdw runs the wrapper of hostile.py: compiled from the same sources, for these tests only."""
+"""A server whose stripe_fdw runs the wrapper of hostile.py, compiled for these tests only."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -39,7 +39,7 @@ def hostile_cluster(hostile_tree: PrivateTree, tmp_path_factory: pytest.TempPath
         tmp_path_factory.mktemp("hostile"),
         hostile_tree,
         environment=(("PYTHONPATH", "/nonexistent"), ("PYTHONHOME", "/nonexistent")),
-        settings=(("log_error_verbosity", "verbose"), ("log_statement", "all")),
+        settings=(("log_error_verbosity", "verbose"), ("max_prepared_transactions", "5")),
     )
     cluster.initialize()
     cluster.start()
@@ -54,15 +54,31 @@ def hostile_cluster(hostile_tree: PrivateTree, tmp_path_factory: pytest.TempPath
     cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def new_log(hostile_cluster: Cluster) -> Callable[[], str]:
+    """What was logged since the last call."""
+    position = 0
+
+    def read() -> str:
+        nonlocal position
+        with hostile_cluster.log.open(errors="replace") as log:
+            log.seek(position)
+            text = log.read()
+            position = log.tell()
+        return text
+
+    return read
+
+
 @pytest.fixture
-def db(hostile_cluster: Cluster) -> Iterator[psycopg.Connection]:
+def db(hostile_cluster: Cluster, new_log: Callable[[], str]) -> Iterator[psycopg.Connection]:
     """A session; afterwards the server must be the one that was started, with no crash in its log."""
     with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
         started = connection.execute("select pg_postmaster_start_time()").fetchone()
         yield connection
     with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
         assert connection.execute("select pg_postmaster_start_time()").fetchone() == started
-    log = hostile_cluster.log.read_text(errors="replace")
+    log = new_log()
     for sign in ("was terminated by signal", "PANIC", "Fatal Python error", "reinitializing"):
         assert sign not in log
 

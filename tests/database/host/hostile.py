@@ -1,8 +1,8 @@
 """A wrapper that does on demand whatever a wrapper must not do. It runs inside the backend (see conftest.py).
 
 Table options say what: ``rows`` and ``batch`` how much, ``fail`` with ``with`` at which entry point which of
-FAILURES is raised, ``values`` one of VALUES instead of good ones, ``rows_like`` one of ROWS instead of good rows.
-The table with option ``object`` 'calls' lists what the session's wrappers were asked since it was last read.
+FAILURES is raised, ``values`` one of VALUES instead of good ones, ``rows_like`` one of ROWS instead of good
+rows. The table with option ``object`` 'calls' lists what the wrappers were asked since it was last read.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ CALLS: list[tuple[str, str]] = []
 ALIVE = {"scans": 0, "statements": 0}
 
 
-class Mute(Exception):
+class Mute(Exception):  # noqa: N818
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
 
-class Odd(Exception):
+class Odd(Exception):  # noqa: N818
     def __getattribute__(self, name: str) -> Any:
         raise KeyError(name)
 
     __str__ = None  # type: ignore[assignment]
 
 
-class MuteForGood(ApiError):
+class MuteForGood(ApiError):  # noqa: N818
     def __getattribute__(self, name: str) -> Any:
         raise SystemExit(name)
 
@@ -88,7 +88,7 @@ FAILURES: dict[str, Callable[[], object]] = {
     "key": of(KeyError, "k"),
     "group": group,
     "chain": chain,
-    "unicode": lambda: "\ud800".encode(),
+    "unicode": "\ud800".encode,
 }
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -165,6 +165,11 @@ BATCHES: dict[str, Callable[[], object]] = {
 }
 
 
+def alive() -> list[tuple[str, str]]:
+    """What is open now: for the option ``lines``."""
+    return [("Alive", f"scans {ALIVE['scans']}, statements {ALIVE['statements']}")]
+
+
 def good(number: int, column: Any) -> object:
     """A value that fits the column's type; number makes it one of a kind."""
     match column.type_name:
@@ -203,14 +208,23 @@ class Scan:
         if "batch_like" in options:
             return BATCHES[options["batch_like"]]()
         end = min(self.next + int(options.get("batch", "100")), int(options.get("rows", "3")))
+        if "repeat" in options:
+            return self.same(int(options["repeat"]))
         batch = [self.row(number) for number in range(self.next, end)]
         self.next = end
         return batch
 
+    def same(self, times: int) -> Any:
+        """The same batch over and over: the wrapper's own work does not count."""
+        if self.next == 0:
+            self.batch = [self.row(number) for number in range(int(self.wrapper.options.get("batch", "100")))]
+        self.next += 1
+        return self.batch if self.next <= times else []
+
     def row(self, number: int) -> Any:
         options = self.wrapper.options
         if options.get("object") == "calls":
-            call, what = CALLS[number]
+            call, what = self.wrapper.calls[number]
             return tuple({"call": call, "what": what}.get(name) for name in self.columns)
         if "rows_like" in options:
             return ROWS[options["rows_like"]](len(self.columns))
@@ -235,8 +249,6 @@ class StripeForeignDataWrapper:
     def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
         self.options, self.columns = options, columns
         self.maybe_fail("init")
-        if options.get("object") == "calls":
-            options["rows"] = str(len(CALLS))
 
     def maybe_fail(self, point: str) -> None:
         if self.options.get("fail") == point:
@@ -282,7 +294,9 @@ class StripeForeignDataWrapper:
         self.note("open_scan", quals, columns, keys, limit)
         self.maybe_fail("open_scan")
         if self.options.get("object") == "calls":
+            self.calls = CALLS[:]
             self.options["rows"] = str(len(CALLS))
+            CALLS.clear()
         return Scan(self, columns)
 
     def begin_statement(self) -> None:

@@ -172,7 +172,8 @@ typedef struct HostQual
 extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
 extern PyObject *planned_quals(PlannerInfo *root, Oid relid, List *quals);
 extern PyObject *qual_to_python(const char *column, const char *operator, PyObject *value);
-extern PyObject *qual_value(QualKind kind, Datum value, bool isnull, Oid type, bool *usable);
+extern PyObject *qual_value(QualKind kind, const char *operator, Datum value, bool isnull, Oid type,
+							bool *usable);
 
 /* ---- plan.c and paths.c ---- */
 
@@ -238,7 +239,13 @@ extern void ExplainForeignScan(ForeignScanState *node, ExplainState *es);
 extern PyObject *scan_quals(ForeignScanState *node, bool explaining);
 extern PyObject *scan_limit(ForeignScanState *node, bool explaining);
 
-/* ---- modify.c, import.c ---- */
+/* ---- modify_plan.c, modify.c, import.c ---- */
+
+/* Names of junk columns: ours, and PostgreSQL's own for a row as it was. */
+#define ROWID "stripe_fdw_rowid"
+#define WHOLE_ROW "wholerow"
+
+extern AttrNumber rowid_attnum(Relation relation, Oid user);
 
 extern void AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation);
 extern List *PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan);

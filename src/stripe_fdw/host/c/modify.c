@@ -6,116 +6,34 @@
  */
 #include "host.h"
 
-#include "access/sysattr.h"
-#include "access/table.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "optimizer/appendinfo.h"
-#include "parser/parsetree.h"
-#include "utils/lsyscache.h"
 
 typedef struct HostModify
 {
 	Holder	   *holder;
+	TupleDesc	desc;			/* the table's: slots may have one without names */
 	Bitmapset  *named;			/* columns that the statement names, as attnums */
 	ColumnReader *readers;		/* of all columns, by attnum - 1 */
 	bool		triggers;		/* BEFORE triggers may have filled any column */
 	AttrNumber	rowid;			/* the junk attribute with the row's id */
 	Oid			rowid_type;
+	AttrNumber	whole_row;		/* the junk attribute with the row as it was, if it is there */
 	int			batch_size;
 	MemoryContext row_context;
 } HostModify;
-
-/* The attnum of the column that identifies a row; an error if the wrapper has none. */
-static AttrNumber
-rowid_attnum(Relation relation, Oid user)
-{
-	PythonEntry entry;
-	AttrNumber	result = InvalidAttrNumber;
-	AttrNumber *volatile found = &result;
-
-	python_enter(&entry);
-	PG_TRY();
-	{
-		PyObject   *name = bridge_call("rowid_column",
-									   Py_BuildValue("(O)", table_wrapper(RelationGetRelid(relation), user)));
-
-		*found = get_attnum(RelationGetRelid(relation), python_text(name));
-		if (*found <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					 errmsg("foreign table \"%s\" cannot be changed without its column \"%s\"",
-							RelationGetRelationName(relation), python_text(name))));
-	}
-	PG_FINALLY();
-	{
-		python_leave(&entry);
-	}
-	PG_END_TRY();
-	return result;
-}
-
-/* UPDATE and DELETE need the id of each row. */
-void
-AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation)
-{
-	AttrNumber	attnum = rowid_attnum(relation, GetUserId());
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
-	Var		   *var = makeVar(rtindex, attnum, attribute->atttypid, attribute->atttypmod,
-							  attribute->attcollation, 0);
-
-	(void) rte;
-	add_row_identity_var(root, var, rtindex, "stripe_fdw_rowid");
-}
-
-static Bitmapset *
-named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
-{
-	RangeTblEntry *rte = planner_rt_fetch(rtindex, root);
-#if PG_VERSION_NUM >= 160000
-	RTEPermissionInfo *permissions = getRTEPermissionInfo(root->parse->rteperminfos, rte);
-
-	return operation == CMD_INSERT ? permissions->insertedCols : permissions->updatedCols;
-#else
-	return operation == CMD_INSERT ? rte->insertedCols : rte->updatedCols;
-#endif
-}
-
-List *
-PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan)
-{
-	List	   *columns = NIL;
-	Bitmapset  *named;
-	int			bit = -1;
-
-	(void) subplan;
-	if (plan->onConflictAction != ONCONFLICT_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("ON CONFLICT is not supported on foreign tables of stripe_fdw")));
-	if (plan->operation == CMD_DELETE)
-		return list_make1(NIL);
-	named = named_columns(root, rtindex, plan->operation);
-	while ((bit = bms_next_member(named, bit)) >= 0)
-	{
-		int			attnum = bit + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum > 0)
-			columns = lappend(columns, makeInteger(attnum));
-	}
-	return list_make1(columns);
-}
 
 static void
 find_rowid(HostModify *modify, ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 {
 	AttrNumber	attnum = rowid_attnum(rinfo->ri_RelationDesc, user);
+	List	   *junk = outerPlanState(mtstate)->plan->targetlist;
 
 	modify->rowid_type = TupleDescAttr(RelationGetDescr(rinfo->ri_RelationDesc), attnum - 1)->atttypid;
-	modify->rowid = ExecFindJunkAttributeInTlist(outerPlanState(mtstate)->plan->targetlist, "stripe_fdw_rowid");
+	modify->rowid = ExecFindJunkAttributeInTlist(junk, ROWID);
+	modify->whole_row = ExecFindJunkAttributeInTlist(junk, WHOLE_ROW);
 	if (!AttributeNumberIsValid(modify->rowid))
 		elog(ERROR, "stripe_fdw finds no row id in the plan");
 }
@@ -147,6 +65,7 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 	PythonEntry entry;
 	int			i;
 
+	modify->desc = desc;
 	modify->holder = make_holder(mtstate->ps.state->es_query_cxt);
 	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw row", ALLOCSET_DEFAULT_SIZES);
 	modify->triggers = triggers && (triggers->trig_insert_before_row || triggers->trig_update_before_row);
@@ -208,7 +127,7 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 static PyObject *
 values_to_send(HostModify *modify, TupleTableSlot *slot, bool inserting)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
+	TupleDesc	desc = modify->desc;
 	PyObject   *values = own(PyDict_New());
 	int			i;
 
@@ -233,7 +152,7 @@ values_to_send(HostModify *modify, TupleTableSlot *slot, bool inserting)
 static void
 store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
+	TupleDesc	desc = modify->desc;
 	MemoryContext old;
 	int			i;
 
@@ -340,6 +259,28 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	return slot;
 }
 
+/* For RETURNING: the row as the scan gave it. */
+static void
+store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	bool		isnull = true;
+	Datum		row = (Datum) 0;
+	HeapTupleData tuple;
+
+	if (AttributeNumberIsValid(modify->whole_row))
+		row = ExecGetJunkAttribute(plan_slot, modify->whole_row, &isnull);
+	if (isnull)
+	{
+		ExecStoreAllNullTuple(slot);
+		return;
+	}
+	tuple.t_data = DatumGetHeapTupleHeader(row);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	ExecForceStoreHeapTuple(heap_copytuple(&tuple), slot, false);
+}
+
 TupleTableSlot *
 ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
@@ -358,8 +299,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 		python_leave(&entry);
 	}
 	PG_END_TRY();
-	/* For RETURNING the executor fetches the old row from the plan itself. */
-	ExecStoreAllNullTuple(slot);
+	store_old_row(modify, slot, plan_slot);
 	return slot;
 }
 
@@ -396,23 +336,4 @@ EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 		python_leave(&entry);
 	}
 	PG_END_TRY();
-}
-
-int
-IsForeignRelUpdatable(Relation relation)
-{
-	(void) relation;
-	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
-}
-
-void
-ExecForeignTruncate(List *relations, DropBehavior behavior, bool restart_seqs)
-{
-	(void) behavior;
-	(void) restart_seqs;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("foreign table \"%s\" cannot be truncated",
-					RelationGetRelationName((Relation) linitial(relations))),
-			 errhint("Delete its rows with DELETE, where Stripe can delete them.")));
 }

@@ -172,6 +172,23 @@ join_clauses(PlannerInfo *root, RelOptInfo *rel, AttrNumber attnum)
 	return found;
 }
 
+/* Whether the query itself says what the column equals. */
+static bool
+is_bound(RelOptInfo *rel, AttrNumber attnum)
+{
+	TablePlan  *plan = rel->fdw_private;
+	ListCell   *cell;
+
+	foreach(cell, plan->quals)
+	{
+		HostQual   *qual = lfirst(cell);
+
+		if (qual->attnum == attnum && (strcmp(qual->operator, "=") == 0 || strcmp(qual->operator, "= any") == 0))
+			return true;
+	}
+	return false;
+}
+
 static void
 add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows)
 {
@@ -200,6 +217,8 @@ combine(PlannerInfo *root, RelOptInfo *rel, List *clauses, int column, Relids ou
 			add_one_parameterised_path(root, rel, outer, rows);
 		return;
 	}
+	if (list_nth(clauses, column) == NIL)	/* equal to a constant anyway */
+		combine(root, rel, clauses, column + 1, outer, rows, budget);
 	foreach(cell, (List *) list_nth(clauses, column))
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
@@ -228,7 +247,7 @@ add_parameterised_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject 
 			AttrNumber	attnum = get_attnum(relid, python_text(PyTuple_GET_ITEM(columns, c)));
 			List	   *found = attnum > 0 ? join_clauses(root, rel, attnum) : NIL;
 
-			if (found == NIL)
+			if (found == NIL && !is_bound(rel, attnum))
 				break;
 			clauses = lappend(clauses, found);
 		}

@@ -91,6 +91,9 @@ comparable(ValueFamily column, Expr *value)
 
 	if (family == column || (column == FAMILY_JSONB && family == FAMILY_TEXT))
 		return value;
+	if (column == FAMILY_TEXT && type == NAMEOID)
+		return (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_IMPLICIT,
+											  COERCE_IMPLICIT_CAST, -1);
 	/* As the operators for these pairs do it: midnight or local time of the session's time zone. */
 	if (column == FAMILY_TIMESTAMPTZ && (type == DATEOID || type == TIMESTAMPOID))
 		return (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TIMESTAMPTZOID, -1, COERCION_IMPLICIT,
@@ -237,7 +240,7 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
  * the wrapper returns more, and PostgreSQL checks.
  */
 PyObject *
-qual_value(QualKind kind, Datum value, bool isnull, Oid type, bool *usable)
+qual_value(QualKind kind, const char *operator, Datum value, bool isnull, Oid type, bool *usable)
 {
 	PyObject   *result;
 
@@ -246,7 +249,8 @@ qual_value(QualKind kind, Datum value, bool isnull, Oid type, bool *usable)
 		return kind == QUAL_TRUE ? Py_True : Py_False;
 	if (kind == QUAL_NULL)
 		return Py_None;
-	if (isnull && kind == QUAL_VALUE)
+	/* A comparison with NULL matches nothing; only "=" is worth telling. */
+	if (isnull && kind == QUAL_VALUE && strcmp(operator, "=") == 0)
 		return Py_None;
 	if (isnull)
 	{
@@ -282,14 +286,18 @@ planned_quals(PlannerInfo *root, Oid relid, List *quals)
 		PyObject   *value;
 
 		if (qual->value == NULL)
-			value = qual_value(qual->kind, (Datum) 0, true, InvalidOid, &usable);
+			value = qual_value(qual->kind, qual->operator, (Datum) 0, true, InvalidOid, &usable);
 		else
 		{
 			Node	   *estimate = estimate_expression_value(root, (Node *) qual->value);
 
 			if (IsA(estimate, Const))
-				value = qual_value(qual->kind, ((Const *) estimate)->constvalue,
-								   ((Const *) estimate)->constisnull, ((Const *) estimate)->consttype, &usable);
+			{
+				Const	   *known = (Const *) estimate;
+
+				value = qual_value(qual->kind, qual->operator, known->constvalue, known->constisnull,
+								   known->consttype, &usable);
+			}
 			else
 				value = bridge_call("unknown", Py_BuildValue("(s)", "?"));
 		}

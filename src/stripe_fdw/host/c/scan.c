@@ -139,8 +139,8 @@ scan_quals(ForeignScanState *node, bool explaining)
 			bool		isnull = true;
 			Datum		datum = expression ? compute(node, index, &isnull) : (Datum) 0;
 
-			value = qual_value(kind, datum, isnull, expression ? exprType((Node *) expression) : InvalidOid,
-							   &usable);
+			value = qual_value(kind, strVal(lsecond(qual)), datum, isnull,
+							   expression ? exprType((Node *) expression) : InvalidOid, &usable);
 		}
 		if (usable && PyList_Append(list, qual_to_python(column, strVal(lsecond(qual)), value)) != 0)
 			throw_python_error();

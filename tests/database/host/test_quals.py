@@ -1,0 +1,354 @@
+"""What the wrapper is told of a query: quals with real values, the columns needed, order and a LIMIT hint."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
+
+UTC = dt.UTC
+MAY = dt.datetime(2024, 5, 1, tzinfo=UTC)
+Told = Callable[..., list[tuple[list[Qual], list[str], list[SortKey], int | None]]]
+
+
+@pytest.fixture
+def told(db: psycopg.Connection) -> Iterator[Told]:
+    """Run a query; gives what each scan was opened with: quals, columns, sort keys, limit."""
+    db.execute("set timezone to 'Asia/Tokyo'")
+
+    def run(sql: str, parameters: Any = None) -> list[Any]:
+        db.execute("select * from calls")
+        db.execute(sql, parameters)
+        calls = db.execute("select what from calls where call = 'open_scan'").fetchall()
+        db.execute("set datestyle to 'German'")
+        names = {"Qual": Qual, "SortKey": SortKey, "Decimal": Decimal, "datetime": dt, "Unknown": Unknown}
+        return [eval(f"({what},)", names) for (what,) in calls]
+
+    return run
+
+
+ALL = ["id", "n", "flag", "amount", "created", "day", "data", "text", "ratio", "small"]
+
+QUALS = [
+    ("id = 'a'", ("id", "=", "a")),
+    ("'a' = id", ("id", "=", "a")),
+    ("id <> 'a'", ("id", "<>", "a")),
+    ("id like 'a%'", ("id", "~~", "a%")),
+    ("id ilike 'a%'", ("id", "~~*", "a%")),
+    ("n = 3", ("n", "=", 3)),
+    ("n = 3::smallint", ("n", "=", 3)),
+    ("3 < n", ("n", ">", 3)),
+    ("n >= 9000000000", ("n", ">=", 9_000_000_000)),
+    ("small = 9000000000", ("small", "=", 9_000_000_000)),
+    ("n = '7'::text::int", ("n", "=", 7)),
+    ("n = length('four')", ("n", "=", 4)),
+    ("amount = 12.50", ("amount", "=", Decimal("12.50"))),
+    ("amount > 3", ("amount", ">", Decimal("3"))),
+    ("amount = 12345678901234567890.123", ("amount", "=", Decimal("12345678901234567890.123"))),
+    ("amount = 'NaN'", ("amount", "=", "nan")),
+    ("ratio < 1.5", ("ratio", "<", 1.5)),
+    ("flag", ("flag", "=", True)),
+    ("not flag", ("flag", "=", False)),
+    ("flag = true", ("flag", "=", True)),
+    ("flag = false", ("flag", "=", False)),
+    ("flag <> true", ("flag", "=", False)),
+    ("flag is true", ("flag", "=", True)),
+    ("flag is false", ("flag", "=", False)),
+    ("flag is unknown", ("flag", "is null", None)),
+    ("flag is not unknown", ("flag", "is not null", None)),
+    ("flag is not true", None),
+    ("id is null", ("id", "is null", None)),
+    ("data is not null", ("data", "is not null", None)),
+    ("id in ('a', 'b')", ("id", "= any", ("a", "b"))),
+    ("id not in ('a', 'b')", ("id", "<> all", ("a", "b"))),
+    ("id = any('{a,NULL,b}')", ("id", "= any", ("a", None, "b"))),
+    ("n in (1, 2)", ("n", "= any", (1, 2))),
+    ("n = any(array[1, 2]::bigint[])", ("n", "= any", (1, 2))),
+    ("n = any('{}'::bigint[])", ("n", "= any", ())),
+    ("n = any(array(select 3))", ("n", "= any", (3,))),
+    ("n < any('{1,2}')", None),
+    ("amount in (1, 2.5)", ("amount", "= any", (Decimal("1"), Decimal("2.5")))),
+    ("created = '2024-05-01 09:00+09'", ("created", "=", MAY)),
+    ("created > '2024-05-01 09:00'", ("created", ">", MAY)),
+    ("created >= date '2024-05-01'", ("created", ">=", dt.datetime(2024, 4, 30, 15, tzinfo=UTC))),
+    ("created < timestamp '2024-05-01 09:00'", ("created", "<", MAY)),
+    ("created < '2024-05-01 09:00:00.25+09'", ("created", "<", MAY + dt.timedelta(milliseconds=250))),
+    ("created < 'infinity'", None),
+    ("created > '-infinity'", None),
+    ("created < '20000-01-01'", None),
+    ("created > '0044-03-15 BC'", None),
+    ("created in ('2024-05-01 09:00+09', 'infinity')", None),
+    ("day = '2024-05-01'", ("day", "=", dt.date(2024, 5, 1))),
+    ("day < 'infinity'", None),
+    ("day < timestamptz '2024-05-01'", None),
+    ("""data @> '{"a": [1, 2.5, null]}'""", ("data", "@>", {"a": [1, 2.5, None]})),
+    ("data ? 'a'", ("data", "?", "a")),
+    ("data ->> 'a' = 'b'", None),
+    ("id = 'a' or n = 3", None),
+    ("not (id = 'a')", ("id", "<>", "a")),
+    ("lower(id) = 'a'", None),
+    ("id || '' = 'a'", None),
+    ("id = text", None),
+    ("n + 1 = 3", None),
+    ("id is distinct from 'a'", None),
+    ("(id, n) = ('a', 3)", [("id", "=", "a"), ("n", "=", 3)]),
+    ("(id, n) < ('a', 3)", None),
+    ("n between 1 and 5", [("n", ">=", 1), ("n", "<=", 5)]),
+    ("n = random()", None),
+    ("id = current_user", ("id", "=", "postgres")),
+    ("id = (select 'a'::text)", ("id", "=", "a")),
+    ("n = (select max(i) from generate_series(1, 4) i)", ("n", "=", 4)),
+    ("id < 'a' collate \"C\"", ("id", "<", "a")),
+    ("id < 'a' collate \"en-x-icu\"", None),
+    ("id = 'a' collate \"en-x-icu\"", ("id", "=", "a")),
+    ("id = 'a' collate blind", None),
+    ("id = any('{a}' collate blind)", None),
+    ("id operator(public.=) 'a'", None),
+    ("n = 4.0", None),
+    ("id = 'a'::char(3)", ("id", "=", "a")),
+    ("id = 'é€😀'", ("id", "=", "é€😀")),
+    ("true", []),
+]  # fmt: skip
+
+
+@pytest.fixture
+def odd_things(db: psycopg.Connection) -> None:
+    db.execute(
+        "create collation if not exists blind "
+        "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    )
+    if not db.execute(
+        "select 1 from pg_operator where oprname = '=' and oprnamespace = 'public'::regnamespace"
+    ).fetchone():
+        db.execute("create function public.eq(text, text) returns boolean language sql as 'select true'")
+        db.execute("create operator public.= (leftarg = text, rightarg = text, function = public.eq)")
+
+
+@pytest.mark.parametrize(("where", "expected"), QUALS)
+def test_qual(where: str, expected: Any, told: Told, odd_things: None) -> None:
+    [(quals, *_)] = told(f"select id from t where {where}")
+    wanted = [] if expected is None else expected if isinstance(expected, list) else [expected]
+    if wanted and wanted[0][2] == "nan":
+        assert str(quals[0].value) == "NaN"
+        return
+    assert sorted(quals, key=str) == sorted((Qual(*item) for item in wanted), key=str)
+    assert [type(qual.value) for qual in quals] == [type(qual.value) for qual in quals]
+
+
+@pytest.mark.parametrize("where", [where for where, _ in QUALS])
+def test_rows_are_those_of_a_local_table(where: str, db: psycopg.Connection, odd_things: None) -> None:
+    db.execute("create temp table local_t as select * from t")
+    where_here = where
+    there = db.execute(f"select * from t where {where_here} order by n").fetchall()
+    assert there == db.execute(f"select * from local_t where {where_here} order by n").fetchall()
+
+
+def test_generic_plans_evaluate_at_every_execution(told: Told, db: psycopg.Connection) -> None:
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute(
+        "prepare q(text, text[], timestamptz, int, int) as select id from t "
+        "where id = $1 and text = any($2) and created > $3 - interval '1 day' limit $4 offset $5"
+    )
+    [(quals, _, _, limit)] = told("execute q('a', '{b,c}', '2024-05-02 00:00Z', 5, 2)")
+    assert set(quals) == {
+        Qual("id", "=", "a"),
+        Qual("text", "= any", ("b", "c")),
+        Qual("created", ">", MAY),
+    }
+    assert limit == 7
+    # Comparisons with NULL: an equality that matches nothing, and what needs no telling.
+    [(quals, _, _, limit)] = told("execute q('d', NULL, NULL, NULL, NULL)")
+    assert set(quals) == {Qual("id", "=", "d")}
+    assert limit is None
+
+
+def test_in_with_parameters_under_a_generic_plan(told: Told, db: psycopg.Connection) -> None:
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute("prepare q(text, text) as select id from t where id in ($1, $2)")
+    assert told("execute q('a', NULL)")[0][0] == [Qual("id", "= any", ("a", None))]
+
+
+def test_now_is_evaluated_when_the_query_runs(told: Told, db: psycopg.Connection) -> None:
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute("prepare recent as select id from t where created > now() - interval '7 days'")
+    first = told("execute recent")[0][0][0].value
+    second = told("execute recent")[0][0][0].value
+    assert second > first
+    assert abs(dt.datetime.now(UTC) - dt.timedelta(days=7) - second) < dt.timedelta(seconds=20)
+    assert told("select id from t where created > current_timestamp")[0][0][0].operator == ">"
+    assert told("select id from t where created > current_date")[0][0][0].operator == ">"
+    assert told("select id from t where id = current_setting('timezone')")[0][0] == [
+        Qual("id", "=", "Asia/Tokyo")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("select", "columns"),
+    [
+        ("id", ["id"]),
+        ("n, id", ["id", "n"]),
+        ("count(*)", []),
+        ("1", []),
+        ("tableoid::regclass", []),
+        ("*", ALL),
+        ("x", ALL),
+        ("row_to_json(x)", ALL),
+        ("x is null", ALL),
+        ("sum(n) filter (where flag)", ["n", "flag"]),
+    ],
+)
+def test_columns(select: str, columns: list[str], told: Told) -> None:
+    assert told(f"select {select} from t x")[0][1] == columns
+
+
+def test_columns_of_conditions_are_read_too(told: Told) -> None:
+    assert told("select id from t where n = 1 and lower(text) = 'a' order by day")[0][1] == [
+        "id",
+        "n",
+        "day",
+        "text",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "limit"),
+    [
+        ("select id from t limit 5", 5),
+        ("select id from t limit 5 offset 10", 15),
+        ("select id from t where n = 1 limit 5", 5),
+        ("select id from t order by n limit 5", 5),
+        ("select id from t limit 0", "not opened"),
+        ("select id from t where lower(id) = 'a' limit 5", None),
+        ("select id from t order by id limit 5", None),
+        ("select id from t order by n desc limit 5", None),
+        ("select distinct id from t limit 5", None),
+        ("select count(*) from t limit 5", None),
+        ("select id, count(*) from t group by id limit 5", None),
+        ("select id from t order by n fetch first 2 rows with ties", None),
+        ("select generate_series(1, 3), id from t limit 5", None),
+        ("select sum(n) over () from t limit 5", None),
+        ("select id from t union all select id from t limit 5", None),
+        ("select * from (select id from t) x limit 5", 5),
+        ("select * from (select id from t limit 5) x where id = 'a'", 5),
+        ("select t.id from t, generate_series(1, 2) limit 5", None),
+        ("select id from t limit (select 5)", 5),
+        ("select id from t limit 2 + 3", 5),
+    ],
+)
+def test_limit(sql: str, limit: Any, told: Told) -> None:
+    calls = told(sql)
+    if limit == "not opened":
+        assert calls == []
+    else:
+        assert {call[3] for call in calls} == {limit}
+
+
+@pytest.mark.parametrize(
+    ("order", "keys"),
+    [
+        ("n", [SortKey("n")]),
+        ("created", [SortKey("created")]),
+        ("created desc", []),
+        ("created, n", [SortKey("created")]),
+        ("id", []),
+        ('id collate "C"', []),
+        ("lower(id), n", []),
+    ],
+)
+def test_sort(order: str, keys: list[SortKey], told: Told) -> None:
+    assert told(f"select id, n from t order by {order}")[0][2] == keys
+
+
+def test_sort_keys_offered(db: psycopg.Connection, table: Callable[..., str]) -> None:
+    name = table('c text collate "C", created timestamptz, n bigint, id text', sorts="keys")
+    plan = db.execute(
+        f"explain select * from {name} order by created desc, n desc nulls last, c nulls first, id"
+    ).fetchall()
+    assert any("Sort: created DESC, n DESC NULLS LAST, c NULLS FIRST" in line for (line,) in plan)
+    assert any("Incremental Sort" in line for (line,) in plan)
+
+
+def test_order_is_right_through_a_pushed_sort(db: psycopg.Connection) -> None:
+    assert db.execute("select n from t order by n").fetchall() == [(0,), (1,), (2,)]
+    assert db.execute("select n from t order by n desc").fetchall() == [(2,), (1,), (0,)]
+    assert db.execute("select n from t order by created, id desc limit 2").fetchall() == [(0,), (1,)]
+
+
+def test_parameterised_nested_loop(told: Told, db: psycopg.Connection, table: Callable[..., str]) -> None:
+    db.execute("create temp table orgs (stripe_id text, name text)")
+    db.execute("insert into orgs values ('id1', 'one'), ('id2', 'two'), (null, 'none')")
+    db.execute("analyze orgs")
+    name = table(estimate=1000000, rows=3)
+    calls = told(f"select name, n from orgs join {name} on id = stripe_id")
+    assert [call[0] for call in calls] == [
+        [Qual("id", "=", "id1")],
+        [Qual("id", "=", "id2")],
+        [Qual("id", "=", None)],
+    ]
+    sql = f"select name, n from orgs join {name} on id = stripe_id order by 1"
+    assert db.execute(sql).fetchall() == [("one", 1), ("two", 2)]
+    plan = "\n".join(line for (line,) in db.execute(f"explain {sql}"))
+    assert "Quals: id = <join value>" in plan
+
+
+def test_parameterised_paths_through_lateral_and_subqueries(
+    db: psycopg.Connection, table: Callable[..., str]
+) -> None:
+    name = table(estimate=1000000, rows=3)
+    one = db.execute(
+        f"select v, n from (values ('id0'), ('id2')) x(v), "
+        f"lateral (select n from {name} where id = v limit 1) y"
+    )
+    assert sorted(one.fetchall()) == [("id0", 0), ("id2", 2)]
+    two = db.execute(f"select v, (select n from {name} where id = v) from (values ('id0'), ('no')) x(v)")
+    assert sorted(two.fetchall()) == [("id0", 0), ("no", None)]
+    three = db.execute(
+        f"select count(*) from (values ('id0'), ('no')) x(v) where exists (select from {name} where id = v)"
+    )
+    assert three.fetchone() == (1,)
+    four = db.execute(
+        f"select count(*) from (values ('id0'), ('no')) x(v) left join {name} on id = v and n = 0"
+    )
+    assert four.fetchone() == (2,)
+
+
+def test_two_columns_of_a_path_key(db: psycopg.Connection, table: Callable[..., str]) -> None:
+    name = table(estimate=1000000, rows=3, paths="[(('id', 'n'), 1)]")
+    db.execute("create temp table pairs as select 'id1' as a, 1 as b")
+    db.execute("analyze pairs")
+    both = "\n".join(r[0] for r in db.execute(f"explain select * from pairs join {name} on id = a and n = b"))
+    assert "id = <join value> and n = <join value>" in both
+    one_is_constant = "\n".join(
+        r[0] for r in db.execute(f"explain select * from pairs join {name} on id = a where n = 3")
+    )
+    assert "n = 3" in one_is_constant
+    assert "id = <join value>" in one_is_constant
+
+
+def test_a_value_that_needs_another_scan(db: psycopg.Connection, table: Callable[..., str]) -> None:
+    sql = "select n from t where n = (select count(*) - 1 from t) limit (select count(*) from t where n < 2)"
+    assert db.execute(sql).fetchall() == [(2,)]
+    name = table(**{"fail": "next_batch", "with": "value"})
+    with pytest.raises(psycopg.Error, match="bad value"):
+        db.execute(f"select n from t where n = (select count(*) from {name})")
+    assert db.execute(sql).fetchall() == [(2,)]
+
+
+def test_explain_of_what_is_not_known_yet(db: psycopg.Connection) -> None:
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute("prepare q(text, int) as select id from t where id = $1 and n > $2 + 1 limit $2")
+    plan = "\n".join(line for (line,) in db.execute("explain (verbose) execute q('a', 3)"))
+    assert "Quals: id = 'a' and n > 4" in plan
+    assert "Limit hint: 3" in plan
+    analyzed = "\n".join(line for (line,) in db.execute("explain (analyze, costs off) execute q('a', 3)"))
+    assert "Rows read: 3" in analyzed
+    for form in ("json", "xml", "yaml"):
+        assert "Limit hint" in str(db.execute(f"explain (format {form}) select * from t").fetchall()).replace(
+            "-", " "
+        )

@@ -1,0 +1,353 @@
+"""What sessions do to a scan: cursors, savepoints, changed tables, cancels, roles, COPY, parallel plans."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from stripe_fdw.devstack.postgres import Cluster
+
+Table = Callable[..., str]
+
+
+def test_the_interpreter_is_the_venvs(db: psycopg.Connection, hostile_cluster: Cluster) -> None:
+    # PYTHONPATH and PYTHONHOME lead astray in the server's environment, and the scan runs nevertheless.
+    assert ("PYTHONHOME", "/nonexistent") in hostile_cluster.environment
+    assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
+def test_python_leaves_signals_to_postgres(db: psycopg.Connection) -> None:
+    db.execute("select * from t")
+    pid = db.info.backend_pid
+    status = dict(
+        line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line
+    )
+    caught = int(status["SigCgt"], 16)
+    assert caught & (1 << 1), "SIGINT is Postgres's cancel"
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        db.execute("set statement_timeout = 100; select pg_sleep(5)")
+
+
+def test_cursors_left_open(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=1000, batch=10)
+    for _ in range(20):
+        db.execute("begin")
+        for number in range(5):
+            db.execute(f"declare c{number} scroll cursor for select n from {name}")
+            assert len(db.execute(f"fetch 15 from c{number}").fetchall()) == 15
+            assert db.execute(f"fetch backward 5 from c{number}").fetchone() == (13,)
+            assert db.execute(f"fetch first from c{number}").fetchone() == (0,)
+        db.execute("commit")
+    db.execute("begin; declare held cursor with hold for select n from t; commit")
+    assert len(db.execute("fetch all from held").fetchall()) == 3
+    db.execute("begin; declare lost cursor for select n from t; fetch 1 from lost")
+    db.execute("rollback")
+
+
+def test_a_session_that_ends_with_an_open_cursor(hostile_cluster: Cluster, db: psycopg.Connection) -> None:
+    with psycopg.connect(hostile_cluster.dsn()) as other:
+        other.execute("declare c cursor for select n from t")
+        other.execute("fetch 1 from c")
+        other.close()
+
+
+def test_interleaved_scans_of_one_table(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=300, batch=7)
+    with db.transaction(), db.cursor("one") as one, db.cursor("two") as two:
+        one.itersize = two.itersize = 5
+        one.execute(f"select n from {name}")
+        two.execute(f"select n from {name}")
+        assert list(zip(one, two, strict=True)) == [((n,), (n,)) for n in range(300)]
+
+
+def test_self_joins(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=200, batch=7)
+    assert db.execute(
+        f"select count(*) from {name} a join {name} b using (id, n) join {name} c using (id, n)"
+    ).fetchone() == (200,)
+    assert db.execute(f"select count(*) from {name} a, {name} b where a.n < b.n").fetchone() == (19900,)
+
+
+def test_whole_rows(db: psycopg.Connection) -> None:
+    rows = db.execute(
+        "select row_to_json(x) ->> 'id', x is null, (x).n, count(x) over () from t x order by n"
+    ).fetchall()
+    assert rows == [("id0", False, 0, 3), ("id1", False, 1, 3), ("id2", False, 2, 3)]
+
+
+def test_dropped_and_added_columns(db: psycopg.Connection, table: Table) -> None:
+    name = table("id text, a text, n bigint, b text, c text")
+    db.execute(f"prepare q as select * from {name}")
+    assert db.execute("execute q").fetchone() == ("id0", "a0", 0, "b0", "c0")
+    db.execute(f"alter foreign table {name} drop column a")
+    db.execute(f"alter foreign table {name} drop column c")
+    assert db.execute(f"select * from {name}").fetchone() == ("id0", 0, "b0")
+    assert db.execute(f"select row_to_json(x) ->> 'b' from {name} x").fetchone() == ("b0",)
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        db.execute("execute q")
+    db.execute(f"alter foreign table {name} add column d timestamptz")
+    db.execute(f"alter foreign table {name} alter column b type jsonb")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        db.execute("execute q")
+    row = db.execute(f"select n, b, d is not null from {name} where n = 1").fetchone()
+    assert row == (1, {"number": 1}, True)
+    db.execute(f"alter foreign table {name} rename column n to number")
+    assert db.execute(f"select count(*) from {name} where number is null").fetchone() == (0,)
+    db.execute(f"insert into {name} (id, b) values ('x', '1')")
+    db.execute(f"update {name} set b = '2' where id = 'id0'")
+
+
+def test_options_changed_in_between(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=2)
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute(f"prepare q as select count(*) from {name}")
+    assert db.execute("execute q").fetchone() == (2,)
+    db.execute(f"alter foreign table {name} options (set rows '5')")
+    assert db.execute("execute q").fetchone() == (5,)
+
+
+def test_savepoints(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=50, batch=5)
+    with db.transaction(), db.cursor("outer_one") as cursor:
+        cursor.itersize = 3
+        cursor.execute(f"select n from {name}")
+        for number in range(10):
+            assert cursor.fetchone() == (number,)
+            with db.transaction(force_rollback=number % 2 == 0), db.cursor(f"inner_{number}") as inner:
+                inner.execute(f"select n from {name}")
+                assert inner.fetchone() == (0,)
+
+
+def test_plpgsql_loops(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=500, batch=50)
+    db.execute(
+        f"""create or replace function total() returns bigint language plpgsql as $$
+        declare r record; s bigint := 0; begin
+            for r in select n from {name} loop
+                begin if r.n % 50 = 0 then raise 'x'; end if; s := s + r.n;
+                exception when raise_exception then null; end;
+                exit when r.n = 400;
+            end loop;
+            return s; end $$"""
+    )
+    db.execute("set plan_cache_mode = force_generic_plan")
+    assert [db.execute("select total()").fetchone() for _ in range(3)] == [
+        (80200 - sum(range(0, 401, 50)),)
+    ] * 3
+
+
+def test_views_read_as_their_owner(db: psycopg.Connection, table: Table) -> None:
+    for role in ("owner_of_view", "asker"):
+        db.execute(f"drop owned by {role} cascade" if _exists(db, role) else f"create role {role}")
+    db.execute("grant usage on foreign server hostile to owner_of_view, asker")
+    db.execute("grant create on schema public to owner_of_view")
+    name = table("id text, n bigint", rows=1)
+    db.execute(f"grant select on {name} to owner_of_view, asker")
+    db.execute("create user mapping for owner_of_view server hostile options (rows '7')")
+    db.execute("create user mapping for asker server hostile options (rows '9')")
+    db.execute("set role owner_of_view")
+    db.execute(f"create view seen as select count(*) from {name}")
+    db.execute(
+        "create function definer() returns bigint language sql security definer as "
+        f"'select count(*) from {name}'"
+    )
+    db.execute("grant select on seen to asker")
+    db.execute("reset role; set role asker")
+    assert db.execute("select * from seen").fetchone() == (7,)
+    assert db.execute("select definer()").fetchone() == (7,)
+    assert db.execute(f"select count(*) from {name}").fetchone() == (9,)
+    db.execute("reset role")
+    assert db.execute(f"select count(*) from {name}").fetchone() == (1,)
+
+
+def _exists(db: psycopg.Connection, role: str) -> bool:
+    return db.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is not None
+
+
+def test_parallel_plans_read_in_the_leader(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=100)
+    major = db.info.server_version // 10000
+    db.execute(f"set {'debug_parallel_query' if major >= 16 else 'force_parallel_mode'} = on")
+    for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+        db.execute(f"set {setting} = 0")
+    db.execute("create table if not exists local_big as select i as n from generate_series(1, 20000) i")
+    assert db.execute(f"select count(*) from {name}").fetchone() == (100,)
+    assert db.execute(f"select count(*) from {name} join local_big using (n)").fetchone() == (99,)
+    assert db.execute("select count(*) from local_big where n in (select n from t)").fetchone() == (2,)
+
+
+def test_copy(db: psycopg.Connection, table: Table) -> None:
+    with db.cursor() as cursor, cursor.copy("copy (select id, n from t) to stdout") as copy:
+        assert b"".join(copy).decode() == "id0\t0\nid1\t1\nid2\t2\n"
+    name = table("id text, n bigint, text text")
+    with db.cursor() as cursor, cursor.copy(f"copy {name} (n, text) from stdin") as copy:
+        for number in range(10):
+            copy.write_row((number, f"x{number}"))
+    failing = table("id text, n bigint", **{"fail": "insert", "with": "keyboard"})
+    with pytest.raises(psycopg.errors.FdwError), db.cursor() as cursor:  # noqa: SIM117
+        with cursor.copy(f"copy {failing} (n) from stdin") as copy:
+            copy.write_row((1,))
+
+
+def test_partitions(db: psycopg.Connection) -> None:
+    db.execute("drop table if exists parent cascade")
+    db.execute("create table parent (id text, n bigint, text text) partition by list (n)")
+    db.execute("create table local_part partition of parent for values in (1)")
+    db.execute(
+        "create foreign table remote_part partition of parent for values in (0) "
+        "server hostile options (rows '1')"
+    )
+    db.execute("insert into parent values ('a', 0, 'x'), ('b', 1, 'y')")
+    assert db.execute("select count(*) from parent").fetchone() == (2,)
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        db.execute("update parent set n = 0 where n = 1")
+    with db.cursor() as cursor, cursor.copy("copy parent from stdin") as copy:
+        copy.write_row(("c", 0, "z"))
+
+
+def test_inheritance_and_tableoid(db: psycopg.Connection) -> None:
+    db.execute("drop table if exists mother cascade")
+    db.execute("create table mother (id text, n bigint)")
+    db.execute("create foreign table daughter () inherits (mother) server hostile")
+    assert db.execute("select distinct tableoid::regclass::text from mother").fetchall() == [("daughter",)]
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="system column"):
+        db.execute("select ctid, xmin from daughter")
+
+
+def test_locking_and_statistics_commands(db: psycopg.Connection) -> None:
+    assert len(db.execute("select id from t for update").fetchall()) == 3
+    db.execute("analyze t")
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be truncated"):
+        db.execute("truncate t")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        db.execute("insert into t (id) values ('a') on conflict do nothing")
+
+
+# ---- interrupts
+
+
+@pytest.mark.parametrize("swallow", [False, True])
+def test_statement_timeout_ends_a_slow_scan(swallow: bool, db: psycopg.Connection, table: Table) -> None:
+    name = table(slow=5, **({"swallow": 1} if swallow else {}))
+    db.execute("select * from t")
+    db.execute("set statement_timeout = '300ms'")
+    start = time.monotonic()
+    with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout") as caught:
+        db.execute(f"select * from {name}")
+    # A wrapper that swallows the interrupt delays it, and cannot make it disappear.
+    assert time.monotonic() - start < (6 if swallow else 0.5)
+    assert caught.value.sqlstate == "57014"
+    db.execute("reset statement_timeout")
+    assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
+def test_cancel(db: psycopg.Connection, hostile_cluster: Cluster, table: Table) -> None:
+    name = table(slow=10)
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as other:
+        for _ in range(3):
+            from threading import Timer
+
+            timer = Timer(0.3, lambda: other.execute("select pg_cancel_backend(%s)", (db.info.backend_pid,)))
+            timer.start()
+            start = time.monotonic()
+            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+                db.execute(f"select * from {name}")
+            assert time.monotonic() - start < 0.6
+            timer.join()
+    assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
+def test_a_cancelled_query_in_a_savepoint(db: psycopg.Connection, table: Table) -> None:
+    name = table(slow=5)
+    db.execute("set statement_timeout = '100ms'")
+    with db.transaction():
+        for _ in range(3):
+            with pytest.raises(psycopg.errors.QueryCanceled), db.transaction():
+                db.execute(f"select * from {name}")
+        assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
+def test_terminating_a_waiting_backend(
+    hostile_cluster: Cluster, db: psycopg.Connection, table: Table
+) -> None:
+    name = table(slow=10)
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as victim:
+        from threading import Timer
+
+        timer = Timer(0.3, lambda: db.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,)))
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(psycopg.OperationalError):
+            victim.execute(f"select * from {name}")
+        assert time.monotonic() - start < 0.8
+        timer.join()
+
+
+def test_other_timeouts(hostile_cluster: Cluster, db: psycopg.Connection) -> None:
+    with psycopg.connect(hostile_cluster.dsn()) as idle:
+        idle.execute("set idle_in_transaction_session_timeout = '100ms'")
+        idle.execute("declare c cursor for select n from t")
+        idle.execute("fetch 1 from c")
+        time.sleep(0.3)
+        with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+            idle.execute("fetch 1 from c")
+
+
+# ---- nothing leaks
+
+
+def _memory(pid: int) -> int:
+    """Resident kilobytes of a process's own memory."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+
+def test_a_thousand_failing_scans_leak_nothing(db: psycopg.Connection, table: Table) -> None:
+    name = table(**{"fail": "next_batch", "with": "value", "fail_after": 200, "rows": 400})
+
+    def fail(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(psycopg.Error):
+                db.execute(f"select * from {name} where n > 1 order by n")
+
+    fail(200)
+    before = _memory(db.info.backend_pid)
+    fail(1000)
+    assert _memory(db.info.backend_pid) - before < 1024
+    assert _alive(db) == "scans 0, statements 0"
+
+
+def test_a_thousand_unfinished_scans_leak_nothing(db: psycopg.Connection, table: Table) -> None:
+    name = table(rows=400, batch=200)
+
+    def unfinished(times: int) -> None:
+        db.execute("begin")
+        for _ in range(times):
+            db.execute(f"select * from {name} where n > 1 limit 1")
+            db.execute(f"explain select * from {name} where created > now() limit 3")
+            with pytest.raises(psycopg.Error), db.transaction():
+                db.execute(f"select 1 / (n - 5) from {name}")
+        db.execute("commit")
+
+    unfinished(200)
+    before = _memory(db.info.backend_pid)
+    unfinished(1000)
+    assert _memory(db.info.backend_pid) - before < 1500
+    assert _alive(db) == "scans 0, statements 0"
+
+
+def test_memory_stays_flat_while_a_million_rows_pass(db: psycopg.Connection, table: Table) -> None:
+    name = table("id text, n bigint, created timestamptz, data jsonb", repeat=10_000)
+    before = _memory(db.info.backend_pid)
+    assert db.execute(f"select count(data) from {name}").fetchone() == (1_000_000,)
+    assert _memory(db.info.backend_pid) - before < 40_000
+
+
+def _alive(db: psycopg.Connection) -> str:
+    db.execute("create foreign table if not exists alive (id text) server hostile options (lines 'alive()')")
+    (line,) = db.execute("explain (costs off) select * from alive").fetchall()[1]
+    return str(line).split(": ", 1)[1]
