@@ -19,7 +19,7 @@ from stripe_fdw.api.limits import Limiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
-from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, OptionError
+from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, OptionError, StripeFdwError
 from stripe_fdw.redact import Secret, redact
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"
 _GRACE = 0.5  # seconds after its deadline in which a call may still end by itself
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _PATH = re.compile(r"/v\d+/[^\x00-\x20\x7f-\U0010ffff?#]+")
 _threads = Threads()
 
@@ -100,10 +101,15 @@ class Client:
     ) -> CallFuture:
         """Send the request on another thread. ``background`` work leaves room for the rest.
 
-        A POST carries ``idempotency_key``, or a new one, the same on each retry.
+        A POST carries ``idempotency_key``, or a new one, the same on each retry. Raises OptionError for what
+        is no path of the API, StripeFdwError for what cannot be an idempotency key.
         """
         if not _PATH.fullmatch(request.path):
             raise OptionError(f'"{redact(request.path)}" is not a path of the API, like /v1/customers')
+        if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
+            raise StripeFdwError(
+                "the idempotency key is not 1 to 255 printable ASCII characters", sqlstate="22023"
+            )
         call = Call(request.endpoint, background=background)
         future = CallFuture(call, f"{request.method} {request.path}")
         _threads.run(partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex()))

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -129,7 +129,8 @@ def _manager(scheme: str, host: str, settings: dict[str, Any]) -> PoolManager:
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     headers = None
     if parts.username:
-        remember(parts.password or "")
-        headers = make_headers(proxy_basic_auth=f"{parts.username}:{parts.password or ''}")
+        user, password = unquote(parts.username), unquote(parts.password or "")
+        remember(password)
+        headers = make_headers(proxy_basic_auth=f"{user}:{password}")
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     return ProxyManager(address, proxy_headers=headers, **settings)

@@ -133,6 +133,13 @@ def test_parameters_named_like_the_sdks_own_options_arrive(client: Any, server: 
     assert server.got[0].body == "usage=off_session&base=x&headers=y"
 
 
+@pytest.mark.parametrize("value", ["", "a\nb", " a", "ä", "x" * 256])
+def test_what_cannot_be_an_idempotency_key_is_refused(client: Any, server: Any, value: str) -> None:
+    with pytest.raises(StripeFdwError, match="idempotency key"):
+        client.fetch(CREATE, check=never, idempotency_key=value)
+    assert not server.got
+
+
 def test_a_delete_goes_through_the_sdk(client: Any, server: Any) -> None:
     client.fetch(Request.of("DELETE", "/v1/subscriptions/{s}", {"prorate": True}, s="sub_1"), check=never)
     got = server.got[0]

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ def test_a_proxy_that_refuses_is_one_clear_error_without_its_password(
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("https_proxy", raising=False)
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pr0xy-pass@127.0.0.1:{port}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:pr0xy%2Dpass@127.0.0.1:{port}")
         with pytest.raises(ConnectionFailedError, match="proxy") as caught:
             make_client(api_base="https://api.stripe.test", timeout=1.0).fetch(ONE, check=never)
         listener.shutdown(socket.SHUT_RDWR)
@@ -119,6 +120,7 @@ def test_a_proxy_that_refuses_is_one_clear_error_without_its_password(
     assert "pr0xy-pass" not in str(caught.value)
     assert asked
     assert asked[0].startswith(b"CONNECT api.stripe.test:443")
+    assert b64encode(b"me:pr0xy-pass") in asked[0]
 
 
 def test_a_loopback_base_needs_no_proxy(
