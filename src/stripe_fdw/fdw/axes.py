@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -49,7 +49,7 @@ def filter_axis(item: Filter, column: Column, choice: Choice) -> Axis | None:
     if not (item.equal or item.many) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
         return None
     filled = not column.path
-    values = tuple(value for value in choice.values if _accepted(value, item))
+    values = tuple(value for value in choice.values if _accepted(value, item.values or column.values))
     if len(values) < len(choice.values) and not (filled or item.required):
         return None  # Stripe would refuse the value, yet an object may have it
     # A row that gets its value from the request needs a request for each value.
@@ -128,9 +128,9 @@ def _in_path(value: Value) -> str:
     return quote(value, safe="") if isinstance(value, str) else str(value)
 
 
-def _accepted(value: Value, item: Filter) -> bool:
-    """Whether Stripe takes the value for this filter."""
+def _accepted(value: Value, literals: Collection[str]) -> bool:
+    """Whether Stripe takes the value for a filter with these literals; none means any."""
     if not isinstance(value, str | int | float):
         return True  # not known yet
     written = text(value)
-    return 0 < len(written) <= LONGEST and (not item.values or written in item.values)
+    return 0 < len(written) <= LONGEST and (not literals or written in literals)

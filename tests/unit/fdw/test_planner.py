@@ -113,6 +113,16 @@ REQUESTS: list[tuple[str, list[Qual], list[str]]] = [
             "GET /v1/prices?active=true&lookup_keys[0]=c&limit=100",
         ],
     ),
+    (
+        "price",
+        [Qual("type", "=", "recurring"), Qual("active", "=", True)],
+        ["GET /v1/prices?active=true&type=recurring&limit=100"],
+    ),
+    (
+        "price",
+        [Qual("type", "=", "mad"), Qual("active", "=", True)],
+        ["GET /v1/prices?active=true&limit=100"],
+    ),
     ("coupon", [Qual("id", "=", "SUMMER20")], ["GET /v1/coupons/SUMMER20"]),
     ("coupon", [Qual("id", "=", "20 % off")], ["GET /v1/coupons?limit=100"]),
     (
