@@ -10,6 +10,7 @@ import click
 import pytest
 import typer.main
 
+from stripe_fdw.catalog import document, load
 from stripe_fdw.cli import _app
 from stripe_fdw.fdw.options import VALID
 from stripe_fdw.settings import Settings
@@ -82,3 +83,14 @@ def documents() -> list[Path]:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_pages_about_tables_are_made_from_this_catalog() -> None:
+    assert document.outdated(load()) == [], "run python -m stripe_fdw.catalog document"
+
+
+def test_every_table_has_a_section_and_every_column_a_row() -> None:
+    for resource in load().resources:
+        section = sections((REFERENCE / "tables" / f"{resource.area}.md").read_text())[resource.name]
+        rows = set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
+        assert rows == set(resource.column), resource.name
