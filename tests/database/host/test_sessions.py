@@ -287,6 +287,26 @@ def test_terminating_a_waiting_backend(
         timer.join()
 
 
+def test_sessions_end_while_threads_work(
+    hostile_cluster: Cluster, db: psycopg.Connection, table: Table
+) -> None:
+    name = table(threads=3)
+    for number in range(15):
+        with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as session:
+            session.execute(f"select * from {name}")
+            if number % 3 == 0:
+                db.execute("select pg_terminate_backend(%s)", (session.info.backend_pid,))
+    _wait_until_alone(db)
+
+
+def _wait_until_alone(db: psycopg.Connection) -> None:
+    sql = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+    deadline = time.monotonic() + 10
+    while db.execute(sql).fetchone() != (0,):
+        assert time.monotonic() < deadline, "sessions do not end"
+        time.sleep(0.05)
+
+
 def test_other_timeouts(hostile_cluster: Cluster, db: psycopg.Connection) -> None:
     with psycopg.connect(hostile_cluster.dsn()) as idle:
         idle.execute("set idle_in_transaction_session_timeout = '100ms'")

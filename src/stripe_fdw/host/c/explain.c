@@ -26,16 +26,17 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	HostScan   *scan = node->fdw_state;
 	PythonEntry entry;
 
+	compute_values(node, true);
 	python_enter(&entry);
 	PG_TRY();
 	{
 		Holder	   *holder = scan->holder;
-		PyObject   *quals = scan_quals(node, true);
+		PyObject   *quals = scan_quals(node);
 
 		show_lines(bridge_call("describe", Py_BuildValue("(OOOOOi)", holder->wrapper, quals,
 														 column_names(scan->relid, scan->columns),
 														 sort_to_python(scan->relid, scan->sort),
-														 scan_limit(node, true), (int) es->verbose)), es);
+														 scan_limit(node), (int) es->verbose)), es);
 		if (es->analyze && holder->scan != NULL)
 			show_lines(bridge_call("statistics", Py_BuildValue("(O)", holder->scan)), es);
 	}

@@ -101,7 +101,6 @@ extern void end_statement(Holder *holder);
 extern PyObject *options_to_python(List *options);
 extern PyObject *table_wrapper(Oid relid, Oid userid);
 extern Oid	scan_user(EState *estate, ForeignScan *plan);
-extern Datum stripe_fdw_validator(PG_FUNCTION_ARGS);
 
 /* ---- datums.c: Datum to Python ---- */
 
@@ -205,7 +204,15 @@ enum PlanPart
 extern List *sort_keys(PlannerInfo *root, RelOptInfo *rel);
 extern PyObject *sort_to_python(Oid relid, List *keys);
 
-/* ---- scan.c and explain.c ---- */
+/* ---- scan.c, parameters.c and explain.c ---- */
+
+/* One of fdw_exprs when the scan starts. */
+typedef struct ScanValue
+{
+	Datum		datum;
+	bool		isnull;
+	char	   *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
+} ScanValue;
 
 typedef struct HostScan
 {
@@ -217,6 +224,7 @@ typedef struct HostScan
 	int			limit_index;
 	int			offset_index;
 	List	   *values;			/* ExprState of each of fdw_exprs */
+	ScanValue  *computed;
 	bool		open;
 	bool		finished;
 	Py_ssize_t	batch_next;		/* the row of the batch that is converted next */
@@ -236,8 +244,9 @@ extern TupleTableSlot *IterateForeignScan(ForeignScanState *node);
 extern void ReScanForeignScan(ForeignScanState *node);
 extern void EndForeignScan(ForeignScanState *node);
 extern void ExplainForeignScan(ForeignScanState *node, ExplainState *es);
-extern PyObject *scan_quals(ForeignScanState *node, bool explaining);
-extern PyObject *scan_limit(ForeignScanState *node, bool explaining);
+extern void compute_values(ForeignScanState *node, bool explaining);
+extern PyObject *scan_quals(ForeignScanState *node);
+extern PyObject *scan_limit(ForeignScanState *node);
 
 /* ---- modify_plan.c, modify.c, import.c ---- */
 

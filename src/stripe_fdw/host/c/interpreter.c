@@ -83,6 +83,20 @@ initialize(void)
 	PyConfig_Clear(&config);
 }
 
+/*
+ * When a backend ends, Python's threads may still be in the middle of something, while exit() takes down the
+ * libraries that they use.  All that PostgreSQL wants to do has been done by then, so leave at once.
+ */
+#ifdef __GLIBC__
+static void
+leave_at_once(int status, void *argument)
+{
+	(void) argument;
+	fflush(NULL);
+	_exit(status);
+}
+#endif
+
 /* Start Python and load bridge.py.  The lock is held afterwards by nobody. */
 static void
 python_start(void)
@@ -126,6 +140,9 @@ python_start(void)
 	Py_DECREF(started);
 	bridge = module;
 	PyEval_SaveThread();
+#ifdef __GLIBC__
+	on_exit(leave_at_once, NULL);
+#endif
 	watch_transactions();
 }
 

@@ -9,6 +9,8 @@
 #include "optimizer/appendinfo.h"
 #include "parser/parsetree.h"
 #if PG_VERSION_NUM >= 160000
+#include "optimizer/inherit.h"
+#include "optimizer/pathnode.h"
 #include "parser/parse_relation.h"
 #endif
 #include "utils/lsyscache.h"
@@ -56,14 +58,16 @@ AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Re
 		add_row_identity_var(root, makeWholeRowVar(rte, rtindex, 0, false), rtindex, WHOLE_ROW);
 }
 
+/* The columns that the statement names, with the offset that makes system columns positive. */
 static Bitmapset *
 named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
 {
 	RangeTblEntry *rte = planner_rt_fetch(rtindex, root);
 #if PG_VERSION_NUM >= 160000
-	RTEPermissionInfo *permissions = getRTEPermissionInfo(root->parse->rteperminfos, rte);
-
-	return operation == CMD_INSERT ? permissions->insertedCols : permissions->updatedCols;
+	/* A child table has no permissions of its own; this translates its parent's. */
+	if (operation == CMD_UPDATE)
+		return get_rel_all_updated_cols(root, find_base_rel(root, rtindex));
+	return getRTEPermissionInfo(root->parse->rteperminfos, rte)->insertedCols;
 #else
 	return operation == CMD_INSERT ? rte->insertedCols : rte->updatedCols;
 #endif

@@ -6,7 +6,6 @@
 #include "access/table.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 
 /* Rows are converted this many at a time, or less when they are big. */
@@ -44,6 +43,7 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	scan->limit_index = (int) intVal(linitial(limits));
 	scan->offset_index = (int) intVal(lsecond(limits));
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
+	scan->computed = palloc0(sizeof(ScanValue) * Max(list_length(scan->values), 1));
 	scan->holder = make_holder(estate->es_query_cxt);
 	node->fdw_state = scan;
 
@@ -64,131 +64,16 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	PG_END_TRY();
 }
 
-/* ---- values of quals and of LIMIT, at the start of the scan ---- */
-
-static bool
-needs_join_value(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
-		return true;
-	return expression_tree_walker(node, needs_join_value, context);
-}
-
-static bool
-needs_unknown_parameter(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXTERN)
-	{
-		ParamListInfo parameters = context;
-		int			number = ((Param *) node)->paramid;
-
-		return parameters == NULL || number > parameters->numParams;
-	}
-	return expression_tree_walker(node, needs_unknown_parameter, context);
-}
-
-/* What stands for a value that only running the query can tell; owned.  NULL if the value can be had. */
-static PyObject *
-placeholder(ForeignScanState *node, Expr *expression)
-{
-	char	   *text;
-
-	if (needs_join_value((Node *) expression, NULL))
-		text = pstrdup("<join value>");
-	else if (needs_unknown_parameter((Node *) expression, node->ss.ps.state->es_param_list_info))
-		text = IsA(expression, Param) ? psprintf("$%d", ((Param *) expression)->paramid) :
-			pstrdup("<parameter>");
-	else
-		return NULL;
-	return bridge_call("unknown", Py_BuildValue("(s)", text));
-}
-
-static Datum
-compute(ForeignScanState *node, int index, bool *isnull)
-{
-	HostScan   *scan = node->fdw_state;
-
-	return ExecEvalExprSwitchContext(list_nth(scan->values, index), node->ss.ps.ps_ExprContext, isnull);
-}
-
-/* The scan's quals with their values now; owned. */
-PyObject *
-scan_quals(ForeignScanState *node, bool explaining)
-{
-	HostScan   *scan = node->fdw_state;
-	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
-	PyObject   *list = own(PyList_New(0));
-	ListCell   *cell;
-
-	foreach(cell, scan->quals)
-	{
-		List	   *qual = lfirst_node(List, cell);
-		char	   *column = get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false);
-		QualKind	kind = (QualKind) intVal(lthird(qual));
-		int			index = (int) intVal(lfourth(qual));
-		Expr	   *expression = index < 0 ? NULL : list_nth(expressions, index);
-		PyObject   *value = explaining && expression ? placeholder(node, expression) : NULL;
-		bool		usable = true;
-
-		if (value == NULL)
-		{
-			bool		isnull = true;
-			Datum		datum = expression ? compute(node, index, &isnull) : (Datum) 0;
-
-			value = qual_value(kind, strVal(lsecond(qual)), datum, isnull,
-							   expression ? exprType((Node *) expression) : InvalidOid, &usable);
-		}
-		if (usable && PyList_Append(list, qual_to_python(column, strVal(lsecond(qual)), value)) != 0)
-			throw_python_error();
-	}
-	return list;
-}
-
-/* How many rows the query can use at most, as an int, or None; owned. */
-PyObject *
-scan_limit(ForeignScanState *node, bool explaining)
-{
-	HostScan   *scan = node->fdw_state;
-	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
-	int			indexes[2] = {scan->limit_index, scan->offset_index};
-	int64		sum = 0;
-	int			i;
-
-	if (scan->limit_index < 0)
-		return Py_None;
-	for (i = 0; i < 2 && indexes[i] >= 0; i++)
-	{
-		bool		isnull;
-		int64		number;
-
-		if (explaining && placeholder(node, list_nth(expressions, indexes[i])) != NULL)
-			return Py_None;
-		number = DatumGetInt64(compute(node, indexes[i], &isnull));
-		if (isnull && i == 0)
-			return Py_None;		/* LIMIT NULL */
-		/* What is negative or too big, PostgreSQL's own node complains of. */
-		if (!isnull && (number < 0 || pg_add_s64_overflow(sum, number, &sum)))
-			return Py_None;
-	}
-	return own(PyLong_FromLongLong(sum));
-}
-
-/* ---- rows ---- */
-
 static void
 open_scan(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
-	PyObject   *quals = scan_quals(node, false);
+	PyObject   *quals = scan_quals(node);
 	PyObject   *opened = bridge_call("open_scan",
 									 Py_BuildValue("(OOOOO)", scan->holder->wrapper, quals,
 												   column_names(scan->relid, scan->columns),
 												   sort_to_python(scan->relid, scan->sort),
-												   scan_limit(node, false)));
+												   scan_limit(node)));
 
 	hold(&scan->holder->scan, opened);
 	scan->open = true;
@@ -247,6 +132,8 @@ fetch_rows(ForeignScanState *node)
 	MemoryContextReset(scan->rows_context);
 	scan->rows = 0;
 	scan->row_next = 0;
+	if (!scan->open)
+		compute_values(node, false);
 	python_enter(&entry);
 	PG_TRY();
 	{

@@ -1,0 +1,126 @@
+/*
+ * parameters.c: the values of quals and of LIMIT when a scan starts: parameters, a join's values, now().
+ */
+#include "host.h"
+
+#include "common/int.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+
+static bool
+needs_join_value(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return true;
+	return expression_tree_walker(node, needs_join_value, context);
+}
+
+static bool
+needs_unknown_parameter(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXTERN)
+	{
+		ParamListInfo parameters = context;
+		int			number = ((Param *) node)->paramid;
+
+		return parameters == NULL || number > parameters->numParams;
+	}
+	return expression_tree_walker(node, needs_unknown_parameter, context);
+}
+
+/* What EXPLAIN shows for a value that only running the query can tell; NULL if the value can be had. */
+static char *
+placeholder(ForeignScanState *node, Expr *expression)
+{
+	if (needs_join_value((Node *) expression, NULL))
+		return pstrdup("<join value>");
+	if (needs_unknown_parameter((Node *) expression, node->ss.ps.state->es_param_list_info))
+		return IsA(expression, Param) ? psprintf("$%d", ((Param *) expression)->paramid) :
+			pstrdup("<parameter>");
+	return NULL;
+}
+
+/*
+ * Compute fdw_exprs.  It is done before Python is entered: an expression may be a query that takes its time, or
+ * another scan of ours.
+ */
+void
+compute_values(ForeignScanState *node, bool explaining)
+{
+	HostScan   *scan = node->fdw_state;
+	ListCell   *cell;
+	int			i = 0;
+
+	foreach(cell, scan->values)
+	{
+		ScanValue  *value = &scan->computed[i];
+		Expr	   *expression = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_exprs, i);
+
+		value->placeholder = explaining ? placeholder(node, expression) : NULL;
+		if (value->placeholder == NULL)
+			value->datum = ExecEvalExprSwitchContext(lfirst(cell), node->ss.ps.ps_ExprContext, &value->isnull);
+		i++;
+	}
+}
+
+/* The scan's quals with the values computed last; owned. */
+PyObject *
+scan_quals(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
+	PyObject   *list = own(PyList_New(0));
+	ListCell   *cell;
+
+	foreach(cell, scan->quals)
+	{
+		List	   *qual = lfirst_node(List, cell);
+		char	   *column = get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false);
+		QualKind	kind = (QualKind) intVal(lthird(qual));
+		int			index = (int) intVal(lfourth(qual));
+		ScanValue  *computed = index < 0 ? NULL : &scan->computed[index];
+		bool		usable = true;
+		PyObject   *value;
+
+		if (computed != NULL && computed->placeholder != NULL)
+			value = bridge_call("unknown", Py_BuildValue("(s)", computed->placeholder));
+		else if (computed != NULL)
+			value = qual_value(kind, strVal(lsecond(qual)), computed->datum, computed->isnull,
+							   exprType(list_nth(expressions, index)), &usable);
+		else
+			value = qual_value(kind, strVal(lsecond(qual)), (Datum) 0, true, InvalidOid, &usable);
+		if (usable && PyList_Append(list, qual_to_python(column, strVal(lsecond(qual)), value)) != 0)
+			throw_python_error();
+	}
+	return list;
+}
+
+/* How many rows the query can use at most, as an int, or None; owned. */
+PyObject *
+scan_limit(ForeignScanState *node)
+{
+	HostScan   *scan = node->fdw_state;
+	int			indexes[2] = {scan->limit_index, scan->offset_index};
+	int64		sum = 0;
+	int			i;
+
+	if (scan->limit_index < 0)
+		return Py_None;
+	for (i = 0; i < 2 && indexes[i] >= 0; i++)
+	{
+		ScanValue  *value = &scan->computed[indexes[i]];
+
+		if (value->placeholder != NULL || (value->isnull && i == 0))
+			return Py_None;		/* LIMIT NULL is none */
+		/* What is negative or too big, PostgreSQL's own node complains of. */
+		if (!value->isnull && (DatumGetInt64(value->datum) < 0 ||
+							   pg_add_s64_overflow(sum, DatumGetInt64(value->datum), &sum)))
+			return Py_None;
+	}
+	return own(PyLong_FromLongLong(sum));
+}
