@@ -10,7 +10,7 @@ from typing import Final, Literal
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
-from stripe_fdw.fdw.rows import RAW, WRITE_ONLY
+from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 
 EVERYTHING: Final = "stripe"
 CALL: Final = "_call"

@@ -6,100 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.columns import EXACT, FLOATS, RAW, TEXTS, WHOLE, base_type
 from stripe_fdw.fdw.hosting import ColumnDefinition
 from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
 Getter = Callable[[Object], Any]
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
-
-RAW: Final = "_raw"
-WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}
-
-_TEXTS: Final = frozenset({"text", "character varying", "character", "name", "citext"})
-_WHOLE: Final = frozenset({"bigint", "integer", "smallint"})
-_EXACT: Final = frozenset({"numeric"})
-_FLOATS: Final = frozenset({"double precision", "real"})
-_TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
-_JSONS: Final = frozenset({"jsonb", "json"})
-_ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
-    Kind.TEXT: _TEXTS,
-    Kind.REFERENCE: _TEXTS,
-    Kind.INTEGER: _WHOLE | _EXACT | _FLOATS | _TEXTS,
-    Kind.BOOLEAN: frozenset({"boolean"}) | _TEXTS,
-    Kind.DECIMAL: _EXACT | _FLOATS | _TEXTS,
-    Kind.FLOAT: _FLOATS | _EXACT | _TEXTS,
-    Kind.TIME: _TIMES | _TEXTS | {"bigint"},
-    Kind.JSON: _JSONS | _TEXTS,
-}
-_COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
-    kind: frozenset({kind.postgres_type}) for kind in Kind
-} | {
-    Kind.TEXT: frozenset({"text", "character varying"}),
-    Kind.REFERENCE: frozenset({"text", "character varying"}),
-    Kind.INTEGER: _WHOLE,
-}
-_KNOWN: Final = _TEXTS | _WHOLE | _EXACT | _FLOATS | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
-
-
-def base_type(type_name: str) -> str:
-    """A type as format_type() prints it, without length and schema: ``varchar(20)`` loses its 20."""
-    before, _, after = type_name.partition("(")
-    suffix = after.partition(")")[2]
-    return (before + suffix).rpartition(".")[2].strip().lower()
-
-
-def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -> None:
-    """Raise ColumnError for a column that the resource does not have, or has with another type."""
-    for definition in definitions:
-        name, type_name = definition.column_name, base_type(definition.type_name)
-        if name in WRITE_ONLY or name == RAW:
-            wanted = WRITE_ONLY.get(name, "jsonb")
-            if type_name not in (_TEXTS if wanted == "text" else _JSONS | _TEXTS):
-                raise _wrong_type(resource, definition, wanted)
-            continue
-        column = resource.column.get(name)
-        if column is None:
-            raise _no_column(resource, name)
-        # A type that is not Postgres's own (an enum, a domain) has an input function that decides.
-        if type_name not in _ACCEPTED[column.kind] and (type_name in _KNOWN or type_name.endswith("[]")):
-            raise _wrong_type(resource, definition, column.kind.postgres_type)
-
-
-def _no_column(resource: Resource, name: str) -> ColumnError:
-    near = get_close_matches(name, resource.column, n=3, cutoff=0.6)
-    return ColumnError(
-        f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
-        detail=f"Closest: {', '.join(near)}." if near else None,
-        hint=f"stripe-fdw catalog {resource.name} lists the columns. "
-        "Drop the column from the foreign table, or import the schema again.",
-    )
-
-
-def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) -> ColumnError:
-    name = definition.column_name
-    return ColumnError(
-        f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {right}',
-        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {right};',
-        sqlstate="HV004",  # fdw_invalid_data_type
-    )
-
-
-def comparable(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
-    """The columns whose type compares as Stripe's values do, so that a qual on them can be pushed."""
-    found = {}
-    for definition in definitions:
-        column = resource.column.get(definition.column_name)
-        if column is not None and definition.type_name in _COMPARABLE[column.kind]:
-            found[column.name] = column
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +68,11 @@ def row_maker(
             shape = _scaled(shape, column.per_second)
         shapes.append(_then_text(shape) if as_text else shape)
     return RowMaker(tuple(getters), tuple(shapes))
+
+
+def value_of(column: Column, found: Object) -> Any:
+    """The column's value as JSON has it."""
+    return _getter(column.name, column, ())(found)
 
 
 # -- where the value lies -----------------------------------------------------------------------------------
@@ -213,13 +137,13 @@ def _walk(value: Any, path: tuple[str, ...]) -> Sequence[Any]:
 
 
 def _shape(kind: Kind, type_name: str) -> Shape:
-    if type_name in _TEXTS:
+    if type_name in TEXTS:
         return {Kind.TIME: _time_text, Kind.BOOLEAN: _boolean_text, Kind.JSON: _json_text}.get(kind, _text)
-    if type_name in _WHOLE:
+    if type_name in WHOLE:
         return _integer
-    if type_name in _FLOATS:
+    if type_name in FLOATS:
         return _float
-    if type_name in _EXACT:
+    if type_name in EXACT:
         return _decimal
     if kind is Kind.TIME and type_name != "timestamp with time zone":
         return _time_text

@@ -15,11 +15,13 @@ from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
-from stripe_fdw.catalog.model import Resource
+from stripe_fdw.catalog.model import Column, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
+from stripe_fdw.fdw.axes import several, text
 from stripe_fdw.fdw.invalidation import generation
 from stripe_fdw.fdw.memory import Memory, Part, Tape
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.rows import value_of
 from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
@@ -107,6 +109,8 @@ class Reader:
             found = self._each(access.fetches, resource, "slices" if access.sliced else "list", lazy=lazy)
         elif isinstance(access, FanOut):
             found = self._each(self._inside(access, resource), resource, "list", lazy=lazy)
+        if plan.order and isinstance(access, Retrieve | Search):
+            found = _sorted(found)
         overlapping = isinstance(access, Lists | FanOut) and access.unique
         return _unique(found, resource) if overlapping else found
 
@@ -165,9 +169,13 @@ class Reader:
                 raise
             return
         except ApiError as error:
-            if error.code not in _NO_PREVIEW:
+            wider = None if way == "one" else _without_refused(error, request, resource)
+            if wider is None and error.code not in _NO_PREVIEW:
                 raise
             self.counters.failed()
+            if wider is not None:
+                for part in self._source(wider.request, resource, way):
+                    yield Part([item for item in part.objects if wider.holds(item)], part.size)
             return
         while response is not None:
             objects = [response.body] if way == "one" else pages.objects(response, request)
@@ -222,6 +230,12 @@ def _newest_first(item: tuple[Object, Mapping[str, Value]]) -> int:
     return -int(item[0]["created"])
 
 
+def _sorted(found: Iterator[Page]) -> Iterator[Page]:
+    """Newest first what comes in no order: objects by their ids, or a search's."""
+    for item, fills in sorted(_objects(found), key=_newest_first):
+        yield Page([item], fills)
+
+
 def _for_parent(fetch: Fetch, parameter: str, column: str, parent: str) -> Fetch:
     """The fetch for one parent."""
     hole = "{" + parameter + "}"
@@ -243,6 +257,35 @@ def _held(parent: Object, request: Request, resource: Resource) -> list[Object] 
             data = value.get("data")
             return data if isinstance(data, list) and value.get("has_more") is False else None
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wider:
+    """A list without a filter whose value Stripe refused, and what to look at instead."""
+
+    request: Request
+    column: Column
+    value: str
+
+    def holds(self, item: Object) -> bool:
+        """Whether the object has the value all the same: then this list brings it, and no other."""
+        found = value_of(self.column, item)
+        return found is not None and text(found) == self.value
+
+
+def _without_refused(error: ApiError, request: Request, resource: Resource) -> _Wider | None:
+    """Ask for more where Stripe does not take a value: what it refuses to filter by, an object may have."""
+    refused = next((item for item in resource.filters if item.parameter == error.param), None)
+    value = dict(request.params).get(error.param or "")
+    column = resource.column.get(refused.column) if refused else None
+    if error.status != 400 or refused is None or refused.required or value is None or column is None:
+        return None
+    if not column.path or several(column):
+        return None
+    dropped = {refused.parameter, *(name for name, _ in refused.also)}
+    kept = tuple(item for item in request.params if item[0] not in dropped)
+    defaults = tuple(item for item in resource.defaults if item[0] in dropped)
+    return _Wider(replace(request, params=(*defaults, *kept)), column, value)
 
 
 def _unique(found: Iterator[Page], resource: Resource) -> Iterator[Page]:

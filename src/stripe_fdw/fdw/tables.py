@@ -16,6 +16,7 @@ from stripe_fdw.errors import ColumnError, OptionError, StripeFdwError, TableErr
 from stripe_fdw.fdw import estimate, hosting
 from stripe_fdw.fdw.call import call_of
 from stripe_fdw.fdw.clients import client_for
+from stripe_fdw.fdw.columns import check_columns, comparable
 from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.invalidation import invalidate
@@ -24,7 +25,7 @@ from stripe_fdw.fdw.options import check_merged, secret, server_options
 from stripe_fdw.fdw.plan import Plan
 from stripe_fdw.fdw.planner import plan, sortable
 from stripe_fdw.fdw.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.rows import check_columns, comparable, row_maker
+from stripe_fdw.fdw.rows import row_maker
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.streams import Counters, Reader
 

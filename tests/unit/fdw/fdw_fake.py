@@ -15,7 +15,7 @@ from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Kind, Resource
-from stripe_fdw.errors import NotFoundError
+from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.rows import row_maker
 from stripe_fdw.redact import Secret
 
@@ -49,7 +49,7 @@ class FakeStripe:
         future: Future[Response] = Future()
         try:
             body = self.answer(request)
-        except NotFoundError as error:
+        except ApiError as error:
             future.finish(error=error)
         else:
             size = len(orjson.dumps(body))

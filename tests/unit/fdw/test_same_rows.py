@@ -120,7 +120,7 @@ def holds(resource: Resource, qual: Qual, item: dict[str, Any]) -> bool:
     return qual.value is not None and OPERATORS[qual.operator](value, qual.value)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
     table = data.draw(st.sampled_from(sorted(EXTRAS)), label="table")

@@ -122,6 +122,12 @@ def test_lists_are_merged_by_created() -> None:
     assert ids(pages(client, "subscription", condition, sortkeys=[NEWEST])) == [f"sub_{i}" for i in range(8)]
 
 
+def test_objects_by_id_are_sorted_where_order_was_promised() -> None:
+    client = stripe()
+    condition = Qual("id", "= any", ("cus_5", "cus_1", "cus_9"))
+    assert ids(pages(client, "customer", condition, sortkeys=[NEWEST])) == ["cus_1", "cus_5", "cus_9"]
+
+
 def test_a_parents_list_is_used_where_it_is_complete() -> None:
     client = stripe()
     found: list[Page] = list(pages(client, "line_item"))
@@ -282,6 +288,22 @@ def test_an_error_is_not_remembered() -> None:
         ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))
     failing[0] = False
     assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+
+
+def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
+    client = stripe()
+    client.objects["customer"][7]["email"] = "odd"
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if dict(request.params).get("email") == "odd":
+            raise ApiError("Invalid email", status=400, param="email", code="email_invalid")
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    assert ids(pages(client, "customer", Qual("email", "=", "odd"))) == ["cus_7"]
+    both = Qual("email", "= any", ("odd", "a@b.c"))
+    assert sorted(ids(pages(client, "customer", both))) == sorted(f"cus_{i}" for i in range(250))
 
 
 def test_an_interrupt_ends_the_scan() -> None:

@@ -1,0 +1,76 @@
+"""Operations by method and path."""
+
+from __future__ import annotations
+
+import pytest
+
+from stripe_fdw.errors import MissingQualError
+from stripe_fdw.fdw.call import CallError, call_of
+from stripe_fdw.fdw.quals import Qual
+
+
+def quals(method: str | None, path: str | None, params: str | None = "{}") -> list[Qual]:
+    return [Qual("method", "=", method), Qual("path", "=", path), Qual("params", "=", params)]
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "request_text", "endpoint"),
+    [
+        ("/v1/balance", "{}", "GET /v1/balance", "/v1/balance"),
+        ("/v1/customers/cus_1", "{}", "GET /v1/customers/cus_1", "/v1/customers/{customer}"),
+        (
+            "/v1/customers/search",
+            '{"query": "x"}',
+            "GET /v1/customers/search?query=x",
+            "/v1/customers/search",
+        ),
+        (
+            "/v1/customers",
+            '{"created": {"gte": 5}, "expand": ["data.x"], "limit": 1}',
+            "GET /v1/customers?created[gte]=5&expand[0]=data.x&limit=1",
+            "/v1/customers",
+        ),
+    ],
+)
+def test_requests(path: str, params: str, request_text: str, endpoint: str) -> None:
+    call = call_of(quals("GET", path, params))
+    assert call is not None
+    assert str(call.request) == request_text
+    assert call.request.endpoint == endpoint
+    assert call.words["params"] == params
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "v1/balance",
+        "/v1/customers/../charges",
+        "/v1/customers/a b",
+        "/v1/x\r\ny",
+        "//v1/balance",
+        "/v1/custmers",
+    ],
+)
+def test_what_is_no_operation_is_not_sent(path: str) -> None:
+    with pytest.raises(CallError):
+        call_of(quals("GET", path))
+
+
+def test_only_reading() -> None:
+    with pytest.raises(CallError, match="POST /v1/customers") as caught:
+        call_of(quals("POST", "/v1/customers"))
+    assert caught.value.sqlstate == "0A000"
+
+
+def test_null_calls_nothing_and_a_missing_path_is_named() -> None:
+    assert call_of(quals("GET", None)) is None
+    with pytest.raises(MissingQualError, match="path"):
+        call_of([Qual("method", "=", "GET")])
+
+
+@pytest.mark.parametrize("params", ["[]", "5", "{", '"x"'])
+def test_parameters_are_an_object(params: str) -> None:
+    with pytest.raises(CallError, match="JSON object"):
+        call_of(quals("GET", "/v1/balance", params))
