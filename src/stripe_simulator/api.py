@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from email.utils import formatdate
 from itertools import count
@@ -122,6 +123,15 @@ def answer_of(
     return Answer(
         orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers | (headers or {})
     )
+
+
+def check_version(version: str) -> None:
+    """Raises the 400 that Stripe answers for an API version that is none: a date, since 2024 with a name."""
+    if not _VERSION.fullmatch(version):
+        raise StripeProblem(f"Invalid Stripe API version: {version}")
+
+
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", re.ASCII)
 
 
 def params_of(query: str, form: str) -> forms.Params:

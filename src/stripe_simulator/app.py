@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import forms
-from stripe_simulator.api import Api, answer_of, params_of
+from stripe_simulator.api import Api, answer_of, check_version, params_of
 from stripe_simulator.calls import Answer, Call
 from stripe_simulator.connections import abort, hang, send_cut, send_slowly, spoiled
 from stripe_simulator.control import control_app
@@ -111,6 +111,7 @@ class App:
         account = PLATFORM
         try:
             key = api.keys.check(key_of(headers.get("authorization")))
+            check_version(entry.api_version or "")
             account = api.account_for(key, entry.account)
             route, ids = api.route(entry.method, entry.path)
             entry.endpoint = route.template

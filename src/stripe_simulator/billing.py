@@ -117,6 +117,12 @@ def _period(generator: Generator, index: int) -> int:
     return start + max(0, until - start) // (30 * _DAY) * 30 * _DAY
 
 
+def _within(generator: Generator, later: int) -> tuple[int, int]:
+    """Between which times current periods begin, or end when that is `later` by so many seconds."""
+    until = generator.world.until
+    return until - 30 * _DAY + later, until + later
+
+
 def _subscription(generator: Generator) -> Fields:
     population, world = generator.population, generator.world
     status = salted(generator, SUBSCRIPTION_STATUSES, "status")
@@ -148,8 +154,10 @@ def _subscription(generator: Generator) -> Fields:
         "items": Field(listed),
         "price": Field(prices, item_prices, many=True),
         "plan": Field(prices, item_prices, many=True),
-        "current_period_start": Field(lambda index: _period(generator, index)),
-        "current_period_end": Field(lambda index: _period(generator, index) + 30 * _DAY),
+        "current_period_start": Field(lambda index: _period(generator, index), span=_within(generator, 0)),
+        "current_period_end": Field(
+            lambda index: _period(generator, index) + 30 * _DAY, span=_within(generator, 30 * _DAY)
+        ),
         "canceled_at": Field(ended, window=(0, 200 * _DAY)),
         "ended_at": Field(ended, window=(0, 200 * _DAY)),
         "cancel_at": constant(None),

@@ -104,7 +104,8 @@ class Collection:
         key = (self._number, position)
         body = self._cache.get(key)
         if body is None:
-            body = orjson.dumps(self.generator.object(position))
+            # Copied, as orjson's own bytes hold on to the buffer that they were written in.
+            body = bytes(memoryview(orjson.dumps(self.generator.object(position))))
             self._cache.put(key, body)
         return body
 
@@ -133,8 +134,12 @@ class Collection:
         else:
             insort(self._order, position)
             before = self.generator.object(position) if self.generated(position) else None
-        self._past.setdefault(position, []).append((time.monotonic(), before))
         self.overlay[position] = made
+        if self.resource.search_path:
+            now = time.monotonic()
+            known = now - self.generator.world.settings.search_delay
+            past = [one for one in self._past.get(position, ()) if one[0] > known]
+            self._past[position] = [*past, (now, before)]
 
     def searchable(self, position: int, delay: float) -> Json | None:
         """The object as it was `delay` seconds ago; None where there was none."""
@@ -164,21 +169,22 @@ class Collection:
         """
         overlay = self.overlay
         found = self._generated(conditions, low, self._top(low, high), newest_first=newest_first)
-        if not self._order:
+        first, end = bisect_left(self._order, low), bisect_left(self._order, high)
+        if first == end:
             return found
-        changed = self._order[bisect_left(self._order, low) : bisect_left(self._order, high)]
-        if not changed:
-            return found
-        fits = [
-            position
-            for position in changed
-            if loose
-            or ((made := overlay[position]) is not None and all(one.holds(made) for one in conditions))
-        ]
-        if newest_first:
-            fits.reverse()
+        written = self._written(conditions, first, end, newest_first=newest_first, loose=loose)
         plain = (position for position in found if position not in overlay)
-        return merge(plain, fits, reverse=newest_first)
+        return merge(plain, written, reverse=newest_first)
+
+    def _written(
+        self, conditions: list[Condition], first: int, end: int, *, newest_first: bool, loose: bool
+    ) -> Iterator[int]:
+        """The same among the written objects, by their places in the overlay's order."""
+        for at in range(end - 1, first - 1, -1) if newest_first else range(first, end):
+            position = self._order[at]
+            made = self.overlay[position]
+            if loose or (made is not None and all(one.holds(made) for one in conditions)):
+                yield position
 
     def _top(self, _low: int, high: int) -> int:
         """Where the generated objects in [low, high) end."""

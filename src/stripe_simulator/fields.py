@@ -29,13 +29,15 @@ class Field:
     """A field's value at an index, and what is known of the indexes of a value.
 
     `ranges` gives the indexes that may hold a value, None where nobody knows. `window` is the distance in
-    seconds from `created` (smallest, largest), of a time that keeps within one.
+    seconds from `created` (smallest, largest), of a time that keeps within one; `span` are the smallest and
+    the largest value that occur.
     """
 
     value: Value
     ranges: Ranges | None = None
     window: tuple[int, int] | None = None
     constant: bool = False
+    span: tuple[int, int] | None = None
     many: bool = False  # the value is a tuple, of which any may fit
 
 

@@ -96,7 +96,14 @@ class Condition:
     def always(self, generator: Generator) -> bool | None:
         """What it says of every generated object; None where that differs."""
         field = generator.fields.get(self.column.name)
-        return self._accepts(field.value(0)) if field is not None and field.constant else None
+        if field is None:
+            return None
+        if field.constant:
+            return self._accepts(field.value(0))
+        if field.span is not None and not self.negated:
+            low, high = self._times()
+            return False if low > field.span[1] or high < field.span[0] else None
+        return None
 
     def _times(self) -> tuple[float, float]:
         low, high = float("-inf"), float("inf")

@@ -23,6 +23,7 @@ from stripe_simulator.problems import StripeProblem
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
     from stripe_simulator.collection import Collection
+    from stripe_simulator.generator import Generator
 
 _CLAUSE = re.compile(
     r"""\s*(?P<not>-)?(?P<field>[a-z_][a-z0-9_.]*)(?:\[(?P<key>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\])?
@@ -52,6 +53,17 @@ class Clause:
         """Whether the object fits."""
         return any(map(self._fits, values_at(made, self.path))) is not self.negated
 
+    def tester(self, generator: Generator) -> Callable[[int], bool]:
+        """The same for a generated object, from its index; without making the object where possible."""
+        name, *rest = self.path
+        field = generator.fields.get(name)
+        if field is None or field.many or generator.resource.column[name].path != (name,):
+            return lambda index: self.holds(generator.object(index))
+        value, fits, negated = field.value, self._fits, self.negated
+        if not rest:
+            return lambda index: fits(value(index)) is not negated
+        return lambda index: any(map(fits, values_at(value(index), tuple(rest)))) is not negated
+
     def _fits(self, value: Any) -> bool:
         if self.value is None:
             return value is None
@@ -75,6 +87,14 @@ class Query:
     def holds(self, made: Json) -> bool:
         """Whether the object fits."""
         return (all if self.every else any)(clause.holds(made) for clause in self.clauses)
+
+    def tester(self, generator: Generator) -> Callable[[int], bool]:
+        """The same for a generated object, from its index."""
+        testers = [clause.tester(generator) for clause in self.clauses]
+        if len(testers) == 1:
+            return testers[0]
+        combined = all if self.every else any
+        return lambda index: combined(tester(index) for tester in testers)
 
 
 def parse(text: str, resource: Resource) -> Query:
@@ -181,7 +201,12 @@ def _found(collection: Collection, query: Query, low: int, high: int) -> Iterato
     """Positions and objects that the index knows and that fit, newest first."""
     delay = collection.generator.world.settings.search_delay
     conditions = _conditions(collection, query) if query.every else []
+    fits = query.tester(collection.generator)
     for position in collection.find(conditions, low, high, newest_first=True, loose=True):
+        if position not in collection.overlay:
+            if fits(position):
+                yield position, collection.read(position)
+            continue
         made = collection.searchable(position, delay)
         if made is not None and query.holds(made):
             yield position, made

@@ -39,9 +39,9 @@ def serve(settings: Settings, port: int = 0) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((HOST, port))
     app = App(Api(load(), settings))
-    # Almost nothing made here lies in a cycle: collecting often would only cost.
+    # Few objects made here lie in cycles: collecting as often as usual would only cost.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(5_000, 10, 20)
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -17,6 +17,13 @@ def test_headers_of_an_answer(stripe, simulator):
     assert stripe.post("/customers", headers={"Idempotency-Key": "k1"}).headers["idempotency-key"] == "k1"
 
 
+def test_api_versions_are_dates_with_or_without_a_name(stripe):
+    for version in ("2019-12-03", "2026-10-28.endive"):
+        assert stripe.get("/customers", headers={"Stripe-Version": version}).status_code == 200
+    answer = stripe.get("/customers", headers={"Stripe-Version": "latest"})
+    assert answer.json()["error"]["message"] == "Invalid Stripe API version: latest"
+
+
 def test_without_a_key(simulator):
     answer = httpx.get(simulator.url + "/v1/customers")
     assert answer.status_code == 401
