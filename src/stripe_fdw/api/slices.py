@@ -82,17 +82,18 @@ class Slice:
 
     def pages_left(self) -> float:
         """An estimate; infinite for the slice without an end."""
-        if self.reach is None:
-            return 0.0
+        if self.after is not None and self.reach is None:
+            return 0.0  # no times to cut by
         if self.oldest is None:
             return math.inf
-        return self.density * (self.reach - self.oldest) / PAGE
+        top = self.newest if self.reach is None else self.reach
+        return 0.0 if top is None else self.density * (top - self.oldest) / PAGE
 
     def cut(self) -> tuple[Slice, Slice] | None:
         """The newer part, which goes on at the cursor, and the older one; None if it can't be cut."""
         if self.reach is None:
             return None
-        if self.oldest is None:
+        if self.oldest is None:  # nobody knows how much is left of it
             end = self.reach - max(1, math.ceil(self.step * PAGE / self.density))
         else:
             end = (self.reach + self.oldest) // 2
@@ -306,6 +307,7 @@ class _Work:
     def _parts(self, rest: Slice) -> tuple[Slice, Slice] | None:
         """The slice cut in two, if there is enough left in it, and no other has far more."""
         left = rest.pages_left()
-        others = (flight.slice.pages_left() for flight in self._flights.values())
+        guesses = (flight.slice.pages_left() for flight in self._flights.values())
+        others = (guess if guess < math.inf else _FIRST_STEP * _LARGER_STEP for guess in guesses)
         worth = left >= _WORTH_CUTTING and left >= max(others, default=0.0) / 2
         return rest.cut() if worth else None
