@@ -12,27 +12,20 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from cachetools import TLRUCache
 
 from stripe_fdw.fdw import hosting
 from stripe_fdw.fdw.invalidation import Generation
 
-STATEMENT_BYTES: Final = 8 * 2**20  # of JSON, for all tapes of a statement; as objects some four times that
-CACHE_BYTES: Final = 16 * 2**20  # of JSON, for a backend
+STATEMENT_BYTES: Final = 16 * 2**20  # for all tapes of a statement
+CACHE_BYTES: Final = 32 * 2**20  # for a backend
 _OVERHEAD: Final = 512  # bytes for each page, however small
 
 Objects = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A page as it came: objects, and how many bytes of JSON they were."""
-
-    objects: Objects
-    size: int
-
-
-Source = Callable[[], Iterator[Part]]
+Source = Callable[[], Iterator[Objects]]
 
 
 @dataclass(eq=False, slots=True)
@@ -41,24 +34,26 @@ class Tape:
 
     key: Hashable
     open: Source  # asks Stripe from the beginning
-    room: Callable[[Tape, int], bool]  # whether so many more bytes may be kept
+    keeps: Callable[[Tape], bool]  # whether it is to be found by others
+    room: Callable[[int], bool]  # whether so many more bytes may be kept
     lose: Callable[[Tape], None]  # called when the tape is not to be found any more
     ttl: float = 0.0
     generation: Callable[[], Generation] | None = None
     began: Generation = ()
     born: float = field(default_factory=time.monotonic)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)  # pages as JSON, a seventh of what their objects take
     size: int = 0
     done: bool = False
     readers: int = 0
-    _source: Iterator[Part] | None = None
+    _source: Iterator[Objects] | None = None
     _abandon: Callable[[], object] | None = None
+    _full: bool = False
 
     def __post_init__(self) -> None:
         if self.generation is not None:
             self.began = self.generation()
 
-    def start(self, source: Iterator[Part], abandon: Callable[[], object]) -> None:
+    def start(self, source: Iterator[Objects], abandon: Callable[[], object]) -> None:
         """Take the pages from here: the first request is on its way. ``abandon`` breaks it off."""
         self._source, self._abandon = source, abandon
 
@@ -69,8 +64,9 @@ class Tape:
         try:
             while True:
                 if position < len(self.parts):
-                    part = self.parts[position]
                     hit()
+                    yield orjson.loads(self.parts[position])
+                    position += 1
                 elif self.done:
                     if position == 0:
                         hit()
@@ -79,48 +75,53 @@ class Tape:
                     yield from self._again()
                     return
                 else:
-                    pulled = self._pull()
-                    if pulled is None:
+                    objects = self._pull()
+                    if objects is None:
                         return
-                    part, rest = pulled
-                    if rest is not None:
-                        yield part.objects
-                        yield from (more.objects for more in rest)
+                    if self._full:
+                        rest, self._source = self._source, None
+                        yield objects
+                        yield from rest or ()
                         return
-                position += 1
-                yield part.objects
+                    position += 1
+                    yield objects
         finally:
             self.readers -= 1
 
-    def _pull(self) -> tuple[Part, Iterator[Part] | None] | None:
-        """The next page, and, if the tape is full, the rest, which belongs to this reader from now on."""
+    def _pull(self) -> Objects | None:
+        """The next page from Stripe. When the tape is full, the rest belongs to the reader who got so far."""
         if self._source is None:
             self._source = self.open()
         try:
-            part = next(self._source, None)
+            objects = next(self._source, None)
         except BaseException:
             self._source = None
             self.lose(self)
             raise
-        if part is None:
+        if objects is None:
             self.done, self._source = True, None
             self.size += _OVERHEAD
             return None
-        if self.room(self, part.size + _OVERHEAD):
-            self.parts.append(part)
-            self.size += part.size + _OVERHEAD
-            return part, None
-        rest, self._source = self._source, None
+        self._keep(objects)
+        return objects
+
+    def _keep(self, objects: Objects) -> None:
+        text = orjson.dumps(objects) if self.keeps(self) else b""
+        size = len(text) + _OVERHEAD
+        if text and self.room(size):
+            self.parts.append(text)
+            self.size += size
+            return
+        self._full = True
         self.lose(self)
         if self.readers == 1:
             self.parts.clear()
-        return part, rest
 
     def _again(self) -> Iterator[Objects]:
         """The rest for a reader who is behind when the tape was let go: asked for once more."""
-        seen = {_identity(item) for part in self.parts for item in part.objects}
-        for part in self.open():
-            new = [item for item in part.objects if _identity(item) not in seen]
+        seen = {_identity(item) for part in self.parts for item in orjson.loads(part)}
+        for objects in self.open():
+            new = [item for item in objects if _identity(item) not in seen]
             if new:
                 yield new
 
@@ -188,7 +189,7 @@ class Memory:
         if found is not None:
             self._tapes[key] = found
             return found, False
-        tape = Tape(key, source, self._room, self._lose, ttl, generation if ttl > 0 else None)
+        tape = Tape(key, source, self._keeps, self._room, self._lose, ttl, generation if ttl > 0 else None)
         if self._depth or statement is not None:
             self._tapes[key] = tape
         return tape, True
@@ -202,8 +203,11 @@ class Memory:
         del self._cache[key]
         return None
 
-    def _room(self, tape: Tape, size: int) -> bool:
-        if self._tapes.get(tape.key) is not tape or self._used + size > self._statement_bytes:
+    def _keeps(self, tape: Tape) -> bool:
+        return self._tapes.get(tape.key) is tape
+
+    def _room(self, size: int) -> bool:
+        if self._used + size > self._statement_bytes:
             return False
         self._used += size
         return True

@@ -19,7 +19,7 @@ from stripe_fdw.catalog.model import Column, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.axes import several, text
 from stripe_fdw.fdw.invalidation import generation
-from stripe_fdw.fdw.memory import Memory, Part, Tape
+from stripe_fdw.fdw.memory import Memory, Objects, Tape
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.rows import value_of
 from stripe_fdw.fdw.values import Value
@@ -152,7 +152,7 @@ class Reader:
 
     def _source(
         self, request: Request, resource: Resource, way: Way, first: Future[Response] | None = None
-    ) -> Iterator[Part]:
+    ) -> Iterator[Objects]:
         """What the request brings. Nothing, if what it asks about is not there."""
         found: Iterator[Response]
         if way == "slices":
@@ -174,14 +174,14 @@ class Reader:
                 raise
             self.counters.failed()
             if wider is not None:
-                for part in self._source(wider.request, resource, way):
-                    yield Part([item for item in part.objects if wider.holds(item)], part.size)
+                for objects in self._source(wider.request, resource, way):
+                    yield [item for item in objects if wider.holds(item)]
             return
         while response is not None:
             objects = [response.body] if way == "one" else pages.objects(response, request)
             # Lists do not show deleted objects; a retrieve answers with their remains.
             if way != "one" or not response.body.get("deleted"):
-                yield Part(objects, response.size)
+                yield objects
             response = next(found, None)
 
     def _single(self, future: Future[Response]) -> Iterator[Response]:
