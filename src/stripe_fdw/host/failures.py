@@ -23,7 +23,8 @@ class WrapperError(StripeFdwError):
 
 def explain_error(error: BaseException) -> tuple[str, str, str | None, str | None, str | None]:
     """SQLSTATE, message, detail, hint and context. Raises nothing that its argument's methods raise."""
-    if isinstance(error, StripeFdwError):
+    # By the type alone: isinstance() asks the object too.
+    if issubclass(type(error), StripeFdwError):
         return (
             _sqlstate(error),
             _text(_attribute(error, "message")) or _name(error),
@@ -59,16 +60,16 @@ def _said(error: BaseException) -> str:
 
 
 def _sqlstate(error: BaseException) -> str:
-    own = _attribute(error, "sqlstate") if isinstance(error, StripeFdwError) else None
+    own = _attribute(error, "sqlstate") if issubclass(type(error), StripeFdwError) else None
     # Classes 00, 01 and 02 are no errors, save that 02000 is one here: an object that is not there.
     if isinstance(own, str) and re.fullmatch(r"(?!0[01])[0-9A-Z]{5}", own):
         return own
-    return next((state for kind, state in _SQLSTATES if isinstance(error, kind)), "HV000")
+    return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), "HV000")
 
 
 def _where(error: BaseException) -> str | None:
     """Where in the code it was raised: files and lines only, since values may be secret."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
+    frames = traceback.extract_tb(BaseException.__getattribute__(error, "__traceback__"))[-_FRAMES_SHOWN:]
     if not frames:
         return None
     return "\n".join(

@@ -45,7 +45,7 @@ class Build:
         """What ``module`` says about itself; None if it is not there, or not ours."""
         try:
             content = module.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         start = content.find(_MARK)
         if start < 0:
@@ -129,7 +129,7 @@ def _sources() -> list[Path]:
 def _same(file: Path, installed: Path) -> bool:
     try:
         return file.read_bytes() == installed.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
@@ -141,8 +141,9 @@ def _place(file: Path, target: Path) -> None:
         shutil.copyfile(file, new)
         new.chmod(0o755 if target.suffix == ".so" else 0o644)
         new.rename(target)
-    finally:
+    except OSError:
         new.unlink(missing_ok=True)
+        raise
 
 
 def _require(installation: Installation, python: Python) -> None:

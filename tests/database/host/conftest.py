@@ -83,6 +83,15 @@ def db(hostile_cluster: Cluster, new_log: Callable[[], str]) -> Iterator[psycopg
         assert sign not in log
 
 
+@pytest.fixture(scope="module")
+def shared_db(hostile_cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """One session for many small cases: that it goes on after each is a test in itself."""
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        pid = hostile_cluster.pid()
+        yield connection
+        assert hostile_cluster.pid() == pid
+
+
 class Tables:
     """Makes foreign tables that misbehave as their options say; each is dropped with its session."""
 
@@ -107,3 +116,8 @@ class Tables:
 @pytest.fixture
 def table(db: psycopg.Connection) -> Tables:
     return Tables(db)
+
+
+@pytest.fixture
+def shared_table(shared_db: psycopg.Connection) -> Tables:
+    return Tables(shared_db)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -17,20 +17,29 @@ MAY = dt.datetime(2024, 5, 1, tzinfo=UTC)
 Told = Callable[..., list[tuple[list[Qual], list[str], list[SortKey], int | None]]]
 
 
-@pytest.fixture
-def told(db: psycopg.Connection) -> Iterator[Told]:
-    """Run a query; gives what each scan was opened with: quals, columns, sort keys, limit."""
-    db.execute("set timezone to 'Asia/Tokyo'")
+def _telling(db: psycopg.Connection) -> Told:
+    db.execute("set timezone to 'Asia/Tokyo'; set datestyle to 'German'")
 
-    def run(sql: str, parameters: Any = None) -> list[Any]:
+    def run(sql: str) -> list[Any]:
         db.execute("select * from calls")
-        db.execute(sql, parameters)
+        db.execute(sql)
         calls = db.execute("select what from calls where call = 'open_scan'").fetchall()
-        db.execute("set datestyle to 'German'")
         names = {"Qual": Qual, "SortKey": SortKey, "Decimal": Decimal, "datetime": dt, "Unknown": Unknown}
         return [eval(f"({what},)", names) for (what,) in calls]
 
     return run
+
+
+@pytest.fixture
+def told(db: psycopg.Connection) -> Told:
+    """Run a query; gives what each scan was opened with: quals, columns, sort keys, limit."""
+    return _telling(db)
+
+
+@pytest.fixture(scope="module")
+def shared_told(shared_db: psycopg.Connection) -> Told:
+    """The same, in the module's session."""
+    return _telling(shared_db)
 
 
 ALL = ["id", "n", "flag", "amount", "created", "day", "data", "text", "ratio", "small"]
@@ -117,8 +126,9 @@ QUALS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def odd_things(db: psycopg.Connection) -> None:
+@pytest.fixture(scope="module")
+def odd_things(shared_db: psycopg.Connection) -> None:
+    db = shared_db
     db.execute(
         "create collation if not exists blind "
         "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
@@ -131,8 +141,8 @@ def odd_things(db: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(("where", "expected"), QUALS)
-def test_qual(where: str, expected: Any, told: Told, odd_things: None) -> None:
-    [(quals, *_)] = told(f"select id from t where {where}")
+def test_qual(where: str, expected: Any, shared_told: Told, odd_things: None) -> None:
+    [(quals, *_)] = shared_told(f"select id from t where {where}")
     wanted = [] if expected is None else expected if isinstance(expected, list) else [expected]
     if wanted and wanted[0][2] == "nan":
         assert str(quals[0].value) == "NaN"
@@ -142,11 +152,10 @@ def test_qual(where: str, expected: Any, told: Told, odd_things: None) -> None:
 
 
 @pytest.mark.parametrize("where", [where for where, _ in QUALS])
-def test_rows_are_those_of_a_local_table(where: str, db: psycopg.Connection, odd_things: None) -> None:
-    db.execute("create temp table local_t as select * from t")
-    where_here = where
-    there = db.execute(f"select * from t where {where_here} order by n").fetchall()
-    assert there == db.execute(f"select * from local_t where {where_here} order by n").fetchall()
+def test_rows_are_those_of_a_local_table(where: str, shared_db: psycopg.Connection, odd_things: None) -> None:
+    shared_db.execute("create temp table if not exists local_t as select * from t")
+    there = shared_db.execute(f"select x::text from t x where {where} order by n").fetchall()
+    assert there == shared_db.execute(f"select x::text from local_t x where {where} order by n").fetchall()
 
 
 def test_generic_plans_evaluate_at_every_execution(told: Told, db: psycopg.Connection) -> None:
@@ -203,8 +212,8 @@ def test_now_is_evaluated_when_the_query_runs(told: Told, db: psycopg.Connection
         ("sum(n) filter (where flag)", ["n", "flag"]),
     ],
 )
-def test_columns(select: str, columns: list[str], told: Told) -> None:
-    assert told(f"select {select} from t x")[0][1] == columns
+def test_columns(select: str, columns: list[str], shared_told: Told) -> None:
+    assert shared_told(f"select {select} from t x")[0][1] == columns
 
 
 def test_columns_of_conditions_are_read_too(told: Told) -> None:
@@ -241,8 +250,8 @@ def test_columns_of_conditions_are_read_too(told: Told) -> None:
         ("select id from t limit 2 + 3", 5),
     ],
 )
-def test_limit(sql: str, limit: Any, told: Told) -> None:
-    calls = told(sql)
+def test_limit(sql: str, limit: Any, shared_told: Told) -> None:
+    calls = shared_told(sql)
     if limit == "not opened":
         assert calls == []
     else:
@@ -261,8 +270,8 @@ def test_limit(sql: str, limit: Any, told: Told) -> None:
         ("lower(id), n", []),
     ],
 )
-def test_sort(order: str, keys: list[SortKey], told: Told) -> None:
-    assert told(f"select id, n from t order by {order}")[0][2] == keys
+def test_sort(order: str, keys: list[SortKey], shared_told: Told) -> None:
+    assert shared_told(f"select id, n from t order by {order}")[0][2] == keys
 
 
 def test_sort_keys_offered(db: psycopg.Connection, table: Callable[..., str]) -> None:

@@ -300,7 +300,8 @@ def test_sessions_end_while_threads_work(
 
 
 def _wait_until_alone(db: psycopg.Connection) -> None:
-    sql = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+    others = "backend_type = 'client backend' and pid <> pg_backend_pid()"
+    sql = f"select count(*) from pg_stat_activity where {others}"
     deadline = time.monotonic() + 10
     while db.execute(sql).fetchone() != (0,):
         assert time.monotonic() < deadline, "sessions do not end"

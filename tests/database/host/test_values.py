@@ -47,8 +47,9 @@ def values() -> list[str]:
     return [line.split('"')[1] for line in block.splitlines() if line.startswith('    "')]
 
 
-@pytest.fixture
-def typed(db: psycopg.Connection) -> psycopg.Connection:
+@pytest.fixture(scope="module")
+def typed(shared_db: psycopg.Connection) -> psycopg.Connection:
+    db = shared_db
     db.execute("drop domain if exists hostile_domain cascade")
     db.execute("drop type if exists hostile_enum, hostile_row cascade")
     db.execute("create domain hostile_domain as bigint check (value > 17)")
@@ -59,11 +60,11 @@ def typed(db: psycopg.Connection) -> psycopg.Connection:
 
 @pytest.mark.parametrize("type_name", TYPES)
 def test_every_value_in_a_column_of(
-    type_name: str, typed: psycopg.Connection, table: Callable[..., str]
+    type_name: str, typed: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
     outcomes = {}
     for value in values():
-        name = table(f"the_column {type_name}", values=value)
+        name = shared_table(f"the_column {type_name}", values=value)
         try:
             row = typed.execute(f"select the_column::text from {name} limit 1").fetchone()
             assert row is not None
@@ -155,9 +156,9 @@ def test_every_value_in_a_column_of(
     ],
 )
 def test_value(
-    type_name: str, value: str, expected: str, typed: psycopg.Connection, table: Callable[..., str]
+    type_name: str, value: str, expected: str, typed: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
-    name = table(f"the_column {type_name}", values=value)
+    name = shared_table(f"the_column {type_name}", values=value)
     typed.execute("set timezone to 'UTC'")
     try:
         row = typed.execute(f"select the_column::text from {name} limit 1").fetchone()
@@ -167,10 +168,10 @@ def test_value(
     assert outcome == expected
 
 
-def test_the_error_names_everything(db: psycopg.Connection, table: Callable[..., str]) -> None:
-    name = table("a text, b timestamptz", values="set")
+def test_the_error_names_everything(shared_db: psycopg.Connection, shared_table: Callable[..., str]) -> None:
+    name = shared_table("a text, b timestamptz", values="set")
     with pytest.raises(psycopg.Error) as caught:
-        db.execute(f"select b from {name}")
+        shared_db.execute(f"select b from {name}")
     assert caught.value.diag.message_primary == (
         f'column "b" of foreign table "{name}" is timestamp with time zone, which a Python set cannot become'
     )
@@ -189,37 +190,43 @@ def test_the_error_names_everything(db: psycopg.Connection, table: Callable[...,
     ],
 )
 def test_rows_of_a_wrong_form(
-    rows_like: str, said: str, db: psycopg.Connection, table: Callable[..., str]
+    rows_like: str, said: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
-    name = table("a text, b text", rows_like=rows_like)
+    name = shared_table("a text, b text", rows_like=rows_like)
     with pytest.raises(psycopg.Error, match=said) as caught:
-        db.execute(f"select a, b from {name}")
+        shared_db.execute(f"select a, b from {name}")
     assert caught.value.sqlstate in ("HV004", "HV021")
     assert name in str(caught.value)
 
 
 @pytest.mark.parametrize("batch_like", ["none", "int", "generator", "text", "dict"])
-def test_batches_of_a_wrong_form(batch_like: str, db: psycopg.Connection, table: Callable[..., str]) -> None:
+def test_batches_of_a_wrong_form(
+    batch_like: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
+) -> None:
     with pytest.raises(psycopg.Error, match="not a list of rows"):
-        db.execute(f"select id from {table(batch_like=batch_like)}")
+        shared_db.execute(f"select id from {shared_table(batch_like=batch_like)}")
 
 
-def test_a_row_of_10_mb_values(db: psycopg.Connection, table: Callable[..., str]) -> None:
-    name = table("a text, b text", rows_like="huge", rows=8)
-    assert db.execute(f"select sum(length(a) + length(b)) from {name}").fetchone() == (160_000_000,)
+def test_a_row_of_10_mb_values(shared_db: psycopg.Connection, shared_table: Callable[..., str]) -> None:
+    name = shared_table("a text, b text", rows_like="huge", rows=8)
+    assert shared_db.execute(f"select sum(length(a) + length(b)) from {name}").fetchone() == (160_000_000,)
 
 
 @pytest.mark.parametrize(
     "size", ["(-1, 8)", "(float('nan'), 8)", "(float('inf'), 8)", "('a', 8)", "None", "(1,)"]
 )
-def test_estimates_of_a_wrong_form(size: str, db: psycopg.Connection, table: Callable[..., str]) -> None:
+def test_estimates_of_a_wrong_form(
+    size: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
+) -> None:
     with pytest.raises(psycopg.Error, match="rel_size"):
-        db.execute(f"select id from {table(size=size)}")
+        shared_db.execute(f"select id from {shared_table(size=size)}")
 
 
 @pytest.mark.parametrize("size", ["(10**300, 10**9)", "(0, 0)", "(True + 1, 3)"])
-def test_estimates_beyond_reason(size: str, db: psycopg.Connection, table: Callable[..., str]) -> None:
-    assert len(db.execute(f"select id from {table(size=size)} order by 1").fetchall()) == 3
+def test_estimates_beyond_reason(
+    size: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
+) -> None:
+    assert len(shared_db.execute(f"select id from {shared_table(size=size)} order by 1").fetchall()) == 3
 
 
 @pytest.mark.parametrize(
@@ -238,15 +245,15 @@ def test_estimates_beyond_reason(size: str, db: psycopg.Connection, table: Calla
     ],
 )
 def test_answers_of_a_wrong_form(
-    option: str, text: str, db: psycopg.Connection, table: Callable[..., str]
+    option: str, text: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
     with pytest.raises(psycopg.Error) as caught:
-        db.execute(f"explain select id from {table(**{option: text})} order by created")
+        shared_db.execute(f"explain select id from {shared_table(**{option: text})} order by created")
     assert caught.value.sqlstate == "HV000"
 
 
 def test_unknown_columns_in_path_keys_are_passed_over(
-    db: psycopg.Connection, table: Callable[..., str]
+    shared_db: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
-    name = table(paths="[(('nowhere', 'id'), 1), ((), 1), (('id', 'id'), 1)]")
-    assert db.execute(f"select count(*) from {name} join t using (id)").fetchone() == (3,)
+    name = shared_table(paths="[(('nowhere', 'id'), 1), ((), 1), (('id', 'id'), 1)]")
+    assert shared_db.execute(f"select count(*) from {name} join t using (id)").fetchone() == (3,)

@@ -1,0 +1,221 @@
+"""Installing the bundled host: what is missing is named, what is there is left alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from stripe_fdw.cli.host import app
+from stripe_fdw.devstack.postgres import Installation
+from stripe_fdw.host import install as module
+from stripe_fdw.host.check import check
+from stripe_fdw.host.install import Build, HostInstallError, install
+from stripe_fdw.host.python import Python, PythonError, describe, unreachable_folder
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where the fixture has installed it."""
+
+    installation: Installation
+    pkglibdir: Path
+    extensiondir: Path
+
+    def again(self) -> bool:
+        return install(
+            self.installation, python=sys.executable, pkglibdir=self.pkglibdir, extensiondir=self.extensiondir
+        )
+
+    def arguments(self) -> list[str]:
+        folders = ["--pkglibdir", str(self.pkglibdir), "--extensiondir", str(self.extensiondir)]
+        return ["--pg-config", self.installation.pg_config, *folders]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    root = tmp_path_factory.mktemp("installed")
+    made = Installed(Installation.find(), root / "lib", root / "extension")
+    assert made.again()
+    return made
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_it_puts_module_control_and_sql(installed: Installed) -> None:
+    assert set(files(installed.pkglibdir)) == {"stripe_fdw.so"}
+    assert set(files(installed.extensiondir)) == {"stripe_fdw.control", "stripe_fdw--0.1.sql"}
+
+
+def test_a_second_time_is_no_work(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*arguments: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(module, "_compile", never)
+    assert not installed.again()
+
+
+def test_a_changed_file_is_replaced(installed: Installed) -> None:
+    control = installed.extensiondir / "stripe_fdw.control"
+    before = control.read_bytes()
+    control.write_text("changed")
+    assert installed.again()
+    assert control.read_bytes() == before
+
+
+def test_other_sources_are_compiled_anew(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = Build.of(installed.installation, describe(sys.executable))
+    assert Build.read(installed.pkglibdir / "stripe_fdw.so") == wanted
+    monkeypatch.setattr(module, "__version__", "99")
+    assert Build.of(installed.installation, describe(sys.executable)) != wanted
+
+
+def test_the_module_exports_only_what_postgres_looks_for(installed: Installed) -> None:
+    content = (installed.pkglibdir / "stripe_fdw.so").read_bytes()
+    assert b"Pg_magic_func" in content
+    assert (module.SOURCES / "exports.map").read_text().count("stripe_fdw_") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "missing", "package"),
+    [
+        ({"include": "/nowhere"}, "the headers of Python", "-dev"),
+        ({"library": None}, "has no libpython", "libpython"),
+    ],
+)
+def test_what_is_missing_of_python_is_named(
+    change: dict[str, str], missing: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = replace(describe(sys.executable), **change)
+    monkeypatch.setattr(module, "describe", lambda python: lacking)
+    with pytest.raises(HostInstallError, match=missing) as caught:
+        install(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+    assert package in str(caught.value.hint)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(
+        Installation, "show", lambda self, what: {"version": "PostgreSQL 15.1"}.get(what, "/no")
+    )
+    with pytest.raises(HostInstallError) as caught:
+        install(Installation("pg_config"), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+    assert caught.value.message == (
+        "missing to compile the host: make, a C compiler, the server headers of PostgreSQL 15"
+    )
+    assert caught.value.hint == "On Debian and Ubuntu: apt install make gcc postgresql-server-dev-15"
+
+
+def test_a_compiler_error_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.json, "dumps", lambda value: '"unfinished')
+    with pytest.raises(HostInstallError, match="does not compile") as caught:
+        install(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+    assert "error" in str(caught.value.detail)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostInstallError, match="cannot install into") as caught:
+        install(
+            Installation.find(),
+            python=sys.executable,
+            pkglibdir=tmp_path / "file" / "lib",
+            extensiondir=tmp_path / "file" / "extension",
+        )
+    assert "as root" in str(caught.value.hint)
+
+
+def test_a_python_that_does_not_run() -> None:
+    with pytest.raises(PythonError, match="cannot run /nowhere/python"):
+        describe("/nowhere/python")
+
+
+def test_a_venvs_python_is_not_resolved() -> None:
+    assert describe(sys.executable).executable == sys.executable
+    assert Python("/v/python", "3.12.4", "", None).series == "3.12"
+
+
+def test_folders_that_others_may_not_enter(tmp_path: Path) -> None:
+    python = tmp_path / "closed" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    (tmp_path / "closed").chmod(0o700)
+    found = unreachable_folder(str(python))
+    assert found is not None
+    assert found in python.parents
+
+
+def test_other_files_are_not_builds(tmp_path: Path) -> None:
+    assert Build.read(tmp_path / "nothing") is None
+    for content in (
+        b"",
+        b"\x7fELF",
+        b"stripe-fdw-build:{\0",
+        b"stripe-fdw-build:" + json.dumps({"a": 1}).encode() + b"\0",
+    ):
+        (tmp_path / "file").write_bytes(content)
+        assert Build.read(tmp_path / "file") is None
+
+
+def test_check_of_what_fits(installed: Installed) -> None:
+    results = check(
+        installed.installation,
+        python=sys.executable,
+        pkglibdir=installed.pkglibdir,
+        extensiondir=installed.extensiondir,
+    )
+    assert {result.what for result in results if not result.good} == set()
+    assert any("loads from" in result.found for result in results)
+
+
+def test_check_of_what_is_not_there(tmp_path: Path) -> None:
+    [result] = check(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+    assert not result.good
+    assert "is missing" in result.found
+
+
+def test_check_of_another_version(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripe_fdw.host.check.__version__", "99")
+    monkeypatch.setattr(module, "__version__", "99")
+    results = {
+        result.what: result
+        for result in check(
+            installed.installation,
+            python=sys.executable,
+            pkglibdir=installed.pkglibdir,
+            extensiondir=installed.extensiondir,
+        )
+    }
+    assert not results["package version"].good
+    assert "but this is 99" in results["package version"].found
+    assert "host install" in str(results["package version"].hint)
+
+
+def test_the_commands(installed: Installed) -> None:
+    done = CliRunner().invoke(app, ["install", *installed.arguments()])
+    assert done.exit_code == 0
+    assert "nothing to do" in done.output
+    done = CliRunner().invoke(app, ["check", *installed.arguments()])
+    assert done.exit_code == 0, done.output
+    assert "built from" in done.output
+    done = CliRunner().invoke(
+        app, ["check", "--pg-config", installed.installation.pg_config, "--pkglibdir", "/nowhere"]
+    )
+    assert done.exit_code == 1
+
+
+def test_destdir(installed: Installed, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["install", "--pg-config", installed.installation.pg_config, "--destdir", str(tmp_path)]
+    )
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / installed.installation.pkglibdir.relative_to("/") / "stripe_fdw.so").exists()
+    sql = tmp_path / installed.installation.sharedir.relative_to("/") / "extension" / "stripe_fdw--0.1.sql"
+    assert sql.exists()
