@@ -8,7 +8,7 @@ from stripe_simulator.server import serve
 from stripe_simulator.settings import settings_of
 
 
-def _arguments() -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stripe_simulator", description="A stateful Stripe on this machine."
     )
@@ -24,14 +24,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--endpoint-rate", type=float, help="requests/s allowed on each endpoint")
     parser.add_argument("--search-delay-ms", type=float, default=1000.0, help="until writes can be searched")
     parser.add_argument("--until", type=int, help="when the newest object was created, in Unix seconds")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
     """Read the command line and serve."""
-    arguments = vars(_arguments())
+    parser = _parser()
+    arguments = vars(parser.parse_args())
     port = arguments.pop("port")
-    serve(settings_of(**arguments), port)
+    try:
+        settings = settings_of(**arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    serve(settings, port)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,8 @@ class Api:
     def answer(self, call: Call) -> Answer:
         """Carry out one operation."""
         action = _PATHS.get((call.method, call.route.template))
+        if call.route.template == _ACCOUNT and call.method == "GET" and call.ids[0] == call.world.account:
+            action = preview.account
         if action is None and call.route.resource is not None:
             action = _ACTIONS.get(call.route.action)
         if action is None:
@@ -140,6 +142,7 @@ def params_of(query: str, form: str) -> forms.Params:
     return params | forms.parse(form) if form else params
 
 
+_ACCOUNT = "/v1/accounts/{account}"
 _ACTIONS: dict[str, Callable[[Call], Answer]] = {
     "list": reads.list_objects,
     "retrieve": reads.retrieve,

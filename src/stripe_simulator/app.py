@@ -162,7 +162,10 @@ class App:
         await self._wait()
         if fault is not None and not fault.after and fault.kind not in _DONE:
             return _failed(fault) if fault.kind == "status" else Answer(b"{}")
-        answer = self.api.answer(call)
+        try:
+            answer = self.api.answer(call)
+        except StripeProblem as problem:
+            answer = answer_of(problem, call.request_id, call.world.account)
         if (
             fault is not None
             and fault.kind == "status"

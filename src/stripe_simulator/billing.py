@@ -232,9 +232,12 @@ def _subscription_item(generator: Generator) -> Fields:
     def place(index: int) -> int:
         """Which price an item has."""
         subscription, at = divmod(index, BLOCK)
-        price = (subscriptions.link("price", "plan").forward(subscription) + at) % prices.count
-        while plans.generator.absent(price):
-            price = (price + 1) % prices.count
+        count = max(1, prices.count)
+        price = (subscriptions.link("price", "plan").forward(subscription) + at) % count
+        for _ in range(count):
+            if not plans.generator.absent(price):
+                break
+            price = (price + 1) % count
         return price
 
     return {

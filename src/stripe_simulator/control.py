@@ -1,4 +1,15 @@
-"""The control endpoint, under /_simulator/: what no Stripe has."""
+"""The control endpoint, below /_simulator: what no Stripe has. JSON in, JSON out, no key asked for.
+
+GET status                  counts, uptime, the platform's account
+GET requests?after=N        the log of requests since number N; DELETE forgets it
+POST reset                  back to the state at the start
+GET, POST, DELETE faults    {"kind": "status", "status": 429, "path": "/v1/customers*", "count": 3}, or a list
+GET, POST, DELETE limits    {"rate": 25, "endpoint_rate": 10, "endpoints": {"/v1/prices": 2}}
+GET, POST latency           {"ms": 100, "jitter_ms": 20}
+GET, POST, DELETE keys      {"wrong": ["sk_test_x"], "restricted": {"rk_test_y": ["customer_read"]}}
+POST webhook_endpoints      {"url": "http://…", "secret": "whsec_…", "enabled_events": ["*"]}
+GET, POST, DELETE webhooks  {"duplicate": 0.1, "drop": 0.1, "reorder": 0.5, "late_seconds": 2}
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stripe_fdw.catalog import load
 from stripe_simulator.world import Settings
 
 
@@ -29,6 +30,8 @@ def settings_of(
         counts["invoice"] = invoices
     for item in count or ():
         name, _, number = item.partition("=")
+        if name not in load().resource or not number.isdecimal():
+            raise ValueError(f"--count takes RESOURCE=N with a resource of the catalog, not {item!r}")
         counts[name] = int(number)
     more: dict[str, Any] = {} if until is None else {"until": until}
     return Settings(

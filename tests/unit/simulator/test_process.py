@@ -1,0 +1,86 @@
+"""The simulator as a child process."""
+
+import socket
+import time
+
+import httpx
+import pytest
+
+from stripe_simulator.process import SimulatorProcess
+
+HEADERS = {"Authorization": "Bearer sk_test_simulator0123"}
+
+
+def test_it_starts_and_stops_and_keeps_its_log(tmp_path):
+    log = tmp_path / "simulator.log"
+    with SimulatorProcess(customers=5, log=log) as process:
+        assert httpx.get(process.url + "/v1/customers", headers=HEADERS).status_code == 200
+        assert process.url == f"http://127.0.0.1:{process.port}"
+        assert process.pid is not None
+    assert log.read_text().startswith("listening on http://127.0.0.1:")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(process.url + "/v1/customers", headers=HEADERS)
+    process.stop()
+
+
+def test_it_stops_promptly_while_a_request_hangs():
+    with SimulatorProcess(customers=5) as process, httpx.Client(base_url=process.url) as client:
+        process.control("POST", "/faults", {"kind": "hang"})
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/v1/customers", headers=HEADERS, timeout=0.2)
+        began = time.monotonic()
+        process.stop()
+        assert time.monotonic() - began < 4
+
+
+def test_why_it_does_not_start_is_said():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RuntimeError, match="did not start"):
+            SimulatorProcess(port=taken.getsockname()[1]).start()
+    with pytest.raises(RuntimeError, match="RESOURCE=N"):
+        SimulatorProcess(count=["unicorn=3"]).start()
+
+
+def test_options_set_how_much_there_is_and_how_fast(tmp_path):
+    options = {
+        "customers": 20,
+        "subscriptions": 7,
+        "count": ["payout=3"],
+        "endpoint_rate": 2,
+        "latency_ms": 150,
+    }
+    with (
+        SimulatorProcess(**options) as process,
+        httpx.Client(base_url=process.url + "/v1", headers=HEADERS) as client,
+    ):
+        assert len(client.get("/subscriptions?status=all&limit=100").json()["data"]) == 7
+        assert len(client.get("/payouts").json()["data"]) == 3
+        began = time.monotonic()
+        answers = [client.get("/customers/cus_x") for _ in range(4)]
+        assert 4 * 0.14 < time.monotonic() - began < 4 * 0.28  # errors wait once, too
+        assert 429 in [answer.status_code for answer in answers]
+
+
+def test_an_empty_stripe_lists_nothing_and_takes_writes():
+    with (
+        SimulatorProcess(customers=0) as process,
+        httpx.Client(base_url=process.url + "/v1", headers=HEADERS) as client,
+    ):
+        for path in ("/customers", "/subscriptions", "/invoices", "/charges", "/prices", "/plans"):
+            assert client.get(path).json()["data"] == []
+        customer = client.post("/customers", data={"email": "first@example.com"}).json()["id"]
+        price = client.post(
+            "/prices",
+            data={
+                "currency": "usd",
+                "unit_amount": 5,
+                "product_data[name]": "Tea",
+                "recurring[interval]": "month",
+            },
+        ).json()["id"]
+        made = client.post("/subscriptions", data={"customer": customer, "items[0][price]": price}).json()
+        assert made["items"]["data"][0]["price"]["id"] == price
+        assert client.get("/subscriptions", params={"price": price}).json()["data"] == [made]
+        assert client.get("/customers").json()["data"][0]["email"] == "first@example.com"
