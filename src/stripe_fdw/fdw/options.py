@@ -144,7 +144,7 @@ def _boolean(name: str, text: str) -> bool:
     return bool(value)
 
 
-def secret(options: Mapping[str, str], server: str = "stripe") -> Secret:
+def secret(options: Mapping[str, str]) -> Secret:
     """The key that the user mapping names, read now: a file or variable may have changed since.
 
     Raises:
@@ -155,7 +155,7 @@ def secret(options: Mapping[str, str], server: str = "stripe") -> Secret:
     if not given:
         raise AuthenticationError(
             "there is no API key: the current role has no user mapping on this server",
-            hint=f"CREATE USER MAPPING FOR CURRENT_USER SERVER \"{server}\" OPTIONS (api_key '…');",
+            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_key '…');",
         )
     validate_options("user mapping", given)
     if "api_key" in given:

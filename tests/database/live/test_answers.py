@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from stripe_simulator.process import SimulatorProcess
 
@@ -180,15 +181,15 @@ def test_without_a_ttl_every_statement_asks_again(db: psycopg.Connection, reques
     assert len(requests()) == 2
 
 
-@pytest.mark.parametrize("how", ["timeout", "latency"])
+@pytest.mark.parametrize("what", ["a list", "an object"])
 def test_a_slow_stripe_does_not_hold_a_cancelled_query(
-    db: psycopg.Connection, calm: SimulatorProcess, how: str
+    db: psycopg.Connection, calm: SimulatorProcess, what: str
 ) -> None:
-    calm.control("POST", "/latency", {"latency_ms": 5000})
+    calm.control("POST", "/latency", {"ms": 5000})
     db.execute("set statement_timeout = 300")
     query = "select count(*) from stripe_live.customer"
     began = time.monotonic()
-    error = failing(db, query if how == "timeout" else query + " where id = 'cus_1'")
+    error = failing(db, query if what == "a list" else query + " where id = 'cus_1'")
     assert time.monotonic() - began < 0.3 + 0.4
     assert "cancel" in said(error)
     db.execute("set statement_timeout = 0")
@@ -222,3 +223,45 @@ def test_a_role_without_a_mapping_is_told_how_to_make_one(db: psycopg.Connection
     db.execute(f"drop role {role}")
     assert "CREATE USER MAPPING" in said(error)
     assert error.sqlstate == ("28000" if host == "bundled" else "XX000")
+
+
+@pytest.fixture
+def searching(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    db.execute("alter server stripe options (add use_search 'on')")
+    yield db
+    db.execute("alter server stripe options (drop use_search)")
+
+
+def test_search_is_used_where_it_is_allowed_and_no_filter_fits(
+    searching: psycopg.Connection, requests: Requests
+) -> None:
+    name = str(one(searching, "select name from stripe_live.customer where name is not null limit 1"))
+    quoted = sql.Literal(name).as_string(searching)
+    expected = one(searching, f"select count(*) from stripe_live.customer where name || '' = {quoted}")
+    requests()
+    assert one(searching, f"select count(*) from stripe_live.customer where name = {quoted}") == expected
+    assert [request.replace("+", " ") for request in requests()] == [
+        f'GET /v1/customers/search?query=name:"{name}"&limit=100'
+    ]
+    one(searching, "select count(*) from stripe_live.customer where email = 'nobody@example.com'")
+    assert requests() == ["GET /v1/customers?email=nobody@example.com&limit=100"]
+    found = searching.execute(
+        f"select name, created from stripe_live.customer where name = {quoted} order by created desc limit 5"
+    ).fetchall()
+    assert found == sorted(found, key=lambda row: row[1], reverse=True)
+
+
+def test_a_join_with_a_list_inside_objects(db: psycopg.Connection) -> None:
+    query = (
+        "select i.id, l.id, l.amount"
+        " from (select id from stripe_live.invoice order by created desc limit 3) i"
+        " join stripe_live.line_item l on l.invoice = i.id"
+    )
+    rows = db.execute(query).fetchall()
+    plain = db.execute(
+        "select i.id, line->>'id', (line->>'amount')::bigint"
+        " from (select id, _raw from stripe_live.invoice order by created desc limit 3) i,"
+        " jsonb_array_elements(_raw->'lines'->'data') line where _raw->'lines'->>'has_more' = 'false'"
+    ).fetchall()
+    assert set(plain) <= set(rows)
+    assert len(rows) == len(set(rows))
