@@ -11,7 +11,8 @@ import orjson
 from stripe_fdw.catalog.model import Kind
 from stripe_simulator import items, problems
 from stripe_simulator.collection import ChildCollection
-from stripe_simulator.events import emit
+from stripe_simulator.events import emit, emit_as
+from stripe_simulator.filters import Condition
 from stripe_simulator.payloads import apply, checked
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import found, parent_position, resource_of, shown, stub
@@ -151,6 +152,8 @@ def delete(call: Call) -> Answer:
         raise StripeProblem(
             "You can only delete draft invoices. To void this invoice, use the void endpoint."
         )
+    if resource.name == "customer":
+        _cancel_subscriptions(call, made["id"])
     collection.delete(position)
     emit(call, "deleted", made)
     if resource.name == "subscription_item":
@@ -160,16 +163,33 @@ def delete(call: Call) -> Answer:
 
 def _cancel(call: Call, collection: Collection, position: int) -> Answer:
     made = deepcopy(collection.read(position))
-    if made["status"] in {"canceled", "incomplete_expired"}:
+    if made["status"] in _OVER:
         raise problems.no_object("subscription", made["id"])
-    now = int(time.time())
-    made |= {"status": "canceled", "canceled_at": now, "ended_at": now, "cancel_at_period_end": False}
-    made["cancellation_details"] = {"comment": None, "feedback": None, "reason": "cancellation_requested"}
+    _end(made)
     collection.write(position, made)
     emit(call, "deleted", made)
     return shown(call, orjson.loads(orjson.dumps(made)))
 
 
+def _end(made: Json) -> None:
+    now = int(time.time())
+    made |= {"status": "canceled", "canceled_at": now, "ended_at": now, "cancel_at_period_end": False}
+    made["cancellation_details"] = {"comment": None, "feedback": None, "reason": "cancellation_requested"}
+
+
+def _cancel_subscriptions(call: Call, customer: str) -> None:
+    """A deleted customer's subscriptions are canceled at once."""
+    subscriptions = call.world.collection("subscription")
+    theirs = Condition(subscriptions.resource.column["customer"], (customer,))
+    for position in list(subscriptions.find([theirs], *subscriptions.bounds(), newest_first=True)):
+        made = deepcopy(subscriptions.read(position))
+        if made["status"] not in _OVER:
+            _end(made)
+            subscriptions.write(position, made)
+            emit_as(call, "customer.subscription.deleted", made)
+
+
+_OVER = frozenset({"canceled", "incomplete_expired"})
 _AFTER_CREATE = {
     "subscription": items.new_subscription,
     "subscription_item": items.new_item,

@@ -112,6 +112,16 @@ def test_deleting_a_subscription_cancels_it(stripe, reader, events):
     assert events()[0]["type"] == "customer.subscription.deleted"
 
 
+def test_deleting_a_customer_cancels_its_subscriptions(stripe, reader, events):
+    customer = reader.page("/subscriptions", limit=1, status="active")["data"][0]["customer"]
+    before = reader.all("/subscriptions", customer=customer, status="all")
+    stripe.delete(f"/customers/{customer}")
+    after = reader.all("/subscriptions", customer=customer, status="all")
+    assert [one["id"] for one in after] == [one["id"] for one in before]
+    assert {one["status"] for one in after} <= {"canceled", "incomplete_expired"}
+    assert {one["type"] for one in events()} == {"customer.deleted", "customer.subscription.deleted"}
+
+
 def test_ids_can_be_chosen_where_stripe_allows_it(stripe):
     assert create(stripe, "/products", id="tea", name="Tea")["id"] == "tea"
     assert stripe.get("/products/tea").json()["name"] == "Tea"
