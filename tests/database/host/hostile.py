@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -303,11 +304,26 @@ class StripeForeignDataWrapper:
             ("Limit hint", str(limit)),
         ]
 
+    def say(self) -> None:
+        """Try what the builtin module offers, also from where it must refuse."""
+        host.warning("a\u00e4 warning", "its hint")
+        host.notice(f"notice {host.statement_timestamp() > 0}")
+        for function in (host.check_interrupts, lambda: host.warning("from a thread")):
+            with ThreadPoolExecutor(1) as pool:
+                host.notice(repr(pool.submit(function).exception()))
+        for arguments in ((), (1,), ("a\0b",), ("\ud800",), ("a", 2), ("a", "b", "c")):
+            try:
+                host.warning(*arguments)
+            except (TypeError, ValueError) as error:
+                host.notice(type(error).__name__)
+
     def open_scan(
         self, quals: list[Qual], columns: list[str], keys: list[SortKey], limit: int | None
     ) -> Scan:
         self.note("open_scan", quals, columns, keys, limit)
         self.maybe_fail("open_scan")
+        if "say" in self.options:
+            self.say()
         if self.options.get("object") == "calls":
             self.calls = CALLS[:]
             self.options["rows"] = str(len(CALLS))

@@ -227,6 +227,44 @@ def test_locking_and_statistics_commands(db: psycopg.Connection) -> None:
         db.execute("insert into t (id) values ('a') on conflict do nothing")
 
 
+def test_what_python_says_to_the_client(db: psycopg.Connection, table: Table) -> None:
+    said: list[tuple[str | None, str | None, str | None]] = []
+    db.add_notice_handler(lambda it: said.append((it.severity, it.message_primary, it.message_hint)))
+    name = table(say=1)
+    said.clear()
+    db.execute(f"select * from {name}")
+    refused = "RuntimeError('only the thread of the query may call PostgreSQL')"
+    assert said == [
+        ("WARNING", "aä warning", "its hint"),
+        ("NOTICE", "notice True", None),
+        ("NOTICE", refused, None),
+        ("NOTICE", refused, None),
+        ("NOTICE", "TypeError", None),
+        ("NOTICE", "TypeError", None),
+        ("NOTICE", "ValueError", None),
+        ("NOTICE", "UnicodeEncodeError", None),
+        ("NOTICE", "TypeError", None),
+        ("NOTICE", "TypeError", None),
+    ]
+
+
+def test_views_are_changed_as_their_owner(db: psycopg.Connection, table: Table) -> None:
+    for role in ("owner_of_change", "changer"):
+        db.execute(f"drop owned by {role} cascade" if _exists(db, role) else f"create role {role}")
+    name = table("id text, n bigint", rows=1, rowid="id")
+    db.execute("create user mapping for changer server hostile options (rowid 'nowhere')")
+    db.execute(f"grant select, insert, update, delete on {name} to owner_of_change, changer")
+    db.execute(f"create view changeable as select * from {name}")
+    db.execute("alter view changeable owner to owner_of_change")
+    db.execute("grant all on changeable to changer")
+    db.execute("set role changer")
+    for sql in ("update {} set n = 5", "delete from {}"):
+        assert db.execute(sql.format("changeable") + " returning id").fetchall() == [("id0",)]
+        with pytest.raises(psycopg.Error, match="nowhere"):
+            db.execute(sql.format(name))
+    db.execute("reset role")
+
+
 # ---- interrupts
 
 

@@ -43,10 +43,12 @@ modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	Oid			user = InvalidOid;
 
-	if (rinfo->ri_RangeTableIndex > 0)
+	/* A partition that rows are routed to is not in the query: its parent is. */
+	if (rinfo->ri_RangeTableIndex == 0 && rinfo->ri_RootResultRelInfo != NULL)
+		rinfo = rinfo->ri_RootResultRelInfo;
+	if (rinfo->ri_RangeTableIndex != 0)
 	{
 #if PG_VERSION_NUM >= 160000
-		(void) mtstate;
 		user = ExecGetResultRelCheckAsUser(rinfo, mtstate->ps.state);
 #else
 		user = exec_rt_fetch(rinfo->ri_RangeTableIndex, mtstate->ps.state)->checkAsUser;

@@ -44,11 +44,27 @@ rowid_attnum(Relation relation, Oid user)
 	return result;
 }
 
+/* As whom the table is changed: a view's owner, or whoever asks. */
+static Oid
+changing_user(PlannerInfo *root, RangeTblEntry *rte)
+{
+	Oid			user = InvalidOid;
+
+#if PG_VERSION_NUM >= 160000
+	if (rte->perminfoindex != 0)
+		user = getRTEPermissionInfo(root->parse->rteperminfos, rte)->checkAsUser;
+#else
+	(void) root;
+	user = rte->checkAsUser;
+#endif
+	return OidIsValid(user) ? user : GetUserId();
+}
+
 /* UPDATE and DELETE need the id of each row; DELETE ... RETURNING the whole row, since nobody else keeps it. */
 void
 AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation)
 {
-	AttrNumber	attnum = rowid_attnum(relation, GetUserId());
+	AttrNumber	attnum = rowid_attnum(relation, changing_user(root, rte));
 	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
 	Var		   *var = makeVar(rtindex, attnum, attribute->atttypid, attribute->atttypmod,
 							  attribute->attcollation, 0);

@@ -1,0 +1,76 @@
+"""When Python cannot start, the error says so and what to do; the session and the server go on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from stripe_fdw.devstack.postgres import Cluster, Installation
+from stripe_fdw.host.install import install
+
+Host = Callable[[str], psycopg.Connection]
+
+
+@pytest.fixture
+def with_python(hostile_cluster: Cluster, tmp_path: Path) -> Iterator[Host]:
+    """A session whose module was built for the Python given; server ``broken`` uses it."""
+    opened: list[psycopg.Connection] = []
+
+    def build(python: str) -> psycopg.Connection:
+        install(Installation.find(), python=python, pkglibdir=tmp_path, extensiondir=tmp_path)
+        connection = psycopg.connect(hostile_cluster.dsn(), autocommit=True)
+        opened.append(connection)
+        connection.execute("drop foreign data wrapper if exists broken cascade")
+        connection.execute("drop function if exists broken_handler")
+        module = tmp_path / "stripe_fdw.so"
+        connection.execute(
+            "create function broken_handler() returns fdw_handler language c "
+            f"as '{module}', 'stripe_fdw_handler'"
+        )
+        connection.execute("create foreign data wrapper broken handler broken_handler")
+        connection.execute("create server broken foreign data wrapper broken")
+        connection.execute("create foreign table broken_table (id text) server broken")
+        return connection
+
+    yield build
+    for connection in opened:
+        connection.close()
+
+
+def failing(connection: psycopg.Connection) -> psycopg.Error:
+    with pytest.raises(psycopg.Error) as caught:
+        connection.execute("select * from broken_table")
+    assert connection.execute("select 1").fetchone() == (1,)
+    return caught.value
+
+
+def test_a_venv_that_is_gone(with_python: Host, tmp_path: Path, db: psycopg.Connection) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    connection = with_python(str(venv / "bin" / "python"))
+    shutil.rmtree(venv)
+    error = failing(connection)
+    assert f"the server cannot run {venv}/bin/python: No such file or directory" in str(error)
+    assert "host check" in str(error.diag.message_hint)
+    assert failing(connection).diag.message_primary == error.diag.message_primary
+
+
+def test_a_python_without_the_package(with_python: Host, db: psycopg.Connection) -> None:
+    connection = with_python(str(Path(sys.executable).resolve()))
+    assert "No module named 'stripe_fdw'" in str(failing(connection))
+    assert "could not start Python in this session" in str(failing(connection))
+
+
+def test_two_pythons_in_a_session_are_refused(with_python: Host, db: psycopg.Connection) -> None:
+    connection = with_python(sys.executable)
+    connection.execute("select * from t")
+    error = failing(connection)
+    assert "another extension has loaded it in this session" in str(error)
+    assert connection.execute("select count(*) from t").fetchone() == (3,)
