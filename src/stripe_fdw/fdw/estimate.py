@@ -8,22 +8,21 @@ from typing import Final
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.fdw.quals import ANY, EQUAL, RANGES, Qual
 
-ROWS: Final = 100_000.0  # of a resource nobody has counted yet
+ROWS: Final = 100_000.0  # of a resource: nobody has counted them
 _MATCHES: Final = 20.0  # of a list filtered by a reference
 _WIDTHS: Final[Mapping[Kind, int]] = {Kind.JSON: 200, Kind.TEXT: 24, Kind.REFERENCE: 24}
 _RAW_WIDTH: Final = 3000  # bytes
 
 
-def rows(resource: Resource, quals: Sequence[Qual], known: float | None = None) -> float:
-    """How many rows match, roughly; ``known`` is how many a full scan brought last time."""
-    total = ROWS if known is None else max(known, 1.0)
-    found = total
+def rows(resource: Resource, quals: Sequence[Qual]) -> float:
+    """How many rows match, roughly."""
+    found = ROWS
     for qual in quals:
         column = resource.column.get(qual.column)
         if column is None or qual.operator not in (EQUAL, ANY, *RANGES):
             continue
         if qual.operator in RANGES:
-            found = min(found, max(total / 4, 1.0))
+            found = min(found, ROWS / 4)
             continue
         times = len(qual.value) if qual.operator == ANY and isinstance(qual.value, tuple) else 1
         if qual.column == "id":
@@ -31,7 +30,7 @@ def rows(resource: Resource, quals: Sequence[Qual], known: float | None = None) 
         elif column.kind is Kind.REFERENCE:
             found = min(found, _MATCHES * max(times, 1))
         else:
-            found = min(found, max(total / 10 * max(times, 1), 1.0))
+            found = min(found, ROWS / 10 * max(times, 1))
     return max(found, 1.0)
 
 
