@@ -13,7 +13,7 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-EXPORT = re.compile(r"^export (\w+)='?([^']*)'?$", re.MULTILINE)
+EXPORT = re.compile(r"^export (\w+)='?([^'\n]*)'?$", re.MULTILINE)
 
 
 @pytest.fixture
