@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
+from stripe_fdw import errors
+from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.catalog import document, load
 from stripe_fdw.cli import _app
+from stripe_fdw.fdw.memory import CACHE_BYTES, STATEMENT_BYTES
 from stripe_fdw.fdw.options import VALID
 from stripe_fdw.settings import Settings
+from stripe_simulator.faults import KINDS, Fault
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "docs" / "reference"
-
-
-def commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        path = f"{prefix} {name}".strip()
-        if isinstance(command, click.Group):
-            yield from commands(command, path)
-        else:
-            yield path, command
+SOURCE = ROOT / "src"
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
 
 
 def sections(text: str) -> dict[str, str]:
@@ -33,41 +32,73 @@ def sections(text: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+# -- commands, options, settings ------------------------------------------------------------------------
+
+
+def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words. Typer may bring its own copy of click, so classes tell nothing."""
+    for name, command in group.commands.items():
+        path = f"{prefix} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, path)
+        else:
+            yield path, command
+
+
 COMMANDS = dict(commands(typer.main.get_group(_app)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_and_its_options_are_documented(name: str) -> None:
-    described = sections((REFERENCE / "commands.md").read_text())
+    described = sections(page("reference/commands.md"))
     assert name in described, f"docs/reference/commands.md has no section on {name}"
-    options = {
-        option
-        for parameter in COMMANDS[name].params
-        if isinstance(parameter, click.Option)
-        for option in parameter.opts
-        if option.startswith("--") and option != "--help"
-    }
+    options = {option for option in _options(COMMANDS[name]) if option != "--help"}
     assert {option for option in options if f"`{option}`" not in described[name]} == set()
 
 
 def test_no_command_or_option_is_documented_that_is_not_there() -> None:
-    described = sections((REFERENCE / "commands.md").read_text())
+    described = sections(page("reference/commands.md"))
     assert set(described) == set(COMMANDS)
     for name, text in described.items():
-        there = {option for parameter in COMMANDS[name].params for option in parameter.opts}
         mentioned = set(re.findall(r"`(--[a-z-]+)`", text))
-        assert mentioned - there == set(), name
+        assert mentioned - set(_options(COMMANDS[name])) == set(), name
+
+
+def test_commands_used_anywhere_in_the_documentation_exist() -> None:
+    there = {f"{name} {option}" for name, command in COMMANDS.items() for option in ("", *_options(command))}
+    for document_ in documents():
+        for words in re.findall(
+            r"stripe-fdw ((?:[a-z]+ )?[a-z]+)((?: --[a-z-]+(?: [^-\s`#]\S*)?)*)", _code(document_)
+        ):
+            name = next((known for known in COMMANDS if f"{words[0]} ".startswith(f"{known} ")), None)
+            assert name is not None, f"{document_.name}: stripe-fdw {words[0]}"
+            for option in re.findall(r"--[a-z-]+", words[1]):
+                assert f"{name} {option}" in there, f"{document_.name}: stripe-fdw {name} {option}"
+
+
+def _options(command: Any) -> list[str]:
+    found = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+    return [*found, "--help"]
+
+
+def _code(path: Path) -> str:
+    return "\n".join(re.findall(r"```(?:sh)?\n(.*?)```", path.read_text(), flags=re.DOTALL))
 
 
 def test_server_mapping_and_table_options_are_documented() -> None:
-    text = (REFERENCE / "options.md").read_text()
+    text = page("reference/options.md")
     for place, names in VALID.items():
         for name in names:
             assert f"| `{name}` |" in text, f"option {name} of a {place}"
+    assert f"| `timeout` | `{DEFAULT_TIMEOUT:g}` |" in text
 
 
 def test_settings_are_documented() -> None:
-    text = (REFERENCE / "settings.md").read_text()
+    text = page("reference/settings.md")
     for name, field in Settings.model_fields.items():
         variable = (
             str(field.validation_alias.choices[0]) if field.validation_alias else f"STRIPE_FDW_{name.upper()}"
@@ -75,14 +106,80 @@ def test_settings_are_documented() -> None:
         assert f"| `{variable}` |" in text, variable
 
 
-def documents() -> list[Path]:
-    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+def test_the_sizes_of_the_cache_are_documented() -> None:
+    text = page("how-to/cache.md")
+    assert f"{CACHE_BYTES >> 20} MiB" in text
+    assert f"{CACHE_BYTES >> 22} MiB" in text  # of which a single answer may take a quarter
+    assert f"{STATEMENT_BYTES >> 20} MiB" in text
 
 
-@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
-        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+# -- errors ---------------------------------------------------------------------------------------------
+
+ERRORS = [
+    item
+    for item in vars(errors).values()
+    if isinstance(item, type) and issubclass(item, errors.StripeFdwError)
+]
+
+
+def rows_of_errors() -> set[tuple[str, str]]:
+    found = re.findall(r"^\| `(\w{5})` \| `(\w+)` \| \S", page("reference/errors.md"), flags=re.MULTILINE)
+    return {(sqlstate, name) for sqlstate, name in found}
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_is_documented_with_its_sqlstate(error: type[errors.StripeFdwError]) -> None:
+    assert (error.default_sqlstate, error.__name__) in rows_of_errors()
+
+
+def test_every_sqlstate_that_a_query_can_meet_is_documented() -> None:
+    documented = {sqlstate for sqlstate, _ in rows_of_errors()}
+    for module in [
+        *(SOURCE / "stripe_fdw" / "api").glob("*.py"),
+        *(SOURCE / "stripe_fdw" / "fdw").glob("*.py"),
+    ]:
+        used = set(re.findall(r"(?:sqlstate=|INVALID_VALUE.* = )\"([0-9A-Z]{5})\"", module.read_text()))
+        assert used <= documented, module.name
+
+
+def test_no_error_is_documented_that_is_not_there() -> None:
+    code = "\n".join(module.read_text() for module in (SOURCE / "stripe_fdw").rglob("*.py"))
+    for _, name in rows_of_errors():
+        assert f"class {name}(" in code, name
+
+
+# -- functions, the simulator, tables -------------------------------------------------------------------
+
+
+def test_every_function_is_documented_with_its_arguments() -> None:
+    described = sections(page("reference/functions.md"))
+    scripts = sorted((SOURCE / "stripe_fdw" / "sql").glob("*.sql"))
+    assert scripts
+    for script in scripts:
+        for name, arguments in re.findall(
+            r"create or replace function ([\w.]+)\s*\((.*?)\)\s+returns", script.read_text(), flags=re.DOTALL
+        ):
+            assert name in described, f"docs/reference/functions.md has no section on {name}"
+            assert f"`{name}({' '.join(arguments.split())})" in described[name], arguments
+
+
+def test_every_fault_of_the_simulator_is_shown() -> None:
+    text = page("how-to/develop.md")
+    for kind in KINDS:
+        assert f"| `{kind}` |" in text, kind
+        assert f'fault \'{{"kind": "{kind}"' in text, kind
+    for field in dataclasses.fields(Fault):
+        if field.name != "struck":
+            assert f'"{field.name}"' in text or f"`{field.name}`" in text, field.name
+
+
+def test_every_path_of_the_control_endpoint_is_listed() -> None:
+    text = page("how-to/develop.md")
+    paths = re.findall(
+        r'Route\("(/_simulator/\w+)"', (SOURCE / "stripe_simulator" / "control.py").read_text()
+    )
+    assert paths
+    assert [path for path in paths if f"{path}` |" not in text] == []
 
 
 def test_the_pages_about_tables_are_made_from_this_catalog() -> None:
@@ -91,6 +188,110 @@ def test_the_pages_about_tables_are_made_from_this_catalog() -> None:
 
 def test_every_table_has_a_section_and_every_column_a_row() -> None:
     for resource in load().resources:
-        section = sections((REFERENCE / "tables" / f"{resource.area}.md").read_text())[resource.name]
+        section = sections(page(f"reference/tables/{resource.area}.md"))[resource.name]
         rows = set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
         assert rows == set(resource.column), resource.name
+
+
+# -- links ----------------------------------------------------------------------------------------------
+
+
+def documents() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+def links(path: Path) -> list[tuple[Path, str]]:
+    found = re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", path.read_text())
+    return [((path.parent / target).resolve() if target else path, anchor) for target, anchor in found]
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target, anchor in links(path):
+        assert target.exists(), f"{path.name} links to {target}"
+        assert not anchor or anchor in anchors(target), f"{path.name} links to {target.name}#{anchor}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    coming = [ROOT / "README.md"]
+    while coming:
+        path = coming.pop()
+        if path not in reached and path.suffix == ".md" and path.exists():
+            reached.add(path)
+            coming.extend(target for target, _ in links(path))
+    assert [str(path.relative_to(ROOT)) for path in documents() if path not in reached] == []
+
+
+# -- the map --------------------------------------------------------------------------------------------
+
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
+
+
+def modules() -> list[Path]:
+    found = [*SOURCE.rglob("*.py"), *(SOURCE / "stripe_fdw" / "host" / "c").glob("*.[ch]")]
+    return sorted(path for path in found if not path.stem.startswith("__"))
+
+
+def test_every_module_is_on_the_map() -> None:
+    names = set(re.findall(r"`([\w/.]+)`", ARCHITECTURE))
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in modules()
+        if path.stem not in names and f"c/{path.name}" not in names
+    ]
+    assert missing == []
+
+
+def test_the_map_names_no_module_that_is_not_there() -> None:
+    there = {f"c/{path.name}" for path in modules() if path.suffix in (".c", ".h")}
+    assert set(re.findall(r"`(c/\w+\.[ch])`", ARCHITECTURE)) - there == set()
+    stems = {path.stem for path in modules()} | {
+        "stripe",
+        "multicorn",
+        "psycopg",
+        "typer",
+        "rich",
+        "pydantic",
+    }
+    stems |= {path.name for path in SOURCE.rglob("*") if path.is_dir()}
+    listed = re.findall(r"^\| ((?:`[\w/.]+`(?:, )?)+) \|", ARCHITECTURE, flags=re.MULTILINE)
+    names = {name for cell in listed for name in re.findall(r"`([\w/.]+)`", cell)}
+    unknown = {name for name in names if "." not in name and name.rstrip("/").split("/")[-1] not in stems}
+    assert unknown == set()
+
+
+def imported(path: Path) -> set[str]:
+    """What a module imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "never", "but"),
+    [
+        ("stripe_fdw", ("multicorn", "_stripe_fdw_host"), {"hosting.py"}),
+        ("stripe_fdw", ("stripe",), {"sdk.py"}),
+        ("stripe_fdw/api", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.fdw"), set()),
+        ("stripe_fdw/fdw", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.cli"), set()),
+        ("stripe_fdw/host", ("psycopg", "typer", "rich", "pydantic"), set()),
+        ("stripe_fdw/catalog", ("stripe_fdw.api", "stripe_fdw.fdw"), set()),
+        ("stripe_fdw", ("stripe_simulator",), {"simulator.py"}),
+        ("stripe_simulator", ("stripe_fdw.api", "stripe_fdw.fdw", "stripe_fdw.host"), set()),
+    ],
+)
+def test_what_may_not_be_imported_is_not(folder: str, never: tuple[str, ...], but: set[str]) -> None:
+    for path in (SOURCE / folder).rglob("*.py"):
+        if path.name not in but:
+            bad = {name for name in imported(path) for root in never if f"{name}.".startswith(f"{root}.")}
+            assert bad == set(), path.relative_to(ROOT)
