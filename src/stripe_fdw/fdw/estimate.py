@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stripe_fdw.catalog.model import Kind, Resource
+from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.quals import ANY, EQUAL, RANGES, Qual
 
 ROWS: Final = 100_000.0  # of a resource: nobody has counted them
-_MATCHES: Final = 20.0  # of a list filtered by a reference
+_MATCHES: Final = 20.0  # of a list filtered by a reference or a free text
 _WIDTHS: Final[Mapping[Kind, int]] = {Kind.JSON: 200, Kind.TEXT: 24, Kind.REFERENCE: 24}
 _RAW_WIDTH: Final = 3000  # bytes
 
@@ -27,7 +27,7 @@ def rows(resource: Resource, quals: Sequence[Qual]) -> float:
         times = len(qual.value) if qual.operator == ANY and isinstance(qual.value, tuple) else 1
         if qual.column == "id":
             found = min(found, float(max(times, 1)))
-        elif column.kind is Kind.REFERENCE:
+        elif _selective(column):
             found = min(found, _MATCHES * max(times, 1))
         else:
             found = min(found, ROWS / 10 * max(times, 1))
@@ -51,6 +51,11 @@ def path_keys(resource: Resource) -> list[tuple[tuple[str, ...], float]]:
     keys.extend(((parent.column,), _MATCHES) for parent in resource.parents)
     for item in resource.filters:
         column = resource.column.get(item.column)
-        if item.equal and column is not None and (item.required or column.kind is Kind.REFERENCE):
+        if (item.equal or item.many) and column is not None and (item.required or _selective(column)):
             keys.append(((item.column,), _MATCHES))
     return keys
+
+
+def _selective(column: Column) -> bool:
+    """Whether few objects share a value: ids and free texts, unlike states and flags."""
+    return column.kind is Kind.REFERENCE or (column.kind is Kind.TEXT and not column.values)

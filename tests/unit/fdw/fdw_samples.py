@@ -37,7 +37,7 @@ SUBSCRIPTION = Resource(
         CREATED,
         Column("customer", Kind.REFERENCE, ("customer",), references=("customer",)),
         Column("price", Kind.REFERENCE, ("items", "data", "price", "id"), references=("price",)),
-        Column("status", Kind.TEXT, ("status",)),
+        Column("status", Kind.TEXT, ("status",), values=("active", "canceled", "paused")),
         Column("current_period_end", Kind.TIME, ("items", "data", "current_period_end"), pick="min"),
         Column("hidden", Kind.TEXT, ()),
     ),

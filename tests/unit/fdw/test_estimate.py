@@ -19,12 +19,10 @@ def test_the_more_is_known_the_fewer_rows_are_expected() -> None:
     assert estimate.rows(samples.SUBSCRIPTION, [Qual("id", "= any", ())]) == 1
 
 
-def test_nested_loops_may_ask_by_id_by_parent_and_by_reference() -> None:
-    assert [names for names, _ in estimate.path_keys(samples.SUBSCRIPTION)] == [
-        ("id",),
-        ("customer",),
-        ("price",),
-    ]
+def test_nested_loops_may_ask_by_id_by_parent_by_reference_and_by_text() -> None:
+    found = [names for names, _ in estimate.path_keys(samples.SUBSCRIPTION)]
+    assert found == [("id",), ("customer",), ("hidden",), ("price",)]
+    assert [names for names, _ in estimate.path_keys(samples.CUSTOMER)] == [("id",), ("email",)]
     assert [names for names, _ in estimate.path_keys(samples.LINE)] == [("invoice",)]
     assert [names for names, _ in estimate.path_keys(samples.ITEM)] == [("subscription",)]
 
