@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json
 import math
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -250,9 +251,24 @@ def describe(
     return _lines(lines, "describe")
 
 
-def statistics(scan: Any) -> Lines:
-    """Give the lines that EXPLAIN ANALYZE adds."""
-    return _lines(scan.statistics(), "statistics")
+_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)( \w+)?")
+
+
+def statistics(scan: Any, before: Lines | None) -> Lines:
+    """Give the lines that EXPLAIN ANALYZE adds: of a scan, added to those of the node's scans before it."""
+    if scan is None:
+        return before or []
+    lines = _lines(scan.statistics(), "statistics")
+    earlier = dict(before or [])
+    return [(label, _sum(text, earlier.get(label))) for label, text in lines]
+
+
+def _sum(text: str, before: str | None) -> str:
+    """Add what are numbers, with or without a unit; of other texts the later stands."""
+    new, old = _QUANTITY.fullmatch(text), _QUANTITY.fullmatch(before or "")
+    if new is None or old is None or new[2] != old[2]:
+        return text
+    return f"{Decimal(new[1]) + Decimal(old[1])}{new[2] or ''}"
 
 
 # ---- writing

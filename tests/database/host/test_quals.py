@@ -306,6 +306,16 @@ def test_parameterised_nested_loop(told: Told, db: psycopg.Connection, table: Ca
     assert "Quals: id = <join value>" in plan
 
 
+def test_statistics_of_all_the_scans_of_a_join_are_added(
+    db: psycopg.Connection, table: Callable[..., str]
+) -> None:
+    name = table(estimate=1000000, rows=3)
+    db.execute("create temp table ids as select 'id' || i as id from generate_series(1, 5) i; analyze ids")
+    plan = "\n".join(r[0] for r in db.execute(f"explain analyze select * from ids join {name} using (id)"))
+    assert "loops=5" in plan
+    assert "Rows read: 15" in plan
+
+
 def test_parameterised_paths_through_lateral_and_subqueries(
     db: psycopg.Connection, table: Callable[..., str]
 ) -> None:

@@ -155,17 +155,6 @@ take_python_error(SqlError *error)
 		explain_by_type(exception, error);
 }
 
-static void
-report(int level, SqlError *error)
-{
-	ereport(level,
-			(errcode(error->sqlstate),
-			 errmsg_internal("%s", error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0,
-			 error->context ? errcontext("%s", error->context) : 0));
-}
-
 void
 throw_python_error(void)
 {
@@ -173,17 +162,11 @@ throw_python_error(void)
 
 	throw_pending_error();
 	take_python_error(&error);
-	report(ERROR, &error);
+	ereport(ERROR,
+			(errcode(error.sqlstate),
+			 errmsg_internal("%s", error.message),
+			 error.detail ? errdetail_internal("%s", error.detail) : 0,
+			 error.hint ? errhint("%s", error.hint) : 0,
+			 error.context ? errcontext("%s", error.context) : 0));
 	pg_unreachable();
-}
-
-/* For what may not fail: the exception becomes a line in the log or a warning. */
-void
-log_python_error(int level)
-{
-	SqlError	error;
-
-	forget_pending_error();
-	take_python_error(&error);
-	report(level, &error);
 }

@@ -37,8 +37,8 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 														 column_names(scan->relid, scan->columns),
 														 sort_to_python(scan->relid, scan->sort),
 														 scan_limit(node), (int) es->verbose)), es);
-		if (es->analyze && holder->scan != NULL)
-			show_lines(bridge_call("statistics", Py_BuildValue("(O)", holder->scan)), es);
+		if (es->analyze)
+			show_lines(scan_statistics(holder), es);
 	}
 	PG_FINALLY();
 	{

@@ -69,7 +69,6 @@ extern PyObject *bridge_function(const char *name);
 /* ---- errors.c: Python's exceptions as SQL errors ---- */
 
 NORETURN extern void throw_python_error(void);
-extern void log_python_error(int level);
 extern char *python_text(PyObject *text);
 extern PyObject *text_to_python(const char *text);
 
@@ -86,6 +85,7 @@ typedef struct Holder
 	PyObject   *wrapper;		/* of the table */
 	PyObject   *scan;			/* of the running scan, or NULL */
 	PyObject   *batch;			/* the scan's latest batch, a tuple, or NULL */
+	PyObject   *statistics;		/* what scans before this one have done, or NULL */
 	bool		in_statement;	/* begin_statement() was called, and end_statement() not yet */
 	MemoryContextCallback callback;
 } Holder;
@@ -93,6 +93,7 @@ typedef struct Holder
 extern Holder *make_holder(MemoryContext context);
 extern void hold(PyObject **place, PyObject *reference);
 extern void begin_statement(Holder *holder);
+extern PyObject *scan_statistics(Holder *holder);
 extern void close_scan(Holder *holder);
 extern void end_statement(Holder *holder);
 

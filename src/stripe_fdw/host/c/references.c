@@ -26,6 +26,14 @@ begin_statement(Holder *holder)
 	holder->in_statement = true;
 }
 
+/* What the node's scans have done so far, as lines for EXPLAIN ANALYZE: a join may have opened many.  Owned. */
+PyObject *
+scan_statistics(Holder *holder)
+{
+	return bridge_call("statistics", Py_BuildValue("(OO)", holder->scan ? holder->scan : Py_None,
+												   holder->statistics ? holder->statistics : Py_None));
+}
+
 void
 close_scan(Holder *holder)
 {
@@ -96,6 +104,7 @@ release(void *argument)
 	quietly(end_statement, holder);
 	hold(&holder->scan, NULL);
 	hold(&holder->batch, NULL);
+	hold(&holder->statistics, NULL);
 	hold(&holder->wrapper, NULL);
 	python_leave(&entry);
 	InterruptHoldoffCount = held;	/* an error on the way has set it to 0 */

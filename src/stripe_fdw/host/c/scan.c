@@ -202,6 +202,8 @@ ReScanForeignScan(ForeignScanState *node)
 	python_enter(&entry);
 	PG_TRY();
 	{
+		if (node->ss.ps.instrument != NULL)
+			hold(&scan->holder->statistics, scan_statistics(scan->holder));
 		close_scan(scan->holder);
 	}
 	PG_FINALLY();
@@ -224,6 +226,7 @@ EndForeignScan(ForeignScanState *node)
 	{
 		close_scan(scan->holder);
 		end_statement(scan->holder);
+		hold(&scan->holder->statistics, NULL);
 		hold(&scan->holder->wrapper, NULL);
 	}
 	PG_FINALLY();
