@@ -119,6 +119,8 @@ VALUES: dict[str, object] = {
     "nul": "a\0b",
     "empty": "",
     "text": "text",
+    "accents": "é",
+    "snowman": "☃",
     "number text": "17",
     "long text": "x" * 3_000_000,
     "true": True,

@@ -406,6 +406,45 @@ def test_memory_stays_flat_while_a_million_rows_pass(db: psycopg.Connection, tab
     assert _memory(db.info.backend_pid) - before < 40_000
 
 
+def test_memory_stays_flat_while_rows_are_written(db: psycopg.Connection, table: Table) -> None:
+    name = table("id text, call text, what jsonb", object="calls", rows=20_000)
+    source = "select repeat('x', 2000), '[1, 2]' from generate_series(1, {})"
+    db.execute(f"insert into {name} (call, what) " + source.format(1000))
+    before = _memory(db.info.backend_pid)
+    db.execute(f"insert into {name} (call, what) " + source.format(30_000))
+    db.execute(
+        f"with new as (insert into {name} (call, what) {source.format(30_000)} returning id) table new"
+    )
+    assert _memory(db.info.backend_pid) - before < 4_000
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
+def test_databases_of_other_encodings(
+    encoding: str, db: psycopg.Connection, hostile_cluster: Cluster
+) -> None:
+    name = f"encoded_{encoding.lower()}"
+    db.execute(f"drop database if exists {name}")
+    db.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
+    with psycopg.connect(hostile_cluster.dsn(name), autocommit=True, client_encoding="utf8") as other:
+        other.execute("create extension stripe_fdw")
+        other.execute("create server hostile foreign data wrapper stripe_fdw")
+        other.execute("create foreign table accents (é text) server hostile options (values 'accents')")
+        other.execute("create foreign table snowman (a text) server hostile options (values 'snowman')")
+        other.execute(
+            "create foreign table said (a text) server hostile options (fail 'open_scan', \"with\" 'long')"
+        )
+        assert other.execute("select é from accents where é = 'é' limit 1").fetchall() == [("é",)]
+        if encoding == "SQL_ASCII":
+            assert other.execute("select octet_length(a) from snowman limit 1").fetchone() == (3,)
+        else:
+            with pytest.raises(psycopg.Error) as caught:
+                other.execute("select a from snowman")
+            assert caught.value.sqlstate == "22P05"
+        with pytest.raises(psycopg.Error):
+            other.execute("select a from said")
+        assert other.execute("select 1").fetchone() == (1,)
+
+
 def _alive(db: psycopg.Connection) -> str:
     db.execute("create foreign table if not exists alive (id text) server hostile options (lines 'alive()')")
     (line,) = db.execute("explain (costs off) select * from alive").fetchall()[1]

@@ -125,6 +125,14 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
 }
 
+/* Work in memory for one row, or one batch of them. */
+static MemoryContext
+begin_row(HostModify *modify)
+{
+	MemoryContextReset(modify->row_context);
+	return MemoryContextSwitchTo(modify->row_context);
+}
+
 /* The values to send as a dict; owned. */
 static PyObject *
 values_to_send(HostModify *modify, TupleTableSlot *slot, bool inserting)
@@ -156,13 +164,13 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 {
 	TupleDesc	desc = modify->desc;
 	MemoryContext old;
+	HeapTuple	tuple;
 	int			i;
 
 	if (answer == Py_None)
 		return;
 	slot_getallattrs(slot);
 	ExecMaterializeSlot(slot);
-	old = MemoryContextSwitchTo(modify->row_context);
 	for (i = 0; i < desc->natts; i++)
 	{
 		PyObject   *value;
@@ -175,13 +183,11 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 		if (value != NULL)
 			slot->tts_values[i] = read_value(&modify->readers[i], value, &slot->tts_isnull[i]);
 	}
+	/* The values lie in memory for this row: as a tuple of its own they are the slot's. */
+	old = MemoryContextSwitchTo(slot->tts_mcxt);
+	tuple = heap_form_tuple(desc, slot->tts_values, slot->tts_isnull);
+	ExecForceStoreHeapTuple(tuple, slot, true);
 	MemoryContextSwitchTo(old);
-	{
-		/* The values lie in our memory: as a tuple of its own they are the slot's. */
-		HeapTuple	tuple = heap_form_tuple(desc, slot->tts_values, slot->tts_isnull);
-
-		ExecForceStoreHeapTuple(tuple, slot, false);
-	}
 }
 
 /* The row's id as it was before the statement; owned. */
@@ -203,10 +209,11 @@ ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **sl
 {
 	HostModify *modify = rinfo->ri_FdwState;
 	PythonEntry entry;
+	MemoryContext old;
 
 	(void) estate;
 	(void) plan_slots;
-	MemoryContextReset(modify->row_context);
+	old = begin_row(modify);
 	python_enter(&entry);
 	PG_TRY();
 	{
@@ -226,6 +233,7 @@ ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **sl
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 	return slots;
 }
 
@@ -242,9 +250,10 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 {
 	HostModify *modify = rinfo->ri_FdwState;
 	PythonEntry entry;
+	MemoryContext old;
 
 	(void) estate;
-	MemoryContextReset(modify->row_context);
+	old = begin_row(modify);
 	python_enter(&entry);
 	PG_TRY();
 	{
@@ -258,6 +267,7 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 	return slot;
 }
 
@@ -268,6 +278,7 @@ store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slo
 	bool		isnull = true;
 	Datum		row = (Datum) 0;
 	HeapTupleData tuple;
+	MemoryContext old;
 
 	if (AttributeNumberIsValid(modify->whole_row))
 		row = ExecGetJunkAttribute(plan_slot, modify->whole_row, &isnull);
@@ -280,7 +291,9 @@ store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slo
 	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = InvalidOid;
-	ExecForceStoreHeapTuple(heap_copytuple(&tuple), slot, false);
+	old = MemoryContextSwitchTo(slot->tts_mcxt);
+	ExecForceStoreHeapTuple(heap_copytuple(&tuple), slot, true);
+	MemoryContextSwitchTo(old);
 }
 
 TupleTableSlot *
@@ -288,9 +301,10 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 {
 	HostModify *modify = rinfo->ri_FdwState;
 	PythonEntry entry;
+	MemoryContext old;
 
 	(void) estate;
-	MemoryContextReset(modify->row_context);
+	old = begin_row(modify);
 	python_enter(&entry);
 	PG_TRY();
 	{
@@ -301,6 +315,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 	store_old_row(modify, slot, plan_slot);
 	return slot;
 }
