@@ -14,8 +14,10 @@ from psycopg import sql
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.fdw.import_schema import CALL, INVALIDATION
 
 Host = Literal["bundled", "multicorn2"]
+SCHEMA = "stripe_live"  # where the foreign tables lie; functions and other parts name it
 PSEUDO_COLUMNS = frozenset({"_raw", "_params", "_idempotency_key"})
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
 
@@ -32,7 +34,6 @@ class Plan:
 
     host: Host = "bundled"
     server: str = "stripe"
-    schema: str = "stripe_live"
     server_options: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = True
@@ -54,7 +55,7 @@ def initialize(connection: psycopg.Connection, plan: Plan) -> list[str]:
 
 
 def _steps(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
-    yield from _schemas(connection, plan)
+    yield from _schemas(connection)
     if plan.live:
         yield from _server(connection, plan)
         yield from _mapping(connection, plan)
@@ -62,8 +63,8 @@ def _steps(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         _run_scripts(connection)
 
 
-def _schemas(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
-    for name in ("stripe_sync", plan.schema):
+def _schemas(connection: psycopg.Connection) -> Iterator[str]:
+    for name in ("stripe_sync", SCHEMA):
         if not _one(connection, "select 1 from pg_namespace where nspname = %s", name):
             connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
             yield f"created schema {name}"
@@ -146,35 +147,29 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         str(name)
         for (name,) in connection.execute(
             "select relname from pg_class where relnamespace = %s::regnamespace and relkind = 'f'",
-            (sql.Identifier(plan.schema).as_string(connection),),
+            (SCHEMA,),
         )
     }
     catalog = load()
-    if not existing:
-        connection.execute(
-            sql.SQL("import foreign schema stripe from server {} into {}").format(
-                sql.Identifier(plan.server), sql.Identifier(plan.schema)
-            )
-        )
-        yield f"imported {len(catalog.resources)} tables into schema {plan.schema}"
-        return
-    missing = [resource.name for resource in catalog.resources if resource.name not in existing]
+    wanted = [*(resource.name for resource in catalog.resources), CALL, INVALIDATION]
+    missing = [name for name in wanted if name not in existing]
     if missing:
         connection.execute(
             sql.SQL("import foreign schema stripe limit to ({}) from server {} into {}").format(
                 sql.SQL(", ").join(map(sql.Identifier, missing)),
                 sql.Identifier(plan.server),
-                sql.Identifier(plan.schema),
+                sql.Identifier(SCHEMA),
             )
         )
-        yield f"imported {len(missing)} new tables: {', '.join(missing)}"
+        names = f": {', '.join(missing)}" if existing else ""
+        yield f"imported {len(missing)} tables into schema {SCHEMA}{names}"
     for resource in catalog.resources:
         if resource.name in existing:
-            yield from _columns(connection, plan, resource)
+            yield from _columns(connection, resource)
 
 
-def _columns(connection: psycopg.Connection, plan: Plan, resource: Resource) -> Iterator[str]:
-    table = sql.Identifier(plan.schema, resource.name)
+def _columns(connection: psycopg.Connection, resource: Resource) -> Iterator[str]:
+    table = sql.Identifier(SCHEMA, resource.name)
     have = {
         str(name)
         for (name,) in connection.execute(
@@ -189,7 +184,7 @@ def _columns(connection: psycopg.Connection, plan: Plan, resource: Resource) -> 
                 sql.SQL("alter foreign table {} add column {} {}").format(
                     table,
                     sql.Identifier(column.name),
-                    sql.SQL(column.kind.postgres_type),  # type: ignore[arg-type]
+                    sql.SQL(column.kind.postgres_type),
                 )
             )
             yield f"added column {resource.name}.{column.name}"

@@ -18,7 +18,6 @@ from stripe_fdw.settings import settings
 def init(
     host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
     server: Annotated[str, typer.Option(help="The foreign server's name.")] = "stripe",
-    schema: Annotated[str, typer.Option(help="Where the foreign tables go.")] = "stripe_live",
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file on the database host that holds the key.")
     ] = None,
@@ -50,7 +49,7 @@ def init(
         raise OptionError("--api-key-file and --api-key-env exclude each other", hint="Give one of them.")
     if not mapping and env.stripe_api_key:
         mapping = {"api_key": env.stripe_api_key.get_secret_value()}
-    plan = Plan(host, server, schema, options, mapping, live=not without_live)
+    plan = Plan(host, server, options, mapping, live=not without_live)
     try:
         with psycopg.connect(env.database_url, autocommit=True) as connection:
             done = initialize(connection, plan)
