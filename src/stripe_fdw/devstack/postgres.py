@@ -68,8 +68,8 @@ class Installation:
     def hosts(self) -> list[str]:
         """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed.
 
-        Multicorn2 brings the Python it was built for, which can load this environment's compiled packages only
-        if it is of the same version.
+        Multicorn2 brings the Python it was built for, which can load this environment's compiled packages
+        only if it is of the same version.
         """
         module = self.pkglibdir / "multicorn.so"
         library = f"libpython{sys.version_info.major}.{sys.version_info.minor}.".encode()
