@@ -8,25 +8,42 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import math
 import re
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, Final
 
-import orjson
-
 from stripe_fdw import __version__
 from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.failures import WrapperError, explain_error
+from stripe_fdw.host.values import (
+    make_date,
+    make_datetime,
+    make_decimal,
+    parse_json,
+    since_2000,
+    to_json,
+    to_text,
+)
+from stripe_fdw.host.writing import (
+    batch_size,
+    begin_modify,
+    delete,
+    insert,
+    rowid_column,
+    transaction,
+    update,
+)
 
-__all__ = ["explain_error"]
+# What C finds here by name, though it is defined elsewhere.
+__all__ = [
+    "batch_size", "begin_modify", "delete", "explain_error", "insert", "make_date", "make_datetime",
+    "make_decimal", "parse_json", "rowid_column", "since_2000", "to_json", "to_text", "transaction", "update",
+]  # fmt: skip
 
 Lines = list[tuple[str, str]]
 PlainQual = tuple[str, str, object]
@@ -34,7 +51,6 @@ PlainSortKey = tuple[str, int, int, str | None]
 Options = dict[str, str]
 
 _WRAPPERS_KEPT: Final = 500
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 _test_module: ModuleType | None = None
 
@@ -269,139 +285,3 @@ def _sum(text: str, before: str | None) -> str:
     if new is None or old is None or new[2] != old[2]:
         return text
     return f"{Decimal(new[1]) + Decimal(old[1])}{new[2] or ''}"
-
-
-# ---- writing
-
-_writing: dict[int, Any] = {}
-"""The wrappers that have written in this transaction, by identity."""
-
-
-def rowid_column(wrapper: Any) -> str:
-    """Name the column that identifies a row."""
-    name = wrapper.rowid_column
-    if type(name) is not str:
-        raise WrapperError(f"rowid_column is a {type(name).__name__}, not a str")
-    return name
-
-
-def batch_size(wrapper: Any) -> int:
-    """How many rows insert_many() takes at once; 1 where there is no insert_many()."""
-    size = getattr(wrapper, "modify_batch_size", 1) if hasattr(wrapper, "insert_many") else 1
-    if type(size) is not int or size < 1:
-        raise WrapperError("modify_batch_size is not an int of 1 or more")
-    return min(size, 10_000)
-
-
-def begin_modify(wrapper: Any, level: int) -> None:
-    """A statement that writes begins, ``level`` - 1 savepoints deep."""
-    if id(wrapper) in _writing:
-        return
-    _writing[id(wrapper)] = wrapper
-    _call(wrapper, "begin", False)
-    for depth in range(2, level + 1):
-        _call(wrapper, "sub_begin", depth)
-
-
-def _answer(answer: object, what: str) -> dict[str, object] | None:
-    if answer is None or type(answer) is dict:
-        return answer
-    raise WrapperError(f"{what}() gave a {type(answer).__name__}, not a dict")
-
-
-def insert(wrapper: Any, rows: list[dict[str, object]]) -> list[dict[str, object] | None]:
-    """Create objects; gives one answer for each."""
-    if len(rows) == 1:
-        return [_answer(wrapper.insert(rows[0]), "insert")]
-    answers = wrapper.insert_many(rows)
-    if not isinstance(answers, list | tuple) or len(answers) != len(rows):
-        raise WrapperError("insert_many() did not give one answer for each row")
-    return [_answer(answer, "insert_many") for answer in answers]
-
-
-def update(wrapper: Any, rowid: object, values: dict[str, object]) -> dict[str, object] | None:
-    """Change an object; ``values`` are the columns that the statement sets."""
-    return _answer(wrapper.update(rowid, values), "update")
-
-
-def delete(wrapper: Any, rowid: object) -> None:
-    """Delete an object."""
-    wrapper.delete(rowid)
-
-
-def _call(wrapper: Any, name: str, *arguments: object) -> None:
-    method: Callable[..., object] | None = getattr(wrapper, name, None)
-    if method is not None:
-        method(*arguments)
-
-
-def transaction(event: str, level: int) -> None:
-    """Tell those that have written how their transaction, or its savepoint number ``level`` - 1, goes on."""
-    wrappers = list(_writing.values())
-    if event in ("commit", "rollback"):
-        _writing.clear()
-    if event == "prepare" and wrappers:
-        raise WrapperError(
-            "a transaction that has written to Stripe cannot be prepared", sqlstate="0A000"
-        )  # feature_not_supported
-    arguments = (level,) if event.startswith("sub_") else ()
-    failure: BaseException | None = None
-    for wrapper in wrappers:
-        try:
-            _call(wrapper, event, *arguments)
-        except BaseException as error:  # noqa: BLE001 - the others must hear of it too
-            failure = failure or error
-    if failure is not None:
-        raise failure
-
-
-# ---- values
-
-
-def make_datetime(*fields: int) -> datetime:
-    """Make an aware datetime of fields in UTC."""
-    return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
-
-
-def make_date(year: int, month: int, day: int) -> date:
-    """Make a date."""
-    return date(year, month, day)
-
-
-def make_decimal(text: str) -> Decimal:
-    """Make a Decimal of numeric's text; NaN and infinities too."""
-    return Decimal(text)
-
-
-def parse_json(text: str) -> object:
-    """Parse JSON; integers of any size and decimals as floats."""
-    return json.loads(text)
-
-
-def since_2000(value: datetime) -> timedelta | None:
-    """How long after 2000-01-01 00:00 UTC a datetime is; None for one without time zone."""
-    return None if value.utcoffset() is None else value - _EPOCH
-
-
-def to_json(value: object) -> bytes:
-    """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
-    try:
-        return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
-    except TypeError as error:
-        raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
-
-
-def to_text(value: object) -> str | None:
-    """Write a number or a time for a type's input function; None for what has no such text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float | Decimal):
-        try:
-            return str(value)
-        except ValueError as error:  # Python writes integers of at most 4,300 digits
-            raise WrapperError(f"a number is out of range: {error}", sqlstate="22003") from error
-    if isinstance(value, date):
-        return value.isoformat()
-    return None

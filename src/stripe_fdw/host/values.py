@@ -1,0 +1,64 @@
+"""Values that C leaves to Python: times, decimals, JSON, text. C calls these through bridge.py."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+import orjson
+
+from stripe_fdw.host.failures import WrapperError
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def make_datetime(*fields: int) -> datetime:
+    """Make an aware datetime of fields in UTC."""
+    return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
+
+
+def make_date(year: int, month: int, day: int) -> date:
+    """Make a date."""
+    return date(year, month, day)
+
+
+def make_decimal(text: str) -> Decimal:
+    """Make a Decimal of numeric's text; NaN and infinities too."""
+    return Decimal(text)
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON; integers of any size and decimals as floats."""
+    return json.loads(text)
+
+
+def since_2000(value: datetime) -> timedelta | None:
+    """How long after 2000-01-01 00:00 UTC a datetime is; None for one without time zone."""
+    return None if value.utcoffset() is None else value - _EPOCH
+
+
+def to_json(value: object) -> bytes:
+    """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
+    try:
+        return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
+    except TypeError as error:
+        raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
+
+
+def to_text(value: object) -> str | None:
+    """Write a number or a time for a type's input function; None for what has no such text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        try:
+            return str(value)
+        except ValueError as error:  # Python writes integers of at most 4,300 digits
+            raise WrapperError(f"a number is out of range: {error}", sqlstate="22003") from error
+    if isinstance(value, date):
+        return value.isoformat()
+    return None
