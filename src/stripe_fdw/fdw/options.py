@@ -77,6 +77,15 @@ def check_merged(options: Mapping[str, str]) -> None:
             raise _unknown("server", name)
 
 
+def check_server(options: Mapping[str, str]) -> None:
+    """Check the options of a Multicorn server, which come with those of the user mapping.
+
+    Raises:
+        OptionError: an option is unknown, belongs to a table or has a value that cannot be used.
+    """
+    validate_options("server", {k: v for k, v in options.items() if k != _MULTICORN and k not in KEYS})
+
+
 def _unknown(place: Place, name: str) -> OptionError:
     places = [other for other in VALID if name in VALID[other]]
     valid = VALID[place]

@@ -15,10 +15,16 @@ from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.columns import EXACT, FLOATS, RAW, TEXTS, WHOLE, base_type
 from stripe_fdw.fdw.hosting import ColumnDefinition
 from stripe_fdw.fdw.values import Value
+from stripe_fdw.redact import redact
 
 Object = dict[str, Any]
 Getter = Callable[[Object], Any]
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
+_SHOWN = 200  # characters of a value that an error shows
+
+
+class _UnfitError(ValueError):
+    """A value that is not of its field's type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,10 @@ class RowMaker:
     def rows(
         self, objects: Sequence[Object], fills: Mapping[str, Value] | None = None
     ) -> list[tuple[Any, ...]]:
-        """One row for each object; ``fills`` are the values of columns where the objects have none."""
+        """One row for each object; ``fills`` are the values of columns where the objects have none.
+
+        Raises ColumnError, naming the column, for a value that is not of the type that the catalog knows.
+        """
         if not self.getters:
             return [()] * len(objects)
         columns = []
@@ -39,7 +48,13 @@ class RowMaker:
             values = list(map(getter, objects))
             if fills and name in fills:
                 values = [fills[name] if value is None else value for value in values]
-            columns.append(shape(values))
+            try:
+                columns.append(shape(values))
+            except (_UnfitError, OverflowError, OSError) as error:
+                raise ColumnError(
+                    f'column "{name}" cannot hold what Stripe answered: {redact(str(error))[:_SHOWN]}',
+                    sqlstate="HV004",  # fdw_invalid_data_type
+                ) from None
         return list(zip(*columns, strict=True))
 
 
@@ -183,27 +198,32 @@ def _one_integer(value: Any) -> int | None:
         return value
     number = _one_decimal(value)
     if number is None or number != number.to_integral_value():
-        raise ColumnError(f"Stripe answered {value!r} where a whole number belongs", sqlstate="HV004")
+        raise _UnfitError(f"{value!r} where a whole number belongs")
     return int(number)
 
 
 def _boolean(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _BOOL:
         return values
-    return [
-        value if value is None or isinstance(value, bool) else str(value).lower() == "true"
-        for value in values
-    ]
+    return [_one_boolean(value) for value in values]
+
+
+def _one_boolean(value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if value in ("true", "false"):
+        return bool(value == "true")
+    raise _UnfitError(f"{value!r} where true or false belongs")
 
 
 def _boolean_text(values: list[Any]) -> list[Any]:
-    return [value and ("true" if value else "false") if value is not False else "false" for value in values]
+    return [value if value is None else "true" if value else "false" for value in _boolean(values)]
 
 
 def _float(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _FLOAT:
         return values
-    return [None if value is None else float(value) for value in values]
+    return [None if value is None else float(_one_decimal(value) or 0) for value in values]
 
 
 def _decimal(values: list[Any]) -> list[Any]:
@@ -216,7 +236,7 @@ def _one_decimal(value: Any) -> Decimal | None:
     try:
         return Decimal(value if isinstance(value, int) else str(value))
     except InvalidOperation:
-        raise ColumnError(f"Stripe answered {value!r} where a number belongs", sqlstate="HV004") from None
+        raise _UnfitError(f"{value!r} where a number belongs") from None
 
 
 def _time(values: list[Any]) -> list[Any]:
@@ -229,12 +249,12 @@ def _one_time(value: Any) -> int | datetime | None:
     """Version 1 of the API has Unix seconds, version 2 ISO texts."""
     if value is None or type(value) is int:
         return value
-    if isinstance(value, float):
-        return datetime.fromtimestamp(value, UTC)
     try:
+        if isinstance(value, float):
+            return datetime.fromtimestamp(value, UTC)
         time = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ColumnError(f"Stripe answered {value!r} where a time belongs", sqlstate="HV004") from None
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise _UnfitError(f"{value!r} where a time belongs") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 

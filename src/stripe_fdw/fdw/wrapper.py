@@ -12,6 +12,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import hosting, import_schema
 from stripe_fdw.fdw.memory import memory
+from stripe_fdw.fdw.options import check_server
 from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.tables import read_only, table
@@ -205,12 +206,16 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     def import_schema(
         cls,
         schema: str,
-        srv_options: Mapping[str, str],  # noqa: ARG003 - what Stripe has does not depend on them
+        srv_options: Mapping[str, str],
         options: Mapping[str, str],
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[Any]:
-        """The tables of an IMPORT FOREIGN SCHEMA, as Multicorn wants them."""
+        """The tables of an IMPORT FOREIGN SCHEMA, as Multicorn wants them.
+
+        Here alone Multicorn shows the options of the server without those of a table.
+        """
+        check_server(srv_options)
         restriction: import_schema.Restriction = None
         if restriction_type:
             restriction = "limit to" if "limit" in restriction_type else "except"

@@ -132,6 +132,10 @@ def test_a_number_that_is_none_is_an_error_and_not_a_wrong_row() -> None:
         cell("rate", {"rate": "much"})
     with pytest.raises(ColumnError, match="time"):
         cell("created", {"created": "soon"})
+    with pytest.raises(ColumnError, match='column "created" .* time'):
+        cell("created", {"created": 1e30})
+    with pytest.raises(ColumnError, match='column "live" .* true or false'):
+        cell("live", {"live": "maybe"})
 
 
 @pytest.mark.parametrize(
