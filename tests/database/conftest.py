@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import psycopg
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for database_support
+
+from database_support import Misbehaving, Servers
 
 from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
@@ -17,6 +23,46 @@ from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
+LAST = "test_the_key_is_in_nothing_that_was_said"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Look for the key when all has been said."""
+    yield
+    items.sort(key=lambda item: item.name.startswith(LAST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard() -> Iterator[list[str]]:
+    """All that servers said in this session: errors, notices, and what EXPLAIN showed."""
+    said: list[str] = []
+    execute, connect = psycopg.Cursor.execute, psycopg.Connection.connect
+
+    def listening(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = execute(cursor, query, *args, **kwargs)
+        except psycopg.Error as error:
+            fields = (getattr(error.diag, name) for name in dir(error.diag) if not name.startswith("_"))
+            said.extend([str(error), *filter(None, map(str, fields))])
+            raise
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if "explain" in text.lower() and cursor.pgresult is not None:
+            rows = range(cursor.pgresult.ntuples)
+            said.extend((cursor.pgresult.get_value(row, 0) or b"").decode() for row in rows)
+        return result
+
+    def connecting(*args: Any, **kwargs: Any) -> psycopg.Connection:
+        connection = connect(*args, **kwargs)
+        connection.add_notice_handler(
+            lambda diag: said.append(f"{diag.message_primary} {diag.message_detail} {diag.message_hint}")
+        )
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(psycopg.Cursor, "execute", listening)
+        patch.setattr(psycopg, "connect", connecting)
+        yield said
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +168,33 @@ def log(cluster: Cluster) -> Callable[[], str]:
     """The server's log so far."""
     path: Path = cluster.log
     return lambda: path.read_text(errors="replace")
+
+
+@pytest.fixture
+def servers(db: psycopg.Connection, host: str) -> Iterator[Servers]:
+    """Makes foreign servers of a test's own."""
+    servers = Servers(db, host)
+    yield servers
+    servers.drop()
+
+
+@pytest.fixture
+def misbehaving() -> Iterator[Callable[[Callable[[socket.socket, str], object]], Misbehaving]]:
+    """Starts HTTP servers that do as they are told."""
+    started: list[Misbehaving] = []
+
+    def start(behave: Callable[[socket.socket, str], object]) -> Misbehaving:
+        started.append(Misbehaving(behave))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe with 20,000 customers, each answer 30 ms away: long scans, cut into slices."""
+    log = tmp_path_factory.mktemp("big") / "simulator.log"
+    with SimulatorProcess(customers=20_000, seed=3, latency_ms=30, log=log) as simulator:
+        yield simulator

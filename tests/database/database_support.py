@@ -1,0 +1,193 @@
+"""What database tests share: asking a session, servers of one's own, and an HTTP server that misbehaves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from psycopg import sql
+
+WRAPPERS = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
+PLAIN = "XX000"  # Multicorn's SQLSTATE for whatever goes wrong
+
+
+def one(db: psycopg.Connection, query: str, *parameters: object) -> object:
+    """The first value of the first row."""
+    row = db.execute(query.encode(), parameters or None).fetchone()
+    return None if row is None else row[0]
+
+
+def count(db: psycopg.Connection, query: str, *parameters: object) -> int:
+    """The first value of the first row, a number."""
+    found = one(db, query, *parameters)
+    assert isinstance(found, int)
+    return found
+
+
+def column(db: psycopg.Connection, query: str, *parameters: object) -> list[object]:
+    """The first value of each row."""
+    return [row[0] for row in db.execute(query.encode(), parameters or None)]
+
+
+def outcome(db: psycopg.Connection, query: str) -> psycopg.Error | None:
+    """The error that the query ends with, None if it succeeds."""
+    try:
+        db.execute(query.encode())
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+def refused(act: Callable[[], object], *, within: float = 20.0) -> psycopg.Error:
+    """The error that an act ends with, in so many seconds."""
+    began = time.monotonic()
+    with pytest.raises(psycopg.Error) as caught:
+        act()
+    assert time.monotonic() - began < within
+    return caught.value
+
+
+def failing(db: psycopg.Connection, query: str, *, within: float = 20.0) -> psycopg.Error:
+    """The error that the query ends with, in so many seconds."""
+    return refused(lambda: db.execute(query.encode()), within=within)
+
+
+def said(error: psycopg.Error) -> str:
+    """All that an error tells its user."""
+    diag = error.diag
+    return " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A foreign server of one test, and the schema with its tables."""
+
+    name: str
+
+    def table(self, name: str) -> str:
+        """A foreign table's name."""
+        return f"{self.name}.{name}"
+
+
+class Servers:
+    """Makes foreign servers, each with tables in a schema of its name, and drops them in the end."""
+
+    def __init__(self, connection: psycopg.Connection, host: str) -> None:
+        self.connection = connection
+        self._host = host
+        self._made: list[str] = []
+
+    def __call__(self, *tables: str, mapping: dict[str, str] | None = None, **options: object) -> Server:
+        """A server with these options and tables, and the current user's mapping."""
+        name = f"server_{len(self._made)}_{time.monotonic_ns()}"
+        self._made.append(name)
+        every = {key: str(value) for key, value in options.items()}
+        if self._host == "multicorn2":
+            every["wrapper"] = "stripe_fdw.StripeForeignDataWrapper"
+        with self._session() as connection:
+            connection.execute(f"create schema {name}")
+            connection.execute(
+                sql.SQL("create server {} foreign data wrapper {} {}").format(
+                    sql.Identifier(name), sql.Identifier(WRAPPERS[self._host]), options_clause(every)
+                )
+            )
+            if mapping:
+                connection.execute(
+                    sql.SQL("create user mapping for current_user server {} {}").format(
+                        sql.Identifier(name), options_clause(mapping)
+                    )
+                )
+            if tables:
+                connection.execute(
+                    sql.SQL("import foreign schema stripe limit to ({}) from server {} into {}").format(
+                        sql.SQL(", ").join(map(sql.Identifier, tables)),
+                        sql.Identifier(name),
+                        sql.Identifier(name),
+                    )
+                )
+        return Server(name)
+
+    def drop(self) -> None:
+        """Drop them all."""
+        with self._session() as connection:
+            for name in self._made:
+                connection.execute(f"drop server if exists {name} cascade")
+                connection.execute(f"drop schema if exists {name} cascade")
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection]:
+        connection = self.connection
+        # These statements hold keys, so the log must not.
+        connection.execute("set log_statement = 'none'; set log_min_error_statement = 'panic'")
+        connection.execute("set client_min_messages = 'warning'")
+        try:
+            yield connection
+        finally:
+            connection.execute("reset log_statement; reset log_min_error_statement")
+            connection.execute("reset client_min_messages")
+
+
+def options_clause(options: dict[str, str]) -> sql.Composable:
+    """OPTIONS (…)."""
+    if not options:
+        return sql.SQL("")
+    items = [sql.SQL("{} {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in options.items()]
+    return sql.SQL("options ({})").format(sql.SQL(", ").join(items))
+
+
+class Misbehaving:
+    """A TCP server on the loopback that reads a request and then does what it is told to, each time."""
+
+    def __init__(self, behave: Callable[[socket.socket, str], object]) -> None:
+        self._behave = behave
+        self._closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests: list[str] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                while not self._closed:
+                    head = b""
+                    while b"\r\n\r\n" not in head:
+                        more = connection.recv(65536)
+                        if not more:
+                            return
+                        head += more
+                    line = head.split(b"\r\n", 1)[0].decode("latin-1")
+                    self.requests.append(line.rpartition(" ")[0])
+                    self._behave(connection, line)
+            except OSError:  # the other end went away, as it may
+                return
+
+    def close(self) -> None:
+        """Stop."""
+        self._closed = True
+        self._listener.close()
+
+
+def answer(
+    body: bytes,
+    status: str = "200 OK",
+    headers: str = "Content-Type: application/json",
+    length: int | None = None,
+) -> bytes:
+    """An HTTP answer."""
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\n{headers}\r\nContent-Length: {size}\r\n\r\n".encode() + body
