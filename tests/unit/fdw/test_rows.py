@@ -132,9 +132,9 @@ def test_a_number_that_is_none_is_an_error_and_not_a_wrong_row() -> None:
         cell("rate", {"rate": "much"})
     with pytest.raises(ColumnError, match="time"):
         cell("created", {"created": "soon"})
-    with pytest.raises(ColumnError, match='column "created" .* time'):
+    with pytest.raises(ColumnError, match=r'column "created" .* time'):
         cell("created", {"created": 1e30})
-    with pytest.raises(ColumnError, match='column "live" .* true or false'):
+    with pytest.raises(ColumnError, match=r'column "live" .* true or false'):
         cell("live", {"live": "maybe"})
 
 
