@@ -16,7 +16,7 @@ help:
 	@echo 'make lint    format, lint and types, as CI checks them'
 	@echo 'make format  put the format right'
 	@echo 'make bench   the measurements that README shows'
-	@echo 'make catalog build the catalog from the installed stripe package'
+	@echo 'make catalog build the catalog, and its reference, from the installed stripe package'
 	@echo 'make setup   what the others do first: packages into .venv'
 
 setup:
@@ -33,6 +33,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m stripe_fdw.catalog build --check
+	$(BIN)/python -m stripe_fdw.catalog document --check
 
 format: setup
 	$(BIN)/ruff format .
@@ -43,6 +44,7 @@ bench: setup
 
 catalog: setup
 	$(BIN)/python -m stripe_fdw.catalog build
+	$(BIN)/python -m stripe_fdw.catalog document
 
 clean:
 	rm -rf $(VENV) .dev build dist

@@ -143,13 +143,19 @@ def _mapping(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
 
 
 def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
-    existing = {
-        str(name)
-        for (name,) in connection.execute(
-            "select relname from pg_class where relnamespace = %s::regnamespace and relkind = 'f'",
+    existing: dict[str, str] = dict(
+        connection.execute(
+            "select relname, srvname from pg_foreign_table join pg_class c on c.oid = ftrelid"
+            " join pg_foreign_server s on s.oid = ftserver where relnamespace = %s::regnamespace",
             (SCHEMA,),
+        ).fetchall()
+    )
+    others = set(existing.values()) - {plan.server}
+    if others:
+        raise InitializeError(
+            f"the foreign tables in schema {SCHEMA} belong to server {', '.join(sorted(others))}, not {plan.server}",
+            hint=f"Name that server, or drop it with its tables first: DROP SERVER {min(others)} CASCADE.",
         )
-    }
     catalog = load()
     wanted = [*(resource.name for resource in catalog.resources), CALL, INVALIDATION]
     missing = [name for name in wanted if name not in existing]

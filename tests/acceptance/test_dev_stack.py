@@ -104,6 +104,30 @@ def test_init_runs_again_and_again_without_harm(stack: dict[str, str], stripe_fd
         assert "column" not in third.stdout
 
 
+def test_init_refuses_a_second_server_for_the_same_tables(stack: dict[str, str], stripe_fdw: Run) -> None:
+    done = stripe_fdw("init", "--server", "other", DATABASE_URL=stack["DATABASE_URL"])
+    assert done.returncode == 1
+    assert "belong to server stripe, not other" in done.stderr
+    with psycopg.connect(stack["DATABASE_URL"]) as connection:
+        servers = connection.execute("select srvname from pg_foreign_server").fetchall()
+    assert servers == [("stripe",)]
+
+
+def test_init_names_a_wrong_option(stack: dict[str, str], stripe_fdw: Run) -> None:
+    done = stripe_fdw("init", "--option", "cache_tll=5", DATABASE_URL=stack["DATABASE_URL"])
+    assert done.returncode == 1
+    assert "cache_tll" in done.stderr
+    assert "cache_ttl" in done.stderr
+    assert "may create extensions" not in done.stderr
+
+
+def test_evaluating_the_environment_of_no_stack_fails(stripe_fdw: Run) -> None:
+    done = stripe_fdw("dev", "env")
+    assert done.returncode == 1
+    assert done.stdout.strip() == "false"
+    assert "no stack runs" in done.stderr
+
+
 def test_the_key_shows_nowhere(stack: dict[str, str], stripe_fdw: Run, tmp_path: Path) -> None:
     key = stack["STRIPE_API_KEY"]
     with psycopg.connect(stack["DATABASE_URL"], autocommit=True) as connection:

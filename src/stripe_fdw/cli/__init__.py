@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from stripe_fdw import __version__
+from stripe_fdw.catalog import load
 from stripe_fdw.cli import catalog, demo, dev, host, init, simulator
-from stripe_fdw.cli.output import report
+from stripe_fdw.cli.output import out, report
 from stripe_fdw.errors import StripeFdwError
 
 _app = typer.Typer(
@@ -17,6 +20,23 @@ _app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"stripe-fdw {__version__}, Stripe API {load().api_version}", markup=False)
+        raise typer.Exit
+
+
+@_app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Stripe as tables in Postgres."""
+
+
 _app.command()(demo.demo)
 _app.add_typer(dev.app, name="dev")
 _app.command()(init.init)

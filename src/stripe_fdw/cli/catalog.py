@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from stripe_fdw.catalog import describe, load
-from stripe_fdw.cli.output import out
+from stripe_fdw.cli.output import out, print_table
 
 
 def catalog(
@@ -36,20 +36,21 @@ def _print_json(value: Any) -> None:
 
 
 def _print_tables(tables: list[describe.TableSummary], api_version: str) -> None:
-    shown = _grid("table", "area", "columns", "pushed", "required", "write", "fresh by")
+    # As narrow as a terminal of 80 columns, but for a few long names: more stands in each table's own page.
+    shown = _grid("table", "area", "columns", "pushed", "write", "fresh by")
     for item in tables:
         shown.add_row(
             item["table"],
             item["area"],
             str(item["columns"]),
-            ", ".join(item["pushed"]),
-            ", ".join(item["required"]),
-            ", ".join(item["writable"]),
+            str(len(item["pushed"])),
+            "".join(word[0] if word in item["writable"] else "-" for word in ("insert", "update", "delete")),
             item["freshness"],
         )
-    out.print(shown)
+    print_table(shown)
     columns = sum(item["columns"] for item in tables)
     out.print(f"{len(tables)} tables, {columns} columns, Stripe API {api_version}", markup=False)
+    out.print("pushed: columns that Stripe filters on; write: insert, update, delete", markup=False)
 
 
 def _print_table(item: describe.TableDescription) -> None:
@@ -71,7 +72,7 @@ def _print_table(item: describe.TableDescription) -> None:
                 [*references, *lists, *source, *([_shortened(column["values"])] if column["values"] else [])]
             ),
         )
-    out.print(shown)
+    print_table(shown)
     if item["parameters"]:
         out.print(f"with _params: {', '.join(item['parameters'])}", markup=False)
     for state in item["states"]:
@@ -102,5 +103,5 @@ def _shortened(values: list[str]) -> str:
 def _grid(*headings: str) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for heading in headings:
-        shown.add_column(heading, overflow="fold", no_wrap=heading in ("table", "column", "area"))
+        shown.add_column(heading, no_wrap=True)
     return shown

@@ -16,7 +16,7 @@ import psycopg
 import typer
 from rich.table import Table
 
-from stripe_fdw.cli.output import out, say
+from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.devstack.stack import Stack, StackOptions
 from stripe_fdw.initialize import Host
 
@@ -110,7 +110,7 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*names, box=None, pad_edge=True)
     for row in rows[:_SHOWN_ROWS]:
         table.add_row(*("" if value is None else str(value) for value in row))
-    out.print(table)
+    print_table(table)
     if len(rows) > _SHOWN_ROWS:
         out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.cli.output import out, say
-from stripe_fdw.devstack.stack import Stack, StackOptions
+from stripe_fdw.devstack.stack import Stack, StackError, StackOptions
 from stripe_fdw.initialize import Host
 from stripe_fdw.settings import settings
 
@@ -37,7 +37,9 @@ def up(
         float | None, typer.Option(min=0, help="Requests/s allowed for each endpoint (default: any).")
     ] = None,
     host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
-    without_live: Annotated[bool, typer.Option(help="Leave out server and foreign tables.")] = False,
+    without_live: Annotated[
+        bool, typer.Option("--without-live", help="Leave out server and foreign tables.")
+    ] = False,
 ) -> None:
     """Start both in the background and install everything into a database."""
     stack = _stack(directory)
@@ -49,7 +51,13 @@ def up(
 @app.command()
 def env(directory: Directory = None) -> None:
     """Print export lines for this stack: eval "$(stripe-fdw dev env)"."""
-    for name, value in _stack(directory).environment().items():
+    try:
+        variables = _stack(directory).environment()
+    except StackError:
+        # eval drops our exit code: what it evaluates must fail, or a script goes on with old values.
+        out.print("false", markup=False)
+        raise
+    for name, value in variables.items():
         out.print(f"export {name}={shlex.quote(value)}", markup=False)
 
 
@@ -63,7 +71,9 @@ def status(directory: Directory = None) -> None:
 @app.command()
 def down(
     directory: Directory = None,
-    remove: Annotated[bool, typer.Option(help="Delete its directory with all data, too.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete its directory with all data, too.")
+    ] = False,
 ) -> None:
     """Stop both; nothing is left running."""
     stack = _stack(directory)

@@ -27,7 +27,9 @@ def init(
     option: Annotated[
         list[str] | None, typer.Option(help="A server option, name=value; may be given more than once.")
     ] = None,
-    without_live: Annotated[bool, typer.Option(help="Leave out server and foreign tables.")] = False,
+    without_live: Annotated[
+        bool, typer.Option("--without-live", help="Leave out server and foreign tables.")
+    ] = False,
 ) -> None:
     """Install into the database that DATABASE_URL names, again and again without harm.
 
@@ -56,12 +58,22 @@ def init(
     except psycopg.Error as error:
         raise InitializeError(
             f"the database refused: {redact(str(error)).strip()}",
-            hint="Nothing was changed. DATABASE_URL must name a role that may create extensions and servers.",
+            hint="Nothing was changed." + _advice(error),
         ) from None
     for line in done or ["nothing to do"]:
         out.print(line, markup=False)
     if not mapping and not without_live:
         say("no key was given: create a user mapping before the first query (docs/how-to/keys.md)")
+
+
+def _advice(error: psycopg.Error) -> str:
+    match error:
+        case psycopg.errors.InsufficientPrivilege():
+            return " DATABASE_URL must name a role that may create extensions and servers."
+        case psycopg.OperationalError() if error.sqlstate is None:
+            return " See that DATABASE_URL names a server that runs."
+        case _:
+            return ""
 
 
 def _pair(item: str) -> tuple[str, str]:

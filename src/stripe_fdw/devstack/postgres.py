@@ -196,7 +196,7 @@ def unprivileged() -> list[str]:
         and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0
     ):
         return unshare
-    return ["runuser", "-u", user.pw_name, "--"]
+    return [shutil.which("runuser") or "/usr/sbin/runuser", "-u", user.pw_name, "--"]
 
 
 def _somebody() -> pwd.struct_passwd:
@@ -250,7 +250,7 @@ class Cluster:
         if self.socket.stat().st_uid != os.geteuid():
             raise PostgresError(f"{self.socket} belongs to somebody else")
         prefix = unprivileged()
-        if prefix[:1] == ["runuser"]:
+        if "-u" in prefix:  # another user, to whom nothing here belongs
             shutil.chown(self.directory, prefix[2])
             shutil.chown(self.socket, prefix[2])
         self._run(

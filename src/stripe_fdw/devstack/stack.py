@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -187,6 +188,11 @@ class Stack:
     def _start_simulator(self, options: StackOptions, before: State | None) -> State:
         command = [sys.executable, "-m", "stripe_simulator", "--port", "0", "--seed", str(options.seed)]
         command += ["--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]
+        if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
+            raise StackError(
+                "the simulated Stripe needs packages that are not installed",
+                hint="Install stripe-fdw with its extra: pip install 'stripe-fdw[simulator]'",
+            )
         if options.rate is not None:
             command += ["--rate", str(options.rate)]
         if options.endpoint_rate is not None:

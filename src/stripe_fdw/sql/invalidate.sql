@@ -7,6 +7,11 @@ create or replace function stripe_sync.invalidate(resource text, id text default
     parallel restricted
 as $$
 begin
+    if invalidate.resource is null then
+        raise null_value_not_allowed using
+            message = 'stripe_sync.invalidate needs a resource',
+            hint = 'Name a table: select stripe_sync.invalidate(''customer'').';
+    end if;
     insert into stripe_live._invalidation (resource, id) values (invalidate.resource, invalidate.id);
 end $$;
 
