@@ -153,7 +153,7 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
     others = set(existing.values()) - {plan.server}
     if others:
         raise InitializeError(
-            f"the foreign tables in schema {SCHEMA} belong to server {', '.join(sorted(others))}, not {plan.server}",
+            f"the foreign tables in schema {SCHEMA} belong to server {min(others)}, not {plan.server}",
             hint=f"Name that server, or drop it with its tables first: DROP SERVER {min(others)} CASCADE.",
         )
     catalog = load()
