@@ -100,6 +100,29 @@ QUALS = [
     ("data ? 'a'", ("data", "?", "a")),
     ("data ->> 'a' = 'b'", None),
     ("id = 'a' or n = 3", None),
+    ("id = 'a' or id = 'b'", ("id", "= any", ("a", "b"))),
+    ("id = 'a' or (id = 'b' or 'c' = id)", ("id", "= any", ("a", "b", "c"))),
+    ("id = 'a' or id in ('b', 'c') or id = any('{d,NULL}')", ("id", "= any", ("a", "b", "c", "d", None))),
+    ("id = any('{a}') or id = any('{{b,c},{d,e}}')", ("id", "= any", ("a", "b", "c", "d", "e"))),
+    ("id = 'a' or id = (select 'b'::text) or id = any(array(select 'c'))", ("id", "= any", ("a", "b", "c"))),
+    ("id = (select null::text) or id = any((select null::text[])::text[])", ("id", "= any", ())),
+    ("(id = 'a' or id = 'b') and n = 1", [("id", "= any", ("a", "b")), ("n", "=", 1)]),
+    ("n = 3 or n = 9000000000", ("n", "= any", (3, 9_000_000_000))),
+    ("created = '2024-05-01 09:00' or created = timestamp '2024-05-01 09:00'", ("created", "= any", (MAY, MAY))),
+    ("created = '2024-05-01 09:00' or created = 'infinity'", None),
+    ("day = '2024-05-01' or day = (select 'infinity'::date)", None),
+    ("id = 'a' or id > 'b'", None),
+    ("id = 'a' or id <> 'b'", None),
+    ("id = 'a' or id not in ('b', 'c')", None),
+    ("id = 'a' or id is null", None),
+    ("id = 'a' or lower(id) = 'b'", None),
+    ("id = 'a' or id operator(public.=) 'b'", None),
+    ("id = 'a' or id = 'b' collate blind", None),
+    ("id = 'a' or id = text", None),
+    ("id = 'a' or (id = 'b' and n = 1)", None),
+    ("id = 'a' or flag", None),
+    ("flag or flag is null", None),
+    ("not (id = 'a' or id = 'b')", [("id", "<>", "a"), ("id", "<>", "b")]),
     ("not (id = 'a')", ("id", "<>", "a")),
     ("lower(id) = 'a'", None),
     ("id || '' = 'a'", None),
@@ -181,6 +204,34 @@ def test_in_with_parameters_under_a_generic_plan(told: Told, db: psycopg.Connect
     db.execute("set plan_cache_mode = force_generic_plan")
     db.execute("prepare q(text, text) as select id from t where id in ($1, $2)")
     assert told("execute q('a', NULL)")[0][0] == [Qual("id", "= any", ("a", None))]
+
+
+def test_alternatives_under_a_generic_plan(told: Told, db: psycopg.Connection) -> None:
+    db.execute("set plan_cache_mode = force_generic_plan")
+    db.execute("prepare q(text, text, text[]) as select id from t where id = $1 or id = $2 or id = any($3)")
+    assert told("execute q('a', 'b', '{c,d}')")[0][0] == [Qual("id", "= any", ("a", "b", "c", "d"))]
+    assert told("execute q('a', NULL, NULL)")[0][0] == [Qual("id", "= any", ("a",))]
+    assert told("execute q('a', 'b', '{}')")[0][0] == [Qual("id", "= any", ("a", "b"))]
+    assert db.execute("execute q('id1', NULL, '{id2,no}')").fetchall() == [("id1",), ("id2",)]
+    plan = "\n".join(line for (line,) in db.execute("explain execute q('a', 'b', '{c}')"))
+    assert "Quals: id = ANY ('a', 'b', 'c')" in plan
+
+
+def test_alternatives_of_a_join(told: Told, db: psycopg.Connection, table: Callable[..., str]) -> None:
+    db.execute("create temp table pairs as select 'id1' as a, 'id2' as b; analyze pairs")
+    name = table(estimate=1000000, rows=3)
+    sql = f"select n from pairs join {name} on id = a or id = b or id = 'id0'"
+    assert told(sql)[0][0] == [Qual("id", "= any", ("id1", "id2", "id0"))]
+    assert sorted(db.execute(sql).fetchall()) == [(0,), (1,), (2,)]
+    plan = "\n".join(line for (line,) in db.execute(f"explain {sql}"))
+    assert "id = ANY (<join value>, …)" in plan
+
+
+def test_five_hundred_alternatives(told: Told) -> None:
+    sql = " or ".join(f"id = 'a{number}'" for number in range(500))
+    assert told(f"select id from t where {sql}")[0][0] == [
+        Qual("id", "= any", tuple(f"a{number}" for number in range(500)))
+    ]
 
 
 def test_now_is_evaluated_when_the_query_runs(told: Told, db: psycopg.Connection) -> None:
@@ -275,9 +326,9 @@ def test_sort(order: str, keys: list[SortKey], shared_told: Told) -> None:
 
 
 def test_sort_keys_offered(db: psycopg.Connection, table: Callable[..., str]) -> None:
-    name = table('c text collate "C", created timestamptz, n bigint, id text', sorts="keys")
+    name = table('c text collate "C", created timestamptz, n bigint, id text', estimate=10_000, sorts="keys")
     plan = db.execute(
-        f"explain select * from {name} order by created desc, n desc nulls last, c nulls first, id"
+        f"explain select * from {name} order by created desc, n desc nulls last, c nulls first, id limit 9"
     ).fetchall()
     assert any("Sort: created DESC, n DESC NULLS LAST, c NULLS FIRST" in line for (line,) in plan)
     assert any("Incremental Sort" in line for (line,) in plan)

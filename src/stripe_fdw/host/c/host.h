@@ -155,7 +155,7 @@ extern Datum read_by_input(ColumnReader *column, PyObject *value);
 typedef enum QualKind
 {
 	QUAL_VALUE,					/* column operator expression */
-	QUAL_ARRAY,					/* column operator ANY/ALL (expression) */
+	QUAL_ARRAY,					/* column operator ANY/ALL (expressions, arrays or single values) */
 	QUAL_TRUE,					/* boolean column */
 	QUAL_FALSE,					/* NOT boolean column */
 	QUAL_NULL					/* IS [NOT] NULL */
@@ -166,14 +166,22 @@ typedef struct HostQual
 	QualKind	kind;
 	AttrNumber	attnum;
 	char	   *operator;		/* as quals.Qual names it */
-	Expr	   *value;			/* of QUAL_VALUE and QUAL_ARRAY */
+	List	   *values;			/* Expr: one of QUAL_VALUE, at least one of QUAL_ARRAY */
 } HostQual;
+
+/* A value of a qual, or of LIMIT. */
+typedef struct ScanValue
+{
+	Datum		datum;
+	bool		isnull;
+	Oid			type;
+	const char *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
+} ScanValue;
 
 extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
 extern PyObject *planned_quals(PlannerInfo *root, Oid relid, List *quals);
-extern PyObject *qual_to_python(const char *column, const char *operator, PyObject *value);
-extern PyObject *qual_value(QualKind kind, const char *operator, Datum value, bool isnull, Oid type,
-							bool *usable);
+extern void add_qual(PyObject *quals, const char *column, const char *operator, QualKind kind,
+					 ScanValue *values, int count);
 
 /* ---- plan.c and paths.c ---- */
 
@@ -197,23 +205,18 @@ extern Oid	planned_user(RelOptInfo *rel, RangeTblEntry *rte);
 enum PlanPart
 {
 	PLAN_COLUMNS,				/* Integer attnum, ... */
-	PLAN_QUALS,					/* (attnum, operator, kind, index in fdw_exprs or -1), ... */
+	PLAN_QUALS,					/* (attnum, operator, kind, indexes in fdw_exprs ...), ... */
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
 	PLAN_LIMIT					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
 };
+
+/* Where in one of PLAN_QUALS the indexes begin. */
+#define PLANNED_QUAL_VALUES 3
 
 extern List *sort_keys(PlannerInfo *root, RelOptInfo *rel);
 extern PyObject *sort_to_python(Oid relid, List *keys);
 
 /* ---- scan.c, parameters.c and explain.c ---- */
-
-/* One of fdw_exprs when the scan starts. */
-typedef struct ScanValue
-{
-	Datum		datum;
-	bool		isnull;
-	char	   *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
-} ScanValue;
 
 typedef struct HostScan
 {
@@ -225,7 +228,7 @@ typedef struct HostScan
 	int			limit_index;
 	int			offset_index;
 	List	   *values;			/* ExprState of each of fdw_exprs */
-	ScanValue  *computed;
+	ScanValue  *computed;		/* each of fdw_exprs when the scan starts */
 	bool		open;
 	bool		finished;
 	Py_ssize_t	batch_next;		/* the row of the batch that is converted next */

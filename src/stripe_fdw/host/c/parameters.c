@@ -61,6 +61,7 @@ compute_values(ForeignScanState *node, bool explaining)
 		ScanValue  *value = &scan->computed[i];
 		Expr	   *expression = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_exprs, i);
 
+		value->type = exprType((Node *) expression);
 		value->placeholder = explaining ? placeholder(node, expression) : NULL;
 		if (value->placeholder == NULL)
 			value->datum = ExecEvalExprSwitchContext(lfirst(cell), node->ss.ps.ps_ExprContext, &value->isnull);
@@ -73,29 +74,20 @@ PyObject *
 scan_quals(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
-	List	   *expressions = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
 	PyObject   *list = own(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, scan->quals)
 	{
 		List	   *qual = lfirst_node(List, cell);
-		char	   *column = get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false);
-		QualKind	kind = (QualKind) intVal(lthird(qual));
-		int			index = (int) intVal(lfourth(qual));
-		ScanValue  *computed = index < 0 ? NULL : &scan->computed[index];
-		bool		usable = true;
-		PyObject   *value;
+		int			count = list_length(qual) - PLANNED_QUAL_VALUES;
+		ScanValue  *values = palloc(sizeof(ScanValue) * Max(count, 1));
+		int			i;
 
-		if (computed != NULL && computed->placeholder != NULL)
-			value = bridge_call("unknown", Py_BuildValue("(s)", computed->placeholder));
-		else if (computed != NULL)
-			value = qual_value(kind, strVal(lsecond(qual)), computed->datum, computed->isnull,
-							   exprType(list_nth(expressions, index)), &usable);
-		else
-			value = qual_value(kind, strVal(lsecond(qual)), (Datum) 0, true, InvalidOid, &usable);
-		if (usable && PyList_Append(list, qual_to_python(column, strVal(lsecond(qual)), value)) != 0)
-			throw_python_error();
+		for (i = 0; i < count; i++)
+			values[i] = scan->computed[intVal(list_nth(qual, PLANNED_QUAL_VALUES + i))];
+		add_qual(list, get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false),
+				 strVal(lsecond(qual)), (QualKind) intVal(lthird(qual)), values, count);
 	}
 	return list;
 }

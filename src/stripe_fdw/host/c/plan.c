@@ -146,19 +146,20 @@ limit_expression(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Node *li
 	return list_length(*expressions) - 1;
 }
 
-/* A node that says what a qual is, for PLAN_QUALS; its value joins the expressions. */
+/* A node that says what a qual is, for PLAN_QUALS; its values join the expressions. */
 static List *
 write_qual(HostQual *qual, List **expressions)
 {
-	int			index = -1;
+	List	   *written = list_make3(makeInteger(qual->attnum), makeString(qual->operator),
+									 makeInteger(qual->kind));
+	ListCell   *cell;
 
-	if (qual->value != NULL)
+	foreach(cell, qual->values)
 	{
-		index = list_length(*expressions);
-		*expressions = lappend(*expressions, qual->value);
+		written = lappend(written, makeInteger(list_length(*expressions)));
+		*expressions = lappend(*expressions, lfirst(cell));
 	}
-	return list_make4(makeInteger(qual->attnum), makeString(qual->operator), makeInteger(qual->kind),
-					  makeInteger(index));
+	return written;
 }
 
 ForeignScan *

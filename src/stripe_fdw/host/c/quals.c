@@ -18,6 +18,8 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
 
+#define ANY "= any"
+
 static bool
 collation_is_c(Oid collation)
 {
@@ -102,14 +104,14 @@ comparable(ValueFamily column, Expr *value)
 }
 
 static HostQual *
-make_qual(QualKind kind, AttrNumber attnum, const char *operator, Expr *value)
+make_qual(QualKind kind, AttrNumber attnum, const char *operator, List *values)
 {
 	HostQual   *qual = palloc0(sizeof(HostQual));
 
 	qual->kind = kind;
 	qual->attnum = attnum;
 	qual->operator = pstrdup(operator);
-	qual->value = value;
+	qual->values = values;
 	return qual;
 }
 
@@ -143,7 +145,7 @@ of_operator(PlannerInfo *root, RelOptInfo *rel, OpExpr *expr)
 	value = name ? comparable(family, value) : NULL;
 	if (value == NULL || !collation_agrees(family, name, expr->inputcollid))
 		return NULL;
-	return make_qual(QUAL_VALUE, column->varattno, name, value);
+	return make_qual(QUAL_VALUE, column->varattno, name, list_make1(value));
 }
 
 /* column = ANY (array) and column <> ALL (array). */
@@ -166,7 +168,7 @@ of_array_operator(PlannerInfo *root, RelOptInfo *rel, ScalarArrayOpExpr *expr)
 	if (!OidIsValid(element) || family_of(element) != family ||
 		!collation_agrees(family, name, expr->inputcollid))
 		return NULL;
-	return make_qual(QUAL_ARRAY, column->varattno, expr->useOr ? "= any" : "<> all", array);
+	return make_qual(QUAL_ARRAY, column->varattno, expr->useOr ? ANY : "<> all", list_make1(array));
 }
 
 static HostQual *
@@ -178,7 +180,7 @@ of_null_test(RelOptInfo *rel, Expr *argument, bool is_null)
 	if (!IsA(column, Var) || !bms_is_member(column->varno, rel->relids) || column->varattno < 1 ||
 		column->varlevelsup != 0 || type_is_rowtype(column->vartype))
 		return NULL;
-	return make_qual(QUAL_NULL, column->varattno, is_null ? "is null" : "is not null", NULL);
+	return make_qual(QUAL_NULL, column->varattno, is_null ? "is null" : "is not null", NIL);
 }
 
 static HostQual *
@@ -188,7 +190,7 @@ of_boolean(RelOptInfo *rel, Expr *argument, bool value)
 
 	if (column == NULL || family_of(getBaseType(column->vartype)) != FAMILY_BOOLEAN)
 		return NULL;
-	return make_qual(value ? QUAL_TRUE : QUAL_FALSE, column->varattno, "=", NULL);
+	return make_qual(value ? QUAL_TRUE : QUAL_FALSE, column->varattno, "=", NIL);
 }
 
 static HostQual *
@@ -207,6 +209,33 @@ of_boolean_test(RelOptInfo *rel, BooleanTest *test)
 		default:
 			return NULL;		/* IS NOT TRUE is false or NULL: not one condition */
 	}
+}
+
+/*
+ * column = value OR column = value OR column = ANY (array), as mappers of objects write it: one = ANY.  If an arm
+ * is anything else, or of another column, the whole is left.
+ */
+static HostQual *
+of_alternatives(PlannerInfo *root, RelOptInfo *rel, List *arms)
+{
+	AttrNumber	attnum = 0;
+	List	   *values = NIL;
+	ListCell   *cell;
+
+	foreach(cell, arms)
+	{
+		Expr	   *arm = lfirst(cell);
+		HostQual   *qual = NULL;
+
+		if (IsA(arm, OpExpr) || IsA(arm, ScalarArrayOpExpr) || is_orclause(arm))
+			qual = qual_of_clause(root, rel, arm);
+		if (qual == NULL || (strcmp(qual->operator, "=") != 0 && strcmp(qual->operator, ANY) != 0) ||
+			(attnum != 0 && qual->attnum != attnum))
+			return NULL;
+		attnum = qual->attnum;
+		values = list_concat(values, qual->values);
+	}
+	return make_qual(QUAL_ARRAY, attnum, ANY, values);
 }
 
 /* The qual that a clause of WHERE or JOIN is for this table, or NULL. */
@@ -229,6 +258,8 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 		case T_BoolExpr:
 			if (((BoolExpr *) clause)->boolop == NOT_EXPR)
 				return of_boolean(rel, linitial(((BoolExpr *) clause)->args), false);
+			if (((BoolExpr *) clause)->boolop == OR_EXPR)
+				return of_alternatives(root, rel, ((BoolExpr *) clause)->args);
 			return NULL;
 		default:
 			return NULL;
@@ -236,39 +267,82 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 }
 
 /*
- * A qual's value for Python; owned.  "usable" is false for what Python's types cannot hold: without the qual
- * the wrapper returns more, and PostgreSQL checks.
+ * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  NULL instead of an array
+ * has no elements to tell: beside other arrays it adds nothing.
  */
-PyObject *
-qual_value(QualKind kind, const char *operator, Datum value, bool isnull, Oid type, bool *usable)
+static PyObject *
+alternatives(ScanValue *values, int count)
 {
-	PyObject   *result;
+	PyObject   *all;
+	int			known = 0;
+	int			i;
 
-	*usable = true;
-	if (kind == QUAL_TRUE || kind == QUAL_FALSE)
-		return kind == QUAL_TRUE ? Py_True : Py_False;
-	if (kind == QUAL_NULL)
-		return Py_None;
-	/* A comparison with NULL matches nothing; only "=" is worth telling. */
-	if (isnull && kind == QUAL_VALUE && strcmp(operator, "=") == 0)
-		return Py_None;
-	if (isnull)
+	if (count == 1)
+		return values[0].isnull ? NULL :
+			array_to_python(values[0].datum, get_element_type(getBaseType(values[0].type)));
+	all = own(PyList_New(0));
+	for (i = 0; i < count; i++)
 	{
-		*usable = false;
-		return NULL;
+		Oid			type = getBaseType(values[i].type);
+		Oid			element = get_element_type(type);
+		PyObject   *item;
+
+		if (values[i].isnull)
+			continue;
+		item = OidIsValid(element) ? array_to_python(values[i].datum, element) :
+			datum_to_python(values[i].datum, type);
+		if (item == NULL)
+			return NULL;
+		if (PyList_SetSlice(all, known, known, OidIsValid(element) ? item : own(PyTuple_Pack(1, item))) != 0)
+			throw_python_error();
+		known = (int) PyList_GET_SIZE(all);
 	}
-	type = getBaseType(type);
-	result = kind == QUAL_ARRAY ? array_to_python(value, get_element_type(type)) : datum_to_python(value, type);
-	*usable = result != NULL;
-	return result;
+	return own(PyList_AsTuple(all));
 }
 
-PyObject *
-qual_to_python(const char *column, const char *operator, PyObject *value)
+/*
+ * A qual's value for Python; owned.  NULL for what Python's types cannot hold: without the qual the wrapper returns
+ * more, and PostgreSQL checks.
+ */
+static PyObject *
+qual_value(QualKind kind, const char *operator, ScanValue *values, int count)
 {
-	PyObject   *name = own(text_to_python(column));
+	int			i;
 
-	return own(Py_BuildValue("(OsO)", name, operator, value));
+	switch (kind)
+	{
+		case QUAL_TRUE:
+			return Py_True;
+		case QUAL_FALSE:
+			return Py_False;
+		case QUAL_NULL:
+			return Py_None;
+		case QUAL_ARRAY:
+		case QUAL_VALUE:
+			break;
+	}
+	for (i = 0; i < count; i++)
+		if (values[i].placeholder != NULL)
+			return bridge_call("unknown", Py_BuildValue("(s)", count == 1 ? values[i].placeholder :
+														psprintf("%s, …", values[i].placeholder)));
+	if (kind == QUAL_ARRAY)
+		return alternatives(values, count);
+	/* A comparison with NULL matches nothing; only "=" is worth telling. */
+	if (values[0].isnull)
+		return strcmp(operator, "=") == 0 ? Py_None : NULL;
+	return datum_to_python(values[0].datum, getBaseType(values[0].type));
+}
+
+/* Append (column, operator, value) to a list, if there is such a value. */
+void
+add_qual(PyObject *quals, const char *column, const char *operator, QualKind kind, ScanValue *values, int count)
+{
+	PyObject   *value = qual_value(kind, operator, values, count);
+
+	if (value == NULL)
+		return;
+	if (PyList_Append(quals, own(Py_BuildValue("(OsO)", own(text_to_python(column)), operator, value))) != 0)
+		throw_python_error();
 }
 
 /* The quals as far as they are known while planning; others have an Unknown as their value.  Owned. */
@@ -281,28 +355,25 @@ planned_quals(PlannerInfo *root, Oid relid, List *quals)
 	foreach(cell, quals)
 	{
 		HostQual   *qual = lfirst(cell);
-		char	   *name = get_attname(relid, qual->attnum, false);
-		bool		usable = true;
-		PyObject   *value;
+		ScanValue  *values = palloc0(sizeof(ScanValue) * Max(list_length(qual->values), 1));
+		int			count = 0;
+		ListCell   *item;
 
-		if (qual->value == NULL)
-			value = qual_value(qual->kind, qual->operator, (Datum) 0, true, InvalidOid, &usable);
-		else
+		foreach(item, qual->values)
 		{
-			Node	   *estimate = estimate_expression_value(root, (Node *) qual->value);
+			ScanValue  *value = &values[count++];
+			Node	   *estimate = estimate_expression_value(root, lfirst(item));
 
+			value->type = exprType(estimate);
 			if (IsA(estimate, Const))
 			{
-				Const	   *known = (Const *) estimate;
-
-				value = qual_value(qual->kind, qual->operator, known->constvalue, known->constisnull,
-								   known->consttype, &usable);
+				value->datum = ((Const *) estimate)->constvalue;
+				value->isnull = ((Const *) estimate)->constisnull;
 			}
 			else
-				value = bridge_call("unknown", Py_BuildValue("(s)", "?"));
+				value->placeholder = "?";
 		}
-		if (usable && PyList_Append(list, qual_to_python(name, qual->operator, value)) != 0)
-			throw_python_error();
+		add_qual(list, get_attname(relid, qual->attnum, false), qual->operator, qual->kind, values, count);
 	}
 	return list;
 }
