@@ -1,4 +1,4 @@
-"""Memory that all backends and workers of one OS user on this host share: counters, and cells of numbers.
+"""Memory that all backends and workers of one OS user on this host share: counters, cells of numbers, facts.
 
 It is one file, mapped, of fixed size. Its lock is ``flock``'s: the kernel releases it when its holder dies,
 however it dies. Half-written numbers can only be wrong by one step, and whoever reads them checks them.
@@ -6,6 +6,7 @@ however it dies. Half-written numbers can only be wrong by one step, and whoever
     header    magic, epoch, the machine's boot
     counters  COUNTERS slots of a key (16 bytes), a value (8), 8 unused
     cells     CELLS slots of a key (16 bytes) and CELL_NUMBERS floating-point numbers (8 each)
+    facts     FACTS slots of a key (16 bytes) and two floating-point numbers: see api/facts.py
 
 A key is found within PROBES slots from where its hash points. A full neighbourhood has a sane answer: its
 counters share one that is bumped for all of them (which invalidates too much, never too little), and cells
@@ -34,17 +35,20 @@ from stripe_fdw.errors import OptionError
 COUNTERS = 4096
 CELLS = 1024
 CELL_NUMBERS = 126
+FACTS = 4096
 PROBES = 16
 IDLE_SECONDS = 60.0  # after which a cell may be taken over by another key
 
-_NAME = "state-1"  # the number is the layout's version: two versions never map one file
+_NAME = "state-2"  # the number is the layout's version: two versions never map one file
 _MAGIC = int.from_bytes(b"stripfd1", "little")
 _HEADER = 8  # words of 8 bytes
 _COUNTER_WORDS = 4
 _CELL_WORDS = 2 + CELL_NUMBERS
 _COUNTERS_AT = _HEADER
 _CELLS_AT = _COUNTERS_AT + COUNTERS * _COUNTER_WORDS
-_SIZE = 8 * (_CELLS_AT + CELLS * _CELL_WORDS)
+FACTS_AT = _CELLS_AT + CELLS * _CELL_WORDS
+FACT_WORDS = 4
+_SIZE = 8 * (FACTS_AT + FACTS * FACT_WORDS)
 _EPOCH = 1
 _BOOT = 2  # and 3
 _LOCK_SECONDS = 0.25  # for a holder that was stopped; one that died holds nothing
@@ -63,7 +67,7 @@ def default_directory() -> Path:
     return parent / f"stripe-fdw-{os.geteuid()}"
 
 
-class _Mapping(NamedTuple):
+class Mapping(NamedTuple):
     """The file as it is mapped now. Word indexes are the same in both views."""
 
     fd: int
@@ -87,14 +91,14 @@ class SharedMemory:
 
     def counter(self, name: bytes) -> Counter:
         """The counter of this name; it starts at some number and only ever grows."""
-        return Counter(self, _key(name))
+        return Counter(self, key_of(name))
 
     def cell(self, name: bytes) -> Cell:
         """The cell of this name, to be used while ``locked``."""
-        return Cell(self, _key(name))
+        return Cell(self, key_of(name))
 
     @contextmanager
-    def locked(self) -> Iterator[_Mapping]:
+    def locked(self) -> Iterator[Mapping]:
         """Keep out all other processes and threads; for microseconds only."""
         with self._thread_lock:
             mapping = self._live()
@@ -105,14 +109,14 @@ class SharedMemory:
                 if held:
                     fcntl.flock(mapping.fd, fcntl.LOCK_UN)
 
-    def mapping(self) -> _Mapping:
+    def mapping(self) -> Mapping:
         """The mapping for reading without a lock; looks once a second whether the file was deleted."""
         if time.monotonic() >= self._recheck_at:
             with self._thread_lock:
                 self._live()
         return self._mapping
 
-    def _live(self) -> _Mapping:
+    def _live(self) -> Mapping:
         mapping = self._mapping
         self._recheck_at = time.monotonic() + _RECHECK_SECONDS
         # A lock is its descriptor's: a forked process needs its own. Logging out may delete what lies in
@@ -151,7 +155,7 @@ class Counter:
                 self._locate(mapping)
             mapping.words[self._index] = (mapping.words[self._index] + count) % 2**64
 
-    def _locate(self, mapping: _Mapping) -> None:
+    def _locate(self, mapping: Mapping) -> None:
         words, (high, low) = mapping.words, self._key
         last = COUNTERS - 1  # the one that is shared where a neighbourhood is full
         self._index = _COUNTERS_AT + last * _COUNTER_WORDS + 2
@@ -178,7 +182,7 @@ class Cell:
         self._epoch = 0
         self._at = 0
 
-    def numbers(self, mapping: _Mapping, now: float) -> memoryview[float]:
+    def numbers(self, mapping: Mapping, now: float) -> memoryview[float]:
         """The numbers, all zero at first. Only while ``locked``; ``now`` is the monotonic clock's."""
         words, (high, low) = mapping.words, self._key
         if mapping.epoch != self._epoch or words[self._at] != high or words[self._at + 1] != low:
@@ -186,7 +190,7 @@ class Cell:
             self._epoch = mapping.epoch
         return mapping.numbers[self._at + 2 : self._at + _CELL_WORDS]
 
-    def _locate(self, mapping: _Mapping, now: float) -> int:
+    def _locate(self, mapping: Mapping, now: float) -> int:
         words, (high, low) = mapping.words, self._key
         near = [_CELLS_AT + (high + probe) % CELLS * _CELL_WORDS for probe in range(PROBES)]
         for at in near:
@@ -204,7 +208,8 @@ class Cell:
         return oldest
 
 
-def _key(name: bytes) -> Key:
+def key_of(name: bytes) -> Key:
+    """The key under which a name's numbers are found."""
     digest = hashlib.blake2b(name, digest_size=16).digest()
     high, low = struct.unpack("<QQ", digest)
     return high, low or 1  # never both zero, which marks a free slot
@@ -226,7 +231,7 @@ def _lock(fd: int) -> bool:
         time.sleep(0.0003)
 
 
-def _open(directory: Path) -> _Mapping:
+def _open(directory: Path) -> Mapping:
     folder = _open_directory(directory)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -270,7 +275,7 @@ def _unusable(directory: Path, why: str) -> OptionError:
     )
 
 
-def _map(fd: int) -> _Mapping:
+def _map(fd: int) -> Mapping:
     held = _lock(fd)
     try:
         boot = _boot()
@@ -280,7 +285,7 @@ def _map(fd: int) -> _Mapping:
         words = memoryview(mapped).cast("Q")
         if words[0] != _MAGIC or not words[_EPOCH] or (words[_BOOT], words[_BOOT + 1]) != boot:
             _initialise(mapped, words, boot)
-        return _Mapping(fd, os.getpid(), words[_EPOCH], words, memoryview(mapped).cast("d"))
+        return Mapping(fd, os.getpid(), words[_EPOCH], words, memoryview(mapped).cast("d"))
     finally:
         if held:
             fcntl.flock(fd, fcntl.LOCK_UN)
@@ -301,7 +306,7 @@ def _boot() -> tuple[int, int]:
         text = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
         text = b""  # not Linux: limits.py checks each moment it reads
-    return _key(text)
+    return key_of(text)
 
 
 _opened: dict[Path, SharedMemory] = {}

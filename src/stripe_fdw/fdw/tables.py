@@ -12,11 +12,12 @@ import orjson
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import ColumnError, OptionError, StripeFdwError, TableError
+from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, StripeFdwError, TableError
 from stripe_fdw.fdw import estimate, hosting
 from stripe_fdw.fdw.call import call_of
 from stripe_fdw.fdw.clients import client_for
 from stripe_fdw.fdw.columns import check_columns, comparable
+from stripe_fdw.fdw.experience import Experience, account_of
 from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.invalidation import invalidate
@@ -38,7 +39,8 @@ class Table(Protocol):
 
     rowid: str
 
-    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int]: ...
+    def size(self, quals: Sequence[Qual]) -> estimate.Size: ...
+    def width(self, columns: Sequence[str]) -> int: ...
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]: ...
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]: ...
     def describe(
@@ -97,15 +99,25 @@ class ObjectTable:
         self._definitions = definitions
         self._server = server_options(options)
         self._comparable = comparable(resource, list(definitions.values()))
+        self._known = Experience(account_of(options), resource)
 
-    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int]:
-        """How many rows the planner should expect, and how wide."""
-        known = normalise(quals, self._comparable)
-        return estimate.rows(self._resource, known), estimate.width(self._resource, columns)
+    def size(self, quals: Sequence[Qual]) -> estimate.Size:
+        """How many rows the planner should expect, and what they cost."""
+        try:
+            found = self._plan(quals, (), None)
+        except MissingQualError:
+            found = None
+        normal = normalise(quals, self._comparable)
+        return estimate.size(found, normal, self._known, load().resource)
+
+    def width(self, columns: Sequence[str]) -> int:
+        """How many bytes a row has."""
+        return estimate.width(self._resource, columns)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """The columns for which a nested loop may ask value by value."""
-        return [key for key in estimate.path_keys(self._resource) if set(key[0]) <= set(self._comparable)]
+        keys = estimate.path_keys(self._resource, self._known)
+        return [key for key in keys if set(key[0]) <= set(self._comparable)]
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         """The part of the order that scans deliver."""
@@ -130,7 +142,8 @@ class ObjectTable:
             dict(found.wanted),
             as_text=hosting.renders_text(),
         )
-        batches = (maker.rows(page.objects, page.fills) for page in reader.pages(found) if page.objects)
+        pages = self._known.watch(found, reader.pages(found))
+        batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
         return Scan(batches, reader.counters)
 
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,9 +171,13 @@ class _Machinery:
         self._definitions = definitions
         self._server = server_options(options)
 
-    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int]:
+    def size(self, quals: Sequence[Qual]) -> estimate.Size:
         """One row."""
-        return 1.0, 200
+        return estimate.Size(1.0, 1.0, 1.0)
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Roughly."""
+        return 200
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """None."""
@@ -248,9 +265,15 @@ class InvalidationTable(_Machinery):
         """Make all backends forget.
 
         Raises:
+            ColumnError: no resource is named.
             TableError: Stripe has no such object.
         """
         resource, identifier = values.get("resource"), values.get("id")
+        if resource is None:
+            raise ColumnError(
+                'column "resource" must name what changed, like customer',
+                sqlstate="23502",  # not_null_violation
+            )
         if resource not in load().resource:
             near = get_close_matches(str(resource), load().resource, n=3, cutoff=0.5)
             raise TableError(

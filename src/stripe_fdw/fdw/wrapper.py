@@ -13,6 +13,7 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import hosting, import_schema
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_server
+from stripe_fdw.fdw.plan import PAGE
 from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.tables import read_only, table
@@ -67,9 +68,13 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
     # -- the bundled host -------------------------------------------------------------------------------
 
-    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int]:
-        """How many rows the planner should expect, and how many bytes each has. Makes no request."""
-        return self._table.rel_size(quals, columns)
+    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int, float]:
+        """How many rows the planner should expect, how many bytes each has, and how many requests they take.
+
+        Makes no request.
+        """
+        size = self._table.size(quals)
+        return size.rows, self._table.width(columns), size.requests
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """The columns for which a nested loop may ask value by value, and how many rows a value brings."""
@@ -153,14 +158,13 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
     @guarded
     def get_rel_size(self, quals: Sequence[object], columns: Sequence[str]) -> tuple[int, int]:
-        """Rows and width."""
-        rows, width = self._table.rel_size(of_multicorn(quals), list(columns))
-        return int(rows), width
+        """Rows and width, of which Multicorn makes the cost: so the rows are all that come."""
+        return int(self._table.size(of_multicorn(quals)).fetched), self._table.width(list(columns))
 
     @guarded
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """Columns for nested loops, and how many rows a value brings."""
-        return [(names, int(rows)) for names, rows in self._table.path_keys()]
+        """Columns for nested loops, and how many rows a value brings: at least the price of a page."""
+        return [(names, max(PAGE, int(rows))) for names, rows in self._table.path_keys()]
 
     @guarded
     def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:

@@ -172,13 +172,15 @@ def _estimate(number: object, what: str) -> float:
     raise WrapperError(f"{what} is no number of zero or more")
 
 
-def rel_size(wrapper: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float]:
-    """Estimate how many rows a scan gives, and their width in bytes."""
+def rel_size(wrapper: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float, float]:
+    """Estimate how many rows a scan gives, their width in bytes, and how many requests they take."""
     size = wrapper.rel_size(_quals(quals), columns)
-    if not isinstance(size, tuple) or len(size) != 2:
-        raise WrapperError("rel_size() did not give (rows, width)")
-    return _estimate(size[0], "the number of rows of rel_size()"), min(
-        _estimate(size[1], "the width of rel_size()"), 1e6
+    if not isinstance(size, tuple) or len(size) != 3:
+        raise WrapperError("rel_size() did not give (rows, width, requests)")
+    return (
+        _estimate(size[0], "the number of rows of rel_size()"),
+        min(_estimate(size[1], "the width of rel_size()"), 1e6),
+        _estimate(size[2], "the number of requests of rel_size()"),
     )
 
 

@@ -276,11 +276,12 @@ class StripeForeignDataWrapper:
         if self.options.get("object") != "calls":
             CALLS.append((call, ", ".join(map(repr, what))))
 
-    def rel_size(self, quals: list[Qual], columns: list[str]) -> tuple[float, int]:
+    def rel_size(self, quals: list[Qual], columns: list[str]) -> tuple[float, int, float]:
         self.maybe_fail("rel_size")
         if "size" in self.options:
             return eval(self.options["size"])
-        return float(self.options.get("estimate", "3")), 100
+        rows = float(self.options.get("estimate", "3"))
+        return rows, 100, rows / 100
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         self.maybe_fail("path_keys")

@@ -213,7 +213,16 @@ def test_a_row_of_10_mb_values(shared_db: psycopg.Connection, shared_table: Call
 
 
 @pytest.mark.parametrize(
-    "size", ["(-1, 8)", "(float('nan'), 8)", "(float('inf'), 8)", "('a', 8)", "None", "(1,)"]
+    "size",
+    [
+        "(-1, 8, 1)",
+        "(float('nan'), 8, 1)",
+        "(float('inf'), 8, 1)",
+        "('a', 8, 1)",
+        "None",
+        "(1, 8)",
+        "(1, 8, -1)",
+    ],
 )
 def test_estimates_of_a_wrong_form(
     size: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
@@ -222,7 +231,7 @@ def test_estimates_of_a_wrong_form(
         shared_db.execute(f"select id from {shared_table(size=size)}")
 
 
-@pytest.mark.parametrize("size", ["(10**300, 10**9)", "(0, 0)", "(True + 1, 3)"])
+@pytest.mark.parametrize("size", ["(10**300, 10**9, 10**300)", "(0, 0, 0)", "(True + 1, 3, 1)"])
 def test_estimates_beyond_reason(
     size: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:

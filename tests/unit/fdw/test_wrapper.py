@@ -66,10 +66,11 @@ def test_one_instance_serves_interleaved_scans(stripe: FakeStripe) -> None:
 
 def test_planning_asks_stripe_nothing(stripe: FakeStripe) -> None:
     wrapper = StripeForeignDataWrapper({"object": "customer"}, COLUMNS)
-    every, width = wrapper.rel_size([], ["id"])
-    single, _ = wrapper.rel_size([Qual("id", "=", "cus_1")], ["id"])
+    every, width, pages = wrapper.rel_size([], ["id"])
+    single, _, request = wrapper.rel_size([Qual("id", "=", "cus_1")], ["id"])
     assert every > 1000 * single
-    assert single == 1
+    assert pages > 1000 * request
+    assert single == request == 1
     assert width > 0
     assert (("id",), 1.0) in wrapper.path_keys()
     newest = SortKey("created", descending=True, nulls_first=True)
@@ -152,7 +153,7 @@ def test_multicorn_may_sort_but_never_limit(stripe: FakeStripe) -> None:
     assert wrapper.can_sort([newest, MulticornSortKey("id", False, False)]) == [newest]
     assert wrapper.can_sort([MulticornSortKey("id", False, False)]) == []
     assert wrapper.can_limit(1, None) is False
-    assert wrapper.get_path_keys()[0] == (("id",), 1)
+    assert wrapper.get_path_keys()[0] == (("id",), 100)
     assert isinstance(wrapper.get_rel_size([], [])[0], int)
     assert wrapper.explain([Arrived("id", "=", "?")], []) == [
         "Stripe Request: GET /v1/customers/<join value>",
@@ -177,7 +178,7 @@ def test_multicorn_sees_only_plain_exceptions(monkeypatch: pytest.MonkeyPatch, e
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    for name in ("rel_size", "path_keys", "sortable", "describe", "open_scan", "insert"):
+    for name in ("size", "path_keys", "sortable", "describe", "open_scan", "insert"):
         monkeypatch.setattr(wrapper._table, name, fail)
     for call in (
         lambda: wrapper.get_rel_size([], []),

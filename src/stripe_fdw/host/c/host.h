@@ -191,6 +191,7 @@ typedef struct TablePlan
 	List	   *local;			/* RestrictInfo: those the wrapper is not told of */
 	List	   *columns;		/* Integer: attnums that rows must have */
 	double		width;
+	double		requests;		/* estimated, of a scan with these quals */
 } TablePlan;
 
 extern void GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);

@@ -4,6 +4,8 @@
  */
 #include "host.h"
 
+#include <math.h>
+
 #include "access/stratnum.h"
 #include "catalog/pg_collation.h"
 #include "nodes/makefuncs.h"
@@ -15,14 +17,19 @@
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
 
-/* What a request and a row cost beside a page read from disk (1): a page of 100 objects is one round trip. */
-#define COST_OF_REQUEST 100.0
-#define COST_OF_ROW 1.0
+/*
+ * What a request costs beside a page read from disk (1).  It takes as long as thousands of them, yet between plans
+ * only the number of requests decides, and with a higher cost each scan of an unknown table would start the JIT
+ * compiler (jit_above_cost).
+ */
+#define COST_OF_REQUEST 40.0
+#define ROWS_OF_PAGE 100.0
 
 static ForeignPath *
-make_path(PlannerInfo *root, RelOptInfo *rel, double rows, List *pathkeys, Relids outer, List *sort)
+make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double requests, List *pathkeys, Relids outer,
+		  List *sort)
 {
-	double		total = COST_OF_REQUEST + rows * (COST_OF_ROW + cpu_tuple_cost) +
+	double		total = COST_OF_REQUEST * Max(requests, 1) + rows * cpu_tuple_cost +
 		rows * rel->baserestrictcost.per_tuple + rel->baserestrictcost.startup;
 
 #if PG_VERSION_NUM >= 180000
@@ -115,6 +122,7 @@ sort_to_python(Oid relid, List *keys)
 static void
 add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper)
 {
+	double		requests = ((TablePlan *) rel->fdw_private)->requests;
 	List	   *keys = sort_keys(root, rel);
 	int			length;
 
@@ -125,7 +133,7 @@ add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper
 	if (length <= 0)
 		return;
 	length = Min(length, list_length(keys));
-	add_path(rel, (Path *) make_path(root, rel, rel->rows,
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, requests,
 									 list_truncate(list_copy(root->query_pathkeys), length), NULL,
 									 list_truncate(keys, length)));
 }
@@ -202,7 +210,7 @@ add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, dou
 	info = get_baserel_parampathinfo(root, rel, outer);
 	estimate = clamp_row_est(Min(rows, rel->rows));
 	info->ppi_rows = Min(info->ppi_rows, estimate);
-	add_path(rel, (Path *) make_path(root, rel, estimate, NIL, outer, NIL));
+	add_path(rel, (Path *) make_path(root, rel, estimate, ceil(rows / ROWS_OF_PAGE), NIL, outer, NIL));
 }
 
 /* A path for every combination of one clause for each of the columns; bounded, since few columns have several. */
@@ -260,9 +268,10 @@ void
 GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
+	TablePlan  *plan = rel->fdw_private;
 	PythonEntry entry;
 
-	add_path(rel, (Path *) make_path(root, rel, rel->rows, NIL, rel->lateral_relids, NIL));
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, plan->requests, NIL, rel->lateral_relids, NIL));
 	if (root->query_pathkeys == NIL && rel->joininfo == NIL && !rel->has_eclass_joins)
 		return;
 	python_enter(&entry);

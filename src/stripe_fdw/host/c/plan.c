@@ -89,9 +89,10 @@ ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan, double 
 		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", wrapper, quals,
 																 column_names(relid, plan->columns)));
 
-		/* bridge.py has made two finite floats of them. */
+		/* bridge.py has made three finite floats of them. */
 		*rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
 		plan->width = PyFloat_AsDouble(PyTuple_GetItem(size, 1));
+		plan->requests = PyFloat_AsDouble(PyTuple_GetItem(size, 2));
 	}
 	PG_FINALLY();
 	{

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from stripe_fdw.api import facts, shared
+from stripe_fdw.api.facts import Fact
+from stripe_fdw.api.shared import SharedMemory
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> SharedMemory:
+    return SharedMemory(tmp_path / "stripe-fdw")
+
+
+def test_what_one_learns_all_know(memory: SharedMemory, tmp_path: Path) -> None:
+    other = SharedMemory(tmp_path / "stripe-fdw")
+    assert Fact(memory, b"rows").read() is None
+    Fact(other, b"rows").learn(300, 2, 10)
+    assert Fact(memory, b"rows").read() == 150
+    assert Fact(memory, b"others").read() is None
+
+
+def test_the_latest_counts_most(memory: SharedMemory) -> None:
+    fact = Fact(memory, b"rows")
+    fact.learn(10, 1, 1)
+    fact.learn(20, 1, 1)
+    assert fact.read() == 20
+    fact.learn(0, 1, 2)
+    assert fact.read() == 10
+    for _ in range(10):
+        fact.learn(0, 1, 2)
+    assert (fact.read() or 0) < 0.1
+
+
+def test_nothing_is_a_fact_too(memory: SharedMemory) -> None:
+    fact = Fact(memory, b"rows")
+    fact.learn(0, 1, 1)
+    assert fact.read() == 0
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1.0, 1e300])
+def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> None:
+    fact = Fact(memory, b"rows")
+    fact.learn(number, 1, 1)
+    assert fact.read() is None
+    fact.learn(7, 1, 5)
+    assert fact.read() == 7
+
+
+def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (shared, facts):
+        monkeypatch.setattr(module, "FACTS", 16)
+    many = [Fact(memory, b"fact %d" % number) for number in range(64)]
+    for fact in many:
+        fact.learn(5, 1, 1)
+        assert fact.read() == 5
+    assert sum(fact.read() is None for fact in many) == 48
+
+
+def test_a_new_file_knows_nothing(memory: SharedMemory, tmp_path: Path) -> None:
+    fact = Fact(memory, b"rows")
+    fact.learn(5, 1, 1)
+    (tmp_path / "stripe-fdw" / shared._NAME).unlink()
+    memory._recheck_at = 0.0
+    assert fact.read() is None
