@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from stripe_fdw import __version__
 from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
-from stripe_fdw.host.failures import WrapperError, explain_error
+from stripe_fdw.host.failures import WrapperError, explain_error, without_values
 from stripe_fdw.host.values import (
     make_date,
     make_datetime,
@@ -130,7 +130,12 @@ def table(
 
 def validate(kind: str, options: Options) -> None:
     """Check options of a wrapper, server, user mapping, table or column; raises errors.OptionError."""
-    _part("stripe_fdw.fdw.options", "validate_options")(kind, options)
+    try:
+        _part("stripe_fdw.fdw.options", "validate_options")(kind, options)
+    except BaseException as error:
+        if kind != "user mapping":
+            raise
+        raise without_values(error, options) from None
 
 
 def import_schema(

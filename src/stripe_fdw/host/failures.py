@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
 
-from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.errors import OptionError, StripeFdwError
+from stripe_fdw.redact import MASK, redact
 
 _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (MemoryError, "53200"),  # out_of_memory
@@ -15,6 +17,7 @@ _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (UnicodeEncodeError, "22021"),  # character_not_in_repertoire
 )
 _FRAMES_SHOWN: Final = 4
+_SHORTEST_VALUE: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
 
 
 class WrapperError(StripeFdwError):
@@ -37,6 +40,24 @@ def explain_error(error: BaseException) -> tuple[str, str, str | None, str | Non
     return _sqlstate(error), message, None, None, _where(error)
 
 
+def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFdwError:
+    """The same error, but with none of the options' values in it: one of them is a key."""
+
+    def hidden(value: object) -> str | None:
+        text = _text(value)
+        for secret in {*options.values(), *(option.strip() for option in options.values())}:
+            if text is not None and len(secret) >= _SHORTEST_VALUE:
+                text = text.replace(secret, MASK)
+        return text
+
+    if not issubclass(type(error), StripeFdwError):
+        return WrapperError(f"the options cannot be checked: Python exception {_name(error)}")
+    parts = {name: hidden(_attribute(error, name)) for name in ("detail", "hint")}
+    return OptionError(
+        hidden(_attribute(error, "message")) or _name(error), sqlstate=_sqlstate(error), **parts
+    )
+
+
 def _name(error: BaseException) -> str:
     return str(type.__getattribute__(type(error), "__name__"))
 
@@ -49,12 +70,12 @@ def _attribute(error: BaseException, name: str) -> object:
 
 
 def _text(value: object) -> str | None:
-    return str.__str__(value) if isinstance(value, str) and value else None
+    return redact(str.__str__(value)) if isinstance(value, str) and value else None
 
 
 def _said(error: BaseException) -> str:
     try:
-        return str.__str__(str(error))
+        return redact(str.__str__(str(error)))
     except BaseException as worse:  # noqa: BLE001 - then its type has to do
         return f"(its text cannot be had: {_name(worse)})"
 

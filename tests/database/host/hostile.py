@@ -74,6 +74,8 @@ FAILURES: dict[str, Callable[[], object]] = {
     "odd parts": of(ApiError, 5, detail=object(), hint=b"x"),
     "nul": of(ApiError, "a\0b", detail="c\0d"),
     "surrogate": of(ApiError, "a\ud800b", hint="\udfff"),
+    "secret": of(RuntimeError, "key sk_live_51abcdefghijklmnop"),
+    "our secret": of(ApiError, "sk_live_51abcdefghijklmnop", detail="sk_live_51abc", hint="sk_live_51abc"),
     "percent": of(ApiError, "100%s %n %d"),
     "long": of(ApiError, "ä" * 1_000_000),
     "interrupted": of(Interrupted, "stopped"),
@@ -417,6 +419,12 @@ class StripeForeignDataWrapper:
 def validate_options(kind: str, options: dict[str, str]) -> None:
     if options.get("fail") == "validate":
         FAILURES[options["with"]]()
+    if "tell" in options:
+        kinds: dict[str, type[BaseException]] = {"value": ValueError, "keyboard": KeyboardInterrupt}
+        said = ", ".join(f"{name} is {value}" for name, value in options.items())
+        if options["tell"] in kinds:
+            raise kinds[options["tell"]](said)
+        raise OptionError(said, detail=said, hint=said)
     if "colour" in options:
         raise OptionError(f"a {kind} has no option colour", hint="Valid options: object, rows.")
 

@@ -17,6 +17,8 @@ KINDS = {
     "odd parts": "HV000",
     "nul": "HV000",
     "surrogate": "HV000",
+    "secret": "HV000",
+    "our secret": "HV000",
     "percent": "HV000",
     "long": "HV000",
     "interrupted": "57014",

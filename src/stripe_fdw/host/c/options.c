@@ -147,17 +147,31 @@ kind_of(Oid catalog)
 	return NULL;
 }
 
+/*
+ * The statement that failed holds the options' values, and one of them is a key, maybe under a wrong name or in a
+ * wrong place.  So the log gets neither the statement nor the function or block that it stands in.
+ */
+static void
+hide_statement(void *argument)
+{
+	(void) argument;
+	errhidestmt(true);
+	errhidecontext(true);
+}
+
 /* CREATE and ALTER of a wrapper, server, user mapping, table or column come here with all its options. */
 Datum
 stripe_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	const char *kind = kind_of(PG_GETARG_OID(1));
+	ErrorContextCallback callback = {.callback = hide_statement, .previous = error_context_stack};
 	PythonEntry entry;
 
 	/* CREATE EXTENSION alone starts no Python. */
 	if (options == NIL && strcmp(kind, "wrapper") == 0)
 		PG_RETURN_VOID();
+	error_context_stack = &callback;
 	python_enter(&entry);
 	PG_TRY();
 	{
@@ -168,5 +182,6 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	error_context_stack = callback.previous;
 	PG_RETURN_VOID();
 }

@@ -1,0 +1,84 @@
+"""A key that stands in a statement that fails is in nothing that the server says or logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+KEY = "sk_live_51TheKeyThatNobodyMaySee0000"
+OTHER = "no-key-by-its-looks-but-a-secret"
+
+STATEMENTS = {
+    "an unknown option": "create user mapping for current_user server hostile options (colour '{key}')",
+    "an error that tells": "create user mapping for current_user server hostile options (tell '', k '{key}')",
+    "an exception that tells": (
+        "create user mapping for current_user server hostile options (tell 'value', key '{key}')"
+    ),
+    "an exit that tells": (
+        "create user mapping for current_user server hostile options (tell 'keyboard', key ' {key}')"
+    ),
+    "ALTER": "alter user mapping for current_user server hostile options (add colour '{key}')",
+    "a server": "create server coloured foreign data wrapper stripe_fdw options (colour '{key}')",
+    "ALTER SERVER": "alter server hostile options (add colour '{key}')",
+    "a table": "create foreign table coloured (id text) server hostile options (colour '{key}')",
+    "a block": (
+        "do $$ begin create user mapping for current_user server hostile options (colour '{key}'); end $$"
+    ),
+    "EXECUTE": (
+        "do $$ begin execute format('create user mapping for current_user server hostile options "
+        "(tell %L, key %L)', 'it', '{key}'); end $$"
+    ),
+}
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER])
+@pytest.mark.parametrize("case", STATEMENTS)
+def test_the_log_has_no_statement_with_a_key(
+    case: str, key: str, db: psycopg.Connection, new_log: Callable[[], str]
+) -> None:
+    db.execute("drop user mapping if exists for current_user server hostile")
+    if case == "ALTER":
+        db.execute("create user mapping for current_user server hostile")
+    new_log()
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(STATEMENTS[case].format(key=key).encode())
+    diag = caught.value.diag
+    said = f"{diag.message_primary} {diag.message_detail} {diag.message_hint}"
+    assert key not in said
+    if case not in ("a block", "EXECUTE"):  # whose lines Postgres itself shows to whoever wrote them
+        assert key not in str(caught.value)
+    log = new_log()
+    assert "ERROR" in log
+    assert key not in log
+    db.execute("drop user mapping if exists for current_user server hostile")
+
+
+def test_other_statements_are_logged(db: psycopg.Connection, new_log: Callable[[], str]) -> None:
+    new_log()
+    for statement in ("select no_column from t", "select 1 / n from t"):
+        with pytest.raises(psycopg.Error):
+            db.execute(statement.encode())
+    log = new_log()
+    assert "STATEMENT:  select no_column from t" in log
+    assert "STATEMENT:  select 1 / n from t" in log
+
+
+@pytest.mark.parametrize("kind", ["secret", "our secret"])
+def test_an_exception_shows_no_key(
+    kind: str, db: psycopg.Connection, new_log: Callable[[], str], table: Callable[..., str]
+) -> None:
+    new_log()
+    for point, sql in {
+        "init": "select * from {}",
+        "next_batch": "select * from {}",
+        "describe": "explain select * from {}",
+        "insert": "insert into {} (text) values ('a')",
+    }.items():
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(sql.format(table(**{"fail": point, "with": kind})).encode())
+        diag = caught.value.diag
+        assert "sk_live_****" in str(diag.message_primary)
+        assert "sk_live_5" not in f"{caught.value} {diag.message_detail} {diag.message_hint} {diag.context}"
+    assert "sk_live_5" not in new_log()
