@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ VALID: Final[Mapping[Place, tuple[str, ...]]] = {
 _MULTICORN: Final = "wrapper"  # the server option by which Multicorn finds the class
 _INVALID_VALUE: Final = "HV024"  # fdw_invalid_attribute_value
 _LARGEST_KEY_FILE: Final = 4096  # bytes
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def secret(options: Mapping[str, str]) -> Secret:
                 f"environment variable {given['api_key_env']} of the database server holds no API key",
                 hint="Set it where the server is started, and restart the server.",
             )
-        return Secret(value)
+        return _key(value, f"environment variable {given['api_key_env']}")
     return _from_file(Path(given["api_key_file"]))
 
 
@@ -202,4 +204,14 @@ def _from_file(path: Path) -> Secret:
     key = text.decode("utf-8", "replace").strip()
     if not key:
         raise AuthenticationError(f"api_key_file {path} is empty")
-    return Secret(key)
+    return _key(key, f"api_key_file {path}")
+
+
+def _key(text: str, where: str) -> Secret:
+    """What was found there, if it can be a key: another file's content must not leave the machine."""
+    if not _KEY.fullmatch(text):
+        raise AuthenticationError(
+            f"{where} holds something else than an API key",
+            hint="It holds the key alone: printable ASCII without spaces, on one line.",
+        )
+    return Secret(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,26 @@ def test_a_key_file_that_is_none(tmp_path: Path) -> None:
     for file in (tmp_path / "missing", tmp_path, empty, large):
         with pytest.raises(AuthenticationError, match=file.name):
             secret({"api_key_file": str(file)})
+
+
+@pytest.mark.parametrize(
+    "content", ["first line\nsecond", "two words", "schlüssel", "tab\there", "nul\0", "a\x7fb", "a\u2028b"]
+)
+def test_what_is_no_key_is_refused_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(content)
+    file.chmod(0o600)
+    given: list[dict[str, str]] = [{"api_key_file": str(file)}]
+    if "\0" not in content:
+        monkeypatch.setenv("A_KEY", content)
+        given.append({"api_key_env": "A_KEY"})
+    for options in given:
+        with pytest.raises(AuthenticationError, match="something else than an API key") as caught:
+            secret(options)
+        told = f"{caught.value} {caught.value.detail} {caught.value.hint}"
+        assert not any(word in told for word in re.split(r"\s", content) if len(word) > 4)
 
 
 def test_a_secret_never_prints() -> None:

@@ -7,6 +7,7 @@
 #include "access/reloptions.h"
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
@@ -15,6 +16,7 @@
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -159,6 +161,36 @@ hide_statement(void *argument)
 	errhidecontext(true);
 }
 
+/*
+ * A mapping may name a file or variable of the database server, and whoever may use a server may make a mapping for
+ * himself.  So naming one takes the right to read it in other ways.
+ */
+static void
+check_sources(List *options)
+{
+	ListCell   *cell;
+
+	if (superuser())
+		return;
+	foreach(cell, options)
+	{
+		char	   *name = lfirst_node(DefElem, cell)->defname;
+
+		if (strcmp(name, "api_key_file") == 0 && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to set the option api_key_file of a user mapping"),
+					 errhint("Superusers and members of pg_read_server_files may have the server read a file; "
+							 "others set api_key, or ask one of them to create the user mapping.")));
+		if (strcmp(name, "api_key_env") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to set the option api_key_env of a user mapping"),
+					 errhint("Superusers may have the server read a variable of its environment; "
+							 "others set api_key, or ask one of them to create the user mapping.")));
+	}
+}
+
 /* CREATE and ALTER of a wrapper, server, user mapping, table or column come here with all its options. */
 Datum
 stripe_fdw_validator(PG_FUNCTION_ARGS)
@@ -172,6 +204,8 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 	if (options == NIL && strcmp(kind, "wrapper") == 0)
 		PG_RETURN_VOID();
 	error_context_stack = &callback;
+	if (strcmp(kind, "user mapping") == 0)
+		check_sources(options);
 	python_enter(&entry);
 	PG_TRY();
 	{
