@@ -49,7 +49,7 @@ def filter_axis(item: Filter, column: Column, choice: Choice) -> Axis | None:
     if not (item.equal or item.many) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
         return None
     filled = not column.path
-    values = tuple(value for value in choice.values if _accepted(value, item.values or column.values))
+    values = tuple(value for value in choice.values if _accepted(value, item.values))
     if len(values) < len(choice.values) and not (filled or item.required):
         return None  # Stripe would refuse the value, yet an object may have it
     # A row that gets its value from the request needs a request for each value.

@@ -15,7 +15,7 @@ from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
-from stripe_fdw.catalog.model import Column, Resource
+from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.axes import several, text
 from stripe_fdw.fdw.invalidation import generation
@@ -169,8 +169,9 @@ class Reader:
                 raise
             return
         except ApiError as error:
-            wider = None if way == "one" else _without_refused(error, request, resource)
-            if wider is None and error.code not in _NO_PREVIEW:
+            nothing = error.code in _NO_PREVIEW or (way != "one" and _none_has_it(error, request, resource))
+            wider = None if way == "one" or nothing else _without_refused(error, request, resource)
+            if wider is None and not nothing:
                 raise
             self.counters.failed()
             if wider is not None:
@@ -271,6 +272,28 @@ class _Wider:
         """Whether the object has the value all the same: then this list brings it, and no other."""
         found = value_of(self.column, item)
         return found is not None and text(found) == self.value
+
+
+def _none_has_it(error: ApiError, request: Request, resource: Resource) -> bool:
+    """Whether Stripe refuses the value of an exact filter, which is none that the field is known to have.
+
+    ``Invalid type: must be one of …``: then no object can have it, and no row matches.
+    """
+    refused = next((item for item in resource.filters if item.parameter == error.param), None)
+    value = dict(request.params).get(error.param or "")
+    column = resource.column.get(refused.column) if refused else None
+    return (
+        error.status == 400
+        and error.type == "invalid_request_error"
+        and refused is not None
+        and refused.equal
+        and refused.exact
+        and value is not None
+        and column is not None
+        and column.kind in (Kind.TEXT, Kind.REFERENCE)
+        and value not in column.values
+        and (refused.parameter, value) not in resource.defaults
+    )
 
 
 def _without_refused(error: ApiError, request: Request, resource: Resource) -> _Wider | None:

@@ -121,7 +121,7 @@ REQUESTS: list[tuple[str, list[Qual], list[str]]] = [
     (
         "price",
         [Qual("type", "=", "mad"), Qual("active", "=", True)],
-        ["GET /v1/prices?active=true&limit=100"],
+        ["GET /v1/prices?active=true&type=mad&limit=100"],
     ),
     ("coupon", [Qual("id", "=", "SUMMER20")], ["GET /v1/coupons/SUMMER20"]),
     ("coupon", [Qual("id", "=", "20 % off")], ["GET /v1/coupons?limit=100"]),

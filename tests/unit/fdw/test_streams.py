@@ -306,6 +306,36 @@ def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
     assert sorted(ids(pages(client, "customer", both))) == sorted(f"cus_{i}" for i in range(250))
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "param", "found"),
+    [
+        ("mad", "invalid_request_error", "type", 0),  # none can have it
+        ("recurring", "invalid_request_error", "type", 3),  # some may, so all are looked through
+        ("mad", "invalid_request_error", "product", None),
+        ("mad", "invalid_request_error", None, None),
+    ],
+)
+def test_a_refused_value_of_an_exact_filter_is_one_that_no_object_has(
+    value: str, kind: str, param: str | None, found: int | None
+) -> None:
+    prices = [{"id": f"price_{i}", "created": i, "active": True, "type": "recurring"} for i in range(3)]
+    client = FakeStripe(samples.ALL, {"price": prices})
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if "type" in dict(request.params):
+            raise ApiError("Invalid type: must be one of one_time", status=400, type=kind, param=param)
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    quals = (Qual("type", "=", value), Qual("active", "=", True))
+    if found is None:
+        with pytest.raises(ApiError, match="must be one of"):
+            ids(pages(client, "price", *quals))
+    else:
+        assert len(ids(pages(client, "price", *quals))) == found
+
+
 def test_an_interrupt_ends_the_scan() -> None:
     client = stripe()
 
