@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for database_support
 
-from database_support import Misbehaving, Servers
+from database_support import KEY, Misbehaving, Servers
 
 from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
@@ -22,7 +22,6 @@ from stripe_fdw.host.install import install
 from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
-KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
 LAST = "test_the_key_is_in_nothing_that_was_said"
 
 

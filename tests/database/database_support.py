@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"  # of the server that all tests share
 WRAPPERS = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
 PLAIN = "XX000"  # Multicorn's SQLSTATE for whatever goes wrong
 

@@ -1,0 +1,69 @@
+"""The key of the tests is in nothing that anybody can read: looked for when all other tests have run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from database_support import KEY
+
+from stripe_fdw.devstack.postgres import Cluster
+from stripe_simulator.process import SimulatorProcess
+
+KEY_LIKE = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
+
+QUERIES = [
+    "select * from stripe_live.customer",
+    "select * from stripe_live.customer where id = 'cus_1'",
+    "select count(*) from stripe_live.customer a join stripe_live.subscription b on b.customer = a.id",
+    "select stripe_live.call('GET', '/v1/balance')",
+]
+
+
+def databases(cluster: Cluster) -> list[str]:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        query = "select datname from pg_database where datname in ('bundled', 'multicorn2')"
+        return [str(name) for (name,) in connection.execute(query)]
+
+
+def explained(cluster: Cluster, name: str) -> None:
+    """Have all that EXPLAIN can show shown; it is heard."""
+    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+        for query in QUERIES:
+            connection.execute(f"explain (verbose, analyze, costs, format json) {query}".encode())
+            connection.execute(f"explain verbose {query}".encode())
+
+
+def test_the_key_is_in_nothing_that_was_said(
+    cluster: Cluster,
+    simulator: SimulatorProcess,
+    heard: list[str],
+    log: Callable[[], str],
+) -> None:
+    for what in ("faults", "limits", "keys"):
+        simulator.control("DELETE", f"/{what}")
+    for name in databases(cluster):
+        explained(cluster, name)
+        with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+            connection.execute("select count(*) from stripe_live.customer")
+            with psycopg.connect(cluster.dsn(), autocommit=True) as other:
+                activity = other.execute("select a::text from pg_stat_activity a").fetchall()
+                mappings = other.execute("select usename::text from pg_user_mappings").fetchall()
+            assert KEY not in str(activity)
+            assert KEY not in str(mappings)
+            pid = connection.info.backend_pid
+            assert KEY.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+    said = "\n".join(heard)
+    assert KEY not in said
+    assert KEY_LIKE.findall(said) == []
+    assert KEY not in log()
+    assert KEY not in simulator.log.read_text(errors="replace")
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert KEY.encode() not in path.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+    shared = Path(dict(cluster.environment)["STRIPE_FDW_SHARED_DIRECTORY"])
+    assert all(KEY.encode() not in file.read_bytes() for file in shared.rglob("*") if file.is_file())
