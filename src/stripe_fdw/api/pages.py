@@ -25,6 +25,7 @@ def walk(
     cursor: str = "id",
     paged: bool = True,
     background: bool = False,
+    first: Future[Response] | None = None,
 ) -> Iterator[Response]:
     """The pages of a list or a search, in order.
 
@@ -32,12 +33,13 @@ def walk(
 
     ``cursor`` is the field whose last value continues the list, as the catalog says; ``paged`` is False for a
     list that comes whole. With ``limit_hint`` the first page holds that many objects at most; the reader may
-    go on all the same. Raises what ``Client.fetch`` raises, and AnswerError for a list that leads nowhere.
+    go on all the same. ``first`` is the answer to the first request where that has left already, with
+    whatever limit. Raises what ``Client.fetch`` raises, and AnswerError for a list that leads nowhere.
     """
-    first = request
-    if paged:
-        first = request.with_params(limit=PAGE if limit_hint is None else max(1, min(limit_hint, PAGE)))
-    page = client.fetch(first, check=check, background=background)
+    if first is None:
+        limit = {"limit": PAGE if limit_hint is None else max(1, min(limit_hint, PAGE))} if paged else {}
+        first = client.submit(request.with_params(**limit), background=background)
+    page = first.result(check)
     full = request.with_params(limit=PAGE) if paged else request
     follow = next_request(full, page, cursor)
     ahead: Future[Response] | None = None

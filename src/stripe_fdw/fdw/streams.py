@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, cast
+from itertools import chain, islice
+from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from stripe_fdw.api import pages, slices
@@ -62,20 +63,6 @@ class Counters:
     def hit(self) -> None:
         """Add an answer that was there already."""
         self.hits += 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A client for ``pages.walk`` whose first request has left already."""
-
-    client: Client
-    first: Future[Response]
-
-    def fetch(self, _: Request, *, check: Callable[[], object], background: bool = False) -> Response:  # noqa: ARG002
-        return self.first.result(check)
-
-    def submit(self, request: Request, *, background: bool = False) -> Future[Response]:
-        return self.client.submit(request, background=background)
 
 
 @dataclass
@@ -191,25 +178,33 @@ class Reader:
         yield response
 
     def _walk(self, request: Request, resource: Resource, first: Future[Response]) -> Iterator[Response]:
-        limit = dict(request.params).get("limit")
         return pages.walk(
-            cast(Client, _Begun(self.client, first)),
+            self.client,
             request,
             check=self.check,
-            limit_hint=int(limit) if limit else None,
             on_response=self.counters.count,
             cursor=resource.cursor,
             paged=resource.paged,
+            first=first,
         )
 
     def _merged(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Page]:
         """Several lists as one, newest first; an object that is in two of them comes once."""
-        streams = [_objects(self._open(fetch, resource, "list")) for fetch in fetches]
+        streams = [_objects(found) for found in self._begun(fetches, resource)]
         seen: set[Any] = set()
         for found, fills in heapq.merge(*streams, key=_newest_first):
             if found["id"] not in seen:
                 seen.add(found["id"])
                 yield Page([found], fills)
+
+    def _begun(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Iterator[Page]]:
+        """The lists, each with its first page there: few requests are under way at a time, however many."""
+        window: deque[Iterator[Page]] = deque()
+        for fetch in fetches:
+            if len(window) == PARALLEL:
+                yield _with_first(window.popleft())
+            window.append(self._open(fetch, resource, "list"))
+        yield from map(_with_first, window)
 
     # -- lists inside objects ---------------------------------------------------------------------------
 
@@ -221,6 +216,11 @@ class Reader:
                     inner = _for_parent(fetch, access.parameter, access.column, str(parent["id"]))
                     held = _held(parent, inner.request, resource)
                     yield inner if held is None else Page(held, dict(inner.fills))
+
+
+def _with_first(found: Iterator[Page]) -> Iterator[Page]:
+    """The pages, the first of which has been waited for."""
+    return chain(list(islice(found, 1)), found)
 
 
 def _objects(found: Iterator[Page]) -> Iterator[tuple[Object, Mapping[str, Value]]]:

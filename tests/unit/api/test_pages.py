@@ -38,6 +38,15 @@ def test_a_list_is_read_to_its_end_without_gaps(client: Any, server: Any, reply:
     assert len(server.got) == 5
 
 
+def test_a_list_goes_on_from_a_first_page_that_was_asked_for_already(
+    client: Any, server: Any, reply: Any
+) -> None:
+    server.answer = listing(reply, 437)
+    first = client.submit(CUSTOMERS.with_params(limit=3))
+    assert ids(pages.walk(client, CUSTOMERS, check=never, first=first)) == [f"cus_{i}" for i in range(437)]
+    assert [got.params["limit"] for got in server.got] == ["3", *["100"] * 5]
+
+
 def test_nothing_is_fetched_that_nobody_reads(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 1000)
     found = pages.walk(client, CUSTOMERS, check=never)

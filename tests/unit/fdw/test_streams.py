@@ -9,12 +9,14 @@ import fdw_samples as samples
 import pytest
 from fdw_fake import FakeStripe
 
+from stripe_fdw.api.answers import Response
+from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
 from stripe_fdw.fdw import invalidation
 from stripe_fdw.fdw.memory import Memory
 from stripe_fdw.fdw.planner import plan
 from stripe_fdw.fdw.quals import Qual, SortKey
-from stripe_fdw.fdw.streams import Page, Reader
+from stripe_fdw.fdw.streams import PARALLEL, Page, Reader
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 
@@ -120,6 +122,41 @@ def test_lists_are_merged_by_created() -> None:
     client = stripe()
     condition = Qual("customer", "= any", ("cus_1", "cus_0"))
     assert ids(pages(client, "subscription", condition, sortkeys=[NEWEST])) == [f"sub_{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("count", [5, 30, 120])
+def test_however_many_lists_are_merged_few_requests_are_under_way(count: int) -> None:
+    customers = tuple(f"cus_{i}" for i in range(count))
+    objects = [
+        {"id": f"sub_{i}", "created": 9000 - i, "status": "active", "customer": customers[i % count]}
+        for i in range(1000)
+    ]
+    client = FakeStripe(samples.ALL, {"subscription": objects})
+    under_way, most = 0, 0
+    submit = client.submit
+
+    class Waiting(Future[Response]):
+        """An answer that counts as under way until somebody takes it."""
+
+        def result(self, check: Any = None, timeout: float | None = None) -> Response:
+            nonlocal under_way
+            under_way -= 1
+            return super().result(check, timeout)
+
+    def counted(request: Any, **options: Any) -> Future[Response]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        future = Waiting()
+        future.finish(submit(request, **options).result())
+        return future
+
+    client.submit = counted  # type: ignore[method-assign]
+    condition = Qual("customer", "= any", customers)
+    found = pages(client, "subscription", condition, sortkeys=[NEWEST])
+    assert ids(found) == [f"sub_{i}" for i in range(1000)]
+    assert most <= PARALLEL
+    assert under_way == 0
 
 
 def test_objects_by_id_are_sorted_where_order_was_promised() -> None:
