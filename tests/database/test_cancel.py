@@ -18,7 +18,7 @@ from stripe_simulator.process import SimulatorProcess
 
 HANG_GUARD = 2.0  # seconds: far above what is wanted, since tests share their processors
 WANTED = 0.2  # seconds: what the half of the cancels must keep to even so
-AFTER = 0.25  # seconds that a query runs before it is cancelled
+AFTER = 0.15  # seconds that a query runs before it is cancelled
 TERMINATED = "57P01"
 CANCELED = "57014"
 KEYS = {"api_key": "sk_test_51KeyOfTheCancelTests0000"}
@@ -171,9 +171,13 @@ def test_a_query_ends_at_once(
     assert backends[0].execute("select 1").fetchone() == (1,)
 
 
-def test_the_half_of_all_cancels_take_less_than_200_ms(host: str, database: str) -> None:
-    mine = [took for name, found in measured.items() if name.startswith(host) for took in found]
-    assert statistics.median(mine) < WANTED
+def test_the_half_of_all_cancels_take_less_than_200_ms(
+    host: str, database: str, record_property: Callable[[str, object], None]
+) -> None:
+    mine = {name: sorted(found) for name, found in measured.items() if name.startswith(host)}
+    for name, found in mine.items():  # in ms, for -o junit_family=legacy --junitxml=…
+        record_property(name, " ".join(str(round(took * 1000)) for took in found))
+    assert statistics.median(took for found in mine.values() for took in found) < WANTED
 
 
 def _threads(db: psycopg.Connection) -> int:
