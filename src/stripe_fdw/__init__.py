@@ -11,7 +11,22 @@ __all__ = ["StripeForeignDataWrapper", "__version__"]
 def __getattr__(name: str) -> Any:
     # Loaded on first use: the command line and the catalog need no database host.
     if name == "StripeForeignDataWrapper":
-        from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
-
-        return StripeForeignDataWrapper
+        globals()[name] = _wrapper()
+        return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _wrapper() -> Any:
+    import gc
+
+    # All that is imported stays: looking for garbage in it would take a tenth of a backend's first query, and
+    # time of every later scan.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
+    finally:
+        if enabled:
+            gc.enable()
+    gc.freeze()
+    return StripeForeignDataWrapper

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -14,6 +13,7 @@ import orjson
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
 
 _WORDS = ("method", "path", "params")
@@ -86,7 +86,7 @@ def _endpoint(path: str) -> str:
         if pattern.fullmatch(path):
             return template
     known = [template for template, _ in _templates()]
-    near = get_close_matches(path, known, n=3, cutoff=0.5)
+    near = closest(path, known)
     raise CallError(
         f"Stripe has no operation GET {path}", detail=f"Closest: {', '.join(near)}." if near else None
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.hosting import ColumnDefinition
 
 RAW: Final = "_raw"
@@ -64,7 +64,7 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
 
 
 def _no_column(resource: Resource, name: str) -> ColumnError:
-    near = get_close_matches(name, resource.column, n=3, cutoff=0.6)
+    near = closest(name, resource.column, cutoff=0.6)
     return ColumnError(
         f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
         detail=f"Closest: {', '.join(near)}." if near else None,

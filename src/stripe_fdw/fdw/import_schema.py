@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final, Literal
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 
 EVERYTHING: Final = "stripe"
@@ -84,7 +84,7 @@ def _all(catalog: Catalog, schema: str) -> list[Table]:
 
 
 def _no_table(name: str, schema: str, names: list[str]) -> TableError:
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    near = closest(name, names)
     return TableError(
         f'remote schema "{schema}" has no table "{name}"',
         detail=f"Closest: {', '.join(near)}." if near else None,

@@ -8,12 +8,11 @@ that memory stays flat however long the list is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from cachetools import TLRUCache
 
 from stripe_fdw.fdw import hosting
 from stripe_fdw.fdw.invalidation import Generation
@@ -151,12 +150,7 @@ class Memory:
         self._statement_bytes = statement_bytes
         self._cache_bytes = cache_bytes
         self._tapes: dict[Hashable, Tape] = {}
-        self._cache: TLRUCache[Hashable, Tape] = TLRUCache(
-            maxsize=cache_bytes,
-            ttu=lambda _, tape, now: now + tape.ttl - (time.monotonic() - tape.born),
-            timer=time.monotonic,
-            getsizeof=lambda tape: max(1, tape.size),
-        )
+        self._cache: MutableMapping[Hashable, Tape] = {}  # as long as nothing was to be kept
         self._used = 0
         self._depth = 0
         self._statement: int | None = None
@@ -225,7 +219,23 @@ class Memory:
                 continue  # a cursor's, which reads on by itself
             tape.close()
             if tape.ttl > 0 and (tape.parts or tape.done) and tape.size <= self._cache_bytes // 4:
+                if not self._cache:
+                    self._cache = _new_cache(self._cache_bytes)
                 self._cache[key] = tape
+
+
+def _new_cache(size: int) -> MutableMapping[Hashable, Tape]:
+    """Room for so many bytes of tapes, each of which leaves when it is too old."""
+    from cachetools import (
+        TLRUCache,  # only where a server has a cache_ttl: the first query does not wait for it
+    )
+
+    return TLRUCache(
+        maxsize=size,
+        ttu=lambda _, tape, now: now + tape.ttl - (time.monotonic() - tape.born),
+        timer=time.monotonic,
+        getsizeof=lambda tape: max(1, tape.size),
+    )
 
 
 memory: Final = Memory()

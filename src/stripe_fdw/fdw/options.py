@@ -7,13 +7,13 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, Literal
 
 from stripe_fdw.api.base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.redact import Secret, redact
 
 Place = Literal["wrapper", "server", "table", "user mapping", "column"]
@@ -101,7 +101,7 @@ def _unknown(place: Place, name: str) -> OptionError:
         return OptionError(
             f"option {name} belongs in the {places[0]}, not in a {place}", hint=_listing(place, valid)
         )
-    near = get_close_matches(name, valid, n=len(valid) + 1, cutoff=0.0)
+    near = closest(name, valid, n=len(valid) + 1, cutoff=0.0)
     return OptionError(f'there is no option "{redact(name)}" of a {place}', hint=_listing(place, near))
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import orjson
@@ -16,6 +15,7 @@ from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, Stripe
 from stripe_fdw.fdw import estimate, hosting
 from stripe_fdw.fdw.call import call_of
 from stripe_fdw.fdw.clients import client_for
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import check_columns, comparable
 from stripe_fdw.fdw.experience import Experience, account_of
 from stripe_fdw.fdw.explain import describe
@@ -73,7 +73,7 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
         return CallTable(options, definitions) if name == CALL else InvalidationTable(options, definitions)
     resource = load().resource.get(name)
     if resource is None:
-        near = get_close_matches(name, load().resource, n=3, cutoff=0.5)
+        near = closest(name, load().resource)
         raise TableError(
             f'Stripe has no object "{name}"',
             detail=f"Closest: {', '.join(near)}." if near else None,
@@ -275,7 +275,7 @@ class InvalidationTable(_Machinery):
                 sqlstate="23502",  # not_null_violation
             )
         if resource not in load().resource:
-            near = get_close_matches(str(resource), load().resource, n=3, cutoff=0.5)
+            near = closest(str(resource), load().resource)
             raise TableError(
                 f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
             )

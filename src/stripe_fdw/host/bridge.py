@@ -81,7 +81,7 @@ def _part(module: str, name: str) -> Any:
 
 
 def _wrapper_class() -> Any:
-    return _part("stripe_fdw.fdw.wrapper", "StripeForeignDataWrapper")
+    return _part("stripe_fdw", "StripeForeignDataWrapper")
 
 
 # ---- options and wrappers

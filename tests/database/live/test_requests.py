@@ -245,3 +245,13 @@ def test_what_a_parent_holds_is_not_asked_for(db: psycopg.Connection, requests: 
     asked = [request for request in requests() if not request.startswith("GET /v1/subscriptions?")]
     assert len(asked) == row[0]
     assert len(rows) == len(set(rows)) > 0
+
+
+def test_items_of_radar_lists_are_asked_for_list_by_list(db: psycopg.Connection, requests: Requests) -> None:
+    lists = db.execute("select id from stripe_live.radar_value_list").fetchall()
+    requests()
+    rows = db.execute("select value_list, id from stripe_live.radar_value_list_item").fetchall()
+    assert {value_list for value_list, _ in rows} <= {found for (found,) in lists}
+    assert len(rows) == len(set(rows)) > 0
+    asked = [request for request in requests() if "value_list=" in request]
+    assert len(asked) <= len(lists)

@@ -1,0 +1,12 @@
+"""Finds the names that somebody may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def closest(name: str, names: Iterable[str], n: int = 3, cutoff: float = 0.5) -> list[str]:
+    """At most ``n`` of the names that are at least ``cutoff`` (0 to 1) like this one, the closest first."""
+    from difflib import get_close_matches  # only for errors: a backend's first query does not wait for it
+
+    return get_close_matches(name, list(names), n=n, cutoff=cutoff)
