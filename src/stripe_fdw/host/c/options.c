@@ -151,14 +151,16 @@ kind_of(Oid catalog)
 
 /*
  * The statement that failed holds the options' values, and one of them is a key, maybe under a wrong name or in a
- * wrong place.  So the log gets neither the statement nor the function or block that it stands in.
+ * wrong place.  So the log does not get the statement, and nobody what PL/pgSQL would say of it as context: ours is
+ * the last context that is asked.
  */
 static void
 hide_statement(void *argument)
 {
-	(void) argument;
+	ErrorContextCallback *callback = argument;
+
 	errhidestmt(true);
-	errhidecontext(true);
+	callback->previous = NULL;
 }
 
 /*
@@ -197,7 +199,8 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 {
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	const char *kind = kind_of(PG_GETARG_OID(1));
-	ErrorContextCallback callback = {.callback = hide_statement, .previous = error_context_stack};
+	ErrorContextCallback *outer = error_context_stack;
+	ErrorContextCallback callback = {.callback = hide_statement,.arg = &callback,.previous = outer};
 	PythonEntry entry;
 
 	/* CREATE EXTENSION alone starts no Python. */
@@ -216,6 +219,6 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 		python_leave(&entry);
 	}
 	PG_END_TRY();
-	error_context_stack = callback.previous;
+	error_context_stack = outer;
 	PG_RETURN_VOID();
 }
