@@ -28,6 +28,22 @@ _multicorn = None if _bundled else _module("multicorn")
 HOST = "bundled" if _bundled else "multicorn2" if _multicorn else "none"
 
 
+def _leave_at_once() -> None:
+    """See that the backend, when it ends, does not take down libraries that Python's threads still work with.
+
+    exit() runs the clean-up of OpenSSL and others while threads go on: the backend crashes, and the server
+    restarts. By then Postgres has done all that it does when a session ends, so the process may leave at once.
+    The bundled host does the same itself. Only glibc has on_exit(3); elsewhere the danger stays.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
+
+
+if _multicorn is not None:
+    _leave_at_once()
+
+
 class ColumnDefinition(Protocol):
     """A column of the foreign table as the host describes it."""
 
