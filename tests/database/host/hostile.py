@@ -275,7 +275,7 @@ class StripeForeignDataWrapper:
             FAILURES[self.options["with"]]()
 
     def note(self, call: str, *what: object) -> None:
-        if self.options.get("object") != "calls":
+        if self.options.get("object") != "calls" and "quiet" not in self.options:
             CALLS.append((call, ", ".join(map(repr, what))))
 
     def rel_size(self, quals: list[Qual], columns: list[str]) -> tuple[float, int, float]:

@@ -23,6 +23,8 @@ stripe_fdw_handler(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = ReScanForeignScan;
 	routine->EndForeignScan = EndForeignScan;
 
+	routine->AnalyzeForeignTable = AnalyzeForeignTable;
+
 	routine->IsForeignRelUpdatable = IsForeignRelUpdatable;
 	routine->AddForeignUpdateTargets = AddForeignUpdateTargets;
 	routine->PlanForeignModify = PlanForeignModify;

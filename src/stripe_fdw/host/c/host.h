@@ -192,6 +192,7 @@ typedef struct TablePlan
 	List	   *columns;		/* Integer: attnums that rows must have */
 	double		width;
 	double		requests;		/* estimated, of a scan with these quals */
+	bool		analyzed;		/* ANALYZE has run */
 } TablePlan;
 
 extern void GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
@@ -244,6 +245,7 @@ typedef struct HostScan
 	int			row_next;
 } HostScan;
 
+extern void check_row(Relation relation, PyObject *row, int width);
 extern void BeginForeignScan(ForeignScanState *node, int flags);
 extern TupleTableSlot *IterateForeignScan(ForeignScanState *node);
 extern void ReScanForeignScan(ForeignScanState *node);
@@ -252,6 +254,10 @@ extern void ExplainForeignScan(ForeignScanState *node, ExplainState *es);
 extern void compute_values(ForeignScanState *node, bool explaining);
 extern PyObject *scan_quals(ForeignScanState *node);
 extern PyObject *scan_limit(ForeignScanState *node);
+
+/* ---- analyze.c ---- */
+
+extern bool AnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *acquire, BlockNumber *pages);
 
 /* ---- modify_plan.c, modify.c, import.c ---- */
 

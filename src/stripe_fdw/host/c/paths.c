@@ -208,8 +208,9 @@ add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, dou
 	if (bms_is_empty(outer))
 		return;
 	info = get_baserel_parampathinfo(root, rel, outer);
-	estimate = clamp_row_est(Min(rows, rel->rows));
-	info->ppi_rows = Min(info->ppi_rows, estimate);
+	if (!((TablePlan *) rel->fdw_private)->analyzed)
+		info->ppi_rows = Min(info->ppi_rows, clamp_row_est(Min(rows, rel->rows)));
+	estimate = info->ppi_rows;
 	add_path(rel, (Path *) make_path(root, rel, estimate, ceil(rows / ROWS_OF_PAGE), NIL, outer, NIL));
 }
 

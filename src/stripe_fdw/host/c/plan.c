@@ -122,8 +122,14 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	ask_size(root, rel, relid, plan, &rows);
 
 	rel->fdw_private = plan;
-	rel->tuples = Max(rows, rel->tuples);
-	rel->rows = clamp_row_est(rows * clauselist_selectivity(root, plan->local, rel->relid, JOIN_INNER, NULL));
+	/* ANALYZE has left a number and statistics: PostgreSQL makes better use of them than the wrapper can. */
+	plan->analyzed = rel->tuples > 0;
+	if (!plan->analyzed)
+		rel->tuples = rows;
+	set_baserel_size_estimates(root, rel);
+	if (!plan->analyzed)
+		rel->rows = clamp_row_est(rows * clauselist_selectivity(root, plan->local, rel->relid, JOIN_INNER,
+																NULL));
 	rel->reltarget->width = (int) plan->width;
 }
 

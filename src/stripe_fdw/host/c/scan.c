@@ -81,45 +81,43 @@ open_scan(ForeignScanState *node)
 	scan->batch_next = 0;
 }
 
-static void
-wrong_width(HostScan *scan, PyObject *row)
+/* A row must be a tuple with a value for each column that was asked for. */
+void
+check_row(Relation relation, PyObject *row, int width)
 {
-	char	   *table = get_rel_name(scan->relid);
-
 	if (!PyTuple_Check(row))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-				 errmsg("a row of foreign table \"%s\" is a Python %s, not a tuple", table,
-						Py_TYPE(row)->tp_name)));
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION),
-			 errmsg("a row of foreign table \"%s\" has %zd values, but %d columns were asked for", table,
-					PyTuple_GET_SIZE(row), scan->width)));
+				 errmsg("a row of foreign table \"%s\" is a Python %s, not a tuple",
+						RelationGetRelationName(relation), Py_TYPE(row)->tp_name)));
+	if (PyTuple_GET_SIZE(row) != width)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION),
+				 errmsg("a row of foreign table \"%s\" has %zd values, but %d columns were asked for",
+						RelationGetRelationName(relation), PyTuple_GET_SIZE(row), width)));
 }
 
-/* Convert the next rows of the batch into the scan's own memory. */
+/* Convert the next rows of the batch; the scan's own memory is the current one. */
 static void
-convert_rows(HostScan *scan)
+convert_rows(ForeignScanState *node)
 {
+	HostScan   *scan = node->fdw_state;
 	PyObject   *batch = scan->holder->batch;
-	MemoryContext old = MemoryContextSwitchTo(scan->rows_context);
 
 	while (scan->rows < ROWS_AT_ONCE && scan->batch_next < PyTuple_GET_SIZE(batch) &&
-		   MemoryContextMemAllocated(scan->rows_context, false) < BYTES_AT_ONCE)
+		   (scan->rows == 0 || MemoryContextMemAllocated(scan->rows_context, false) < BYTES_AT_ONCE))
 	{
 		PyObject   *row = PyTuple_GET_ITEM(batch, scan->batch_next);
 		Datum	   *datums = scan->datums + (Size) scan->rows * scan->width;
 		bool	   *nulls = scan->nulls + (Size) scan->rows * scan->width;
 		int			i;
 
-		if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != scan->width)
-			wrong_width(scan, row);
+		check_row(node->ss.ss_currentRelation, row, scan->width);
 		for (i = 0; i < scan->width; i++)
 			datums[i] = read_value(&scan->readers[i], PyTuple_GET_ITEM(row, i), &nulls[i]);
 		scan->batch_next++;
 		scan->rows++;
 	}
-	MemoryContextSwitchTo(old);
 }
 
 /* Get rows to hand out; none are left when scan->rows stays 0. */
@@ -127,6 +125,7 @@ static void
 fetch_rows(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
+	MemoryContext old;
 	PythonEntry entry;
 
 	MemoryContextReset(scan->rows_context);
@@ -134,6 +133,8 @@ fetch_rows(ForeignScanState *node)
 	scan->row_next = 0;
 	if (!scan->open)
 		compute_values(node, false);
+	/* A nested loop opens thousands of scans in one query: what that takes must not stay until its end. */
+	old = MemoryContextSwitchTo(scan->rows_context);
 	python_enter(&entry);
 	PG_TRY();
 	{
@@ -149,7 +150,7 @@ fetch_rows(ForeignScanState *node)
 				scan->batch_next = 0;
 				scan->finished = PyTuple_GET_SIZE(scan->holder->batch) == 0;
 			}
-			convert_rows(scan);
+			convert_rows(node);
 		}
 	}
 	PG_FINALLY();
@@ -157,6 +158,7 @@ fetch_rows(ForeignScanState *node)
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 }
 
 TupleTableSlot *
