@@ -398,3 +398,15 @@ def test_an_error_after_many_rows_leaves_the_backend_as_it_was(db: psycopg.Conne
     for _ in range(20):
         failing(db, f"select 1 / (row_number() over () - 150) from {live.table('customer')}")
     assert count(db, f"select count(*) from {live.table('customer')}") > 300
+
+
+def test_cursors_that_are_rolled_back_leave_no_rows_in_memory(db: psycopg.Connection, live: Server) -> None:
+    cursor = f"declare c cursor for select id from {live.table('customer')}; fetch 1 from c"
+
+    def roll_back(times: int) -> int:
+        for _ in range(times):
+            db.execute(f"begin; savepoint s; {cursor}; rollback to s; commit".encode())
+        return memory(db)
+
+    before = roll_back(20)
+    assert roll_back(40) - before < 5_000  # a page of customers is more than 500 kB of objects

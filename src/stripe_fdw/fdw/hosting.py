@@ -112,12 +112,13 @@ check_interrupts: Callable[[], None] = _find_check()
 """Raises when the query is cancelled, timed out or its backend is ended. Cheap; for the main thread only."""
 
 
-def _find_statement() -> Callable[[], int | None]:
+def _moment(name: str) -> Callable[[], int | None]:
+    """A function of the server's that gives a moment in microseconds."""
     if HOST == "none":
         return lambda: None
     try:
         # PyDLL keeps the interpreter's lock: the function only reads a variable.
-        function = ctypes.PyDLL(None).GetCurrentStatementStartTimestamp
+        function = getattr(ctypes.PyDLL(None), name)
     except (OSError, AttributeError):
         return lambda: None
     function.restype = ctypes.c_int64
@@ -125,8 +126,11 @@ def _find_statement() -> Callable[[], int | None]:
     return cast("Callable[[], int | None]", function)
 
 
-statement_id: Callable[[], int | None] = _find_statement()
+statement_id: Callable[[], int | None] = _moment("GetCurrentStatementStartTimestamp")
 """When the statement of the session's client started (microseconds), or None where no host runs."""
+
+transaction_id: Callable[[], int | None] = _moment("GetCurrentTransactionStartTimestamp")
+"""When the transaction started (microseconds), or None where no host runs."""
 
 
 def warn(message: str, hint: str | None = None) -> None:

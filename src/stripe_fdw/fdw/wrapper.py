@@ -5,7 +5,7 @@ The bundled host calls the methods of the first half. Multicorn calls those of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -15,7 +15,7 @@ from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_server
 from stripe_fdw.fdw.plan import PAGE
 from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
-from stripe_fdw.fdw.scan import Scan
+from stripe_fdw.fdw.scan import Scan, scans
 from stripe_fdw.fdw.tables import read_only, table
 from stripe_fdw.redact import redact
 
@@ -195,6 +195,11 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         sortkeys: Sequence[Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """The rows, each with every column."""
+        return scans.add(self._rows(quals, sortkeys))
+
+    def _rows(
+        self, quals: Sequence[object], sortkeys: Sequence[Any] | None
+    ) -> Generator[dict[str, Any], None, None]:
         try:
             scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None)
             while batch := scan.next_batch():

@@ -14,6 +14,7 @@ from stripe_fdw.fdw import hosting, tables
 from stripe_fdw.fdw.hosting import PlainColumn
 from stripe_fdw.fdw.import_schema import MACHINERY
 from stripe_fdw.fdw.quals import Qual, SortKey
+from stripe_fdw.fdw.scan import Scans
 from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
 
 OPTIONS = {"object": "customer", "api_key": KEY}
@@ -209,3 +210,24 @@ def test_multicorn_imports_tables() -> None:
     assert found[0].options == {"object": "customer"}
     everything = StripeForeignDataWrapper.import_schema("core", {}, {}, "except", ["customer"])
     assert "customer" not in [table.table_name for table in everything]
+
+
+def test_scans_that_multicorn_forgot_end_with_the_next_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    def rows(name: str) -> Any:
+        try:
+            yield name
+            yield name
+        finally:
+            ended.append(name)
+
+    scans = Scans()
+    monkeypatch.setattr(hosting, "transaction_id", lambda: 1)
+    forgotten, cursor = scans.add(rows("forgotten")), scans.add(rows("cursor"))
+    assert [next(forgotten), next(cursor)] == ["forgotten", "cursor"]
+    assert ended == []
+    monkeypatch.setattr(hosting, "transaction_id", lambda: 2)
+    later = scans.add(rows("later"))
+    assert sorted(ended) == ["cursor", "forgotten"]
+    assert list(later) == ["later", "later"]
