@@ -32,7 +32,7 @@ def _leave_at_once() -> None:
     """See that the backend, when it ends, does not take down libraries that Python's threads still work with.
 
     exit() runs the clean-up of OpenSSL and others while threads go on: the backend crashes, and the server
-    restarts. By then Postgres has done all that it does when a session ends, so the process may leave at once.
+    restarts. By then Postgres has done all that it does when a session ends, so it may leave at once.
     The bundled host does the same itself. Only glibc has on_exit(3); elsewhere the danger stays.
     """
     libc = ctypes.CDLL(None)
