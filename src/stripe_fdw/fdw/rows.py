@@ -10,15 +10,14 @@ from typing import Any
 
 import orjson
 
-from stripe_fdw.catalog.model import Column, Kind, Resource
+from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.columns import EXACT, FLOATS, RAW, TEXTS, WHOLE, base_type
+from stripe_fdw.fdw.columns import EXACT, FLOATS, TEXTS, WHOLE, base_type
+from stripe_fdw.fdw.fields import Extract, Object, extractor
 from stripe_fdw.fdw.hosting import ColumnDefinition
 from stripe_fdw.fdw.values import Value
 from stripe_fdw.redact import redact
 
-Object = dict[str, Any]
-Getter = Callable[[Object], Any]
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
 _SHOWN = 200  # characters of a value that an error shows
 
@@ -31,8 +30,7 @@ class _UnfitError(ValueError):
 class RowMaker:
     """Makes rows with certain columns of a resource's objects."""
 
-    getters: tuple[tuple[str, Getter], ...]
-    shapes: tuple[Shape, ...]
+    columns: tuple[tuple[str, Extract, Shape], ...]
 
     def rows(
         self, objects: Sequence[Object], fills: Mapping[str, Value] | None = None
@@ -41,11 +39,11 @@ class RowMaker:
 
         Raises ColumnError, naming the column, for a value that is not of the type that the catalog knows.
         """
-        if not self.getters:
+        if not self.columns:
             return [()] * len(objects)
         columns = []
-        for (name, getter), shape in zip(self.getters, self.shapes, strict=True):
-            values = list(map(getter, objects))
+        for name, extract, shape in self.columns:
+            values = extract(objects)
             if fills and name in fills:
                 values = [fills[name] if value is None else value for value in values]
             try:
@@ -73,79 +71,16 @@ def row_maker(
         wanted: for columns that an object has several values of, those that the query asked for.
         as_text: give every value as the text that its type's input function reads.
     """
-    getters, shapes = [], []
+    columns = []
     for definition in definitions:
         name, type_name = definition.column_name, base_type(definition.type_name)
         column = resource.column.get(name)
-        getters.append((name, _getter(name, column, tuple((wanted or {}).get(name, ())))))
+        extract = extractor(name, column, tuple((wanted or {}).get(name, ())))
         shape = _shape(column.kind if column else Kind.JSON, type_name)
         if column is not None and column.per_second != 1:
             shape = _scaled(shape, column.per_second)
-        shapes.append(_then_text(shape) if as_text else shape)
-    return RowMaker(tuple(getters), tuple(shapes))
-
-
-def value_of(column: Column, found: Object) -> Any:
-    """The column's value as JSON has it."""
-    return _getter(column.name, column, ())(found)
-
-
-# -- where the value lies -----------------------------------------------------------------------------------
-
-
-def _getter(name: str, column: Column | None, wanted: tuple[Value, ...]) -> Getter:
-    if name == RAW:
-        return _whole
-    if column is None or not column.path:
-        return _nothing
-    if len(column.path) == 1:
-        key = column.path[0]
-        if column.kind is Kind.REFERENCE:
-            return lambda found: _identity(found.get(key))
-        return lambda found: found.get(key)
-    path, clean = column.path, _identity if column.kind is Kind.REFERENCE else _as_is
-    pick = {"min": min, "max": max}.get(column.pick)
-
-    def get(found: Object) -> Any:
-        values = _walk(found, path)
-        if len(values) < 2:
-            return clean(values[0]) if values else None
-        if pick is not None:
-            return pick(values)
-        cleaned = [clean(value) for value in values]
-        return next((value for value in wanted if value in cleaned), cleaned[0])
-
-    return get
-
-
-def _whole(found: Object) -> Any:
-    return found
-
-
-def _nothing(_: Object) -> Any:
-    return None
-
-
-def _as_is(value: Any) -> Any:
-    return value
-
-
-def _identity(value: Any) -> Any:
-    """The id of an object that came expanded; the value itself where it is the id."""
-    return value.get("id") if isinstance(value, dict) else value
-
-
-def _walk(value: Any, path: tuple[str, ...]) -> Sequence[Any]:
-    """All values at the path, which goes through every element of a list."""
-    for index, step in enumerate(path):
-        if type(value) is dict:
-            value = value.get(step)
-        elif type(value) is list:
-            rest = path[index:]
-            return [found for item in value for found in _walk(item, rest)]
-        else:
-            return ()
-    return () if value is None else (value,)
+        columns.append((name, extract, _then_text(shape) if as_text else shape))
+    return RowMaker(tuple(columns))
 
 
 # -- what Postgres takes ------------------------------------------------------------------------------------
@@ -270,19 +205,17 @@ def _one_time_text(value: int | datetime | None) -> str | None:
 
 
 def _json(values: list[Any]) -> list[Any]:
-    return [None if value is None else _dump(value) for value in values]
+    texts = [None if value is None else orjson.dumps(value) for value in values]
+    # jsonb takes no U+0000 either. A backslash is rare and quickly looked for; an escaped one before "u0000"
+    # makes no such character, but looking twice does no harm.
+    every = b"".join(filter(None, texts))
+    if b"\\" in every and b"\\u0000" in every:
+        return [None if value is None else orjson.dumps(_without_nul(value)) for value in values]
+    return texts
 
 
 def _json_text(values: list[Any]) -> list[Any]:
-    return [None if value is None else _dump(value).decode() for value in values]
-
-
-def _dump(value: Any) -> bytes:
-    text = orjson.dumps(value)
-    # jsonb takes no U+0000 either. An escaped backslash before "u0000" is no such character.
-    if b"\\u0000" in text:
-        text = orjson.dumps(_without_nul(value))
-    return text
+    return [None if text is None else text.decode() for text in _json(values)]
 
 
 def _without_nul(value: Any) -> Any:

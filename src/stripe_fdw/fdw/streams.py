@@ -19,10 +19,10 @@ from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.axes import several, text
+from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.invalidation import generation
 from stripe_fdw.fdw.memory import Memory, Objects, Tape
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
-from stripe_fdw.fdw.rows import value_of
 from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
