@@ -97,12 +97,24 @@ check_row(Relation relation, PyObject *row, int width)
 						RelationGetRelationName(relation), PyTuple_GET_SIZE(row), width)));
 }
 
+/*
+ * Whether two rows have the same JSON, which is then parsed once: objects of one kind have many fields in common,
+ * as empty as they are long.  Only JSON comes as bytes.
+ */
+static bool
+same_json(PyObject *before, PyObject *value)
+{
+	return PyBytes_Check(value) && PyBytes_Check(before) && PyBytes_GET_SIZE(before) == PyBytes_GET_SIZE(value) &&
+		memcmp(PyBytes_AS_STRING(before), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) == 0;
+}
+
 /* Convert the next rows of the batch; the scan's own memory is the current one. */
 static void
 convert_rows(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
 	PyObject   *batch = scan->holder->batch;
+	PyObject   *before = NULL;	/* the row before, of the same batch, if any was converted */
 
 	while (scan->rows < ROWS_AT_ONCE && scan->batch_next < PyTuple_GET_SIZE(batch) &&
 		   (scan->rows == 0 || MemoryContextMemAllocated(scan->rows_context, false) < BYTES_AT_ONCE))
@@ -114,7 +126,18 @@ convert_rows(ForeignScanState *node)
 
 		check_row(node->ss.ss_currentRelation, row, scan->width);
 		for (i = 0; i < scan->width; i++)
-			datums[i] = read_value(&scan->readers[i], PyTuple_GET_ITEM(row, i), &nulls[i]);
+		{
+			PyObject   *value = PyTuple_GET_ITEM(row, i);
+
+			if (scan->rows > 0 && same_json(PyTuple_GET_ITEM(before, i), value))
+			{
+				datums[i] = datums[i - scan->width];
+				nulls[i] = false;
+			}
+			else
+				datums[i] = read_value(&scan->readers[i], value, &nulls[i]);
+		}
+		before = row;
 		scan->batch_next++;
 		scan->rows++;
 	}
