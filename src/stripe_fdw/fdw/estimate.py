@@ -22,7 +22,8 @@ ROWS: Final = 200_000.0  # of a resource that nobody has counted
 _MATCHES: Final = 20.0  # of a reference or a free text
 _VALUES: Final = 10  # of an array that is not known yet
 _SHARED: Final = 0.1  # of all rows have a certain state or flag
-_BETWEEN: Final = 0.05  # of all rows lie between bounds that are not known yet
+_BETWEEN: Final = 0.05  # of all rows were created between times that are not known yet
+_BEYOND: Final = 1 / 3  # of all rows lie between bounds of another column: PostgreSQL's own guess
 _AGE: Final = 10 * 365.25 * 86_400  # seconds: of an account of unknown age
 _INCOMPLETE: Final = 0.05  # of the parents that hold lists inside them hold only their beginning
 _IMPOSSIBLE: Final = 1e9  # requests for what Stripe cannot be asked for without another condition
@@ -126,13 +127,15 @@ def _each(column: Column, value: object, known: Experience, total: float) -> flo
 def _between(column: Column, quals: Sequence[Qual], known: Experience, total: float) -> float:
     """The part of all objects that lies between the bounds."""
     found = bounds(quals, column)
-    if column.kind is not Kind.TIME or (found.lowest is None and found.highest is None):
+    if column.name != "created":
+        return _BEYOND if found.quals else 1.0
+    if found.lowest is None and found.highest is None:
         return _BETWEEN if any(isinstance(qual.value, Unknown) for qual in found.quals) else 1.0
     now = time.time()
     oldest = known.began() or now - _AGE
     lowest = oldest if found.lowest is None else max(oldest, found.lowest)
     seconds = max(0.0, (now if found.highest is None else min(now, found.highest)) - lowest)
     pace = known.each_second()
-    if pace is not None and column.name == "created" and found.lowest is not None and found.highest is None:
+    if pace is not None and found.lowest is not None and found.highest is None:
         return min(1.0, pace * seconds / max(1.0, total))
     return min(1.0, seconds / max(1.0, now - oldest))

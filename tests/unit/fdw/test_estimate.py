@@ -81,6 +81,13 @@ def test_a_few_days_are_a_small_part_of_an_account_s_age(account: str) -> None:
     assert rows(account, samples.CUSTOMER, Qual("created", ">", Unknown())) < every / 10
 
 
+def test_other_times_are_not_taken_for_ages(account: str) -> None:
+    every = rows(account, samples.SUBSCRIPTION)
+    ends = Qual("current_period_end", ">", datetime.now(UTC))
+    assert rows(account, samples.SUBSCRIPTION, ends) == pytest.approx(every / 3)
+    assert rows(account, samples.CUSTOMER, Qual("balance", "<", 0)) == pytest.approx(every / 3)
+
+
 def test_requests_are_what_a_plan_takes(account: str) -> None:
     every = size(account, samples.SUBSCRIPTION)
     assert every.requests == every.rows / 100
