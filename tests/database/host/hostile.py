@@ -66,6 +66,21 @@ def chain() -> NoReturn:
         raise KeyError("second") from error
 
 
+class SlowFinalizer:
+    """Waits when it is let go, as a connection may; Python swallows whatever the wait ends with."""
+
+    def __del__(self) -> None:
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            host.check_interrupts()
+            time.sleep(0.01)
+
+
+def slow_finalizer() -> NoReturn:
+    waiting = SlowFinalizer()
+    raise ValueError(f"a finalizer is coming, {type(waiting).__name__}")
+
+
 FAILURES: dict[str, Callable[[], object]] = {
     "ours": of(ApiError, "No such price", detail="param: price", hint="Look it up.", sqlstate="22023"),
     "not found": of(NotFoundError, "No such customer"),
@@ -96,6 +111,7 @@ FAILURES: dict[str, Callable[[], object]] = {
     "group": group,
     "chain": chain,
     "unicode": "\ud800".encode,
+    "slow finalizer": slow_finalizer,
 }
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -210,6 +226,8 @@ class Scan:
         ALIVE["scans"] += 1
         self.wrapper, self.columns, self.next = wrapper, columns, 0
         self.closed = False
+        if "finalizer" in wrapper.options:
+            self.last = SlowFinalizer()
         for _ in range(int(wrapper.options.get("threads", "0"))):
             threading.Thread(target=work_forever, daemon=True).start()
 

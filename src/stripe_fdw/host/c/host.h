@@ -76,7 +76,7 @@ extern PyObject *text_to_python(const char *text);
 
 extern PyObject *PyInit__stripe_fdw_host(void);
 extern void throw_pending_error(void);
-extern void forget_pending_error(void);
+extern void return_pending_error(void);
 
 /* ---- references.c: references that live as long as a memory context ---- */
 

@@ -161,9 +161,16 @@ python_enter(PythonEntry *entry)
 	entry->owned = owned_count;
 }
 
+/*
+ * Dropping references may run finalizers, and they may ask for interrupts.  There are none now: we may be on the way
+ * of an error, which a second one would wipe out, and Python swallows what a finalizer raises.
+ */
 void
 python_leave(PythonEntry *entry)
 {
+	uint32		held = InterruptHoldoffCount;
+
+	HOLD_INTERRUPTS();
 	while (owned_count > entry->owned)
 	{
 		PyObject   *last = owned[--owned_count];
@@ -172,6 +179,8 @@ python_leave(PythonEntry *entry)
 		Py_DECREF(last);
 	}
 	PyErr_Clear();
+	InterruptHoldoffCount = held;
+	return_pending_error();
 	PyGILState_Release(entry->gil);
 }
 
@@ -209,7 +218,7 @@ bridge_call(const char *function, PyObject *arguments)
 	PyObject   *result;
 
 	own(arguments);
-	forget_pending_error();
+	throw_pending_error();
 	result = PyObject_CallObject(bridge_function(function), arguments);
 	if (result != NULL)
 		own(result);

@@ -27,17 +27,27 @@ keep_error(MemoryContext old)
 		pending_context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw interrupts", ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(pending_context);
 	if (pending == NULL)
+	{
+		MemoryContextReset(pending_context);
 		pending = CopyErrorData();
+	}
 	FlushErrorState();
 	MemoryContextSwitchTo(old);
 	PyErr_SetString(interrupted, "the statement was interrupted");
 }
 
+/*
+ * At the end of an entry: a finalizer that Python's garbage collector ran was told of an interrupt, and nobody else.
+ * PostgreSQL shall notice it again.
+ */
 void
-forget_pending_error(void)
+return_pending_error(void)
 {
-	if (pending_context != NULL)
-		MemoryContextReset(pending_context);
+	if (pending != NULL && pending->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		QueryCancelPending = true;
+		InterruptPending = true;
+	}
 	pending = NULL;
 }
 
