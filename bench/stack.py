@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from stripe_fdw.devstack.stack import Stack, StackOptions
+from stripe_fdw.devstack.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def running(**options: Any) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-bench-") as directory:
         stack = Stack(Path(directory))
         try:
-            state = stack.up(StackOptions(**options), lambda line: print(f"  {line}", file=sys.stderr))
+            state = stack.up(options, lambda line: print(f"  {line}", file=sys.stderr))
             yield Bench(stack, state.simulator_url, state.api_key)
         finally:
             stack.down(remove=True)

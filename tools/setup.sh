@@ -5,6 +5,9 @@ set -eu
 cd "$(dirname "$0")/.."
 wanted=${1:-}
 
+# Prints the interpreter below any shim, link or environment: one name for one Python.
+base='import os, sys; print(os.path.realpath(sys._base_executable))'
+
 find_pg_config() {
     for candidate in "${PG_CONFIG:-}" "$(command -v pg_config || true)" \
         $(ls -d /usr/lib/postgresql/*/bin/pg_config /usr/pgsql-*/bin/pg_config 2>/dev/null | sort -rV); do
@@ -31,7 +34,7 @@ find_python() {
         [ -n "$candidate" ] || continue
         if usable_python "$candidate"; then
             # A shim or link is resolved: another folder's settings must not change what it means.
-            "$candidate" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))'
+            "$candidate" -c "$base"
             return
         fi
         [ "$candidate" != "$wanted" ] || break
@@ -66,7 +69,7 @@ fi
 # The Python asked for; else the one .venv was made with; else the first that will do.
 python=
 if [ -z "$wanted" ] && [ -x .venv/bin/python ]; then
-    python=$(.venv/bin/python -c 'import sys; print(sys._base_executable)' 2>/dev/null || true)
+    python=$(.venv/bin/python -c "$base" 2>/dev/null || true)
     [ -n "$python" ] && usable_python "$python" || python=
 fi
 [ -n "$python" ] || python=$(find_python)
@@ -84,7 +87,8 @@ made_of="$python $({ "$python" -c 'import sys; print(sys.version)'; pwd; cat pyp
 echo "setting up .venv with $python" >&2
 rm -f "$state"
 # A folder that was moved or a Python that was replaced leaves an environment that only half works.
-if [ "$(.venv/bin/python -c 'import sys; print(sys.prefix, sys._base_executable)' 2>/dev/null || true)" != "$(pwd)/.venv $python" ]; then
+if [ "$(.venv/bin/python -c "import sys; print(sys.prefix); $base" 2>/dev/null || true)" != "$(pwd)/.venv
+$python" ]; then
     rm -rf .venv
     "$python" -m venv .venv
 fi

@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
-from stripe_fdw.devstack.stack import Stack, StackOptions
+from stripe_fdw.devstack.stack import Stack
 from stripe_fdw.initialize import Host
 
 _SHOWN_ROWS = 5
@@ -49,7 +49,7 @@ EXAMPLES: Sequence[Example] = (
         "select id, amount_due, status from stripe_live.invoice order by created desc limit 3",
     ),
     Example(
-        "A time range becomes created[gte] and created[lt]",
+        "A time range becomes a range of created",
         "select count(*) as charges, sum(amount) as amount, currency\n  from stripe_live.charge\n"
         " where created >= now() - interval '30 days' and created < now() group by currency",
     ),
@@ -69,7 +69,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
         stack = Stack(Path(directory))
         try:
-            state = stack.up(StackOptions(customers=customers, latency_ms=latency_ms, host=host), say)
+            state = stack.up({"customers": customers, "latency_ms": latency_ms, "host": host}, say)
             with psycopg.connect(stack.dsn, autocommit=True) as connection:
                 _show(connection, state.simulator_url)
         finally:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.cli.output import out, say
-from stripe_fdw.devstack.stack import Stack, StackError, StackOptions
+from stripe_fdw.devstack.stack import NOT_RUNNING, Stack, StackError
 from stripe_fdw.initialize import Host
 from stripe_fdw.settings import settings
 
@@ -27,24 +27,41 @@ def _stack(directory: Path | None) -> Stack:
 @app.command()
 def up(
     directory: Directory = None,
-    customers: Annotated[int, typer.Option(min=0, help="Customers in it; other kinds in proportion.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Same seed, same objects.")] = 1,
-    latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes, at least.")] = 0,
+    customers: Annotated[
+        int | None, typer.Option(min=0, help="Customers in it; other kinds in proportion (at first 1000).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same objects (at first 1).")] = None,
+    latency_ms: Annotated[
+        float | None, typer.Option(min=0, help="How long each answer takes, at least (at first 0).")
+    ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests/s allowed in all (default: any).")
+        float | None, typer.Option(min=0, help="Requests/s allowed in all (at first any).")
     ] = None,
     endpoint_rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests/s allowed for each endpoint (default: any).")
+        float | None, typer.Option(min=0, help="Requests/s allowed for each endpoint (at first any).")
     ] = None,
-    host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
+    host: Annotated[
+        Host | None, typer.Option(help="What runs the wrapper inside Postgres (at first bundled).")
+    ] = None,
     without_live: Annotated[
         bool, typer.Option("--without-live", help="Leave out server and foreign tables.")
     ] = False,
 ) -> None:
-    """Start both in the background and install everything into a database."""
+    """Start both in the background and install everything into a database.
+
+    What is not given stays as it was when the stack in this directory was started last.
+    """
     stack = _stack(directory)
-    options = StackOptions(customers, seed, latency_ms, rate, endpoint_rate, host, not without_live)
-    stack.up(options, say)
+    given = {
+        "customers": customers,
+        "seed": seed,
+        "latency_ms": latency_ms,
+        "rate": rate,
+        "endpoint_rate": endpoint_rate,
+        "host": host,
+        "live": False if without_live else None,
+    }
+    stack.up({name: value for name, value in given.items() if value is not None}, say)
     say(f'ready: psql "{stack.dsn}"')
 
 
@@ -63,17 +80,18 @@ def env(directory: Directory = None) -> None:
 
 @app.command()
 def status(directory: Directory = None) -> None:
-    """Say what runs and where."""
-    for part, state in _stack(directory).status():
+    """Say what runs and where; exit code 1 unless both do."""
+    parts = list(_stack(directory).status())
+    for part, state in parts:
         out.print(f"{part:10} {state}", markup=False)
+    if any(state == NOT_RUNNING for _, state in parts):
+        raise typer.Exit(1)
 
 
 @app.command()
 def down(
     directory: Directory = None,
-    remove: Annotated[
-        bool, typer.Option("--remove", help="Delete its directory with all data, too.")
-    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete it with all its data, too.")] = False,
 ) -> None:
     """Stop both; nothing is left running."""
     stack = _stack(directory)

@@ -225,9 +225,13 @@ class Cluster:
 
     @property
     def socket(self) -> Path:
-        """The directory of the unix socket, elsewhere if the path would exceed a socket's 107 bytes."""
+        """The directory of the unix socket.
+
+        It lies elsewhere if the path would exceed a socket's 107 bytes, or has characters that mean something
+        in a connection URL, in postgresql.conf or in a shell.
+        """
         here = self.directory / "s"
-        if len(os.fsencode(here)) <= 80:
+        if len(os.fsencode(here)) <= 80 and re.fullmatch(r"[\w./-]+", str(here)):
             return here
         name = hashlib.sha256(os.fsencode(here)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import secrets
@@ -11,9 +12,11 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -23,6 +26,8 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.initialize import Host, Plan, initialize
 
 DATABASE = "stripe"
+NOT_RUNNING = "not running"
+_LOCK = "stack.lock"
 
 
 class StackError(StripeFdwError):
@@ -76,7 +81,8 @@ class Stack:
     @property
     def tree(self) -> PrivateTree:
         """The private Postgres installation."""
-        return PrivateTree(self.directory / "tree", Installation.find())
+        # Looked at only when it is built or started: a stack can be stopped where Postgres is gone.
+        return PrivateTree(self.directory / "tree", Installation(os.environ.get("PG_CONFIG", "pg_config")))
 
     @property
     def cluster(self) -> Cluster:
@@ -97,50 +103,71 @@ class Stack:
         """What was started here last, running or not."""
         return State.read(self.directory / "stack.json")
 
-    def up(self, options: StackOptions, say: Callable[[str], None]) -> State:
+    def up(self, wanted: Mapping[str, Any], say: Callable[[str], None]) -> State:
         """Start what does not run and install everything.
+
+        Args:
+            wanted: fields of StackOptions; the others stay what they were when it was started last.
+            say: takes a line about each thing done.
 
         Raises:
             StackError: it runs already with other options.
             PostgresError: Postgres is missing or does not start.
-
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        before = self.state()
-        if before and _alive(before.simulator_pid, self.directory):
-            if before.options != options:
-                raise StackError(
-                    f"the stack in {self.directory} runs already with other options",
-                    hint="Stop it first with `stripe-fdw dev down`.",
-                )
-            state = before
-        else:
-            state = self._start_simulator(options, before)
-            say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
-        self._start_postgres(options, say)
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            for line in initialize(connection, _plan(options, state)):
-                say(line)
-        return state
+        installation = Installation.find()
+        with self._lock():
+            before = self.state()
+            options = replace(before.options if before else StackOptions(), **wanted)
+            if before and _alive(before.simulator_pid, self.directory):
+                _refuse_change(before.options, options, self.directory)
+                state = before
+            else:
+                state = self._start_simulator(options, before)
+                say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
+            self._start_postgres(installation, options, say)
+            with psycopg.connect(self.dsn, autocommit=True) as connection:
+                for line in initialize(connection, _plan(options, state)):
+                    say(line)
+            return state
 
     def down(self, *, remove: bool = False) -> bool:
         """Stop both and leave nothing running. Returns whether anything ran.
 
         Args:
-            remove: delete the directory with all its data, too.
-
+            remove: delete what belongs to the stack, all data too; its directory if that is empty then.
         """
-        cluster, state = self.cluster, self.state()
-        ran = cluster.running()
-        cluster.stop()
-        if state and _alive(state.simulator_pid, self.directory):
-            ran = True
-            _end(state.simulator_pid, self.directory)
-        (self.directory / "stack.json").unlink(missing_ok=True)
-        if remove:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            shutil.rmtree(cluster.socket, ignore_errors=True)
+        if not self.directory.exists():
+            return False
+        with self._lock():
+            state, cluster = self.state(), self.cluster
+            ran = False
+            if state and _alive(state.simulator_pid, self.directory):
+                ran = True
+                _end(state.simulator_pid, self.directory)
+            if cluster.running():
+                ran = True
+                cluster.stop()
+            if remove:
+                self._remove()
         return ran
+
+    def _remove(self) -> None:
+        shutil.rmtree(self.cluster.socket, ignore_errors=True)
+        for part in ("postgres", "tree"):
+            if (self.directory / part).exists():
+                shutil.rmtree(self.directory / part)
+        for part in ("simulator.log", "stack.json", _LOCK):
+            (self.directory / part).unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: what else lies there is not ours
+            self.directory.rmdir()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One command at a time starts or stops a stack; the others wait."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def environment(self) -> dict[str, str]:
         """The variables that point a program at this stack.
@@ -162,14 +189,17 @@ class Stack:
     def status(self) -> Iterator[tuple[str, str]]:
         """Each part, and whether it runs and where."""
         state, pid = self.state(), self.cluster.pid()
-        yield "postgres", f"running (pid {pid}), {self.dsn}" if pid else "not running"
+        yield "postgres", f"running (pid {pid}), {self.dsn}" if pid else NOT_RUNNING
         if state and _alive(state.simulator_pid, self.directory):
             yield "simulator", f"running (pid {state.simulator_pid}), {state.simulator_url}"
         else:
-            yield "simulator", "not running"
+            yield "simulator", NOT_RUNNING
 
-    def _start_postgres(self, options: StackOptions, say: Callable[[str], None]) -> None:
-        tree, cluster = self.tree, self.cluster
+    def _start_postgres(
+        self, installation: Installation, options: StackOptions, say: Callable[[str], None]
+    ) -> None:
+        tree = PrivateTree(self.directory / "tree", installation)
+        cluster = replace(self.cluster, tree=tree)
         tree.build()
         if options.host == "bundled" and options.live:
             from stripe_fdw.host.install import install
@@ -225,6 +255,16 @@ class Stack:
             time.sleep(0.02)
         process.kill()
         raise StackError("the simulator did not start within 60 s", detail=f"See {self.simulator_log}.")
+
+
+def _refuse_change(running: StackOptions, wanted: StackOptions, directory: Path) -> None:
+    there, asked = asdict(running), asdict(wanted)
+    changed = [f"{name} is {there[name]}, not {asked[name]}" for name in there if there[name] != asked[name]]
+    if changed:
+        raise StackError(
+            f"the stack in {directory} runs already with other options: {', '.join(changed)}",
+            hint="Stop it first with `stripe-fdw dev down`.",
+        )
 
 
 def _plan(options: StackOptions, state: State) -> Plan:
