@@ -24,6 +24,8 @@ from stripe_fdw.errors import (
 from stripe_fdw.redact import redact
 
 _PREFIX = 120  # characters of a foreign answer that an error shows
+_INVALID = "invalid_request_error"
+_MISSING = "resource_missing"
 _BY_STATUS: Mapping[int, tuple[type[ApiError], str]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
     403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
@@ -102,11 +104,17 @@ def error_of(answer: Answer, what: str) -> StripeFdwError:
     except orjson.JSONDecodeError:
         return _not_stripe(answer, what, "is not JSON")
     error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, str):  # OAuth's shape: https://docs.stripe.com/connect/oauth-reference
-        error = {"code": error, "message": body.get("error_description") or error}
-    if not isinstance(error, dict):
+    if not isinstance(error, dict) or not _is_stripes(answer.status, error):
         return _not_stripe(answer, what, "is JSON, but no error of Stripe's")
     return _api_error(answer, error, what)
+
+
+def _is_stripes(status: int, error: Mapping[str, Any]) -> bool:
+    """Whether an error is of Stripe's making. A gateway's "not found" must not pass for a missing object."""
+    kind, code = error.get("type"), error.get("code")
+    if status == 404:
+        return kind == _INVALID or code == _MISSING
+    return any(isinstance(word, str) and word for word in (kind, code))
 
 
 def error_code(answer: Answer) -> str | None:
@@ -150,7 +158,7 @@ def _classify(
         return ApiError, "Another request holds the object: try again.", "55P03"
     if kind == "idempotency_error" or code == "idempotency_key_in_use":
         return IdempotencyError, None, None
-    if code == "resource_missing" or (status == 404 and not message.startswith("Unrecognized request URL")):
+    if code == _MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
         return NotFoundError, None, None
     return *_BY_STATUS.get(status, (ApiError, None)), None
 

@@ -220,10 +220,26 @@ def test_each_error_of_stripes_has_its_class_and_facts(
         assert error.get(fact, "") in (raised.detail or "")
 
 
-def test_an_error_of_oauths_shape_is_understood(client: Any, server: Any, reply: Any, key: str) -> None:
-    server.answer = lambda got: reply({"error": "invalid_grant", "error_description": "No grant"}, status=400)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": 404, "error": "Not Found"},
+        {"error": "not_found", "error_description": "No route"},
+        {"error": {"code": 404, "message": "Not found", "status": "NOT_FOUND"}},
+        {"error": {"code": "not_found", "message": "The page could not be found"}},
+        {"error": {"type": "index_not_found_exception", "reason": "no such index"}, "status": 404},
+        {"error": {"message": "No such host"}},
+        {"error": {}},
+    ],
+    ids=str,
+)
+def test_a_404_that_is_not_stripes_does_not_pass_for_a_missing_object(
+    client: Any, server: Any, reply: Any, key: str, body: dict[str, Any]
+) -> None:
+    server.answer = lambda got: reply(body, status=404)
     raised = failing(client, key)
-    assert (raised.message, raised.code) == ("No grant", "invalid_grant")  # type: ignore[attr-defined]
+    assert type(raised) is AnswerError
+    assert "status 404, content type application/json" in (raised.detail or "")
 
 
 def test_a_key_in_stripes_own_message_is_masked(client: Any, server: Any, reply: Any, key: str) -> None:
@@ -263,6 +279,7 @@ def test_an_unsafe_base_is_refused(make_client: Any) -> None:
         (200, b'{"hello": 1}', {}),
         (200, b"\xff\xfe{}", {}),
         (400, b'{"detail": "no"}', {}),
+        (401, b'{"error": "unauthorized"}', {}),
         (301, b"", {"Location": "https://elsewhere.example/"}),
         (302, b"", {"Location": "/v1/customers"}),
         (307, b"", {}),
