@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -231,3 +232,13 @@ def test_the_demo_shows_plans_rows_and_requests_and_leaves_nothing(stripe_fdw: R
     assert re.search(r"1 request, \d+ ms\n   GET /v1/invoices\?limit=3", done.stdout)
     assert left_running(tmp_path) == []
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
+
+
+def test_a_taken_port_is_one_clear_error(stripe_fdw: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = stripe_fdw("simulator", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "cannot listen on port" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -6,6 +6,12 @@ from typing import Annotated
 
 import typer
 
+from stripe_fdw.errors import StripeFdwError
+
+
+class SimulatorError(StripeFdwError):
+    """The simulator could not be started."""
+
 
 def simulator(
     port: Annotated[int, typer.Option(help="Port on the loopback address; 0 takes a free one.")] = 0,
@@ -49,4 +55,10 @@ def simulator(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    serve(settings, port)
+    try:
+        serve(settings, port)
+    except OSError as error:
+        raise SimulatorError(
+            f"cannot listen on port {port} of the loopback address: {error.strerror}",
+            hint="Choose another --port, or 0 for a free one.",
+        ) from error
