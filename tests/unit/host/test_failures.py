@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.errors import ApiError, Interrupted, MissingQualError
-from stripe_fdw.host.failures import explain_error
+from stripe_fdw.errors import ApiError, Interrupted, MissingQualError, OptionError
+from stripe_fdw.host.failures import explain_error, without_values
 
 
 class Mute(Exception):  # noqa: N818
@@ -87,3 +87,22 @@ def test_exceptions_that_cannot_be_looked_at() -> None:
     # pytest looks at its parameters, so these are none.
     assert explain_error(Strange.__new__(Strange))[:2] == ("HV000", "Strange")
     assert explain_error(Closed())[0] == "HV000"
+
+
+def test_texts_are_redacted() -> None:
+    key = "sk_live_51abcdefghijklmnop"
+    for error in (ApiError(key, detail=key, hint=key), ValueError(key), KeyError(key)):
+        assert "51abc" not in repr(explain_error(raised(error)))
+
+
+def test_an_error_of_options_holds_none_of_their_values() -> None:
+    options = {"api_key": " no-key-by-its-looks ", "b": "x", "": "/a/path"}
+    text = "x: no-key-by-its-looks in /a/path"
+    error = without_values(raised(OptionError(text, detail=text, hint=text, sqlstate="HV024")), options)
+    assert explain_error(error)[:4] == ("HV024", *["x: **** in ****"] * 3)
+    for other in (ValueError(text), KeyboardInterrupt(text), Mute(), Closed(text)):
+        assert "no-key" not in repr(explain_error(without_values(raised(other), options)))
+
+
+def test_an_interrupt_stays_one_while_options_are_checked() -> None:
+    assert explain_error(without_values(Interrupted("stopped"), {}))[:2] == ("57014", "stopped")
