@@ -56,8 +56,8 @@ class Column:
 
     ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
     the object does not know it: a filter without a field, filled from the query's own qual. A path step into
-    a list (``("items", "data", "price", "id")``) yields every value found; the column then holds the one the
-    query asked for, or else the first, unless ``pick`` says which.
+    a list (``("items", "data", "price", "id")``) yields every value found; the column then holds the first,
+    unless ``pick`` says which.
     """
 
     name: str

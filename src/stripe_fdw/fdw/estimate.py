@@ -84,12 +84,19 @@ def width(resource: Resource, columns: Sequence[str]) -> int:
 
 
 def path_keys(resource: Resource, known: Experience) -> list[tuple[tuple[str, ...], float]]:
-    """By which columns single rows can be asked for, and how many each value brings."""
+    """By which columns single rows can be asked for, and how many each value brings.
+
+    Of the columns that only the request fills, those alone without which Stripe cannot be asked: by any other
+    the rows would have a value in one plan of a join, and none in the next.
+    """
     names = ["id"] if resource.retrieve is not None and not resource.parents else []
     names.extend(parent.column for parent in resource.parents)
     for item in resource.filters:
         column = resource.column.get(item.column)
-        if (item.equal or item.many) and column is not None and (item.required or few_share(column)):
+        if column is None or not (item.equal or item.many):
+            continue
+        needed = item.required or item.column in resource.one_of
+        if needed or (few_share(column) and column.path):
             names.append(item.column)
     return [((name,), max(1.0, _each(resource.column[name], Unknown(), known, ROWS))) for name in names]
 

@@ -7,22 +7,21 @@ from typing import Any
 
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.fdw.columns import RAW
-from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
 Extract = Callable[[Sequence[Object]], list[Any]]  # the objects of a page -> a column of JSON values
 
 
-def extractor(name: str, column: Column | None, wanted: tuple[Value, ...] = ()) -> Extract:
+def extractor(name: str, column: Column | None) -> Extract:
     """How to find the column of this name.
 
-    ``wanted`` are, for a column that an object has several values of, those that the query asked for.
+    The value depends on the object alone, whatever a query asks for: else a row would change with the plan.
     """
     if name == RAW:
         return list
     if column is None or not column.path:
         return lambda objects: [None] * len(objects)
-    extract = _field(column.path[0]) if len(column.path) == 1 else _deep(column, wanted)
+    extract = _field(column.path[0]) if len(column.path) == 1 else _deep(column)
     return _identified(extract) if column.kind is Kind.REFERENCE else extract
 
 
@@ -49,16 +48,14 @@ def _identity(value: Any) -> Any:
     return value.get("id") if isinstance(value, dict) else value
 
 
-def _deep(column: Column, wanted: tuple[Value, ...]) -> Extract:
+def _deep(column: Column) -> Extract:
     path = column.path
     pick: Callable[[list[Any]], Any] | None = {"min": min, "max": max}.get(column.pick)
 
     def choose(values: list[Any]) -> Any:
-        if pick is not None and values:
-            return pick(values)
-        if wanted:
-            values = [*map(_identity, values)]
-        return next((value for value in wanted if value in values), values[0] if values else None)
+        if not values:
+            return None
+        return values[0] if pick is None else pick(values)
 
     def get(found: Object) -> Any:
         value: Any = found

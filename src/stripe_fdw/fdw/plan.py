@@ -85,4 +85,3 @@ class Plan:
     checked: tuple[Qual, ...] = ()  # those given that no request says; Postgres checks them all anyway
     order: tuple[SortKey, ...] = ()
     limit: int | None = None  # a hint: no more rows are likely to be read
-    wanted: tuple[tuple[str, tuple[Value, ...]], ...] = ()  # by column with several values: those asked for

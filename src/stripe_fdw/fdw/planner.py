@@ -116,7 +116,6 @@ class _Planner:
         self.pushed.extend(self.given[axis.column].quals)
 
     def done(self, access: Access) -> Plan:
-        many = {name for name, column in self.resource.column.items() if several(column)}
         return Plan(
             self.resource.name,
             access,
@@ -124,7 +123,6 @@ class _Planner:
             tuple(qual for qual in self.quals if qual not in self.pushed),
             self.sortkeys,
             self.limit,
-            tuple((name, choice.values) for name, choice in self.given.items() if name in many),
         )
 
     # -- by id ------------------------------------------------------------------------------------------
@@ -230,7 +228,9 @@ class _Planner:
         if not self.resource.paged:
             return ()
         columns = {qual.column for qual in self.pushed}
-        exact = all(item.exact for item in self.resource.filters if item.column in columns)
+        exact = all(item.exact for item in self.resource.filters if item.column in columns) and not any(
+            several(self.resource.column[name]) for name in columns
+        )
         if self.limit is None or not exact or any(qual not in self.pushed for qual in self.quals):
             return (("limit", str(PAGE)),)
         return (("limit", str(max(1, min(self.limit, PAGE)))),)

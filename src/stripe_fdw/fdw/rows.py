@@ -59,7 +59,6 @@ class RowMaker:
 def row_maker(
     resource: Resource,
     definitions: Sequence[ColumnDefinition],
-    wanted: Mapping[str, Sequence[Value]] | None = None,
     *,
     as_text: bool = False,
 ) -> RowMaker:
@@ -68,14 +67,13 @@ def row_maker(
     Args:
         resource: whose objects will come.
         definitions: the columns as the foreign table has them; ``check_columns`` has passed them.
-        wanted: for columns that an object has several values of, those that the query asked for.
         as_text: give every value as the text that its type's input function reads.
     """
     columns = []
     for definition in definitions:
         name, type_name = definition.column_name, base_type(definition.type_name)
         column = resource.column.get(name)
-        extract = extractor(name, column, tuple((wanted or {}).get(name, ())))
+        extract = extractor(name, column)
         shape = _shape(column.kind if column else Kind.JSON, type_name)
         if column is not None and column.per_second != 1:
             shape = _scaled(shape, column.per_second)

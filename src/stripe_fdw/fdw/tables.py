@@ -139,7 +139,6 @@ class ObjectTable:
         maker = row_maker(
             self._resource,
             [self._definitions[name] for name in columns],
-            dict(found.wanted),
             as_text=hosting.renders_text(),
         )
         pages = self._known.watch(found, reader.pages(found))

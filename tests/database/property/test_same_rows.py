@@ -86,12 +86,9 @@ def _look(connection: psycopg.Connection, table: str) -> Sample:
         (f"plain.{table}",),
     ).fetchall()
     resource = load().resource[table]
-    # What Stripe only filters on has no one value: such a column shows what was asked for.
-    columns = [
-        (name, kind)
-        for name, kind in columns
-        if len(resource.column[name].path) > 0 and "data" not in resource.column[name].path
-    ]
+    # What Stripe only filters on no object knows: such a column shows what was asked for.
+    parents = {parent.column for parent in resource.parents}
+    columns = [(name, kind) for name, kind in columns if resource.column[name].path or name in parents]
     values = {}
     for name, kind in columns:
         if kind == "jsonb":
@@ -273,6 +270,9 @@ def joined(draw: st.DrawFn, samples: Samples) -> Query:
                 ("customer", "customer", "a.id = b.id"),
                 ("subscription_item", "subscription", "a.subscription = b.id"),
                 ("price", "product", "a.product = b.id"),
+                ("subscription", "price", "a.price = b.id"),
+                ("price", "subscription", "a.id = b.price"),
+                ("subscription", "subscription_item", "a.price = b.price"),
                 ("charge", "payment_intent", "a.payment_intent = b.id and a.amount <= b.amount"),
             ]
         )

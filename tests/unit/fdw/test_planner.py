@@ -231,6 +231,12 @@ def test_a_hint_makes_the_first_page_small_only_if_stripe_checks_everything() ->
     ]
 
 
+def test_a_list_by_one_of_several_values_is_not_cut_short() -> None:
+    # Of the subscriptions with the price, those are wanted whose first price it is.
+    request = "GET /v1/subscriptions?price=p1&status=all&limit=100"
+    assert shown(made("subscription", Qual("price", "=", "p1"), limit=10)) == [request]
+
+
 def test_several_lists_are_merged_when_order_matters() -> None:
     access = made("subscription", Qual("customer", "= any", ("cus_1", "cus_2")), sortkeys=[NEWEST]).access
     assert isinstance(access, Lists)

@@ -41,7 +41,7 @@ ITEMS = {"data": [{"price": {"id": "p1"}, "ends": 20}, {"price": {"id": "p2"}, "
 def cell(column: str, found: dict[str, Any], type_name: str | None = None, **options: Any) -> Any:
     known = THING.column.get(column)
     wanted = type_name or (known.kind.postgres_type if known else "jsonb")
-    maker = row_maker(THING, [PlainColumn(column, wanted)], options.pop("wanted", None), **options)
+    maker = row_maker(THING, [PlainColumn(column, wanted)], **options)
     return maker.rows([found])[0][0]
 
 
@@ -111,11 +111,6 @@ TEXTS = [
 @pytest.mark.parametrize(("column", "found", "expected"), TEXTS)
 def test_a_host_that_reads_texts_gets_texts(column: str, found: dict[str, Any], expected: str | None) -> None:
     assert cell(column, found, as_text=True) == expected
-
-
-def test_of_several_values_the_row_has_the_one_asked_for() -> None:
-    assert cell("price", {"items": ITEMS}, wanted={"price": ("p9", "p2")}) == "p2"
-    assert cell("price", {"items": ITEMS}, wanted={"price": ("p9",)}) == "p1"
 
 
 def test_rows_are_in_the_order_of_the_columns_and_filled_where_the_object_does_not_know() -> None:
