@@ -195,9 +195,9 @@ def test_generic_plans_evaluate_at_every_execution(told: Told, db: psycopg.Conne
         Qual("created", ">", MAY),
     }
     assert limit == 7
-    # Comparisons with NULL: an equality that matches nothing, and what needs no telling.
+    # Comparisons with NULL are true of no row, whatever the operator.
     [(quals, _, _, limit)] = told("execute q('d', NULL, NULL, NULL, NULL)")
-    assert set(quals) == {Qual("id", "=", "d")}
+    assert set(quals) == {Qual("id", "=", "d"), Qual("text", "=", None), Qual("created", "=", None)}
     assert limit is None
 
 
@@ -423,3 +423,17 @@ def test_explain_of_what_is_not_known_yet(db: psycopg.Connection) -> None:
         assert "Limit hint" in str(db.execute(f"explain (format {form}) select * from t").fetchall()).replace(
             "-", " "
         )
+
+
+@pytest.mark.parametrize(
+    "condition", ["n > {}", "n = {}", "n <> {}", "n = any({}::int[])", "n <> all({}::int[])"]
+)
+def test_a_comparison_with_null_is_told_as_never_true(
+    told: Told, db: psycopg.Connection, table: Callable[..., str], condition: str
+) -> None:
+    name = table()
+    db.execute("set plan_cache_mode = force_generic_plan")
+    kind = "int[]" if "[]" in condition else "int"
+    db.execute(f"prepare p ({kind}) as select n from {name} where {condition.format('$1')}")
+    (call,) = told("execute p (null)")
+    assert call[0] == [Qual("n", "=", None)]

@@ -113,3 +113,12 @@ def test_a_list_that_needs_a_parent_comes_last(db: psycopg.Connection, unknown: 
     db.execute("create temp table wanted as select id from stripe_live.invoice limit 3")
     join = f"select * from {unknown.table('line_item')} l join wanted on wanted.id = l.invoice"
     assert "Nested Loop" in nodes(db, join)
+
+
+def test_structured_explain_has_the_requests_as_a_list(db: psycopg.Connection, host: str) -> None:
+    if host == "multicorn2":
+        return  # its own EXPLAIN repeats one label
+    ids = ", ".join(f"'cus_{n}'" for n in range(3))
+    plan = explained(db, f"select * from stripe_live.customer where id in ({ids})")
+    assert plan["Stripe Requests"] == [f"GET /v1/customers/cus_{n}" for n in range(3)]
+    assert explained(db, "select * from stripe_live.price")["Stripe Requests"]

@@ -6,18 +6,29 @@
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 
-/* A list of (label, text), checked by bridge.py, as lines of the plan. */
+/*
+ * A list of (label, text), checked by bridge.py, as lines of the plan.  JSON, XML and YAML have a label once in a node:
+ * there, the requests are a list, also where there is only one.
+ */
 static void
 show_lines(PyObject *lines, ExplainState *es)
 {
+	List	   *requests = NIL;
 	Py_ssize_t	i;
 
 	for (i = 0; i < PyList_GET_SIZE(lines); i++)
 	{
 		PyObject   *line = PyList_GET_ITEM(lines, i);
+		char	   *label = python_text(PyTuple_GET_ITEM(line, 0));
+		char	   *text = python_text(PyTuple_GET_ITEM(line, 1));
 
-		ExplainPropertyText(python_text(PyTuple_GET_ITEM(line, 0)), python_text(PyTuple_GET_ITEM(line, 1)), es);
+		if (es->format != EXPLAIN_FORMAT_TEXT && strcmp(label, "Stripe Request") == 0)
+			requests = lappend(requests, text);
+		else
+			ExplainPropertyText(label, text, es);
 	}
+	if (requests != NIL)
+		ExplainPropertyList("Stripe Requests", requests, es);
 }
 
 void

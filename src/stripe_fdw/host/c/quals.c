@@ -267,8 +267,8 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 }
 
 /*
- * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  NULL instead of an array
- * has no elements to tell: beside other arrays it adds nothing.
+ * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  Beside other arrays, NULL
+ * instead of an array adds nothing.
  */
 static PyObject *
 alternatives(ScanValue *values, int count)
@@ -278,8 +278,7 @@ alternatives(ScanValue *values, int count)
 	int			i;
 
 	if (count == 1)
-		return values[0].isnull ? NULL :
-			array_to_python(values[0].datum, get_element_type(getBaseType(values[0].type)));
+		return array_to_python(values[0].datum, get_element_type(getBaseType(values[0].type)));
 	all = own(PyList_New(0));
 	for (i = 0; i < count; i++)
 	{
@@ -305,7 +304,7 @@ alternatives(ScanValue *values, int count)
  * more, and PostgreSQL checks.
  */
 static PyObject *
-qual_value(QualKind kind, const char *operator, ScanValue *values, int count)
+qual_value(QualKind kind, ScanValue *values, int count)
 {
 	int			i;
 
@@ -327,9 +326,6 @@ qual_value(QualKind kind, const char *operator, ScanValue *values, int count)
 														psprintf("%s, …", values[i].placeholder)));
 	if (kind == QUAL_ARRAY)
 		return alternatives(values, count);
-	/* A comparison with NULL matches nothing; only "=" is worth telling. */
-	if (values[0].isnull)
-		return strcmp(operator, "=") == 0 ? Py_None : NULL;
 	return datum_to_python(values[0].datum, getBaseType(values[0].type));
 }
 
@@ -337,8 +333,19 @@ qual_value(QualKind kind, const char *operator, ScanValue *values, int count)
 void
 add_qual(PyObject *quals, const char *column, const char *operator, QualKind kind, ScanValue *values, int count)
 {
-	PyObject   *value = qual_value(kind, operator, values, count);
+	PyObject   *value;
 
+	/*
+	 * Every operator told of is strict: with NULL, or NULL instead of an array, the qual is true of no row.  That is
+	 * told as "= NULL", whatever the operator.
+	 */
+	if ((kind == QUAL_VALUE || kind == QUAL_ARRAY) && count == 1 && values[0].placeholder == NULL && values[0].isnull)
+	{
+		operator = "=";
+		value = Py_None;
+	}
+	else
+		value = qual_value(kind, values, count);
 	if (value == NULL)
 		return;
 	if (PyList_Append(quals, own(Py_BuildValue("(OsO)", own(text_to_python(column)), operator, value))) != 0)
