@@ -226,9 +226,8 @@ class Memory:
 
 def _new_cache(size: int) -> MutableMapping[Hashable, Tape]:
     """Room for so many bytes of tapes, each of which leaves when it is too old."""
-    from cachetools import (
-        TLRUCache,  # only where a server has a cache_ttl: the first query does not wait for it
-    )
+    # Imported where a server has a cache_ttl: a first query does not wait for it.
+    from cachetools import TLRUCache
 
     return TLRUCache(
         maxsize=size,
