@@ -19,6 +19,7 @@ from stripe_fdw.fdw.quals import RANGES, Qual, Unknown
 from stripe_fdw.fdw.values import Choice, bounds, choices
 
 ROWS: Final = 200_000.0  # of a resource that nobody has counted
+OFFERED: Final = 1_000.0  # of one that is set up by hand, as products, prices and coupons are
 _MATCHES: Final = 20.0  # of a reference or a free text
 _VALUES: Final = 10  # of an array that is not known yet
 _SHARED: Final = 0.1  # of all rows have a certain state or flag
@@ -105,7 +106,8 @@ def _matching(resource: Resource, quals: Iterable[Qual], known: Experience) -> f
     """How many objects meet the conditions; those that say nothing of this are left out."""
     quals = tuple(quals)
     learned = known.rows()
-    total = ROWS if learned is None else learned
+    unknown = OFFERED if resource.area == "products" else ROWS
+    total = unknown if learned is None else learned
     found = total
     for name, choice in choices(quals, dict(resource.column)).items():
         found = min(found, _chosen(resource.column[name], choice, known, total))

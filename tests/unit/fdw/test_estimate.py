@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -40,7 +41,7 @@ def size(account: str, resource: Resource, *quals: Qual) -> Size:
         found = plan(resource, quals, resources=RESOURCES)
     except MissingQualError:
         found = None
-    return estimate.size(found, quals, Experience(account, resource), RESOURCES)
+    return estimate.size(found, quals, Experience(account, resource), {**RESOURCES, resource.name: resource})
 
 
 def rows(account: str, resource: Resource, *quals: Qual) -> float:
@@ -108,6 +109,12 @@ def test_what_cannot_be_asked_for_is_never_cheap(account: str) -> None:
 
 def test_lists_inside_objects_cost_a_request_each_unless_the_parents_hold_them(account: str) -> None:
     assert size(account, samples.LINE).requests > rows(account, samples.INVOICE) / 2
+
+
+def test_what_is_set_up_by_hand_is_taken_to_be_few(account: str) -> None:
+    price = replace(samples.SUBSCRIPTION, area="products")
+    assert rows(account, price) == estimate.OFFERED
+    assert size(account, price).requests == estimate.OFFERED / 100
 
 
 def test_a_full_scan_teaches_how_many_there_are(account: str) -> None:
