@@ -90,7 +90,7 @@ class App:
             number=self.api.journal.next_number(),
             at=time.time(),
             method=scope["method"],
-            path=scope["path"],
+            path=scope["raw_path"].decode("latin-1"),  # an id may hold an encoded slash
             query_string=query,
             query=forms.pairs_of(query),
             form=forms.pairs_of(body.decode("utf-8", "replace")) if body else [],

@@ -5,13 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
+import urllib3
 from psycopg import sql
+
+from stripe_simulator.process import SimulatorProcess
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"  # of the server that all tests share
 WRAPPERS = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
@@ -34,6 +39,17 @@ def count(db: psycopg.Connection, query: str, *parameters: object) -> int:
 def column(db: psycopg.Connection, query: str, *parameters: object) -> list[object]:
     """The first value of each row."""
     return [row[0] for row in db.execute(query.encode(), parameters or None)]
+
+
+def create(simulator: SimulatorProcess, path: str, fields: Mapping[str, object]) -> dict[str, Any]:
+    """Create an object in Stripe, as somebody else would."""
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = urllib3.request(
+        "POST", f"{simulator.url}/v1/{path}", body=urlencode(fields), headers=headers, timeout=20
+    )
+    assert answer.status == 200, answer.data
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def outcome(db: psycopg.Connection, query: str) -> psycopg.Error | None:

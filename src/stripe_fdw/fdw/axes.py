@@ -12,7 +12,7 @@ from urllib.parse import quote
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Filter, Kind, Parent, Resource
 from stripe_fdw.fdw.plan import Fetch
-from stripe_fdw.fdw.values import LONGEST, Choice, Value, is_id
+from stripe_fdw.fdw.values import LONGEST, Choice, Value, fits_path
 
 _STREAMS_AT_MOST: Final = 100  # of the product of several "= any": a condition beyond is left to Postgres
 _MANY_AT_MOST: Final = 50  # values in one request, where Stripe names no limit
@@ -38,9 +38,11 @@ class Axis:
         return self.overlapping and len(self.groups) > 1
 
 
-def parent_axis(parent: Parent, choice: Choice, parameter: str | None = None) -> Axis:
-    """The parent's ids in the path; what cannot be an id is left out, for nothing has it."""
-    values = tuple((value,) for value in choice.values if is_id(value))
+def parent_axis(parent: Parent, choice: Choice, parameter: str | None = None) -> Axis | None:
+    """The parent's ids in the path; None if one of them cannot stand there."""
+    if not all(map(fits_path, choice.values)):
+        return None
+    values = tuple((value,) for value in choice.values)
     return Axis(parameter or parent.parameter, parent.column, values, in_path=True, filled=True)
 
 
@@ -67,9 +69,10 @@ def filter_axis(item: Filter, column: Column, choice: Choice) -> Axis | None:
 
 def axes_for(resource: Resource, given: Mapping[str, Choice]) -> list[Axis]:
     """The parents and filters that the quals give values for, unless the requests become too many."""
-    axes = [
+    parents = [
         parent_axis(parent, given[parent.column]) for parent in resource.parents if parent.column in given
     ]
+    axes = [axis for axis in parents if axis is not None]
     streams = 1
     for axis in axes:
         streams *= max(1, len(axis.groups))

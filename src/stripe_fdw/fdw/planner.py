@@ -15,7 +15,7 @@ from stripe_fdw.fdw.axes import Axis, Params, axes_for, fetches, parent_axis, pl
 from stripe_fdw.fdw.plan import PAGE, Access, FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.quals import EQUAL, Qual, SortKey, Unknown
 from stripe_fdw.fdw.search import search_query
-from stripe_fdw.fdw.values import Bounds, Choice, bounds, choices, is_id
+from stripe_fdw.fdw.values import Bounds, Choice, bounds, choices, fits_path, is_id
 
 
 def sortable(resource: Resource, sortkeys: Sequence[SortKey]) -> list[SortKey]:
@@ -59,9 +59,12 @@ def plan(
     Raises:
         MissingQualError: the resource can only be read with a qual that is not there.
     """
-    given = choices(quals, dict(resource.column))
-    planner = _Planner(resource, tuple(quals), given, tuple(sortkeys), limit, resources or {})
-    return planner.plan(use_search)
+    every = resources or {}
+    given = {
+        name: _possible(resource, choice, every)
+        for name, choice in choices(quals, dict(resource.column)).items()
+    }
+    return _Planner(resource, tuple(quals), given, tuple(sortkeys), limit, every).plan(use_search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +138,14 @@ class _Planner:
         above = [self.given[parent.column] for parent in self.resource.parents if parent.column in self.given]
         if len(names) != len(self.resource.parents) + 1 or len(above) != len(self.resource.parents):
             return None
-        good = tuple(value for value in ids.values if is_id(value))
-        if len(good) < len(ids.values) and _chosen_by_users(self.resource):
-            return None  # such an id may exist, but cannot be asked for: all are listed
-        axes = [
+        parents = [
             parent_axis(parent, choice, name)
             for parent, choice, name in zip(self.resource.parents, above, names, strict=False)
         ]
-        axes.append(Axis(names[-1], "id", tuple((value,) for value in good), in_path=True))
+        axes = [axis for axis in parents if axis is not None]
+        if len(axes) < len(parents) or not all(map(fits_path, ids.values)):
+            return None  # such an id may exist, but cannot be asked for: all are listed
+        axes.append(Axis(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
         for axis in axes:
             self.push(axis)
         if not all(axis.groups for axis in axes):
@@ -314,6 +317,21 @@ class _Planner:
             axis.filled = True
             self.push(axis)
         return self.done(Preview(tuple(fetches("POST", self.resource.list_path, axes, (), ()))))
+
+
+def _possible(resource: Resource, choice: Choice, resources: Mapping[str, Resource]) -> Choice:
+    """The choice without texts that cannot be ids, where ids are chosen by Stripe: no object has them."""
+    column = resource.column[choice.column]
+    parents = [parent.resource for parent in resource.parents if parent.column == column.name]
+    own = column.name == "id" and resource.retrieve is not None
+    if not (own or parents or column.kind is Kind.REFERENCE):
+        return choice
+    good = tuple(value for value in choice.values if is_id(value))
+    if len(good) == len(choice.values):
+        return choice
+    targets = [resources[name] for name in (*column.references, *parents) if name in resources]
+    chosen = any(map(_chosen_by_users, [resource] if own else targets))
+    return choice if chosen else replace(choice, values=good)
 
 
 def _chosen_by_users(resource: Resource) -> bool:

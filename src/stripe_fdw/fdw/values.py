@@ -31,8 +31,15 @@ class Choice:
 
 
 def is_id(value: Value) -> bool:
-    """Whether this can stand in a path as an id; Stripe's own ids always can."""
+    """Whether this can be an id that Stripe chose. Users choose ids too, of coupons, plans and products."""
     return isinstance(value, Unknown) or (isinstance(value, str) and _ID.fullmatch(value) is not None)
+
+
+def fits_path(value: Value) -> bool:
+    """Whether this can be sent as a step of a path, percent-encoded."""
+    return isinstance(value, Unknown) or (
+        isinstance(value, str) and value not in ("", ".", "..") and len(value) <= LONGEST
+    )
 
 
 def choices(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, Choice]:
@@ -42,18 +49,17 @@ def choices(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, Choi
         column = columns.get(qual.column)
         if qual.operator not in (EQUAL, ANY) or column is None or column.per_second != 1:
             continue
-        kind = column.kind
-        values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual, kind) if encoded is not None))
+        values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual) if encoded is not None))
         known = found.get(qual.column)
         found[qual.column] = _both(known, values, qual) if known else Choice(qual.column, values, (qual,))
     return found
 
 
-def _encode_all(qual: Qual, kind: Kind) -> Iterable[Value | None]:
+def _encode_all(qual: Qual) -> Iterable[Value | None]:
     if isinstance(qual.value, Unknown):
         return [qual.value]
     items = qual.value if qual.operator == ANY and isinstance(qual.value, tuple) else (qual.value,)
-    return [encode(item, kind) for item in items]
+    return [encode(item) for item in items]
 
 
 def _both(known: Choice, values: tuple[Value, ...], qual: Qual) -> Choice:
@@ -64,7 +70,7 @@ def _both(known: Choice, values: tuple[Value, ...], qual: Qual) -> Choice:
     )
 
 
-def encode(value: object, kind: Kind) -> Value | None:
+def encode(value: object) -> Value | None:
     """The value as Stripe has it; None where no object of Stripe's can have it."""
     if isinstance(value, datetime):
         # Stripe's times are whole seconds, since 1970.
@@ -72,8 +78,6 @@ def encode(value: object, kind: Kind) -> Value | None:
         return None if value.microsecond or not 0 <= seconds <= _LATEST else seconds
     if isinstance(value, Decimal):
         return str(value)
-    if kind is Kind.REFERENCE and isinstance(value, str):
-        return value if is_id(value) else None
     return value if isinstance(value, str | int | bool | Unknown) else None
 
 

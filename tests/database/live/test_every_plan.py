@@ -14,7 +14,8 @@ JOINS = (
     "select s.id, p.id from stripe_live.price p join stripe_live.subscription s on s.price = p.id",
     "select s.id, p.id from stripe_live.plan p left join stripe_live.subscription s on s.plan = p.id",
     "select i.id, s.id, s.price from stripe_live.subscription_item i join stripe_live.subscription s"
-    " on s.price = i.price where i.subscription in (select id from stripe_live.subscription limit 8)",
+    " on s.price = i.price where i.subscription in"
+    " (select id from stripe_live.subscription order by id limit 8)",
     "select p.id, b.id from stripe_live.payout p join stripe_live.balance_transaction b on b.payout = p.id",
     "select c.id, e.id from stripe_live.customer c join stripe_live.billing_credit_balance_transaction e"
     " on e.customer = c.id",

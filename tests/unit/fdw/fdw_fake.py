@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -61,7 +62,7 @@ class FakeStripe:
             if request.endpoint == resource.list_path:
                 return self.page(resource, request)
             if resource.retrieve is not None and request.endpoint == resource.retrieve.path:
-                return self.one(resource, request.path.rpartition("/")[2])
+                return self.one(resource, unquote(request.path.rpartition("/")[2]))
         raise AssertionError(f"unexpected request {request}")
 
     def one(self, resource: Resource, identifier: str) -> dict[str, Any]:

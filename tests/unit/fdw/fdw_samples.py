@@ -104,7 +104,7 @@ PRICE = Resource(
         CREATED,
         Column("active", Kind.BOOLEAN, ("active",)),
         Column("lookup_key", Kind.TEXT, ("lookup_key",)),
-        Column("product", Kind.REFERENCE, ("product",)),
+        Column("product", Kind.REFERENCE, ("product",), references=("product",)),
         Column("type", Kind.TEXT, ("type",), values=("one_time", "recurring")),
     ),
     filters=(
@@ -126,6 +126,25 @@ COUPON = Resource(
     columns=(ID, CREATED),
     retrieve=Operation("retrieve", "GET", "/v1/coupons/{coupon}"),
     create=Operation("create", "POST", "/v1/coupons", (Parameter("id", Kind.TEXT),)),
+)
+PRODUCT = Resource(
+    name="product",
+    object="product",
+    area="products",
+    list_path="/v1/products",
+    columns=(ID, CREATED),
+    retrieve=Operation("retrieve", "GET", "/v1/products/{id}"),
+    create=Operation("create", "POST", "/v1/products", (Parameter("id", Kind.TEXT),)),
+    id_prefix="prod_",
+)
+FEATURE = Resource(
+    name="product_feature",
+    object="product_feature",
+    area="products",
+    list_path="/v1/products/{product}/features",
+    columns=(ID, Column("product", Kind.REFERENCE, (), references=("product",))),
+    parents=(Parent("product", "product", "product"),),
+    newest_first=False,
 )
 UPCOMING = Resource(
     name="upcoming_invoice",
@@ -151,6 +170,7 @@ TAX_ID = Resource(
 ALL = {
     resource.name: resource
     for resource in (
-        CUSTOMER, SUBSCRIPTION, ITEM, LINE, INVOICE, REVERSAL, PRICE, COUPON, UPCOMING, TAX_ID,
+        CUSTOMER, SUBSCRIPTION, ITEM, LINE, INVOICE, REVERSAL, PRICE, COUPON, PRODUCT, FEATURE, UPCOMING,
+        TAX_ID,
     )
 }  # fmt: skip

@@ -124,7 +124,35 @@ REQUESTS: list[tuple[str, list[Qual], list[str]]] = [
         ["GET /v1/prices?active=true&type=mad&limit=100"],
     ),
     ("coupon", [Qual("id", "=", "SUMMER20")], ["GET /v1/coupons/SUMMER20"]),
-    ("coupon", [Qual("id", "=", "20 % off")], ["GET /v1/coupons?limit=100"]),
+    ("coupon", [Qual("id", "=", "20 % off/on")], ["GET /v1/coupons/20%20%25%20off%2Fon"]),
+    ("coupon", [Qual("id", "= any", ("a", ".."))], ["GET /v1/coupons?limit=100"]),
+    ("coupon", [Qual("id", "=", "x" * 600)], ["GET /v1/coupons?limit=100"]),
+    (
+        "price",
+        [Qual("product", "= any", ("gold plan", "prod_1")), Qual("active", "=", True)],
+        [
+            "GET /v1/prices?active=true&product=gold+plan&limit=100",
+            "GET /v1/prices?active=true&product=prod_1&limit=100",
+        ],
+    ),
+    (
+        "price",
+        [Qual("product", "=", "x" * 600), Qual("active", "=", True)],
+        ["GET /v1/prices?active=true&limit=100"],
+    ),
+    (
+        "product_feature",
+        [Qual("product", "=", "gold plan/1")],
+        ["GET /v1/products/gold%20plan%2F1/features?limit=100"],
+    ),
+    (
+        "product_feature",
+        [Qual("product", "=", "..")],
+        [
+            "GET /v1/products/{product}/features?limit=100 for each product of",
+            "GET /v1/products?limit=100",
+        ],
+    ),
     (
         "upcoming_invoice",
         [Qual("customer", "=", "cus_1")],

@@ -56,7 +56,7 @@ EXTRAS: dict[str, Callable[[int], dict[str, Any]]] = {
     "price": lambda i: {
         "active": i % 2 == 0,
         "lookup_key": [None, "k1", "k2", "k3"][i % 4],
-        "product": ["prod_1", "prod_2"][i % 2],
+        "product": ["prod_1", "gold plan"][i % 2],
     },
 }
 OBJECTS = {table: population(table) for table in EXTRAS}
@@ -70,7 +70,7 @@ TEXTS: dict[str, list[str]] = {
     "customer": ["cus_1", "cus_2", "nope", "", "no id"],
     "status": ["active", "canceled", "paused", "all", "mad", ""],
     "lookup_key": ["k1", "k2", "k3", "nope", ""],
-    "product": ["prod_1", "prod_2", "nope"],
+    "product": ["prod_1", "gold plan", "", "nope"],
 }
 TIMES = st.builds(
     lambda seconds, micros: (
