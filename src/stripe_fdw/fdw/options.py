@@ -138,7 +138,7 @@ def _bad(name: str, value: str, takes: str) -> OptionError:
 
 
 def _number(name: str, text: str, lowest: float, highest: float, unit: str) -> float:
-    takes = f"a number of {unit} from {lowest:g} to {highest:g}"
+    takes = f"a number of {unit} from {lowest:.10g} to {highest:.10g}"
     try:
         number = float(text)
     except ValueError:
