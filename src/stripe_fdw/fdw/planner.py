@@ -13,7 +13,7 @@ from stripe_fdw.catalog.model import Filter, Kind, Resource
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.axes import Axis, Params, axes_for, fetches, parent_axis, placeholders, several
 from stripe_fdw.fdw.plan import PAGE, Access, FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
-from stripe_fdw.fdw.quals import EQUAL, Qual, SortKey, Unknown
+from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
 from stripe_fdw.fdw.search import search_query
 from stripe_fdw.fdw.values import Bounds, Choice, bounds, choices, fits_path, is_id
 
@@ -60,6 +60,7 @@ def plan(
         MissingQualError: the resource can only be read with a qual that is not there.
     """
     every = resources or {}
+    quals = [qual for qual in quals if not _always(qual, resource)]
     given = {
         name: _possible(resource, choice, every)
         for name, choice in choices(quals, dict(resource.column)).items()
@@ -106,8 +107,8 @@ class _Planner:
 
     def contradiction(self) -> str:
         for qual in self.quals:
-            if qual.operator == EQUAL and qual.value is None:
-                return f"{qual.column} = NULL is never true"
+            if qual.never:
+                return f"{qual} is never true"
             if qual.operator == "is null" and qual.column == "id":
                 return "id is never NULL"
         for choice in self.given.values():
@@ -317,6 +318,11 @@ class _Planner:
             axis.filled = True
             self.push(axis)
         return self.done(Preview(tuple(fetches("POST", self.resource.list_path, axes, (), ()))))
+
+
+def _always(qual: Qual, resource: Resource) -> bool:
+    """Whether the qual says of a column that it is not NULL, which it never is."""
+    return qual.operator == "is not null" and not resource.column[qual.column].nullable
 
 
 def _possible(resource: Resource, choice: Choice, resources: Mapping[str, Resource]) -> Choice:

@@ -40,12 +40,20 @@ class Qual:
 
     The operator is Postgres's own name (``=``, ``<>``, ``<``, ``~~``) with one value, ``= any`` or ``<> all``
     with a tuple (which may hold None), ``is null`` or ``is not null`` with None. A boolean column by itself
-    is ``= True``, its negation ``= False``. ``= None`` is SQL's ``= NULL`` and matches nothing.
+    is ``= True``, its negation ``= False``. Any other operator with None compares with NULL, and so does
+    ``<> all`` with a tuple that holds None: such a qual matches nothing.
     """
 
     column: str
     operator: str
     value: object = None
+
+    @property
+    def never(self) -> bool:
+        """Whether no row can meet it: all operators that are passed are strict."""
+        if self.operator == "<> all" and isinstance(self.value, tuple):
+            return None in self.value
+        return self.value is None and self.operator not in ("is null", "is not null")
 
     def __str__(self) -> str:
         if self.operator in ("is null", "is not null"):
@@ -111,8 +119,8 @@ def _normal(qual: Qual, kind: Kind) -> Qual | None:
     operator, value = qual.operator, qual.value
     if isinstance(value, Unknown):
         return qual
-    if operator in ("is null", "is not null") or (operator == EQUAL and value is None):
-        return Qual(qual.column, operator)
+    if value is None:
+        return qual
     if operator in (ANY, "<> all"):
         items = _items(value, kind)
         return None if items is None else Qual(qual.column, operator, items)

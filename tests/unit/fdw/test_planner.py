@@ -182,6 +182,10 @@ def test_requests(table: str, quals: list[Qual], expected: list[str]) -> None:
 NOTHING = [
     ("customer", [Qual("id", "=", None)]),
     ("customer", [Qual("name", "=", None)]),
+    *(("customer", [Qual("created", o, None)]) for o in ("=", "<>", "<", "<=", ">", ">=")),
+    *(("customer", [Qual("name", o, None)]) for o in ("= any", "<> all", "~~", "!~~")),
+    ("customer", [Qual("name", "<> all", ("x", None))]),
+    ("customer", [Qual("metadata", "@>", None)]),
     ("customer", [Qual("id", "= any", ())]),
     ("customer", [Qual("id", "= any", (None, None))]),
     ("customer", [Qual("id", "=", "")]),
@@ -263,6 +267,14 @@ def test_a_list_by_one_of_several_values_is_not_cut_short() -> None:
     # Of the subscriptions with the price, those are wanted whose first price it is.
     request = "GET /v1/subscriptions?price=p1&status=all&limit=100"
     assert shown(made("subscription", Qual("price", "=", "p1"), limit=10)) == [request]
+
+
+def test_that_a_column_which_never_is_null_is_not_null_needs_no_check() -> None:
+    # What Postgres makes of max(created).
+    found = made("customer", Qual("created", "is not null"), sortkeys=[NEWEST], limit=1)
+    assert describe(found)[0] == ("Stripe Request", "GET /v1/customers?limit=1")
+    assert (found.pushed, found.checked) == ((), ())
+    assert made("customer", Qual("name", "is not null")).checked != ()
 
 
 def test_several_lists_are_merged_when_order_matters() -> None:

@@ -66,7 +66,8 @@ def test_explain_under_multicorn_hands_over_question_marks() -> None:
 
 BUNDLED: list[tuple[Qual, Qual | None]] = [
     (Qual("text", "=", None), Qual("text", "=", None)),
-    (Qual("text", "<", None), None),
+    (Qual("text", "<", None), Qual("text", "<", None)),
+    (Qual("text", "= any", None), Qual("text", "= any", None)),
     (Qual("text", "= any", ("a", 5)), None),
     (Qual("text", "=", 5), None),
     (Qual("integer", "=", True), None),
