@@ -299,6 +299,38 @@ def test_half_a_list_in_the_cache_is_not_taken_for_the_whole(db: psycopg.Connect
     assert count(db, f"select count(distinct id) from {table}") == whole
 
 
+def test_a_list_that_was_left_is_read_on_where_it_was_left(
+    db: psycopg.Connection, cached: Server, live: Server, changing: SimulatorProcess
+) -> None:
+    table = cached.table("customer")
+    query = "select id, created from {} order by created desc limit 150"
+    before = db.execute(query.format(live.table("customer")).encode()).fetchall()
+    db.execute("begin")
+    db.execute(f"declare c cursor for select id from {table} order by created desc")
+    db.execute("fetch 3 from c")
+    db.execute("close c")
+    db.execute("commit")
+    for number in range(3):
+        post(changing, "customers", name=f"Late {number}")
+    for _ in range(2):
+        assert db.execute(query.format(table).encode()).fetchall() == before
+
+
+def test_each_statement_counts_its_own_requests(
+    db: psycopg.Connection, servers: Servers, changing: SimulatorProcess, host: str
+) -> None:
+    if host != "bundled":
+        pytest.skip("Multicorn's EXPLAIN ANALYZE tells no requests")
+    cached = servers("customer", mapping=MAPPING, api_base=changing.url, cache_ttl=300, **FAST)
+    table = cached.table("customer")
+    db.execute(f"select id from {table} order by created desc limit 100".encode())
+    for requests, hits in ((1, 1), (0, 2)):
+        query = f"explain (analyze, costs off) select id from {table} order by created desc limit 150"
+        lines = "\n".join(row[0] for row in db.execute(query.encode()))
+        assert f"Stripe Requests Made: {requests}" in lines
+        assert f"Stripe Cache Hits: {hits}" in lines
+
+
 def test_a_cursor_keeps_its_answer_while_others_are_told_to_forget(
     db: psycopg.Connection, cached: Server
 ) -> None:

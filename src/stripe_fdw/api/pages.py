@@ -26,6 +26,7 @@ def walk(
     paged: bool = True,
     background: bool = False,
     first: Future[Response] | None = None,
+    after: tuple[str, ...] = (),
 ) -> Iterator[Response]:
     """The pages of a list or a search, in order.
 
@@ -34,12 +35,16 @@ def walk(
     ``cursor`` is the field whose last value continues the list, as the catalog says; ``paged`` is False for a
     list that comes whole. With ``limit_hint`` the first page holds that many objects at most; the reader may
     go on all the same. ``first`` is the answer to the first request where that has left already, with
-    whatever limit. Raises what ``Client.fetch`` raises, and AnswerError for a list that leads nowhere.
+    whatever limit. ``after`` are cursors of which the last leads on, or, if its object was deleted, the one
+    before it: the list is read from there. Raises what ``Client.fetch`` raises, and AnswerError for a list
+    that leads nowhere.
     """
+    begin = request
     if first is None:
         limit = {"limit": PAGE if limit_hint is None else max(1, min(limit_hint, PAGE))} if paged else {}
-        first = client.submit(request.with_params(**limit), background=background)
-    page = first.result(check)
+        begin = request.with_params(**limit, **({"starting_after": after[-1]} if after else {}))
+        first = client.submit(begin, background=background)
+    page = _result(client, first, begin, after[:-1], check, background)
     full = request.with_params(limit=PAGE) if paged else request
     follow = next_request(full, page, cursor)
     ahead: Future[Response] | None = None
@@ -89,9 +94,12 @@ def _result(
 
 def earlier_cursors(page: Response, cursor: str = "id") -> tuple[str, ...]:
     """What continues the list as well as the page's last object, should that be deleted: those before it."""
-    return tuple(
-        str(item[cursor]) for item in page.body["data"][-_SPARE_CURSORS - 1 : -1] if item.get(cursor)
-    )
+    return cursors(page.body["data"], cursor)[:-1]
+
+
+def cursors(data: list[dict[str, Any]], cursor: str = "id") -> tuple[str, ...]:
+    """What leads on after these objects: the last one, and those before it that serve if it is deleted."""
+    return tuple(str(item[cursor]) for item in data[-_SPARE_CURSORS - 1 :] if item.get(cursor))
 
 
 def cursor_is_gone(error: NotFoundError) -> bool:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from stripe_fdw.errors import Interrupted
+from stripe_fdw.fdw.runs import ExecutorRuns
 
 
 def _module(name: str) -> ModuleType | None:
@@ -126,8 +127,67 @@ def _moment(name: str) -> Callable[[], int | None]:
     return cast("Callable[[], int | None]", function)
 
 
-statement_id: Callable[[], int | None] = _moment("GetCurrentStatementStartTimestamp")
-"""When the statement of the session's client started (microseconds), or None where no host runs."""
+class Runs(Protocol):
+    """What tells executor runs apart."""
+
+    def current(self) -> int | None:
+        """The run that calls; None where no host runs."""
+
+    def ended(self) -> list[int]:
+        """Runs that have ended since this was last called, if the host does not say so itself."""
+
+
+class _ToldRuns:
+    """The bundled host says which run calls, and when it ends."""
+
+    def __init__(self) -> None:
+        self._current: int | None = None
+
+    def enter(self, run: int) -> None:
+        self._current = run
+
+    def current(self) -> int | None:
+        return self._current
+
+    def ended(self) -> list[int]:
+        return []
+
+
+_told = _ToldRuns()
+enter_run: Callable[[int], None] = _told.enter
+"""The bundled host says which executor run calls: the number is that run's while it lasts."""
+
+
+class _Statements:
+    """Where nothing tells runs apart: a run is what the client sent, with all that it calls."""
+
+    def __init__(self) -> None:
+        self._statement = _moment("GetCurrentStatementStartTimestamp")
+        self._last: int | None = None
+
+    def current(self) -> int | None:
+        return self._statement()
+
+    def ended(self) -> list[int]:
+        last, self._last = self._last, self._statement()
+        return [] if last is None or last == self._last else [last]
+
+
+def _find_runs() -> Runs:
+    if HOST != "multicorn2":
+        return _told
+    try:
+        return ExecutorRuns()
+    except (OSError, ValueError, AttributeError):
+        return _Statements()
+
+
+_runs = _find_runs()
+executor_run: Callable[[], int | None] = _runs.current
+"""The executor run that calls; None where no host runs."""
+
+ended_runs: Callable[[], list[int]] = _runs.ended
+"""Runs that have ended since this was last called, of a host whose runs end without a word."""
 
 transaction_id: Callable[[], int | None] = _moment("GetCurrentTransactionStartTimestamp")
 """When the transaction started (microseconds), or None where no host runs."""

@@ -2,7 +2,8 @@
 
 A *tape* is what one request (a list with all its pages) has brought so far. Several readers may read it, each
 at its own pace; whoever is furthest fetches the next page for all. A tape that becomes too long is let go, so
-that memory stays flat however long the list is.
+that memory stays flat however long the list is. Whoever reads on a tape that was left asks for what comes
+after its last object: never from the beginning, where there may be something new by now.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
+from stripe_fdw.api.answers import Response
 from stripe_fdw.fdw import hosting
 from stripe_fdw.fdw.invalidation import Generation
 
@@ -24,7 +26,75 @@ _OVERHEAD: Final = 512  # bytes for each page, however small
 Objects = list[dict[str, Any]]
 
 
-Source = Callable[[], Iterator[Objects]]
+class Counting(Protocol):
+    """Counts what a reader cost."""
+
+    def count(self, response: Response) -> None:
+        """Add an answer."""
+
+    def failed(self) -> None:
+        """Add an answer that said that there is no such thing."""
+
+    def hit(self) -> None:
+        """Add an answer that was there already."""
+
+
+class Asker(Protocol):
+    """On whose behalf requests are made."""
+
+    @property
+    def check(self) -> Callable[[], object]:
+        """Raises when its query is cancelled."""
+
+    @property
+    def counters(self) -> Counting:
+        """Its costs."""
+
+
+@dataclass(eq=False, slots=True)
+class Turn:
+    """Whose turn it is to ask Stripe: of several readers of a tape, the one that waits for the next page."""
+
+    asker: Asker
+
+    def check(self) -> None:
+        """Raise when that one's query is cancelled."""
+        self.asker.check()
+
+    def count(self, response: Response) -> None:
+        """Add an answer to what that one cost."""
+        self.asker.counters.count(response)
+
+    def failed(self) -> None:
+        """Add an answer that said that there is no such thing."""
+        self.asker.counters.failed()
+
+
+Source = Callable[[Turn, Objects], Iterator[Objects]]
+"""Asks Stripe: from the beginning, or for what comes after the last of these objects."""
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """What one run of the executor has been told so far."""
+
+    room: Callable[[int], bool]  # whether so many more bytes may be kept
+    tapes: dict[Hashable, Tape] = field(default_factory=dict)
+    used: int = 0  # bytes
+    nodes: int = 0  # that have not ended
+
+    def keeps(self, tape: Tape, size: int) -> bool:
+        """Whether the tape may grow by so many bytes: it can still be found, and there is room."""
+        if self.tapes.get(tape.key) is not tape or not self.room(size):
+            return False
+        self.used += size
+        return True
+
+    def lose(self, tape: Tape) -> None:
+        """Let no other reader find it."""
+        if self.tapes.get(tape.key) is tape:
+            self.used = max(0, self.used - tape.size)
+            del self.tapes[tape.key]
 
 
 @dataclass(eq=False, slots=True)
@@ -32,10 +102,9 @@ class Tape:
     """What a request brought so far, and where the rest comes from."""
 
     key: Hashable
-    open: Source  # asks Stripe from the beginning
-    keeps: Callable[[Tape], bool]  # whether it is to be found by others
-    room: Callable[[int], bool]  # whether so many more bytes may be kept
-    lose: Callable[[Tape], None]  # called when the tape is not to be found any more
+    turn: Turn
+    run: Run
+    ordered: bool = False  # can be asked for what comes after an object
     ttl: float = 0.0
     generation: Callable[[], Generation] | None = None
     began: Generation = ()
@@ -43,10 +112,10 @@ class Tape:
     parts: list[bytes] = field(default_factory=list)  # pages as JSON, a seventh of what their objects take
     size: int = 0
     done: bool = False
+    full: bool = False  # grows no more: each reader gets the rest for itself
     readers: int = 0
     _source: Iterator[Objects] | None = None
     _abandon: Callable[[], object] | None = None
-    _full: bool = False
 
     def __post_init__(self) -> None:
         if self.generation is not None:
@@ -56,28 +125,29 @@ class Tape:
         """Take the pages from here: the first request is on its way. ``abandon`` breaks it off."""
         self._source, self._abandon = source, abandon
 
-    def read(self, hit: Callable[[], object]) -> Iterator[Objects]:
-        """All pages, in an order that is the same for all readers. ``hit`` is called for those remembered."""
+    def read(self, asker: Asker, source: Source) -> Iterator[Objects]:
+        """All pages, in an order that is the same for all readers. What is missing comes from the source."""
         position = 0
         self.readers += 1
         try:
             while True:
+                asker.check()
                 if position < len(self.parts):
-                    hit()
+                    asker.counters.hit()
                     yield orjson.loads(self.parts[position])
                     position += 1
                 elif self.done:
                     if position == 0:
-                        hit()
+                        asker.counters.hit()
                     return
-                elif position and self._source is None:
-                    yield from self._again()
+                elif self._goes_alone(position):
+                    yield from self._alone(asker, source)
                     return
                 else:
-                    objects = self._pull()
+                    objects = self._pull(asker, source)
                     if objects is None:
                         return
-                    if self._full:
+                    if self.full:
                         rest, self._source = self._source, None
                         yield objects
                         yield from rest or ()
@@ -87,15 +157,16 @@ class Tape:
         finally:
             self.readers -= 1
 
-    def _pull(self) -> Objects | None:
+    def _pull(self, asker: Asker, source: Source) -> Objects | None:
         """The next page from Stripe. When the tape is full, the rest belongs to the reader who got so far."""
-        if self._source is None:
-            self._source = self.open()
+        self.turn.asker = asker
         try:
+            if self._source is None:
+                self._source = source(self.turn, self._last())
             objects = next(self._source, None)
         except BaseException:
             self._source = None
-            self.lose(self)
+            self.run.lose(self)
             raise
         if objects is None:
             self.done, self._source = True, None
@@ -105,21 +176,34 @@ class Tape:
         return objects
 
     def _keep(self, objects: Objects) -> None:
-        text = orjson.dumps(objects) if self.keeps(self) else b""
+        text = orjson.dumps(objects)
         size = len(text) + _OVERHEAD
-        if text and self.room(size):
+        if self.run.keeps(self, size):
             self.parts.append(text)
             self.size += size
             return
-        self._full = True
-        self.lose(self)
+        self.full = True
+        self.run.lose(self)
         if self.readers == 1:
             self.parts.clear()
 
-    def _again(self) -> Iterator[Objects]:
-        """The rest for a reader who is behind when the tape was let go: asked for once more."""
+    def _goes_alone(self, position: int) -> bool:
+        """Whether nobody reads on for a reader who is there, so that it must ask for itself."""
+        return self.full or (position > 0 and self._source is None and not self.ordered)
+
+    def _last(self) -> Objects:
+        """The last page that holds something: what comes after it is missing."""
+        pages = (orjson.loads(part) for part in reversed(self.parts))
+        return next((objects for objects in pages if objects), [])
+
+    def _alone(self, asker: Asker, source: Source) -> Iterator[Objects]:
+        """The rest for a reader who is behind when the tape was let go."""
+        turn = Turn(asker)
+        if self.ordered:
+            yield from source(turn, self._last())
+            return
         seen = {_identity(item) for part in self.parts for item in orjson.loads(part)}
-        for objects in self.open():
+        for objects in source(turn, []):
             new = [item for item in objects if _identity(item) not in seen]
             if new:
                 yield new
@@ -137,6 +221,11 @@ class Tape:
         """Whether it may still answer a later statement."""
         return now - self.born < self.ttl and self.generation is not None and self.generation() == self.began
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it may be kept for later statements: it holds all, or what is missing can be asked for."""
+        return self.ttl > 0 and not self.full and (self.done or (self.ordered and bool(self.parts)))
+
 
 def _identity(item: dict[str, Any]) -> Hashable:
     found = item.get("id")
@@ -144,81 +233,94 @@ def _identity(item: dict[str, Any]) -> Hashable:
 
 
 class Memory:
-    """The tapes of this backend: those of the running statement, and those that a later one may use."""
+    """The tapes of this backend: those of each executor run, and those that a later one may use.
+
+    A run is what the host says it is (``hosting.executor_run``): the statement, and not those of the
+    functions that it calls.
+    """
 
     def __init__(self, statement_bytes: int = STATEMENT_BYTES, cache_bytes: int = CACHE_BYTES) -> None:
         self._statement_bytes = statement_bytes
         self._cache_bytes = cache_bytes
-        self._tapes: dict[Hashable, Tape] = {}
+        self._runs: dict[Hashable, Run] = {}
         self._cache: MutableMapping[Hashable, Tape] = {}  # as long as nothing was to be kept
-        self._used = 0
-        self._depth = 0
-        self._statement: int | None = None
 
     def begin(self) -> None:
-        """A node of a statement starts."""
-        self._depth += 1
+        """A node of the executor run that asks starts."""
+        self._enter().nodes += 1
 
     def end(self) -> None:
-        """A node of a statement ended, or failed. After the last one nothing of the statement is left."""
-        self._depth = max(0, self._depth - 1)
-        if self._depth == 0:
-            self._finish()
+        """A node of it ended, or failed. After the last one nothing of the run is left."""
+        run = hosting.executor_run()
+        found = self._runs.get(run)
+        if found is not None:
+            found.nodes -= 1
+            if found.nodes <= 0:
+                self._finish(run)
+
+    def join(self) -> None:
+        """Read on behalf of an executor run whose host tells afterwards that it has ended."""
+        for run in hosting.ended_runs():
+            self._finish(run)
+        self._enter()
+
+    def _enter(self) -> Run:
+        return self._runs.setdefault(hosting.executor_run(), Run(self._room))
 
     def forget(self) -> None:
         """Drop everything: something was written."""
         self._cache.clear()
-        self._tapes.clear()
-        self._used = 0
+        for run in self._runs.values():
+            run.tapes.clear()
+            run.used = 0
+
+    def running(self) -> Run:
+        """The executor run that asks; one that remembers nothing where none was begun."""
+        return self._runs.get(hosting.executor_run()) or Run(lambda _: False)
 
     def tape(
-        self, key: Hashable, source: Source, ttl: float, generation: Callable[[], Generation]
+        self,
+        run: Run,
+        key: Hashable,
+        asker: Asker,
+        ttl: float,
+        generation: Callable[[], Generation],
+        *,
+        ordered: bool,
     ) -> tuple[Tape, bool]:
-        """The tape for this request, and whether it is new."""
-        statement = hosting.statement_id()
-        if statement != self._statement:
-            self._finish()
-            self._statement = statement
-        found = self._tapes.get(key) or self._cached(key, ttl)
-        if found is not None:
-            self._tapes[key] = found
-            return found, False
-        tape = Tape(key, source, self._keeps, self._room, self._lose, ttl, generation if ttl > 0 else None)
-        if self._depth or statement is not None:
-            self._tapes[key] = tape
-        return tape, True
+        """The run's tape for this request, and whether it is new."""
+        found = run.tapes.get(key) or self._cached(run, key, ttl)
+        new = found is None
+        if found is None:
+            found = Tape(key, Turn(asker), run, ordered, ttl, generation if ttl > 0 else None)
+        run.tapes[key] = found
+        return found, new
 
-    def _cached(self, key: Hashable, ttl: float) -> Tape | None:
-        if ttl <= 0:
+    def _cached(self, run: Run, key: Hashable, ttl: float) -> Tape | None:
+        found = self._cache.get(key) if ttl > 0 else None
+        if found is None:
             return None
-        found = self._cache.get(key)
-        if found is None or found.good(time.monotonic()):
-            return found
-        del self._cache[key]
-        return None
-
-    def _keeps(self, tape: Tape) -> bool:
-        return self._tapes.get(tape.key) is tape
+        if not found.done or not found.good(time.monotonic()):
+            self._cache.pop(key, None)  # one that is to be read on belongs to one run
+        if not found.good(time.monotonic()):
+            return None
+        if not found.done:
+            found.run = run
+        return found
 
     def _room(self, size: int) -> bool:
-        if self._used + size > self._statement_bytes:
-            return False
-        self._used += size
-        return True
+        return sum(run.used for run in self._runs.values()) + size <= self._statement_bytes
 
-    def _lose(self, tape: Tape) -> None:
-        if self._tapes.get(tape.key) is tape:
-            self._used = max(0, self._used - tape.size)
-            del self._tapes[tape.key]
-
-    def _finish(self) -> None:
-        """The statement is over: what may be used again goes into the cache."""
-        tapes, self._tapes, self._used = self._tapes, {}, 0
-        for key, tape in tapes.items():
+    def _finish(self, run: Hashable) -> None:
+        """The run is over: what may be used again goes into the cache."""
+        over = self._runs.pop(run, None)
+        if over is None:
+            return
+        for key, tape in over.tapes.items():
             if tape.readers:
-                continue  # a cursor's, which reads on by itself
+                continue  # it was left without a word, and may still be read
             tape.close()
-            if tape.ttl > 0 and (tape.parts or tape.done) and tape.size <= self._cache_bytes // 4:
+            if tape.lasting and tape.size <= self._cache_bytes // 4:
                 if not self._cache:
                     self._cache = _new_cache(self._cache_bytes)
                 self._cache[key] = tape

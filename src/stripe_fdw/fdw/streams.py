@@ -21,7 +21,7 @@ from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.axes import several, text
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.invalidation import generation
-from stripe_fdw.fdw.memory import Memory, Objects, Tape
+from stripe_fdw.fdw.memory import Memory, Objects, Source, Tape, Turn
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.values import Value
 
@@ -80,6 +80,7 @@ class Reader:
         options = self.client.options
         self._account = f"{options.api_base}|{options.stripe_account or ''}"
         self._scope = (options.key.fingerprint(), self._account, options.api_version)
+        self._run = self.memory.running()
 
     def pages(self, plan: Plan) -> Iterator[Page]:
         """The pages of a plan; requests leave as they are read."""
@@ -120,38 +121,46 @@ class Reader:
 
     def _open(self, fetch: Fetch, resource: Resource, way: Way) -> Iterator[Page]:
         """Send the first request, unless its answer is remembered; the pages, as they are read."""
-        source = partial(self._source, fetch.request, resource, way)
-        identifier = unquote(fetch.request.path.rpartition("/")[2]) if way == "one" else None
+        request = fetch.request
+        identifier = unquote(request.path.rpartition("/")[2]) if way == "one" else None
         tape, new = self.memory.tape(
-            (self._scope, way, fetch.request),
-            source,
+            self._run,
+            (self._scope, way, request),
+            self,
             self.cache_ttl,
             partial(generation, self._account, resource, identifier),
+            ordered=way == "list" and resource.paged and not request.endpoint.endswith("/search"),
         )
         if new and way != "slices":
-            first = self.client.submit(fetch.request)
-            tape.start(self._source(fetch.request, resource, way, first), first.abandon)
-        return self._play(tape, dict(fetch.fills))
+            first = self.client.submit(request)
+            tape.start(self._source(request, resource, way, tape.turn, [], first), first.abandon)
+        return self._play(tape, partial(self._source, request, resource, way), dict(fetch.fills))
 
-    def _play(self, tape: Tape, fills: Mapping[str, Value]) -> Iterator[Page]:
-        for objects in tape.read(self.counters.hit):
+    def _play(self, tape: Tape, source: Source, fills: Mapping[str, Value]) -> Iterator[Page]:
+        for objects in tape.read(self, source):
             yield Page(objects, fills)
 
     def _source(
-        self, request: Request, resource: Resource, way: Way, first: Future[Response] | None = None
+        self,
+        request: Request,
+        resource: Resource,
+        way: Way,
+        turn: Turn,
+        before: Objects,
+        first: Future[Response] | None = None,
     ) -> Iterator[Objects]:
-        """What the request brings. Nothing, if what it asks about is not there."""
+        """What the request brings, after these objects. Nothing, if what it asks about is not there."""
         found: Iterator[Response]
         if way == "slices":
-            found = slices.scan(self.client, request, check=self.check, on_response=self.counters.count)
+            found = slices.scan(self.client, request, check=turn.check, on_response=turn.count)
         elif way == "list":
-            found = self._walk(request, resource, first or self.client.submit(request))
+            found = self._walk(request, resource, turn, before, first)
         else:
-            found = self._single(first or self.client.submit(request))
+            found = _single(first or self.client.submit(request), turn)
         try:
             response = next(found, None)
         except NotFoundError as error:
-            self.counters.failed()
+            turn.failed()
             if way != "one" and not _asked_for_missing(error, request):
                 raise
             return
@@ -160,9 +169,9 @@ class Reader:
             wider = None if way == "one" or nothing else _without_refused(error, request, resource)
             if wider is None and not nothing:
                 raise
-            self.counters.failed()
+            turn.failed()
             if wider is not None:
-                for objects in self._source(wider.request, resource, way):
+                for objects in self._source(wider.request, resource, way, turn, before):
                     yield [item for item in objects if wider.holds(item)]
             return
         while response is not None:
@@ -172,20 +181,23 @@ class Reader:
                 yield objects
             response = next(found, None)
 
-    def _single(self, future: Future[Response]) -> Iterator[Response]:
-        response = future.result(self.check)
-        self.counters.count(response)
-        yield response
-
-    def _walk(self, request: Request, resource: Resource, first: Future[Response]) -> Iterator[Response]:
+    def _walk(
+        self,
+        request: Request,
+        resource: Resource,
+        turn: Turn,
+        before: Objects,
+        first: Future[Response] | None,
+    ) -> Iterator[Response]:
         return pages.walk(
             self.client,
             request,
-            check=self.check,
-            on_response=self.counters.count,
+            check=turn.check,
+            on_response=turn.count,
             cursor=resource.cursor,
             paged=resource.paged,
-            first=first,
+            first=first if first or before else self.client.submit(request),
+            after=pages.cursors(before, resource.cursor),
         )
 
     def _merged(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Page]:
@@ -216,6 +228,12 @@ class Reader:
                     inner = _for_parent(fetch, access.parameter, access.column, str(parent["id"]))
                     held = _held(parent, inner.request, resource)
                     yield inner if held is None else Page(held, dict(inner.fills))
+
+
+def _single(future: Future[Response], turn: Turn) -> Iterator[Response]:
+    response = future.result(turn.check)
+    turn.count(response)
+    yield response
 
 
 def _with_first(found: Iterator[Page]) -> Iterator[Page]:
@@ -323,6 +341,8 @@ def _unique(found: Iterator[Page], resource: Resource) -> Iterator[Page]:
 
 def _asked_for_missing(error: NotFoundError, request: Request) -> bool:
     """Whether what is missing is what a qual named: then no row matches. Not so for a cursor that is gone."""
+    if pages.cursor_is_gone(error):
+        return False
     if request.path != request.endpoint:
         return True
     return any(error.param == name for name, _ in request.params)

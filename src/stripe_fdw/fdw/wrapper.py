@@ -201,6 +201,7 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         self, quals: Sequence[object], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
+            memory.join()
             scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None)
             while batch := scan.next_batch():
                 for row in batch:

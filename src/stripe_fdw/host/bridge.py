@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from stripe_fdw import __version__
+from stripe_fdw.fdw.hosting import enter_run
 from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.failures import WrapperError, explain_error, without_values
 from stripe_fdw.host.values import (
@@ -219,20 +220,28 @@ def unknown(text: str) -> Unknown:
 # ---- scanning
 
 
-def begin_statement(wrapper: Any) -> None:
-    """Tell that a node of a running statement uses the wrapper."""
+def begin_statement(wrapper: Any, run: int) -> None:
+    """Tell that a node of a running statement uses the wrapper. ``run`` tells executor runs apart."""
+    enter_run(run)
     wrapper.begin_statement()
 
 
-def end_statement(wrapper: Any) -> None:
+def end_statement(wrapper: Any, run: int) -> None:
     """Tell that the node is done, or that its statement failed."""
+    enter_run(run)
     wrapper.end_statement()
 
 
 def open_scan(
-    wrapper: Any, quals: list[PlainQual], columns: list[str], keys: list[PlainSortKey], limit: int | None
+    wrapper: Any,
+    quals: list[PlainQual],
+    columns: list[str],
+    keys: list[PlainSortKey],
+    limit: int | None,
+    run: int,
 ) -> Any:
-    """Open a scan; ``limit`` is a hint."""
+    """Open a scan of an executor run; ``limit`` is a hint."""
+    enter_run(run)
     return wrapper.open_scan(_quals(quals), columns, _sort_keys(keys), limit)
 
 

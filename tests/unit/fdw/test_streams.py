@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from stripe_fdw.fdw import invalidation
 from stripe_fdw.fdw.memory import Memory
 from stripe_fdw.fdw.planner import plan
 from stripe_fdw.fdw.quals import Qual, SortKey
-from stripe_fdw.fdw.streams import PARALLEL, Page, Reader
+from stripe_fdw.fdw.scan import Scan
+from stripe_fdw.fdw.streams import PARALLEL, Counters, Page, Reader
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 
@@ -310,6 +312,65 @@ def test_what_was_read_in_part_is_cached_and_read_on() -> None:
     assert len(cached(client, memory)) == 250
 
 
+@pytest.mark.usefixtures("_shared")
+def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
+    memory.end()
+    answer = client.answer
+
+    def deleted(request: Any) -> Any:
+        if dict(request.params).get("starting_after") == "cus_99":
+            raise NotFoundError("No such customer: 'cus_99'", param="starting_after", code="resource_missing")
+        return answer(request)
+
+    client.answer = deleted  # type: ignore[method-assign]
+    customers = client.objects["customer"]
+    del customers[99]
+    customers.insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
+    assert cached(client, memory) == [f"cus_{i}" for i in range(250)]
+    assert "GET /v1/customers?limit=100&starting_after=cus_98" in client.log
+
+
+@pytest.mark.usefixtures("_shared")
+def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", memory=memory, cache_ttl=60.0))
+    memory.end()
+    client.objects["customer"].insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
+    memory.begin()
+    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
+    memory.end()
+    asked = len(client.log)
+    memory.begin()
+    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
+    assert len(client.log) == asked
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
+    client, memory = stripe(), Memory()
+    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    stopped: list[str] = []
+    for name in ("first", "second"):
+        memory.begin()
+
+        def check(name: str = name) -> None:
+            if name in stopped:
+                raise Interrupted(name)
+
+        one = Reader(client, check, samples.ALL, memory, 60.0)  # type: ignore[arg-type]
+        if name == "first":
+            next(one.pages(found))
+        else:
+            stopped.append("first")  # its query is long over
+            assert len(ids(one.pages(found))) == 250
+        memory.end()
+    assert (one.counters.requests, one.counters.hits) == (2, 1)
+
+
 def test_an_error_is_not_remembered() -> None:
     client, memory = stripe(), Memory()
     answer, failing = client.answer, [True]
@@ -371,6 +432,58 @@ def test_a_refused_value_of_an_exact_filter_is_one_that_no_object_has(
             ids(pages(client, "price", *quals))
     else:
         assert len(ids(pages(client, "price", *quals))) == found
+
+
+@pytest.mark.parametrize(
+    ("qual", "param"),
+    [
+        (Qual("type", "=", "odd"), "type"),
+        (Qual("type", "= any", ("odd", "mad")), "type"),
+        (Qual("lookup_key", "=", "key"), "lookup_keys"),
+        (Qual("lookup_key", "= any", ("key", "other")), "lookup_keys[0]"),
+        (Qual("created", ">", datetime.fromtimestamp(1, UTC)), "created[gt]"),
+        (Qual("created", "<", datetime.fromtimestamp(9, UTC)), "created"),
+    ],
+    ids=str,
+)
+def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, param: str) -> None:
+    prices = [
+        {"id": f"price_{i}", "created": 5 - i, "active": True, "type": "odd", "lookup_key": "key"}
+        for i in range(3)
+    ]
+    client = FakeStripe(samples.ALL, {"price": prices})
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if {name.partition("[")[0] for name, _ in request.params} & {param.partition("[")[0]}:
+            raise ApiError(
+                "You may only specify one of these parameters.",
+                status=400,
+                type="invalid_request_error",
+                param=param,
+            )
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    found = plan(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
+    assert qual in found.pushed
+    one = reader(client)
+    assert ids(one.pages(found)) == ["price_0", "price_1", "price_2"]
+    assert one.counters.widened > 0
+    statistics = dict(Scan(iter(()), one.counters).statistics())
+    assert statistics["Stripe Lists Without a Refused Filter"] == str(one.counters.widened)
+    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), Counters()).statistics())
+
+
+def test_a_refused_filter_that_cannot_be_left_out_is_an_error() -> None:
+    client = stripe()
+
+    def refuse(request: Any) -> Any:
+        raise ApiError("No.", status=400, type="invalid_request_error", param="subscription")
+
+    client.answer = refuse  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="No"):
+        ids(pages(client, "subscription_item", Qual("subscription", "=", "sub_1")))
 
 
 def test_an_interrupt_ends_the_scan() -> None:

@@ -19,10 +19,17 @@ hold(PyObject **place, PyObject *reference)
 	Py_XDECREF(old);
 }
 
+/* What tells executor runs apart: the memory of one, in which the holder lives. */
+static Py_ssize_t
+executor_run(Holder *holder)
+{
+	return (Py_ssize_t) GetMemoryChunkContext(holder);
+}
+
 void
 begin_statement(Holder *holder)
 {
-	bridge_call("begin_statement", Py_BuildValue("(O)", holder->wrapper));
+	bridge_call("begin_statement", Py_BuildValue("(On)", holder->wrapper, executor_run(holder)));
 	holder->in_statement = true;
 }
 
@@ -54,7 +61,7 @@ end_statement(Holder *holder)
 	if (!holder->in_statement)
 		return;
 	holder->in_statement = false;
-	bridge_call("end_statement", Py_BuildValue("(O)", holder->wrapper));
+	bridge_call("end_statement", Py_BuildValue("(On)", holder->wrapper, executor_run(holder)));
 }
 
 /* As above, but nothing may fail: what does is shown as a warning. */

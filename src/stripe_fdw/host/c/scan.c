@@ -70,10 +70,11 @@ open_scan(ForeignScanState *node)
 	HostScan   *scan = node->fdw_state;
 	PyObject   *quals = scan_quals(node);
 	PyObject   *opened = bridge_call("open_scan",
-									 Py_BuildValue("(OOOOO)", scan->holder->wrapper, quals,
+									 Py_BuildValue("(OOOOOn)", scan->holder->wrapper, quals,
 												   column_names(scan->relid, scan->columns),
 												   sort_to_python(scan->relid, scan->sort),
-												   scan_limit(node)));
+												   scan_limit(node),
+												   (Py_ssize_t) GetMemoryChunkContext(scan->holder)));
 
 	hold(&scan->holder->scan, opened);
 	scan->open = true;
