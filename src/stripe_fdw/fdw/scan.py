@@ -36,12 +36,14 @@ class Scan:
     def statistics(self) -> list[tuple[str, str]]:
         """What the scan cost so far, for EXPLAIN ANALYZE."""
         found = self._counters
+        widened = [("Stripe Lists Without a Refused Filter", str(found.widened))] if found.widened else []
         return [
             ("Stripe Requests Made", str(found.requests)),
             ("Stripe Retries", str(found.retries)),
             ("Stripe Cache Hits", str(found.hits)),
             ("Stripe Time Waiting on Limits", f"{found.waited * 1000:.1f} ms"),
             ("Stripe Bytes Received", str(found.bytes)),
+            *widened,
         ]
 
     def close(self) -> None:

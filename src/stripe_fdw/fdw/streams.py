@@ -16,9 +16,9 @@ from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
-from stripe_fdw.catalog.model import Column, Kind, Resource
+from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
-from stripe_fdw.fdw.axes import several, text
+from stripe_fdw.fdw.axes import text
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.invalidation import generation
 from stripe_fdw.fdw.memory import Memory, Objects, Source, Tape, Turn
@@ -29,6 +29,8 @@ Object = dict[str, Any]
 Way = Literal["one", "list", "slices"]
 PARALLEL = 8  # requests under way at a time
 _NO_PREVIEW = frozenset({"invoice_upcoming_none"})
+_UNKNOWN_VALUE = "must be one of"  # what Stripe says of a value that is none of those that there are
+_BOUNDS = ("[gt]", "[gte]", "[lt]", "[lte]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Counters:
     hits: int = 0  # answers that came from memory or the cache
     bytes: int = 0
     waited: float = 0.0  # seconds on limits
+    widened: int = 0  # lists that were read without a filter, for Stripe refused it
 
     def count(self, response: Response) -> None:
         """Add an answer."""
@@ -121,6 +124,7 @@ class Reader:
 
     def _open(self, fetch: Fetch, resource: Resource, way: Way) -> Iterator[Page]:
         """Send the first request, unless its answer is remembered; the pages, as they are read."""
+        self.check()  # before anything leaves
         request = fetch.request
         identifier = unquote(request.path.rpartition("/")[2]) if way == "one" else None
         tape, new = self.memory.tape(
@@ -171,6 +175,7 @@ class Reader:
                 raise
             turn.failed()
             if wider is not None:
+                self.counters.widened += 1
                 for objects in self._source(wider.request, resource, way, turn, before):
                     yield [item for item in objects if wider.holds(item)]
             return
@@ -280,53 +285,71 @@ def _held(parent: Object, request: Request, resource: Resource) -> list[Object] 
 
 @dataclass(frozen=True, slots=True)
 class _Wider:
-    """A list without a filter whose value Stripe refused, and what to look at instead."""
+    """A list without a filter that Stripe refused, and what to look at instead."""
 
     request: Request
     column: Column
-    value: str
+    values: frozenset[str]  # none: the filter was a range, which Postgres checks
 
     def holds(self, item: Object) -> bool:
         """Whether the object has the value all the same: then this list brings it, and no other."""
         found = value_of(self.column, item)
-        return found is not None and text(found) == self.value
+        return not self.values or (found is not None and text(found) in self.values)
 
 
 def _none_has_it(error: ApiError, request: Request, resource: Resource) -> bool:
-    """Whether Stripe refuses the value of an exact filter, which is none that the field is known to have.
+    """Whether Stripe says that it knows no such value, and the field is not known to have it either.
 
-    ``Invalid type: must be one of …``: then no object can have it, and no row matches.
+    ``Invalid type: must be one of …``: then no object can have it, and no row matches. What does not say so
+    may be about anything, such as two parameters that do not go together. (That a value is the id of nothing
+    is another error, ``resource_missing``: see ``_asked_for_missing``.)
     """
-    refused = next((item for item in resource.filters if item.parameter == error.param), None)
-    value = dict(request.params).get(error.param or "")
+    refused, sent = _refused(error, request, resource)
     column = resource.column.get(refused.column) if refused else None
     return (
         error.status == 400
         and error.type == "invalid_request_error"
+        and _UNKNOWN_VALUE in error.message.lower()
         and refused is not None
         and refused.equal
         and refused.exact
-        and value is not None
         and column is not None
         and column.kind in (Kind.TEXT, Kind.REFERENCE)
-        and value not in column.values
-        and (refused.parameter, value) not in resource.defaults
+        and not any(value in column.values or (name, value) in resource.defaults for name, value in sent)
     )
 
 
 def _without_refused(error: ApiError, request: Request, resource: Resource) -> _Wider | None:
-    """Ask for more where Stripe does not take a value: what it refuses to filter by, an object may have."""
-    refused = next((item for item in resource.filters if item.parameter == error.param), None)
-    value = dict(request.params).get(error.param or "")
+    """Ask for more where Stripe does not take a filter: what it refuses to filter by, an object may have."""
+    refused, sent = _refused(error, request, resource)
     column = resource.column.get(refused.column) if refused else None
-    if error.status != 400 or refused is None or refused.required or value is None or column is None:
+    if error.status != 400 or refused is None or refused.required or column is None or not column.path:
         return None
-    if not column.path or several(column):
-        return None
-    dropped = {refused.parameter, *(name for name, _ in refused.also)}
+    dropped = {*(name for name, _ in sent), *(name for name, _ in refused.also)}
     kept = tuple(item for item in request.params if item[0] not in dropped)
     defaults = tuple(item for item in resource.defaults if item[0] in dropped)
-    return _Wider(replace(request, params=(*defaults, *kept)), column, value)
+    wider = replace(request, params=(*defaults, *kept))
+    values = frozenset(value for name, value in sent if not name.endswith(_BOUNDS))
+    return None if wider == request else _Wider(wider, column, values)
+
+
+def _refused(
+    error: ApiError, request: Request, resource: Resource
+) -> tuple[Filter | None, list[tuple[str, str]]]:
+    """The filter that the error names, and the parameters that it was sent with."""
+    for item in resource.filters:
+        if error.param is None or not _is_of(error.param, item):
+            continue
+        sent = [(name, value) for name, value in request.params if _is_of(name, item)]
+        if sent:
+            return item, sent
+    return None, []
+
+
+def _is_of(parameter: str, item: Filter) -> bool:
+    """Whether it belongs to the filter, as ``created[gte]`` and ``lookup_keys[0]`` do."""
+    beyond = parameter.removeprefix(item.parameter)
+    return parameter.startswith(item.parameter) and (beyond in ("", *_BOUNDS) or beyond[1:-1].isdigit())
 
 
 def _unique(found: Iterator[Page], resource: Resource) -> Iterator[Page]:
