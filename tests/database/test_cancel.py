@@ -234,6 +234,40 @@ def test_fifty_cancelled_scans_leave_no_threads_and_no_connections(
     assert count(db, query) == count(db, query)
 
 
+UNKNOWN = "select array_agg('cus_none' || n) from generate_series(1, 20000) n"
+BUSY = {
+    "ids": "select count(*) from {customer} where id = any(({unknown})::text[])",
+    "ids twice": "select count(*) from {customer} where id = any(({unknown})::text[])"
+    " and id = any(({unknown})::text[])",
+    "a list": "select max(id) from (select id from {customer} order by created desc) c",
+    "lists": "select count(*) from {subscription} where customer = any(({unknown})::text[])",
+    "merged lists": "select count(*) from (select id from {subscription}"
+    " where customer = any(({unknown})::text[]) order by created desc) s",
+    "lists inside": "select count(*) from {customer_balance_transaction}",
+}
+
+
+@pytest.mark.parametrize("case", BUSY)
+def test_a_query_ends_at_once_though_no_answer_lets_it_wait(
+    db: psycopg.Connection, servers: Servers, slow: SimulatorProcess, host: str, case: str
+) -> None:
+    tables = ("customer", "subscription", "customer_balance_transaction")
+    server = servers(*tables, mapping=KEYS, api_base=slow.url, max_requests_per_second=10_000)
+    slow.control("POST", "/latency", {"ms": 0})
+    names = {name: server.table(name) for name in tables}
+    count(db, f"select count(*) from (select 1 from {names['customer']} limit 1) c")
+    query = BUSY[case].format(unknown=UNKNOWN, **names)
+    db.execute("set statement_timeout = 300")
+    began = time.monotonic()
+    took = cancelled(db, query, CANCELED, host) - began - 0.3
+    asked = len(slow.requests())
+    time.sleep(0.3)
+    assert len(slow.requests()) <= asked + 1
+    db.execute("reset statement_timeout")
+    assert took < 0.5
+    assert db.execute("select 1").fetchone() == (1,)
+
+
 def test_a_cursor_whose_fetch_is_cancelled_ends_and_its_transaction_can_be_rolled_back(
     db: psycopg.Connection, servers: Servers, slow: SimulatorProcess, host: str
 ) -> None:

@@ -202,6 +202,7 @@ class _Work:
 
     def take(self, check: Callable[[], object]) -> Response | None:
         """The next finished page, None after the last one."""
+        check()  # also when pages come faster than they are read
         while True:
             with self._changed:
                 self._hungry = not self._pages

@@ -127,11 +127,14 @@ class Future(Generic[T]):
     def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> T:
         """The result, or its error raised.
 
-        ``check`` is called at least every 20 ms while waiting. What it raises propagates, and the work is
-        abandoned; so it is after ``timeout`` seconds, with TimeoutError.
+        ``check`` is called at once, since many results that are there already take long as well, and then at
+        least every 20 ms while waiting. What it raises propagates, and the work is abandoned; so it is after
+        ``timeout`` seconds, with TimeoutError.
         """
         ends = None if timeout is None else time.monotonic() + timeout
         try:
+            if check is not None:
+                check()
             while not self.wait(STEP_SECONDS):
                 if check is not None:
                     check()

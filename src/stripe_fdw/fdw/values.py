@@ -65,8 +65,9 @@ def _encode_all(qual: Qual) -> Iterable[Value | None]:
 def _both(known: Choice, values: tuple[Value, ...], qual: Qual) -> Choice:
     if any(isinstance(value, Unknown) for value in (*known.values, *values)):
         return known
+    shared = set(values)
     return Choice(
-        known.column, tuple(value for value in known.values if value in values), (*known.quals, qual)
+        known.column, tuple(value for value in known.values if value in shared), (*known.quals, qual)
     )
 
 

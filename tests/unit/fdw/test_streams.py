@@ -486,6 +486,43 @@ def test_a_refused_filter_that_cannot_be_left_out_is_an_error() -> None:
         ids(pages(client, "subscription_item", Qual("subscription", "=", "sub_1")))
 
 
+@pytest.mark.parametrize(
+    ("table", "quals", "options"),
+    [
+        ("customer", (Qual("id", "= any", tuple(f"cus_{i}" for i in range(1000, 3000))),), {}),
+        ("customer", (), {}),
+        ("customer", (), {"sortkeys": [NEWEST]}),
+        ("subscription", (Qual("customer", "= any", tuple(f"cus_{i}" for i in range(1000))),), {}),
+        (
+            "subscription",
+            (Qual("customer", "= any", tuple(f"cus_{i}" for i in range(1000))),),
+            {"sortkeys": [NEWEST]},
+        ),
+        ("line_item", (), {}),
+    ],
+    ids=["ids", "slices", "a list", "lists", "merged lists", "lists inside"],
+)
+def test_an_interrupt_ends_the_scan_though_every_answer_is_there_at_once(
+    table: str, quals: tuple[Qual, ...], options: dict[str, Any]
+) -> None:
+    client = stripe(3000)
+    client.objects["invoice"] = [
+        {"id": f"in_{i}", "created": i, "lines": line_list(f"in_{i}", [], has_more=True)} for i in range(500)
+    ]
+    after: list[int] = []
+
+    def check() -> None:
+        if len(client.log) >= 9:
+            after.append(len(client.log))
+            raise Interrupted("canceling statement due to user request")
+
+    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    with pytest.raises(Interrupted):
+        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+    assert len(after) <= 2
+    assert len(client.log) <= 9 + PARALLEL
+
+
 def test_an_interrupt_ends_the_scan() -> None:
     client = stripe()
 
