@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_fdw.api import limits
-from stripe_fdw.api.limits import Limiter, endpoint_limit, reserve
+from stripe_fdw.api.limits import Limiter, endpoint_limit, owner, reserve
 from stripe_fdw.api.shared import CELL_NUMBERS, shared_memory
 from stripe_fdw.redact import Secret
 
@@ -213,3 +213,41 @@ while time.monotonic() < ends:
     middle = [moment for moment in moments if moments[0] + 1 <= moment < moments[0] + 3]
     assert len(middle) >= 0.85 * 50
     assert all(len(moments) > 10 for moments in per_child)
+
+
+# Whose limit it is
+
+ACCOUNT = "51AbCdEfGhIjKlMnO"  # what follows sk_test_: 5, and the account's id after acct_
+
+
+def modern(kind: str, account: str, secret: str) -> Secret:
+    return Secret(f"{kind}_{account}{secret * 40}")
+
+
+def test_two_keys_of_an_account_share_its_limit(tmp_path: Path) -> None:
+    first, second, other = (
+        Limiter(key, "https://api.stripe.com", maximum=10.0, directory=tmp_path / "s")
+        for key in (
+            modern("sk_test", ACCOUNT, "xY"),
+            modern("rk_test", ACCOUNT, "Zz"),
+            modern("sk_test", ACCOUNT[:-1] + "9", "xY"),
+        )
+    )
+    assert turns(first, 10)[-1] > 0.7
+    assert turns(second, 2)[-1] > 0.05
+    assert turns(other, 1)[-1] < 0.05
+
+
+def test_modes_accounts_and_old_keys_have_limits_of_their_own() -> None:
+    keys = [
+        modern("sk_test", ACCOUNT, "xY"),
+        modern("sk_live", ACCOUNT, "xY"),
+        modern("sk_test", ACCOUNT[:-1] + "9", "xY"),
+        Secret("sk_test_4eC39HqLyjWDarjtT1zdp7dc"),
+        Secret("sk_test_4eC39HqLyjWDarjtT1zdp7dd"),
+        Secret("sk_test_51AbCdEfGhIjKlMnOshort"),
+        Secret("sk_test_51AbCdEfGhIjKlMnOshorter"),
+    ]
+    names = {owner(key) for key in keys}
+    assert len(names) == len(keys)
+    assert not any(ACCOUNT[1:] in name for name in names)
