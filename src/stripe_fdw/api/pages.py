@@ -7,11 +7,10 @@ from typing import Any
 
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import AnswerError, NotFoundError
 
-PAGE = 100  # the most objects that Stripe puts on a page
 _SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next one is asked for
 
 

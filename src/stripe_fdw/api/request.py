@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import quote, quote_plus
 
 Method = Literal["GET", "POST", "DELETE"]
 Scalar = str | int | float | bool
+PAGE: Final = 100  # the most objects that Stripe puts on a page
+PARALLEL: Final = 8  # requests of one scan under way at a time
 
 
 def flatten(params: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -22,12 +22,11 @@ from dataclasses import dataclass, replace
 
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
-from stripe_fdw.api.pages import PAGE, cursor_is_gone, earlier_cursors, leads_nowhere, next_request, objects
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.pages import cursor_is_gone, earlier_cursors, leads_nowhere, next_request, objects
+from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import NotFoundError
 
-PARALLEL = 8
 BUFFERED = 2  # finished pages beyond one for each connection
 _FIRST_STEP = 8  # pages that the oldest slice keeps when it is first cut
 _LARGER_STEP = 4

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stripe_fdw.api.request import PAGE
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.experience import Experience, few_share
-from stripe_fdw.fdw.plan import PAGE, FanOut, Lists, Nothing, Plan, Search
+from stripe_fdw.fdw.plan import FanOut, Lists, Nothing, Plan, Search
 from stripe_fdw.fdw.quals import RANGES, Qual, Unknown
 from stripe_fdw.fdw.values import Choice, bounds, choices
 

@@ -193,16 +193,6 @@ transaction_id: Callable[[], int | None] = _moment("GetCurrentTransactionStartTi
 """When the transaction started (microseconds), or None where no host runs."""
 
 
-def warn(message: str, hint: str | None = None) -> None:
-    """Show a WARNING to the client; nothing happens where no host runs."""
-    if _bundled is not None and hasattr(_bundled, "warning"):
-        _bundled.warning(message, hint)
-    elif _multicorn is not None:
-        from multicorn.utils import log_to_postgres  # type: ignore[import-not-found]
-
-        log_to_postgres(message, 30, hint=hint)
-
-
 def renders_text() -> bool:
     """Whether the host reads every value through its type's input function, as Multicorn does."""
     return HOST == "multicorn2"

@@ -17,6 +17,11 @@ _BUCKETS: Final = 512  # ids that fall into one bucket are forgotten together
 Generation = tuple[int, ...]
 
 
+def account_name(api_base: str, stripe_account: str | None) -> str:
+    """The account whose objects change, as readers and those who tell of changes name it."""
+    return f"{api_base}|{stripe_account or ''}"
+
+
 @lru_cache(maxsize=4096)
 def _counter(name: str) -> Counter:
     return shared_memory().counter(name.encode())

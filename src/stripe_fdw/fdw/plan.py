@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.values import Value
-
-PAGE: Final = 100  # objects: Stripe's largest page
 
 
 @dataclass(frozen=True, slots=True)

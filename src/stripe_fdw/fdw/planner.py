@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Filter, Kind, Resource
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.axes import Axis, Params, axes_for, fetches, parent_axis, placeholders, several
-from stripe_fdw.fdw.plan import PAGE, Access, FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.plan import Access, FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
 from stripe_fdw.fdw.search import search_query
 from stripe_fdw.fdw.values import Bounds, Choice, bounds, choices, fits_path, is_id

@@ -14,20 +14,19 @@ from urllib.parse import quote, unquote
 from stripe_fdw.api import pages, slices
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.axes import text
 from stripe_fdw.fdw.fields import value_of
-from stripe_fdw.fdw.invalidation import generation
+from stripe_fdw.fdw.invalidation import account_name, generation
 from stripe_fdw.fdw.memory import Memory, Objects, Source, Tape, Turn
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.values import Value
 
 Object = dict[str, Any]
 Way = Literal["one", "list", "slices"]
-PARALLEL = 8  # requests under way at a time
 _NO_PREVIEW = frozenset({"invoice_upcoming_none"})
 _UNKNOWN_VALUE = "must be one of"  # what Stripe says of a value that is none of those that there are
 _BOUNDS = ("[gt]", "[gte]", "[lt]", "[lte]")
@@ -81,7 +80,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         options = self.client.options
-        self._account = f"{options.api_base}|{options.stripe_account or ''}"
+        self._account = account_name(options.api_base, options.stripe_account)
         self._scope = (options.key.fingerprint(), self._account, options.api_version)
         self._run = self.memory.running()
 
@@ -206,13 +205,10 @@ class Reader:
         )
 
     def _merged(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Page]:
-        """Several lists as one, newest first; an object that is in two of them comes once."""
+        """Several lists as one, newest first."""
         streams = [_objects(found) for found in self._begun(fetches, resource)]
-        seen: set[Any] = set()
         for found, fills in heapq.merge(*streams, key=_newest_first):
-            if found["id"] not in seen:
-                seen.add(found["id"])
-                yield Page([found], fills)
+            yield Page([found], fills)
 
     def _begun(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Iterator[Page]]:
         """The lists, each with its first page there: few requests are under way at a time, however many."""

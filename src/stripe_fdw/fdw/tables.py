@@ -20,7 +20,7 @@ from stripe_fdw.fdw.columns import check_columns, comparable
 from stripe_fdw.fdw.experience import Experience, account_of
 from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
-from stripe_fdw.fdw.invalidation import invalidate
+from stripe_fdw.fdw.invalidation import account_name, invalidate
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_merged, secret, server_options
 from stripe_fdw.fdw.plan import Plan
@@ -278,7 +278,7 @@ class InvalidationTable(_Machinery):
             raise TableError(
                 f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
             )
-        account = f"{self._server.api_base}|{self._server.stripe_account or ''}"
+        account = account_name(self._server.api_base, self._server.stripe_account)
         invalidate(account, str(resource), None if identifier is None else str(identifier))
         memory.forget()
         return dict(values)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from stripe_fdw.api.request import PAGE
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import hosting, import_schema
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_server
-from stripe_fdw.fdw.plan import PAGE
 from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan, scans
 from stripe_fdw.fdw.tables import read_only, table

@@ -11,14 +11,15 @@ import pytest
 from fdw_fake import FakeStripe
 
 from stripe_fdw.api.answers import Response
+from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
-from stripe_fdw.fdw import invalidation
+from stripe_fdw.fdw import invalidation, streams
 from stripe_fdw.fdw.memory import Memory
 from stripe_fdw.fdw.planner import plan
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scan
-from stripe_fdw.fdw.streams import PARALLEL, Counters, Page, Reader
+from stripe_fdw.fdw.streams import Counters, Page, Reader
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 
@@ -124,6 +125,21 @@ def test_lists_are_merged_by_created() -> None:
     client = stripe()
     condition = Qual("customer", "= any", ("cus_1", "cus_0"))
     assert ids(pages(client, "subscription", condition, sortkeys=[NEWEST])) == [f"sub_{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_no_id_is_remembered_where_no_object_can_come_twice(
+    merged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = stripe()
+
+    def unique(found: Any, resource: Any) -> Any:
+        raise AssertionError("ids were kept")
+
+    monkeypatch.setattr(streams, "_unique", unique)
+    condition = Qual("customer", "= any", ("cus_1", "cus_0"))
+    options = {"sortkeys": [NEWEST]} if merged else {}
+    assert len(ids(pages(client, "subscription", condition, **options))) == 8
 
 
 @pytest.mark.parametrize("count", [5, 30, 120])
