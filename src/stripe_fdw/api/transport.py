@@ -5,12 +5,22 @@ from __future__ import annotations
 import random
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from urllib3 import Timeout
-from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError, TimeoutError  # noqa: A004
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    SSLError,
+    TimeoutError,  # noqa: A004
+)
 
 from stripe_fdw.api.answers import Answer, error_code
 from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
@@ -138,8 +148,55 @@ class Transport:
         else:
             how = "it broke off before the answer was complete"
         return ConnectionFailedError(
-            f"no answer from {self._where}{tries}: {how}", detail=redact(f"{what}: {failure}"), hint=hint
+            f"no answer from {self._where}{tries}: {how}",
+            detail=redact(f"{what}: {self._reason(failure)}"),
+            hint=hint,
         )
+
+    def _reason(self, failure: HTTPError | None) -> str:
+        """What the network said, in words of ours: those of the libraries show their own objects."""
+        if isinstance(failure, NameResolutionError):
+            return f"the name {urlsplit(self._base).hostname} is not known"
+        if isinstance(failure, TimeoutError) and not isinstance(failure, NewConnectionError):
+            early = isinstance(failure, ConnectTimeoutError)
+            seconds = min(_CONNECT_SECONDS, self._timeout) if early else self._timeout
+            return f"no {f'connection to {self._where}' if early else 'answer'} within {seconds:g} s"
+        if isinstance(failure, DecodeError):
+            return "the answer could not be unpacked"
+        peer = "the proxy" if isinstance(failure, ProxyError) else self._where
+        return next(
+            filter(None, (_said(cause, peer) for cause in _causes(failure))), "the answer ended early"
+        )
+
+
+def _said(cause: BaseException, peer: str) -> str | None:
+    """What the system's own exception says; None for those of the libraries around it."""
+    match cause:
+        case ssl.SSLCertVerificationError():
+            said = f"certificate not accepted: {cause.verify_message}"
+        case ssl.SSLError():
+            said = f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
+        case RemoteDisconnected():
+            said = "connection closed without an answer"
+        case ConnectionRefusedError():
+            said = f"connection refused by {peer}"
+        case ConnectionResetError():
+            said = f"connection reset by {peer}"
+        case OSError(strerror=str(text)):
+            said = text.lower()
+        case _:
+            return None
+    return said
+
+
+def _causes(failure: BaseException | None) -> Iterator[BaseException]:
+    """The exceptions that an exception was made of, innermost first."""
+    if failure is None:
+        return
+    inner = [argument for argument in failure.args if isinstance(argument, BaseException)]
+    for cause in (*inner, failure.__cause__):
+        yield from _causes(cause)
+    yield failure
 
 
 def _is_final(failure: HTTPError | None) -> bool:

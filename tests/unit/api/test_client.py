@@ -423,7 +423,9 @@ def test_an_answer_that_cannot_be_unpacked_is_one_clear_error(
     client: Any, server: Any, reply: Any, key: str
 ) -> None:
     server.answer = lambda got: reply(b"not gzip at all", headers={"Content-Encoding": "gzip"})
-    assert isinstance(failing(client, key), ConnectionFailedError)
+    raised = failing(client, key)
+    assert isinstance(raised, ConnectionFailedError)
+    assert raised.detail == f"GET {ONE.path}: the answer could not be unpacked"
 
 
 def test_a_retry_after_beyond_the_timeout_is_not_waited_for(
@@ -446,16 +448,19 @@ def test_a_stripe_that_is_down_is_one_clear_error(make_client: Any, key: str) ->
     assert isinstance(raised, ConnectionFailedError)
     assert "cannot be reached" in raised.message
     assert "6 attempts" in raised.message
+    assert raised.detail == f"GET {ONE.path}: connection refused by {base.removeprefix('http://')}"
 
 
 def test_a_host_that_does_not_exist_is_one_clear_error(make_client: Any, key: str) -> None:
     raised = failing(make_client(api_base="https://stripe.invalid", timeout=5.0), key)
     assert isinstance(raised, ConnectionFailedError)
+    assert raised.detail == f"GET {ONE.path}: the name stripe.invalid is not known"
 
 
 def test_a_host_without_a_valid_certificate_gets_no_key(make_client: Any, server: Any, key: str) -> None:
     raised = failing(make_client(api_base=server.base.replace("http:", "https:"), timeout=3.0), key)
     assert isinstance(raised, ConnectionFailedError)
+    assert "TLS failed: " in (raised.detail or "")
     assert not server.got
 
 
@@ -464,7 +469,13 @@ def test_a_stripe_that_always_breaks_off_is_one_clear_error(
     client: Any, server: Any, reply: Any, key: str, request_: Request
 ) -> None:
     server.answer = lambda got: reply(reset=True)
-    assert isinstance(failing(client, key, request_), ConnectionFailedError)
+    raised = failing(client, key, request_)
+    assert isinstance(raised, ConnectionFailedError)
+    said = (
+        "connection closed without an answer",
+        f"connection reset by {server.base.removeprefix('http://')}",
+    )
+    assert (raised.detail or "").partition(": ")[2] in said
     assert len(server.got) == 1 + transport.RETRIES
 
 
@@ -483,6 +494,7 @@ def test_a_stripe_that_is_too_slow_is_one_clear_error_in_time(
     assert time.monotonic() - began < 2.5
     assert isinstance(raised, ConnectionFailedError)
     assert "timeout" in (raised.hint or "")
+    assert raised.detail == f"GET {ONE.path}: no answer within 0.5 s"
 
 
 def test_an_answer_that_drips_for_ever_ends_in_time(make_client: Any, key: str) -> None:
