@@ -43,9 +43,12 @@ def explain_error(error: BaseException) -> tuple[str, str, str | None, str | Non
 def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFdwError:
     """The same error, but with none of the options' values in it: one of them is a key."""
 
+    # The longest first: a value that begins another one would leave the other's end.
+    secrets = sorted({option.strip() for option in options.values()}, key=len, reverse=True)
+
     def hidden(value: object) -> str | None:
         text = _text(value)
-        for secret in {*options.values(), *(option.strip() for option in options.values())}:
+        for secret in secrets:
             if text is not None and len(secret) >= _SHORTEST_VALUE:
                 text = text.replace(secret, MASK)
         return text
