@@ -176,7 +176,8 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
             )
         )
         names = f": {', '.join(missing)}" if existing else ""
-        yield f"imported {len(missing)} tables into schema {SCHEMA}{names}"
+        tables = len([name for name in missing if name in catalog.resource])
+        yield f"imported {tables} tables into schema {SCHEMA}{names}"
     for resource in catalog.resources:
         if resource.name in existing:
             yield from _columns(connection, resource)
