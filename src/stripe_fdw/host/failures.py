@@ -42,7 +42,6 @@ def explain_error(error: BaseException) -> tuple[str, str, str | None, str | Non
 
 def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFdwError:
     """The same error, but with none of the options' values in it: one of them is a key."""
-
     # The longest first: a value that begins another one would leave the other's end.
     secrets = sorted({option.strip() for option in options.values()}, key=len, reverse=True)
 
