@@ -77,7 +77,7 @@ def tree(pytestconfig: pytest.Config) -> PrivateTree:
 def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The server, with a log that tests read."""
     directory = tmp_path_factory.mktemp("postgres")
-    shared = tmp_path_factory.mktemp("shared")
+    shared = directory / "shared"  # made by the server, as its own user
     cluster = Cluster(
         directory,
         tree,

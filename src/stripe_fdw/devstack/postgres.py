@@ -209,6 +209,25 @@ def _somebody() -> pwd.struct_passwd:
     raise PostgresError("neither a user postgres nor a user nobody is there to run Postgres as")
 
 
+def _let_through(place: Path, user: str) -> None:
+    """Let another user pass to a place, by opening folders of ours below the temporary one.
+
+    Raises:
+        PostgresError: a folder elsewhere is closed; it names it.
+    """
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for folder in [*reversed(place.resolve().parents), place.resolve()]:
+        if not folder.is_dir() or folder.stat().st_mode & 0o001:
+            continue
+        if temporary not in folder.parents or folder.stat().st_uid != os.geteuid():
+            raise PostgresError(
+                f"{folder} is closed to user {user}, as whom Postgres runs here",
+                hint="In a user namespace Postgres would read what root reads, but this machine allows none. "
+                f"Work in a folder that {user} can enter, or as an ordinary user.",
+            )
+        folder.chmod(folder.stat().st_mode | 0o011)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A private cluster: data, socket and log under ``directory``, listening on the socket alone."""
@@ -255,6 +274,8 @@ class Cluster:
             raise PostgresError(f"{self.socket} belongs to somebody else")
         prefix = unprivileged()
         if "-u" in prefix:  # another user, to whom nothing here belongs
+            for place in (self.directory, self.tree.root, Path(sys.prefix), Path(__file__)):
+                _let_through(place, prefix[2])
             shutil.chown(self.directory, prefix[2])
             shutil.chown(self.socket, prefix[2])
         self._run(
