@@ -88,9 +88,18 @@ def test_removing_a_stack_leaves_what_is_not_its_own(stripe_fdw: Run, tmp_path: 
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("x")
+    (mine / "postgres").mkdir()
+    (mine / "postgres" / "dump.sql").write_text("x")
+    before = sorted(mine.rglob("*"))
     done = stripe_fdw("dev", "down", "--remove", "--directory", str(mine))
     assert done.returncode == 0
-    assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+    assert sorted(mine.rglob("*")) == before
+
+    refused = stripe_fdw("dev", "up", "--directory", str(mine))
+    assert refused.returncode == 1
+    assert "but no stack was started" in refused.stderr
+    assert (mine / "postgres" / "dump.sql").exists()
+    assert left_running(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["with space", "d&e", "p%41q", "o'k", "a,b"])

@@ -28,6 +28,7 @@ from stripe_fdw.initialize import Host, Plan, initialize
 DATABASE = "stripe"
 NOT_RUNNING = "not running"
 _LOCK = "stack.lock"
+_FOLDERS = ("postgres", "tree")
 
 
 class StackError(StripeFdwError):
@@ -117,6 +118,8 @@ class Stack:
         installation = Installation.find()
         with self._lock():
             before = self.state()
+            if before is None:
+                self._refuse_others()
             options = replace(before.options if before else StackOptions(), **wanted)
             if before and _alive(before.simulator_pid, self.directory):
                 _refuse_change(before.options, options, self.directory)
@@ -136,8 +139,8 @@ class Stack:
         Args:
             remove: delete what belongs to the stack, all data too; its directory if that is empty then.
         """
-        if not self.directory.exists():
-            return False
+        if self.state() is None:
+            return False  # no stack was ever here, so nothing here is one's
         with self._lock():
             state, cluster = self.state(), self.cluster
             ran = False
@@ -151,9 +154,18 @@ class Stack:
                 self._remove()
         return ran
 
+    def _refuse_others(self) -> None:
+        """Keep off: a folder of somebody else's under a name of ours would be removed with the stack."""
+        for part in _FOLDERS:
+            if (self.directory / part).exists():
+                raise StackError(
+                    f"{self.directory / part} is there, but no stack was started in {self.directory}",
+                    hint="Choose another folder with --directory.",
+                )
+
     def _remove(self) -> None:
         shutil.rmtree(self.cluster.socket, ignore_errors=True)
-        for part in ("postgres", "tree"):
+        for part in _FOLDERS:
             if (self.directory / part).exists():
                 shutil.rmtree(self.directory / part)
         for part in ("simulator.log", "stack.json", _LOCK):
@@ -232,10 +244,16 @@ class Stack:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
                 start_new_session=True,
             )  # fmt: skip
+        try:
+            url = self._simulator_url(process)
+        except BaseException:  # also Ctrl-C: nobody would know of it any more
+            process.kill()
+            process.wait()
+            raise
         state = State(
             options,
             process.pid,
-            self._simulator_url(process),
+            url,
             before.api_key if before else f"sk_test_{secrets.token_hex(24)}",
             before.webhook_secret if before else f"whsec_{secrets.token_hex(24)}",
         )
@@ -253,7 +271,6 @@ class Stack:
             if process.poll() is not None:
                 raise StackError("the simulator did not start", detail=text[-2000:])
             time.sleep(0.02)
-        process.kill()
         raise StackError("the simulator did not start within 60 s", detail=f"See {self.simulator_log}.")
 
 
