@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from stripe_fdw.catalog.model import (
+    ANY,
     Catalog,
     Column,
     Filter,
@@ -13,11 +14,13 @@ from stripe_fdw.catalog.model import (
     Operation,
     Parameter,
     Parent,
+    Place,
     Resource,
     Transition,
 )
 
 __all__ = [
+    "ANY",
     "Catalog",
     "Column",
     "Filter",
@@ -26,6 +29,7 @@ __all__ = [
     "Operation",
     "Parameter",
     "Parent",
+    "Place",
     "Resource",
     "Transition",
     "load",

@@ -48,7 +48,7 @@ class StateDescription(TypedDict):
     """A value that UPDATE can set because an operation reaches it."""
 
     column: str
-    value: str
+    value: str | None  # None for NULL, "*" for any value
     operation: str
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -105,6 +106,8 @@ class Parameter:
     required: bool = False
     values: tuple[str, ...] = ()
     unsettable: bool = False  # accepts the empty string, which clears it
+    # What is known inside an object, or inside each object of a list; () where anything may stand there.
+    fields: tuple[Parameter, ...] = ()
 
     def takes(self, column: Column) -> bool:
         """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
@@ -130,11 +133,35 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of state that is an operation: an invoice whose ``status`` becomes ``open`` is finalized."""
+    """A change of a column that is an operation: an invoice whose ``status`` becomes ``open`` is finalized.
+
+    They are tried in the resource's order; the first whose column, value and sources fit is the one. Several
+    operations may lead to one value, each from other states.
+    """
 
     column: str
-    value: str  # the state it leads to; "true" or "false" for a boolean column
+    # The state it leads to, "true" or "false" for a boolean column, None for NULL, ANY for whatever is
+    # written. A word that is no value of the column asks for an operation that leaves it as it is.
+    value: str | None
     operation: Operation
+    sources: tuple[str, ...] = ()  # the values of the column from which Stripe accepts it; () for any
+    sends: str = ""  # the parameter that gets the value written: "customer" of attach
+    parameters: tuple[tuple[str, str], ...] = ()  # sent along always
+
+
+ANY: Final = "*"  # as a transition's value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a column's value goes in create and update, when that is not the parameter of its name.
+
+    The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``.
+    """
+
+    column: str
+    path: tuple[str, ...]
+    also: tuple[tuple[str, str], ...] = ()  # sent along: promotion[type]=coupon
 
 
 @dataclass(frozen=True)
@@ -159,6 +186,7 @@ class Resource:
     delete: Operation | None = None
     operations: tuple[Operation, ...] = ()  # all others on this resource
     transitions: tuple[Transition, ...] = ()
+    places: tuple[Place, ...] = ()
     search: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()
@@ -181,6 +209,30 @@ class Resource:
     def filter(self) -> Mapping[str, Filter]:
         """Filters by the column they select on."""
         return {item.column: item for item in self.filters}
+
+    @cached_property
+    def creatable(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that creation takes, each with its parameter's path; parents stand in the URL."""
+        return self._written(self.create)
+
+    @cached_property
+    def updatable(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that an update takes, each with its parameter's path."""
+        return self._written(self.update)
+
+    def _written(self, operation: Operation | None) -> Mapping[str, tuple[str, ...]]:
+        if operation is None:
+            return {}
+        parameters = {item.name: item for item in operation.parameters}
+        places = {item.column: item.path for item in self.places if item.path[0] in parameters}
+        found = {}
+        for column in self.columns:
+            plain = parameters.get(column.name)
+            if column.name in places:
+                found[column.name] = places[column.name]
+            elif plain is not None and plain.takes(column):
+                found[column.name] = (column.name,)
+        return found
 
     def __str__(self) -> str:
         return f"{self.name} ({self.list_path}, {len(self.columns)} columns)"

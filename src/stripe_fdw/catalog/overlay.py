@@ -440,51 +440,6 @@ IMMUTABLE = {
     "scheduled_query_run",  # the event is sent when the run is finished
 }
 
-# ------------------------------------------------------------------------------------------- states
-
-# States that no parameter sets but an operation reaches, as Stripe's page of each operation says: table →
-# (column, state, the SDK's name of the operation).
-_CANCEL = (("status", "canceled", "cancel"),)
-TRANSITIONS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "apps_install": (("status", "uninstalling", "uninstall"),),
-    "billing_alert": (
-        ("status", "active", "activate"),
-        ("status", "archived", "archive"),
-        ("status", "inactive", "deactivate"),
-    ),
-    "billing_feedback_option": (("status", "inactive", "deactivate"),),
-    "billing_meter": (("status", "active", "reactivate"), ("status", "inactive", "deactivate")),
-    "charge": (("captured", "true", "capture"),),
-    "checkout_session": (("status", "expired", "expire"),),
-    "climate_order": _CANCEL,
-    "credit_note": (("status", "void", "void_credit_note"),),
-    "dispute": (("status", "lost", "close"),),
-    "financial_connections_account": (("status", "disconnected", "disconnect"),),
-    "identity_verification_session": _CANCEL,
-    "invoice": (
-        ("status", "open", "finalize_invoice"),
-        ("status", "paid", "pay"),
-        ("status", "uncollectible", "mark_uncollectible"),
-        ("status", "void", "void_invoice"),
-    ),
-    "invoice_rendering_template": (("status", "active", "unarchive"), ("status", "archived", "archive")),
-    "issuing_dispute": (("status", "submitted", "submit"),),
-    "payment_intent": (*_CANCEL, ("status", "succeeded", "capture")),
-    "payout": _CANCEL,
-    "quote": (*_CANCEL, ("status", "accepted", "accept"), ("status", "open", "finalize_quote")),
-    "refund": _CANCEL,
-    "review": (("open", "false", "approve"),),
-    "setup_intent": _CANCEL,
-    "subscription": (*_CANCEL, ("status", "active", "resume"), ("status", "paused", "pause")),
-    "subscription_schedule": (*_CANCEL, ("status", "released", "release")),
-    "three_d_secure_authentication": _CANCEL,
-    "topup": _CANCEL,
-    "treasury_financial_account": (("status", "closed", "close"),),
-    "treasury_inbound_transfer": _CANCEL,
-    "treasury_outbound_payment": _CANCEL,
-    "treasury_outbound_transfer": _CANCEL,
-}
-
 # ------------------------------------------------------------------------------------------- previews
 
 

@@ -23,6 +23,7 @@ from stripe_fdw.catalog.model import (
     Operation,
     Parameter,
     Parent,
+    Place,
     Resource,
     Transition,
 )
@@ -58,6 +59,9 @@ class _Reader:
         made.setdefault("path", (entry["name"],))
         return Column(**made)
 
+    def _transition(self, entry: Json) -> Transition:
+        return Transition(**{**self._entry(entry), "operation": self.operation(entry["operation"])})
+
     def operation(self, key: str) -> Operation:
         """One operation by its verb and path."""
         if key not in self._operations:
@@ -79,10 +83,8 @@ class _Reader:
         made["filters"] = tuple(Filter(**self._entry(item)) for item in entry.get("filters", ()))
         made["parents"] = tuple(Parent(**item) for item in entry.get("parents", ()))
         made["operations"] = tuple(self.operation(key) for key in entry.get("operations", ()))
-        made["transitions"] = tuple(
-            Transition(column, value, self.operation(key))
-            for column, value, key in entry.get("transitions", ())
-        )
+        made["transitions"] = tuple(self._transition(item) for item in entry.get("transitions", ()))
+        made["places"] = tuple(Place(**self._entry(item)) for item in entry.get("places", ()))
         for role in ("retrieve", "create", "update", "delete"):
             if role in made:
                 made[role] = self.operation(made[role])

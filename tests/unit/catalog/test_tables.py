@@ -219,6 +219,7 @@ def test_states_are_reached_by_operations() -> None:
         ("status", "paid"): "/v1/invoices/{invoice}/pay",
         ("status", "uncollectible"): "/v1/invoices/{invoice}/mark_uncollectible",
         ("status", "void"): "/v1/invoices/{invoice}/void",
+        ("status", "sent"): "/v1/invoices/{invoice}/send",
     }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog import overlay, overlay_places, overlay_states
 from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class
-from stripe_fdw.catalog.model import Catalog, Column, Kind
+from stripe_fdw.catalog.model import ANY, Catalog, Column, Kind
 
 
 def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[SdkOperation]) -> None:
@@ -41,7 +41,8 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "FRESHNESS": overlay.FRESHNESS,
         "FOLLOWS": (*overlay.FOLLOWS, *overlay.FOLLOWS.values()),
         "IMMUTABLE": overlay.IMMUTABLE,
-        "TRANSITIONS": overlay.TRANSITIONS,
+        "TRANSITIONS": overlay_states.TRANSITIONS,
+        "PLACES": overlay_places.PLACES,
         "REFERENCES": overlay.REFERENCES.values(),
     }
     for where, tables in named.items():
@@ -78,11 +79,14 @@ def _unknown_columns(catalog: Catalog) -> Iterator[str]:
 
 
 def _unknown_states(catalog: Catalog) -> Iterator[str]:
-    for table, entries in overlay.TRANSITIONS.items():
-        for name, value, _ in entries:
-            column = catalog.resource[table].column.get(name)
-            if column is None or (column.values and value not in column.values):
-                yield f"TRANSITIONS: {table} has no {name} {value}"
+    for table, entries in overlay_states.TRANSITIONS.items():
+        for each in entries:
+            column = catalog.resource[table].column.get(each.column)
+            words = overlay_states.WORDS.get((table, each.column), ())
+            known = (None, ANY, *words, *(column.values if column else ()))
+            for value in (each.value, *each.sources):
+                if column is None or (column.values and value not in known):
+                    yield f"TRANSITIONS: {table} has no {each.column} {value}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import orjson
 
-from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource
+from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource, Transition
 
 _SHARED_FROM = 4  # literals: fewer are written where they are used
+
+_LISTS = ("columns", "filters", "parents", "transitions", "places")  # one line an entry
 
 Json = dict[str, Any]
 
@@ -43,6 +45,8 @@ def _plain(item: Any, literals: _Literals) -> Json:
         if field.name == "values":
             value = literals.reference(value)
         found[field.name] = value
+    if isinstance(item, Transition):
+        found["operation"] = _key(item.operation)
     if isinstance(item, Column) and item.path == (item.name,):
         del found["path"]
     return found
@@ -80,15 +84,13 @@ def _render_operation(item: Operation, literals: _Literals) -> str:
 
 def _render_resource(item: Resource, literals: _Literals) -> str:
     head = _plain(item, literals)
-    lists = {name: head.pop(name, ()) for name in ("columns", "filters", "parents")}
+    lists = {name: head.pop(name, ()) for name in _LISTS}
     for name in ("retrieve", "create", "update", "delete"):
         operation: Operation | None = head.get(name)
         if operation is not None:
             head[name] = _key(operation)
     if item.operations:
         head["operations"] = [_key(each) for each in item.operations]
-    if item.transitions:
-        head["transitions"] = [(each.column, each.value, _key(each.operation)) for each in item.transitions]
     parts = [f'"{name}": {_line(value)}' for name, value in head.items() if name != "name"]
     for name, entries in lists.items():
         if entries:

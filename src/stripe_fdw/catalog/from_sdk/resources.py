@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog import overlay, overlay_places, overlay_states
 from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns, scalar_kind
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.filters import read_filters
@@ -85,6 +85,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         delete=related.delete,
         operations=related.others,
         transitions=_transitions(name, related),
+        places=overlay_places.PLACES.get(name, ()),
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
@@ -176,11 +177,14 @@ def _newest_first(name: str, columns: list[Column]) -> bool:
 def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     """The states that operations reach. Raises ValueError for an operation that the table lacks."""
     found = {item.name: item for item in (*related.others, related.delete) if item is not None}
-    wanted = overlay.TRANSITIONS.get(name, ())
-    missing = [operation for _, _, operation in wanted if operation not in found]
+    wanted = overlay_states.TRANSITIONS.get(name, ())
+    missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
-    return tuple(Transition(column, value, found[operation]) for column, value, operation in wanted)
+    return tuple(
+        Transition(each.column, each.value, found[each.operation], each.sources, each.sends, each.parameters)
+        for each in wanted
+    )
 
 
 def _area(name: str, listing: SdkOperation) -> str:
