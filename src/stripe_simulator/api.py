@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from stripe_simulator import forms, preview, problems, reads, writes
+from stripe_simulator import forms, handlers, preview, problems, reads, writes
 from stripe_simulator.calls import Answer, Call
 from stripe_simulator.collection import BodyCache
 from stripe_simulator.faults import Faults
@@ -18,6 +18,7 @@ from stripe_simulator.idempotency import Idempotency
 from stripe_simulator.ids import Codec
 from stripe_simulator.journal import Journal
 from stripe_simulator.keys import Keys
+from stripe_simulator.lifecycle import carry_out
 from stripe_simulator.limits import Limits
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.routes import Route, Router
@@ -88,11 +89,17 @@ class Api:
 
     def answer(self, call: Call) -> Answer:
         """Carry out one operation."""
-        action = _PATHS.get((call.method, call.route.template))
-        if call.route.template == _ACCOUNT and call.method == "GET" and call.ids[0] == call.world.account:
+        route = call.route
+        key = (call.method, route.template)
+        action = _PATHS.get(key) or handlers.PATHS.get(key)
+        if route.template == _ACCOUNT and call.method == "GET" and call.ids[0] == call.world.account:
             action = preview.account
-        if action is None and call.route.resource is not None:
-            action = _ACTIONS.get(call.route.action)
+        if action is None and route.plain:
+            action = _ACTIONS.get(route.action)
+        if action is None and route.resource is not None and not route.plain:
+            handler = handlers.OPERATIONS.get((route.resource.name, route.action))
+            if handler is not None:
+                return carry_out(call, handler)
         if action is None:
             raise StripeProblem(
                 f"The simulator does not carry out {call.method} {call.route.template}.",

@@ -154,7 +154,7 @@ class App:
             answer = await self._carried_out(call, fault)
         finally:
             lost = fault is not None and not fault.after and fault.kind not in _DONE
-            idempotency.finish(account, key, None if lost else answer)
+            idempotency.finish(account, key, None if lost else answer, begun=call.begun)
         return answer if fault is None or fault.kind != "status" else _failed(fault)
 
     async def _carried_out(self, call: Call, fault: Fault | None) -> Answer:

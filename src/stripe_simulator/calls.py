@@ -25,6 +25,7 @@ class Call:
     request_id: str
     idempotency_key: str | None = None
     api_version: str = ""
+    begun: bool = False  # the parameters were accepted: from here on an answer is kept under its key
 
 
 @dataclass(frozen=True, slots=True)

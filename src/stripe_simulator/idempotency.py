@@ -11,8 +11,8 @@ from stripe_simulator.problems import StripeProblem
 if TYPE_CHECKING:
     from stripe_simulator.forms import Params
 
-# Stripe keeps no answer for requests that were refused before they began.
-_NOT_KEPT = frozenset({400, 401, 403, 404, 409, 429})
+# Conflicts and limits say nothing of the request itself.
+_NOT_KEPT = frozenset({401, 403, 409, 429})
 
 
 @dataclass(slots=True)
@@ -64,9 +64,12 @@ class Idempotency:
         replayed = {"Idempotent-Replayed": "true", "Original-Request": use.request_id}
         return Answer(use.answer.body, use.answer.status, use.answer.headers | replayed)
 
-    def finish(self, account: str, key: str, answer: Answer | None) -> None:
-        """Keep the answer for the next time; forget the key where nothing was done."""
-        if answer is None or answer.status in _NOT_KEPT:
+    def finish(self, account: str, key: str, answer: Answer | None, *, begun: bool) -> None:
+        """Keep the answer for the next time, an error too; forget the key where nothing was begun.
+
+        A request whose parameters are refused was not begun.
+        """
+        if answer is None or answer.status in _NOT_KEPT or not (begun or answer.status < 400):
             self._uses.pop((account, key), None)
         else:
             self._uses[account, key].answer = answer

@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import problems
 from stripe_simulator.events import emit_as
-from stripe_simulator.ids import BLOCK, text_of
-from stripe_simulator.salt import salt
+from stripe_simulator.ids import BLOCK
+from stripe_simulator.lifecycle import blank
 
 if TYPE_CHECKING:
     from stripe_simulator.calls import Call, Json
     from stripe_simulator.forms import Params
+    from stripe_simulator.lifecycle import Handler, Subject
 
 _SECONDS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "year": 365 * 86_400}
-
-
-def secret_of(endpoint: str) -> str:
-    """The signing secret of a webhook endpoint, shown once, when it is created."""
-    return "whsec_" + text_of(salt("secret", endpoint) << 64 | salt(endpoint), 21)
 
 
 def subscription_of(position: int) -> int:
@@ -48,8 +44,6 @@ def price(call: Call, made: Json, params: Params) -> None:
 
 
 def _new(call: Call, subscription: int, identifier: str, item: Params, param: str) -> Json:
-    from stripe_simulator.writes import blank
-
     if not isinstance(item, dict) or not (item.get("price") or item.get("plan")):
         raise problems.missing_parameter(f"{param}[price]")
     collection = call.world.children("subscription_item")
@@ -75,11 +69,12 @@ def _period(made: Json) -> None:
     made["current_period_end"] = now + _SECONDS.get(interval, _SECONDS["month"])
 
 
-def new_subscription(call: Call, position: int, made: Json, params: Params) -> None:
+def new_subscription(subject: Subject) -> None:
     """The items of a new subscription."""
+    call, made, params = subject.call, subject.made, subject.params
     sent = params["items"]
     for at, item in enumerate(sent if isinstance(sent, list) else [sent]):
-        new = _new(call, position, made["id"], item, f"items[{at}]")
+        new = _new(call, subject.position, made["id"], item, f"items[{at}]")
         made["currency"] = new["price"]["currency"]
     days = params.get("trial_period_days")
     if days:
@@ -88,65 +83,29 @@ def new_subscription(call: Call, position: int, made: Json, params: Params) -> N
             "trial_start": made["created"],
             "trial_end": made["created"] + days * 86_400,
         }
-    _embed(call, position, made)
+    _embed(call, subject.position, made)
 
 
-def new_item(call: Call, _position: int, made: Json, params: Params) -> None:
+def new_item(subject: Subject) -> None:
     """An item added to a subscription."""
+    params, made = subject.params, subject.made
     if "price" not in params:
         raise problems.missing_parameter("price")
-    price(call, made, params)
+    price(subject.call, made, params)
     made["subscription"] = params["subscription"]
     made["quantity"] = params.get("quantity", 1)
     _period(made)
 
 
-def new_price(call: Call, _position: int, made: Json, params: Params) -> None:
-    """A price recurs if it is told how; its product may come with it."""
-    recurring = params.get("recurring")
-    if isinstance(recurring, dict):
-        usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
-        made |= {"type": "recurring", "recurring": usual | recurring}
-    amount = params.get("unit_amount")
-    if amount is not None:
-        made["unit_amount_decimal"] = str(amount)
-    if "product" not in params:
-        data = params.get("product_data")
-        if not isinstance(data, dict):
-            raise problems.missing_parameter("product")
-        made["product"] = _new_product(call, data)
+def change_subscription(subject: Subject) -> None:
+    """The items that an update of a subscription brings."""
+    if "items" in subject.params:
+        change(subject.call, subject.position, subject.made, subject.params["items"])
 
 
-def _new_product(call: Call, data: Params) -> str:
-    from stripe_simulator.writes import blank
-
-    products = call.world.collection("product")
-    position = products.new_position()
-    made = blank(products, position)
-    made |= {"name": str(data.get("name")), "metadata": dict(data.get("metadata") or {})}
-    products.write(position, made)
-    emit_as(call, "product.created", made)
-    identifier: str = made["id"]
-    return identifier
-
-
-def new_product(call: Call, _position: int, made: Json, params: Params) -> None:
-    """A product may bring its default price."""
-    from stripe_simulator.writes import blank
-
-    made.setdefault("active", True)
-    data = params.get("default_price_data")
-    if not isinstance(data, dict):
-        return
-    prices = call.world.collection("price")
-    position = prices.new_position()
-    price_ = blank(prices, position)
-    price_ |= {name: data[name] for name in ("currency", "unit_amount", "metadata") if name in data}
-    price_["product"] = made["id"]
-    new_price(call, position, price_, {**data, "product": made["id"]})
-    prices.write(position, price_)
-    emit_as(call, "price.created", price_)
-    made["default_price"] = price_["id"]
+def change_item(subject: Subject) -> None:
+    """Another price for an item."""
+    price(subject.call, subject.made, subject.params)
 
 
 def change(call: Call, position: int, made: Json, sent: Any) -> None:
@@ -183,3 +142,7 @@ def refresh(call: Call, subscription: int) -> None:
     _embed(call, subscription, made)
     subscriptions.write(subscription, made)
     emit_as(call, "customer.subscription.updated", made, before)
+
+
+CREATED: dict[str, Handler] = {"subscription": new_subscription, "subscription_item": new_item}
+UPDATED: dict[str, Handler] = {"subscription": change_subscription, "subscription_item": change_item}

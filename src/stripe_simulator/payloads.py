@@ -36,8 +36,7 @@ def checked(call: Call, operation: Operation, needed: tuple[str, ...] = ()) -> P
     for name in (*required, *needed):
         if call.params.get(name) in (None, ""):
             raise problems.missing_parameter(name)
-    assert call.route.resource is not None
-    columns = call.route.resource.column
+    columns = call.route.resource.column if call.route.resource else {}
     typed: Params = {}
     for name, value in call.params.items():
         if name == "expand":
@@ -48,6 +47,7 @@ def checked(call: Call, operation: Operation, needed: tuple[str, ...] = ()) -> P
         typed[name] = None if value == "" else _typed(parameter, columns.get(name), value)
         if isinstance(typed[name], str):
             _check_reference(call, name, columns.get(name), typed[name])
+    call.begun = True
     return typed
 
 

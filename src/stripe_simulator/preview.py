@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import problems
+from stripe_simulator.lifecycle import blank
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import shown
 from stripe_simulator.world import PLATFORM
-from stripe_simulator.writes import blank
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource

@@ -20,6 +20,7 @@ class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of 
         code: str | None = None,
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -28,10 +29,11 @@ class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of 
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
+        self.extra = dict(extra or {})  # decline_code, the payment_intent …
 
     def body(self, request_id: str, account: str) -> dict[str, Any]:
         """The JSON that Stripe would answer."""
-        error: dict[str, Any] = {}
+        error: dict[str, Any] = dict(self.extra)
         if self.code:
             error["code"] = self.code
             error["doc_url"] = _DOC + self.code.replace("_", "-")

@@ -19,6 +19,7 @@ class Route:
     template: str
     resource: Resource | None
     operation: Operation | None
+    plain: bool = False  # the resource's own list, retrieve, create, update, delete or search
 
 
 @dataclass(slots=True)
@@ -40,13 +41,13 @@ class Router:
             )
         for resource in catalog.resources:
             if not resource.preview:
-                route = Route("list", resource.list_path, resource, None)
+                route = Route("list", resource.list_path, resource, None, plain=True)
                 self._add("GET", resource.list_path, route)
             for operation in resource.operations:
-                self._add_operation(operation.name, operation, resource)
+                self._add_operation(operation.name, operation, resource, plain=False)
         for resource in catalog.resources:
             if resource.search_path:
-                search = Route("search", resource.search_path, resource, None)
+                search = Route("search", resource.search_path, resource, None, plain=True)
                 self._add("GET", resource.search_path, search)
             plain = {
                 "retrieve": resource.retrieve,
@@ -56,10 +57,11 @@ class Router:
             }
             for name, operation_ in plain.items():
                 if operation_ is not None:
-                    self._add_operation(name, operation_, resource)
+                    self._add_operation(name, operation_, resource, plain=True)
 
-    def _add_operation(self, action: str, operation: Operation, resource: Resource) -> None:
-        self._add(operation.method, operation.path, Route(action, operation.path, resource, operation))
+    def _add_operation(self, action: str, operation: Operation, resource: Resource, *, plain: bool) -> None:
+        route = Route(action, operation.path, resource, operation, plain)
+        self._add(operation.method, operation.path, route)
 
     def _add(self, method: str, template: str, route: Route) -> None:
         node = self._root

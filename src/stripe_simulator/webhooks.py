@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import urllib3
 
-from stripe_simulator.items import secret_of
+from stripe_simulator.products import secret_of
 from stripe_simulator.world import PLATFORM
 
 if TYPE_CHECKING:

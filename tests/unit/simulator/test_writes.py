@@ -171,6 +171,16 @@ def test_a_refused_request_does_not_use_up_its_key(stripe):
     assert stripe.post("/customers", data={"name": "x"}, headers=headers).status_code == 200
 
 
+def test_an_error_of_an_operation_that_was_begun_is_replayed(stripe, reader):
+    paid = reader.page("/payment_intents", limit=100)["data"]
+    paid = next(one["id"] for one in paid if one["status"] == "succeeded")
+    headers = {"Idempotency-Key": "cancel-1"}
+    first, again = (stripe.post(f"/payment_intents/{paid}/cancel", headers=headers) for _ in range(2))
+    assert error(first)["code"] == "payment_intent_unexpected_state"
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+
+
 def test_an_idempotency_key_in_use_is_a_conflict(stripe, simulator):
     simulator.control("POST", "/latency", {"ms": 300})
     with ThreadPoolExecutor(2) as pool:
