@@ -14,7 +14,14 @@ from stripe_simulator.connections import abort, hang, send_cut, send_slowly, spo
 from stripe_simulator.control import control_app
 from stripe_simulator.journal import Entry
 from stripe_simulator.keys import key_of
-from stripe_simulator.problems import StripeProblem, masked, rate_limited, server_fault
+from stripe_simulator.problems import (
+    StripeProblem,
+    conflict,
+    lock_timeout,
+    masked,
+    rate_limited,
+    server_fault,
+)
 from stripe_simulator.world import PLATFORM
 
 if TYPE_CHECKING:
@@ -153,24 +160,21 @@ class App:
         try:
             answer = await self._carried_out(call, fault)
         finally:
-            lost = fault is not None and not fault.after and fault.kind not in _DONE
-            idempotency.finish(account, key, None if lost else answer, begun=call.begun)
-        return answer if fault is None or fault.kind != "status" else _failed(fault)
+            lost = fault is not None and not (fault.after or fault.kept) and fault.kind not in _DONE
+            begun = call.begun or (fault is not None and fault.kept)
+            idempotency.finish(account, key, None if lost else answer, begun=begun)
+        return answer if fault is None or not fault.is_error else _failed(fault)
 
     async def _carried_out(self, call: Call, fault: Fault | None) -> Answer:
         """The operation, after the latency; not at all where a fault comes first."""
         await self._wait()
         if fault is not None and not fault.after and fault.kind not in _DONE:
-            return _failed(fault) if fault.kind == "status" else Answer(b"{}")
+            return _failed(fault) if fault.is_error else Answer(b"{}")
         try:
             answer = self.api.answer(call)
         except StripeProblem as problem:
             answer = answer_of(problem, call.request_id, call.world.account)
-        if (
-            fault is not None
-            and fault.kind == "status"
-            and (call.idempotency_key is None or call.method != "POST")
-        ):
+        if fault is not None and fault.is_error and (call.idempotency_key is None or call.method != "POST"):
             return _failed(fault)
         return answer
 
@@ -182,7 +186,11 @@ _SILENT = frozenset({"reset", "hang"})
 
 def _failed(fault: Fault) -> Answer:
     """An error of Stripe's instead of an answer."""
-    if fault.status == 429:
+    if fault.kind == "lock_timeout":
+        problem = lock_timeout()
+    elif fault.kind == "conflict":
+        problem = conflict()
+    elif fault.status == 429:
         problem = rate_limited("global-rate")
     else:
         problem = server_fault()

@@ -9,6 +9,8 @@ from typing import Any
 
 KINDS = {
     "status": "an error of Stripe's, with `status` (429, 500, 502, 503 …)",
+    "lock_timeout": "429: another request has locked the object",
+    "conflict": "409: the request conflicts with another",
     "reset": "the connection is reset",
     "cut": "the connection ends in the middle of the body",
     "slow": "the body comes in small pieces, over `seconds`",
@@ -19,7 +21,10 @@ KINDS = {
     "wrong": "JSON that is not Stripe's",
     "empty": "no body at all",
 }
-_STATUS = {"status": 500, "html": 200, "redirect": 302, "wrong": 200, "empty": 200}
+_STATUS = {
+    "status": 500, "lock_timeout": 429, "conflict": 409, "html": 200, "redirect": 302, "wrong": 200, "empty": 200,
+}  # fmt: skip
+_ERRORS = frozenset({"status", "lock_timeout", "conflict"})
 
 
 @dataclass(slots=True)
@@ -27,7 +32,8 @@ class Fault:
     """A fault for requests whose path fits `path` (a shell pattern) and whose verb is `method`.
 
     It strikes `count` times (None: for ever) with this probability, after letting `skip` requests pass. With
-    `after`, the operation is carried out first, and only its answer is lost.
+    `after`, the operation is carried out first, and only its answer is lost. With `kept`, an error
+    comes in the middle of the operation: the same idempotency key gets it again.
     """
 
     kind: str
@@ -37,6 +43,7 @@ class Fault:
     probability: float = 1.0
     skip: int = 0
     after: bool = False
+    kept: bool = False
     status: int = 0
     seconds: float = 3600.0
     location: str = "https://example.com/"
@@ -49,6 +56,11 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}; there are {', '.join(KINDS)}")
         self.status = self.status or _STATUS.get(self.kind, 200)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it is an error of Stripe's, well-formed."""
+        return self.kind in _ERRORS
 
     def fits(self, method: str, path: str) -> bool:
         """Whether it is meant for such a request."""

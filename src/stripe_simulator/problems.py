@@ -157,6 +157,30 @@ def rate_limited(reason: str, retry_after: float | None = None) -> StripeProblem
     )
 
 
+def lock_timeout() -> StripeProblem:
+    """Another request works on the object."""
+    return StripeProblem(
+        "This object cannot be accessed right now because another API request or Stripe process is currently "
+        "accessing it. If you see this error intermittently, retry the request. If you see this error "
+        "frequently and are making multiple concurrent requests to a single object, make your requests "
+        "serially or at a lower rate. For more details, see "
+        "https://stripe.com/docs/rate-limits#object-lock-timeouts.",
+        status=429,
+        code="lock_timeout",
+        headers={"Stripe-Should-Retry": "true"},
+    )
+
+
+def conflict() -> StripeProblem:
+    """The request conflicts with another that is under way."""
+    return StripeProblem(
+        "The request conflicts with another request, perhaps one that uses the same idempotent key. Please "
+        "try again later.",
+        status=409,
+        headers={"Stripe-Should-Retry": "true"},
+    )
+
+
 def server_fault() -> StripeProblem:
     """Something went wrong on Stripe's side."""
     return StripeProblem(

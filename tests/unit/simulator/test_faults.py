@@ -31,6 +31,34 @@ def test_too_many_requests(stripe, simulator):
     assert answer.headers["retry-after"] == "2"
 
 
+def test_an_object_that_another_request_has_locked(stripe, simulator):
+    fault(simulator, kind="lock_timeout", method="POST")
+    headers = {"Idempotency-Key": "locked"}
+    answer = stripe.post("/customers", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "lock_timeout")
+    assert answer.json()["error"]["message"].startswith("This object cannot be accessed right now")
+    assert "stripe-rate-limited-reason" not in answer.headers
+    again = stripe.post("/customers", headers=headers)
+    assert again.status_code == 200
+    assert "idempotent-replayed" not in again.headers
+
+
+def test_a_conflict(stripe, simulator):
+    fault(simulator, kind="conflict", method="POST")
+    answer = stripe.post("/customers")
+    assert (answer.status_code, answer.headers["stripe-should-retry"]) == (409, "true")
+    assert stripe.post("/customers").status_code == 200
+
+
+def test_an_error_in_the_middle_of_a_request_is_kept_under_its_key(stripe, simulator):
+    fault(simulator, kind="status", status=500, method="POST", kept=True)
+    headers = {"Idempotency-Key": "broken"}
+    first, again = (stripe.post("/customers", headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (500, 500)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert stripe.get("/events").json()["data"] == []
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [("reset", httpx.ReadError), ("cut", httpx.RemoteProtocolError), ("hang", httpx.NetworkError)],
