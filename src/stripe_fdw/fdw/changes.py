@@ -1,0 +1,153 @@
+"""The values of a row that is written: which of them say something, and what a host made of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import nested
+from stripe_fdw.fdw.columns import WRITE_ONLY
+from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
+from stripe_fdw.fdw.sent import WRONG_VALUE, same, shown, single, unfit
+
+PARAMS, KEY = WRITE_ONLY
+LONGEST_KEY: Final = 255  # characters that Stripe takes
+_PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a row gives: columns with their values, further parameters, an idempotency key."""
+
+    columns: Mapping[str, Any]
+    params: Json
+    key: str | None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Given:
+        """Take the values apart.
+
+        Raises ColumnError for a key or for parameters that cannot be sent.
+        """
+        columns = {name: value for name, value in values.items() if name not in WRITE_ONLY}
+        return cls(columns, _params(values.get(PARAMS)), _key(values.get(KEY)))
+
+
+def _params(value: Any) -> Json:
+    if value is None:
+        return {}
+    found = parsed(PARAMS, value)
+    if not isinstance(found, dict):
+        raise unfit(PARAMS, value, "a JSON object of parameters")
+    return found
+
+
+def _key(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_KEY or not _PRINTABLE.fullmatch(value):
+        length = f" ({len(value)} characters)" if isinstance(value, str) and len(value) > LONGEST_KEY else ""
+        raise ColumnError(
+            f'"{KEY}" takes 1 to {LONGEST_KEY} printable ASCII characters, not {shown(value)}{length}',
+            hint="Something that is the same when the statement runs again: 'order-6735'.",
+            sqlstate=WRONG_VALUE,
+        )
+    return value
+
+
+def parsed(name: str, value: Any) -> Any:
+    """A jsonb value, also where it comes as its text. Raises ColumnError for a text that is no JSON."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise unfit(name, value, "JSON: an object or an array") from None
+
+
+def created(column: Column, value: Any, parameter: Parameter | None) -> Any:
+    """What creation sends for a value that is not None; NOTHING for an empty object."""
+    if column.kind is Kind.JSON:
+        return nested.encode(column.name, _structured(column.name, value), parameter)
+    return single(column.name, column.kind, value, column.per_second, parameter.values if parameter else ())
+
+
+def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
+    """What an update sends so that the old value becomes the new one; NOTHING where they are the same."""
+    if column.kind is Kind.JSON:
+        return nested.difference(
+            column.name, old, None if new is None else _structured(column.name, new), parameter
+        )
+    if new is None:
+        return NOTHING if old is None else nested.unset(column.name, old, parameter)
+    words = parameter.values if parameter else ()
+    found = single(column.name, column.kind, new, column.per_second, words)
+    if same(column.kind, old, found):
+        return NOTHING
+    return nested.unset(column.name, old, parameter) if found == UNSET else found
+
+
+def differs(name: str, column: Column | None, old: Any, new: Any) -> bool:
+    """Whether a column that cannot be sent would change; one whose value cannot be read would."""
+    try:
+        if column is None:
+            return bool(old != parsed(name, new))
+        return changed(column, old, new, None) is not NOTHING
+    except ColumnError:
+        return True
+
+
+def _structured(name: str, value: Any) -> Any:
+    found = parsed(name, value)
+    if not isinstance(found, dict | list):
+        raise unfit(name, value, "a JSON object or array")
+    return found
+
+
+# -- Multicorn ---------------------------------------------------------------------------------------------
+
+
+def of_multicorn(resource: Resource, read: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that an UPDATE under Multicorn changes.
+
+    Multicorn gives all columns of the new row, not saying which were set, as texts and floats. ``read`` is
+    the row as it was given to Multicorn, each value as the text that its type reads. What says the same is
+    left out. A column that only selects rows is left out too: its value came from the query, and no object
+    has it.
+    """
+    found = {}
+    for name, value in new.items():
+        if name in WRITE_ONLY:
+            if value is not None:
+                found[name] = value
+            continue
+        column = resource.column.get(name)
+        if column is not None and not column.path:
+            continue
+        kind = Kind.JSON if column is None else column.kind
+        if not _says_the_same(name, kind, read.get(name), value):
+            found[name] = value
+    return found
+
+
+def _says_the_same(name: str, kind: Kind, read: Any, value: Any) -> bool:
+    if read is None or value is None:
+        return read is value
+    if str(read) == str(value):
+        return True
+    try:
+        if kind is Kind.JSON:
+            return bool(parsed(name, read) == parsed(name, value))
+        old = single(name, kind, read, 1_000_000)
+        if isinstance(value, float) and kind is not Kind.TIME:
+            return float(Decimal(str(old))) == value
+        return old == single(name, kind, value, 1_000_000)
+    except (ColumnError, ArithmeticError):
+        return False

@@ -1,0 +1,276 @@
+"""Decides which requests a written row needs. It makes none: a Change is a value, like a Plan.
+
+``INSERT`` creates and ``NULL`` there means not given. ``UPDATE`` sends what differs from the object as it was
+read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns,
+or takes them along where it takes them all. ``_params`` comes last and wins. Whatever can be known to be
+wrong is an error here, before anything has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from stripe_fdw.api.request import Request
+from stripe_fdw.catalog.model import Column, Kind, Operation, Resource
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import changes, refusals, states
+from stripe_fdw.fdw.body import Body
+from stripe_fdw.fdw.changes import KEY, LONGEST_KEY, Given
+from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.fields import value_of
+from stripe_fdw.fdw.nested import NOTHING, Json
+from stripe_fdw.fdw.sent import WRONG_VALUE, shown, text
+from stripe_fdw.fdw.values import fits_path
+
+UPDATE: Final = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request that a row needs, and the catalog's name of its operation."""
+
+    request: Request
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All that one row needs, in order; no steps when nothing changes."""
+
+    resource: Resource
+    id: str | None  # None for a creation
+    steps: tuple[Step, ...]
+    key: str | None  # the user's idempotency key
+    old: Json | None  # the object as it was read
+
+
+# -- INSERT ------------------------------------------------------------------------------------------------
+
+
+def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
+    """The creation that an inserted row is.
+
+    Raises:
+        ColumnError: a column cannot be set on creation, has a value that cannot be sent, or one that Stripe
+            needs is missing.
+        StripeFdwError: Stripe does not let anybody create these.
+    """
+    given = Given.of(values)
+    operation = resource.create
+    if operation is None:
+        raise refusals.not_insertable(resource)
+    columns = {name: value for name, value in given.columns.items() if value is not None}
+    above = {parent.column for parent in resource.parents}
+    refused = [name for name in columns if name not in above and name not in resource.creatable]
+    if refused:
+        raise refusals.not_writable(resource, refused, creating=True)
+    body = Body(resource, operation)
+    for name, value in columns.items():
+        if name in resource.creatable and name not in above:
+            body.put(name, changes.created(resource.column[name], value, body.parameter(name)))
+    body.merge(given.params)
+    _check_required(resource, operation, columns, body)
+    ids = {
+        parent.parameter: _step_of_path(parent.column, columns[parent.column]) for parent in resource.parents
+    }
+    return Change(resource, None, (_step(body, ids),), given.key, None)
+
+
+def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
+    lacking = [parent.column for parent in resource.parents if parent.column not in columns]
+    without = []
+    for parameter in operation.parameters:
+        if not parameter.required or parameter.name in body.tree:
+            continue
+        found = [name for name, path in resource.creatable.items() if path[0] == parameter.name]
+        # The column of its own name, else a part that stands for it.
+        found = [parameter.name] if parameter.name in found else found[:1]
+        lacking += found
+        if not found:
+            without.append(parameter)
+    if lacking or without:
+        raise refusals.missing(resource, lacking, without)
+
+
+# -- UPDATE ------------------------------------------------------------------------------------------------
+
+
+def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
+    """Whether the object must be known to say what these columns change; then it has to be read first.
+
+    A single value that Stripe updates is sent as it is; of anything else it matters what it was.
+    """
+    for name in values:
+        column = resource.column.get(name)
+        if name in WRITE_ONLY:
+            continue
+        if column is None or column.kind is Kind.JSON or name not in resource.updatable:
+            return True
+        if any(item.column == name for item in resource.transitions):
+            return True
+    return False
+
+
+def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any]) -> Change:
+    """The requests that an updated row needs.
+
+    Args:
+        resource: whose object it is.
+        old: its id, the columns of its parents, and as ``_raw`` the object as it was read, if it was.
+        values: the columns that the statement sets.
+
+    Raises:
+        ColumnError: a column cannot be changed, or not so; or has a value that cannot be sent.
+        StripeFdwError: Stripe changes nothing about these.
+    """
+    given, identifier = Given.of(values), str(old["id"])
+    raw = _object_of(old)
+    bodies = {UPDATE: Body(resource, resource.update)} if resource.update else {}
+    plainly, others = [], []
+    for name, value in given.columns.items():
+        column = resource.column.get(name)
+        before = _before(column, name, old, raw)
+        if column is None or any(item.column == name for item in resource.transitions):
+            if not changes.differs(name, column, before, value):
+                continue
+            if column is not None and _operate(resource, bodies, column, before, value):
+                continue
+        if column is not None and name in resource.updatable:
+            plainly.append((column, before, value))
+        elif changes.differs(name, column, before, value):
+            others.append((name, column, before, value))
+    for name, column, before, value in others:
+        _with_an_operation(resource, identifier, bodies, (name, column, before, value))
+    _put_plainly(plainly, bodies)
+    _share_out(resource, given.params, bodies)
+    ids = _ids(resource, old, raw)
+    steps = tuple(_step(body, ids) for body in bodies.values() if not body.empty)
+    _check_key(given.key, steps)
+    return Change(resource, identifier, steps, given.key, raw)
+
+
+def _operate(resource: Resource, bodies: dict[str, Body], column: Column, before: Any, value: Any) -> bool:
+    """Make a change of state the operation that it is; whether there is one."""
+    found = states.transition(resource, column.name, before, value)
+    if found is None:
+        return False
+    body = bodies.setdefault(found.operation.name, Body(resource, found.operation))
+    sent = None if value is None else changes.created(column, value, body.parameter(found.sends))
+    body.send(found, sent)
+    return True
+
+
+def _object_of(old: Mapping[str, Any]) -> Json | None:
+    raw = old.get(RAW)
+    return cast("Json | None", changes.parsed(RAW, raw))
+
+
+def _before(column: Column | None, name: str, old: Mapping[str, Any], raw: Json | None) -> Any:
+    if name == RAW:
+        return raw
+    if raw is not None and column is not None and column.path:
+        return value_of(column, raw)
+    return old.get(name)
+
+
+def _with_an_operation(
+    resource: Resource,
+    identifier: str,
+    bodies: Mapping[str, Body],
+    changing: tuple[str, Column | None, Any, Any],
+) -> None:
+    """Send a column that no update takes with the operation that does."""
+    name, column, before, value = changing
+    for body in bodies.values():
+        if body.wanted and column is not None and body.takes(column):
+            body.put(name, changes.changed(column, before, value, body.parameter(name)))
+            return
+    if any(item.column == name for item in resource.transitions):
+        raise states.impossible(resource, identifier, name, before, value)
+    if not resource.updatable and not resource.transitions:
+        raise refusals.not_updatable(resource)
+    raise refusals.not_writable(resource, [name], creating=False)
+
+
+def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Body]) -> None:
+    found = []
+    for column, before, value in columns:
+        sent = changes.changed(column, before, value, bodies[UPDATE].parameter(column.name))
+        if sent is not NOTHING:
+            found.append((column, sent))
+    # One request rather than two, where an operation takes everything.
+    alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
+    target = next(iter(alone), bodies.get(UPDATE))
+    for column, sent in found:
+        if target is not None:
+            target.put(column.name, sent)
+
+
+def _share_out(resource: Resource, params: Json, bodies: Mapping[str, Body]) -> None:
+    """Give each further parameter to the request that knows it: an operation before the update."""
+    if params and not bodies:
+        raise refusals.not_updatable(resource)
+    operations = [body for body in bodies.values() if body.wanted]
+    for name, value in params.items():
+        knowing = [body for body in (*operations, *bodies.values()) if body.knows(name)]
+        target = next(iter(knowing), (operations or [*bodies.values()])[-1])
+        target.merge({name: value})
+
+
+def _check_key(key: str | None, steps: tuple[Step, ...]) -> None:
+    """Further steps add their operation's name to the key."""
+    room = LONGEST_KEY - max((len(step.operation) + 1 for step in steps[1:]), default=0)
+    if key is not None and len(key) > room:
+        raise ColumnError(
+            f'"{KEY}" takes at most {room} characters here, where several requests are made from it',
+            sqlstate=WRONG_VALUE,
+        )
+
+
+# -- DELETE ------------------------------------------------------------------------------------------------
+
+
+def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
+    """The request that deletes the object, or what Stripe has in its place: a subscription is cancelled.
+
+    Raises StripeFdwError where Stripe keeps such objects, saying what can be done instead.
+    """
+    identifier = str(old["id"])
+    if resource.delete is None:
+        raise refusals.not_deletable(resource, identifier)
+    raw = _object_of(old)
+    step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
+    return Change(resource, identifier, (step,), None, raw)
+
+
+# -- requests ----------------------------------------------------------------------------------------------
+
+
+def _step(body: Body, ids: Mapping[str, str]) -> Step:
+    return Step(body.request(ids), body.operation.name)
+
+
+def _step_of_path(name: str, value: Any) -> str:
+    found = text(name, value)
+    if not fits_path(found):
+        raise ColumnError(f'"{name}" is no id: {shown(found)}', sqlstate=WRONG_VALUE)
+    return found
+
+
+def _ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> dict[str, str]:
+    """The ids that a path takes: the parents' by column, the object's as ``""``."""
+    found = {}
+    for parent in resource.parents:
+        value = _before(resource.column.get(parent.column), parent.column, old, raw)
+        if value is None:
+            value = old.get(parent.column)
+        if value is None:
+            raise ColumnError(
+                f'"{parent.column}" is not known: {resource.name} {old["id"]} needs it for its path',
+                hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
+                sqlstate="HV00L",  # fdw_unable_to_create_execution
+            )
+        found[parent.column] = _step_of_path(parent.column, value)
+    return found | {"": _step_of_path("id", old["id"])}

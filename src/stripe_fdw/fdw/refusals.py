@@ -1,0 +1,131 @@
+"""Errors for changes that cannot be made: each says what can be done instead. No request has left yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stripe_fdw.catalog.model import Parameter, Resource
+from stripe_fdw.errors import ColumnError, StripeFdwError
+from stripe_fdw.fdw.closest import closest
+from stripe_fdw.fdw.columns import RAW
+from stripe_fdw.fdw.states import literal, reachable, update_hint
+
+_CALL: Final = "stripe_live.call reaches every operation that Stripe has."
+_UNSUPPORTED: Final = "0A000"  # feature_not_supported
+_MISSING: Final = "23502"  # not_null_violation
+_MOST: Final = 20  # names that an error lists
+
+# What somebody wants who deletes an object that cannot be deleted, or creates one that Stripe makes itself.
+_INSTEAD_OF_DELETE: Final = {
+    "charge": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ('{id}');",
+    "customer_balance_transaction": "Add one with the opposite amount.",
+    "transfer": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ('{id}');",
+}
+_INSTEAD_OF_INSERT: Final = {
+    "line_item": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …",
+    "upcoming_invoice": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'.",
+}
+_ENDS: Final = frozenset(
+    ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
+)
+
+
+def names(found: Iterable[str], most: int = _MOST) -> str:
+    """Names after one another, not too many."""
+    listed = list(found)
+    more = f", … {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def not_insertable(resource: Resource) -> StripeFdwError:
+    """Stripe creates these itself, or computes them."""
+    hint = _INSTEAD_OF_INSERT.get(resource.name)
+    what = "computes it" if resource.preview else "creates these itself, or inside other objects"
+    return StripeFdwError(
+        f"cannot insert into {resource.name}: Stripe {what}",
+        hint=hint or _CALL,
+        sqlstate=_UNSUPPORTED,
+    )
+
+
+def not_updatable(resource: Resource) -> StripeFdwError:
+    """There is no update, nor an operation that a column reaches."""
+    return StripeFdwError(
+        f"cannot update {resource.name}: Stripe does not change it once it is there",
+        hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
+        sqlstate=_UNSUPPORTED,
+    )
+
+
+def not_deletable(resource: Resource, identifier: str) -> StripeFdwError:
+    """There is no such operation; often there is one that comes near."""
+    hint = _INSTEAD_OF_DELETE.get(resource.name, "").replace("{id}", identifier)
+    ends = [item for item in resource.transitions if item.value in _ENDS or item.value is None]
+    if not hint and ends:
+        hint = update_hint(resource, identifier, ends[0].column, literal(ends[0].value))
+    if not hint and "active" in resource.updatable:
+        hint = update_hint(resource, identifier, "active", "false")
+    return StripeFdwError(
+        f"cannot delete {resource.name} {identifier}: Stripe keeps these objects",
+        hint=hint or _CALL,
+        sqlstate=_UNSUPPORTED,
+    )
+
+
+def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> ColumnError:
+    """Columns that Stripe does not take, with those that it does."""
+    verb = "set when it is created" if creating else "changed"
+    taken = list(resource.creatable if creating else resource.updatable)
+    if not creating:
+        taken += [item.column for item in resource.transitions if item.column not in taken]
+    else:
+        taken += [parent.column for parent in resource.parents if parent.column not in taken]
+    near = closest(refused[0], taken)
+    listed = [*near, *sorted(name for name in taken if name not in near)]
+    quoted = ", ".join(f'"{name}"' for name in refused)
+    words = f"column {quoted} of {resource.name} cannot be {verb}"
+    if len(refused) > 1:
+        words = words.replace("column", "columns", 1)
+    return ColumnError(
+        words,
+        detail=f"Writable: {names(dict.fromkeys(listed))}." if listed else None,
+        hint=_hint(resource, refused, creating),
+        sqlstate="428C9" if refused[0] in ("id", "object", "created", "livemode") else _UNSUPPORTED,
+    )
+
+
+def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
+    found = [_reason(resource, name, creating) for name in refused]
+    return next(filter(None, found), '_params takes any further parameter: \'{"name": "value"}\'.')
+
+
+def _reason(resource: Resource, name: str, creating: bool) -> str:
+    """Why the column cannot be written and what can be done about it, where there is more to say."""
+    column, reason = resource.column.get(name), ""
+    if name == RAW:
+        reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
+    elif column is not None and not column.path:
+        reason = f'"{name}" only selects rows; Stripe\'s objects have no such field.'
+    elif creating and name in resource.updatable:
+        reason = f"Insert the row first, then UPDATE it: {name} can be changed."
+    elif creating and (values := reachable(resource, name)):
+        reason = f"Insert the row first, then UPDATE it: {name} can become {', '.join(values)}."
+    elif column is not None and len(column.path) > 1 and column.path[0] != name:
+        reason = f"It is a part of {column.path[0]}."
+    elif not creating and name in resource.creatable:
+        reason = "It is given once, when the row is inserted."
+    return reason
+
+
+def missing(resource: Resource, columns: Sequence[str], parameters: Sequence[Parameter]) -> ColumnError:
+    """What Stripe needs to create one, all of it at once."""
+    listed = [*columns, *(f"_params ->> '{item.name}'" for item in parameters)]
+    inside = ", ".join(f'"{item.name}": …' for item in parameters)
+    hint = f"_params = '{{{inside}}}' gives what has no column." if parameters else None
+    return ColumnError(
+        f"{resource.name} needs {names(listed)} to be created",
+        detail=f"Missing: {names(listed)}.",
+        hint=hint or "Give them as columns, or in _params.",
+        sqlstate=_MISSING,
+    )

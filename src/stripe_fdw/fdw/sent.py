@@ -1,0 +1,178 @@
+"""Single values as Stripe takes them: times as epochs, numbers without exponents, references as ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import orjson
+
+from stripe_fdw.catalog.model import Kind
+from stripe_fdw.errors import ColumnError
+
+WRONG_VALUE: Final = "22023"  # invalid_parameter_value
+_WRONG_TIME: Final = "22008"  # datetime_field_overflow
+_OUT_OF_RANGE: Final = "22003"  # numeric_value_out_of_range
+_SHOWN: Final = 60  # characters of a value that an error shows
+_EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
+_TRUE: Final = frozenset({"t", "true"})
+_FALSE: Final = frozenset({"f", "false"})
+
+Single = str | int | bool
+
+
+def shown(value: object) -> str:
+    """A value for an error's text: short, on one line."""
+    text = value if isinstance(value, str) else repr(value) if not isinstance(value, dict | list) else "JSON"
+    text = " ".join(text.split())
+    return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
+
+
+def unfit(name: str, value: object, wanted: str, sqlstate: str = WRONG_VALUE) -> ColumnError:
+    """The error for a value that its column cannot send."""
+    return ColumnError(f'"{name}" takes {wanted}, not {shown(value)}', sqlstate=sqlstate)
+
+
+def single(name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[str, ...] = ()) -> Single:
+    """The value, which is not None, as it is sent.
+
+    Args:
+        name: what an error calls it.
+        kind: of its column or parameter.
+        value: as the host gives it, or as it stands in JSON.
+        per_second: how many units of Stripe's time a second has.
+        words: texts that Stripe takes in place of a value (``now``).
+
+    Raises:
+        ColumnError: the value is not of its kind, or nothing that Stripe could take.
+    """
+    if isinstance(value, str) and value in words:
+        return value
+    match kind:
+        case Kind.BOOLEAN:
+            return _boolean(name, value)
+        case Kind.INTEGER:
+            return _whole(name, value)
+        case Kind.DECIMAL | Kind.FLOAT:
+            return number_text(_number(name, value))
+        case Kind.TIME:
+            return _time(name, value, per_second)
+        case _:
+            return text(name, value)
+
+
+def same(kind: Kind, old: Any, new: Single) -> bool:
+    """Whether what is sent is what Stripe's object already has."""
+    if old is None:
+        return new == ""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    try:
+        if kind in (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT):
+            return Decimal(str(old)) == Decimal(new)
+        if kind is Kind.TIME and isinstance(old, str):
+            return _time("", old, 1) == new
+    except (ColumnError, InvalidOperation):
+        return False
+    return str(identity(old)) == str(new)
+
+
+def identity(value: Any) -> Any:
+    """The id of an object that stands where a reference belongs; any other value as it is."""
+    return value["id"] if isinstance(value, dict) and isinstance(value.get("id"), str) else value
+
+
+def text(name: str, value: Any) -> str:
+    """A text, or the id of an object, also where that came as the text of its JSON."""
+    if isinstance(value, str) and value[:1] == "{" and '"id"' in value:
+        try:
+            value = identity(orjson.loads(value))
+        except orjson.JSONDecodeError:
+            return str(value)
+    value = identity(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | Decimal):
+        return number_text(_number(name, value))
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, str | int):
+        return str(value)
+    raise unfit(name, value, "a text or an id")
+
+
+def number_text(number: Decimal) -> str:
+    """A number without exponent, and without a fraction that says nothing."""
+    if number == number.to_integral_value():
+        return format(number.quantize(Decimal(1)) if abs(number) < 10**20 else number, "f")
+    return format(number, "f")
+
+
+def _boolean(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise unfit(name, value, "true or false")
+
+
+def _number(name: str, value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise unfit(name, value, "a number")
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise unfit(name, value, "a number") from None
+    if not number.is_finite():
+        raise unfit(name, value, "a number", _OUT_OF_RANGE)
+    if abs(number.adjusted()) > 40:
+        raise unfit(name, value, "a number of a sensible size", _OUT_OF_RANGE)
+    return number
+
+
+def _whole(name: str, value: Any) -> int:
+    if type(value) is int:
+        return value
+    number = _number(name, value)
+    if number != number.to_integral_value():
+        raise unfit(name, value, "a whole number")
+    return int(number)
+
+
+def _time(name: str, value: Any, per_second: int) -> int:
+    """Stripe's units since 1970. A fraction of a unit is dropped; a time without zone is UTC."""
+    if isinstance(value, str):
+        value = _parsed(name, value)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        try:
+            since = aware - datetime(1970, 1, 1, tzinfo=UTC)
+        except OverflowError:
+            raise unfit(name, value, "a time that Stripe has", _WRONG_TIME) from None
+        microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return microseconds * per_second // 1_000_000
+    if isinstance(value, date):
+        return _time(name, datetime.combine(value, time(), UTC), per_second)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise unfit(name, value, "a time")
+    if not math.isfinite(value):
+        raise unfit(name, value, "a time that comes", _WRONG_TIME)
+    return int(value * per_second)
+
+
+def _parsed(name: str, value: str) -> datetime | int:
+    if value.strip().lower().lstrip("+-") == "infinity":
+        raise unfit(name, value, "a time that comes", _WRONG_TIME)
+    if _EPOCH.fullmatch(value.strip()):
+        return int(value)
+    try:
+        return datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ColumnError(
+            f'"{name}" takes a time, not {shown(value)}',
+            hint="Times are read as ISO texts: 2026-03-01 09:00:00+00. SET datestyle = 'ISO' gives them.",
+            sqlstate="22007",  # invalid_datetime_format
+        ) from None
