@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -113,6 +114,45 @@ check_interrupts: Callable[[], None] = _find_check()
 """Raises when the query is cancelled, timed out or its backend is ended. Cheap; for the main thread only."""
 
 
+Warn = Callable[[str, str | None, str | None], None]
+
+
+def _multicorn_warn() -> Warn:
+    """Multicorn's log_to_postgres(), which must not be used while an interrupt is pending or the session ends.
+
+    Where a transaction ends, only ASCII can be put into any encoding of a server.
+    """
+    utils = importlib.import_module("multicorn.utils")
+    server = ctypes.CDLL(None)
+    stops = (
+        ctypes.c_int.in_dll(server, "InterruptPending"),
+        ctypes.c_bool.in_dll(server, "proc_exit_inprogress"),
+    )
+
+    def plain(text: str | None) -> str | None:
+        return None if text is None else text.encode("ascii", "backslashreplace").decode()
+
+    def say(message: str, detail: str | None, hint: str | None) -> None:
+        if not any(stop.value for stop in stops):
+            utils.log_to_postgres(plain(message), logging.WARNING, hint=plain(hint), detail=plain(detail))
+
+    return say
+
+
+def _find_warn() -> Warn:
+    if _bundled is not None:
+        return cast("Warn", _bundled.warning)
+    return _multicorn_warn() if _multicorn is not None else lambda *_: None
+
+
+_warn = _find_warn()
+
+
+def warn(message: str, detail: str | None = None, hint: str | None = None) -> None:
+    """Show a WARNING to the client, also while its transaction ends; nothing while its session ends."""
+    _warn(message, detail, hint)
+
+
 def _moment(name: str) -> Callable[[], int | None]:
     """A function of the server's that gives a moment in microseconds."""
     if HOST == "none":
@@ -191,6 +231,25 @@ ended_runs: Callable[[], list[int]] = _runs.ended
 
 transaction_id: Callable[[], int | None] = _moment("GetCurrentTransactionStartTimestamp")
 """When the transaction started (microseconds), or None where no host runs."""
+
+
+def warn(message: str, detail: str | None = None, hint: str | None = None) -> bool:
+    """Show the client a WARNING, also while a transaction is rolled back; whether that was possible.
+
+    Under Multicorn it is not while an interrupt is pending: the server would crash later.
+    """
+    if _bundled is not None:
+        _bundled.warning(" ".join(filter(None, (message, detail))), hint)
+        return True
+    if _multicorn is None:
+        return False
+    try:
+        check_interrupts()
+    except Interrupted:
+        return False
+    utils = importlib.import_module("multicorn.utils")
+    utils.log_to_postgres(message, utils.WARNING, hint=hint, detail=detail)
+    return True
 
 
 def renders_text() -> bool:

@@ -31,19 +31,19 @@ from stripe_fdw.host.values import (
     to_text,
 )
 from stripe_fdw.host.writing import (
-    batch_size,
     begin_modify,
     delete,
+    end_modify,
     insert,
-    rowid_column,
+    row_identity,
     transaction,
     update,
 )
 
 # What C finds here by name, though it is defined elsewhere.
 __all__ = [
-    "batch_size", "begin_modify", "delete", "explain_error", "insert", "make_date", "make_datetime",
-    "make_decimal", "parse_json", "rowid_column", "since_2000", "to_json", "to_text", "transaction", "update",
+    "begin_modify", "delete", "end_modify", "explain_error", "insert", "make_date", "make_datetime",
+    "make_decimal", "parse_json", "row_identity", "since_2000", "to_json", "to_text", "transaction", "update",
 ]  # fmt: skip
 
 Lines = list[tuple[str, str]]
@@ -238,11 +238,12 @@ def open_scan(
     columns: list[str],
     keys: list[PlainSortKey],
     limit: int | None,
+    fresh: int,
     run: int,
 ) -> Any:
-    """Open a scan of an executor run; ``limit`` is a hint."""
+    """Open a scan of an executor run; ``limit`` is a hint, ``fresh`` rows are to be changed or locked."""
     enter_run(run)
-    return wrapper.open_scan(_quals(quals), columns, _sort_keys(keys), limit)
+    return wrapper.open_scan(_quals(quals), columns, _sort_keys(keys), limit, fresh=bool(fresh))
 
 
 def next_batch(scan: Any) -> tuple[Any, ...]:

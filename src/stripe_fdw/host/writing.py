@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stripe_fdw.fdw.hosting import enter_run
 from stripe_fdw.host.failures import WrapperError
+
+Row = dict[str, object]
 
 _writing: dict[int, Any] = {}
 """The wrappers that have written in this transaction, by identity."""
 
 
-def rowid_column(wrapper: Any) -> str:
-    """Name the column that identifies a row."""
-    name = wrapper.rowid_column
-    if type(name) is not str:
-        raise WrapperError(f"rowid_column is a {type(name).__name__}, not a str")
-    return name
-
-
-def batch_size(wrapper: Any) -> int:
-    """How many rows insert_many() takes at once; 1 where there is no insert_many()."""
-    size = getattr(wrapper, "modify_batch_size", 1) if hasattr(wrapper, "insert_many") else 1
-    if type(size) is not int or size < 1:
-        raise WrapperError("modify_batch_size is not an int of 1 or more")
-    return min(size, 10_000)
+def row_identity(wrapper: Any) -> tuple[str, ...]:
+    """Name the columns of a row, as it was read, that update() and delete() are given."""
+    names = wrapper.row_identity()
+    if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
+        raise WrapperError("row_identity() did not give names of columns")
+    return tuple(names)
 
 
 def begin_modify(wrapper: Any, level: int) -> None:
@@ -37,30 +32,34 @@ def begin_modify(wrapper: Any, level: int) -> None:
         _call(wrapper, "sub_begin", depth)
 
 
-def _answer(answer: object, what: str) -> dict[str, object] | None:
+def _answer(answer: object, what: str) -> Row | None:
     if answer is None or type(answer) is dict:
         return answer
     raise WrapperError(f"{what}() gave a {type(answer).__name__}, not a dict")
 
 
-def insert(wrapper: Any, rows: list[dict[str, object]]) -> list[dict[str, object] | None]:
-    """Create objects; gives one answer for each."""
-    if len(rows) == 1:
-        return [_answer(wrapper.insert(rows[0]), "insert")]
-    answers = wrapper.insert_many(rows)
-    if not isinstance(answers, list | tuple) or len(answers) != len(rows):
-        raise WrapperError("insert_many() did not give one answer for each row")
-    return [_answer(answer, "insert_many") for answer in answers]
+def insert(wrapper: Any, run: int, values: Row, answered: int) -> Row | None:
+    """Create an object. ``run`` tells executor runs apart; ``answered``: whether anybody sees the answer."""
+    enter_run(run)
+    return _answer(wrapper.insert_row(values, bool(answered)), "insert_row")
 
 
-def update(wrapper: Any, rowid: object, values: dict[str, object]) -> dict[str, object] | None:
+def update(wrapper: Any, run: int, old: Row, values: Row, answered: int) -> Row | None:
     """Change an object; ``values`` are the columns that the statement sets."""
-    return _answer(wrapper.update(rowid, values), "update")
+    enter_run(run)
+    return _answer(wrapper.update_row(old, values, bool(answered)), "update_row")
 
 
-def delete(wrapper: Any, rowid: object) -> None:
+def delete(wrapper: Any, run: int, old: Row, answered: int) -> None:
     """Delete an object."""
-    wrapper.delete(rowid)
+    enter_run(run)
+    wrapper.delete_row(old, bool(answered))
+
+
+def end_modify(wrapper: Any, run: int) -> None:
+    """Wait for what was not answered yet: the statement has written all its rows."""
+    enter_run(run)
+    wrapper.end_modify()
 
 
 def _call(wrapper: Any, name: str, *arguments: object) -> None:

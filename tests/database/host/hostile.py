@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import _stripe_fdw_host as host
 
 from stripe_fdw.errors import ApiError, ColumnError, Interrupted, NotFoundError, OptionError
+from stripe_fdw.fdw import hosting
 from stripe_fdw.fdw.quals import Qual, SortKey
 
 CALLS: list[tuple[str, str]] = []
@@ -64,6 +65,19 @@ def chain() -> NoReturn:
         raise ValueError("first")
     except ValueError as error:
         raise KeyError("second") from error
+
+
+def wait_for(seconds: float, said: str | None) -> None:
+    """Wait as for an answer; ``said`` is what to tell when a cancel comes between."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            host.check_interrupts()
+        except Interrupted:
+            if said is None:
+                raise
+            raise Interrupted("not seen", detail=said, hint="Look before you run it again.") from None
+        time.sleep(0.01)
 
 
 class SlowFinalizer:
@@ -282,8 +296,6 @@ class Scan:
 
 
 class StripeForeignDataWrapper:
-    modify_batch_size = 3
-
     def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
         self.options, self.columns = options, columns
         self.maybe_fail("init")
@@ -329,21 +341,29 @@ class StripeForeignDataWrapper:
 
     def say(self) -> None:
         """Try what the builtin module offers, also from where it must refuse."""
-        host.warning("a\u00e4 warning", "its hint")
+        host.warning("a\u00e4 warning", None, "its hint")
+        host.warning("another", "its d\u00e9tail")
         host.notice(f"notice {host.statement_timestamp() > 0}")
         for function in (host.check_interrupts, lambda: host.warning("from a thread")):
             with ThreadPoolExecutor(1) as pool:
                 host.notice(repr(pool.submit(function).exception()))
-        for arguments in ((), (1,), ("a\0b",), ("\ud800",), ("a", 2), ("a", "b", "c")):
+        for arguments in ((), (1,), ("a\0b",), ("\ud800",), ("a", 2), ("a", "b", "c", "d")):
             try:
                 host.warning(*arguments)
             except (TypeError, ValueError) as error:
                 host.notice(type(error).__name__)
 
     def open_scan(
-        self, quals: list[Qual], columns: list[str], keys: list[SortKey], limit: int | None
+        self,
+        quals: list[Qual],
+        columns: list[str],
+        keys: list[SortKey],
+        limit: int | None,
+        fresh: bool,
     ) -> Scan:
         self.note("open_scan", quals, columns, keys, limit)
+        if fresh:
+            self.note("fresh")
         self.maybe_fail("open_scan")
         if "say" in self.options:
             self.say()
@@ -363,39 +383,42 @@ class StripeForeignDataWrapper:
 
     # ---- writing
 
-    @property
-    def rowid_column(self) -> str:
-        self.maybe_fail("rowid_column")
-        return self.options.get("rowid", "id")
+    def row_identity(self) -> Any:
+        self.maybe_fail("row_identity")
+        return eval(self.options.get("identity", "('id',)"))
 
-    def insert(self, values: dict[str, object]) -> Any:
-        self.note("insert", values)
-        self.maybe_fail("insert")
+    def insert_row(self, values: dict[str, object], answered: bool) -> Any:
+        return self.write("insert", {**values, "id": f"new_{values.get('n')}"}, answered, values)
+
+    def update_row(self, old: dict[str, object], values: dict[str, object], answered: bool) -> Any:
+        return self.write("update", {**values, "text": "answered"}, answered, old, values)
+
+    def delete_row(self, old: dict[str, object], answered: bool) -> None:
+        self.write("delete", None, answered, old)
+
+    def write(self, call: str, answer: Any, answered: bool, *what: object) -> Any:
+        self.note(call, *what, *(() if answered else ("unseen",)))
+        self.written = getattr(self, "written", 0) + 1
+        if self.written > int(self.options.get("fail_after", "0")):
+            self.maybe_fail(call)
+        wait_for(float(self.options.get("slow_write", "0")), self.options.get("interrupted"))
         if "answer" in self.options:
             return eval(self.options["answer"])
-        return {**values, "id": f"new_{values.get('n')}"}
+        return answer
 
-    def insert_many(self, rows: list[dict[str, object]]) -> Any:
-        self.note("insert_many", len(rows))
-        self.maybe_fail("insert_many")
-        return [self.insert(row) for row in rows]
-
-    def update(self, rowid: object, values: dict[str, object]) -> Any:
-        self.note("update", rowid, values)
-        self.maybe_fail("update")
-        if "answer" in self.options:
-            return eval(self.options["answer"])
-        return {**values, "text": "answered"}
-
-    def delete(self, rowid: object) -> None:
-        self.note("delete", rowid)
-        self.maybe_fail("delete")
+    def end_modify(self) -> None:
+        self.note("end_modify")
+        self.written = 0
+        wait_for(float(self.options.get("slow_end", "0")), self.options.get("interrupted"))
+        self.maybe_fail("end_modify")
 
     def begin(self, serializable: bool) -> None:
         self.note("begin")
 
     def _event(self, name: str, *arguments: object) -> None:
         self.note(name, *arguments)
+        if "warn" in self.options:
+            hosting.warn(f"{name}: {self.options['warn']}", "a d\u00e9tail", "a hint")
         self.maybe_fail(name)
 
     def pre_commit(self) -> None:

@@ -54,9 +54,9 @@ READING = {
     "end_statement": "select * from {table}",
 }
 WRITING = {
-    "rowid_column": "delete from {table}",
+    "row_identity": "delete from {table}",
     "insert": "insert into {table} (text, n) values ('a', 1)",
-    "insert_many": "insert into {table} (text, n) values ('a', 1), ('b', 2)",
+    "end_modify": "insert into {table} (text, n) values ('a', 1), ('b', 2)",
     "update": "update {table} set text = 'b'",
     "delete": "delete from {table}",
     "pre_commit": "insert into {table} (text, n) values ('a', 1)",

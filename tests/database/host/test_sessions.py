@@ -228,31 +228,36 @@ def test_locking_and_statistics_commands(db: psycopg.Connection) -> None:
 
 
 def test_what_python_says_to_the_client(db: psycopg.Connection, table: Table) -> None:
-    said: list[tuple[str | None, str | None, str | None]] = []
-    db.add_notice_handler(lambda it: said.append((it.severity, it.message_primary, it.message_hint)))
+    said: list[tuple[str | None, ...]] = []
+    db.add_notice_handler(
+        lambda it: said.append(
+            tuple(filter(None, (it.severity, it.message_primary, it.message_detail, it.message_hint)))
+        )
+    )
     name = table(say=1)
     said.clear()
     db.execute(f"select * from {name}")
     refused = "RuntimeError('only the thread of the query may call PostgreSQL')"
     assert said == [
         ("WARNING", "aä warning", "its hint"),
-        ("NOTICE", "notice True", None),
-        ("NOTICE", refused, None),
-        ("NOTICE", refused, None),
-        ("NOTICE", "TypeError", None),
-        ("NOTICE", "TypeError", None),
-        ("NOTICE", "ValueError", None),
-        ("NOTICE", "UnicodeEncodeError", None),
-        ("NOTICE", "TypeError", None),
-        ("NOTICE", "TypeError", None),
+        ("WARNING", "another", "its détail"),
+        ("NOTICE", "notice True"),
+        ("NOTICE", refused),
+        ("NOTICE", refused),
+        ("NOTICE", "TypeError"),
+        ("NOTICE", "TypeError"),
+        ("NOTICE", "ValueError"),
+        ("NOTICE", "UnicodeEncodeError"),
+        ("NOTICE", "TypeError"),
+        ("NOTICE", "TypeError"),
     ]
 
 
 def test_views_are_changed_as_their_owner(db: psycopg.Connection, table: Table) -> None:
     for role in ("owner_of_change", "changer"):
         db.execute(f"drop owned by {role} cascade" if _exists(db, role) else f"create role {role}")
-    name = table("id text, n bigint", rows=1, rowid="id")
-    db.execute("create user mapping for changer server hostile options (rowid 'nowhere')")
+    name = table("id text, n bigint", rows=1, identity="('id',)")
+    db.execute("create user mapping for changer server hostile options (identity '''nowhere'',')")
     db.execute(f"grant select, insert, update, delete on {name} to owner_of_change, changer")
     db.execute(f"create view changeable as select * from {name}")
     db.execute("alter view changeable owner to owner_of_change")

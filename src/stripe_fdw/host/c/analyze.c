@@ -163,10 +163,10 @@ open_whole_table(Sample *sample)
 		hold(&sample->holder->wrapper, wrapper);
 		begin_statement(sample->holder);
 		hold(&sample->holder->scan,
-			 bridge_call("open_scan", Py_BuildValue("(OOOOOn)", wrapper, own(PyList_New(0)),
+			 bridge_call("open_scan", Py_BuildValue("(OOOOOin)", wrapper, own(PyList_New(0)),
 													column_names(relid, sample->columns), own(PyList_New(0)),
-													Py_None,
-													(Py_ssize_t) GetMemoryChunkContext(sample->holder))));
+													Py_None, 0,
+													executor_run(sample->holder))));
 	}
 	PG_FINALLY();
 	{

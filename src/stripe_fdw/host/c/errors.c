@@ -6,6 +6,7 @@
  */
 #include "host.h"
 
+#include "access/xact.h"
 #include "mb/pg_wchar.h"
 
 /* Longer messages are cut: they would fill the server's log. */
@@ -19,6 +20,25 @@ typedef struct SqlError
 	char	   *hint;
 	char	   *context;
 } SqlError;
+
+/*
+ * UTF-8 as a string in the server's encoding; palloc'd.  While a transaction ends nothing can be looked up in the
+ * catalogs, so then other encodings get ASCII alone.
+ */
+char *
+server_encoded(const char *utf8)
+{
+	int			encoding = GetDatabaseEncoding();
+	char	   *copy = pstrdup(utf8);
+	char	   *at;
+
+	if (IsTransactionState() || encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return pg_any_to_server(copy, (int) strlen(copy), PG_UTF8);
+	for (at = copy; *at != '\0'; at++)
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	return copy;
+}
 
 /* A Python str as a string in the server's encoding, whatever is in it; palloc'd. */
 char *
@@ -39,7 +59,7 @@ python_text(PyObject *text)
 		length = pg_encoding_mbcliplen(PG_UTF8, PyBytes_AS_STRING(bytes), (int) PyBytes_GET_SIZE(bytes),
 									   LONGEST_TEXT);
 	copy = pnstrdup(PyBytes_AS_STRING(bytes), length);	/* ends at the first NUL */
-	return pg_any_to_server(copy, (int) strlen(copy), PG_UTF8);
+	return server_encoded(copy);
 }
 
 /* A string in the server's encoding as a Python str; a new reference. */
@@ -153,6 +173,18 @@ take_python_error(SqlError *error)
 	own(exception);
 	if (!explain_by_bridge(exception, error))
 		explain_by_type(exception, error);
+}
+
+/* What the exception that is set says beside its message; false if nothing.  It stays cleared. */
+bool
+join_python_error(char **detail, char **hint)
+{
+	SqlError	error;
+
+	take_python_error(&error);
+	*detail = error.detail;
+	*hint = error.hint;
+	return error.detail != NULL || error.hint != NULL;
 }
 
 void

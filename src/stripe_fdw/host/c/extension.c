@@ -31,8 +31,6 @@ stripe_fdw_handler(PG_FUNCTION_ARGS)
 	routine->BeginForeignModify = BeginForeignModify;
 	routine->BeginForeignInsert = BeginForeignInsert;
 	routine->ExecForeignInsert = ExecForeignInsert;
-	routine->ExecForeignBatchInsert = ExecForeignBatchInsert;
-	routine->GetForeignModifyBatchSize = GetForeignModifyBatchSize;
 	routine->ExecForeignUpdate = ExecForeignUpdate;
 	routine->ExecForeignDelete = ExecForeignDelete;
 	routine->EndForeignModify = EndForeignModify;

@@ -70,12 +70,15 @@ extern PyObject *bridge_function(const char *name);
 
 NORETURN extern void throw_python_error(void);
 extern char *python_text(PyObject *text);
+extern char *server_encoded(const char *utf8);
+extern bool join_python_error(char **detail, char **hint);
 extern PyObject *text_to_python(const char *text);
 
 /* ---- interrupts.c: the module that Python calls ---- */
 
 extern PyObject *PyInit__stripe_fdw_host(void);
 extern void throw_pending_error(void);
+extern void explain_pending_error(void);
 extern void return_pending_error(void);
 
 /* ---- references.c: references that live as long as a memory context ---- */
@@ -92,6 +95,7 @@ typedef struct Holder
 
 extern Holder *make_holder(MemoryContext context);
 extern void hold(PyObject **place, PyObject *reference);
+extern Py_ssize_t executor_run(Holder *holder);
 extern void begin_statement(Holder *holder);
 extern PyObject *scan_statistics(Holder *holder);
 extern void close_scan(Holder *holder);
@@ -209,7 +213,8 @@ enum PlanPart
 	PLAN_COLUMNS,				/* Integer attnum, ... */
 	PLAN_QUALS,					/* (attnum, operator, kind, indexes in fdw_exprs ...), ... */
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
-	PLAN_LIMIT					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
+	PLAN_LIMIT,					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
+	PLAN_FRESH					/* whether the rows are to be changed or locked, so none may be an old answer's */
 };
 
 /* Where in one of PLAN_QUALS the indexes begin. */
@@ -229,6 +234,7 @@ typedef struct HostScan
 	List	   *columns;
 	int			limit_index;
 	int			offset_index;
+	int			fresh;			/* PLAN_FRESH */
 	List	   *values;			/* ExprState of each of fdw_exprs */
 	ScanValue  *computed;		/* each of fdw_exprs when the scan starts */
 	bool		open;
@@ -261,11 +267,11 @@ extern bool AnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *acquir
 
 /* ---- modify_plan.c, modify.c, import.c ---- */
 
-/* Names of junk columns: ours, and PostgreSQL's own for a row as it was. */
-#define ROWID "stripe_fdw_rowid"
+/* PostgreSQL's own name of the junk column with a row as it was. */
 #define WHOLE_ROW "wholerow"
 
-extern AttrNumber rowid_attnum(Relation relation, Oid user);
+extern List *identity_attnums(Relation relation, Oid user);
+extern char *identity_name(Form_pg_attribute attribute);
 
 extern void AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation);
 extern List *PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan);
@@ -274,9 +280,6 @@ extern void BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, 
 extern void BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern TupleTableSlot *ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 										 TupleTableSlot *plan_slot);
-extern TupleTableSlot **ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **slots,
-											   TupleTableSlot **plan_slots, int *count);
-extern int	GetForeignModifyBatchSize(ResultRelInfo *rinfo);
 extern TupleTableSlot *ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 										 TupleTableSlot *plan_slot);
 extern TupleTableSlot *ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,

@@ -222,6 +222,8 @@ bridge_call(const char *function, PyObject *arguments)
 	result = PyObject_CallObject(bridge_function(function), arguments);
 	if (result != NULL)
 		own(result);
+	else
+		explain_pending_error();
 	/* An interrupt that Python swallowed is still an interrupt: PostgreSQL has taken note of it only once. */
 	throw_pending_error();
 	if (result == NULL)

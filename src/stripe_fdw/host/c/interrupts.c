@@ -10,8 +10,8 @@
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/timestamp.h"
 
 static ErrorData *pending = NULL;
@@ -63,6 +63,20 @@ throw_pending_error(void)
 	ReThrowError(error);
 }
 
+/* Python raised: what it says beside a pending error (what was under way) becomes a part of that. */
+void
+explain_pending_error(void)
+{
+	char	   *detail;
+	char	   *hint;
+
+	if (pending == NULL || pending->detail != NULL || pending->hint != NULL ||
+		!join_python_error(&detail, &hint))
+		return;
+	pending->detail = detail;
+	pending->hint = hint;
+}
+
 static bool
 on_postgres_thread(void)
 {
@@ -102,22 +116,25 @@ check_interrupts(PyObject *self, PyObject *noargs)
 	Py_RETURN_NONE;
 }
 
-/* Report below ERROR; text is UTF-8 here and in the server's encoding there. */
+/* Report below ERROR.  While the session ends there is nobody to tell. */
 static PyObject *
 tell(PyObject *arguments, int level, const char *format)
 {
 	MemoryContext old = CurrentMemoryContext;
 	const char *message;
+	const char *detail = NULL;
 	const char *hint = NULL;
 
-	if (!PyArg_ParseTuple(arguments, format, &message, &hint) || !on_postgres_thread())
+	if (!PyArg_ParseTuple(arguments, format, &message, &detail, &hint) || !on_postgres_thread())
 		return NULL;
+	if (proc_exit_inprogress)
+		Py_RETURN_NONE;
 	PG_TRY();
 	{
-		char	   *text = pg_any_to_server(message, (int) strlen(message), PG_UTF8);
-		char	   *more = hint ? pg_any_to_server(hint, (int) strlen(hint), PG_UTF8) : NULL;
-
-		ereport(level, (errmsg_internal("%s", text), more ? errhint("%s", more) : 0));
+		ereport(level,
+				(errmsg_internal("%s", server_encoded(message)),
+				 detail ? errdetail_internal("%s", server_encoded(detail)) : 0,
+				 hint ? errhint("%s", server_encoded(hint)) : 0));
 	}
 	PG_CATCH();
 	{
@@ -133,14 +150,14 @@ static PyObject *
 warning(PyObject *self, PyObject *arguments)
 {
 	(void) self;
-	return tell(arguments, WARNING, "s|z:warning");
+	return tell(arguments, WARNING, "s|zz:warning");
 }
 
 static PyObject *
 notice(PyObject *self, PyObject *arguments)
 {
 	(void) self;
-	return tell(arguments, NOTICE, "s|z:notice");
+	return tell(arguments, NOTICE, "s|zz:notice");
 }
 
 static PyObject *
@@ -154,8 +171,10 @@ statement_timestamp(PyObject *self, PyObject *noargs)
 static PyMethodDef methods[] = {
 	{"check_interrupts", check_interrupts, METH_NOARGS,
 	"Raise stripe_fdw.errors.Interrupted when the statement is cancelled or timed out, or the session ended."},
-	{"warning", warning, METH_VARARGS, "warning(message, hint=None): show a WARNING to the client."},
-	{"notice", notice, METH_VARARGS, "notice(message, hint=None): show a NOTICE to the client."},
+	{"warning", warning, METH_VARARGS,
+	"warning(message, detail=None, hint=None): show a WARNING to the client."},
+	{"notice", notice, METH_VARARGS,
+	"notice(message, detail=None, hint=None): show a NOTICE to the client."},
 	{"statement_timestamp", statement_timestamp, METH_NOARGS,
 	"When the client's statement began: microseconds since 2000-01-01 00:00 UTC."},
 	{NULL, NULL, 0, NULL}

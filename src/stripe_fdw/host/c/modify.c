@@ -1,8 +1,9 @@
 /*
- * modify.c: INSERT, UPDATE and DELETE, one call of the wrapper for each row, or for each batch if it can.
+ * modify.c: INSERT, UPDATE and DELETE, one call of the wrapper for each row.
  *
  * Only columns that the statement names are sent (and those that a default or a trigger filled), so the wrapper can
- * tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.
+ * tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.  When nobody
+ * looks at the answer the wrapper is told, and may go on before it has come; the statement waits in the end.
  */
 #include "host.h"
 
@@ -10,32 +11,39 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/datum.h"
 
 typedef struct HostModify
 {
 	Holder	   *holder;
+	ModifyTableState *mtstate;
 	TupleDesc	desc;			/* the table's: slots may have one without names */
 	Bitmapset  *named;			/* columns that the statement names, as attnums */
 	ColumnReader *readers;		/* of all columns, by attnum - 1 */
-	bool		triggers;		/* BEFORE triggers may have filled any column */
-	AttrNumber	rowid;			/* the junk attribute with the row's id */
-	Oid			rowid_type;
+	List	   *identity;		/* Integer attnums of the columns that the wrapper sees of the row as it was */
+	AttrNumber *junk;			/* the junk attribute of each */
 	AttrNumber	whole_row;		/* the junk attribute with the row as it was, if it is there */
-	int			batch_size;
 	MemoryContext row_context;
 } HostModify;
 
 static void
-find_rowid(HostModify *modify, ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
+find_identity(HostModify *modify, ResultRelInfo *rinfo, Oid user)
 {
-	AttrNumber	attnum = rowid_attnum(rinfo->ri_RelationDesc, user);
-	List	   *junk = outerPlanState(mtstate)->plan->targetlist;
+	List	   *junk = outerPlanState(modify->mtstate)->plan->targetlist;
+	ListCell   *cell;
 
-	modify->rowid_type = TupleDescAttr(RelationGetDescr(rinfo->ri_RelationDesc), attnum - 1)->atttypid;
-	modify->rowid = ExecFindJunkAttributeInTlist(junk, ROWID);
+	modify->identity = identity_attnums(rinfo->ri_RelationDesc, user);
+	modify->junk = palloc(sizeof(AttrNumber) * list_length(modify->identity));
 	modify->whole_row = ExecFindJunkAttributeInTlist(junk, WHOLE_ROW);
-	if (!AttributeNumberIsValid(modify->rowid))
-		elog(ERROR, "stripe_fdw finds no row id in the plan");
+	foreach(cell, modify->identity)
+	{
+		AttrNumber	attnum = ExecFindJunkAttributeInTlist(junk, identity_name(
+			TupleDescAttr(modify->desc, intVal(lfirst(cell)) - 1)));
+
+		if (!AttributeNumberIsValid(attnum))
+			elog(ERROR, "stripe_fdw finds no row identity in the plan");
+		modify->junk[foreach_current_index(cell)] = attnum;
+	}
 }
 
 static Oid
@@ -63,14 +71,13 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 	Relation	relation = rinfo->ri_RelationDesc;
 	TupleDesc	desc = RelationGetDescr(relation);
 	HostModify *modify = palloc0(sizeof(HostModify));
-	TriggerDesc *triggers = rinfo->ri_TrigDesc;
 	PythonEntry entry;
 	int			i;
 
+	modify->mtstate = mtstate;
 	modify->desc = desc;
 	modify->holder = make_holder(mtstate->ps.state->es_query_cxt);
 	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw row", ALLOCSET_DEFAULT_SIZES);
-	modify->triggers = triggers && (triggers->trig_insert_before_row || triggers->trig_update_before_row);
 	modify->readers = palloc0(sizeof(ColumnReader) * Max(desc->natts, 1));
 	for (i = 1; i <= desc->natts; i++)
 		if (!TupleDescAttr(desc, i - 1)->attisdropped)
@@ -83,8 +90,6 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 		note_writing();
 		bridge_call("begin_modify", Py_BuildValue("(Oi)", modify->holder->wrapper,
 												  GetCurrentTransactionNestLevel()));
-		modify->batch_size = (int) PyLong_AsLong(bridge_call("batch_size",
-															 Py_BuildValue("(O)", modify->holder->wrapper)));
 	}
 	PG_FINALLY();
 	{
@@ -110,7 +115,7 @@ BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *privat
 	foreach(cell, linitial_node(List, private))
 		modify->named = bms_add_member(modify->named, (int) intVal(lfirst(cell)));
 	if (mtstate->operation != CMD_INSERT)
-		find_rowid(modify, mtstate, rinfo, user);
+		find_identity(modify, rinfo, user);
 }
 
 /* COPY FROM, and rows routed to a partition: no column is named, so those with a value are sent. */
@@ -125,7 +130,7 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
 }
 
-/* Work in memory for one row, or one batch of them. */
+/* Work in memory for one row. */
 static MemoryContext
 begin_row(HostModify *modify)
 {
@@ -133,9 +138,63 @@ begin_row(HostModify *modify)
 	return MemoryContextSwitchTo(modify->row_context);
 }
 
+/*
+ * Whether anybody sees what Stripe answers.  AFTER triggers of statements do not, but they expect that all is done.
+ * Transition tables can only be those of a parent.
+ */
+static bool
+triggers_wait(TriggerDesc *triggers, CmdType operation)
+{
+	if (triggers == NULL)
+		return false;
+	if (operation == CMD_INSERT)
+		return triggers->trig_insert_after_row || triggers->trig_insert_after_statement;
+	if (operation == CMD_UPDATE)
+		return triggers->trig_update_after_row || triggers->trig_update_after_statement;
+	return triggers->trig_delete_after_row || triggers->trig_delete_after_statement;
+}
+
+static bool
+answered(HostModify *modify, ResultRelInfo *rinfo)
+{
+	ModifyTableState *mtstate = modify->mtstate;
+	ResultRelInfo *root = mtstate->rootResultRelInfo;
+
+	return rinfo->ri_projectReturning != NULL || rinfo->ri_WithCheckOptions != NIL ||
+		mtstate->mt_transition_capture != NULL ||
+		triggers_wait(rinfo->ri_TrigDesc, mtstate->operation) ||
+		(root != NULL && root != rinfo && triggers_wait(root->ri_TrigDesc, mtstate->operation));
+}
+
+/* Whether a BEFORE trigger has changed a column that an UPDATE does not name. */
+static bool
+trigger_changed(ResultRelInfo *rinfo, TupleTableSlot *slot, int i)
+{
+	TupleTableSlot *old = rinfo->ri_oldTupleSlot;
+	Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
+	if (rinfo->ri_TrigDesc == NULL || !rinfo->ri_TrigDesc->trig_update_before_row)
+		return false;
+	slot_getallattrs(old);
+	if (old->tts_isnull[i] || slot->tts_isnull[i])
+		return old->tts_isnull[i] != slot->tts_isnull[i];
+	return !datum_image_eq(old->tts_values[i], slot->tts_values[i], attribute->attbyval, attribute->attlen);
+}
+
+/* A column that Stripe fills, or that is computed when it is read. */
+static bool
+has_no_value(Form_pg_attribute attribute)
+{
+#if PG_VERSION_NUM >= 180000
+	if (attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+		return true;
+#endif
+	return attribute->attisdropped;
+}
+
 /* The values to send as a dict; owned. */
 static PyObject *
-values_to_send(HostModify *modify, TupleTableSlot *slot, bool inserting)
+values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, bool inserting)
 {
 	TupleDesc	desc = modify->desc;
 	PyObject   *values = own(PyDict_New());
@@ -145,10 +204,12 @@ values_to_send(HostModify *modify, TupleTableSlot *slot, bool inserting)
 	for (i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
-		bool		filled = !slot->tts_isnull[i] && (inserting || modify->triggers);
 		PyObject   *value = Py_None;
 
-		if (attribute->attisdropped || !(filled || bms_is_member(i + 1, modify->named)))
+		if (has_no_value(attribute))
+			continue;
+		if (!bms_is_member(i + 1, modify->named) &&
+			!(inserting ? !slot->tts_isnull[i] : trigger_changed(rinfo, slot, i)))
 			continue;
 		if (!slot->tts_isnull[i])
 			value = any_datum_to_python(slot->tts_values[i], attribute->atttypid);
@@ -190,43 +251,51 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 	MemoryContextSwitchTo(old);
 }
 
-/* The row's id as it was before the statement; owned. */
+/* What identifies a row, as it was before the statement: a dict; owned. */
 static PyObject *
-row_id(HostModify *modify, TupleTableSlot *plan_slot)
+old_row(HostModify *modify, TupleTableSlot *plan_slot)
 {
-	bool		isnull;
-	Datum		value = ExecGetJunkAttribute(plan_slot, modify->rowid, &isnull);
+	PyObject   *row = own(PyDict_New());
+	bool		known = false;
+	ListCell   *cell;
 
-	if (isnull)
+	foreach(cell, modify->identity)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(modify->desc, intVal(lfirst(cell)) - 1);
+		bool		isnull;
+		Datum		datum = ExecGetJunkAttribute(plan_slot, modify->junk[foreach_current_index(cell)], &isnull);
+		PyObject   *value = isnull ? Py_None : any_datum_to_python(datum, attribute->atttypid);
+
+		known = known || !isnull;
+		if (PyDict_SetItem(row, own(text_to_python(NameStr(attribute->attname))), value) != 0)
+			throw_python_error();
+	}
+	if (!known)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a row without an id cannot be changed")));
-	return any_datum_to_python(value, modify->rowid_type);
+	return row;
 }
 
-TupleTableSlot **
-ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **slots, TupleTableSlot **plan_slots,
-					   int *count)
+TupleTableSlot *
+ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
+	bool		seen = answered(modify, rinfo);
 	PythonEntry entry;
 	MemoryContext old;
 
 	(void) estate;
-	(void) plan_slots;
+	(void) plan_slot;
 	old = begin_row(modify);
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *rows = own(PyList_New(0));
-		PyObject   *answers;
-		int			i;
+		PyObject   *values = values_to_send(modify, rinfo, slot, true);
+		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOi)", modify->holder->wrapper,
+																 executor_run(modify->holder), values, (int) seen));
 
-		for (i = 0; i < *count; i++)
-			if (PyList_Append(rows, values_to_send(modify, slots[i], true)) != 0)
-				throw_python_error();
-		answers = bridge_call("insert", Py_BuildValue("(OO)", modify->holder->wrapper, rows));
-		for (i = 0; i < *count; i++)
-			store_answer(modify, slots[i], PyList_GET_ITEM(answers, i));
+		if (seen)
+			store_answer(modify, slot, answer);
 	}
 	PG_FINALLY();
 	{
@@ -234,21 +303,14 @@ ExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot **sl
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
-	return slots;
-}
-
-TupleTableSlot *
-ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	int			one = 1;
-
-	return ExecForeignBatchInsert(estate, rinfo, &slot, &plan_slot, &one)[0];
+	return slot;
 }
 
 TupleTableSlot *
 ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
+	bool		seen = answered(modify, rinfo);
 	PythonEntry entry;
 	MemoryContext old;
 
@@ -257,10 +319,14 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *id = row_id(modify, plan_slot);
+		PyObject   *before = old_row(modify, plan_slot);
+		PyObject   *values = values_to_send(modify, rinfo, slot, false);
+		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOi)", modify->holder->wrapper,
+																 executor_run(modify->holder), before, values,
+																 (int) seen));
 
-		store_answer(modify, slot, bridge_call("update", Py_BuildValue("(OOO)", modify->holder->wrapper, id,
-																	   values_to_send(modify, slot, false))));
+		if (seen)
+			store_answer(modify, slot, answer);
 	}
 	PG_FINALLY();
 	{
@@ -308,7 +374,10 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	python_enter(&entry);
 	PG_TRY();
 	{
-		bridge_call("delete", Py_BuildValue("(OO)", modify->holder->wrapper, row_id(modify, plan_slot)));
+		PyObject   *before = old_row(modify, plan_slot);
+
+		bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->wrapper, executor_run(modify->holder), before,
+											(int) answered(modify, rinfo)));
 	}
 	PG_FINALLY();
 	{
@@ -320,19 +389,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	return slot;
 }
 
-/* The executor has no RETURNING for batches, so then it is one row at a time. */
-int
-GetForeignModifyBatchSize(ResultRelInfo *rinfo)
-{
-	HostModify *modify = rinfo->ri_FdwState;
-	TriggerDesc *triggers = rinfo->ri_TrigDesc;
-
-	if (modify == NULL || rinfo->ri_projectReturning != NULL || rinfo->ri_WithCheckOptions != NIL ||
-		(triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row)))
-		return 1;
-	return modify->batch_size;
-}
-
+/* The statement has written all that it writes here; what was not waited for yet is waited for now, and may fail. */
 void
 EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 {
@@ -345,6 +402,7 @@ EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 	python_enter(&entry);
 	PG_TRY();
 	{
+		bridge_call("end_modify", Py_BuildValue("(On)", modify->holder->wrapper, executor_run(modify->holder)));
 		end_statement(modify->holder);
 		hold(&modify->holder->wrapper, NULL);
 	}

@@ -4,6 +4,7 @@
 #include "host.h"
 
 #include "access/sysattr.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
@@ -15,33 +16,60 @@
 #endif
 #include "utils/lsyscache.h"
 
-/* The attnum of the column that identifies a row; an error if the wrapper has none. */
-AttrNumber
-rowid_attnum(Relation relation, Oid user)
+static AttrNumber
+identity_attnum(Relation relation, const char *name)
+{
+	AttrNumber	attnum = get_attnum(RelationGetRelid(relation), name);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
+				 errmsg("foreign table \"%s\" cannot be changed without its column \"%s\"",
+						RelationGetRelationName(relation), name)));
+	return attnum;
+}
+
+/* The columns that the wrapper wants to see of a row that it shall change: Integer attnums, at least one. */
+List *
+identity_attnums(Relation relation, Oid user)
 {
 	PythonEntry entry;
-	AttrNumber	result = InvalidAttrNumber;
-	AttrNumber *volatile found = &result;
+	List	   *result = NIL;
+	List	  **volatile found = &result;
 
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *name = bridge_call("rowid_column",
-									   Py_BuildValue("(O)", table_wrapper(RelationGetRelid(relation), user)));
+		PyObject   *names = bridge_call("row_identity",
+										Py_BuildValue("(O)", table_wrapper(RelationGetRelid(relation), user)));
+		Py_ssize_t	i;
 
-		*found = get_attnum(RelationGetRelid(relation), python_text(name));
-		if (*found <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
-					 errmsg("foreign table \"%s\" cannot be changed without its column \"%s\"",
-							RelationGetRelationName(relation), python_text(name))));
+		for (i = 0; i < PyTuple_GET_SIZE(names); i++)
+			*found = lappend(*found, makeInteger(identity_attnum(relation,
+																 python_text(PyTuple_GET_ITEM(names, i)))));
 	}
 	PG_FINALLY();
 	{
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	if (result == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rows of foreign table \"%s\" cannot be updated or deleted",
+						RelationGetRelationName(relation))));
 	return result;
+}
+
+/*
+ * The junk column that carries one of them.  Tables below one parent share those of the same name, which must then
+ * be of the same column and type: so the name says which.
+ */
+char *
+identity_name(Form_pg_attribute attribute)
+{
+	return psprintf("stripe_fdw %d %u %d %u", attribute->attnum, attribute->atttypid, attribute->atttypmod,
+					attribute->attcollation);
 }
 
 /* As whom the table is changed: a view's owner, or whoever asks. */
@@ -60,18 +88,27 @@ changing_user(PlannerInfo *root, RangeTblEntry *rte)
 	return OidIsValid(user) ? user : GetUserId();
 }
 
-/* UPDATE and DELETE need the id of each row; DELETE ... RETURNING the whole row, since nobody else keeps it. */
+/*
+ * UPDATE and DELETE need what identifies each row; DELETE ... RETURNING the whole row, since nobody else keeps it.
+ * It is asked for as PostgreSQL itself does for UPDATE and for triggers.
+ */
 void
 AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation)
 {
-	AttrNumber	attnum = rowid_attnum(relation, changing_user(root, rte));
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
-	Var		   *var = makeVar(rtindex, attnum, attribute->atttypid, attribute->atttypmod,
-							  attribute->attcollation, 0);
+	ListCell   *cell;
 
-	add_row_identity_var(root, var, rtindex, ROWID);
+	foreach(cell, identity_attnums(relation, changing_user(root, rte)))
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(relation), intVal(lfirst(cell)) - 1);
+
+		add_row_identity_var(root,
+							 makeVar(rtindex, attribute->attnum, attribute->atttypid, attribute->atttypmod,
+									 attribute->attcollation, 0),
+							 rtindex, identity_name(attribute));
+	}
 	if (root->parse->commandType == CMD_DELETE && root->parse->returningList != NIL)
-		add_row_identity_var(root, makeWholeRowVar(rte, rtindex, 0, false), rtindex, WHOLE_ROW);
+		add_row_identity_var(root, makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1, InvalidOid, 0),
+							 rtindex, WHOLE_ROW);
 }
 
 /* The columns that the statement names, with the offset that makes system columns positive. */
@@ -85,7 +122,8 @@ named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
 		return get_rel_all_updated_cols(root, find_base_rel(root, rtindex));
 	return getRTEPermissionInfo(root->parse->rteperminfos, rte)->insertedCols;
 #else
-	return operation == CMD_INSERT ? rte->insertedCols : rte->updatedCols;
+	/* Generated columns change with those that they are made of. */
+	return operation == CMD_INSERT ? rte->insertedCols : bms_union(rte->updatedCols, rte->extraUpdatedCols);
 #endif
 }
 
@@ -100,7 +138,11 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("ON CONFLICT is not supported on foreign tables of stripe_fdw")));
+				 errmsg("ON CONFLICT is not supported on foreign tables of stripe_fdw"),
+				 errdetail("Stripe has no unique constraints that a row could conflict with."),
+				 errhint("To run a statement again without a second object, give each row an _idempotency_key. "
+						 "To change what exists and create the rest, UPDATE first, then "
+						 "INSERT ... SELECT ... WHERE NOT EXISTS (...).")));
 	if (plan->operation == CMD_DELETE)
 		return list_make1(NIL);
 	named = named_columns(root, rtindex, plan->operation);

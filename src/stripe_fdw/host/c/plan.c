@@ -12,6 +12,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
+#include "optimizer/prep.h"
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
@@ -169,6 +170,15 @@ write_qual(HostQual *qual, List **expressions)
 	return written;
 }
 
+/* Whether the rows that are read are then changed, or locked: UPDATE, DELETE, SELECT FOR UPDATE. */
+static bool
+reads_to_change(PlannerInfo *root, Index rtindex)
+{
+	PlanRowMark *mark = get_plan_rowmark(root->rowMarks, rtindex);
+
+	return bms_is_member(rtindex, root->all_result_relids) || (mark != NULL && mark->strength != LCS_NONE);
+}
+
 ForeignScan *
 GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *clauses,
 			   Plan *outer_plan)
@@ -201,7 +211,9 @@ GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	limits = list_make2(makeInteger(limit), makeInteger(offset));
 
 	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions,
-							list_make4(plan->columns, quals, path->fdw_private, limits), NIL, NIL, outer_plan);
+							list_make5(plan->columns, quals, path->fdw_private, limits,
+									   makeInteger(reads_to_change(root, rel->relid))),
+							NIL, NIL, outer_plan);
 }
 
 /* Python, its threads and its connections are one backend's. */

@@ -20,7 +20,7 @@ hold(PyObject **place, PyObject *reference)
 }
 
 /* What tells executor runs apart: the memory of one, in which the holder lives. */
-static Py_ssize_t
+Py_ssize_t
 executor_run(Holder *holder)
 {
 	return (Py_ssize_t) GetMemoryChunkContext(holder);

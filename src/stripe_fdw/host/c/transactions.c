@@ -7,6 +7,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 
 /* Whether a wrapper has written in this transaction: the others end without a word to Python. */
 static bool writing = false;
@@ -55,7 +56,11 @@ tell_quietly(const char *event)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		ereport(WARNING, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message)));
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg_internal("%s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0));
 	}
 	PG_END_TRY();
 	InterruptHoldoffCount = held;
@@ -63,11 +68,21 @@ tell_quietly(const char *event)
 	MemoryContextDelete(context);
 }
 
+/*
+ * A session that ends in the middle of Python's work (pg_terminate_backend) ends its transaction while Python still has
+ * locks in its hands, so it is not called any more.
+ */
+static bool
+somebody_listens(void)
+{
+	return writing && !proc_exit_inprogress;
+}
+
 static void
 at_transaction(XactEvent event, void *argument)
 {
 	(void) argument;
-	if (!writing)
+	if (!somebody_listens())
 		return;
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
 		writing = false;
@@ -96,7 +111,7 @@ at_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId par
 	(void) argument;
 	(void) sub;
 	(void) parent;
-	if (!writing)
+	if (!somebody_listens())
 		return;
 	switch (event)
 	{
