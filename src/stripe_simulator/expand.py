@@ -77,6 +77,8 @@ def _walk(world: World, made: Any, path: list[str]) -> bool:
 
 
 def _object(world: World, identifier: str) -> Any:
+    if identifier in world.discounts:
+        return dict(world.discounts[identifier])
     found = world.locate(identifier)
     if found is None:
         return None

@@ -63,6 +63,7 @@ class World:
         self.until = settings.until
         self._cache = cache
         self._collections: dict[str, Collection] = {}
+        self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere
         # Told of each event; answers how many webhooks it goes to.
         self.on_event: Callable[[World, dict[str, Any]], int] = lambda _world, _event: 0
 
