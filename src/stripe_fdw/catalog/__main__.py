@@ -1,4 +1,4 @@
-"""``python -m stripe_fdw.catalog build|document [--check]``: make the built file, or its pages.
+"""``python -m stripe_fdw.catalog build|document [--check]``: make the built files, or their pages.
 
 With ``--check`` nothing is written: it says whether what is committed is current.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-from stripe_fdw.catalog import document, load
+from stripe_fdw.catalog import document, load, nested, stored
 from stripe_fdw.catalog.from_sdk import build
-from stripe_fdw.catalog.from_sdk.rendering import render
-from stripe_fdw.catalog.stored import PATH
+from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,24 +41,29 @@ def _document(check: bool) -> int:
 
 
 def _build(check: bool) -> int:
-    built = render(build())
+    built = build()
+    files = {stored.PATH: render(built.catalog), nested.PATH: render_nested(built.shapes)}
     if not check:
-        PATH.write_text(built, "utf-8")
+        for path, text in files.items():
+            path.write_text(text, "utf-8")
         return 0
-    committed = PATH.read_text("utf-8") if PATH.exists() else ""
-    if committed == built:
-        return 0
-    difference = difflib.unified_diff(
+    difference = [line for path, text in files.items() for line in _difference(path, text)]
+    sys.stdout.writelines(f"{line}\n" for line in difference)
+    if difference:
+        sys.stdout.write("The catalog is not current: run python -m stripe_fdw.catalog build\n")
+    return 1 if difference else 0
+
+
+def _difference(path: Path, built: str) -> Iterator[str]:
+    committed = path.read_text("utf-8") if path.exists() else ""
+    yield from difflib.unified_diff(
         committed.splitlines(),
         built.splitlines(),
-        "committed",
-        "built from the installed SDK",
+        f"{path.name}, committed",
+        f"{path.name}, built from the installed SDK",
         n=1,
         lineterm="",
     )
-    sys.stdout.writelines(f"{line}\n" for line in difference)
-    sys.stdout.write("The catalog is not current: run python -m stripe_fdw.catalog build\n")
-    return 1
 
 
 if __name__ == "__main__":

@@ -106,8 +106,15 @@ class Parameter:
     required: bool = False
     values: tuple[str, ...] = ()
     unsettable: bool = False  # accepts the empty string, which clears it
-    # What is known inside an object, or inside each object of a list; () where anything may stand there.
-    fields: tuple[Parameter, ...] = ()
+    many: bool = False  # a list
+    shape: str = ""  # names what an object takes, or each object of a list; "" where anything may stand
+
+    @property
+    def fields(self) -> tuple[Parameter, ...]:
+        """What the object takes, or each object of the list; () where anything may stand there."""
+        from stripe_fdw.catalog.nested import fields
+
+        return fields(self.shape) if self.shape else ()
 
     def takes(self, column: Column) -> bool:
         """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
@@ -129,6 +136,7 @@ class Operation:
     method: str  # GET, POST, DELETE
     path: str  # the template
     parameters: tuple[Parameter, ...] = ()
+    one_of: tuple[tuple[str, ...], ...] = ()  # of each group at least one parameter must be given
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +164,14 @@ ANY: Final = "*"  # as a transition's value
 class Place:
     """Where a column's value goes in create and update, when that is not the parameter of its name.
 
-    The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``.
+    The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``; a number is a place in a list.
     """
 
     column: str
     path: tuple[str, ...]
     also: tuple[tuple[str, str], ...] = ()  # sent along: promotion[type]=coupon
+    creates: bool = True  # whether creation takes it
+    updates: bool = True  # whether an update takes it
 
 
 @dataclass(frozen=True)
@@ -213,18 +223,19 @@ class Resource:
     @cached_property
     def creatable(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that creation takes, each with its parameter's path; parents stand in the URL."""
-        return self._written(self.create)
+        return self._written(self.create, {item.column: item.path for item in self.places if item.creates})
 
     @cached_property
     def updatable(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that an update takes, each with its parameter's path."""
-        return self._written(self.update)
+        return self._written(self.update, {item.column: item.path for item in self.places if item.updates})
 
-    def _written(self, operation: Operation | None) -> Mapping[str, tuple[str, ...]]:
+    def _written(
+        self, operation: Operation | None, places: Mapping[str, tuple[str, ...]]
+    ) -> Mapping[str, tuple[str, ...]]:
         if operation is None:
             return {}
         parameters = {item.name: item for item in operation.parameters}
-        places = {item.column: item.path for item in self.places if item.path[0] in parameters}
         found = {}
         for column in self.columns:
             plain = parameters.get(column.name)

@@ -1,16 +1,78 @@
-"""Where the values of derived columns are written: these lie deeper in create and update, too.
+"""What the SDK's types do not say of the parameters of create and update. Written by hand.
 
-Written by hand, as the columns are that they belong to. An entry that does not fit the SDK makes the build
-fail.
+Places: where the value of a column goes that was taken from a nested place. Most are written where they lie.
+And parameters of which one must be given, though none of them is required alone. An entry that does not fit
+the SDK makes the build fail.
 """
 
 from __future__ import annotations
 
 from stripe_fdw.catalog.model import Place
 
+
+def _inside(parameter: str, *names: str) -> tuple[Place, ...]:
+    """Columns called as the parameter and what lies in it: relationship_owner is relationship[owner]."""
+    return tuple(Place(f"{parameter}_{name}", (parameter, name)) for name in names)
+
+
 PLACES: dict[str, tuple[Place, ...]] = {
+    "apps_secret": (
+        Place("scope_type", ("scope", "type")),
+        Place("scope_user", ("scope", "user"), (("scope[type]", "user"),)),
+    ),
+    "billing_alert": (Place("meter", ("usage_threshold", "meter")),),
     "customer": (Place("default_payment_method", ("invoice_settings", "default_payment_method")),),
-    "promotion_code": (Place("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
+    # What is read under pricing[price_details] is written one step further out.
     "invoiceitem": (Place("price", ("pricing", "price")),),
     "line_item": (Place("price", ("pricing", "price")),),
+    "issuing_personalization_design": _inside("preferences", "is_default"),
+    "person": _inside(
+        "relationship", "authorizer", "director", "executive", "legal_guardian", "owner", "representative"
+    ),
+    "price": _inside("recurring", "interval", "meter", "usage_type"),
+    # Since 2025-09-30.clover under `promotion`, whose one kind must be named.
+    "promotion_code": (Place("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
+    "shipping_rate": (Place("currency", ("fixed_amount", "currency")),),
+    # A subscription to one price needs no list of items. Afterwards a price is changed in subscription_item.
+    "subscription": (
+        *_inside("automatic_tax", "enabled"),
+        Place("price", ("items", "0", "price")),
+        Place("plan", ("items", "0", "plan")),
+    ),
+    # An owner is named with its kind.
+    "tax_id": (
+        Place("owner_type", ("owner", "type")),
+        Place("owner_account", ("owner", "account"), (("owner[type]", "account"),)),
+        Place("owner_customer", ("owner", "customer"), (("owner[type]", "customer"),)),
+        Place("owner_customer_account", ("owner", "customer_account"), (("owner[type]", "customer"),)),
+    ),
 }
+
+_CUSTOMER = ("customer", "customer_account")
+
+# Groups of parameters of which Stripe wants at least one: operation → groups.
+ONE_OF: dict[str, tuple[tuple[str, ...], ...]] = {
+    "POST /v1/climate/orders": (("amount", "metric_tons"),),  # "Either this or … must be specified."
+    "POST /v1/coupons": (("percent_off", "amount_off"),),  # each "required if" the other "is not passed"
+    # "One of … must be provided."
+    "POST /v1/credit_notes": (("amount", "lines", "shipping_cost"),),
+    # "You must provide a `type` if not passing `verification_flow`."
+    "POST /v1/identity/verification_sessions": (("type", "verification_flow"),),
+    # Somebody pays; what, is a price or an amount.
+    "POST /v1/invoiceitems": (_CUSTOMER, ("amount", "pricing", "price_data", "unit_amount_decimal")),
+    "POST /v1/invoices": ((*_CUSTOMER, "from_invoice"),),  # a revision bills the same customer
+    "POST /v1/invoices/create_preview": (
+        (*_CUSTOMER, "customer_details", "schedule", "subscription"),
+    ),
+    "POST /v1/payment_methods/{payment_method}/attach": (_CUSTOMER,),
+    # "One of `unit_amount`, `unit_amount_decimal`, or `custom_unit_amount` is required, unless" it is tiered.
+    "POST /v1/prices": (
+        ("product", "product_data"),
+        ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers"),
+    ),
+    "POST /v1/refunds": (("charge", "payment_intent", "customer"),),  # or from whose balance
+    # Nothing is billed without an item.
+    "POST /v1/subscriptions": (_CUSTOMER, ("items",)),
+    # A schedule is made from phases or from a subscription that there is.
+    "POST /v1/subscription_schedules": ((*_CUSTOMER, "from_subscription"), ("phases", "from_subscription")),
+}  # fmt: skip

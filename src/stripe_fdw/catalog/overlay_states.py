@@ -1,7 +1,8 @@
 """Changes of a column that are operations of Stripe's. Written by hand: the SDK's types don't say them.
 
-Source: what Stripe's API reference says of each operation, as it stands in the SDK's docstrings: which state
-it leads to, and from which it is accepted. An entry that does not fit the SDK makes the build fail.
+Source: what Stripe's API reference says of each operation, as it stands in the SDK's docstrings: to which
+state it leads, and from which it is accepted. Where nothing is said of the states before, none are listed and
+Stripe decides. An entry that does not fit the SDK makes the build fail.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from stripe_fdw.catalog.model import ANY
 
 @dataclass(frozen=True)
 class State:
-    """A value of a column that an operation reaches; the fields are those of model.Transition."""
+    """A change of a column and its operation; the fields are those of model.Transition."""
 
     column: str
     value: str | None
-    operation: str  # the SDK's name of the method
+    operation: str  # the SDK's name of the method; "update" for the table's own
     sources: tuple[str, ...] = ()
     sends: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
@@ -33,59 +34,110 @@ def _status(value: str, operation: str, *sources: str) -> State:
     return State("status", value, operation, sources)
 
 
+def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) -> State:
+    """A state that a parameter of update reaches which is not called as its column."""
+    return State(column, value, "update", sources, parameters=((parameter, sent),))
+
+
+_UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
+
 TRANSITIONS: dict[str, tuple[State, ...]] = {
     "apps_install": (_status("uninstalling", "uninstall"),),
+    # Archiving is for good.
     "billing_alert": (
-        _status("active", "activate"),
-        _status("archived", "archive"),
-        _status("inactive", "deactivate"),
+        _status("active", "activate", "inactive"),
+        _status("inactive", "deactivate", "active"),
+        _status("archived", "archive", "active", "inactive"),
     ),
-    "billing_feedback_option": (_status("inactive", "deactivate"),),
-    "billing_meter": (_status("active", "reactivate"), _status("inactive", "deactivate")),
-    "charge": (State("captured", "true", "capture"),),
+    # A grant that is void says since when; Stripe takes the moment of the request, whatever is written.
+    "billing_credit_grant": (State("voided_at", ANY, "void_grant"),),
+    "billing_feedback_option": (_status("inactive", "deactivate", "active"),),
+    "billing_meter": (
+        _status("active", "reactivate", "inactive"),
+        _status("inactive", "deactivate", "active"),
+    ),
+    "charge": (State("captured", "true", "capture", ("false",)),),
     "checkout_session": (_status("expired", "expire", "open"),),
     "climate_order": (_status("canceled", "cancel"),),
     "credit_note": (_status("void", "void_credit_note", "issued"),),
-    "dispute": (_status("lost", "close"),),
-    "financial_connections_account": (_status("disconnected", "disconnect"),),
+    # The discount can only be taken away. The answer is the discount that was.
+    "customer": (State("discount", None, "delete_discount"),),
+    # Of a bank account; the two amounts come with _params.
+    "customer_source": (_status("verified", "verify"),),
+    "dispute": (_status("lost", "close", "needs_response"),),
+    "file_link": (_updated("expired", "true", "expires_at", "now", "false"),),
+    "financial_connections_account": (_status("disconnected", "disconnect", "active", "inactive"),),
     "identity_verification_session": (_status("canceled", "cancel", "requires_input"),),
+    # https://docs.stripe.com/invoicing/overview#invoice-statuses. Drafts are finalized before they are sent
+    # or paid; what is uncollectible can still be paid or voided.
     "invoice": (
         _status("open", "finalize_invoice", "draft"),
         _status("paid", "pay", "draft", "open", "uncollectible"),
         _status("uncollectible", "mark_uncollectible", "open"),
         _status("void", "void_invoice", "open", "uncollectible"),
-        _status("sent", "send_invoice", "draft", "open"),
+        _status("sent", "send_invoice", "draft", "open", "paid", "uncollectible"),
     ),
-    "invoice_rendering_template": (_status("active", "unarchive"), _status("archived", "archive")),
-    "issuing_dispute": (_status("submitted", "submit"),),
+    "invoice_rendering_template": (
+        _status("active", "unarchive", "archived"),
+        _status("archived", "archive", "active"),
+    ),
+    "issuing_dispute": (_status("submitted", "submit", "unsubmitted"),),
+    # Confirming leads to whichever of its three states the payment method and capture_method bring. From
+    # `processing` Stripe cancels in rare cases.
     "payment_intent": (
-        _status("canceled", "cancel"),
+        _status("canceled", "cancel", *_UNCONFIRMED, "requires_capture", "processing"),
         _status("succeeded", "capture", "requires_capture"),
-        _status("succeeded", "confirm", "requires_confirmation", "requires_payment_method"),
+        _status("succeeded", "confirm", *_UNCONFIRMED),
+        _status("requires_capture", "confirm", *_UNCONFIRMED),
+        _status("processing", "confirm", *_UNCONFIRMED),
     ),
     "payment_method": (
         State("customer", None, "detach"),
         State("customer", ANY, "attach", sends="customer"),
+        State("customer_account", None, "detach"),
+        State("customer_account", ANY, "attach", sends="customer_account"),
     ),
     "payout": (_status("canceled", "cancel", "pending"),),
+    # https://docs.stripe.com/quotes/overview#quote-lifecycle
     "quote": (
-        _status("canceled", "cancel"),
-        _status("accepted", "accept", "open"),
         _status("open", "finalize_quote", "draft"),
+        _status("accepted", "accept", "open"),
+        _status("canceled", "cancel", "draft", "open"),
     ),
-    "refund": (_status("canceled", "cancel"),),
-    "review": (State("open", "false", "approve"),),
-    "setup_intent": (_status("canceled", "cancel"),),
+    "refund": (_status("canceled", "cancel", "requires_action"),),
+    "review": (State("open", "false", "approve", ("true",)),),
+    "setup_intent": (
+        _status("canceled", "cancel", *_UNCONFIRMED),
+        _status("succeeded", "confirm", *_UNCONFIRMED),
+    ),
+    # Canceling ends the subscription at once; at the end of the period it is the column cancel_at_period_end.
+    # A trial ends at once with trial_end=now.
     "subscription": (
-        _status("canceled", "cancel"),
+        _status("canceled", "cancel", "active", "incomplete", "past_due", "paused", "trialing", "unpaid"),
         _status("active", "resume", "paused"),
+        _updated("status", "active", "trial_end", "now", "trialing"),
         _status("paused", "pause"),
+        State("billing_mode", ANY, "migrate", sends="billing_mode"),
     ),
-    "subscription_schedule": (_status("canceled", "cancel"), _status("released", "release")),
-    "three_d_secure_authentication": (_status("canceled", "cancel"),),
+    "subscription_schedule": (
+        _status("canceled", "cancel", "not_started", "active"),
+        _status("released", "release", "not_started", "active"),
+    ),
+    "tax_registration": (_updated("status", "expired", "expires_at", "now", "active", "scheduled"),),
+    # What the reader is doing at the moment.
+    "terminal_reader": (State("action", None, "cancel_action"),),
+    "test_helpers_test_clock": (State("frozen_time", ANY, "advance", sends="frozen_time"),),
+    "three_d_secure_authentication": (
+        _status("canceled", "cancel", "requires_submission", "requires_challenge"),
+        _status("succeeded", "submit", "requires_submission"),
+    ),
     "topup": (_status("canceled", "cancel", "pending"),),
-    "treasury_financial_account": (_status("closed", "close"),),
-    "treasury_inbound_transfer": (_status("canceled", "cancel"),),
-    "treasury_outbound_payment": (_status("canceled", "cancel"),),
-    "treasury_outbound_transfer": (_status("canceled", "cancel"),),
+    "treasury_financial_account": (_status("closed", "close", "open"),),
+    "treasury_inbound_transfer": (_status("canceled", "cancel", "processing"),),
+    "treasury_outbound_payment": (_status("canceled", "cancel", "processing"),),
+    "treasury_outbound_transfer": (_status("canceled", "cancel", "processing"),),
+    "webhook_endpoint": (
+        _updated("status", "disabled", "disabled", "true", "enabled"),
+        _updated("status", "enabled", "disabled", "false", "disabled"),
+    ),
 }

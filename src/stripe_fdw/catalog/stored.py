@@ -21,12 +21,12 @@ from stripe_fdw.catalog.model import (
     Freshness,
     Kind,
     Operation,
-    Parameter,
     Parent,
     Place,
     Resource,
     Transition,
 )
+from stripe_fdw.catalog.nested import parameter
 
 PATH = Path(__file__).with_name("stripe.json")
 
@@ -67,8 +67,10 @@ class _Reader:
         if key not in self._operations:
             name, *parameters = self._document["operations"][key]
             method, path = key.split(" ")
-            made = tuple(Parameter(**self._entry(item)) for item in parameters)
-            self._operations[key] = Operation(name, method, path, made)
+            made = tuple(parameter(item, self._literals) for item in parameters)
+            self._operations[key] = Operation(
+                name, method, path, made, _tuples(self._document["one_of"].get(key, []))
+            )
         return self._operations[key]
 
     def operations(self) -> tuple[Operation, ...]:

@@ -8,41 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from stripe_fdw.catalog import Catalog, load
+from stripe_fdw.catalog import load, nested, stored
 from stripe_fdw.catalog.__main__ import main
-from stripe_fdw.catalog.from_sdk import build
-from stripe_fdw.catalog.from_sdk.rendering import render
-from stripe_fdw.catalog.stored import PATH
+from stripe_fdw.catalog.from_sdk import Built, build
+from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
 
 
 @pytest.fixture(scope="module")
-def built() -> Catalog:
+def built() -> Built:
     return build()
 
 
-def test_the_committed_file_is_current(built: Catalog) -> None:
-    assert render(built) == PATH.read_text("utf-8"), "run python -m stripe_fdw.catalog build"
+def test_the_committed_files_are_current(built: Built) -> None:
+    hint = "run python -m stripe_fdw.catalog build"
+    assert render(built.catalog) == stored.PATH.read_text("utf-8"), hint
+    assert render_nested(built.shapes) == nested.PATH.read_text("utf-8"), hint
 
 
-def test_reading_gives_what_was_built(built: Catalog) -> None:
-    read = load()
-    assert read.resources == built.resources
-    assert read.operations == built.operations
-    assert read.event_types == built.event_types
-    assert (read.api_version, read.sdk_version) == (built.api_version, built.sdk_version)
+def test_reading_gives_what_was_built(built: Built) -> None:
+    read, made = load(), built.catalog
+    assert read.resources == made.resources
+    assert read.operations == made.operations
+    assert read.event_types == made.event_types
+    assert (read.api_version, read.sdk_version) == (made.api_version, made.sdk_version)
+    assert {name: nested.fields(name) for name in built.shapes} == built.shapes
 
 
 def test_check_says_what_differs(
-    built: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("stripe_fdw.catalog.__main__.build", lambda: built)
     changed = tmp_path / "stripe.json"
-    changed.write_text(PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
-    monkeypatch.setattr("stripe_fdw.catalog.__main__.PATH", changed)
+    changed.write_text(stored.PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
+    monkeypatch.setattr(stored, "PATH", changed)
+    shapes = tmp_path / "nested.json"
+    shapes.write_text(nested.PATH.read_text("utf-8").replace('"name":"postal_code"', '"name":"zip"'), "utf-8")
+    monkeypatch.setattr(nested, "PATH", shapes)
     assert main(["build", "--check"]) == 1
     printed = capsys.readouterr().out
     assert '-  {"name":"mail"' in printed
     assert '+  {"name":"email"' in printed
+    assert '-  {"name":"zip"' in printed
     assert main(["build"]) == 0
     assert main(["build", "--check"]) == 0
 
@@ -64,7 +70,7 @@ def test_building_imports_no_sdk() -> None:
 
 
 def test_the_file_stays_small_and_one_line_an_entry() -> None:
-    text = PATH.read_text("utf-8")
+    text = stored.PATH.read_text("utf-8")
     assert len(text) < 2_000_000
     assert text.count("\n") > sum(len(resource.columns) for resource in load().resources)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stripe_fdw.catalog import Column, Filter, Freshness, Kind, Parameter, load
@@ -188,14 +190,14 @@ def test_operations_are_found_by_what_they_do() -> None:
         ("subscription", Parameter("trial_end", Kind.TIME, values=("now",))),
         ("subscription", Parameter("description", Kind.TEXT, unsettable=True)),
         ("subscription", Parameter("application_fee_percent", Kind.FLOAT, unsettable=True)),
-        ("subscription", Parameter("items", Kind.JSON)),
+        ("subscription", Parameter("items", Kind.JSON, many=True)),
         ("invoiceitem", Parameter("unit_amount_decimal", Kind.DECIMAL)),
     ],
 )
 def test_parameters_take_what_the_sdk_says(table: str, expected: Parameter) -> None:
     update = TABLES[table].update
     assert update is not None
-    assert expected in update.parameters
+    assert expected in [replace(item, shape="") for item in update.parameters]
 
 
 def test_a_parameter_of_another_form_than_its_column_is_not_written_through_it() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from stripe_fdw.catalog import overlay
 from stripe_fdw.catalog.from_sdk.checks import check
@@ -11,15 +12,24 @@ from stripe_fdw.catalog.from_sdk.embedded import with_embedded_lists
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation, read_operations
-from stripe_fdw.catalog.from_sdk.resources import Sdk, build_operation, build_preview, build_resource
+from stripe_fdw.catalog.from_sdk.parameters import Fields, Shapes
+from stripe_fdw.catalog.from_sdk.resources import Sdk, build_preview, build_resource
 from stripe_fdw.catalog.from_sdk.shapes import read_shape
 from stripe_fdw.catalog.from_sdk.source import Source, sdk_root
 from stripe_fdw.catalog.model import Catalog, Resource
 
-__all__ = ["build"]
+__all__ = ["Built", "build"]
 
 
-def build() -> Catalog:
+@dataclass(frozen=True)
+class Built:
+    """All that the built files hold."""
+
+    catalog: Catalog
+    shapes: Mapping[str, Fields]  # what each nested parameter takes
+
+
+def build() -> Built:
     """Read the installed SDK, in some seconds. Raises ValueError where the SDK and the overlay disagree."""
     source = Source(sdk_root())
     operations = read_operations(source)
@@ -27,20 +37,23 @@ def build() -> Catalog:
     lists = [item for item in first_version if item.is_list and not item.searched]
     tables = table_names(lists)
     events = event_types(source)
-    sdk = Sdk(first_version, tables, References(_tables_of_objects(tables)), EventMap(events, tables))
+    shapes = Shapes()
+    made = tuple(shapes.operation(item) for item in operations)
+    references = References(_tables_of_objects(tables))
+    sdk = Sdk(first_version, tables, references, EventMap(events, tables), shapes)
     resources = with_embedded_lists(
         (build_resource(name, listing, sdk) for name, listing in tables.items()), tables
     )
-    resources.append(_preview(resources, first_version))
+    resources.append(_preview(resources, first_version, shapes))
     catalog = Catalog(
         api_version=source.constant("stripe._api_version", "CURRENT"),
         sdk_version=source.constant("stripe._version", "VERSION"),
         resources=tuple(sorted(resources, key=lambda item: item.name)),
-        operations=tuple(build_operation(item) for item in operations),
+        operations=made,
         event_types=events,
     )
     check(catalog, tables, lists)
-    return catalog
+    return Built(catalog, shapes.fields)
 
 
 def event_types(source: Source) -> tuple[str, ...]:
@@ -63,13 +76,13 @@ def _tables_of_objects(tables: dict[str, SdkOperation]) -> dict[str, tuple[str, 
     return found
 
 
-def _preview(resources: list[Resource], operations: list[SdkOperation]) -> Resource:
+def _preview(resources: list[Resource], operations: list[SdkOperation], shapes: Shapes) -> Resource:
     preview = overlay.UPCOMING_INVOICE
     base = next(item for item in resources if item.name == preview.base)
     operation = next(
         item for item in operations if item.name == preview.operation and item.path.startswith(base.list_path)
     )
-    made = build_preview(base, build_operation(operation))
+    made = build_preview(base, shapes.operation(operation))
     unknown = [item for item in preview.filters if item not in operation.shapes]
     if unknown:
         raise ValueError(f"{operation.path} takes no {', '.join(unknown)}")

@@ -20,6 +20,7 @@ def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[Sdk
         *_unknown_parameters(tables),
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
+        *_unknown_groups(catalog),
         *_unknown_events(catalog),
         *_unknown_paths(catalog, tables),
         *_search(catalog),
@@ -87,6 +88,23 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             for value in (each.value, *each.sources):
                 if column is None or (column.values and value not in known):
                     yield f"TRANSITIONS: {table} has no {each.column} {value}"
+    for table, name in overlay_states.WORDS:
+        if table not in overlay_states.TRANSITIONS or name not in catalog.resource[table].column:
+            yield f"WORDS: {table} has no state changes of a column {name}"
+    for resource in catalog.resources:
+        for transition in resource.transitions:
+            known_parameters = {item.name for item in transition.operation.parameters}
+            sent = (transition.sends, *(name for name, _ in transition.parameters))
+            for name in (name for name in sent if name and name not in known_parameters):
+                yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
+
+
+def _unknown_groups(catalog: Catalog) -> Iterator[str]:
+    operations = {f"{item.method} {item.path}": item for item in catalog.operations}
+    for operation, groups in overlay_places.ONE_OF.items():
+        known = {item.name for item in operations[operation].parameters} if operation in operations else set()
+        for name in (name for group in groups for name in group if name not in known):
+            yield f"ONE_OF: {operation} has no parameter {name}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:

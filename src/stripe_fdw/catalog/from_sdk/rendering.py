@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from hashlib import blake2s
 from typing import Any
 
 import orjson
 
+from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource, Transition
 
 _SHARED_FROM = 4  # literals: fewer are written where they are used
@@ -28,6 +29,11 @@ class _Literals:
         name = blake2s(orjson.dumps(values), digest_size=5).hexdigest()
         self.names[name] = values
         return name
+
+    def block(self) -> str:
+        """Those used, by name."""
+        entries = (f"{_line(name)}: {_line(values)}" for name, values in sorted(self.names.items()))
+        return _block(entries, "{", "}")
 
 
 def _key(operation: Operation) -> str:
@@ -61,20 +67,31 @@ def _block(lines: Iterator[str], opening: str, closing: str) -> str:
 
 
 def render(catalog: Catalog) -> str:
-    """The text of the built file."""
+    """The text of the built file, ``stripe.json``."""
     literals = _Literals()
     operations = [_render_operation(item, literals) for item in catalog.operations]
     resources = [_render_resource(item, literals) for item in catalog.resources]
+    one_of = [f"{_line(_key(item))}: {_line(item.one_of)}" for item in catalog.operations if item.one_of]
     blocks = {
         "resources": _block(iter(resources), "{", "}"),
         "operations": _block(iter(operations), "{", "}"),
+        "one_of": _block(iter(one_of), "{", "}"),
         "event_types": _block((_line(item) for item in catalog.event_types), "[", "]"),
-        "literals": _block(
-            (f"{_line(name)}: {_line(values)}" for name, values in sorted(literals.names.items())), "{", "}"
-        ),
+        "literals": literals.block(),
     }
     head = [f'"{name}": {_line(getattr(catalog, name))}' for name in ("api_version", "sdk_version")]
     return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
+
+
+def render_nested(shapes: Mapping[str, Fields]) -> str:
+    """The text of the file of nested parameters, ``nested.json``."""
+    literals = _Literals()
+    entries = [
+        f"{_line(name)}: {_block((f'  {_line(_plain(item, literals))}' for item in fields), '[', ']')}"
+        for name, fields in sorted(shapes.items())
+    ]
+    blocks = {"shapes": _block(iter(entries), "{", "}"), "literals": literals.block()}
+    return _block((f'"{name}": {text}' for name, text in blocks.items()), "{", "}") + "\n"
 
 
 def _render_operation(item: Operation, literals: _Literals) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from stripe_fdw.catalog import overlay, overlay_places, overlay_states
-from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns, scalar_kind
+from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.filters import read_filters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
-from stripe_fdw.catalog.from_sdk.shapes import Shape
+from stripe_fdw.catalog.from_sdk.parameters import Shapes
 from stripe_fdw.catalog.model import (
     Column,
     Filter,
     Freshness,
     Kind,
     Operation,
-    Parameter,
     Parent,
+    Place,
     Resource,
     Transition,
 )
@@ -31,28 +32,7 @@ class Sdk:
     tables: dict[str, SdkOperation]
     references: References
     events: EventMap
-
-
-def build_operation(item: SdkOperation) -> Operation:
-    """An operation with its parameters, required ones first."""
-    described = item.parameters.members if item.parameters else {}
-    parameters = [_parameter(name, shape, described[name].description) for name, shape in item.shapes.items()]
-    parameters.sort(key=lambda parameter: (not parameter.required, parameter.name))
-    return Operation(item.name, item.method, item.path, tuple(parameters))
-
-
-def _parameter(name: str, shape: Shape, description: str) -> Parameter:
-    literals = tuple(value for value in shape.literals if value)
-    scalars = shape.scalars
-    if not literals and "str" not in shape.open:  # text only as the empty one, which unsets
-        scalars -= {"str"}
-    if "int" in scalars and literals:  # "now", or a time
-        scalars -= {"str"}
-    plain = replace(shape, scalars=scalars, literals=literals)
-    if "str" in shape.open and plain.classes:  # an id, or an object in its place
-        plain = Shape(scalars=frozenset({"str"}))
-    kind = scalar_kind(plain, name, description)
-    return Parameter(name, kind, shape.required, literals, unsettable="" in shape.literals)
+    shapes: Shapes
 
 
 def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
@@ -85,7 +65,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         delete=related.delete,
         operations=related.others,
         transitions=_transitions(name, related),
-        places=overlay_places.PLACES.get(name, ()),
+        places=tuple(_places(name, related, sdk.shapes)),
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
@@ -176,7 +156,8 @@ def _newest_first(name: str, columns: list[Column]) -> bool:
 
 def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     """The states that operations reach. Raises ValueError for an operation that the table lacks."""
-    found = {item.name: item for item in (*related.others, related.delete) if item is not None}
+    named = {item.name: item for item in (*related.others, related.delete) if item is not None}
+    found = {**named, **({"update": related.update} if related.update else {})}
     wanted = overlay_states.TRANSITIONS.get(name, ())
     missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
@@ -185,6 +166,19 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
         Transition(each.column, each.value, found[each.operation], each.sources, each.sends, each.parameters)
         for each in wanted
     )
+
+
+def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
+    """Where derived columns are written. Raises ValueError for a path that neither create nor update has."""
+    for place in overlay_places.PLACES.get(name, ()):
+        creates = shapes.at(related.create, place.path) is not None
+        first_of_list = any(
+            step.isdigit() for step in place.path
+        )  # of a list that is there it would be one more
+        updates = not first_of_list and shapes.at(related.update, place.path) is not None
+        if not creates and not updates:
+            raise ValueError(f"PLACES: {name}.{place.column} is written nowhere at {'.'.join(place.path)}")
+        yield replace(place, creates=creates, updates=updates)
 
 
 def _area(name: str, listing: SdkOperation) -> str:
@@ -226,9 +220,9 @@ class _Related:
             if item.searched and path == f"{base}/search":
                 search = item.path
             elif role:
-                found[role] = build_operation(item)
+                found[role] = sdk.shapes.operation(item)
             elif path.startswith(f"{base}/") and not item.is_list and not _inside(path, base, other_lists):
-                others.append(build_operation(item))
+                others.append(sdk.shapes.operation(item))
         return cls(
             retrieve=found.get("retrieve"),
             create=found.get("create"),

@@ -1,0 +1,398 @@
+"""What can be written: columns and their places, what creation needs, changes that are operations."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stripe_fdw.catalog import ANY, Kind, Parameter, Resource, Transition, load, overlay_states
+
+CATALOG = load()
+TABLES = CATALOG.resource
+EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: item.name)
+
+
+# -- columns and their places -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("column", "created", "updated"),
+    [
+        ("customer.email", "email", "email"),
+        ("customer.created", None, None),
+        ("customer.id", None, None),
+        ("customer.default_payment_method", "invoice_settings[default_payment_method]", "same"),
+        ("coupon.id", "id", None),
+        ("coupon.metadata", "metadata", "metadata"),
+        ("subscription.customer", "customer", None),
+        ("subscription.cancel_at_period_end", "cancel_at_period_end", "cancel_at_period_end"),
+        ("subscription.pause_collection", None, "pause_collection"),
+        ("subscription.trial_end", "trial_end", "trial_end"),
+        ("subscription.status", None, None),
+        ("subscription.price", "items[0][price]", None),
+        ("subscription.automatic_tax_enabled", "automatic_tax[enabled]", "automatic_tax[enabled]"),
+        ("subscription.billing_cycle_anchor", "billing_cycle_anchor", None),
+        ("subscription_item.price", "price", "price"),
+        ("invoice.subscription", "subscription", None),
+        ("invoiceitem.price", "pricing[price]", "pricing[price]"),
+        ("invoiceitem.created", None, None),
+        ("line_item.price", None, "pricing[price]"),
+        ("price.active", "active", "active"),
+        ("price.recurring_interval", "recurring[interval]", None),
+        ("price.recurring", "recurring", None),
+        ("promotion_code.active", "active", "active"),
+        ("promotion_code.coupon", "promotion[coupon]", None),
+        ("shipping_rate.currency", "fixed_amount[currency]", None),
+        ("tax_id.owner_customer", "owner[customer]", None),
+        ("person.relationship_owner", "relationship[owner]", "relationship[owner]"),
+        ("charge.application_fee", None, None),  # the parameter is an amount, the column an id
+    ],
+)
+def test_a_column_is_written_where_stripe_takes_it(
+    column: str, created: str | None, updated: str | None
+) -> None:
+    table, name = column.split(".")
+    assert shown(TABLES[table].creatable.get(name)) == created
+    assert shown(TABLES[table].updatable.get(name)) == (created if updated == "same" else updated)
+
+
+def shown(path: tuple[str, ...] | None) -> str | None:
+    return path[0] + "".join(f"[{step}]" for step in path[1:]) if path else None
+
+
+@EVERY
+def test_paths_of_columns_lead_to_parameters_that_take_them(resource: Resource) -> None:
+    for operation, columns in (
+        (resource.create, resource.creatable),
+        (resource.update, resource.updatable),
+    ):
+        for name, path in columns.items():
+            assert operation is not None
+            found = leaf(operation.parameters, path)
+            assert (found.kind is Kind.JSON) == (resource.column[name].kind is Kind.JSON), (name, found)
+            if resource.column[name].kind is Kind.TIME:
+                assert found.kind is Kind.TIME, name
+
+
+@EVERY
+def test_what_a_place_sends_along_is_taken(resource: Resource) -> None:
+    assert len({place.column for place in resource.places}) == len(resource.places)
+    for place in resource.places:
+        assert place.creates or place.updates
+        for operation in [resource.create] * place.creates + [resource.update] * place.updates:
+            assert operation is not None
+            for parameter, value in place.also:
+                found = leaf(operation.parameters, tuple(re.findall(r"[^\[\]]+", parameter)))
+                assert value in found.values
+
+
+def leaf(parameters: tuple[Parameter, ...], path: tuple[str, ...]) -> Parameter:
+    found = next(item for item in parameters if item.name == path[0])
+    for step in path[1:]:
+        if step == "0":
+            assert found.many
+        else:
+            found = next(item for item in found.fields if item.name == step)
+    return found
+
+
+# Columns beside parameters of their name that take something else: an amount for an id, an object for a time.
+OF_ANOTHER_FORM = {("charge", "application_fee"), ("subscription", "billing_cycle_anchor")}
+
+
+@EVERY
+def test_every_parameter_called_as_a_column_is_written_through_it(resource: Resource) -> None:
+    for operation, columns in (
+        (resource.create, resource.creatable),
+        (resource.update, resource.updatable),
+    ):
+        names = {item.name for item in operation.parameters} if operation else set()
+        refused = {name for name in names & set(resource.column) if name not in columns}
+        assert {(resource.name, name) for name in refused} <= OF_ANOTHER_FORM
+
+
+# Derived columns that are only read: (table, column) → why no parameter of create or update is theirs.
+ONLY_READ = {
+    ("checkout_session", "customer_details_email"): "what the customer typed; customer_email is written",
+    ("invoice", "quote"): "set by accepting the quote",
+    ("invoice", "subscription"): "written by its own name",
+    ("invoiceitem", "created"): "the moment of creation",
+    ("invoiceitem", "product"): "the price's",
+    ("invoiceitem", "subscription"): "written by its own name",
+    ("line_item", "product"): "the price's",
+    ("line_item", "subscription_item"): "set by the subscription",
+    ("subscription", "current_period_end"): "set by billing",
+    ("subscription", "current_period_start"): "set by billing",
+}
+
+
+def test_every_derived_column_of_a_writable_table_has_a_place_or_a_reason() -> None:
+    derived = {
+        (resource.name, column.name)
+        for resource in CATALOG.resources
+        for column in resource.columns
+        if column.path not in ((), (column.name,)) and (resource.create or resource.update)
+    }
+    placed = {(resource.name, place.column) for resource in CATALOG.resources for place in resource.places}
+    assert derived - placed == set(ONLY_READ)
+    assert placed <= derived
+
+
+# -- what creation needs ----------------------------------------------------------------------------------
+
+
+def test_groups_of_which_one_is_needed() -> None:
+    subscription = TABLES["subscription"].create
+    assert subscription is not None
+    assert subscription.one_of == (("customer", "customer_account"), ("items",))
+    customer = TABLES["customer"].create
+    assert customer is not None
+    assert customer.one_of == ()
+    coupon = TABLES["coupon"].create
+    assert coupon is not None
+    assert coupon.one_of == (("percent_off", "amount_off"),)
+
+
+def test_groups_name_parameters_that_are_not_required_alone() -> None:
+    for operation in CATALOG.operations:
+        optional = {item.name for item in operation.parameters if not item.required}
+        for group in operation.one_of:
+            assert set(group) <= optional, operation.path
+
+
+# -- nested parameters ------------------------------------------------------------------------------------
+
+
+def nested(table: str, *path: str) -> Parameter:
+    create = TABLES[table].create
+    assert create is not None
+    return leaf(create.parameters, path)
+
+
+def test_what_an_object_takes_is_known() -> None:
+    assert {item.name for item in nested("customer", "address").fields} == {
+        "city",
+        "country",
+        "line1",
+        "line2",
+        "postal_code",
+        "state",
+    }
+    items = nested("subscription", "items")
+    assert items.many
+    assert {"price", "price_data", "quantity", "metadata"} <= {item.name for item in items.fields}
+    assert nested("subscription", "items", "0", "quantity").kind is Kind.INTEGER
+
+
+def test_required_ones_literals_times_and_depth() -> None:
+    recurring = nested("price", "recurring")
+    assert [item.name for item in recurring.fields if item.required] == ["interval"]
+    assert nested("price", "recurring", "interval").values == ("day", "month", "week", "year")
+    assert nested("promotion_code", "restrictions", "minimum_amount").kind is Kind.INTEGER
+    assert nested("subscription_schedule", "phases", "end_date").kind is Kind.TIME
+    rate = nested("subscription_schedule", "phases", "items", "price_data", "recurring", "interval")
+    assert rate.required
+    assert nested("webhook_endpoint", "enabled_events").many
+    assert "customer.created" in nested("webhook_endpoint", "enabled_events").values
+
+
+def test_where_anything_may_stand_nothing_is_known() -> None:
+    assert nested("customer", "metadata").fields == ()
+    assert nested("customer", "email").fields == ()
+    assert not nested("customer", "metadata").many
+
+
+def test_of_several_objects_that_may_stand_somewhere_all_fields_are_known() -> None:
+    account = nested("external_account", "external_account")
+    names = {item.name for item in account.fields}
+    assert {"account_number", "number", "token"} <= names
+    assert {item.name for item in account.fields if item.required} == {"object"}
+
+
+def test_reading_a_table_opens_no_file_of_nested_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(shape: str) -> tuple[Parameter, ...]:
+        raise AssertionError(shape)
+
+    monkeypatch.setattr("stripe_fdw.catalog.nested.fields", opened)
+    for resource in CATALOG.resources:
+        assert set(resource.creatable) | set(resource.updatable) <= set(resource.column)
+
+
+# -- changes that are operations --------------------------------------------------------------------------
+
+
+def reached(table: str, old: str | None, new: str | None, column: str = "status") -> str | None:
+    """The operation that a change is, by the contract: the first whose column, value and sources fit."""
+    for item in TABLES[table].transitions:
+        if item.column == column and item.value in (new, ANY) and (not item.sources or old in item.sources):
+            return item.operation.name
+    return None
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "operation"),
+    [
+        ("subscription", "active", "canceled", "cancel"),
+        ("subscription", "past_due", "canceled", "cancel"),
+        ("subscription", "incomplete_expired", "canceled", None),
+        ("subscription", "paused", "active", "resume"),
+        ("subscription", "trialing", "active", "update"),
+        ("subscription", "past_due", "active", None),
+        ("subscription", "active", "paused", "pause"),
+        ("invoice", "draft", "open", "finalize_invoice"),
+        ("invoice", "paid", "open", None),
+        ("invoice", "open", "paid", "pay"),
+        ("invoice", "void", "paid", None),
+        ("invoice", "open", "void", "void_invoice"),
+        ("invoice", "draft", "void", None),
+        ("invoice", "uncollectible", "void", "void_invoice"),
+        ("invoice", "open", "uncollectible", "mark_uncollectible"),
+        ("invoice", "open", "sent", "send_invoice"),
+        ("payment_intent", "requires_confirmation", "succeeded", "confirm"),
+        ("payment_intent", "requires_capture", "succeeded", "capture"),
+        ("payment_intent", "requires_capture", "canceled", "cancel"),
+        ("payment_intent", "succeeded", "canceled", None),
+        ("setup_intent", "requires_payment_method", "succeeded", "confirm"),
+        ("setup_intent", "requires_action", "canceled", "cancel"),
+        ("setup_intent", "succeeded", "canceled", None),
+        ("quote", "draft", "open", "finalize_quote"),
+        ("quote", "open", "accepted", "accept"),
+        ("quote", "draft", "accepted", None),
+        ("quote", "open", "canceled", "cancel"),
+        ("subscription_schedule", "active", "released", "release"),
+        ("subscription_schedule", "completed", "canceled", None),
+        ("credit_note", "issued", "void", "void_credit_note"),
+        ("refund", "requires_action", "canceled", "cancel"),
+        ("refund", "succeeded", "canceled", None),
+        ("payout", "pending", "canceled", "cancel"),
+        ("payout", "paid", "canceled", None),
+        ("topup", "pending", "canceled", "cancel"),
+        ("dispute", "needs_response", "lost", "close"),
+        ("dispute", "won", "lost", None),
+        ("checkout_session", "open", "expired", "expire"),
+        ("checkout_session", "complete", "expired", None),
+        ("webhook_endpoint", "enabled", "disabled", "update"),
+        ("treasury_outbound_payment", "processing", "canceled", "cancel"),
+    ],
+)
+def test_a_change_of_state_is_an_operation(table: str, old: str, new: str, operation: str | None) -> None:
+    assert reached(table, old, new) == operation
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "new", "operation"),
+    [
+        ("review", "open", "false", "approve"),
+        ("charge", "captured", "true", "capture"),
+        ("payment_method", "customer", "cus_1", "attach"),
+        ("payment_method", "customer", None, "detach"),
+        ("customer", "discount", None, "delete_discount"),
+        ("customer", "discount", "{}", None),
+        ("test_helpers_test_clock", "frozen_time", "1", "advance"),
+        ("file_link", "expired", "true", "update"),
+    ],
+)
+def test_a_change_of_another_column_is_an_operation(
+    table: str, column: str, new: str | None, operation: str | None
+) -> None:
+    old = {"true": "false", "false": "true"}.get(new or "")
+    assert reached(table, old, new, column) == operation
+
+
+def test_what_is_sent_with_an_operation() -> None:
+    sent = {(item.column, item.value): item.sends for item in TABLES["payment_method"].transitions}
+    assert sent == {
+        ("customer", None): "",
+        ("customer", ANY): "customer",
+        ("customer_account", None): "",
+        ("customer_account", ANY): "customer_account",
+    }
+    disabled = TABLES["webhook_endpoint"].transitions[0]
+    assert disabled.parameters == (("disabled", "true"),)
+
+
+@EVERY
+def test_changes_can_be_told_apart(resource: Resource) -> None:
+    """No transition hides behind an earlier one, and none is of a column that update writes."""
+    seen: list[Transition] = []
+    for item in resource.transitions:
+        assert item.column not in resource.updatable, item
+        assert item.value not in item.sources, item
+        for other in seen:
+            if other.column == item.column and other.value in (item.value, ANY):
+                assert other.sources, item
+                assert not set(other.sources) & set(item.sources), item
+        seen.append(item)
+
+
+# Operations on one object that are no change of a column: by name, so that a new one is noticed. They are
+# reached with stripe_live.call.
+NO_CHANGE_OF_A_COLUMN = {
+    "account": {
+        "create": "makes a login link",
+        "reject": "no column says it",
+        "unreject": "no column says it",
+    },
+    "billing_credit_grant": {"expire": "the column expires_at is written"},
+    "customer": {"create": "funding instructions are no column", "update": "the cash balance's settings"},
+    "financial_connections_account": {
+        "refresh": "asks for new data",
+        "subscribe": "adds to a list",
+        "unsubscribe": "takes from a list",
+    },
+    "identity_verification_session": {"redact": "takes days"},
+    "invoice": {
+        "add_lines": "on its lines",
+        "attach_payment": "on its payments",
+        "remove_lines": "on its lines",
+        "update_lines": "on its lines; one by one it is line_item",
+    },
+    "issuing_authorization": {
+        "approve": "for an answer within seconds, and deprecated",
+        "decline": "for an answer within seconds, and deprecated",
+    },
+    "payment_intent": {
+        "apply_customer_balance": "moves money that the customer has sent",
+        "increment_authorization": "raises the amount while it can be captured; else amount is written",
+        "verify_microdeposits": "needs what the customer saw",
+    },
+    "payment_method_domain": {"validate": "checks again"},
+    "payment_record": {
+        "report_payment_attempt": "reports something that happened elsewhere",
+        "report_payment_attempt_canceled": "reports something that happened elsewhere",
+        "report_payment_attempt_failed": "reports something that happened elsewhere",
+        "report_payment_attempt_guaranteed": "reports something that happened elsewhere",
+        "report_payment_attempt_informational": "reports something that happened elsewhere",
+        "report_refund": "reports something that happened elsewhere",
+    },
+    "payout": {"reverse": "makes another payout"},
+    "setup_intent": {"verify_microdeposits": "needs what the customer saw"},
+    "subscription": {"delete_discount": "the column discounts is written"},
+    "terminal_reader": {
+        "collect_inputs": "starts an action",
+        "collect_payment_method": "starts an action",
+        "confirm_payment_intent": "starts an action",
+        "process_payment_intent": "starts an action",
+        "process_setup_intent": "starts an action",
+        "refund_payment": "starts an action",
+        "set_reader_display": "starts an action",
+    },
+    "treasury_financial_account": {"update": "the account's features are no column"},
+}
+
+
+def test_every_operation_on_one_object_changes_a_column_or_is_known_not_to() -> None:
+    found: dict[str, set[str]] = {}
+    for resource in CATALOG.resources:
+        reached_ones = {item.operation for item in resource.transitions}
+        for operation in resource.operations:
+            if operation.method != "GET" and "}/" in operation.path and operation not in reached_ones:
+                found.setdefault(resource.name, set()).add(operation.name)
+    assert found == {table: set(names) for table, names in NO_CHANGE_OF_A_COLUMN.items()}
+
+
+def test_words_that_are_no_state_are_declared() -> None:
+    for (table, column), words in overlay_states.WORDS.items():
+        assert not set(words) & set(TABLES[table].column[column].values)
+        assert set(words) <= {item.value for item in TABLES[table].transitions}
