@@ -12,7 +12,7 @@ import orjson
 
 from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import nested
+from stripe_fdw.fdw import differences, nested
 from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
 from stripe_fdw.fdw.sent import WRONG_VALUE, same, shown, single, unfit
@@ -82,16 +82,16 @@ def created(column: Column, value: Any, parameter: Parameter | None) -> Any:
 def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
     """What an update sends so that the old value becomes the new one; NOTHING where they are the same."""
     if column.kind is Kind.JSON:
-        return nested.difference(
+        return differences.difference(
             column.name, old, None if new is None else _structured(column.name, new), parameter
         )
     if new is None:
-        return NOTHING if old is None else nested.unset(column.name, old, parameter)
+        return NOTHING if old is None else differences.unset(column.name, old, parameter)
     words = parameter.values if parameter else ()
     found = single(column.name, column.kind, new, column.per_second, words)
     if same(column.kind, old, found):
         return NOTHING
-    return nested.unset(column.name, old, parameter) if found == UNSET else found
+    return differences.unset(column.name, old, parameter) if found == UNSET else found
 
 
 def differs(name: str, column: Column | None, old: Any, new: Any) -> bool:

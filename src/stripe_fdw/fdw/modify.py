@@ -80,18 +80,12 @@ def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
 
 def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
     lacking = [parent.column for parent in resource.parents if parent.column not in columns]
-    without = []
-    for parameter in operation.parameters:
-        if not parameter.required or parameter.name in body.tree:
-            continue
-        found = [name for name, path in resource.creatable.items() if path[0] == parameter.name]
-        # The column of its own name, else a part that stands for it.
-        found = [parameter.name] if parameter.name in found else found[:1]
-        lacking += found
-        if not found:
-            without.append(parameter)
-    if lacking or without:
-        raise refusals.missing(resource, lacking, without)
+    wanted = [(item.name,) for item in operation.parameters if item.required]
+    for group in (*wanted, *operation.one_of):
+        if not any(name in body.tree for name in group):
+            lacking.append(" or ".join(refusals.column_of(resource, name) for name in group))
+    if lacking:
+        raise refusals.missing(resource, list(dict.fromkeys(lacking)))
 
 
 # -- UPDATE ------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from stripe_fdw.catalog.model import Parameter, Resource
+from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
@@ -26,6 +26,7 @@ _INSTEAD_OF_INSERT: Final = {
     "line_item": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …",
     "upcoming_invoice": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'.",
 }
+_STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 _ENDS: Final = frozenset(
     ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
 )
@@ -91,7 +92,7 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
         words,
         detail=f"Writable: {names(dict.fromkeys(listed))}." if listed else None,
         hint=_hint(resource, refused, creating),
-        sqlstate="428C9" if refused[0] in ("id", "object", "created", "livemode") else _UNSUPPORTED,
+        sqlstate="428C9" if refused[0] in _STRIPES_OWN else _UNSUPPORTED,
     )
 
 
@@ -105,6 +106,8 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     column, reason = resource.column.get(name), ""
     if name == RAW:
         reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
+    elif name in _STRIPES_OWN:
+        reason = f"Stripe decides on {name}."
     elif column is not None and not column.path:
         reason = f'"{name}" only selects rows; Stripe\'s objects have no such field.'
     elif creating and name in resource.updatable:
@@ -118,14 +121,20 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     return reason
 
 
-def missing(resource: Resource, columns: Sequence[str], parameters: Sequence[Parameter]) -> ColumnError:
+def column_of(resource: Resource, parameter: str) -> str:
+    """The column that gives a parameter on creation: that of its name, else one that is a part of it."""
+    found = [name for name, path in resource.creatable.items() if path[0] == parameter]
+    if not found:
+        return f"_params[{parameter}]"
+    return parameter if parameter in found else found[0]
+
+
+def missing(resource: Resource, lacking: Sequence[str]) -> ColumnError:
     """What Stripe needs to create one, all of it at once."""
-    listed = [*columns, *(f"_params ->> '{item.name}'" for item in parameters)]
-    inside = ", ".join(f'"{item.name}": …' for item in parameters)
-    hint = f"_params = '{{{inside}}}' gives what has no column." if parameters else None
+    inside = [name.removeprefix("_params[").removesuffix("]") for name in lacking if "_params[" in name]
+    hint = f"_params = '{{\"{inside[0]}\": …}}' gives what has no column." if inside else None
     return ColumnError(
-        f"{resource.name} needs {names(listed)} to be created",
-        detail=f"Missing: {names(listed)}.",
-        hint=hint or "Give them as columns, or in _params.",
+        f"{resource.name} cannot be created without {' and '.join(lacking)}",
+        hint=hint or "Give each as a column, or in _params.",
         sqlstate=_MISSING,
     )
