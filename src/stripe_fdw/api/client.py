@@ -158,10 +158,19 @@ class CallFuture(Future[Response]):
         """The answer, or its error raised; see Future. Ends in time even if the call's thread does not."""
         return super().result(partial(self._watch, check), timeout)
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether the request left, and no answer told what became of it each time."""
+        return self._call.uncertain
+
+    def is_late(self) -> bool:
+        """Whether the call should have ended by itself and did not."""
+        deadline = self._call.deadline
+        return deadline is not None and time.monotonic() > deadline + _GRACE and not self.done()
+
     def ensure_in_time(self) -> None:
         """Raise ConnectionFailedError if the call should have ended by itself and did not."""
-        deadline = self._call.deadline
-        if deadline is not None and time.monotonic() > deadline + _GRACE and not self.done():
+        if self.is_late():
             raise ConnectionFailedError(
                 f"no answer to {self._what}: it did not end in time",
                 hint="The server option timeout bounds each request with its retries.",

@@ -24,15 +24,17 @@ class Call:
     """One request on its way: when it must have ended, and how to break it off.
 
     ``deadline`` is in seconds of the monotonic clock, None while the call still waits for its first turn.
+    ``uncertain`` says whether it left, and no answer told what became of it.
     """
 
-    __slots__ = ("_connection", "abandoned", "background", "deadline", "endpoint")
+    __slots__ = ("_connection", "abandoned", "background", "deadline", "endpoint", "uncertain")
 
     def __init__(self, endpoint: str, *, background: bool = False) -> None:
         self.endpoint = endpoint
         self.background = background
         self.abandoned = threading.Event()
         self.deadline: float | None = None
+        self.uncertain = False
         self._connection: Any = None
 
     def abandon(self) -> None:

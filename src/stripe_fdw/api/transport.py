@@ -35,6 +35,7 @@ RETRIES_WHEN_LIMITED = 8  # after a 429
 _FIRST_DELAY = 0.25  # seconds; doubled by each retry
 _LONGEST_DELAY = 5.0
 _CONNECT_SECONDS = 10.0
+_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
 
 
 class Transport:
@@ -115,6 +116,7 @@ class Transport:
         self, call: Call, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
     ) -> tuple[Answer | None, HTTPError | None]:
         left = max(0.001, (call.deadline or 0.0) - time.monotonic())
+        before, call.uncertain = call.uncertain, True
         current.call = call
         try:
             response = self._pool.urlopen(
@@ -126,8 +128,12 @@ class Transport:
                 redirect=False,
                 timeout=Timeout(connect=min(_CONNECT_SECONDS, left), read=left),
             )
+            if response.status < 500:
+                call.uncertain = before and response.status >= 300
             return Answer(response.status, response.headers, response.data), None
         except HTTPError as error:
+            if isinstance(error, _NEVER_LEFT) or _is_final(error):
+                call.uncertain = before
             return None, error
         finally:
             current.call = None

@@ -233,25 +233,6 @@ transaction_id: Callable[[], int | None] = _moment("GetCurrentTransactionStartTi
 """When the transaction started (microseconds), or None where no host runs."""
 
 
-def warn(message: str, detail: str | None = None, hint: str | None = None) -> bool:
-    """Show the client a WARNING, also while a transaction is rolled back; whether that was possible.
-
-    Under Multicorn it is not while an interrupt is pending: the server would crash later.
-    """
-    if _bundled is not None:
-        _bundled.warning(" ".join(filter(None, (message, detail))), hint)
-        return True
-    if _multicorn is None:
-        return False
-    try:
-        check_interrupts()
-    except Interrupted:
-        return False
-    utils = importlib.import_module("multicorn.utils")
-    utils.log_to_postgres(message, utils.WARNING, hint=hint, detail=detail)
-    return True
-
-
 def renders_text() -> bool:
     """Whether the host reads every value through its type's input function, as Multicorn does."""
     return HOST == "multicorn2"

@@ -21,7 +21,15 @@ Place = Literal["wrapper", "server", "table", "user mapping", "column"]
 KEYS: Final = ("api_key", "api_key_file", "api_key_env")
 VALID: Final[Mapping[Place, tuple[str, ...]]] = {
     "wrapper": (),
-    "server": ("api_base", "stripe_account", "cache_ttl", "max_requests_per_second", "timeout", "use_search"),
+    "server": (
+        "api_base",
+        "stripe_account",
+        "cache_ttl",
+        "max_requests_per_second",
+        "timeout",
+        "use_search",
+        "write_concurrency",
+    ),
     "table": ("object",),
     "user mapping": KEYS,
     "column": (),
@@ -42,6 +50,7 @@ class ServerOptions:
     max_requests_per_second: float | None = None
     timeout: float = DEFAULT_TIMEOUT  # seconds
     use_search: bool = False
+    write_concurrency: int = 1  # requests of a statement that writes under way at a time
 
 
 def validate_options(place: Place, options: Mapping[str, str]) -> None:
@@ -128,6 +137,7 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
         else _number("max_requests_per_second", rate, 0.01, 10_000, "requests per second"),
         timeout=_number("timeout", options.get("timeout", str(DEFAULT_TIMEOUT)), 0.1, 3600, "seconds"),
         use_search=_boolean("use_search", options.get("use_search", "false")),
+        write_concurrency=_whole("write_concurrency", options.get("write_concurrency", "1"), 1, 32),
     )
 
 
@@ -146,6 +156,12 @@ def _number(name: str, text: str, lowest: float, highest: float, unit: str) -> f
     if not lowest <= number <= highest:
         raise _bad(name, text, takes)
     return number
+
+
+def _whole(name: str, text: str, lowest: int, highest: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+        raise _bad(name, text, f"a whole number from {lowest} to {highest}")
+    return int(text)
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -1,26 +1,23 @@
-"""The kinds of foreign tables: Stripe's objects, and the two tables behind functions."""
+"""The kinds of foreign tables: Stripe's objects, and those behind functions (``fdw.machinery``)."""
 
-# ruff: noqa: ARG002, D102 - one protocol, documented in StripeForeignDataWrapper; not every kind needs all of it
+# ruff: noqa: D102 - one protocol, documented in StripeForeignDataWrapper; not every kind needs all of it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import orjson
-
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, StripeFdwError, TableError
-from stripe_fdw.fdw import estimate, hosting
-from stripe_fdw.fdw.call import call_of
+from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, TableError
+from stripe_fdw.fdw import estimate, hosting, machinery
 from stripe_fdw.fdw.clients import client_for
 from stripe_fdw.fdw.closest import closest
-from stripe_fdw.fdw.columns import check_columns, comparable
+from stripe_fdw.fdw.columns import RAW, check_columns, comparable
 from stripe_fdw.fdw.experience import Experience, account_of
 from stripe_fdw.fdw.explain import describe
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
-from stripe_fdw.fdw.invalidation import account_name, invalidate
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_merged, secret, server_options
 from stripe_fdw.fdw.plan import Plan
@@ -28,17 +25,19 @@ from stripe_fdw.fdw.planner import plan, sortable
 from stripe_fdw.fdw.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.rows import row_maker
 from stripe_fdw.fdw.scan import Scan
-from stripe_fdw.fdw.streams import Counters, Reader
+from stripe_fdw.fdw.streams import Reader
+from stripe_fdw.fdw.writer import Writer
 
 Lines = list[tuple[str, str]]
+Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]
 
 
 class Table(Protocol):
     """What the wrapper asks of each kind."""
 
-    rowid: str
-
+    @property
+    def rowid(self) -> str: ...
     def size(self, quals: Sequence[Qual]) -> estimate.Size: ...
     def width(self, columns: Sequence[str]) -> int: ...
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]: ...
@@ -47,9 +46,21 @@ class Table(Protocol):
         self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
     ) -> Lines: ...
     def open_scan(
-        self, quals: Sequence[Qual], columns: Sequence[str], sortkeys: Sequence[SortKey], limit: int | None
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
     ) -> Scan: ...
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]: ...
+    @property
+    def identity(self) -> tuple[str, ...]: ...
+    def insert_row(self, values: Row, answered: bool) -> Row | None: ...
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | None: ...
+    def delete_row(self, old: Row, answered: bool) -> None: ...
+    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None: ...
+    def delete_as_multicorn_says(self, old: object) -> None: ...
+    def end_modify(self) -> None: ...
 
 
 def table(options: Mapping[str, str], definitions: Definitions) -> Table:
@@ -70,7 +81,11 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
                 raise ColumnError(
                     f'column "{column}" is not there: {name} has {", ".join(dict(MACHINERY[name]))}'
                 )
-        return CallTable(options, definitions) if name == CALL else InvalidationTable(options, definitions)
+        return (
+            machinery.CallTable(options, definitions)
+            if name == CALL
+            else machinery.InvalidationTable(options, definitions)
+        )
     resource = load().resource.get(name)
     if resource is None:
         near = closest(name, load().resource)
@@ -82,15 +97,8 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
     return ObjectTable(resource, options, definitions)
 
 
-def read_only(name: str, what: str) -> StripeFdwError:
-    """The error for a change that cannot be made."""
-    return StripeFdwError(f'cannot {what} foreign table "{name}"', sqlstate="0A000")  # feature_not_supported
-
-
 class ObjectTable:
     """Stripe's objects of one kind."""
-
-    rowid = "id"
 
     def __init__(self, resource: Resource, options: Mapping[str, str], definitions: Definitions) -> None:
         check_columns(resource, list(definitions.values()))
@@ -100,6 +108,8 @@ class ObjectTable:
         self._server = server_options(options)
         self._comparable = comparable(resource, list(definitions.values()))
         self._known = Experience(account_of(options), resource)
+        self._writer = Writer(resource, definitions, self._server, self._client)
+        self.rowid = RAW if RAW in definitions else "id"
 
     def size(self, quals: Sequence[Qual]) -> estimate.Size:
         """How many rows the planner should expect, and what they cost."""
@@ -130,12 +140,20 @@ class ObjectTable:
         return describe(self._plan(quals, sortkeys, limit), verbose=verbose)
 
     def open_scan(
-        self, quals: Sequence[Qual], columns: Sequence[str], sortkeys: Sequence[SortKey], limit: int | None
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool = False,
     ) -> Scan:
-        """Prepare a scan; the first request leaves with the first batch."""
+        """Prepare a scan; the first request leaves with the first batch.
+
+        ``fresh``: its rows are to be changed, so no remembered answer serves.
+        """
         found = self._plan(quals, sortkeys, limit)
-        client = client_for(self._server, secret(self._options))
-        reader = Reader(client, hosting.check_interrupts, load().resource, memory, self._server.cache_ttl)
+        ttl = 0.0 if fresh else self._server.cache_ttl
+        reader = Reader(self._client(), hosting.check_interrupts, load().resource, memory, ttl)
         maker = row_maker(
             self._resource,
             [self._definitions[name] for name in columns],
@@ -145,9 +163,37 @@ class ObjectTable:
         batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
         return Scan(batches, reader.counters)
 
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Refuse: nothing is written yet."""
-        raise read_only(self._resource.name, "insert into")
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns of a row as it was read by which it can be changed."""
+        return self._writer.identity
+
+    def insert_row(self, values: Row, answered: bool) -> Row | None:
+        """Create an object."""
+        return self._writer.insert(values, answered=answered)
+
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | None:
+        """Change an object."""
+        return self._writer.update(old, values, answered=answered)
+
+    def delete_row(self, old: Row, answered: bool) -> None:
+        """Delete an object."""
+        self._writer.delete(old, answered=answered)
+
+    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
+        """Change an object of which ``old`` is all of it, or its id."""
+        return self._writer.update_as_multicorn_says(old, new)
+
+    def delete_as_multicorn_says(self, old: object) -> None:
+        """Delete an object of which ``old`` is all of it, or its id."""
+        self._writer.delete_as_multicorn_says(old)
+
+    def end_modify(self) -> None:
+        """A statement writes no more rows."""
+        self._writer.end()
+
+    def _client(self) -> Client:
+        return client_for(self._server, secret(self._options))
 
     def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> Plan:
         return plan(
@@ -158,127 +204,3 @@ class ObjectTable:
             use_search=self._server.use_search,
             resources=load().resource,
         )
-
-
-class _Machinery:
-    """What the tables behind functions have in common: one row, no order."""
-
-    rowid = ""
-
-    def __init__(self, options: Mapping[str, str], definitions: Definitions) -> None:
-        self._options = options
-        self._definitions = definitions
-        self._server = server_options(options)
-
-    def size(self, quals: Sequence[Qual]) -> estimate.Size:
-        """One row."""
-        return estimate.Size(1.0, 1.0, 1.0)
-
-    def width(self, columns: Sequence[str]) -> int:
-        """Roughly."""
-        return 200
-
-    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
-        """None."""
-        return []
-
-    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-        """Nothing."""
-        return []
-
-
-class CallTable(_Machinery):
-    """Runs operations: see ``fdw.call``."""
-
-    rowid = "path"
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-    ) -> Lines:
-        """The request."""
-        call = call_of(quals)
-        return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-    ) -> Scan:
-        """One row: the words of the call and its answer."""
-        call, counters = call_of(quals), Counters()
-        client = client_for(self._server, secret(self._options))
-
-        def batches() -> Iterator[list[tuple[Any, ...]]]:
-            if call is None:
-                return
-            answer = client.fetch(call.request, check=hosting.check_interrupts)
-            counters.count(answer)
-            row = {
-                "params": "{}",
-                **call.words,
-                "response": orjson.dumps(answer.body),
-                "status": answer.status,
-                "request_id": answer.request_id,
-            }
-            yield [tuple(row[name] for name in columns)]
-
-        return Scan(batches(), counters)
-
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Refuse."""
-        raise read_only(CALL, "insert into")
-
-
-class InvalidationTable(_Machinery):
-    """Takes what is to be forgotten; has no rows itself."""
-
-    rowid = "resource"
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-    ) -> Lines:
-        """No request."""
-        return [("Stripe Request", "none: this table has no rows")]
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-    ) -> Scan:
-        """No rows."""
-        return Scan(iter(()), Counters())
-
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Make all backends forget.
-
-        Raises:
-            ColumnError: no resource is named.
-            TableError: Stripe has no such object.
-        """
-        resource, identifier = values.get("resource"), values.get("id")
-        if resource is None:
-            raise ColumnError(
-                'column "resource" must name what changed, like customer',
-                sqlstate="23502",  # not_null_violation
-            )
-        if resource not in load().resource:
-            near = closest(str(resource), load().resource)
-            raise TableError(
-                f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
-            )
-        account = account_name(self._server.api_base, self._server.stripe_account)
-        invalidate(account, str(resource), None if identifier is None else str(identifier))
-        memory.forget()
-        return dict(values)

@@ -16,7 +16,8 @@ from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_server
 from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan, scans
-from stripe_fdw.fdw.tables import read_only, table
+from stripe_fdw.fdw.tables import table
+from stripe_fdw.fdw.writes import writings
 from stripe_fdw.redact import redact
 
 P = ParamSpec("P")
@@ -63,7 +64,6 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         """
         super().__init__(dict(options), dict(columns))
         self._table = table(options, columns)
-        self._name = options["object"]
         self._columns = tuple(columns)
 
     # -- the bundled host -------------------------------------------------------------------------------
@@ -101,14 +101,38 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         columns: Sequence[str],
         sortkeys: Sequence[SortKey] = (),
         limit: int | None = None,
+        fresh: bool = False,
     ) -> Scan:
         """Prepare a scan with these columns in this order; the first request leaves with the first batch.
+
+        ``fresh`` is a scan whose rows will be changed: it asks Stripe, whatever is remembered.
 
         Raises:
             MissingQualError: the table needs a qual that is not there.
             AuthenticationError: the current role has no user mapping.
         """
-        return self._table.open_scan(quals, columns, sortkeys, limit)
+        return self._table.open_scan(quals, columns, sortkeys, limit, fresh)
+
+    def row_identity(self) -> tuple[str, ...]:
+        """The columns of a row as it was read that ``update_row`` and ``delete_row`` want."""
+        return self._table.identity
+
+    def insert_row(self, values: dict[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Create an object with the columns that were given; its row, unless nobody sees it.
+
+        Where nobody does (``answered`` is False), the request may still be under way.
+        """
+        return self._table.insert_row(values, answered)
+
+    def update_row(
+        self, old: dict[str, Any], values: dict[str, Any], answered: bool
+    ) -> dict[str, Any] | None:
+        """Set columns of the object that was read as ``old``."""
+        return self._table.update_row(old, values, answered)
+
+    def delete_row(self, old: dict[str, Any], answered: bool) -> None:
+        """Delete the object that was read as ``old``."""
+        self._table.delete_row(old, answered)
 
     @classmethod
     def import_schema_statements(
@@ -134,27 +158,53 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
     # -- both -------------------------------------------------------------------------------------------
 
+    @guarded
+    def end_modify(self) -> None:
+        """A statement writes no more rows: waits for what is under way, and raises what failed."""
+        self._table.end_modify()
+
+    @guarded
+    def pre_commit(self) -> None:
+        """The transaction is to be committed."""
+        writings.pre_commit()
+
+    def commit(self) -> None:
+        """It is committed."""
+        writings.commit()
+
+    def rollback(self) -> None:
+        """It is rolled back: warn of what stays in Stripe."""
+        writings.rollback()
+
+    def sub_commit(self, level: int) -> None:
+        """A savepoint is released."""
+        writings.sub_commit(level)
+
+    def sub_rollback(self, level: int) -> None:
+        """What was done since a savepoint is rolled back: warn of what stays in Stripe."""
+        writings.sub_rollback(level)
+
+    # -- Multicorn --------------------------------------------------------------------------------------
+
     @property
     def rowid_column(self) -> str:
-        """The column that identifies a row."""
+        """The column that identifies a row: the whole object, where the table has it."""
         return self._table.rowid
 
     @guarded
-    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a row, where the table takes rows."""
-        return self._table.insert(values)
+    def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Create an object; columns that were not given are None, as are those set to NULL."""
+        return self._table.insert_row(values, True)
 
     @guarded
-    def update(self, rowid: object, values: Mapping[str, Any]) -> NoReturn:  # noqa: ARG002
-        """Refuse."""
-        raise read_only(self._name, "update")
+    def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Change an object; ``values`` has all columns, also those that were not set."""
+        return self._table.update_as_multicorn_says(rowid, values)
 
     @guarded
-    def delete(self, rowid: object) -> NoReturn:  # noqa: ARG002
-        """Refuse."""
-        raise read_only(self._name, "delete from")
-
-    # -- Multicorn --------------------------------------------------------------------------------------
+    def delete(self, rowid: object) -> None:
+        """Delete an object."""
+        self._table.delete_as_multicorn_says(rowid)
 
     @guarded
     def get_rel_size(self, quals: Sequence[object], columns: Sequence[str]) -> tuple[int, int]:
@@ -202,7 +252,7 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     ) -> Generator[dict[str, Any], None, None]:
         try:
             memory.join()
-            scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None)
+            scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None, False)
             while batch := scan.next_batch():
                 for row in batch:
                     yield dict(zip(self._columns, row, strict=True))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from fdw_fake import KEY, FakeStripe
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import AuthenticationError, ColumnError, OptionError, StripeFdwError, TableError
-from stripe_fdw.fdw import hosting, tables
+from stripe_fdw.fdw import hosting, machinery, tables
 from stripe_fdw.fdw.hosting import PlainColumn
 from stripe_fdw.fdw.import_schema import MACHINERY
 from stripe_fdw.fdw.quals import Qual, SortKey
@@ -42,7 +44,8 @@ class MulticornSortKey:
 def stripe(monkeypatch: pytest.MonkeyPatch) -> FakeStripe:
     objects = [{"id": f"cus_{i}", "created": 1000 - i, "email": "a@b.c"} for i in range(150)]
     fake = FakeStripe(load().resource, {"customer": objects})
-    monkeypatch.setattr(tables, "client_for", lambda *_: fake)
+    for module in (tables, machinery):
+        monkeypatch.setattr(module, "client_for", lambda *_: fake)
     return fake
 
 
@@ -103,17 +106,28 @@ def test_a_wrong_table_is_refused(options: Any, columns: Any, error: type[Stripe
         StripeForeignDataWrapper(options, columns)
 
 
-def test_writing_is_refused_with_the_tables_name() -> None:
-    wrapper = StripeForeignDataWrapper(OPTIONS, COLUMNS)
-    for write in (
-        lambda: wrapper.insert({"email": "x"}),
-        lambda: wrapper.update("cus_1", {"email": "x"}),
-        lambda: wrapper.delete("cus_1"),
-    ):
-        with pytest.raises(StripeFdwError, match='"customer"') as caught:
-            write()
-        assert caught.value.sqlstate == "0A000"
-    assert wrapper.rowid_column == "id"
+def test_a_row_is_identified_by_the_whole_object_where_the_table_has_it() -> None:
+    assert StripeForeignDataWrapper(OPTIONS, COLUMNS).rowid_column == "id"
+    assert StripeForeignDataWrapper(OPTIONS, COLUMNS).row_identity() == ("id",)
+    whole = COLUMNS | {"_raw": PlainColumn("_raw", "jsonb")}
+    assert StripeForeignDataWrapper(OPTIONS, whole).rowid_column == "_raw"
+    assert StripeForeignDataWrapper(OPTIONS, whole).row_identity() == ("id", "_raw")
+
+
+def test_the_tables_behind_functions_refuse_to_be_changed() -> None:
+    for name in MACHINERY:
+        columns = {column: PlainColumn(column, kind) for column, kind in MACHINERY[name]}
+        wrapper = StripeForeignDataWrapper({"object": name, "api_key": KEY}, columns)
+        writes: tuple[Callable[[], object], ...] = (
+            partial(wrapper.update_row, {}, {"path": "x"}, True),
+            partial(wrapper.delete_row, {}, True),
+            partial(wrapper.update, "x", {"path": "x"}),
+            partial(wrapper.delete, "x"),
+        )
+        for write in writes:
+            with pytest.raises(StripeFdwError, match=f'"{name}"') as caught:
+                write()
+            assert caught.value.sqlstate == "0A000"
 
 
 def test_an_operation_is_a_row(stripe: FakeStripe) -> None:

@@ -1,0 +1,185 @@
+"""The two tables behind functions: ``_call`` runs operations, ``_invalidation`` takes what to forget."""
+
+# ruff: noqa: ARG002 - one protocol (``tables.Table``); not every table needs all of it
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
+from stripe_fdw.fdw import estimate, hosting
+from stripe_fdw.fdw.call import call_of
+from stripe_fdw.fdw.clients import client_for
+from stripe_fdw.fdw.closest import closest
+from stripe_fdw.fdw.import_schema import CALL, INVALIDATION
+from stripe_fdw.fdw.invalidation import account_name, invalidate
+from stripe_fdw.fdw.memory import memory
+from stripe_fdw.fdw.options import secret, server_options
+from stripe_fdw.fdw.quals import Qual, SortKey
+from stripe_fdw.fdw.scan import Scan
+from stripe_fdw.fdw.streams import Counters
+
+Lines = list[tuple[str, str]]
+Definitions = Mapping[str, hosting.ColumnDefinition]
+
+
+def read_only(name: str, what: str) -> StripeFdwError:
+    """The error for a change that cannot be made."""
+    return StripeFdwError(f'cannot {what} foreign table "{name}"', sqlstate="0A000")  # feature_not_supported
+
+
+class _Machinery:
+    """What the tables behind functions have in common: one row, no order."""
+
+    name = ""
+    rowid = ""
+
+    def __init__(self, options: Mapping[str, str], definitions: Definitions) -> None:
+        self._options = options
+        self._definitions = definitions
+        self._server = server_options(options)
+
+    def size(self, quals: Sequence[Qual]) -> estimate.Size:
+        """One row."""
+        return estimate.Size(1.0, 1.0, 1.0)
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Roughly."""
+        return 200
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        """None."""
+        return []
+
+    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
+        """Nothing."""
+        return []
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What would identify a row, if one could be changed."""
+        return (self.rowid,)
+
+    def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Refuse."""
+        raise read_only(self.name, "update")
+
+    def delete_row(self, old: object, answered: bool) -> None:
+        """Refuse."""
+        raise read_only(self.name, "delete from")
+
+    def update_as_multicorn_says(self, old: object, new: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Refuse."""
+        return self.update_row(old, new, True)
+
+    def delete_as_multicorn_says(self, old: object) -> None:
+        """Refuse."""
+        self.delete_row(old, True)
+
+    def end_modify(self) -> None:
+        """Nothing is under way."""
+
+
+class CallTable(_Machinery):
+    """Runs operations: see ``fdw.call``."""
+
+    name = CALL
+    rowid = "path"
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+    ) -> Lines:
+        """The request."""
+        call = call_of(quals)
+        return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+    ) -> Scan:
+        """One row: the words of the call and its answer."""
+        call, counters = call_of(quals), Counters()
+        client = client_for(self._server, secret(self._options))
+
+        def batches() -> Iterator[list[tuple[Any, ...]]]:
+            if call is None:
+                return
+            answer = client.fetch(call.request, check=hosting.check_interrupts)
+            counters.count(answer)
+            row = {
+                "params": "{}",
+                **call.words,
+                "response": orjson.dumps(answer.body),
+                "status": answer.status,
+                "request_id": answer.request_id,
+            }
+            yield [tuple(row[name] for name in columns)]
+
+        return Scan(batches(), counters)
+
+    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Refuse."""
+        raise read_only(CALL, "insert into")
+
+
+class InvalidationTable(_Machinery):
+    """Takes what is to be forgotten; has no rows itself."""
+
+    name = INVALIDATION
+    rowid = "resource"
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+    ) -> Lines:
+        """No request."""
+        return [("Stripe Request", "none: this table has no rows")]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+    ) -> Scan:
+        """No rows."""
+        return Scan(iter(()), Counters())
+
+    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Make all backends forget.
+
+        Raises:
+            ColumnError: no resource is named.
+            TableError: Stripe has no such object.
+        """
+        resource, identifier = values.get("resource"), values.get("id")
+        if resource is None:
+            raise ColumnError(
+                'column "resource" must name what changed, like customer',
+                sqlstate="23502",  # not_null_violation
+            )
+        if resource not in load().resource:
+            near = closest(str(resource), load().resource)
+            raise TableError(
+                f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
+            )
+        account = account_name(self._server.api_base, self._server.stripe_account)
+        invalidate(account, str(resource), None if identifier is None else str(identifier))
+        memory.forget()
+        return dict(values)

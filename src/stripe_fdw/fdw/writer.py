@@ -1,0 +1,140 @@
+"""Writes rows of one table: from values to changes, from Stripe's answers to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stripe_fdw.api.client import Client
+from stripe_fdw.api.request import Request
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.fdw import changes, hosting, modify
+from stripe_fdw.fdw.axes import placeholders
+from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.invalidation import account_name, invalidate
+from stripe_fdw.fdw.modify import Change
+from stripe_fdw.fdw.options import ServerOptions
+from stripe_fdw.fdw.rows import row_maker
+from stripe_fdw.fdw.writes import Flight, writings
+
+Row = dict[str, Any]
+Definitions = Mapping[str, hosting.ColumnDefinition]
+
+
+class Writer:
+    """Inserts, updates and deletes objects of one resource."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        definitions: Definitions,
+        server: ServerOptions,
+        client: Callable[[], Client],
+    ) -> None:
+        self._resource = resource
+        self._server = server
+        self._client = client
+        self._account = account_name(server.api_base, server.stripe_account)
+        self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
+        self._hidden = [name for name in definitions if name in WRITE_ONLY]
+        self._identity = [
+            name
+            for name in ("id", *(parent.column for parent in resource.parents), RAW)
+            if name in definitions
+        ]
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns of a row as it was read by which it can be changed."""
+        return tuple(dict.fromkeys(self._identity))
+
+    def insert(self, values: Row, *, answered: bool) -> Row | None:
+        """Create an object; its row, if that is wanted.
+
+        Raises what Stripe answered, and ColumnError for values that cannot be sent.
+        """
+        flight = self._do(lambda: modify.insertion(self._resource, values), answered=answered)
+        return self._answer(flight, values) if answered else None
+
+    def update(self, old: Row, values: Row, *, answered: bool, given: Row | None = None) -> Row | None:
+        """Change an object; its row as Stripe has it now, if that is wanted.
+
+        ``given`` is what stands in the columns of which Stripe's answer knows nothing.
+        """
+        flight = self._do(lambda: self._updating(old, values), answered=answered)
+        return self._answer(flight, {**old, **(values if given is None else given)}) if answered else None
+
+    def delete(self, old: Row, *, answered: bool) -> None:
+        """Delete an object, or do what Stripe has in place of that."""
+        self._do(lambda: modify.deletion(self._resource, old), answered=answered)
+
+    def end(self) -> None:
+        """The statement writes no more rows. Raises what one of them failed with."""
+        writings.end(self)
+
+    def _do(self, plan: Callable[[], Change], *, answered: bool) -> Flight:
+        writing = writings.of(self, self._account, self._server.write_concurrency)
+        return writing.do(plan, self._client, self._wrote, answered=answered)
+
+    def _wrote(self, identifier: str | None) -> None:
+        invalidate(self._account, self._resource.name, identifier)
+
+    def _updating(self, old: Row, values: Row) -> Change:
+        if old.get(RAW) is None and modify.needs_old(self._resource, values):
+            old = {**old, RAW: self._retrieve(old)}
+        return modify.updating(self._resource, old, values)
+
+    def _retrieve(self, old: Row) -> dict[str, Any]:
+        """The object as it is now."""
+        operation = self._resource.retrieve
+        if operation is None:
+            raise StripeFdwError(
+                f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
+                hint="Give the foreign table its column _raw: import the schema again.",
+            )
+        parents = {parent.parameter: old.get(parent.column) for parent in self._resource.parents}
+        ids = {name: str(parents.get(name) or old["id"]) for name in placeholders(operation.path)}
+        request = Request.of("GET", operation.path, {}, **ids)
+        body: dict[str, Any] = self._client().fetch(request, check=hosting.check_interrupts).body
+        return body
+
+    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
+        """Change an object of which ``old`` is all of it as text, or its id, and ``new`` has all columns."""
+        row = self._old_row(old, new)
+        body = row.get(RAW) or self._retrieve(row)
+        row[RAW] = body
+        values = changes.of_multicorn(self._resource, self._row(body), new)
+        return self.update(row, values, answered=True, given=new)
+
+    def delete_as_multicorn_says(self, old: object) -> None:
+        """Delete the object of which ``old`` is all of it as text, or its id."""
+        self.delete(self._old_row(old, {}), answered=True)
+
+    def _old_row(self, old: object, new: Row) -> Row:
+        if RAW not in self._identity:
+            return {"id": old} | {name: new.get(name) for name in self._identity if name != "id"}
+        body = changes.parsed(RAW, old)
+        return self._row(body) | {"id": body["id"], RAW: body}
+
+    def _answer(self, flight: Flight, given: Row) -> Row:
+        """The row: what Stripe answered, and what its answers do not say as it was given."""
+        change, body = flight.change, flight.body
+        if not change.steps:
+            body = change.old
+        elif change.id is not None and (body is None or body.get("id") != change.id):
+            body = self._retrieve(given)
+        row: Row = dict.fromkeys(self._hidden)
+        if isinstance(body, dict):
+            for name, value in self._row(body).items():
+                column = self._resource.column.get(name)
+                if value is not None or column is None or column.path:
+                    row[name] = value  # of the others a host that is told nothing keeps what was given
+        if hosting.renders_text():
+            return {name: value for name, value in given.items() if name not in row} | row
+        return row
+
+    def _row(self, body: dict[str, Any]) -> Row:
+        """All columns of an object, as the host takes them."""
+        maker = row_maker(self._resource, self._shown, as_text=hosting.renders_text())
+        return dict(zip((item.column_name for item in self._shown), maker.rows([body])[0], strict=True))
