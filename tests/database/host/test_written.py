@@ -1,0 +1,375 @@
+"""When a written row is waited for, what a statement's end may say, what is told while transactions end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Timer
+
+import psycopg
+import pytest
+
+from stripe_fdw.devstack.postgres import Cluster
+
+Table = Callable[..., str]
+
+NOTE = "create or replace function note() returns trigger language plpgsql as $$ begin return null; end $$"
+
+
+def calls(db: psycopg.Connection) -> list[str]:
+    """What the wrapper was asked since the last look, "insert unseen" when nobody sees the answer."""
+    found = db.execute("select call, what from calls").fetchall()
+    return [f"{call} unseen" if what.endswith("'unseen'") else call for call, what in found]
+
+
+def writes(db: psycopg.Connection) -> list[str]:
+    return [call for call in calls(db) if call.split()[0] in ("insert", "update", "delete")]
+
+
+@pytest.fixture
+def name(db: psycopg.Connection, table: Table) -> str:
+    made = table()
+    calls(db)
+    return made
+
+
+# ---- who sees an answer
+
+
+@pytest.mark.parametrize(
+    ("trigger", "seen"),
+    [
+        ("after insert on {} for each row", {"insert"}),
+        ("after insert on {} for each statement", {"insert"}),
+        ("after update on {} for each row", {"update"}),
+        ("after update on {} for each statement", {"update"}),
+        ("after delete on {} for each row", {"delete"}),
+        ("after delete on {} for each statement", {"delete"}),
+        ("before insert or update or delete on {} for each statement", set()),
+    ],
+)
+def test_after_triggers_wait_for_their_own_operation(
+    trigger: str, seen: set[str], db: psycopg.Connection, name: str
+) -> None:
+    db.execute(NOTE)
+    db.execute(f"create trigger note {trigger.format(name)} execute function note()".encode())
+    db.execute(f"insert into {name} (n) values (1)".encode())
+    db.execute(f"update {name} set n = 2 where id = 'id0'".encode())
+    db.execute(f"delete from {name} where id = 'id0'".encode())
+    assert writes(db) == [
+        call if call in seen else f"{call} unseen" for call in ("insert", "update", "delete")
+    ]
+
+
+def test_the_triggers_of_a_parent_wait_too(db: psycopg.Connection) -> None:
+    db.execute("drop table if exists parent cascade")
+    db.execute("create table parent (id text, n bigint, text text) partition by list (n)")
+    db.execute("create foreign table part partition of parent for values in (0) server hostile")
+    calls(db)
+    insert = "insert into parent (id, n) values ('a', 0)"
+    db.execute(insert.encode())
+    assert writes(db) == ["insert unseen"]
+    db.execute(NOTE)
+    db.execute("create trigger note after insert on parent for each statement execute function note()")
+    db.execute(insert.encode())
+    assert writes(db) == ["insert"]
+    db.execute("drop trigger note on parent")
+    db.execute("create trigger note after insert on parent for each row execute function note()")
+    db.execute(insert.encode())
+    assert writes(db) == ["insert"]
+    db.execute("drop table parent cascade")
+
+
+def test_transition_tables_are_refused(db: psycopg.Connection, name: str) -> None:
+    db.execute(NOTE)
+    with pytest.raises(psycopg.errors.WrongObjectType, match="is a foreign table"):
+        db.execute(
+            f"create trigger note after insert on {name} referencing new table as new_rows"
+            " for each statement execute function note()".encode()
+        )
+    db.execute("drop table if exists parent cascade")
+    db.execute("create table parent (id text, n bigint, text text) partition by list (n)")
+    db.execute("create foreign table part partition of parent for values in (0) server hostile")
+    db.execute(
+        "create trigger note after insert on parent referencing new table as new_rows"
+        " for each statement execute function note()"
+    )
+    with pytest.raises(
+        psycopg.errors.FeatureNotSupported, match="transition tuples from child foreign tables"
+    ):
+        db.execute("insert into parent (id, n) values ('a', 0)")
+    db.execute("drop table parent cascade")
+
+
+def test_check_options_and_returning_see_answers(db: psycopg.Connection, name: str) -> None:
+    db.execute(
+        f"create or replace view checked as select * from {name} where n < 9 with check option".encode()
+    )
+    for query in (
+        "insert into checked (n) values (1)",
+        "update checked set n = 2 where id = 'id0'",
+        f"with new as (insert into {name} (n) values (1) returning 1) select 1",
+    ):
+        db.execute(query.encode())
+    assert writes(db) == ["insert", "update", "insert"]
+    db.execute(f"with new as (insert into {name} (n) values (1)) select 1".encode())
+    assert writes(db) == ["insert unseen"]
+    db.execute("drop view checked")
+
+
+# ---- rows that are read to be changed
+
+
+@pytest.mark.parametrize(
+    ("query", "fresh"),
+    [
+        ("update {} set n = 1", 1),
+        ("delete from {}", 1),
+        ("select * from {} for update", 1),
+        ("select * from {} for key share", 1),
+        ("select * from {}", 0),
+        ("insert into {0} (id) select id from {0}", 0),
+        ("update {0} set n = 1 from {0} other where other.id = {0}.id", 1),
+        ("with x as (update {0} set n = 1 returning id) select * from {0}, x", 1),
+    ],
+)
+def test_rows_to_be_changed_are_read_anew(query: str, fresh: int, db: psycopg.Connection, name: str) -> None:
+    db.execute("set enable_nestloop = off")
+    db.execute(query.format(name).encode())
+    assert calls(db).count("fresh") == fresh
+
+
+def test_tables_with_columns_in_another_order_share_a_parent(db: psycopg.Connection) -> None:
+    db.execute("drop table if exists mother cascade")
+    db.execute("create table mother (n bigint, id text)")
+    for number, columns in enumerate(("n bigint, id text", "id text, n bigint", "x text, id text, n bigint")):
+        db.execute(f"create foreign table child_{number} ({columns}) server hostile".encode())
+        db.execute(f"alter foreign table child_{number} inherit mother".encode())
+    db.execute("insert into mother values (7, 'local')")
+    assert len(db.execute("update mother set n = n + 1 returning id, n").fetchall()) == 10
+    deleted = db.execute("delete from mother where n > 1 returning tableoid::regclass::text, id").fetchall()
+    assert deleted == [
+        ("mother", "local"), ("child_0", "id2"), ("child_1", "id2"), ("child_2", "id2")
+    ]  # fmt: skip
+    assert len([call for call in writes(db) if call == "delete"]) == 3
+    db.execute("drop table mother cascade")
+
+
+# ---- the end of a statement's writing
+
+
+@pytest.fixture
+def ending_badly(table: Table) -> str:
+    return table("id text, n bigint", **{"fail": "end_modify", "with": "ours"})
+
+
+def error_parts(error: psycopg.Error) -> tuple[str | None, ...]:
+    diag = error.diag
+    return diag.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint
+
+
+OURS = ("22023", "No such price", "param: price", "Look it up.")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "insert into {} (n) values (1)",
+        "insert into {} (n) values (1) returning n",
+        "update {} set n = 1",
+        "delete from {}",
+        "with new as (insert into {} (n) values (1)) select 1",
+        "with new as (delete from {} returning n) select * from new",
+        "explain analyze insert into {} (n) values (1)",
+        "do $$ begin insert into {} (n) values (1); end $$",
+        "do $$ declare r record; begin for r in delete from {} returning n loop end loop; end $$",
+    ],
+)
+def test_an_error_in_the_end_is_the_statements(query: str, db: psycopg.Connection, ending_badly: str) -> None:
+    for _ in range(2):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(query.format(ending_badly).encode())
+        assert error_parts(caught.value) == OURS
+    with db.transaction():
+        with pytest.raises(psycopg.Error) as caught, db.transaction():
+            db.execute(query.format(ending_badly).encode())
+        assert error_parts(caught.value) == OURS
+    assert alive(db) == "scans 0, statements 0"
+
+
+def test_copy_and_partitions_end_too(db: psycopg.Connection, ending_badly: str) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        copy_rows(db, ending_badly, b"1\n")
+    assert error_parts(caught.value) == OURS
+    db.execute("drop table if exists parent cascade")
+    db.execute("create table parent (id text, n bigint) partition by list (n)")
+    db.execute(
+        "create foreign table bad_part partition of parent for values in (0) server hostile"
+        " options (fail 'end_modify', \"with\" 'ours')"
+    )
+    for query in ("insert into parent (n) values (0)", "update parent set id = 'x'", "delete from parent"):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(query.encode())
+        assert error_parts(caught.value) == OURS
+    db.execute("drop table parent cascade")
+
+
+def test_plpgsql_catches_an_error_in_the_end(db: psycopg.Connection, ending_badly: str, name: str) -> None:
+    calls(db)
+    db.execute(
+        f"""do $$ declare told text; begin
+            insert into {name} (n) values (1);
+            begin
+                insert into {ending_badly} (n) values (2);
+            exception when invalid_parameter_value then
+                get stacked diagnostics told = pg_exception_detail;
+                insert into {name} (text) values (told);
+            end;
+        end $$""".encode()
+    )
+    made = [call for call in calls(db) if not call.startswith("begin")]
+    assert made == [
+        "insert unseen", "end_modify",
+        "sub_begin", "sub_begin", "insert unseen", "end_modify", "sub_rollback", "sub_rollback",
+        "insert unseen", "end_modify",
+        "pre_commit", "pre_commit", "commit", "commit",
+    ]  # fmt: skip
+
+
+def test_a_failed_statement_has_no_end(db: psycopg.Connection, table: Table) -> None:
+    name = table(**{"fail": "insert", "with": "ours", "fail_after": 3})
+    calls(db)
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(f"insert into {name} (n) select generate_series(1, 9)".encode())
+    assert error_parts(caught.value) == OURS
+    assert calls(db) == ["begin", *["insert unseen"] * 4, "rollback"]
+
+
+def copy_rows(db: psycopg.Connection, name: str, data: bytes) -> None:
+    with db.cursor() as cursor, cursor.copy(f"copy {name} (n) from stdin".encode()) as copy:
+        copy.write(data)
+
+
+def test_a_row_that_copy_cannot_write_is_named(db: psycopg.Connection, table: Table) -> None:
+    name = table(**{"fail": "insert", "with": "ours", "fail_after": 2})
+    with pytest.raises(psycopg.Error) as caught:
+        copy_rows(db, name, b"1\n2\n3\n4\n")
+    assert error_parts(caught.value) == OURS
+    assert f"COPY {name}, line 3" in str(caught.value.diag.context)
+    name = table()
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation) as caught:
+        copy_rows(db, name, b"1\nx\n")
+    assert f"COPY {name}, line 2, column n" in str(caught.value.diag.context)
+
+
+# ---- cancel
+
+
+@pytest.mark.parametrize("where", ["slow_write", "slow_end"])
+@pytest.mark.parametrize("query", ["insert into {} (n) values (1)", "update {} set n = 1", "delete from {}"])
+def test_a_write_is_cancelled_and_says_what_was_under_way(
+    query: str, where: str, db: psycopg.Connection, table: Table
+) -> None:
+    name = table(**{where: 5, "interrupted": "POST /v1/x was under way"})
+    db.execute("select * from t; set statement_timeout = '200ms'")
+    for _ in range(3):
+        start = time.monotonic()
+        with pytest.raises(psycopg.errors.QueryCanceled) as caught:
+            db.execute(query.format(name).encode())
+        assert time.monotonic() - start < 2
+        assert error_parts(caught.value) == (
+            "57014",
+            "canceling statement due to statement timeout",
+            "POST /v1/x was under way",
+            "Look before you run it again.",
+        )
+    db.execute("set statement_timeout = 0")
+    assert alive(db) == "scans 0, statements 0"
+
+
+@pytest.mark.parametrize("where", ["slow_write", "slow_end"])
+def test_a_session_is_ended_in_the_middle_of_a_write(
+    where: str, hostile_cluster: Cluster, db: psycopg.Connection, table: Table
+) -> None:
+    name = table(**{where: 20, "warn": "still here", "interrupted": "POST"})
+    for begin in ("", "begin; savepoint s;"):
+        with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as victim:
+            victim.execute(f"select * from t; {begin}".encode())
+            end = f"select pg_terminate_backend({victim.info.backend_pid}, 5000)".encode()
+            timer = Timer(0.3, db.execute, (end,))
+            timer.start()
+            start = time.monotonic()
+            with pytest.raises(psycopg.errors.AdminShutdown):
+                victim.execute(f"insert into {name} (n) values (1)".encode())
+            assert time.monotonic() - start < 3
+            timer.join()
+
+
+# ---- what is told while transactions end
+
+
+@pytest.fixture
+def told(db: psycopg.Connection) -> list[tuple[str | None, ...]]:
+    said: list[tuple[str | None, ...]] = []
+    db.add_notice_handler(
+        lambda it: said.append((it.severity, it.message_primary, it.message_detail, it.message_hint))
+    )
+    return said
+
+
+def warning(event: str) -> tuple[str, str, str, str]:
+    return "WARNING", f"{event}: so", "a détail", "a hint"
+
+
+def test_warnings_while_a_transaction_ends(
+    db: psycopg.Connection, table: Table, told: list[tuple[str | None, ...]]
+) -> None:
+    name = table(warn="so")
+    insert = f"insert into {name} (n) values (1)".encode()
+    told.clear()
+    db.execute(insert)
+    assert told == [warning("pre_commit"), warning("commit")]
+    told.clear()
+    db.execute("begin")
+    db.execute(insert)
+    db.execute("savepoint s")
+    db.execute(insert)
+    db.execute("rollback to s")
+    db.execute("release s")
+    db.execute("rollback")
+    assert told == list(map(warning, ("sub_begin", "sub_rollback", "sub_begin", "sub_commit", "rollback")))
+    told.clear()
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        db.execute(
+            f"with new as (insert into {name} (n) values (1) returning n) select n / 0 from new".encode()
+        )
+    assert told == [warning("rollback")]
+    assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
+def test_warnings_in_other_encodings(encoding: str, db: psycopg.Connection, hostile_cluster: Cluster) -> None:
+    name = f"warned_{encoding.lower()}"
+    db.execute(f"drop database if exists {name}".encode())
+    db.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0".encode())
+    said: list[tuple[str | None, ...]] = []
+    for client in ("utf8", encoding):
+        with psycopg.connect(hostile_cluster.dsn(name), autocommit=True, client_encoding=client) as other:
+            other.execute("create extension if not exists stripe_fdw")
+            other.execute("create server if not exists hostile foreign data wrapper stripe_fdw")
+            other.execute(
+                "create foreign table if not exists w (id text, n bigint) server hostile options (warn 'so')"
+            )
+            other.add_notice_handler(lambda it: said.append((it.message_primary, it.message_hint)))
+            other.execute("begin")
+            other.execute("insert into w (n) values (1)")
+            said.clear()
+            other.execute("rollback")
+            assert said == [("rollback: so", "a hint")]
+            assert other.execute("select 1").fetchone() == (1,)
+
+
+def alive(db: psycopg.Connection) -> str:
+    db.execute("create foreign table if not exists alive (id text) server hostile options (lines 'alive()')")
+    (line,) = db.execute("explain (costs off) select * from alive").fetchall()[1]
+    return str(line).split(": ", 1)[1]
