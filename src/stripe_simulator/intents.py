@@ -1,34 +1,324 @@
-"""Payment intents, setup intents: confirmed, captured and canceled."""
+"""Payment intents: created, confirmed, captured and canceled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.lifecycle import now
+from stripe_simulator import amounts, cards, charges, methods, problems
+from stripe_simulator.lifecycle import changed, now, read
 from stripe_simulator.problems import StripeProblem
+from stripe_simulator.salt import salt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stripe_simulator.calls import Call, Json
     from stripe_simulator.lifecycle import Handler, Subject
 
-_CANCELABLE = frozenset(
-    {"requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"}
+_OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
+_CONFIRMABLE = ("requires_confirmation", "requires_action")
+_CANCELABLE = (
+    "requires_payment_method",
+    "requires_capture",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
 )
+# What can still be changed of a payment intent that is paid, on its way or canceled.
+_ALWAYS = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
+_DIRECT = frozenset({"card", "link"})
 
 
-def cancel_payment(subject: Subject) -> None:
-    """Cancel a payment intent that has not succeeded."""
-    made = subject.made
-    if made["status"] not in _CANCELABLE:
+def unexpected(intent: Json, message: str, kind: str = "payment_intent") -> StripeProblem:
+    """The state of an intent does not allow what was asked."""
+    return StripeProblem(message, code=f"{kind}_unexpected_state", extra={kind: intent})
+
+
+def only(thing: str, states: Iterable[str], done: str) -> str:
+    """The sentence that says which states would do."""
+    return f"Only a {thing} with one of the following statuses may be {done}: {', '.join(states)}."
+
+
+def create(subject: Subject) -> None:
+    """A new payment intent, perhaps confirmed at once."""
+    call, made, params = subject.call, subject.made, subject.params
+    amounts.check(made["amount"], made["currency"])
+    made["client_secret"] = f"{made['id']}_secret_{salt(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    automatic = params.get("automatic_payment_methods")
+    if isinstance(automatic, dict):
+        made["automatic_payment_methods"] = {"allow_redirects": "always"} | automatic
+    else:
+        made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
+    made["payment_method_types"] = ["card", "link"]
+    made["payment_method_options"] = _options(params)
+    _choose(call, made, params)
+    if not params.get("confirm"):
+        for name in ("off_session", "return_url", "mandate", "mandate_data"):
+            if name in params:
+                raise StripeProblem(f"`{name}` can only be set when `confirm` is true.", param=name)
+        return
+    _confirm(subject, made["payment_method"])
+
+
+def _options(params: Json) -> Json:
+    usual: Json = {
+        "card": {
+            "installments": None,
+            "mandate_options": None,
+            "network": None,
+            "request_three_d_secure": "automatic",
+        }
+    }
+    sent = params.get("payment_method_options")
+    for kind, options in (sent if isinstance(sent, dict) else {}).items():
+        usual[kind] = {**usual.get(kind, {}), **(options if isinstance(options, dict) else {})}
+    return usual
+
+
+def _choose(call: Call, made: Json, params: Json) -> None:
+    """Take the payment method that the parameters name or describe."""
+    method = None
+    if isinstance(params.get("payment_method_data"), dict):
+        method = methods.from_data(call, params["payment_method_data"], "payment_method_data")
+    elif params.get("payment_method"):
+        method = methods.resolve(call, params["payment_method"])
+    elif "payment_method" in params:
+        made |= {"payment_method": None, "status": "requires_payment_method"}
+    if method is None:
+        return
+    owner = method.get("customer")
+    if owner is not None and made["customer"] is None:
         raise StripeProblem(
-            f"You cannot cancel this PaymentIntent because it has a status of {made['status']}.",
-            code="payment_intent_unexpected_state",
+            f"The PaymentMethod {method['id']} belongs to the Customer {owner}. Please include the Customer "
+            "in the `customer` parameter on the PaymentIntent.",
+            param="payment_method",
         )
+    if owner is not None and owner != made["customer"]:
+        raise StripeProblem(
+            f"The customer does not have a payment method with the ID {method['id']}. The payment method "
+            "must be attached to the customer.",
+            param="payment_method",
+        )
+    made |= {"payment_method": method["id"], "status": "requires_confirmation"}
+
+
+def confirm(subject: Subject) -> None:
+    """Confirm: charge, ask the customer, or be refused."""
+    made, status = subject.made, subject.made["status"]
+    if status == "succeeded":
+        raise unexpected(
+            made,
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
+            "confirmed.",
+        )
+    if status not in _OPEN:
+        raise unexpected(
+            made,
+            f"You cannot confirm this PaymentIntent because it has a status of {status}. "
+            + only("PaymentIntent", _CONFIRMABLE, "confirmed"),
+        )
+    for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
+        if name in subject.params:
+            made[name] = subject.params[name]
+    _choose(subject.call, made, subject.params)
+    _confirm(subject, made["payment_method"])
+
+
+def _confirm(subject: Subject, identifier: str | None) -> None:
+    made, call = subject.made, subject.call
+    if identifier is None:
+        raise unexpected(
+            made,
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either "
+            "update the PaymentIntent with a payment method and then confirm it again, or confirm it again "
+            "directly with a payment method or ConfirmationToken.",
+        )
+    method = read(call, "payment_method", identifier, "payment_method")
+    card = cards.behind(method.get("card"))
+    if card.asks and method["type"] == "card":
+        _ask(subject, method)
+        return
+    capture = made["capture_method"] != "manual"
+    charge = charges.of_intent(call, made, method, capture=capture)
+    made["latest_charge"] = charge["id"]
+    made["next_action"] = None
+    if charge["status"] == "failed":
+        _decline(subject, method, card, charge)
+        return
+    made["last_payment_error"] = None
+    if charge["status"] == "pending":
+        made["status"] = "processing"
+        subject.emit("payment_intent.processing")
+        subject.emit("charge.pending", charge)
+        return
+    subject.emit("charge.succeeded", charge)
+    if capture:
+        made |= {"status": "succeeded", "amount_received": made["amount"]}
+        subject.emit("payment_intent.succeeded")
+    else:
+        made |= {"status": "requires_capture", "amount_capturable": made["amount"]}
+        subject.emit("payment_intent.amount_capturable_updated")
+    if made.get("setup_future_usage") and made["customer"]:
+        methods.attach_to(call, method, made["customer"])
+
+
+def _ask(subject: Subject, method: Json) -> None:
+    """The customer must authenticate the payment; off session nobody can."""
+    made, params = subject.made, subject.params
+    if params.get("off_session") or params.get("error_on_requires_action"):
+        problem = cards.unauthenticated({"payment_method": method})
+        _failed(subject, problem)
+        return
+    made["status"] = "requires_action"
+    if params.get("return_url"):
+        redirect = {
+            "return_url": params["return_url"],
+            "url": f"https://hooks.stripe.com/3d_secure_2/{made['id']}",
+        }
+        made["next_action"] = {"redirect_to_url": redirect, "type": "redirect_to_url"}
+    else:
+        details = {"source": f"src_{made['id'][3:]}", "type": "three_d_secure_redirect"}
+        made["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": details}
+    subject.emit("payment_intent.requires_action")
+
+
+def _decline(subject: Subject, method: Json, card: cards.Card, charge: Json) -> None:
+    problem = cards.refusal(card, charge=charge["id"], extra={"payment_method": method})
+    subject.emit("charge.failed", charge)
+    _failed(subject, problem)
+
+
+def _failed(subject: Subject, problem: StripeProblem) -> None:
+    made = subject.made
+    made |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
+    made["last_payment_error"] = problem.details()
+    subject.emit("payment_intent.payment_failed")
+    subject.refused = problem
+    problem.extra["payment_intent"] = made
+
+
+def update(subject: Subject) -> None:
+    """Change a payment intent, as far as its state allows."""
+    call, made, before, params = subject.call, subject.made, subject.before, subject.params
+    status = before["status"]
+    for name in params:
+        if status not in _OPEN and name not in _ALWAYS and made.get(name) != before.get(name):
+            raise unexpected(
+                before,
+                f"This PaymentIntent's {name} could not be updated because it has a status of {status}. "
+                f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
+                f"{', '.join(_OPEN)}.",
+            )
+    if "amount" in params or "currency" in params:
+        amounts.check(made["amount"], made["currency"])
+    if "customer" in params and before["customer"] not in {None, params["customer"]}:
+        raise StripeProblem(
+            "You cannot modify `customer` on a PaymentIntent once it already has been set. To fulfill a "
+            "payment with a different Customer, cancel this PaymentIntent and create a new one.",
+            param="customer",
+        )
+    made["payment_method"] = before["payment_method"]
+    _choose(call, made, params)
+
+
+def capture(subject: Subject) -> None:
+    """Capture what was authorized, in whole or in part."""
+    made, call, params = subject.made, subject.call, subject.params
+    if made["status"] != "requires_capture":
+        raise unexpected(
+            made,
+            f"This PaymentIntent could not be captured because it has a status of {made['status']}. "
+            + only("PaymentIntent", ["requires_capture"], "captured"),
+        )
+    amount = params.get("amount_to_capture") or made["amount_capturable"]
+    charge = _authorized(call, made)
+    before = dict(charge)
+    charges.take(call, charge, amount, "amount_to_capture")
+    if charge != before:
+        changed(call, "charge", charge["id"], charge, "charge.captured")
+    if "metadata" in params and isinstance(params["metadata"], dict):
+        made["metadata"] = {**made["metadata"], **params["metadata"]}
+    final = params.get("final_capture", True)
+    made["amount_received"] += amount
+    made["amount_capturable"] = 0 if final else made["amount_capturable"] - amount
+    made["status"] = "requires_capture" if made["amount_capturable"] else "succeeded"
+    if made["status"] == "succeeded":
+        subject.emit("payment_intent.succeeded")
+
+
+def _authorized(call: Call, made: Json) -> Json:
+    """A copy of the charge that waits for its capture; made where a generated intent shows none."""
+    if made["latest_charge"] is not None:
+        charge: Json = dict(read(call, "charge", made["latest_charge"], "latest_charge"))
+        if charge["amount"] == made["amount"] and not charge["captured"]:
+            return charge
+    method = {"type": "card", "card": cards.CARDS["visa"].shown(), "id": made["payment_method"]}
+    made["latest_charge"] = (charge := charges.of_intent(call, made, method, capture=False))["id"]
+    return dict(charge)
+
+
+def cancel(subject: Subject) -> None:
+    """Cancel a payment intent that is not paid yet."""
+    made, call = subject.made, subject.call
+    if made["status"] not in _CANCELABLE:
+        raise unexpected(
+            made,
+            f"You cannot cancel this PaymentIntent because it has a status of {made['status']}. "
+            + only("PaymentIntent", _CANCELABLE, "canceled"),
+        )
+    if made["status"] == "requires_capture" and made["latest_charge"] is not None:
+        values = {"refunded": True, "amount_refunded": made["amount"]}
+        changed(call, "charge", made["latest_charge"], values, "charge.refunded")
     reason = subject.params.get("cancellation_reason")
     made |= {"status": "canceled", "canceled_at": now(), "cancellation_reason": reason}
-    made["amount_capturable"] = 0
+    made |= {"amount_capturable": 0, "next_action": None}
     subject.emit("payment_intent.canceled")
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {("payment_intent", "cancel"): cancel_payment}
-CREATED: dict[str, Handler] = {}
-UPDATED: dict[str, Handler] = {}
+def increment(subject: Subject) -> None:
+    """Authorize a higher amount than at first."""
+    made, amount = subject.made, subject.params["amount"]
+    if made["status"] != "requires_capture":
+        raise unexpected(
+            made,
+            f"This PaymentIntent's authorization could not be incremented because it has a status of "
+            f"{made['status']}. " + only("PaymentIntent", ["requires_capture"], "incremented"),
+        )
+    if amount <= made["amount"]:
+        raise StripeProblem(
+            "The new amount must be greater than the currently authorized amount.", param="amount"
+        )
+    amounts.check(amount, made["currency"])
+    made |= {"amount": amount, "amount_capturable": amount}
+    if made["latest_charge"] is not None:
+        changed(subject.call, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")
+    subject.emit("payment_intent.amount_capturable_updated")
+
+
+def verify_microdeposits(subject: Subject) -> None:
+    """Refused: no bank account here waits for its verification."""
+    raise unexpected(
+        subject.made,
+        f"You cannot verify microdeposits on this PaymentIntent because it has a status of "
+        f"{subject.made['status']} and is not awaiting microdeposit verification.",
+    )
+
+
+def apply_customer_balance(subject: Subject) -> None:
+    """Refused: no customer here has cash with Stripe."""
+    made: Any = subject.made
+    if made["customer"] is None:
+        raise problems.missing_parameter("customer")
+    raise unexpected(made, "The customer's cash balance is not sufficient to fund this PaymentIntent.")
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("payment_intent", "confirm"): confirm,
+    ("payment_intent", "capture"): capture,
+    ("payment_intent", "cancel"): cancel,
+    ("payment_intent", "increment_authorization"): increment,
+    ("payment_intent", "verify_microdeposits"): verify_microdeposits,
+    ("payment_intent", "apply_customer_balance"): apply_customer_balance,
+}
+CREATED: dict[str, Handler] = {"payment_intent": create}
+UPDATED: dict[str, Handler] = {"payment_intent": update}

@@ -15,7 +15,8 @@ be changed, `subject.before` what it was. Afterwards the copy is written, the ev
 which they were asked for, and the answer shows the copy, or the object that the handler returns. `CREATED`,
 `UPDATED` and `DELETED` are tables of the same kind of handlers by resource, called when the parameters have
 been put into `made`, before it is written; the usual event (``customer.created``) comes before theirs.
-A problem that is raised leaves the object as it was. `new` and `changed` write other objects on the way.
+A problem that is raised leaves the object as it was; one put into `subject.refused` is raised after all that.
+`new` and `changed` write other objects on the way.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Subject:
     position: int
     before: Json  # empty for a new object
     made: Json
+    refused: StripeProblem | None = None  # raised when all is written: a declined card leaves its traces
     _told: list[tuple[str, Json, Json | None]] = field(default_factory=list)
 
     def emit(self, kind: str, made: Json | None = None, before: Json | None = None) -> None:
@@ -67,10 +69,12 @@ class Subject:
         self.collection.write(self.position, self.made)
 
     def tell(self) -> None:
-        """Send the events that were asked for."""
+        """Send the events that were asked for. Raises what the handler put into `refused`."""
         told, self._told = self._told, []
         for kind, made, before in told:
             events.emit_as(self.call, kind, made, before)
+        if self.refused is not None:
+            raise self.refused
 
 
 # Events other than "….updated" that say what was before.

@@ -31,8 +31,8 @@ class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of 
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})  # decline_code, the payment_intent …
 
-    def body(self, request_id: str, account: str) -> dict[str, Any]:
-        """The JSON that Stripe would answer."""
+    def details(self) -> dict[str, Any]:
+        """The error as an object shows it that keeps its last one (last_payment_error)."""
         error: dict[str, Any] = dict(self.extra)
         if self.code:
             error["code"] = self.code
@@ -40,9 +40,13 @@ class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of 
         error["message"] = self.message
         if self.param is not None:
             error["param"] = self.param
-        error["request_log_url"] = f"https://dashboard.stripe.com/{account}/test/logs/{request_id}"
         error["type"] = self.kind
-        return {"error": error}
+        return error
+
+    def body(self, request_id: str, account: str) -> dict[str, Any]:
+        """The JSON that Stripe would answer."""
+        log = f"https://dashboard.stripe.com/{account}/test/logs/{request_id}"
+        return {"error": self.details() | {"request_log_url": log}}
 
 
 def masked(key: str) -> str:
@@ -105,8 +109,15 @@ def no_route(method: str, path: str) -> StripeProblem:
 def no_object(name: str, identifier: str, param: str = "id", *, status: int = 404) -> StripeProblem:
     """There is no such object."""
     return StripeProblem(
-        f"No such {name}: '{identifier}'", status=status, code="resource_missing", param=param
+        f"No such {_NAMES.get(name, name)}: '{identifier}'",
+        status=status,
+        code="resource_missing",
+        param=param,
     )
+
+
+# Objects that Stripe's message calls otherwise than the API does.
+_NAMES = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}
 
 
 def unknown_parameters(names: list[str]) -> StripeProblem:

@@ -1,0 +1,251 @@
+"""Payment intents, charges and payment methods (https://docs.stripe.com/payments/paymentintents/lifecycle)."""
+
+import pytest
+
+CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa"}
+
+
+@pytest.fixture
+def post(stripe):
+    def posted(path, expected=200, **data):
+        answer = stripe.post(path, data=data)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if expected == 200 else answer.json()["error"]
+
+    return posted
+
+
+@pytest.fixture
+def types(stripe):
+    """The types of all events so far, the oldest first."""
+    return lambda: [one["type"] for one in reversed(stripe.get("/events?limit=100").json()["data"])]
+
+
+def test_a_payment_intent_step_by_step(post, stripe, types):
+    made = post("/payment_intents", amount="2000", currency="usd")
+    assert (made["status"], made["latest_charge"]) == ("requires_payment_method", None)
+    assert made["client_secret"].startswith(f"{made['id']}_secret_")
+    path = f"/payment_intents/{made['id']}"
+    missing = post(f"{path}/confirm", 400)
+    assert missing["code"] == "payment_intent_unexpected_state"
+    assert missing["payment_intent"]["id"] == made["id"]
+    chosen = post(path, payment_method="pm_card_visa")
+    assert chosen["status"] == "requires_confirmation"
+    assert chosen["payment_method"].startswith("pm_")
+    paid = post(f"{path}/confirm")
+    assert (paid["status"], paid["amount_received"]) == ("succeeded", 2000)
+    charge = stripe.get(f"/charges/{paid['latest_charge']}").json()
+    assert (charge["status"], charge["paid"], charge["captured"]) == ("succeeded", True, True)
+    assert (charge["payment_intent"], charge["payment_method"]) == (made["id"], chosen["payment_method"])
+    moved = stripe.get(f"/balance_transactions/{charge['balance_transaction']}").json()
+    assert (moved["amount"], moved["fee"], moved["net"]) == (2000, 88, 1912)
+    assert moved["source"] == charge["id"]
+    assert types() == ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
+
+
+def test_created_and_confirmed_at_once(post):
+    made = post("/payment_intents", **CARD, confirm="true", off_session="true")
+    assert made["status"] == "succeeded"
+    error = post("/payment_intents", 400, **CARD, off_session="true")
+    assert error["param"] == "off_session"
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "decline_code"),
+    [
+        ("pm_card_chargeDeclined", "card_declined", "generic_decline"),
+        ("pm_card_visa_chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds"),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", None),
+        ("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", None),
+    ],
+)
+def test_a_declined_card_leaves_a_failed_charge(post, stripe, types, method, code, decline_code):
+    error = post("/payment_intents", 402, **{**CARD, "payment_method": method, "confirm": "true"})
+    assert (error["type"], error["code"], error.get("decline_code")) == ("card_error", code, decline_code)
+    intent = error["payment_intent"]
+    assert intent["status"] == "requires_payment_method"
+    assert intent["last_payment_error"]["code"] == code
+    assert stripe.get(f"/payment_intents/{intent['id']}").json() == intent
+    charge = stripe.get(f"/charges/{error['charge']}").json()
+    assert (charge["status"], charge["failure_code"], charge["paid"]) == ("failed", code, False)
+    assert charge["balance_transaction"] is None
+    assert types() == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
+
+
+def test_after_a_declined_card_another_one_can_pay(post):
+    declined = {**CARD, "payment_method": "pm_card_chargeDeclined", "confirm": "true"}
+    intent = post("/payment_intents", 402, **declined)["payment_intent"]
+    paid = post(f"/payment_intents/{intent['id']}/confirm", payment_method="pm_card_mastercard")
+    assert (paid["status"], paid["last_payment_error"]) == ("succeeded", None)
+
+
+def test_a_declined_card_is_replayed_under_its_key(stripe):
+    data = {**CARD, "payment_method": "pm_card_chargeDeclined", "confirm": "true"}
+    first, again = (
+        stripe.post("/payment_intents", data=data, headers={"Idempotency-Key": "decline"}) for _ in range(2)
+    )
+    assert (first.status_code, again.status_code) == (402, 402)
+    assert again.json() == first.json()
+
+
+def test_a_card_that_needs_authentication(post, types):
+    asking = {**CARD, "payment_method": "pm_card_authenticationRequired", "confirm": "true"}
+    made = post("/payment_intents", **asking, return_url="https://example.com/back")
+    assert made["status"] == "requires_action"
+    assert made["next_action"]["redirect_to_url"]["return_url"] == "https://example.com/back"
+    assert types()[-1] == "payment_intent.requires_action"
+    error = post("/payment_intents", 402, **asking, off_session="true")
+    assert (error["code"], error["decline_code"]) == ("authentication_required", "authentication_required")
+    assert error["payment_intent"]["status"] == "requires_payment_method"
+
+
+def test_a_bank_payment_takes_its_time(post):
+    made = post(
+        "/payment_intents", **{**CARD, "payment_method": "pm_usBankAccount_success", "confirm": "true"}
+    )
+    assert made["status"] == "processing"
+
+
+def test_manual_capture_of_a_part(post, stripe, types):
+    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    assert (made["status"], made["amount_capturable"]) == ("requires_capture", 2000)
+    charge = stripe.get(f"/charges/{made['latest_charge']}").json()
+    assert (charge["captured"], charge["balance_transaction"]) == (False, None)
+    path = f"/payment_intents/{made['id']}"
+    assert post(f"{path}/capture", 400, amount_to_capture="2001")["code"] == "amount_too_large"
+    captured = post(f"{path}/capture", amount_to_capture="700")
+    assert (captured["status"], captured["amount_received"], captured["amount_capturable"]) == (
+        "succeeded", 700, 0,
+    )  # fmt: skip
+    charge = stripe.get(f"/charges/{made['latest_charge']}").json()
+    assert (charge["captured"], charge["amount_captured"]) == (True, 700)
+    assert types()[1:] == [
+        "charge.succeeded",
+        "payment_intent.amount_capturable_updated",
+        "charge.captured",
+        "payment_intent.succeeded",
+    ]
+    again = post(f"{path}/capture", 400)
+    assert again["message"].startswith(
+        "This PaymentIntent could not be captured because it has a status of s"
+    )
+
+
+def test_a_higher_authorization(post):
+    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    path = f"/payment_intents/{made['id']}/increment_authorization"
+    assert post(path, amount="2500")["amount_capturable"] == 2500
+    assert post(path, 400, amount="2500")["param"] == "amount"
+
+
+def test_cancel_with_a_reason_and_only_once(post, stripe, types):
+    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    path = f"/payment_intents/{made['id']}/cancel"
+    canceled = post(path, cancellation_reason="duplicate")
+    assert (canceled["status"], canceled["cancellation_reason"]) == ("canceled", "duplicate")
+    assert canceled["canceled_at"] >= canceled["created"]
+    assert stripe.get(f"/charges/{made['latest_charge']}").json()["refunded"] is True
+    assert types()[-2:] == ["charge.refunded", "payment_intent.canceled"]
+    again = post(path, 400)
+    assert "because it has a status of canceled" in again["message"]
+    wrong = post(path, 400, cancellation_reason="bored")
+    assert "must be one of" in wrong["message"]
+
+
+def test_what_may_be_changed_depends_on_the_state(post):
+    made = post("/payment_intents", **CARD, confirm="true")
+    path = f"/payment_intents/{made['id']}"
+    assert post(path, description="paid")["description"] == "paid"
+    error = post(path, 400, amount="3000")
+    assert error["code"] == "payment_intent_unexpected_state"
+    assert error["message"].startswith("This PaymentIntent's amount could not be updated because it has")
+    assert post(path, amount="2000")["amount"] == 2000
+    again = post(f"{path}/confirm", 400)
+    assert "already succeeded" in again["message"]
+
+
+def test_amounts_have_limits(post):
+    small = post("/payment_intents", 400, amount="49", currency="usd")
+    assert (small["code"], small["message"]) == ("amount_too_small", "Amount must be at least $0.50 usd")
+    large = post("/payment_intents", 400, amount="100000000", currency="usd")
+    assert large["message"] == "Amount must be no more than $999,999.99 usd"
+    negative = post("/payment_intents", 400, amount="-1", currency="usd")
+    assert negative["message"] == "This value must be greater than or equal to 1."
+    unknown = post("/payment_intents", 400, amount="500", currency="xxx")
+    assert unknown["message"].startswith("Invalid currency: xxx. Stripe currently supports these currencies")
+    assert post("/payment_intents", amount="500", currency="EUR")["currency"] == "eur"
+
+
+def test_a_payment_method_of_one_customer_pays_for_no_other(post):
+    one, other = post("/customers")["id"], post("/customers")["id"]
+    method = post("/payment_methods/pm_card_visa/attach", customer=one)
+    assert method["customer"] == one
+    mine = {**CARD, "payment_method": method["id"]}
+    assert post("/payment_intents", **mine, customer=one)["status"] == "requires_confirmation"
+    assert (
+        "does not have a payment method" in post("/payment_intents", 400, **mine, customer=other)["message"]
+    )
+    assert f"belongs to the Customer {one}" in post("/payment_intents", 400, **mine)["message"]
+    nobody = post("/payment_intents", 400, **{**CARD, "payment_method": "pm_x"})
+    assert (nobody["message"], nobody["param"]) == ("No such PaymentMethod: 'pm_x'", "payment_method")
+
+
+def test_a_payment_can_save_its_payment_method(post, stripe):
+    customer = post("/customers")["id"]
+    made = post(
+        "/payment_intents", **CARD, customer=customer, confirm="true", setup_future_usage="off_session"
+    )
+    assert stripe.get(f"/payment_methods/{made['payment_method']}").json()["customer"] == customer
+
+
+def test_attach_and_detach(post, types):
+    one, other = post("/customers")["id"], post("/customers")["id"]
+    method = post("/payment_methods", type="card", **{"card[token]": "tok_mastercard"})
+    assert (method["card"]["brand"], method["card"]["last4"]) == ("mastercard", "4444")
+    path = f"/payment_methods/{method['id']}"
+    assert "not attached to a customer" in post(f"{path}/detach", 400)["message"]
+    assert post(f"{path}/attach", customer=one)["customer"] == one
+    assert "already been attached" in post(f"{path}/attach", 400, customer=other)["message"]
+    settings = {"invoice_settings[default_payment_method]": method["id"]}
+    post(f"/customers/{one}", **settings)
+    assert post(f"{path}/detach")["customer"] is None
+    assert types()[-2:] == ["customer.updated", "payment_method.detached"]
+
+
+def test_a_card_that_no_bank_accepts_cannot_be_attached(post):
+    customer = post("/customers")["id"]
+    error = post("/payment_methods/pm_card_chargeDeclined/attach", 402, customer=customer)
+    assert (error["type"], error["decline_code"]) == ("card_error", "generic_decline")
+    failing = post("/payment_methods/pm_card_chargeCustomerFail/attach", customer=customer)
+    error = post(
+        "/payment_intents", 402,
+        amount="500", currency="usd", customer=customer, payment_method=failing["id"], confirm="true",
+    )  # fmt: skip
+    assert error["code"] == "card_declined"
+
+
+def test_cards_by_number_are_test_cards(post):
+    card = {"card[number]": "4242424242424242", "card[exp_month]": "4", "card[exp_year]": "2031"}
+    made = post("/payment_methods", type="card", **card)["card"]
+    assert (made["last4"], made["exp_month"], made["exp_year"]) == ("4242", 4, 2031)
+    error = post("/payment_methods", 402, type="card", **{**card, "card[number]": "4111111111111111"})
+    assert error["decline_code"] == "test_mode_live_card"
+    missing = post("/payment_methods", 400, type="card", **{"card[number]": "4242424242424242"})
+    assert missing["param"] == "card[exp_month]"
+
+
+def test_a_charge_the_older_way(post, types):
+    made = post("/charges", amount="999", currency="usd", source="tok_visa", capture="false")
+    assert (made["captured"], made["amount_captured"], made["balance_transaction"]) == (False, 0, None)
+    captured = post(f"/charges/{made['id']}/capture")
+    assert (captured["captured"], captured["amount_captured"]) == (True, 999)
+    assert post(f"/charges/{made['id']}/capture", 400)["code"] == "charge_already_captured"
+    assert types() == ["charge.succeeded", "charge.captured"]
+    declined = post("/charges", 402, amount="999", currency="usd", source="tok_chargeDeclined")
+    assert (declined["code"], declined["charge"][:3]) == ("card_declined", "ch_")
+    assert post("/charges", 400, amount="999", currency="usd", source="tok_x")["message"] == (
+        "No such token: 'tok_x'"
+    )
+    assert post("/charges", 400, amount="999", currency="usd")["message"] == (
+        "Must provide source or customer."
+    )
