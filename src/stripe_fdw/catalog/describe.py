@@ -8,7 +8,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TypedDict
 
-from stripe_fdw.catalog.model import Catalog, Column, Filter, Freshness, Operation, Resource
+from stripe_fdw.catalog import writable
+from stripe_fdw.catalog.model import Catalog, Column, Filter, Freshness, Resource
+from stripe_fdw.catalog.writable import StateDescription
 from stripe_fdw.errors import TableError
 
 _FRESHNESS = {
@@ -39,17 +41,9 @@ class ColumnDescription(TypedDict):
     references: list[str]
     lists: str  # the table that has all of an embedded list, of which the object shows only the first
     pushed: list[str]  # "=", "= ANY", "range", "search"
-    write: list[str]  # "insert" (with "required" where it is), "update"
+    write: list[str]  # "insert" (with "required" where it is), "update", "NULL", "operation"
     values: list[str]
     source: str  # where the value lies, if not under its own name; "qual" if only the query has it
-
-
-class StateDescription(TypedDict):
-    """A value that UPDATE can set because an operation reaches it."""
-
-    column: str
-    value: str | None  # None for NULL, "*" for any value
-    operation: str
 
 
 class TableDescription(TypedDict):
@@ -64,8 +58,10 @@ class TableDescription(TypedDict):
     search: list[str]  # fields of the search API
     required: list[str]
     columns: list[ColumnDescription]
+    insert_needs: list[list[str]]  # of each group one column; _params[name] for what has none
     parameters: list[str]  # that can be written with _params, having no column
     states: list[StateDescription]
+    operations: list[str]  # verbs and paths of those that only stripe_live.call reaches
     freshness: str
     events: list[str]
     notes: list[str]
@@ -101,15 +97,10 @@ def table(resource: Resource) -> TableDescription:
         search=list(resource.search),
         required=_required(resource),
         columns=columns,
-        parameters=_parameters(resource),
-        states=[
-            StateDescription(
-                column=item.column,
-                value=item.value,
-                operation=f"{item.operation.method} {item.operation.path}",
-            )
-            for item in resource.transitions
-        ],
+        insert_needs=writable.needs(resource),
+        parameters=writable.further_parameters(resource),
+        states=writable.states(resource),
+        operations=writable.other_operations(resource),
         freshness=freshness(resource),
         events=list(resource.events),
         notes=list(resource.notes),
@@ -159,7 +150,7 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         references=list(column.references),
         lists=column.lists,
         pushed=_pushed(resource, column),
-        write=_written(resource, column),
+        write=writable.written(resource, column),
         values=list(column.values),
         source="" if path == column.name else path or "qual",
     )
@@ -182,26 +173,6 @@ def _pushed(resource: Resource, column: Column) -> list[str]:
 def _forms(item: Filter) -> list[str]:
     forms = ["=", "= ANY"] if item.equal or item.many else []
     return [*forms, "range"] if item.range else forms
-
-
-def _written(resource: Resource, column: Column) -> list[str]:
-    found = []
-    for role, operation in (("insert", resource.create), ("update", resource.update)):
-        for parameter in operation.parameters if operation else ():
-            if parameter.takes(column):
-                found.append(f"{role}, required" if parameter.required else role)
-    return found
-
-
-def _parameters(resource: Resource) -> list[str]:
-    operations: list[Operation] = [item for item in (resource.create, resource.update) if item is not None]
-    names = {
-        parameter.name
-        for item in operations
-        for parameter in item.parameters
-        if parameter.name not in resource.column or not parameter.takes(resource.column[parameter.name])
-    }
-    return sorted(names - {"expand"})
 
 
 def _requests(resource: Resource) -> dict[str, str]:

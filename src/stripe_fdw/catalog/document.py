@@ -1,23 +1,26 @@
-"""The reference of all tables, written from the catalog: one page for each product area, and an index.
+"""The reference of all tables, written from the catalog: a page an area, an index, all changes of state.
 
-Only what a reader of tables needs is in it. The facts are those of ``stripe-fdw catalog``.
+Only what somebody needs who reads or writes tables is in it. The facts are those of ``stripe-fdw catalog``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from stripe_fdw.catalog import describe
+from stripe_fdw.catalog import describe, overlay_states
 from stripe_fdw.catalog.model import Catalog
+from stripe_fdw.catalog.writable import StateDescription
 
 REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
 _INDEX: Final = Path("tables.md")
+_STATES: Final = Path("states.md")
 _MADE: Final = "<!-- Made from the catalog by `python -m stripe_fdw.catalog document`. -->"
 _TYPES: Final = {"timestamp with time zone": "timestamptz", "double precision": "float8"}
 _VALUES_SHOWN: Final = 8
+_WRITES: Final = ("insert", "update", "delete")
 _ROLES: Final = {"list": "Listed by", "preview": "Computed by", "retrieve": "one by", "search": "searched by"}
 
 
@@ -26,9 +29,11 @@ def documents(catalog: Catalog) -> dict[Path, str]:
     tables = describe.tables(catalog)
     areas = [(area, list(found)) for area, found in groupby(tables, key=lambda item: item["area"])]
     found = {_INDEX: _text(_index(catalog, areas))}
+    every = {}
     for area, summaries in areas:
-        described = [describe.table(catalog.resource[item["table"]]) for item in summaries]
-        found[_page(area)] = _text(_area(area, described))
+        every[area] = [describe.table(catalog.resource[item["table"]]) for item in summaries]
+        found[_page(area)] = _text(_area(area, every[area]))
+    found[_STATES] = _text(_states(every))
     return found
 
 
@@ -97,13 +102,14 @@ def _index(catalog: Catalog, areas: Sequence[tuple[str, Sequence[describe.TableS
     yield ""
     yield "*Pushed* are the columns whose conditions become parameters of the request. *Needs* are those of"
     yield "which Stripe wants a value. Where that is the id of a row of one other table, it may be left out:"
-    yield "then each row of that table is asked about. [Read well](../how-to/read.md) tells more."
+    yield "then each row of that table is asked about. [Read well](../how-to/read.md) tells more. *Written*"
+    yield "says which of INSERT, UPDATE and DELETE there are; [changes of state](states.md) are UPDATEs, too."
     for area, found in areas:
         yield ""
         yield f"## {area}"
         yield ""
-        yield "| Table | Columns | Pushed | Needs |"
-        yield "|---|---|---|---|"
+        yield "| Table | Columns | Pushed | Needs | Written |"
+        yield "|---|---|---|---|---|"
         for item in found:
             needed = [name for each in item["required"] for name in each.split(" or ")]
             yield _row(
@@ -111,6 +117,7 @@ def _index(catalog: Catalog, areas: Sequence[tuple[str, Sequence[describe.TableS
                 str(item["columns"]),
                 _code(column for column in item["pushed"] if column not in needed),
                 _needs(item["required"], ", "),
+                ", ".join(item["writable"]),
             )
 
 
@@ -120,25 +127,37 @@ def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[st
     yield _MADE
     yield ""
     yield f"`IMPORT FOREIGN SCHEMA {area} FROM SERVER stripe INTO …` brings these; see [all](../tables.md)."
-    yield "Besides the columns shown, every table has [`_raw`](../../how-to/read.md#pseudo-columns)."
+    yield "Besides the columns shown, every table has [`_raw`](../../how-to/read.md#pseudo-columns), and for"
+    yield "writing `_params` and `_idempotency_key`."
+    yield ""
+    yield "*Written* says what can set a column: `insert` and `update`, in **bold** where no row can be"
+    yield "inserted without it. With `NULL`, an update to NULL unsets it. With `operation`, changes of it are"
+    yield "operations of Stripe's: they stand below the columns, and all tables' in"
+    yield "[changes of state](../states.md)."
     for item in tables:
         yield ""
         yield f"## {item['table']}"
         yield ""
         yield from _facts(item)
         yield ""
-        yield "| Column | Type | Pushed | Notes |"
-        yield "|---|---|---|---|"
+        yield "| Column | Type | Pushed | Written | Notes |"
+        yield "|---|---|---|---|---|"
         for column in item["columns"]:
             type_name = _TYPES.get(column["type"], column["type"])
-            yield _row(f"`{column['column']}`", type_name, _pushed(column), _notes(column))
+            yield _row(f"`{column['column']}`", type_name, _pushed(column), _written(column), _notes(column))
+        if item["states"]:
+            yield ""
+            yield "| Change | From | Operation |"
+            yield "|---|---|---|"
+            for state in item["states"]:
+                yield _row(*_state(state))
 
 
 def _facts(item: describe.TableDescription) -> Iterator[str]:
     requests = [
         f"{words} `{item['requests'][role]}`" for role, words in _ROLES.items() if role in item["requests"]
     ]
-    facts = [", ".join(requests)]
+    facts = [", ".join(requests), *_writing(item)]
     if item["defaults"]:
         facts.append(f"Lists ask for {_code(f'{name}={text}' for name, text in item['defaults'].items())}")
     for more in item["further_lists"]:
@@ -150,6 +169,68 @@ def _facts(item: describe.TableDescription) -> Iterator[str]:
     facts.extend(note.rstrip(".") for note in item["notes"])
     for fact in facts:
         yield f"- {fact}."
+
+
+def _writing(item: describe.TableDescription) -> Iterator[str]:
+    requests = [
+        f"{role.upper()} is `{item['requests'][role]}`" for role in _WRITES if role in item["requests"]
+    ]
+    if requests:
+        yield ", ".join(requests)
+    if item["insert_needs"]:
+        yield f"INSERT needs {'; '.join(_group(group) for group in item['insert_needs'])}"
+    if item["parameters"]:
+        yield f"`_params` also takes {_code(item['parameters'])}"
+    if item["operations"]:
+        yield f"With [`stripe_live.call`](../functions.md): {_code(item['operations'])}"
+
+
+def _group(names: Sequence[str]) -> str:
+    return f"one of {_code(names)}" if len(names) > 1 else _code(names)
+
+
+def _written(column: describe.ColumnDescription) -> str:
+    return ", ".join("**insert**" if word == "insert, required" else word for word in column["write"])
+
+
+def _state(state: StateDescription) -> tuple[str, str, str]:
+    sent = [f"`{name}={value}`" for name, value in state["parameters"].items()]
+    sent += [f"the value as `{state['sends']}`"] if state["sends"] else []
+    operation = f"`{state['operation']}`" + (f" with {', '.join(sent)}" if sent else "")
+    return f"`{state['set']}`", _code(state["sources"]) or "any", operation
+
+
+def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterator[str]:
+    yield "# Changes of state"
+    yield ""
+    yield _MADE
+    yield ""
+    yield "An UPDATE of one of these columns is an operation of Stripe's:"
+    yield ""
+    yield "```sql"
+    yield "UPDATE stripe_live.invoice SET status = 'paid' WHERE id = 'in_123';"
+    yield "```"
+    yield ""
+    yield "It is made from the states in the column *From*; from any other, the error names the changes that"
+    yield "are possible. *Any* leaves that to Stripe. RETURNING shows what came of it: a payment that was"
+    yield "confirmed may be `processing` still. Further parameters of the operation go into `_params`. Other"
+    yield "columns of the same statement are updated first, or go with the operation where it takes them all."
+    yield ""
+    yield "These words are no values of Stripe's. They ask for an operation, and no row has them:"
+    yield ""
+    for (table, column), words in overlay_states.WORDS.items():
+        yield f"- {_code(words)} as {column} of {table}"
+    for area, tables in areas.items():
+        changing = [item for item in tables if item["states"]]
+        if changing:
+            yield ""
+            yield f"## {area}"
+            yield ""
+            yield "| Table | Change | From | Operation |"
+            yield "|---|---|---|---|"
+        for item in changing:
+            for state in item["states"]:
+                yield _row(f"[{item['table']}]({_page(area)}#{item['table']})", *_state(state))
 
 
 def _pushed(column: describe.ColumnDescription) -> str:

@@ -27,6 +27,9 @@ class State:
 # Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("invoice", "status"): ("sent",),  # mails the invoice
+    ("payout", "status"): (
+        "reversed",
+    ),  # debits the bank account with another payout, which reversed_by names
 }
 
 
@@ -97,7 +100,10 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         State("customer_account", None, "detach"),
         State("customer_account", ANY, "attach", sends="customer_account"),
     ),
-    "payout": (_status("canceled", "cancel", "pending"),),
+    "payout": (
+        _status("canceled", "cancel", "pending"),
+        _status("reversed", "reverse", "in_transit", "paid"),
+    ),
     # https://docs.stripe.com/quotes/overview#quote-lifecycle
     "quote": (
         _status("open", "finalize_quote", "draft"),

@@ -73,10 +73,21 @@ def _print_table(item: describe.TableDescription) -> None:
             ),
         )
     print_table(shown)
+    _print_writing(item)
+
+
+def _print_writing(item: describe.TableDescription) -> None:
+    if item["insert_needs"]:
+        needed = "; ".join(" or ".join(group) for group in item["insert_needs"])
+        out.print(f"insert needs: {needed}", markup=False)
     if item["parameters"]:
         out.print(f"with _params: {', '.join(item['parameters'])}", markup=False)
     for state in item["states"]:
-        out.print(f"set {state['column']} = {state['value']}: {state['operation']}", markup=False)
+        sources = f" from {', '.join(state['sources'])}" if state["sources"] else ""
+        along = "".join(f" {name}={value}" for name, value in state["parameters"].items())
+        out.print(f"set {state['set']}{sources}: {state['operation']}{along}", markup=False)
+    for operation in item["operations"]:
+        out.print(f"with stripe_live.call: {operation}", markup=False)
 
 
 def _print_facts(item: describe.TableDescription) -> None:

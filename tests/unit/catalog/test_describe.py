@@ -50,9 +50,89 @@ def test_one_table_shows_types_pushdown_writing_states_and_freshness() -> None:
     assert "id of customer" in lines["customer"]
     assert "from items.data.price.id" in lines["price"]
     assert "listed with: status=all" in printed
-    assert "set status = canceled: DELETE /v1/subscriptions/" in printed
     assert "fresh by: events" in printed
     assert "customer.subscription.updated" in printed
+
+
+def test_one_table_shows_how_it_is_written() -> None:
+    printed = run("subscription")
+    lines = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    assert "insert needs: customer or customer_account; items or plan or price" in printed
+    assert "insert; update; NULL" in lines["metadata"]
+    assert "operation" in lines["status"]
+    assert "past_due, paused, trialing, unpaid: DELETE /v1/subscriptions/" in printed
+    assert "set status = 'active' from paused: POST /v1/subscriptions/{subscription}/resume" in printed
+    assert (
+        "set status = 'active' from trialing: POST /v1/subscriptions/{subscription_exposed_id} trial_end=now"
+        in printed
+    )
+    with_params = next(line for line in printed.splitlines() if line.startswith("with _params:"))
+    assert "proration_behavior" in with_params
+    assert "with stripe_live.call: DELETE /v1/subscriptions/{subscription_exposed_id}/discount" in printed
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("promotion_code.promotion", ["insert"]),  # or coupon
+        ("promotion_code.coupon", ["insert"]),
+        ("promotion_code.active", ["insert", "update"]),
+        ("product.name", ["insert, required", "update"]),
+        ("customer_balance_transaction.customer", ["insert, required"]),  # stands in the URL
+        ("customer_balance_transaction.description", ["insert", "update"]),
+        ("customer.metadata", ["insert", "update", "NULL"]),
+        ("customer.id", []),
+        ("invoice.status", ["operation"]),
+        ("payment_method.customer", ["insert", "operation"]),
+        ("person.relationship_owner", ["insert", "update"]),
+    ],
+)
+def test_what_can_be_done_to_a_column(column: str, expected: list[str]) -> None:
+    table, name = column.split(".")
+    described = describe.table(load().resource[table])
+    assert next(item["write"] for item in described["columns"] if item["column"] == name) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "needed"),
+    [
+        ("customer", []),
+        ("promotion_code", [["promotion", "coupon"]]),
+        ("external_account", [["account"], ["_params[external_account]"]]),
+        ("line_item", []),  # has no creation of its own
+        ("invoice", [["customer", "customer_account", "from_invoice"]]),
+    ],
+)
+def test_what_creation_needs(table: str, needed: list[list[str]]) -> None:
+    assert describe.table(load().resource[table])["insert_needs"] == needed
+
+
+def test_states_are_told_as_sql_says_them() -> None:
+    review = describe.table(load().resource["review"])["states"]
+    assert review == [
+        {
+            "column": "open",
+            "value": "false",
+            "set": "open = false",
+            "sources": ["true"],
+            "operation": "POST /v1/reviews/{review}/approve",
+            "sends": "",
+            "parameters": {},
+        }
+    ]
+    methods = describe.table(load().resource["payment_method"])["states"]
+    assert [item["set"] for item in methods] == [
+        "customer = NULL",
+        "customer = …",
+        "customer_account = NULL",
+        "customer_account = …",
+    ]
+
+
+def test_operations_without_a_column_are_reached_with_call() -> None:
+    described = describe.table(load().resource["invoice"])
+    assert "POST /v1/invoices/{invoice}/attach_payment" in described["operations"]
+    assert "POST /v1/invoices/{invoice}/pay" not in described["operations"]
 
 
 def test_one_table_as_json() -> None:
