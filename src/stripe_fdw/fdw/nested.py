@@ -5,7 +5,6 @@ What is made here is a tree of dicts, lists and single values, in which "" unset
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
@@ -63,9 +62,10 @@ def _structured(name: str, value: Any, fields: Fields) -> Any:
 
 def _object(name: str, value: Json, fields: Fields) -> Any:
     known = {field.name: field for field in fields}
-    if is_object(value) and "id" not in known:
+    if is_object(value) and not known:
         return value["id"]
-    kept = _writable(value, known) if "object" in value else value
+    # What Stripe made of one of its own objects it does not take.
+    kept = {key: item for key, item in value.items() if key in known} if is_object(value) else value
     # A plan is a price by its older name: Stripe's objects have both, its parameters take one.
     double = "plan" if kept.get("price") and kept.get("plan") else None
     made = {
@@ -92,13 +92,6 @@ def _discount_parameter(identifier: str) -> str:
     if identifier.startswith("di_"):
         return "discount"
     return "promotion_code" if identifier.startswith("promo_") else "coupon"
-
-
-def _writable(value: Json, known: Mapping[str, Parameter]) -> Json:
-    """What of one of Stripe's own objects can be written."""
-    if not known:
-        return {key: item for key, item in value.items() if key not in ("object", "livemode", "created")}
-    return {key: item for key, item in value.items() if key in known}
 
 
 def is_metadata(name: str) -> bool:

@@ -26,7 +26,7 @@ Single = str | int | bool
 
 def shown(value: object) -> str:
     """A value for an error's text: short, on one line."""
-    text = value if isinstance(value, str) else repr(value) if not isinstance(value, dict | list) else "JSON"
+    text = orjson.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = " ".join(text.split())
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
 

@@ -1,0 +1,311 @@
+"""Values as hosts give them, as Stripe takes them; and which of them say something."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Column, Kind, Parameter
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.changes import Given, changed, created, differs, of_multicorn, parsed
+from stripe_fdw.fdw.differences import difference
+from stripe_fdw.fdw.hosting import PlainColumn
+from stripe_fdw.fdw.nested import NOTHING, alike, encode, plain
+from stripe_fdw.fdw.rows import row_maker
+from stripe_fdw.fdw.sent import same, single
+
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+
+SINGLES: list[tuple[Kind, Any, Any]] = [
+    (Kind.TEXT, "x", "x"),
+    (Kind.TEXT, "", ""),
+    (Kind.TEXT, 5, "5"),
+    (Kind.TEXT, True, "true"),
+    (Kind.TEXT, Decimal("1.50"), "1.50"),
+    (Kind.TEXT, "{not json", "{not json"),
+    (Kind.REFERENCE, "cus_1", "cus_1"),
+    (Kind.REFERENCE, {"id": "cus_1", "object": "customer"}, "cus_1"),
+    (Kind.REFERENCE, '{"id": "cus_1"}', "cus_1"),
+    (Kind.REFERENCE, '{"id": broken', '{"id": broken'),
+    (Kind.INTEGER, 5, 5),
+    (Kind.INTEGER, -(2**62), -(2**62)),
+    (Kind.INTEGER, Decimal("5.0"), 5),
+    (Kind.INTEGER, 5.0, 5),
+    (Kind.INTEGER, "5", 5),
+    (Kind.BOOLEAN, True, True),
+    (Kind.BOOLEAN, "f", False),
+    (Kind.BOOLEAN, "TRUE", True),
+    (Kind.DECIMAL, Decimal("0.10"), "0.10"),
+    (Kind.DECIMAL, Decimal("1E+3"), "1000"),
+    (Kind.DECIMAL, Decimal("1E-7"), "0.0000001"),
+    (Kind.DECIMAL, 12, "12"),
+    (Kind.DECIMAL, 0.1, "0.1"),
+    (Kind.DECIMAL, "12.50", "12.50"),
+    (Kind.FLOAT, 20.0, "20"),
+    (Kind.FLOAT, 12.5, "12.5"),
+    (Kind.FLOAT, 1e-7, "0.0000001"),
+    (Kind.TIME, MARCH, 1772323200),
+    (Kind.TIME, MARCH.replace(microsecond=999_999), 1772323200),
+    (Kind.TIME, datetime(1969, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC), -1),
+    (Kind.TIME, datetime(2026, 3, 1, 9, tzinfo=timezone(timedelta(hours=9))), 1772323200),
+    (Kind.TIME, datetime(2026, 3, 1), 1772323200),  # a timestamp without time zone
+    (Kind.TIME, date(2026, 3, 1), 1772323200),
+    (Kind.TIME, "2026-03-01 00:00:00+00", 1772323200),
+    (Kind.TIME, "2026-03-01T09:00:00+09:00", 1772323200),
+    (Kind.TIME, "2026-03-01", 1772323200),
+    (Kind.TIME, "1772323200", 1772323200),
+    (Kind.TIME, 1772323200, 1772323200),
+    (Kind.TIME, 1772323200.9, 1772323200),
+    (Kind.TIME, "now", "now"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), SINGLES, ids=str)
+def test_a_single_value_as_stripe_takes_it(kind: Kind, value: Any, expected: Any) -> None:
+    found = single("x", kind, value, words=("now",))
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_milliseconds() -> None:
+    assert single("x", Kind.TIME, MARCH.replace(microsecond=123_456), 1000) == 1772323200123
+    assert single("x", Kind.TIME, "1772323200", 1000) == 1772323200000
+
+
+UNFIT: list[tuple[Kind, Any, str]] = [
+    (Kind.TEXT, [1], "22023"),
+    (Kind.TEXT, {"name": "x"}, "22023"),
+    (Kind.INTEGER, "x", "22023"),
+    (Kind.INTEGER, 1.5, "22023"),
+    (Kind.INTEGER, True, "22023"),
+    (Kind.INTEGER, float("nan"), "22003"),
+    (Kind.DECIMAL, Decimal("Infinity"), "22003"),
+    (Kind.DECIMAL, Decimal("1E+99"), "22003"),
+    (Kind.DECIMAL, [], "22023"),
+    (Kind.BOOLEAN, "yes", "22023"),
+    (Kind.BOOLEAN, 1, "22023"),
+    (Kind.TIME, "infinity", "22008"),
+    (Kind.TIME, "-infinity", "22008"),
+    (Kind.TIME, float("inf"), "22008"),
+    (Kind.TIME, "tomorrow", "22007"),
+    (Kind.TIME, "03/01/2026 00:00:00 UTC", "22007"),
+    (Kind.TIME, True, "22023"),
+    (Kind.TIME, {}, "22023"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "sqlstate"), UNFIT, ids=str)
+def test_a_value_of_the_wrong_kind_is_refused(kind: Kind, value: Any, sqlstate: str) -> None:
+    with pytest.raises(ColumnError, match='"amount" takes') as caught:
+        single("amount", kind, value)
+    assert caught.value.sqlstate == sqlstate
+
+
+def test_a_long_value_is_not_shown_as_a_whole() -> None:
+    with pytest.raises(ColumnError) as caught:
+        single("amount", Kind.INTEGER, "x" * 10_000)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "expected"),
+    [
+        (Kind.TEXT, "a", "a", True),
+        (Kind.TEXT, None, "", True),
+        (Kind.TEXT, None, "a", False),
+        (Kind.TEXT, 5, "5", True),
+        (Kind.REFERENCE, {"id": "a"}, "a", True),
+        (Kind.DECIMAL, "0.50", "0.5", True),
+        (Kind.DECIMAL, "x", "0.5", False),
+        (Kind.FLOAT, 20, "20", True),
+        (Kind.BOOLEAN, False, False, True),
+        (Kind.BOOLEAN, None, False, False),
+        (Kind.TIME, 5, 5, True),
+        (Kind.TIME, "2026-03-01T00:00:00Z", 1772323200, True),
+        (Kind.TIME, "nonsense", 1772323200, False),
+    ],
+)
+def test_what_is_the_same_is_not_sent(kind: Kind, old: Any, new: Any, expected: bool) -> None:
+    assert same(kind, old, new) is expected
+
+
+# -- objects -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"a": 1}, {"a": 1, "b": None}, True),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ([1, 2], [2, 1], False),
+        ([{"a": 1}], [{"a": 1}], True),
+        ({"id": "a", "object": "x", "n": 1}, "a", True),
+        ({"id": "a", "object": "x"}, "b", False),
+        (None, None, True),
+        (None, {}, False),
+        ({"object": "list", "data": []}, {"data": []}, False),
+    ],
+)
+def test_values_that_say_the_same(old: Any, new: Any, expected: bool) -> None:
+    assert alike(old, new) is expected
+    assert alike(new, old) is expected
+
+
+def test_what_is_not_known_is_sent_as_it_is() -> None:
+    assert encode("x", {"a": [{"b": 1.5, "c": None}], "d": [], "e": {}}) == {"a": [{"b": "1.5"}]}
+    assert plain({"a": [], "b": None, "c": [1.0, (True,)]}) == {"a": "", "b": "", "c": ["1", [True]]}
+
+
+def test_an_object_of_stripes_in_a_list_is_its_id_where_nothing_else_is_known() -> None:
+    rates = [{"id": "txr_1", "object": "tax_rate", "percentage": 19}]
+    assert encode("default_tax_rates", rates) == ["txr_1"]
+
+
+def test_an_unknown_object_is_compared_key_by_key() -> None:
+    old = {"a": 1, "b": {"c": 2, "d": 3}, "e": None}
+    assert difference("x", old, {"a": 1, "b": {"c": 5}}) == {"b": {"c": 5, "d": ""}}
+    assert difference("x", old, {"a": 1, "b": {"c": 2, "d": 3}}) is NOTHING
+    assert difference("x", old, {"b": {"c": 2, "d": 3}, "a": None}) == {"a": ""}
+    assert difference("x", None, {"a": 1, "b": None}) == {"a": 1}
+    assert difference("x", {"a": 1}, ["a"]) == ["a"]
+
+
+UPDATE = load().resource["subscription_schedule"].update
+PHASES = next(item for item in UPDATE.parameters if item.name == "phases") if UPDATE else None
+
+
+def test_a_list_is_sent_without_what_its_old_elements_tell_and_stripe_does_not_take() -> None:
+    old = [{
+        "start_date": 5, "end_date": 9, "billing_cycle_anchor": None, "currency": "eur", "prorate": True,
+        "items": [{"price": "p1", "plan": "p1", "quantity": 1, "tax_rates": [], "metadata": {}, "own": 1}],
+    }]  # fmt: skip
+    new = [old[0] | {"end_date": 10}]
+    assert difference("phases", old, new, PHASES) == [
+        {"start_date": 5, "end_date": 10, "currency": "eur", "items": [{"price": "p1", "quantity": 1}]}
+    ]
+    # A word that only the new one has is the user's, and Stripe's to judge.
+    assert difference("phases", old, [{"start_date": 5, "wrong": 1}], PHASES) == [
+        {"start_date": 5, "wrong": 1}
+    ]
+
+
+def test_times_inside_objects() -> None:
+    new = [{"start_date": "2026-03-01T00:00:00Z", "end_date": "now", "items": [{"price": "p1"}]}]
+    assert encode("phases", new, PHASES) == [
+        {"start_date": 1772323200, "end_date": "now", "items": [{"price": "p1"}]}
+    ]
+    with pytest.raises(ColumnError, match=r'"phases\[0\]\[start_date\]" takes a time'):
+        encode("phases", [{"start_date": "soon"}], PHASES)
+
+
+# -- columns -----------------------------------------------------------------------------------------------
+
+AMOUNT, DATA = Column("amount", Kind.INTEGER, ("amount",)), Column("data", Kind.JSON, ("data",))
+
+
+def test_created_and_changed() -> None:
+    assert created(AMOUNT, 5, None) == 5
+    assert created(DATA, '{"a": 1}', None) == {"a": 1}
+    assert created(DATA, {}, None) is NOTHING
+    assert changed(AMOUNT, 5, Decimal(5), None) is NOTHING
+    assert changed(AMOUNT, 5, None, Parameter("amount", Kind.INTEGER, unsettable=True)) == ""
+    assert changed(AMOUNT, None, None, None) is NOTHING
+    assert changed(DATA, {"a": 1}, b'{"a": 2}', None) == {"a": 2}
+
+
+@pytest.mark.parametrize("value", ["x", '"x"', "5", 5, True])
+def test_jsonb_that_is_no_object_is_refused(value: Any) -> None:
+    with pytest.raises(ColumnError, match='"data" takes'):
+        created(DATA, value, None)
+
+
+def test_what_cannot_be_read_differs() -> None:
+    assert differs("amount", AMOUNT, 5, "x")
+    assert not differs("amount", AMOUNT, 5, "5")
+    assert differs("_raw", None, {"a": 1}, '{"a": 2}')
+    assert not differs("_raw", None, {"a": 1}, '{"a": 1}')
+
+
+def test_what_a_row_gives() -> None:
+    given = Given.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
+    assert (given.columns, given.params, given.key) == ({"a": 1}, {"b": 2}, "k" * 255)
+    assert parsed("x", None) is None
+
+
+# -- Multicorn ---------------------------------------------------------------------------------------------
+
+CUSTOMER = load().resource["customer"]
+OBJECT: dict[str, Any] = {
+    "id": "cus_1", "object": "customer", "balance": 5, "delinquent": False, "created": 1772323200,
+    "metadata": {"a": "1", "b": "2"}, "email": "a@b.c", "default_source": {"id": "card_1", "object": "card"},
+}  # fmt: skip
+
+
+def read(table: str, found: dict[str, Any]) -> dict[str, Any]:
+    """The row as it is given to Multicorn."""
+    resource = load().resource[table]
+    definitions = [PlainColumn(item.name, item.kind.postgres_type) for item in resource.columns]
+    row = row_maker(resource, [*definitions, PlainColumn("_raw", "jsonb")], as_text=True).rows([found])[0]
+    return dict(zip([*resource.column, "_raw"], row, strict=True))
+
+
+SAME: list[dict[str, Any]] = [
+    {},
+    {"created": "2026-03-01 00:00:00+00"},
+    {"created": "2026-03-01 09:00:00+09"},
+    {"created": MARCH},
+    {"balance": 5},
+    {"balance": "5"},
+    {"delinquent": False},
+    {"delinquent": "f"},
+    {"metadata": '{"b": "2", "a": "1"}'},
+    {"metadata": {"b": "2", "a": "1"}},
+    {"_raw": OBJECT},
+    {"_params": None, "_idempotency_key": None},
+]
+
+
+@pytest.mark.parametrize("new", SAME, ids=str)
+def test_under_multicorn_what_says_the_same_is_no_change(new: dict[str, Any]) -> None:
+    row = read("customer", OBJECT)
+    assert of_multicorn(CUSTOMER, row, row | new) == {}
+
+
+OTHERS: list[dict[str, Any]] = [
+    {"email": "x"},
+    {"email": None},
+    {"name": "x"},
+    {"balance": 6},
+    {"delinquent": True},
+    {"created": "2026-03-01 00:00:01+00"},
+    {"metadata": '{"a": "1"}'},
+    {"metadata": None},
+    {"_params": '{"a": 1}'},
+    {"_idempotency_key": "k"},
+]
+
+
+@pytest.mark.parametrize("new", OTHERS, ids=str)
+def test_under_multicorn_what_differs_is_a_change(new: dict[str, Any]) -> None:
+    row = read("customer", OBJECT)
+    assert of_multicorn(CUSTOMER, row, row | new) == new
+
+
+def test_under_multicorn_a_numeric_lost_its_digits_on_the_way() -> None:
+    price = {"id": "price_1", "unit_amount_decimal": "0.123456789012345678"}
+    row = read("price", price)
+    resource = load().resource["price"]
+    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.123456789012345678}) == {}
+    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.5}) == {"unit_amount_decimal": 0.5}
+
+
+def test_under_multicorn_a_column_that_only_selects_is_no_change() -> None:
+    row = read("event", {"id": "evt_1"})
+    hidden = [item.name for item in load().resource["event"].columns if not item.path]
+    assert hidden
+    assert of_multicorn(load().resource["event"], row, row | dict.fromkeys(hidden, "x")) == {}
