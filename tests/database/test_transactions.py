@@ -10,11 +10,13 @@ from database_support import KEY, Server, Servers, count
 
 from stripe_simulator.process import SimulatorProcess
 
+BAD = '{"bogus": 1}'  # as further parameters: Stripe refuses the row
+
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
-    """A simulated Stripe of which these tests change the objects."""
-    log = tmp_path_factory.mktemp("written") / "simulator.log"
+def stripe(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe of which these tests change the objects, for each host one."""
+    log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
     with SimulatorProcess(customers=30, seed=11, log=log) as simulator:
         yield simulator
 
@@ -81,3 +83,175 @@ def test_a_row_is_created_changed_and_deleted(
     assert sent() == [f"POST /v1/customers/{made[0]}", f"DELETE /v1/customers/{made[0]}"]
     assert count(db, f"select count(*) from {table} where id = %s", made[0]) == 0
     assert warnings == []
+
+
+def names(db: psycopg.Connection, live: Server, like: str) -> list[str]:
+    """The customers in Stripe whose names begin so."""
+    found = db.execute(
+        f"select name from {live.table('customer')} where name like %s".encode(), (like + "%",)
+    )
+    return sorted(row[0] for row in found)
+
+
+def insert(live: Server, *values: str) -> str:
+    """An INSERT of customers with these names."""
+    rows = ", ".join(f"('{value}')" for value in values)
+    return f"insert into {live.table('customer')} (name) values {rows}"
+
+
+def test_commit_says_nothing(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+    with db.transaction():
+        db.execute(insert(live, "commit 1", "commit 2").encode())
+        with db.transaction():
+            db.execute(insert(live, "commit 3").encode())
+    assert names(db, live, "commit ") == ["commit 1", "commit 2", "commit 3"]
+    assert warnings == []
+
+
+def test_rollback_warns_of_what_stays(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+    db.execute("begin")
+    made = [row[0] for row in db.execute((insert(live, "back 1", "back 2") + " returning id").encode())]
+    db.execute(f"update {live.table('product')} set name = 'x' where false".encode())
+    db.execute("rollback")
+    (warning,) = warnings
+    assert "2 objects are changed in Stripe and stay so" in warning
+    assert all(identifier in warning for identifier in made)
+    assert names(db, live, "back ") == ["back 1", "back 2"]
+    db.execute("begin; rollback")
+    assert len(warnings) == 1
+
+
+def test_savepoints_warn_of_their_own(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+    db.execute("begin")
+    db.execute(insert(live, "outer 1").encode())
+    db.execute("savepoint a")
+    db.execute(insert(live, "inner 1").encode())
+    db.execute("savepoint b")
+    db.execute(insert(live, "inner 2", "inner 3").encode())
+    db.execute("release b")
+    db.execute("rollback to a")
+    assert "3 objects are" in warnings.pop()
+    db.execute(insert(live, "inner 4").encode())
+    db.execute("rollback to a")
+    assert "1 object is" in warnings.pop()
+    db.execute("rollback to a")
+    assert warnings == []
+    db.execute("commit")
+    assert warnings == []
+
+
+def test_a_list_of_ids_is_bounded(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+    db.execute("begin")
+    for number in range(3):
+        db.execute(insert(live, *(f"many {number} {i}" for i in range(15))).encode())
+    db.execute("rollback")
+    assert "45 objects are" in warnings[0]
+    assert "and 25 more" in warnings[0]
+    assert warnings[0].count("cus_") == 20
+
+
+def test_an_error_that_is_not_stripes_leaves_a_warning(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        db.execute(
+            f"insert into {live.table('customer')} (name)"
+            " select 'division ' || 1 / (4 - n) from generate_series(1, 9) n".encode()
+        )
+    assert len(warnings) == 1
+    assert "3 objects are" in warnings[0]
+    db.execute("select 1")
+
+
+def test_row_n_fails_and_says_what_is_done(
+    db: psycopg.Connection, live: Server, warnings: list[str], sent: Callable[[], list[str]]
+) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(
+            f"insert into {live.table('customer')} (name, _params)"
+            f" values ('part 1', null), ('part 2', null), ('part 3', '{BAD}'), ('part 4', null)".encode()
+        )
+    error = caught.value
+    text = str(error)
+    assert "row 3 failed: Received unknown parameter" in text
+    assert "bogus" in text
+    assert "2 rows are changed and stay so in Stripe: cus_" in text
+    assert "req_" in text
+    assert text.count("cus_") == 2
+    assert warnings == []  # the error has said it
+    assert names(db, live, "part ") == ["part 1", "part 2"]
+    assert sent() == ["POST /v1/customers"] * 3
+
+
+def test_a_first_row_that_fails_gives_stripes_own_message(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    with pytest.raises(psycopg.Error, match="Received unknown parameter") as caught:
+        db.execute(f"insert into {live.table('customer')} (name, _params) values ('x', '{BAD}')".encode())
+    assert "row 1" not in str(caught.value)
+    assert "stay" not in str(caught.value)
+    assert warnings == []
+
+
+def test_earlier_statements_are_told_when_a_later_one_fails(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    db.execute("begin")
+    (first,) = (row[0] for row in db.execute((insert(live, "earlier 1") + " returning id").encode()))
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(
+            f"insert into {live.table('customer')} (name, _params)"
+            f" values ('later 1', null), ('later 2', '{BAD}')".encode()
+        )
+    db.execute("rollback")
+    assert first not in str(caught.value)
+    assert len(warnings) == 1
+    assert first in warnings[0]
+    assert "1 object is" in warnings[0]
+
+
+def test_an_exception_block_that_hides_the_error_warns(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    db.execute(
+        f"""do $$ begin
+            {insert(live, "block 1")};
+            begin
+                insert into {live.table("customer")} (name, _params)
+                values ('block 2', null), ('block 3', null), ('block 4', '{BAD}');
+            exception when others then null;
+            end;
+            {insert(live, "block 5")};
+        end $$""".encode()
+    )
+    assert len(warnings) == 1
+    assert "2 objects are" in warnings[0]
+    assert names(db, live, "block ") == ["block 1", "block 2", "block 3", "block 5"]
+
+
+def test_a_function_that_writes_for_each_row_counts_its_own_rows(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    db.execute(
+        f"""create function {live.name}.twin(name text) returns text language plpgsql volatile as $$
+            declare made text;
+            begin
+                insert into {live.table("customer")} (name) values ('twin of ' || name)
+                returning id into made;
+                return made;
+            end $$""".encode()
+    )
+    db.execute(
+        f"insert into {live.table('customer')} (name, description)"
+        f" select 'whose twin ' || n, {live.name}.twin('w' || n) from generate_series(1, 3) n".encode()
+    )
+    assert names(db, live, "twin of w") == ["twin of w1", "twin of w2", "twin of w3"]
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(
+            f"insert into {live.table('customer')} (name, description, _params)"
+            f" select 'bad twin ' || n, {live.name}.twin('b' || n), case n when 3 then '{BAD}'::jsonb end"
+            " from generate_series(1, 3) n".encode()
+        )
+    assert "row 3 failed" in str(caught.value)
+    assert "2 rows are" in str(caught.value)
+    assert "3 objects are" in "".join(warnings)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -117,24 +116,32 @@ check_interrupts: Callable[[], None] = _find_check()
 Warn = Callable[[str, str | None, str | None], None]
 
 
-def _multicorn_warn() -> Warn:
-    """Multicorn's log_to_postgres(), which must not be used while an interrupt is pending or the session ends.
+_WARNING = 19  # utils/elog.h
 
-    Where a transaction ends, only ASCII can be put into any encoding of a server.
+
+def _multicorn_warn() -> Warn:
+    """What ereport(WARNING) is in C: Multicorn's log_to_postgres() is not there in each of its packages.
+
+    It must not be used while an interrupt is pending or the session ends: then it would not return. Where a
+    transaction ends, only ASCII can be put into any encoding of a server.
     """
-    utils = importlib.import_module("multicorn.utils")
-    server = ctypes.CDLL(None)
+    server = ctypes.PyDLL(None)  # keeps the interpreter's lock: nothing of this calls Python
     stops = (
         ctypes.c_int.in_dll(server, "InterruptPending"),
         ctypes.c_bool.in_dll(server, "proc_exit_inprogress"),
     )
+    server.errstart.argtypes = [ctypes.c_int, ctypes.c_char_p]
+    server.errstart.restype = ctypes.c_bool
+    server.errfinish.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+    parts = (server.errmsg_internal, server.errdetail_internal, server.errhint)
 
-    def plain(text: str | None) -> str | None:
-        return None if text is None else text.encode("ascii", "backslashreplace").decode()
-
-    def say(message: str, detail: str | None, hint: str | None) -> None:
-        if not any(stop.value for stop in stops):
-            utils.log_to_postgres(plain(message), logging.WARNING, hint=plain(hint), detail=plain(detail))
+    def say(*texts: str | None) -> None:
+        if any(stop.value for stop in stops) or not server.errstart(_WARNING, None):
+            return
+        for part, text in zip(parts, texts, strict=True):
+            if text is not None:
+                part(b"%s", ctypes.c_char_p(text.encode("ascii", "backslashreplace")))
+        server.errfinish(b"hosting.py", 0, b"warn")
 
     return say
 

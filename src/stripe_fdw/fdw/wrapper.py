@@ -48,6 +48,19 @@ def guarded(method: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def quiet(method: Callable[P, None]) -> Callable[P, None]:
+    """Let no exception out at all: where a transaction ends, any would end the whole server."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - see above
+            hosting.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
+
+    return call
+
+
 class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     """One foreign table. Holds no state of a scan, since one instance serves several at a time."""
 
@@ -168,18 +181,22 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         """The transaction is to be committed."""
         writings.pre_commit()
 
+    @quiet
     def commit(self) -> None:
         """It is committed."""
         writings.commit()
 
+    @quiet
     def rollback(self) -> None:
         """It is rolled back: warn of what stays in Stripe."""
         writings.rollback()
 
+    @quiet
     def sub_commit(self, level: int) -> None:
         """A savepoint is released."""
         writings.sub_commit(level)
 
+    @quiet
     def sub_rollback(self, level: int) -> None:
         """What was done since a savepoint is rolled back: warn of what stays in Stripe."""
         writings.sub_rollback(level)

@@ -275,12 +275,8 @@ class Writing:
         if not self.tally.count:
             return ""
         count = self.tally.count
-        rows = (
-            "1 row is changed in Stripe and stays"
-            if count == 1
-            else f"{count} rows are changed in Stripe and stay"
-        )
-        return f"{rows} so: {self.tally.listed()}."
+        rows = "1 row is changed and stays" if count == 1 else f"{count} rows are changed and stay"
+        return f"{rows} so in Stripe: {self.tally.listed()}."
 
     def _unknown(self) -> str:
         return f"Not known whether done: {self.tally.unknown_listed()}." if self.tally.unknown_count else ""

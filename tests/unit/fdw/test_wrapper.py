@@ -18,6 +18,7 @@ from stripe_fdw.fdw.import_schema import MACHINERY
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scans
 from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
+from stripe_fdw.fdw.writes import writings
 
 OPTIONS = {"object": "customer", "api_key": KEY}
 COLUMNS = {name: PlainColumn(name) for name in ("email", "id")} | {
@@ -181,6 +182,25 @@ class EvilError(Exception):
         raise RuntimeError("no text")
 
 
+def test_the_end_of_a_transaction_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapper = StripeForeignDataWrapper(OPTIONS, COLUMNS)
+    said: list[str] = []
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt(KEY)
+
+    monkeypatch.setattr(hosting, "warn", lambda message, *_: said.append(message))
+    for name in ("commit", "rollback", "sub_commit", "sub_rollback"):
+        monkeypatch.setattr(writings, name, fail)
+    wrapper.commit()
+    wrapper.rollback()
+    wrapper.sub_commit(2)
+    wrapper.sub_rollback(2)
+    assert len(said) == 4
+    assert "KeyboardInterrupt" in said[0]
+    assert KEY not in str(said)
+
+
 @pytest.mark.usefixtures("multicorn")
 @pytest.mark.parametrize(
     "error",
@@ -193,7 +213,10 @@ def test_multicorn_sees_only_plain_exceptions(monkeypatch: pytest.MonkeyPatch, e
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    for name in ("size", "path_keys", "sortable", "describe", "open_scan", "insert"):
+    for name in (
+        *("size", "path_keys", "sortable", "describe", "open_scan"),
+        *("insert_row", "update_as_multicorn_says", "delete_as_multicorn_says", "end_modify"),
+    ):
         monkeypatch.setattr(wrapper._table, name, fail)
     for call in (
         lambda: wrapper.get_rel_size([], []),
@@ -202,6 +225,9 @@ def test_multicorn_sees_only_plain_exceptions(monkeypatch: pytest.MonkeyPatch, e
         lambda: wrapper.explain([], []),
         lambda: list(wrapper.execute([], [])),
         lambda: wrapper.insert({}),
+        lambda: wrapper.update("x", {}),
+        lambda: wrapper.delete("x"),
+        wrapper.end_modify,
     ):
         with pytest.raises(hosting.PlainError) as caught:
             call()
