@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from stripe_simulator.filters import Condition
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.shapes import INCLUDED
 
@@ -17,8 +18,7 @@ _DEEPEST = 4
 # Fields that are there only when expanded, and that nothing fills here.
 _OPTIONAL = frozenset(
     {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options",
-    "payments",
-     "refunds", "confirmation_secret"}
+    "refunds", "confirmation_secret"}
 )  # fmt: skip
 
 
@@ -91,8 +91,26 @@ def _object(world: World, identifier: str) -> Any:
 def included(world: World, made: Any, name: str) -> Any:
     """A list that an object shows only when it is asked for; None where it has none of this name."""
     known = INCLUDED.get((str(made.get("object")), name))
+    if made.get("object") == "invoice" and name in {"payments", "confirmation_secret"}:
+        return _payments(world, made, name)
     found = world.locate(str(made.get("id")))
     if known is None or found is None:
         return None
     resource, url = known
     return orjson.loads(orjson.dumps(world.embedded(resource, found[1], url.format(made["id"]))))
+
+
+def _payments(world: World, invoice: Any, name: str) -> Any:
+    """The payments of an invoice, or the client secret of the one that is to be made."""
+    payments = world.collection("invoice_payment")
+    of = Condition(payments.resource.column["invoice"], (invoice["id"],))
+    found = [payments.read(at) for at in payments.find([of], *payments.bounds(), newest_first=True)]
+    if name == "payments":
+        url = f"/v1/invoices/{invoice['id']}/payments"
+        return {"object": "list", "data": orjson.loads(orjson.dumps(found)), "has_more": False, "url": url}
+    intents = world.collection("payment_intent")
+    for payment in found:
+        intent = intents.position(str(payment["payment"].get("payment_intent")))
+        if payment["status"] == "open" and intent is not None:
+            return {"client_secret": intents.read(intent)["client_secret"], "type": "payment_intent"}
+    return None

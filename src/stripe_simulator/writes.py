@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-import orjson
-
-from stripe_simulator import handlers, items, problems
+from stripe_simulator import handlers
 from stripe_simulator.collection import ChildCollection
-from stripe_simulator.events import emit, emit_as
-from stripe_simulator.filters import Condition
+from stripe_simulator.events import emit
 from stripe_simulator.initial import NEEDED
 from stripe_simulator.lifecycle import Subject, blank, living
 from stripe_simulator.payloads import apply, checked
@@ -19,7 +15,7 @@ from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import parent_position, resource_of, shown, stub
 
 if TYPE_CHECKING:
-    from stripe_simulator.calls import Answer, Call, Json
+    from stripe_simulator.calls import Answer, Call
     from stripe_simulator.collection import Collection
 
 
@@ -46,8 +42,6 @@ def create(call: Call) -> Answer:
     subject.write()
     emit(call, "created", made)
     subject.tell()
-    if resource.name == "subscription_item" and parent is not None:
-        items.refresh(call, parent)
     return shown(call, made if answer is None else answer)
 
 
@@ -78,26 +72,16 @@ def update(call: Call) -> Answer:
         subject.write()
         emit(call, "updated", made, before)
     subject.tell()
-    if resource.name == "subscription_item" and isinstance(collection, ChildCollection):
-        items.refresh(call, items.subscription_of(position))
     return shown(call, made if answer is None else answer)
 
 
 def delete(call: Call) -> Answer:
-    """DELETE of an object; a subscription is cancelled and stays."""
+    """DELETE of an object; one whose handler answers with it stays, as a subscription does."""
     resource = resource_of(call)
     assert resource.delete is not None
     collection, position = living(call)
     params = checked(call, resource.delete)
     made = collection.read(position)
-    if resource.name == "subscription":
-        return _cancel(call, collection, position)
-    if resource.name == "invoice" and made["status"] != "draft":
-        raise StripeProblem(
-            "You can only delete draft invoices. To void this invoice, use the void endpoint."
-        )
-    if resource.name == "customer":
-        _cancel_subscriptions(call, made["id"])
     subject = Subject(call, params, collection, position, made, deepcopy(made))
     handler = handlers.DELETED.get(resource.name)
     answer = handler(subject) if handler else None
@@ -108,37 +92,4 @@ def delete(call: Call) -> Answer:
     collection.delete(position)
     emit(call, "deleted", made)
     subject.tell()
-    if resource.name == "subscription_item":
-        items.refresh(call, items.subscription_of(position))
     return shown(call, stub(collection, made["id"]))
-
-
-def _cancel(call: Call, collection: Collection, position: int) -> Answer:
-    made = deepcopy(collection.read(position))
-    if made["status"] in _OVER:
-        raise problems.no_object("subscription", made["id"])
-    _end(made)
-    collection.write(position, made)
-    emit(call, "deleted", made)
-    return shown(call, orjson.loads(orjson.dumps(made)))
-
-
-def _end(made: Json) -> None:
-    now = int(time.time())
-    made |= {"status": "canceled", "canceled_at": now, "ended_at": now, "cancel_at_period_end": False}
-    made["cancellation_details"] = {"comment": None, "feedback": None, "reason": "cancellation_requested"}
-
-
-def _cancel_subscriptions(call: Call, customer: str) -> None:
-    """A deleted customer's subscriptions are canceled at once."""
-    subscriptions = call.world.collection("subscription")
-    theirs = Condition(subscriptions.resource.column["customer"], (customer,))
-    for position in list(subscriptions.find([theirs], *subscriptions.bounds(), newest_first=True)):
-        made = deepcopy(subscriptions.read(position))
-        if made["status"] not in _OVER:
-            _end(made)
-            subscriptions.write(position, made)
-            emit_as(call, "customer.subscription.deleted", made)
-
-
-_OVER = frozenset({"canceled", "incomplete_expired"})

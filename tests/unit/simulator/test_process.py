@@ -80,7 +80,10 @@ def test_an_empty_stripe_lists_nothing_and_takes_writes():
                 "recurring[interval]": "month",
             },
         ).json()["id"]
-        made = client.post("/subscriptions", data={"customer": customer, "items[0][price]": price}).json()
+        made = client.post(
+            "/subscriptions",
+            data={"customer": customer, "items[0][price]": price, "trial_period_days": 14},
+        ).json()
         assert made["items"]["data"][0]["price"]["id"] == price
         assert client.get("/subscriptions", params={"price": price}).json()["data"] == [made]
         assert client.get("/customers").json()["data"][0]["email"] == "first@example.com"

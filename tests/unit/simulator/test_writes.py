@@ -88,10 +88,16 @@ def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
     price = stripe.get(f"/prices/{product['default_price']}").json()
     assert (price["unit_amount"], price["type"], price["recurring"]["interval"]) == (900, "recurring", "year")
     customer = create(stripe)["id"]
+    card = create(stripe, "/payment_methods/pm_card_visa/attach", customer=customer)
     made = create(
         stripe,
         "/subscriptions",
-        **{"customer": customer, "items[0][price]": price["id"], "items[0][quantity]": "3"},
+        **{
+            "customer": customer,
+            "default_payment_method": card["id"],
+            "items[0][price]": price["id"],
+            "items[0][quantity]": "3",
+        },
     )
     assert made["status"] == "active"
     (item,) = made["items"]["data"]
@@ -119,7 +125,8 @@ def test_deleting_a_customer_cancels_its_subscriptions(stripe, reader, events):
     after = reader.all("/subscriptions", customer=customer, status="all")
     assert [one["id"] for one in after] == [one["id"] for one in before]
     assert {one["status"] for one in after} <= {"canceled", "incomplete_expired"}
-    assert {one["type"] for one in events()} == {"customer.deleted", "customer.subscription.deleted"}
+    kinds = {one["type"] for one in events()} - {"invoice.updated"}  # open ones are collected no more
+    assert kinds == {"customer.deleted", "customer.subscription.deleted"}
 
 
 def test_ids_can_be_chosen_where_stripe_allows_it(stripe):

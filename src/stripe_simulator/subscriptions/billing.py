@@ -1,0 +1,129 @@
+"""Invoices of a subscription: their lines, how they are collected, what that means for its status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import clocks
+from stripe_simulator.events import emit_as
+from stripe_simulator.invoices import collecting, drafts, lines, states
+from stripe_simulator.invoices.pending import pending
+from stripe_simulator.invoices.prices import TIMES, product_name
+from stripe_simulator.problems import StripeProblem
+from stripe_simulator.subscriptions import items
+from stripe_simulator.subscriptions.prorations import share
+from stripe_simulator.written import known, save
+
+if TYPE_CHECKING:
+    from stripe_simulator.calls import Call, Json
+
+HOUR = 3600
+
+
+def full_lines(call: Call, subscription: Json) -> list[Json]:
+    """A line for each item and its present period."""
+    return [
+        lines.of_subscription(call, subscription, item, period_of(item))
+        for item in items.of(call, subscription)
+    ]
+
+
+def trial_lines(call: Call, subscription: Json) -> list[Json]:
+    """The same in a trial: nothing to pay."""
+    found = []
+    for item in items.of(call, subscription):
+        many = "" if item.get("quantity", 1) == 1 else f"{item['quantity']} {TIMES} "
+        text = f"Trial period for {many}{product_name(call, item['price'])}"
+        found.append(
+            lines.of_subscription(call, subscription, item, period_of(item), amount=0, description=text)
+        )
+    return found
+
+
+def stub_lines(call: Call, subscription: Json, whole: Any, *, free: bool) -> list[Json]:
+    """The same for a first period that is cut short by its anchor; `whole` says how long one would be."""
+    found = []
+    for item in items.of(call, subscription):
+        start, end = period_of(item)
+        full = (start - (whole(item["price"]) - end), end)
+        amount = 0 if free else share(item["price"], item.get("quantity"), full, start)
+        found.append(lines.of_subscription(call, subscription, item, (start, end), amount=amount))
+    return found
+
+
+def period_of(item: Json) -> tuple[int, int]:
+    """The present period of an item."""
+    return item["current_period_start"], item["current_period_end"]
+
+
+def invoice(call: Call, subscription: Json, reason: str, values: list[Json]) -> Json:
+    """A new draft of the subscription, which is its latest invoice from now on."""
+    made = drafts.for_subscription(call, subscription, reason, values)
+    subscription["latest_invoice"] = made["id"]
+    return made
+
+
+def collect(call: Call, subscription: Json, made: Json, *, wait: bool = False) -> StripeProblem | None:
+    """Finalize and charge an invoice; the refusal, if there is one.
+
+    With `wait` it stays open for the customer to pay. One that is sent stays a draft for an hour.
+    """
+    if made["collection_method"] == "send_invoice" or not _collects(subscription, made):
+        return None
+    states.finalize(call, made)
+    declined = None
+    if made["status"] == "open" and not wait:
+        method = collecting.method_of(
+            call, made, subscription, known(call, "customer", subscription["customer"])
+        )
+        if method is None:
+            made |= {"attempted": True, "attempt_count": made["attempt_count"] + 1}
+            declined = collecting.no_method()
+        else:
+            declined = collecting.collect(call, made, method)
+        save(call, "invoice", made)
+        collecting.tell_outcome(call, made, declined)
+    save(call, "invoice", made)
+    emit_as(call, "invoice.updated", made)
+    return declined
+
+
+def _collects(subscription: Json, made: Json) -> bool:
+    """Whether nothing keeps an invoice from being collected: paused collection leaves it a draft."""
+    paused = subscription.get("pause_collection")
+    if not paused:
+        return True
+    made["auto_advance"] = paused["behavior"] != "keep_as_draft"
+    return False
+
+
+def given_up(call: Call, subscription: Json, made: Json) -> None:
+    """What paused collection makes of an invoice: void, uncollectible or a draft for later."""
+    behavior = (subscription.get("pause_collection") or {}).get("behavior")
+    if behavior in {"void", "mark_uncollectible"}:
+        states.finalize(call, made)
+        if made["status"] == "open" and behavior == "void":
+            states.void(call, made)
+        elif made["status"] == "open":
+            made["status"] = "uncollectible"
+            made["status_transitions"]["marked_uncollectible_at"] = clocks.now(call, made)
+            emit_as(call, "invoice.marked_uncollectible", made)
+    save(call, "invoice", made)
+
+
+def has_pending(call: Call, subscription: Json) -> bool:
+    """Whether anything waits to be invoiced."""
+    return bool(pending(call, subscription["customer"], subscription["currency"], subscription["id"]))
+
+
+def invoice_now(call: Call, subscription: Json, reason: str, values: list[Json]) -> StripeProblem | None:
+    """An invoice for what is pending and these lines, charged at once; past due where that fails."""
+    if not values and not has_pending(call, subscription):
+        return None
+    made = invoice(call, subscription, reason, values)
+    declined = collect(call, subscription, made)
+    if subscription.get("pause_collection"):
+        given_up(call, subscription, made)
+    if subscription["status"] in {"active", "past_due", "unpaid"}:
+        subscription["status"] = "active" if declined is None else "past_due"
+    return declined
