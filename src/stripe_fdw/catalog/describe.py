@@ -44,6 +44,7 @@ class ColumnDescription(TypedDict):
     write: list[str]  # "insert" (with "required" where it is), "update", "NULL", "operation"
     values: list[str]
     source: str  # where the value lies, if not under its own name; "qual" if only the query has it
+    sent_as: str  # the parameter that takes the value, if it is not called as the column
 
 
 class TableDescription(TypedDict):
@@ -153,6 +154,7 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         write=writable.written(resource, column),
         values=list(column.values),
         source="" if path == column.name else path or "qual",
+        sent_as=writable.sent_as(resource, column),
     )
 
 

@@ -245,6 +245,8 @@ def _notes(column: describe.ColumnDescription) -> str:
         notes.append(f"all of them in {column['lists']}")
     if column["source"]:
         notes.append("the value asked for" if column["source"] == "qual" else f"from `{column['source']}`")
+    if column["sent_as"]:
+        notes.append(f"sent as `{column['sent_as']}`")
     values = column["values"]
     if len(values) > 1:
         more = f" and {len(values) - _VALUES_SHOWN} more" if len(values) > _VALUES_SHOWN else ""

@@ -1,8 +1,8 @@
 """What the SDK's types do not say of the parameters of create and update. Written by hand.
 
-Places: where the value of a column goes that was taken from a nested place. Most are written where they lie.
-And parameters of which one must be given, though none of them is required alone. An entry that does not fit
-the SDK makes the build fail.
+Places: where the value of a column goes that has no parameter of its name. Most were taken from a nested
+place and are written there. And parameters of which one must be given, though none is required alone. An
+entry that does not fit the SDK makes the build fail.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ PLACES: dict[str, tuple[Place, ...]] = {
         Place("scope_user", ("scope", "user"), (("scope[type]", "user"),)),
     ),
     "billing_alert": (Place("meter", ("usage_threshold", "meter")),),
+    # A charge that is not captured yet.
+    "charge": (Place("captured", ("capture",)),),
     "customer": (Place("default_payment_method", ("invoice_settings", "default_payment_method")),),
     # What is read under pricing[price_details] is written one step further out.
     "invoiceitem": (Place("price", ("pricing", "price")),),
@@ -34,11 +36,15 @@ PLACES: dict[str, tuple[Place, ...]] = {
     "promotion_code": (Place("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
     "shipping_rate": (Place("currency", ("fixed_amount", "currency")),),
     # A subscription to one price needs no list of items. Afterwards a price is changed in subscription_item.
+    # Its start differs from its creation where it was backdated.
     "subscription": (
         *_inside("automatic_tax", "enabled"),
         Place("price", ("items", "0", "price")),
         Place("plan", ("items", "0", "plan")),
+        Place("start_date", ("backdate_start_date",)),
     ),
+    # The schedule that takes over a subscription.
+    "subscription_schedule": (Place("subscription", ("from_subscription",)),),
     # An owner is named with its kind.
     "tax_id": (
         Place("owner_type", ("owner", "type")),

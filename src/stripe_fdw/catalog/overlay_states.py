@@ -67,7 +67,11 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
     "customer": (State("discount", None, "delete_discount"),),
     # Of a bank account; the two amounts come with _params.
     "customer_source": (_status("verified", "verify"),),
-    "dispute": (_status("lost", "close", "needs_response"),),
+    # Evidence is submitted for good; the column evidence goes along.
+    "dispute": (
+        _status("lost", "close", "needs_response"),
+        _updated("status", "under_review", "submit", "true", "needs_response"),
+    ),
     "file_link": (_updated("expired", "true", "expires_at", "now", "false"),),
     "financial_connections_account": (_status("disconnected", "disconnect", "active", "inactive"),),
     "identity_verification_session": (_status("canceled", "cancel", "requires_input"),),

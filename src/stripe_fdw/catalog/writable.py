@@ -50,6 +50,12 @@ def _leaf(operation: Operation | None, path: tuple[str, ...]) -> Parameter | Non
     return found
 
 
+def sent_as(resource: Resource, column: Column) -> str:
+    """The parameter that takes a column's value, ``pricing[price]``; "" where it is the one of its name."""
+    found = [item.path for item in resource.places if item.column == column.name]
+    return found[0][0] + "".join(f"[{step}]" for step in found[0][1:]) if found else ""
+
+
 def needs(resource: Resource) -> list[list[str]]:
     """What creation needs: of each group one; a parameter without a column is shown as ``_params[name]``."""
     operation = resource.create

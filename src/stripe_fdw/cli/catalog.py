@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from stripe_fdw.catalog import describe, load
@@ -61,16 +62,16 @@ def _print_table(item: describe.TableDescription) -> None:
     shown = _grid("column", "type", "pushed", "write", "values, references, source")
     for column in item["columns"]:
         source = [f"from {column['source']}"] if column["source"] else []
+        source += [f"sent as {column['sent_as']}"] if column["sent_as"] else []
         lists = [f"all in {column['lists']}"] if column["lists"] else []
+        values = [_shortened(column["values"])] if column["values"] else []
         references = [f"id of {' or '.join(column['references'])}"] if column["references"] else []
         shown.add_row(
             column["column"],
             column["type"],
             ", ".join(column["pushed"]),
             "; ".join(column["write"]),
-            "; ".join(
-                [*references, *lists, *source, *([_shortened(column["values"])] if column["values"] else [])]
-            ),
+            escape("; ".join([*references, *lists, *source, *values])),
         )
     print_table(shown)
     _print_writing(item)

@@ -66,6 +66,7 @@ def test_one_table_shows_how_it_is_written() -> None:
         "set status = 'active' from trialing: POST /v1/subscriptions/{subscription_exposed_id} trial_end=now"
         in printed
     )
+    assert "from items.data.price.id; sent as items[0][price]" in lines["price"]
     with_params = next(line for line in printed.splitlines() if line.startswith("with _params:"))
     assert "proration_behavior" in with_params
     assert "with stripe_live.call: DELETE /v1/subscriptions/{subscription_exposed_id}/discount" in printed

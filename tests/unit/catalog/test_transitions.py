@@ -60,6 +60,7 @@ def reached(table: str, old: str | None, new: str | None, column: str = "status"
         ("topup", "pending", "canceled", "cancel"),
         ("dispute", "needs_response", "lost", "close"),
         ("dispute", "won", "lost", None),
+        ("dispute", "needs_response", "under_review", "update"),
         ("checkout_session", "open", "expired", "expire"),
         ("checkout_session", "complete", "expired", None),
         ("webhook_endpoint", "enabled", "disabled", "update"),

@@ -31,6 +31,9 @@ EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: 
         ("subscription.trial_end", "trial_end", "trial_end"),
         ("subscription.status", None, None),
         ("subscription.price", "items[0][price]", None),
+        ("subscription.start_date", "backdate_start_date", None),
+        ("subscription_schedule.subscription", "from_subscription", None),
+        ("charge.captured", "capture", None),
         ("subscription.automatic_tax_enabled", "automatic_tax[enabled]", "automatic_tax[enabled]"),
         ("subscription.billing_cycle_anchor", "billing_cycle_anchor", None),
         ("subscription_item.price", "price", "price"),
@@ -127,6 +130,14 @@ ONLY_READ = {
 }
 
 
+# Columns of which a parameter of another name says the same.
+SENT_UNDER_ANOTHER_NAME = {
+    ("charge", "captured"),
+    ("subscription", "start_date"),
+    ("subscription_schedule", "subscription"),
+}
+
+
 def test_every_derived_column_of_a_writable_table_has_a_place_or_a_reason() -> None:
     derived = {
         (resource.name, column.name)
@@ -136,7 +147,7 @@ def test_every_derived_column_of_a_writable_table_has_a_place_or_a_reason() -> N
     }
     placed = {(resource.name, place.column) for resource in CATALOG.resources for place in resource.places}
     assert derived - placed == set(ONLY_READ)
-    assert placed <= derived
+    assert placed - derived == SENT_UNDER_ANOTHER_NAME
 
 
 # -- what creation needs ----------------------------------------------------------------------------------
