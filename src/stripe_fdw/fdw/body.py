@@ -68,8 +68,9 @@ class Body:
             return
         path = self.path(column)
         if not _put(self.tree, path, value):
+            name = path[0] + "".join(f"[{step}]" for step in path[1:])
             raise ColumnError(
-                f'"{column}" and another column give two values for {"[".join(path) + "]" * (len(path) - 1)}',
+                f'"{column}" and another column give two values for {name}',
                 sqlstate=WRONG_VALUE,
             )
         for place in self.resource.places:
