@@ -34,6 +34,7 @@ def _customer(generator: Generator) -> Fields:
     return {
         "balance": salted(generator, {0: 80, -500: 8, -2500: 4, 1200: 8}, "balance"),
         "default_source": constant(None),
+        "default_payment_method": Field(lambda index: _default_payment_method(generator, index)),
         "delinquent": salted(generator, {False: 95, True: 5}, "delinquent"),
         "invoice_prefix": Field(lambda index: f"{salt(*names) % 0xFFF:03X}{index:05X}"),
         "invoice_settings": Field(
@@ -60,6 +61,20 @@ def _customer(generator: Generator) -> Fields:
         "individual_name": constant(None),
         "customer_account": constant(None),
     }
+
+
+def _default_payment_method(generator: Generator, index: int) -> str | None:
+    """A card of the customer's own, where it has one."""
+    methods = generator.world.collection("payment_method").generator
+    if not methods.population.count:
+        return None
+    customer, kind = methods.fields["customer"].value, methods.fields["type"].value
+    name = generator.population.codec.encode(index)
+    for progression in methods.link("customer", "customer").backward(index) or ():
+        for at in progression:
+            if kind(at) == "card" and customer(at) == name:
+                return methods.population.codec.encode(at)
+    return None
 
 
 def _product(generator: Generator) -> Fields:
