@@ -323,6 +323,15 @@ REFERENCES: dict[tuple[str, str], str] = {
 # Whole numbers that look like times by their name or description and are none: (table, column) → why.
 NOT_TIMES: dict[tuple[str, str], str] = {}
 
+# Whole numbers inside parameters whose names mislead: name → kind.
+NESTED_KINDS = {
+    "divide_by": Kind.INTEGER,  # how many units are sold as one
+    "monthly_anchor": Kind.INTEGER,  # a day of the month
+    "start": Kind.TIME,  # of a period, as is its end
+    "end": Kind.TIME,
+    "timestamp": Kind.TIME,
+}
+
 # ------------------------------------------------------------------------------------------- search
 
 # https://docs.stripe.com/search#query-fields-for-each-resource; `metadata` stands for metadata["key"].

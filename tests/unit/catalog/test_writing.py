@@ -204,6 +204,9 @@ def test_required_ones_literals_times_and_depth() -> None:
     assert nested("subscription_schedule", "phases", "end_date").kind is Kind.TIME
     rate = nested("subscription_schedule", "phases", "items", "price_data", "recurring", "interval")
     assert rate.required
+    assert nested("invoiceitem", "period", "start").kind is Kind.TIME
+    assert nested("price", "transform_quantity", "divide_by").kind is Kind.INTEGER
+    assert nested("account", "settings", "payouts", "schedule", "monthly_anchor").kind is Kind.INTEGER
     assert nested("webhook_endpoint", "enabled_events").many
     assert "customer.created" in nested("webhook_endpoint", "enabled_events").values
 

@@ -52,7 +52,7 @@ def build() -> Built:
         operations=made,
         event_types=events,
     )
-    check(catalog, tables, lists)
+    check(catalog, shapes.fields, tables, lists)
     return Built(catalog, shapes.fields)
 
 

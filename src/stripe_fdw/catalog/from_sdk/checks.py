@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from stripe_fdw.catalog import overlay, overlay_places, overlay_states
 from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
+from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import ANY, Catalog, Column, Kind
 
 
-def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[SdkOperation]) -> None:
+def check(
+    catalog: Catalog,
+    shapes: Mapping[str, Fields],
+    tables: dict[str, SdkOperation],
+    lists: Iterable[SdkOperation],
+) -> None:
     """Raise ValueError with every entry that does not fit."""
     problems = [
         *_unknown_tables(catalog),
@@ -21,6 +27,7 @@ def check(catalog: Catalog, tables: dict[str, SdkOperation], lists: Iterable[Sdk
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
         *_unknown_groups(catalog),
+        *_unused_kinds(shapes),
         *_unknown_events(catalog),
         *_unknown_paths(catalog, tables),
         *_search(catalog),
@@ -97,6 +104,14 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             sent = (transition.sends, *(name for name, _ in transition.parameters))
             for name in (name for name in sent if name and name not in known_parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
+
+
+def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
+    """Names of numbers that no nested parameter has any more."""
+    there = {(item.name, item.kind) for fields in shapes.values() for item in fields}
+    for name, kind in overlay.NESTED_KINDS.items():
+        if (name, kind) not in there:
+            yield f"NESTED_KINDS: no nested parameter is called {name}"
 
 
 def _unknown_groups(catalog: Catalog) -> Iterator[str]:

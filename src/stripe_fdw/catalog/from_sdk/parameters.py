@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from stripe_fdw.catalog import overlay_places
+from stripe_fdw.catalog import overlay, overlay_places
 from stripe_fdw.catalog.from_sdk.columns import scalar_kind
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class
-from stripe_fdw.catalog.model import Operation, Parameter
+from stripe_fdw.catalog.model import Kind, Operation, Parameter
 
 Fields = tuple[Parameter, ...]
 
@@ -63,6 +63,8 @@ class Shapes:
         if "str" in shape.open and plain.classes:  # an id, or an object in its place
             plain = Shape(scalars=frozenset({"str"}))
         kind = scalar_kind(plain, name, description)
+        if kind in (Kind.INTEGER, Kind.TIME):
+            kind = overlay.NESTED_KINDS.get(name, kind)
         return Parameter(
             name,
             kind,
