@@ -43,9 +43,13 @@ _REFERENCES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Gives parameters their types; `world` has the objects that they may name."""
+    """Gives parameters their types; `world` has the objects that they may name.
+
+    `updating`: what is empty clears a text or a list of the object, though Stripe's types do not say so.
+    """
 
     world: World
+    updating: bool = False
 
     def value(self, parameter: Parameter, path: str, sent: Any) -> Any:
         """The value of a parameter whose whole name is `path`; None where it is unset.
@@ -55,7 +59,7 @@ class Reader:
         if parameter.name == "metadata":
             return None if sent == "" else metadata(path, sent)
         if sent == "":
-            if parameter.unsettable:
+            if parameter.unsettable or (self.updating and _clears(parameter)):
                 return None
             raise problems.empty_parameter(path)
         if parameter.many:
@@ -173,6 +177,13 @@ def merged_metadata(before: dict[str, str], value: dict[str, str] | None) -> dic
             param="metadata",
         )
     return merged
+
+
+def _clears(parameter: Parameter) -> bool:
+    if parameter.required or parameter.values or parameter.name == "currency":
+        return False
+    names_another = parameter.name in _REFERENCES and not parameter.name.startswith("default_")
+    return parameter.many or (parameter.kind is Kind.TEXT and not names_another)
 
 
 def _not_text(sent: Any) -> str:

@@ -27,7 +27,7 @@ def checked(call: Call, operation: Operation, needed: tuple[str, ...] = ()) -> P
     for name in needed:
         if sent.get(name) in (None, ""):
             raise problems.missing_parameter(name)
-    typed = Reader(call.world).fields(known, "", sent)
+    typed = Reader(call.world, operation.name == "update").fields(known, "", sent)
     call.begun = True
     return typed
 

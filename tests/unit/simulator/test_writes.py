@@ -59,7 +59,9 @@ def test_metadata_merges_and_empty_values_unset(stripe):
         "c": "3",
     }
     assert stripe.post(path, data={"metadata": ""}).json()["metadata"] == {}
-    assert error(stripe.post(path, data={"email": ""}))["code"] == "parameter_invalid_empty"
+    assert stripe.post(path, data={"description": ""}).json()["description"] is None
+    assert error(stripe.post(path, data={"balance": ""}))["code"] == "parameter_invalid_empty"
+    assert error(stripe.post("/customers", data={"email": ""}))["code"] == "parameter_invalid_empty"
 
 
 def test_generated_objects_can_be_changed(stripe, reader):
