@@ -182,6 +182,49 @@ def test_every_operation_on_one_object_changes_a_column_or_is_known_not_to() -> 
     assert found == {table: set(names) for table, names in NO_CHANGE_OF_A_COLUMN.items()}
 
 
+# Groups of operations that belong to no table, by the beginning of their path.
+OUTSIDE = {
+    "/v1/test_helpers/": "make things happen in test mode; the test clocks among them are a table",
+    "/v2/": "not forms, and no tables",
+}
+# The others that belong to no table: what they make is no object that is listed.
+NO_TABLE = {
+    "POST /v1/account_links",
+    "POST /v1/account_sessions",
+    "POST /v1/balance_settings",
+    "POST /v1/billing/meter_event_adjustments",
+    "POST /v1/billing/meter_events",
+    "POST /v1/billing_portal/sessions",
+    "POST /v1/customer_sessions",
+    "POST /v1/ephemeral_keys",
+    "DELETE /v1/ephemeral_keys/{key}",
+    "POST /v1/financial_connections/sessions",
+    "POST /v1/radar/payment_evaluations",
+    "POST /v1/sources",
+    "POST /v1/sources/{source}",
+    "POST /v1/sources/{source}/verify",
+    "POST /v1/tax/calculations",
+    "POST /v1/tax/settings",
+    "POST /v1/tax/transactions/create_from_calculation",
+    "POST /v1/tax/transactions/create_reversal",
+    "POST /v1/terminal/connection_tokens",
+    "POST /v1/terminal/onboarding_links",
+    "POST /v1/tokens",
+}
+
+
+def test_every_operation_that_writes_belongs_to_a_table_or_is_known_not_to() -> None:
+    of_tables = {
+        f"{item.method} {item.path}"
+        for resource in CATALOG.resources
+        for item in (resource.create, resource.update, resource.delete, *resource.operations)
+        if item is not None
+    }
+    writing = {f"{item.method} {item.path}" for item in CATALOG.operations if item.method != "GET"}
+    left = {item for item in writing - of_tables if not item.split(" ")[1].startswith(tuple(OUTSIDE))}
+    assert left == NO_TABLE
+
+
 def test_words_that_are_no_state_are_declared() -> None:
     for (table, column), words in overlay_states.WORDS.items():
         assert not set(words) & set(TABLES[table].column[column].values)
