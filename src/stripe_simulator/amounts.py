@@ -32,6 +32,11 @@ def written(amount: int, currency: str) -> str:
     return f"{_SYMBOLS.get(currency, '')}{text} {currency}"
 
 
+def plain(amount: int, currency: str) -> str:
+    """An amount without the currency's code: $0.50."""
+    return written(amount, currency).rpartition(" ")[0]
+
+
 def too_low(param: str, least: int = 1) -> StripeProblem:
     """A number below what makes sense."""
     return StripeProblem(

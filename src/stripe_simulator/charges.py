@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator import amounts, cards, methods, problems
-from stripe_simulator.lifecycle import changed, new, now, read
+from stripe_simulator import amounts, cards, ledger, methods, problems
+from stripe_simulator.lifecycle import changed, new, read
 from stripe_simulator.problems import StripeProblem
 
 if TYPE_CHECKING:
     from stripe_simulator.calls import Call, Json
     from stripe_simulator.lifecycle import Handler, Subject
 
-_DAYS_2 = 2 * 86_400
 _APPROVED = {
     "advice_code": None,
     "network_advice_code": None,
@@ -24,40 +23,6 @@ _APPROVED = {
     "seller_message": "Payment complete.",
     "type": "authorized",
 }
-
-
-def balance_transaction(call: Call, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> str:
-    """Write what moved in the balance; its id."""
-    details = {
-        "amount": fee,
-        "application": None,
-        "currency": currency,
-        "description": "Stripe processing fees",
-        "type": "stripe_fee",
-    }
-    values = {
-        "amount": amount,
-        "available_on": now() + _DAYS_2,
-        "balance_type": "payments",
-        "currency": currency,
-        "fee": fee,
-        "fee_details": [details] if fee else [],
-        "net": amount - fee,
-        "reporting_category": _CATEGORIES.get(kind, kind),
-        "source": source,
-        "status": "pending",
-        "type": kind,
-    }
-    made = new(call, "balance_transaction", values)
-    return str(made["id"])
-
-
-_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
-
-
-def fee_of(amount: int) -> int:
-    """What Stripe keeps of a payment: 2.9% and 30."""
-    return (amount * 29 + 500) // 1000 + 30
 
 
 def _outcome(method: Json) -> Json:
@@ -88,8 +53,8 @@ def settled(call: Call, made: Json) -> Json:
     """What capturing a charge adds to it: how much, and its balance transaction."""
     amount = made["amount_captured"]
     kind = "charge" if made.get("payment_method_details", {}).get("type") == "card" else "payment"
-    fee = fee_of(amount)
-    return {"balance_transaction": balance_transaction(call, kind, amount, made["currency"], made["id"], fee)}
+    fee = ledger.fee_of(amount)
+    return {"balance_transaction": ledger.move(call, kind, amount, made["currency"], made["id"], fee)}
 
 
 def of_intent(call: Call, intent: Json, method: Json, *, capture: bool) -> Json:

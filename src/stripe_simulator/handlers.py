@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator import charges, intents, invoices, methods, products, subscriptions
+from stripe_simulator import (
+    charges,
+    intents,
+    invoices,
+    methods,
+    payouts,
+    products,
+    refunds,
+    setups,
+    states,
+    subscriptions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +23,7 @@ if TYPE_CHECKING:
     from stripe_simulator.calls import Answer, Call
     from stripe_simulator.lifecycle import Handler
 
-_AREAS = (charges, intents, methods, products, invoices, subscriptions)
+_AREAS = (charges, intents, methods, payouts, products, refunds, setups, states, invoices, subscriptions)
 
 # By resource and the catalog's name of the operation.
 OPERATIONS: dict[tuple[str, str], Handler] = {}

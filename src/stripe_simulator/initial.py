@@ -16,12 +16,65 @@ INITIAL: dict[str, dict[str, Any]] = {
     "price": {"active": True, "type": "one_time", "billing_scheme": "per_unit"},
     "webhook_endpoint": {"status": "enabled"},
     "quote": {"status": "draft"},
+    "apps_install": {"status": "installed"},
+    "billing_alert": {"status": "active"},
+    "billing_meter": {
+        "status_transitions": {"deactivated_at": None},
+        "customer_mapping": {"event_payload_key": "stripe_customer_id", "type": "by_id"},
+        "value_settings": {"event_payload_key": "value"},
+    },
+    "billing_feedback_option": {"status_transitions": {"deactivated_at": None}},
+    "checkout_session": {
+        "status": "open", "payment_status": "unpaid", "ui_mode": "hosted_page", "custom_fields": [],
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "custom_text": dict.fromkeys(
+            ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+        ),
+        "payment_method_types": ["card"], "shipping_options": [], "payment_method_collection": "if_required",
+    },
+    "climate_order": {"status": "confirmed"},
+    "dispute": {"status": "needs_response"},
+    "identity_verification_session": {"status": "requires_input"},
+    "issuing_card": {"status": "inactive", "brand": "Visa", "exp_month": 8, "exp_year": 2030},
+    "issuing_dispute": {"status": "unsubmitted"},
+    "issuing_personalization_design": {"status": "review"},
+    "payment_link": {
+        "after_completion": {"hosted_confirmation": {"custom_message": None}, "type": "hosted_confirmation"},
+        "automatic_tax": {"enabled": False, "liability": None}, "custom_fields": [], "shipping_options": [],
+        "custom_text": dict.fromkeys(
+            ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+        ),
+        "customer_creation": "if_required", "phone_number_collection": {"enabled": False},
+        "payment_method_types": None, "tax_id_collection": {"enabled": False, "required": "never"},
+    },
+    "payout": {
+        "status": "pending", "method": "standard", "source_type": "card", "type": "bank_account",
+        "reconciliation_status": "not_applicable",
+    },
+    "product": {"type": "service"},
+    "refund": {"status": "succeeded"},
+    "reporting_report_run": {"status": "pending"},
+    "setup_intent": {
+        "status": "requires_payment_method", "usage": "off_session", "payment_method_types": ["card"],
+    },
+    "tax_registration": {"status": "active"},
+    "terminal_reader": {"status": "online"},
+    "three_d_secure_authentication": {"status": "requires_submission"},
+    "topup": {"status": "pending"},
+    "treasury_credit_reversal": {"status": "processing"},
+    "treasury_debit_reversal": {"status": "processing"},
+    "treasury_financial_account": {"status": "open"},
+    "treasury_inbound_transfer": {"status": "processing", "cancelable": True},
+    "treasury_outbound_payment": {"status": "processing", "cancelable": True},
+    "treasury_outbound_transfer": {"status": "processing", "cancelable": True},
 }  # fmt: skip
 # Parameters that Stripe asks for beyond what its types say.
 NEEDED: dict[str, tuple[str, ...]] = {
     "subscription": ("customer", "items"),
     "invoiceitem": ("customer",),
     "charge": ("amount", "currency"),
+    "payment_method": ("type",),
+    "transfer": ("amount",),
 }
 # Flags that are on at first.
 TRUE = frozenset({"active", "enabled", "discountable", "valid", "charges_enabled", "payouts_enabled"})

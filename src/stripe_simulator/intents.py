@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator import amounts, cards, charges, methods, problems
+from stripe_simulator import amounts, cards, charges, methods, problems, refunds
 from stripe_simulator.lifecycle import changed, now, read
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.salt import salt
@@ -51,7 +51,7 @@ def create(subject: Subject) -> None:
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
     made["payment_method_types"] = ["card", "link"]
     made["payment_method_options"] = _options(params)
-    _choose(call, made, params)
+    choose(call, made, params)
     if not params.get("confirm"):
         for name in ("off_session", "return_url", "mandate", "mandate_data"):
             if name in params:
@@ -75,7 +75,7 @@ def _options(params: Json) -> Json:
     return usual
 
 
-def _choose(call: Call, made: Json, params: Json) -> None:
+def choose(call: Call, made: Json, params: Json, thing: str = "PaymentIntent") -> None:
     """Take the payment method that the parameters name or describe."""
     method = None
     if isinstance(params.get("payment_method_data"), dict):
@@ -90,7 +90,7 @@ def _choose(call: Call, made: Json, params: Json) -> None:
     if owner is not None and made["customer"] is None:
         raise StripeProblem(
             f"The PaymentMethod {method['id']} belongs to the Customer {owner}. Please include the Customer "
-            "in the `customer` parameter on the PaymentIntent.",
+            f"in the `customer` parameter on the {thing}.",
             param="payment_method",
         )
     if owner is not None and owner != made["customer"]:
@@ -120,7 +120,7 @@ def confirm(subject: Subject) -> None:
     for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
         if name in subject.params:
             made[name] = subject.params[name]
-    _choose(subject.call, made, subject.params)
+    choose(subject.call, made, subject.params)
     _confirm(subject, made["payment_method"])
 
 
@@ -152,6 +152,7 @@ def _confirm(subject: Subject, identifier: str | None) -> None:
         subject.emit("charge.pending", charge)
         return
     subject.emit("charge.succeeded", charge)
+    refunds.dispute(subject, charge, card)
     if capture:
         made |= {"status": "succeeded", "amount_received": made["amount"]}
         subject.emit("payment_intent.succeeded")
@@ -218,7 +219,7 @@ def update(subject: Subject) -> None:
             param="customer",
         )
     made["payment_method"] = before["payment_method"]
-    _choose(call, made, params)
+    choose(call, made, params)
 
 
 def capture(subject: Subject) -> None:

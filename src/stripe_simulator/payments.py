@@ -190,8 +190,38 @@ def _balance_transaction(generator: Generator) -> Fields:
 
 def _refund(generator: Generator) -> Fields:
     return {
-        "status": salted(generator, {"succeeded": 9, "pending": 1, "failed": 1}, "status"),
+        "status": salted(
+            generator, {"succeeded": 18, "pending": 2, "failed": 2, "requires_action": 1}, "status"
+        ),
         "customer_account": constant(None),
+    }
+
+
+def _payout(generator: Generator) -> Fields:
+    states = {"paid": 8, "in_transit": 2, "pending": 2, "failed": 1, "canceled": 1}
+    return {
+        "status": salted(generator, states, "status"),
+        "method": salted(generator, {"standard": 5, "instant": 1}, "method"),
+        "source_type": constant("card"),
+        "failure_code": constant(None),
+        "failure_message": constant(None),
+        "original_payout": constant(None),
+        "reversed_by": constant(None),
+    }
+
+
+def _dispute(generator: Generator) -> Fields:
+    reasons = {"fraudulent": 5, "product_not_received": 2, "duplicate": 1, "general": 1}
+    return {
+        "reason": salted(generator, reasons, "reason"),
+        "evidence_details": Field(
+            lambda index: {
+                "due_by": generator.population.created(index) + 9 * 86_400,
+                "has_evidence": False,
+                "past_due": False,
+                "submission_count": 0,
+            }
+        ),
     }
 
 
@@ -237,6 +267,8 @@ MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "charge": _charge,
     "balance_transaction": _balance_transaction,
     "refund": _refund,
+    "payout": _payout,
+    "dispute": _dispute,
     "invoice_payment": _invoice_payment,
     "tax_id": _tax_id,
 }

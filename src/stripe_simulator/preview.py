@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stripe_simulator import problems
+from stripe_simulator import ledger, problems
 from stripe_simulator.lifecycle import blank
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import shown
@@ -133,13 +133,4 @@ def account(call: Call) -> Answer:
 
 def balance(call: Call) -> Answer:
     """GET /v1/balance."""
-    amount: dict[str, Any] = {"amount": 123_456, "currency": "usd", "source_types": {"card": 123_456}}
-    return shown(
-        call,
-        {
-            "object": "balance",
-            "available": [amount],
-            "livemode": False,
-            "pending": [amount | {"amount": 500}],
-        },
-    )
+    return shown(call, ledger.shown(call.world))

@@ -61,6 +61,8 @@ class World:
         self.account = account
         self.seed = settings.seed
         self.until = settings.until
+        # Money by currency, in minor units: what can be paid out, and what will be.
+        self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
         self._cache = cache
         self._collections: dict[str, Collection] = {}
         self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere
