@@ -42,6 +42,7 @@ def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) 
     return State(column, value, "update", sources, parameters=((parameter, sent),))
 
 
+_RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after its end nothing leads on
 _UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 TRANSITIONS: dict[str, tuple[State, ...]] = {
@@ -123,10 +124,10 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
     # Canceling ends the subscription at once; at the end of the period it is the column cancel_at_period_end.
     # A trial ends at once with trial_end=now.
     "subscription": (
-        _status("canceled", "cancel", "active", "incomplete", "past_due", "paused", "trialing", "unpaid"),
+        _status("canceled", "cancel", *_RUNNING, "paused"),
         _status("active", "resume", "paused"),
         _updated("status", "active", "trial_end", "now", "trialing"),
-        _status("paused", "pause"),
+        _status("paused", "pause", *_RUNNING),
         State("billing_mode", ANY, "migrate", sends="billing_mode"),
     ),
     "subscription_schedule": (

@@ -60,7 +60,7 @@ def test_one_table_shows_how_it_is_written() -> None:
     assert "insert needs: customer or customer_account; items or plan or price" in printed
     assert "insert; update; NULL" in lines["metadata"]
     assert "operation" in lines["status"]
-    assert "past_due, paused, trialing, unpaid: DELETE /v1/subscriptions/" in printed
+    assert "past_due, trialing, unpaid, paused: DELETE /v1/subscriptions/" in printed
     assert "set status = 'active' from paused: POST /v1/subscriptions/{subscription}/resume" in printed
     assert (
         "set status = 'active' from trialing: POST /v1/subscriptions/{subscription_exposed_id} trial_end=now"

@@ -29,6 +29,7 @@ def reached(table: str, old: str | None, new: str | None, column: str = "status"
         ("subscription", "trialing", "active", "update"),
         ("subscription", "past_due", "active", None),
         ("subscription", "active", "paused", "pause"),
+        ("subscription", "canceled", "paused", None),
         ("invoice", "draft", "open", "finalize_invoice"),
         ("invoice", "paid", "open", None),
         ("invoice", "open", "paid", "pay"),
