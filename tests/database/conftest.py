@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for database_support
 
-from database_support import KEY, Misbehaving, Servers
+from database_support import KEY, Misbehaving, Server, Servers
 
 from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
@@ -22,6 +22,7 @@ from stripe_fdw.host.install import install
 from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
+WRITTEN = ("_call", "customer", "product", "subscription", "subscription_item", "invoice", "event")
 LAST = "test_the_key_is_in_nothing_that_was_said"
 
 
@@ -197,3 +198,43 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     log = tmp_path_factory.mktemp("big") / "simulator.log"
     with SimulatorProcess(customers=20_000, seed=3, latency_ms=30, log=log) as simulator:
         yield simulator
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe of which these tests change the objects, for each host one."""
+    log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
+    with SimulatorProcess(customers=30, seed=11, log=log) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def live(servers: Servers, written: SimulatorProcess) -> Server:
+    """A server with tables to write to."""
+    _calm(written)
+    return servers(*WRITTEN, mapping={"api_key": KEY}, api_base=written.url, max_requests_per_second=10000)
+
+
+@pytest.fixture
+def sent(written: SimulatorProcess) -> Callable[[], list[str]]:
+    """What was written since the last call: ``POST /v1/customers``."""
+
+    def since() -> list[str]:
+        log = written.requests()
+        written.control("DELETE", "/requests")
+        return [f"{item['method']} {item['path']}" for item in log if item["method"] != "GET"]
+
+    return since
+
+
+@pytest.fixture
+def warnings(db: psycopg.Connection) -> list[str]:
+    """The warnings that came so far."""
+    found: list[str] = []
+
+    def note(diag: psycopg.errors.Diagnostic) -> None:
+        if diag.severity == "WARNING":
+            found.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+
+    db.add_notice_handler(note)
+    return found

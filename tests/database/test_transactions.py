@@ -2,58 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from database_support import KEY, Server, Servers, count
-
-from stripe_simulator.process import SimulatorProcess
+from database_support import Server, count
 
 BAD = '{"bogus": 1}'  # as further parameters: Stripe refuses the row
-
-
-@pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[SimulatorProcess]:
-    """A simulated Stripe of which these tests change the objects, for each host one."""
-    log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
-    with SimulatorProcess(customers=30, seed=11, log=log) as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def live(servers: Servers, stripe: SimulatorProcess) -> Server:
-    """A server with tables to write to."""
-    for what in ("faults", "limits", "requests"):
-        stripe.control("DELETE", f"/{what}")
-    return servers(
-        "customer", "product", mapping={"api_key": KEY}, api_base=stripe.url, max_requests_per_second=10000
-    )
-
-
-@pytest.fixture
-def sent(stripe: SimulatorProcess) -> Callable[[], list[str]]:
-    """What was written since the last call: ``POST /v1/customers``."""
-
-    def since() -> list[str]:
-        log = stripe.requests()
-        stripe.control("DELETE", "/requests")
-        return [f"{item['method']} {item['path']}" for item in log if item["method"] != "GET"]
-
-    return since
-
-
-@pytest.fixture
-def warnings(db: psycopg.Connection) -> list[str]:
-    """The warnings that came so far."""
-    found: list[str] = []
-
-    def note(diag: psycopg.errors.Diagnostic) -> None:
-        if diag.severity == "WARNING":
-            found.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
-
-    db.add_notice_handler(note)
-    return found
 
 
 def test_a_row_is_created_changed_and_deleted(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 import orjson
 
@@ -74,6 +75,15 @@ Source = Callable[[Turn, Objects], Iterator[Objects]]
 """Asks Stripe: from the beginning, or for what comes after the last of these objects."""
 
 
+class Scanned(Protocol):
+    """What a scan will still bring."""
+
+    resource: str
+
+    def hold(self) -> None:
+        """Read it to its end."""
+
+
 @dataclass(eq=False, slots=True)
 class Run:
     """What one run of the executor has been told so far."""
@@ -81,6 +91,7 @@ class Run:
     room: Callable[[int], bool]  # whether so many more bytes may be kept
     tapes: dict[Hashable, Tape] = field(default_factory=dict)
     used: int = 0  # bytes
+    scans: WeakSet[Scanned] = field(default_factory=WeakSet)  # that a write might disturb
     nodes: int = 0  # that have not ended
 
     def keeps(self, tape: Tape, size: int) -> bool:
@@ -89,6 +100,12 @@ class Run:
             return False
         self.used += size
         return True
+
+    def writes(self, resource: str) -> None:
+        """An object of the resource will be written: scans of it must bring what they would have brought."""
+        for scan in list(self.scans):
+            if scan.resource == resource:
+                scan.hold()
 
     def lose(self, tape: Tape) -> None:
         """Let no other reader find it."""

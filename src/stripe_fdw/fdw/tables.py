@@ -25,6 +25,7 @@ from stripe_fdw.fdw.planner import plan, sortable
 from stripe_fdw.fdw.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.rows import row_maker
 from stripe_fdw.fdw.scan import Scan
+from stripe_fdw.fdw.spool import Pages, lasting
 from stripe_fdw.fdw.streams import Reader
 from stripe_fdw.fdw.writer import Writer
 
@@ -149,7 +150,7 @@ class ObjectTable:
     ) -> Scan:
         """Prepare a scan; the first request leaves with the first batch.
 
-        ``fresh``: its rows are to be changed, so no remembered answer serves.
+        ``fresh``: its rows are to be changed, so no remembered answer serves, and all are read first.
         """
         found = self._plan(quals, sortkeys, limit)
         ttl = 0.0 if fresh else self._server.cache_ttl
@@ -159,7 +160,10 @@ class ObjectTable:
             [self._definitions[name] for name in columns],
             as_text=hosting.renders_text(),
         )
-        pages = self._known.watch(found, reader.pages(found))
+        read = self._known.watch(found, reader.pages(found))
+        pages = Pages(read, resource=self._resource.name, held=fresh, lasting=fresh or lasting(found))
+        if not pages.lasting:
+            memory.running().scans.add(pages)
         batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
         return Scan(batches, reader.counters)
 

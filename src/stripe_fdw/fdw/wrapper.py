@@ -78,6 +78,7 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         super().__init__(dict(options), dict(columns))
         self._table = table(options, columns)
         self._columns = tuple(columns)
+        self._changed_by: int | None = None
 
     # -- the bundled host -------------------------------------------------------------------------------
 
@@ -205,7 +206,11 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
     @property
     def rowid_column(self) -> str:
-        """The column that identifies a row: the whole object, where the table has it."""
+        """The column that identifies a row: the whole object, where the table has it.
+
+        Asked for when a statement that changes rows begins: its scans of them must ask Stripe.
+        """
+        self._changed_by = hosting.executor_run()
         return self._table.rowid
 
     @guarded
@@ -258,18 +263,19 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     def execute(
         self,
         quals: Sequence[object],
-        columns: Sequence[str],  # noqa: ARG002 - empty for whole rows, so every row has every column
+        columns: Sequence[str],
         sortkeys: Sequence[Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The rows, each with every column."""
-        return scans.add(self._rows(quals, sortkeys))
+        """The rows, each with every column: ``columns`` is empty where the whole row is wanted."""
+        return scans.add(self._rows(quals, columns, sortkeys))
 
     def _rows(
-        self, quals: Sequence[object], sortkeys: Sequence[Any] | None
+        self, quals: Sequence[object], columns: Sequence[str], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
             memory.join()
-            scan = self._table.open_scan(of_multicorn(quals), self._columns, _sortkeys(sortkeys), None, False)
+            found, order = of_multicorn(quals), _sortkeys(sortkeys)
+            scan = self._table.open_scan(found, self._columns, order, None, self._is_changed(columns))
             while batch := scan.next_batch():
                 for row in batch:
                     yield dict(zip(self._columns, row, strict=True))
@@ -277,6 +283,11 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
             raise
         except BaseException as error:  # noqa: BLE001 - any other would end the backend
             _fail(error)
+
+    def _is_changed(self, columns: Sequence[str]) -> bool:
+        """Whether the statement that reads these columns changes the rows."""
+        run = hosting.executor_run()
+        return run is not None and run == self._changed_by and (not columns or self._table.rowid in columns)
 
     @classmethod
     @guarded

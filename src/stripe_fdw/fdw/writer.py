@@ -12,7 +12,8 @@ from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import changes, hosting, modify
 from stripe_fdw.fdw.axes import placeholders
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
-from stripe_fdw.fdw.invalidation import account_name, invalidate
+from stripe_fdw.fdw.invalidation import account_name, wrote
+from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.modify import Change
 from stripe_fdw.fdw.options import ServerOptions
 from stripe_fdw.fdw.rows import row_maker
@@ -75,10 +76,12 @@ class Writer:
 
     def _do(self, plan: Callable[[], Change], *, answered: bool) -> Flight:
         writing = writings.of(self, self._account, self._server.write_concurrency)
+        if writing.rows == 0:
+            memory.running().writes(self._resource.name)
         return writing.do(plan, self._client, self._wrote, answered=answered)
 
     def _wrote(self, identifier: str | None) -> None:
-        invalidate(self._account, self._resource.name, identifier)
+        wrote(self._account, self._resource.name, identifier)
 
     def _updating(self, old: Row, values: Row) -> Change:
         if old.get(RAW) is None and modify.needs_old(self._resource, values):
