@@ -239,6 +239,13 @@ def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
     return Change(resource, identifier, (step,), None, raw)
 
 
+def retrieval(resource: Resource, old: Mapping[str, Any]) -> Request | None:
+    """The request for the object as it is now; None where Stripe has none."""
+    if resource.retrieve is None:
+        return None
+    return Body(resource, resource.retrieve).request(_ids(resource, old, None))
+
+
 # -- requests ----------------------------------------------------------------------------------------------
 
 

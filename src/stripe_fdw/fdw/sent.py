@@ -105,10 +105,9 @@ def text(name: str, value: Any) -> str:
 
 
 def number_text(number: Decimal) -> str:
-    """A number without exponent, and without a fraction that says nothing."""
-    if number == number.to_integral_value():
-        return format(number.quantize(Decimal(1)) if abs(number) < 10**20 else number, "f")
-    return format(number, "f")
+    """A number without exponent, and without zeros that say nothing."""
+    found = format(number, "f")
+    return found.rstrip("0").rstrip(".") if "." in found else found
 
 
 def _boolean(name: str, value: Any) -> bool:

@@ -59,7 +59,7 @@ INSERTS: list[tuple[str, Values, str]] = [
      "/v1/coupons?id=ten&percent_off=10&duration=once"),
     ("coupon", {"percent_off": 12.5, "duration": "once"}, "/v1/coupons?percent_off=12.5&duration=once"),
     ("price", {"product": "prod_1", "currency": "eur", "unit_amount_decimal": Decimal("0.50")},
-     "/v1/prices?product=prod_1&currency=eur&unit_amount_decimal=0.50"),
+     "/v1/prices?product=prod_1&currency=eur&unit_amount_decimal=0.5"),
     ("price", {"product": "prod_1", "currency": "eur", "unit_amount": 5, "recurring": {"interval": "month"}},
      "/v1/prices?product=prod_1&currency=eur&unit_amount=5&recurring[interval]=month"),
     ("price", {"product": "prod_1", "currency": "eur", "unit_amount": 5, "recurring_interval": "month"},
