@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stripe_fdw.api.client import Client
-from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import changes, hosting, modify
-from stripe_fdw.fdw.axes import placeholders
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.invalidation import account_name, wrote
 from stripe_fdw.fdw.memory import memory
@@ -90,15 +88,12 @@ class Writer:
 
     def _retrieve(self, old: Row) -> dict[str, Any]:
         """The object as it is now."""
-        operation = self._resource.retrieve
-        if operation is None:
+        request = modify.retrieval(self._resource, old)
+        if request is None:
             raise StripeFdwError(
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
                 hint="Give the foreign table its column _raw: import the schema again.",
             )
-        parents = {parent.parameter: old.get(parent.column) for parent in self._resource.parents}
-        ids = {name: str(parents.get(name) or old["id"]) for name in placeholders(operation.path)}
-        request = Request.of("GET", operation.path, {}, **ids)
         body: dict[str, Any] = self._client().fetch(request, check=hosting.check_interrupts).body
         return body
 
@@ -123,7 +118,7 @@ class Writer:
     def _answer(self, flight: Flight, given: Row) -> Row:
         """The row: what Stripe answered, and what its answers do not say as it was given."""
         change, body = flight.change, flight.body
-        if not change.steps:
+        if isinstance(change, Change) and not change.steps:
             body = change.old
         elif change.id is not None and (body is None or body.get("id") != change.id):
             body = self._retrieve(given)
