@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.invoices import balances, drafts, lines, pending, states
+from stripe_simulator.invoices import balances, coupons, credit_notes, drafts, lines, pending, states
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_simulator.calls import Answer, Call
     from stripe_simulator.lifecycle import Handler
 
-OPERATIONS: dict[tuple[str, str], Handler] = {**lines.OPERATIONS, **states.OPERATIONS}
-CREATED: dict[str, Handler] = {**balances.CREATED, **drafts.CREATED, **pending.CREATED}
-UPDATED: dict[str, Handler] = {**balances.UPDATED, **drafts.UPDATED, **lines.UPDATED, **pending.UPDATED}
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    **credit_notes.OPERATIONS,
+    **lines.OPERATIONS,
+    **states.OPERATIONS,
+}
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {**credit_notes.PATHS}
+CREATED: dict[str, Handler] = {
+    **balances.CREATED,
+    **coupons.CREATED,
+    **credit_notes.CREATED,
+    **drafts.CREATED,
+    **pending.CREATED,
+}
+UPDATED: dict[str, Handler] = {
+    **balances.UPDATED,
+    **coupons.UPDATED,
+    **drafts.UPDATED,
+    **lines.UPDATED,
+    **pending.UPDATED,
+}
 DELETED: dict[str, Handler] = {**drafts.DELETED, **pending.DELETED}

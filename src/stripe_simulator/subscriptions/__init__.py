@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.subscriptions import changing, ending, single, starting
+from stripe_simulator.subscriptions import changing, cycles, ending, quotes, schedules, single, starting
 
 if TYPE_CHECKING:
     from stripe_simulator.lifecycle import Handler
 
-OPERATIONS: dict[tuple[str, str], Handler] = {**ending.OPERATIONS}
-CREATED: dict[str, Handler] = {"subscription": starting.create, **single.CREATED}
-UPDATED: dict[str, Handler] = {"subscription": changing.update, **single.UPDATED}
-DELETED: dict[str, Handler] = {**ending.DELETED, **single.DELETED}
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    **cycles.OPERATIONS,
+    **ending.OPERATIONS,
+    **quotes.OPERATIONS,
+    **schedules.OPERATIONS,
+}
+CREATED: dict[str, Handler] = {
+    "subscription": starting.create,
+    **cycles.CREATED,
+    **quotes.CREATED,
+    **schedules.CREATED,
+    **single.CREATED,
+}
+UPDATED: dict[str, Handler] = {
+    "subscription": changing.update,
+    **quotes.UPDATED,
+    **schedules.UPDATED,
+    **single.UPDATED,
+}
+DELETED: dict[str, Handler] = {**cycles.DELETED, **ending.DELETED, **single.DELETED}

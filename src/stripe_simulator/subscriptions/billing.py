@@ -22,10 +22,12 @@ HOUR = 3600
 
 def full_lines(call: Call, subscription: Json) -> list[Json]:
     """A line for each item and its present period."""
-    return [
-        lines.of_subscription(call, subscription, item, period_of(item))
-        for item in items.of(call, subscription)
-    ]
+    return [line(call, subscription, item) for item in items.of(call, subscription)]
+
+
+def line(call: Call, subscription: Json, item: Json) -> Json:
+    """The line for an item's present period."""
+    return lines.of_subscription(call, subscription, item, period_of(item))
 
 
 def trial_lines(call: Call, subscription: Json) -> list[Json]:
@@ -64,15 +66,25 @@ def invoice(call: Call, subscription: Json, reason: str, values: list[Json]) -> 
 
 
 def collect(call: Call, subscription: Json, made: Json, *, wait: bool = False) -> StripeProblem | None:
-    """Finalize and charge an invoice; the refusal, if there is one.
+    """Finalize and charge an invoice at once; the refusal, if there is one.
 
     With `wait` it stays open for the customer to pay. One that is sent stays a draft for an hour.
     """
-    if made["collection_method"] == "send_invoice" or not _collects(subscription, made):
+    if made["collection_method"] == "send_invoice":
+        return None
+    return finalize(call, subscription, made, wait=wait)
+
+
+def finalize(call: Call, subscription: Json, made: Json, *, wait: bool = False) -> StripeProblem | None:
+    """Finalize an invoice, and charge or send it, but where collection is paused."""
+    if subscription.get("pause_collection"):
+        _give_up(call, subscription["pause_collection"]["behavior"], made)
         return None
     states.finalize(call, made)
     declined = None
-    if made["status"] == "open" and not wait:
+    if made["collection_method"] == "send_invoice":
+        emit_as(call, "invoice.sent", made)
+    elif made["status"] == "open" and not wait:
         method = collecting.method_of(
             call, made, subscription, known(call, "customer", subscription["customer"])
         )
@@ -88,26 +100,18 @@ def collect(call: Call, subscription: Json, made: Json, *, wait: bool = False) -
     return declined
 
 
-def _collects(subscription: Json, made: Json) -> bool:
-    """Whether nothing keeps an invoice from being collected: paused collection leaves it a draft."""
-    paused = subscription.get("pause_collection")
-    if not paused:
-        return True
-    made["auto_advance"] = paused["behavior"] != "keep_as_draft"
-    return False
-
-
-def given_up(call: Call, subscription: Json, made: Json) -> None:
+def _give_up(call: Call, behavior: str, made: Json) -> None:
     """What paused collection makes of an invoice: void, uncollectible or a draft for later."""
-    behavior = (subscription.get("pause_collection") or {}).get("behavior")
-    if behavior in {"void", "mark_uncollectible"}:
+    if behavior == "keep_as_draft":
+        made |= {"auto_advance": False, "automatically_finalizes_at": None}
+    else:
         states.finalize(call, made)
-        if made["status"] == "open" and behavior == "void":
-            states.void(call, made)
-        elif made["status"] == "open":
-            made["status"] = "uncollectible"
-            made["status_transitions"]["marked_uncollectible_at"] = clocks.now(call, made)
-            emit_as(call, "invoice.marked_uncollectible", made)
+    if made["status"] == "open" and behavior == "void":
+        states.void(call, made)
+    elif made["status"] == "open":
+        made["status"] = "uncollectible"
+        made["status_transitions"]["marked_uncollectible_at"] = clocks.now(call, made)
+        emit_as(call, "invoice.marked_uncollectible", made)
     save(call, "invoice", made)
 
 
@@ -122,8 +126,6 @@ def invoice_now(call: Call, subscription: Json, reason: str, values: list[Json])
         return None
     made = invoice(call, subscription, reason, values)
     declined = collect(call, subscription, made)
-    if subscription.get("pause_collection"):
-        given_up(call, subscription, made)
     if subscription["status"] in {"active", "past_due", "unpaid"}:
         subscription["status"] = "active" if declined is None else "past_due"
     return declined
