@@ -61,6 +61,8 @@ def _steps(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         yield from _mapping(connection, plan)
         yield from _tables(connection, plan)
         _run_scripts(connection)
+        if plan.host == "multicorn2":
+            _run_scripts(connection, plan.host)
 
 
 def _schemas(connection: psycopg.Connection) -> Iterator[str]:
@@ -211,16 +213,12 @@ def _columns(connection: psycopg.Connection, resource: Resource) -> Iterator[str
         yield f"dropped column {resource.name}.{name}"
 
 
-def _run_scripts(connection: psycopg.Connection) -> None:
-    for script in sorted(
-        (
-            item
-            for item in resources.files("stripe_fdw").joinpath("sql").iterdir()
-            if item.name.endswith(".sql")
-        ),
-        key=lambda item: item.name,
-    ):
-        connection.execute(script.read_text(encoding="utf-8").encode())
+def _run_scripts(connection: psycopg.Connection, *folder: str) -> None:
+    """Run the scripts of sql/, or of a folder in it, by name."""
+    found = resources.files("stripe_fdw").joinpath("sql", *folder).iterdir()
+    for script in sorted(found, key=lambda item: item.name):
+        if script.name.endswith(".sql"):
+            connection.execute(script.read_text(encoding="utf-8").encode())
 
 
 def _options(options: Mapping[str, str], present: set[str] | None = None) -> sql.Composable:

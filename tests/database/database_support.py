@@ -208,3 +208,15 @@ def answer(
     """An HTTP answer."""
     size = len(body) if length is None else length
     return f"HTTP/1.1 {status}\r\n{headers}\r\nContent-Length: {size}\r\n\r\n".encode() + body
+
+
+def copy(db: psycopg.Connection, target: str, rows: str) -> None:
+    """COPY target FROM STDIN."""
+    with db.cursor() as cursor, cursor.copy(f"copy {target} from stdin".encode()) as data:
+        data.write(rows)
+
+
+def not_under_multicorn2(host: str, why: str) -> None:
+    """Skip what Multicorn2 cannot do."""
+    if host == "multicorn2":
+        pytest.skip(f"under Multicorn2 {why}")

@@ -8,10 +8,10 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
-#include "parser/parsetree.h"
-#if PG_VERSION_NUM >= 160000
 #include "optimizer/inherit.h"
 #include "optimizer/pathnode.h"
+#include "parser/parsetree.h"
+#if PG_VERSION_NUM >= 160000
 #include "parser/parse_relation.h"
 #endif
 #include "utils/lsyscache.h"
@@ -111,19 +111,28 @@ AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Re
 							 rtindex, WHOLE_ROW);
 }
 
-/* The columns that the statement names, with the offset that makes system columns positive. */
+/*
+ * The columns that the statement names, and generated ones that are made of them, with the offset that makes system
+ * columns positive.
+ */
 static Bitmapset *
 named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
 {
 	RangeTblEntry *rte = planner_rt_fetch(rtindex, root);
-#if PG_VERSION_NUM >= 160000
-	/* A child table has no permissions of its own; this translates its parent's. */
+
 	if (operation == CMD_UPDATE)
+	{
+#if PG_VERSION_NUM >= 150002 || (PG_VERSION_NUM >= 140007 && PG_VERSION_NUM < 150000)
+		/* A child table has no permissions of its own; this translates its parent's. */
 		return get_rel_all_updated_cols(root, find_base_rel(root, rtindex));
+#else
+		return bms_union(rte->updatedCols, rte->extraUpdatedCols);
+#endif
+	}
+#if PG_VERSION_NUM >= 160000
 	return getRTEPermissionInfo(root->parse->rteperminfos, rte)->insertedCols;
 #else
-	/* Generated columns change with those that they are made of. */
-	return operation == CMD_INSERT ? rte->insertedCols : bms_union(rte->updatedCols, rte->extraUpdatedCols);
+	return rte->insertedCols;
 #endif
 }
 

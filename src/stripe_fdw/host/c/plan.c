@@ -114,6 +114,11 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		HostQual   *qual = info->pseudoconstant ? NULL : qual_of_clause(root, rel, info->clause);
 
+		if (IsA(info->clause, CurrentOfExpr))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("WHERE CURRENT OF is not supported on foreign table \"%s\"", get_rel_name(relid)),
+					 errhint("Name the row by its id.")));
 		if (qual != NULL)
 			plan->quals = lappend(plan->quals, qual);
 		else
