@@ -1,6 +1,6 @@
-"""What variables of the server's say of this session: how deep in savepoints it is, and where an error goes.
+"""What the server says of this session: how deep in savepoints it is, where an error goes, how times look.
 
-Both are exported by the server for its extensions (access/xact.h, utils/elog.h).
+All are exported by the server for its extensions (access/xact.h, utils/elog.h, utils/timestamp.h).
 """
 
 from __future__ import annotations
@@ -40,4 +40,39 @@ error_is_caught: Callable[[], bool] = _error_is_caught()
 """In a rollback: whether it is the work of an exception block, say of PL/pgSQL, inside a statement.
 
 Then nobody may ever read the error. One that reaches the client empties the stack of contexts first.
+"""
+
+
+_EPOCH = 946_684_800  # 2000-01-01, from which Postgres counts, in seconds since 1970
+_LATEST = 2**37  # seconds: Postgres can write times for 290,000 years to come
+
+
+def _unknown(microseconds: int) -> None:
+    """No server, no style: any time will do."""
+    del microseconds
+
+
+def _time_writer() -> Callable[[int], str | None]:
+    if hosting.HOST == "none":
+        return _unknown
+    server = ctypes.PyDLL(None)
+    call = server.DirectFunctionCall1Coll
+    call.restype = ctypes.c_void_p
+    call.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]
+    write = ctypes.cast(server.timestamptz_out, ctypes.c_void_p)
+
+    def written(microseconds: int) -> str | None:
+        # Beyond these the function would raise, which must not happen below Python's frames.
+        if not 0 <= microseconds < _LATEST * 1_000_000:
+            return None
+        found = call(write, 0, microseconds - _EPOCH * 1_000_000)
+        return ctypes.string_at(found).decode("ascii", "replace")
+
+    return written
+
+
+time_as_written: Callable[[int], str | None] = _time_writer()
+"""A time, in microseconds since 1970, as this session writes it (DateStyle, TimeZone); None if not known.
+
+To be called on the session's own thread only.
 """

@@ -311,3 +311,10 @@ def test_under_multicorn_a_column_that_only_selects_is_no_change() -> None:
     hidden = [item.name for item in load().resource["event"].columns if not item.path]
     assert hidden
     assert of_multicorn(load().resource["event"], row, row | dict.fromkeys(hidden, "x")) == {}
+
+
+def test_under_multicorn_a_time_in_the_sessions_own_style_is_compared_in_that_style() -> None:
+    row, german = read("customer", OBJECT), "01.03.2026 01:00:00 CET"
+    new = row | {"created": german}
+    assert of_multicorn(CUSTOMER, row, new, lambda time: german if time == 1772323200_000_000 else None) == {}
+    assert of_multicorn(CUSTOMER, row, new, lambda _: "something else") == {"created": german}
