@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import (
     charges,
+    customers,
     intents,
     invoices,
+    metering,
     methods,
     payouts,
+    portal,
     products,
     refunds,
+    sessions,
     setups,
     states,
     subscriptions,
@@ -20,10 +24,25 @@ from stripe_simulator import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.calls import Answer, Call
-    from stripe_simulator.lifecycle import Handler
+    from stripe_simulator.calls import Answer, Call, Json
+    from stripe_simulator.lifecycle import Handler, Subject
 
-_AREAS = (charges, intents, methods, payouts, products, refunds, setups, states, invoices, subscriptions)
+_AREAS = (
+    charges,
+    customers,
+    intents,
+    methods,
+    payouts,
+    products,
+    refunds,
+    sessions,
+    setups,
+    states,
+    invoices,
+    subscriptions,
+    metering,
+    portal,
+)
 
 # By resource and the catalog's name of the operation.
 OPERATIONS: dict[tuple[str, str], Handler] = {}
@@ -34,9 +53,24 @@ CREATED: dict[str, Handler] = {}
 UPDATED: dict[str, Handler] = {}
 DELETED: dict[str, Handler] = {}
 
+
+def _both(first: Handler, second: Handler) -> Handler:
+    def handler(subject: Subject) -> Json | None:
+        answer = first(subject)
+        return second(subject) or answer
+
+    return handler
+
+
+def _merge(into: dict[str, Handler], table: dict[str, Handler]) -> None:
+    """Enter an area's handlers; two of one resource are called one after the other."""
+    for name, handler in table.items():
+        into[name] = _both(into[name], handler) if name in into else handler
+
+
 for _area in _AREAS:
     OPERATIONS |= getattr(_area, "OPERATIONS", {})
     PATHS |= getattr(_area, "PATHS", {})
-    CREATED |= getattr(_area, "CREATED", {})
-    UPDATED |= getattr(_area, "UPDATED", {})
-    DELETED |= getattr(_area, "DELETED", {})
+    _merge(CREATED, getattr(_area, "CREATED", {}))
+    _merge(UPDATED, getattr(_area, "UPDATED", {}))
+    _merge(DELETED, getattr(_area, "DELETED", {}))

@@ -184,6 +184,15 @@ def changed(call: Call, name: str, identifier: str, values: Json, *kinds: str) -
     return made
 
 
+def living_in(call: Call, name: str, identifier: str) -> Json:
+    """The object that the path names, where the route is another's. Raises the 404 of one that is gone."""
+    collection = call.world.collection(name)
+    position = collection.position(identifier)
+    if position is None or collection.is_deleted(position):
+        raise problems.no_object(collection.resource.object, identifier)
+    return collection.read(position)
+
+
 def read(call: Call, name: str, identifier: object, param: str) -> Json:
     """Another object, not to be changed. Raises the 400 of a parameter that names none."""
     collection = call.world.collection(name)

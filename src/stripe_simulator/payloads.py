@@ -37,7 +37,7 @@ def apply(resource: Resource, made: Json, params: Params) -> None:
     for name, value in params.items():
         if name == "metadata":
             made["metadata"] = merged_metadata(made.get("metadata") or {}, value)
-        elif name in {"items", "recurring"} or name not in resource.column:
+        elif name in _OWN or name not in resource.column:
             continue
         elif resource.column[name].path != (name,):
             _put(made, resource.column[name].path, value)
@@ -52,6 +52,8 @@ def apply(resource: Resource, made: Json, params: Params) -> None:
             made[name] = value
 
 
+# Handlers put these into lists of their own, or complete them.
+_OWN = frozenset({"items", "line_items", "recurring"})
 _EMPTY: dict[str, Json] = {
     "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
 }

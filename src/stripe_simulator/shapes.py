@@ -24,6 +24,7 @@ HIDDEN: Mapping[str, frozenset[str]] = {
     "webhook_endpoint": frozenset({"secret"}),
     "event": frozenset({"account", "context"}),
     "checkout_session": frozenset({"line_items"}),
+    "payment_link": frozenset({"line_items"}),
     "payment_intent": frozenset({"source"}),
 }
 # Resources whose ids are words of Stripe's.

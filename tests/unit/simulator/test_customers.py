@@ -1,0 +1,82 @@
+"""Customers with their payment methods, sources and settings (https://docs.stripe.com/api/customers)."""
+
+import pytest
+
+
+@pytest.fixture
+def post(stripe):
+    def posted(path, expected=200, **data):
+        answer = stripe.post(path, data=data)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if expected == 200 else answer.json()["error"]
+
+    return posted
+
+
+def test_a_new_customer_has_numbers_for_its_invoices(post):
+    made = post("/customers")
+    assert (len(made["invoice_prefix"]), made["next_invoice_sequence"]) == (8, 1)
+    assert made["invoice_settings"]["default_payment_method"] is None
+
+
+def test_an_email_address_must_be_one(post):
+    error = post("/customers", 400, email="nobody")
+    assert (error["code"], error["message"]) == ("email_invalid", "Invalid email address: nobody")
+    made = post("/customers", email="a@example.com")
+    assert post(f"/customers/{made['id']}", 400, email="b@")["param"] == "email"
+
+
+def test_created_with_a_payment_method_and_tax_ids(post, stripe):
+    made = post(
+        "/customers",
+        **{
+            "payment_method": "pm_card_visa",
+            "invoice_settings[default_payment_method]": "pm_card_visa",
+            "tax_id_data[0][type]": "eu_vat",
+            "tax_id_data[0][value]": "DE123456789",
+        },
+    )
+    method = made["invoice_settings"]["default_payment_method"]
+    assert stripe.get(f"/payment_methods/{method}").json()["customer"] == made["id"]
+    assert stripe.get(f"/customers/{made['id']}/payment_methods/{method}").json()["id"] == method
+    (tax_id,) = stripe.get(f"/customers/{made['id']}/tax_ids").json()["data"]
+    assert (tax_id["value"], tax_id["customer"]) == ("DE123456789", made["id"])
+    declined = post("/customers", 402, payment_method="pm_card_chargeDeclined")
+    assert declined["code"] == "card_declined"
+
+
+def test_the_default_payment_method_is_the_customers_own(post):
+    one, other = post("/customers")["id"], post("/customers")["id"]
+    method = post("/payment_methods/pm_card_visa/attach", customer=one)["id"]
+    default = {"invoice_settings[default_payment_method]": method}
+    assert "does not have a payment method" in post(f"/customers/{other}", 400, **default)["message"]
+    assert post(f"/customers/{one}", **default)["invoice_settings"]["default_payment_method"] == method
+
+
+def test_sources_and_the_default_one(post, stripe):
+    customer = post("/customers")["id"]
+    path = f"/customers/{customer}/sources"
+    card = post(path, source="tok_visa")
+    bank = post(path, source="btok_us_verified")
+    assert (card["object"], card["last4"], card["customer"]) == ("card", "4242", customer)
+    assert (bank["object"], bank["status"]) == ("bank_account", "new")
+    assert stripe.get(f"/customers/{customer}").json()["default_source"] == card["id"]
+    assert {one["id"] for one in stripe.get(path).json()["data"]} == {card["id"], bank["id"]}
+    wrong = {"amounts[0]": "1", "amounts[1]": "2"}
+    assert post(f"{path}/{bank['id']}/verify", 402, **wrong)["code"] == "bank_account_verification_failed"
+    right = {"amounts[0]": "32", "amounts[1]": "45"}
+    assert post(f"{path}/{bank['id']}/verify", **right)["status"] == "verified"
+    charged = post("/charges", amount="500", currency="usd", customer=customer)
+    assert charged["customer"] == customer
+    assert stripe.delete(f"{path}/{card['id']}").json()["deleted"] is True
+    assert stripe.get(f"/customers/{customer}").json()["default_source"] is None
+    assert post(path, 400, source="tok_none")["message"] == "No such token: 'tok_none'"
+
+
+def test_the_cash_balance_has_settings(post, stripe):
+    customer = post("/customers")["id"]
+    path = f"/customers/{customer}/cash_balance"
+    assert stripe.get(path).json()["settings"]["reconciliation_mode"] == "automatic"
+    changed = post(path, **{"settings[reconciliation_mode]": "manual"})
+    assert (changed["object"], changed["settings"]["reconciliation_mode"]) == ("cash_balance", "manual")
+    assert stripe.get("/customers/cus_x/cash_balance").status_code == 404

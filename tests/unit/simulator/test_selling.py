@@ -1,0 +1,141 @@
+"""Products, prices, checkout sessions, payment links, webhook endpoints (https://docs.stripe.com/api)."""
+
+import time
+
+import pytest
+
+
+@pytest.fixture
+def post(stripe):
+    def posted(path, expected=200, **data):
+        answer = stripe.post(path, data=data)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if expected == 200 else answer.json()["error"]
+
+    return posted
+
+
+@pytest.fixture
+def price(post):
+    def made(**data):
+        product = post("/products", name="Tea")["id"]
+        return post("/prices", product=product, **{"currency": "eur", "unit_amount": "900", **data})
+
+    return made
+
+
+MONTHLY = {"recurring[interval]": "month"}
+BACK = {"success_url": "https://example.com/thanks"}
+
+
+def test_a_price_needs_an_amount_and_a_product(post):
+    missing = post("/prices", 400, currency="eur", product=post("/products", name="Tea")["id"])
+    assert missing["code"] == "parameter_missing"
+    assert post("/prices", 400, currency="eur", unit_amount="5")["param"] == "product"
+    negative = post("/prices", 400, currency="eur", unit_amount="-5", **{"product_data[name]": "x"})
+    assert (negative["message"], negative["param"]) == ("Invalid non-negative integer", "unit_amount")
+
+
+def test_amounts_of_parts_of_a_cent(post):
+    data = {"currency": "eur", "product_data[name]": "Calls"}
+    made = post("/prices", unit_amount_decimal="0.25", **data)
+    assert (made["unit_amount"], made["unit_amount_decimal"]) == (None, "0.25")
+    assert post("/prices", unit_amount="900", **data)["unit_amount_decimal"] == "900"
+
+
+def test_a_product_keeps_its_default_price(post, price, stripe):
+    one, other = price(), price()
+    product = f"/products/{one['product']}"
+    assert post(product, default_price=one["id"])["default_price"] == one["id"]
+    assert "is not a price of the product" in post(product, 400, default_price=other["id"])["message"]
+    assert "default price" in post(f"/prices/{one['id']}", 400, active="false")["message"]
+    assert post(f"/prices/{other['id']}", active="false")["active"] is False
+    refused = stripe.delete(product)
+    assert (refused.status_code, "user-created prices" in refused.text) == (400, True)
+    assert stripe.delete(f"/products/{post('/products', name='Air')['id']}").json()["deleted"] is True
+
+
+def test_a_lookup_key_belongs_to_one_price(price, post, stripe):
+    one = price(lookup_key="tea")
+    other = price()
+    taken = post(f"/prices/{other['id']}", 400, lookup_key="tea")
+    assert taken["message"] == f"A price (`{one['id']}`) already uses that lookup key."
+    assert post(f"/prices/{other['id']}", lookup_key="tea", transfer_lookup_key="true")["lookup_key"] == "tea"
+    assert stripe.get(f"/prices/{one['id']}").json()["lookup_key"] is None
+
+
+def test_a_checkout_session_for_a_payment(post, price, stripe):
+    items = {"line_items[0][price]": price()["id"], "line_items[0][quantity]": "3"}
+    made = post("/checkout/sessions", mode="payment", **items, **BACK)
+    assert (made["status"], made["payment_status"], made["amount_total"]) == ("open", "unpaid", 2700)
+    assert (made["currency"], made["payment_intent"]) == ("eur", None)
+    assert made["url"].startswith("https://checkout.stripe.com/")
+    assert made["expires_at"] - made["created"] == 86_400
+    (line,) = stripe.get(f"/checkout/sessions/{made['id']}/line_items").json()["data"]
+    assert (line["quantity"], line["amount_total"], line["description"]) == (3, 2700, "Tea")
+    shown = stripe.get(f"/checkout/sessions/{made['id']}?expand[]=line_items").json()
+    assert shown["line_items"]["data"] == [line]
+    expired = post(f"/checkout/sessions/{made['id']}/expire")
+    assert (expired["status"], expired["url"]) == ("expired", None)
+    again = post(f"/checkout/sessions/{made['id']}/expire", 400)
+    assert again["message"].startswith('Only Checkout Sessions with a status in ["open"] can be expired.')
+
+
+def test_checkout_modes_fit_their_prices(post, price):
+    once, monthly = price()["id"], price(**MONTHLY)["id"]
+    subscribed = post("/checkout/sessions", mode="subscription", **{"line_items[0][price]": monthly}, **BACK)
+    assert (subscribed["mode"], subscribed["payment_method_collection"]) == ("subscription", "always")
+    wrong = post("/checkout/sessions", 400, mode="payment", **{"line_items[0][price]": monthly}, **BACK)
+    assert wrong["message"].startswith("You specified `payment` mode but passed a recurring price.")
+    wrong = post("/checkout/sessions", 400, mode="subscription", **{"line_items[0][price]": once}, **BACK)
+    assert "at least one recurring price" in wrong["message"]
+    setup = post("/checkout/sessions", mode="setup", currency="eur", **BACK)
+    assert (setup["payment_status"], setup["amount_total"]) == ("no_payment_required", None)
+    assert post("/checkout/sessions", 400, mode="payment", **BACK)["param"] == "line_items"
+    assert post("/checkout/sessions", 400, mode="payment", **{"line_items[0][price]": once})["param"] == (
+        "success_url"
+    )
+    late = {"expires_at": int(time.time()) + 90_000, "line_items[0][price]": once}
+    assert post("/checkout/sessions", 400, mode="payment", **late, **BACK)["param"] == "expires_at"
+
+
+def test_a_checkout_session_with_a_price_of_its_own(post):
+    data = {
+        "line_items[0][price_data][currency]": "eur",
+        "line_items[0][price_data][unit_amount]": "500",
+        "line_items[0][price_data][product_data][name]": "Cake",
+    }
+    assert post("/checkout/sessions", mode="payment", **data, **BACK)["amount_total"] == 500
+    unnamed = {**data, "line_items[0][price_data][product_data][nmae]": "Cake"}
+    error = post("/checkout/sessions", 400, mode="payment", **unnamed, **BACK)
+    assert error["message"] == ("Received unknown parameter: line_items[0][price_data][product_data][nmae]")
+
+
+def test_a_payment_link(post, price, stripe, reader):
+    items = {"line_items[0][price]": price()["id"], "line_items[0][quantity]": "1"}
+    made = post("/payment_links", **items)
+    assert (made["active"], made["currency"]) == (True, "eur")
+    assert made["url"].startswith("https://buy.stripe.com/")
+    assert len(reader.page(f"/payment_links/{made['id']}/line_items")["data"]) == 1
+    assert post(f"/payment_links/{made['id']}", active="false")["active"] is False
+
+
+def test_a_webhook_endpoint_is_switched_off(post):
+    made = post("/webhook_endpoints", url="https://example.com/hook", **{"enabled_events[0]": "*"})
+    assert (made["status"], made["secret"][:6]) == ("enabled", "whsec_")
+    changed = post(f"/webhook_endpoints/{made['id']}", disabled="true")
+    assert changed["status"] == "disabled"
+    assert "secret" not in changed
+    error = post("/webhook_endpoints", 400, url="example.com", **{"enabled_events[0]": "*"})
+    assert (error["code"], error["param"]) == ("url_invalid", "url")
+    error = post("/webhook_endpoints", 400, url="https://example.com", **{"enabled_events[0]": "nothing"})
+    assert error["param"] == "enabled_events[0]"
+
+
+def test_tax_rates_are_percentages(post):
+    made = post("/tax_rates", display_name="VAT", percentage="19.5", inclusive="false")
+    assert (made["percentage"], made["active"]) == (19.5, True)
+    assert post("/tax_rates", 400, display_name="VAT", percentage="119", inclusive="false")["param"] == (
+        "percentage"
+    )
+    assert post(f"/tax_rates/{made['id']}", active="false")["active"] is False
