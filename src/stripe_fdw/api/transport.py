@@ -227,6 +227,8 @@ def _may_help(answer: Answer) -> bool:
     advice = answer.headers.get("stripe-should-retry")
     if advice in ("true", "false"):
         return advice == "true"
+    if answer.headers.get("idempotent-replayed") == "true":
+        return False  # what the key was answered with the first time, and will be each time
     return answer.status in (409, 429) or answer.status >= 500
 
 

@@ -360,6 +360,15 @@ def test_stripes_advice_decides_whether_to_try_again(
     assert len(server.got) == requests
 
 
+def test_an_error_that_a_key_keeps_is_not_asked_for_again(
+    client: Any, server: Any, reply: Any, key: str
+) -> None:
+    replies = [reply(problem(), status=500), reply(problem(), 500, headers={"Idempotent-Replayed": "true"})]
+    server.answer = lambda got: replies[min(len(server.got) - 1, 1)]
+    failing(client, key)
+    assert len(server.got) == 2
+
+
 def test_retry_after_is_kept(client: Any, server: Any, reply: Any) -> None:
     replies = [
         reply(problem(), status=429, headers={"Retry-After": "0.3"}),
