@@ -9,8 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from bench.figures import Figure, markdown
 from bench.points import points
 from bench.scans import memory, scans
+from bench.writes import memory_of_writes, writes
 
-PARTS: Mapping[str, Callable[[], Iterator[Figure]]] = {"points": points, "scans": scans, "memory": memory}
+PARTS: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "points": points,
+    "scans": scans,
+    "memory": memory,
+    "writes": writes,
+    "memory_of_writes": memory_of_writes,
+}
 
 
 def main(names: list[str]) -> None:

@@ -46,6 +46,18 @@ class Bench:
         pages = Path(f"/proc/{pid}/statm").read_text().split()
         return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def customers_written(self) -> int:
+        """How many customers the simulator was told to create, since it started."""
+        worlds = self.control("GET", "status")["worlds"].values()
+        return sum(int(world["customer"]["written"]) for world in worlds if "customer" in world)
+
+    def busy_seconds(self) -> float:
+        """How long the simulator has worked so far, in seconds of a processor."""
+        state = self.stack.state()
+        if state is None:
+            raise RuntimeError("the stack does not run")
+        return int(Path(f"/proc/{state.simulator_pid}/schedstat").read_text().split()[0]) / 1e9
+
 
 @contextmanager
 def running(**options: Any) -> Iterator[Bench]:
