@@ -148,6 +148,15 @@ def _subscription(generator: Generator) -> Fields:
     item_price = items.generator.fields["price"].value
     item_prices = _item_prices(items.generator)
 
+    customers = world.collection("customer").generator
+    link = generator.link("customer", "customer")
+
+    def default(index: int) -> str | None:
+        """Every third has a payment method of its own: one of its customer's."""
+        if index % 3 or not customers.population.count:
+            return None
+        return _default_payment_method(customers, link.forward(index))
+
     def ended(index: int) -> int | None:
         return created(index) + days(index) * _DAY if status.value(index) in over else None
 
@@ -167,6 +176,7 @@ def _subscription(generator: Generator) -> Fields:
     return {
         "status": status,
         "items": Field(listed),
+        "currency": Field(lambda index: item_price(index * BLOCK)["currency"]),
         "price": Field(prices, item_prices, many=True),
         "plan": Field(prices, item_prices, many=True),
         "current_period_start": Field(lambda index: _period(generator, index), span=_within(generator, 0)),
@@ -193,6 +203,7 @@ def _subscription(generator: Generator) -> Fields:
         "days_until_due": constant(None),
         "pending_setup_intent": constant(None),
         "next_pending_invoice_item_invoice": constant(None),
+        "default_payment_method": Field(default),
         "default_source": constant(None),
         "customer_account": constant(None),
         "on_behalf_of": constant(None),

@@ -75,14 +75,12 @@ def create_event(call: Call) -> Answer:
 def create_alert(subject: Subject) -> None:
     """An alert on usage, active at once."""
     threshold = subject.params.get("usage_threshold")
-    if not isinstance(threshold, dict):
-        raise problems.missing_parameter("usage_threshold")
-    if threshold.get("meter"):
-        found(subject.call, "billing_meter", threshold["meter"], "usage_threshold[meter]")
-    subject.made |= {
-        "status": "active",
-        "usage_threshold": {"filters": [], "meter": None, "recurrence": "one_time"} | threshold,
-    }
+    if isinstance(threshold, dict):
+        if threshold.get("meter"):
+            found(subject.call, "billing_meter", threshold["meter"], "usage_threshold[meter]")
+        usual: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
+        subject.made["usage_threshold"] = usual | threshold
+    subject.made["status"] = "active"
 
 
 def create_grant(subject: Subject) -> None:

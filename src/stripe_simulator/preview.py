@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import ledger, problems
+from stripe_simulator.invoices import discounts, lines
+from stripe_simulator.invoices.pending import pending
+from stripe_simulator.invoices.prices import after, interval_of
+from stripe_simulator.invoices.totals import reckon
 from stripe_simulator.lifecycle import blank
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import shown
@@ -25,37 +30,51 @@ def invoice_preview(call: Call) -> Answer:
     unknown = [name for name in call.params if known and name not in known and name != "expand"]
     if unknown:
         raise problems.unknown_parameters(unknown)
-    subscription = _subscription(call)
-    lines = [_line(item, at) for at, item in enumerate(subscription["items"]["data"])]
-    total = sum(line["amount"] for line in lines)
+    subscription = deepcopy(_subscription(call))
+    currency = subscription["currency"]
     invoices = call.world.collection("upcoming_invoice")
     # The next invoice always has the same id, whatever it is asked by.
     position = call.world.number("upcoming", subscription["id"]) % 2**40
     made = blank(invoices, position)
-    made |= dict.fromkeys(
-        ("total", "subtotal", "amount_due", "amount_remaining", "total_excluding_tax"), total
-    )
     made |= {
         "id": invoices.identifier(position),
         "object": "invoice",
         "status": "draft",
         "billing_reason": "upcoming",
         "created": int(time.time()),
-        "currency": subscription["currency"],
+        "currency": currency,
         "customer": subscription["customer"],
+        "discounts": discounts.running(call, subscription.get("discounts") or [], int(time.time())),
+        "default_tax_rates": list(subscription.get("default_tax_rates") or ()),
         "parent": {
             "quote_details": None,
             "subscription_details": {"metadata": {}, "subscription": subscription["id"]},
             "type": "subscription_details",
         },
-        "lines": {
-            "object": "list",
-            "data": lines,
-            "has_more": False,
-            "url": f"/v1/invoices/{invoices.identifier(position)}/lines",
-        },
+    }
+    rows = [_line(call, subscription, item) for item in subscription["items"]["data"]]
+    rows += [
+        lines.of_item(item) for item in pending(call, subscription["customer"], currency, subscription["id"])
+    ]
+    rows = [
+        lines.line(made, f"il_tmp_{at}{subscription['id'][4:]}", values) | {"invoice": made["id"]}
+        for at, values in enumerate(rows)
+    ]
+    reckon(call, made, rows)
+    made["lines"] = {
+        "object": "list",
+        "data": rows,
+        "has_more": False,
+        "url": f"/v1/invoices/{made['id']}/lines",
     }
     return shown(call, made)
+
+
+def _line(call: Call, subscription: Json, item: Json) -> Json:
+    """The line for an item's next period."""
+    start = item["current_period_end"]
+    end = after(start, interval_of(item["price"]))
+    return lines.of_subscription(call, subscription, item, (start, end))
 
 
 def _subscription(call: Call) -> Json:
@@ -90,31 +109,6 @@ def _none(customer: str) -> StripeProblem:
     return StripeProblem(
         f"No upcoming invoices for customer: {customer}", status=404, code="invoice_upcoming_none"
     )
-
-
-def _line(item: Json, at: int) -> Json:
-    quantity = item["quantity"] or 1
-    return {
-        "id": f"il_tmp_{at}{item['id'][3:]}",
-        "object": "line_item",
-        "amount": (item["price"].get("unit_amount") or 0) * quantity,
-        "currency": item["price"]["currency"],
-        "livemode": False,
-        "metadata": {},
-        "parent": {
-            "subscription_item_details": {
-                "subscription": item["subscription"],
-                "subscription_item": item["id"],
-            },
-            "type": "subscription_item_details",
-        },
-        "pricing": {
-            "price_details": {"price": item["price"]["id"], "product": item["price"]["product"]},
-            "type": "price_details",
-        },
-        "quantity": quantity,
-        "subscription": item["subscription"],
-    }
 
 
 def account(call: Call) -> Answer:

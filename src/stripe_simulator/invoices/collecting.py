@@ -21,6 +21,9 @@ _NO_METHOD = (
 )
 
 
+_WAITING = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+
+
 def no_method() -> StripeProblem:
     """There is nothing that could be charged."""
     return StripeProblem(_NO_METHOD, code="resource_missing")
@@ -94,7 +97,10 @@ def intend(call: Call, invoice: Json) -> None:
 def payment_of(call: Call, invoice: Json) -> Json | None:
     """The payment of an invoice that is still to be made."""
     for payment in theirs(call, "invoice_payment", "invoice", invoice["id"]):
-        if payment["status"] == "open":
+        intent = known(call, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
+        if payment["status"] != "open" or intent is None or intent["status"] not in _WAITING:
+            continue
+        if intent["amount"] == invoice["amount_due"]:  # generated ones differ
             return payment
     return None
 
