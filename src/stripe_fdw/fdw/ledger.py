@@ -173,8 +173,9 @@ def _warn(found: Tally, why: str) -> None:
         details.append(f"Not known whether done: {found.unknown_listed()}.")
     if not details:
         return
-    objects = "1 object is" if found.count == 1 else f"{found.count} objects are"
-    what = f"{objects} changed in Stripe and stay so" if found.count else "Stripe may have changed something"
+    one, many = "1 object is changed in Stripe and stays so", "{} objects are changed in Stripe and stay so"
+    changed = one if found.count == 1 else many.format(found.count)
+    what = changed if found.count else "Stripe may have changed something"
     hosting.warn(f"{why}, but {what}", " ".join(details), "Stripe cannot roll back.")
 
 
