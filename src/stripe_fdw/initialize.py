@@ -12,9 +12,8 @@ import psycopg
 from psycopg import sql
 
 from stripe_fdw.catalog import load
-from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.fdw.import_schema import CALL, INVALIDATION
+from stripe_fdw.fdw.import_schema import CALL, INVALIDATION, MACHINERY, columns
 
 Host = Literal["bundled", "multicorn2"]
 SCHEMA = "stripe_live"  # where the foreign tables lie; functions and other parts name it
@@ -182,35 +181,36 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         yield f"imported {tables} tables into schema {SCHEMA}{names}"
     for resource in catalog.resources:
         if resource.name in existing:
-            yield from _columns(connection, resource)
+            yield from _columns(connection, resource.name, columns(resource))
+    for name, definition in MACHINERY.items():
+        if name in existing:
+            yield from _columns(connection, name, definition)
 
 
-def _columns(connection: psycopg.Connection, resource: Resource) -> Iterator[str]:
-    table = sql.Identifier(SCHEMA, resource.name)
+def _columns(connection: psycopg.Connection, name: str, wanted: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    table = sql.Identifier(SCHEMA, name)
     have = {
-        str(name)
-        for (name,) in connection.execute(
+        str(column)
+        for (column,) in connection.execute(
             "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
             " and not attisdropped",
             (table.as_string(connection),),
         )
     }
-    for column in resource.columns:
-        if column.name not in have:
+    for column, type_name in wanted:
+        if column not in have:
             connection.execute(
                 sql.SQL("alter foreign table {} add column {} {}").format(
-                    table,
-                    sql.Identifier(column.name),
-                    sql.SQL(column.kind.postgres_type),
+                    table, sql.Identifier(column), sql.SQL(type_name)
                 )
             )
-            yield f"added column {resource.name}.{column.name}"
-    for name in sorted(have - set(resource.column) - PSEUDO_COLUMNS):
+            yield f"added column {name}.{column}"
+    for column in sorted(have - {column for column, _ in wanted} - PSEUDO_COLUMNS):
         # Stripe has it no more. Should a view still use it, Postgres says which and nothing is changed.
         connection.execute(
-            sql.SQL("alter foreign table {} drop column {}").format(table, sql.Identifier(name))
+            sql.SQL("alter foreign table {} drop column {}").format(table, sql.Identifier(column))
         )
-        yield f"dropped column {resource.name}.{name}"
+        yield f"dropped column {name}.{column}"
 
 
 def _run_scripts(connection: psycopg.Connection, *folder: str) -> None:

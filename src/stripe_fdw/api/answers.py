@@ -156,8 +156,10 @@ def _classify(
     """Class, hint and SQLSTATE. Statuses and types: https://docs.stripe.com/api/errors."""
     if code == "lock_timeout":
         return ApiError, "Another request holds the object: try again.", "55P03"
-    if kind == "idempotency_error" or code == "idempotency_key_in_use":
-        return IdempotencyError, None, None
+    if code == "idempotency_key_in_use":
+        return IdempotencyError, "A request with this key is still under way: try again.", "55P03"
+    if kind == "idempotency_error":
+        return IdempotencyError, "Give the values that were sent with this key before, or another key.", None
     if code == _MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
         return NotFoundError, None, None
     return *_BY_STATUS.get(status, (ApiError, None)), None

@@ -43,12 +43,14 @@ class Request:
     """One request: a verb, a path template with its ids, and flat parameters in the order they are sent.
 
     ``endpoint`` is the template (``/v1/customers/{customer}``): limits count by it. ``path`` is what is sent.
+    ``body`` is the JSON text that version 2 of the API takes in place of parameters.
     """
 
     method: Method
     endpoint: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
+    body: str = ""
 
     @classmethod
     def of(
@@ -70,4 +72,5 @@ class Request:
         return "&".join(f"{quote_plus(k, safe='[]')}={quote_plus(v)}" for k, v in self.params)
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")
+        shown = f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")
+        return f"{shown} {self.body}" if self.body else shown

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import orjson
 import stripe
 
 from stripe_fdw.api.answers import Answer, error_of
@@ -52,10 +53,10 @@ class Sdk:
             requestor.request_raw(
                 request.method.lower(),
                 request.path,
-                params=dict(request.params),
+                params=orjson.loads(request.body) if request.body else dict(request.params),
                 options={"idempotency_key": idempotency_key} if request.method == "POST" else {},
                 base_address="api",
-                api_mode="V1",
+                api_mode="V2" if request.body else "V1",
             )
         return answers[-1]
 

@@ -1,23 +1,26 @@
-"""The table behind ``stripe_live.call``: a SELECT with method, path and params given runs that operation."""
+"""The table behind ``stripe_live.call``: SELECT runs an operation that reads, INSERT one that writes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final, cast
 
 import orjson
 
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
+from stripe_fdw.fdw.changes import KEY, Given
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
 
 _WORDS = ("method", "path", "params")
+_WRITING: Final = ("POST", "DELETE")
 _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
+_JSON: Final = "/v2/"  # operations of this version take JSON
 
 
 class CallError(StripeFdwError):
@@ -34,12 +37,31 @@ class Call:
     words: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The one request of an operation that writes."""
+
+    request: Request
+    operation: str = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """An operation that writes, as ``fdw.writes`` takes it, and the resource that has it, if one does."""
+
+    steps: tuple[Step, ...]
+    key: str | None
+    resource: str | None
+    words: dict[str, str]
+    id: str | None = None
+
+
 def call_of(quals: Iterable[Qual]) -> Call | None:
     """The call that the quals describe; None if one of them is NULL.
 
     Raises:
         MissingQualError: method or path is missing.
-        CallError: Stripe has no such operation, or the parameters are no JSON object.
+        CallError: Stripe has no such operation, or it writes, or the parameters are no JSON object.
     """
     given = {qual.column: qual.value for qual in quals if qual.operator == EQUAL}
     for name in _WORDS:
@@ -53,14 +75,52 @@ def call_of(quals: Iterable[Qual]) -> Call | None:
     words: dict[str, str] = {name: str(value) for name, value in given.items() if name in _WORDS}
     if any(isinstance(value, Unknown) for value in given.values()):
         return Call(Request("GET", words["path"], words["path"]), words)
-    if words["method"] != "GET":
+    method = _method(words["method"])
+    if method != "GET":
         raise CallError(
-            f"{words['method']} {words['path']} would change something: only GET operations can be called",
+            f"{method} {words['path']} would change something, and SELECT only reads",
+            hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
             sqlstate="0A000",  # feature_not_supported
         )
     params = _params(words.get("params", "{}"))
-    endpoint = _endpoint(words["path"])
+    endpoint = _endpoint(method, words["path"])
     return Call(Request("GET", endpoint, words["path"], Request.of("GET", "/", params).params), words)
+
+
+def writing_of(values: Mapping[str, Any]) -> Writing:
+    """The operation that an inserted row describes.
+
+    Raises:
+        CallError: Stripe has no such operation, or it only reads, or the parameters are no JSON object.
+    """
+    words = {name: str(values[name]) for name in _WORDS if values.get(name) is not None}
+    if "method" not in words or "path" not in words:
+        raise CallError(
+            "an operation needs its method and its path",
+            hint="SELECT stripe_live.call('POST', '/v1/customers', '{}');",
+            sqlstate="23502",  # not_null_violation
+        )
+    method, path = _method(words["method"]), words["path"]
+    if method not in _WRITING:
+        raise CallError(
+            f"{method} {path} only reads, and INSERT writes",
+            hint=f"SELECT stripe_live.call('{method}', …).",
+            sqlstate="0A000",  # feature_not_supported
+        )
+    params = _params(words.setdefault("params", "{}"))
+    endpoint = _endpoint(method, path)
+    request = Request(method, endpoint, path, Request.of(method, "/", params).params)
+    if method == "POST" and path.startswith(_JSON):
+        request = Request(method, endpoint, path, body=orjson.dumps(params).decode())
+    key = Given.of({KEY: values.get("idempotency_key")}).key
+    return Writing((Step(request),), key, _resource(endpoint), words)
+
+
+def _method(text: str) -> Method:
+    known = {operation.method for operation in load().operations}
+    if text not in known:
+        raise CallError(f'Stripe has no operation with method "{text}"', hint=f"{', '.join(sorted(known))}.")
+    return cast("Method", text)
 
 
 def _params(text: str) -> dict[str, Any]:
@@ -75,29 +135,39 @@ def _params(text: str) -> dict[str, Any]:
     return params
 
 
-def _endpoint(path: str) -> str:
+def _endpoint(method: Method, path: str) -> str:
     if "?" in path:
         raise CallError(
             "the path of an operation holds no parameters", hint="Give them as the third argument."
         )
     if not _PATH.fullmatch(path) or "/../" in path + "/" or "/./" in path + "/":
         raise CallError(f'"{path}" is no path of the API', hint="It looks like /v1/customers/cus_….")
-    for template, pattern in _templates():
+    for template, pattern in _templates(method):
         if pattern.fullmatch(path):
             return template
-    known = [template for template, _ in _templates()]
+    known = [template for template, _ in _templates(method)]
     near = closest(path, known)
     raise CallError(
-        f"Stripe has no operation GET {path}", detail=f"Closest: {', '.join(near)}." if near else None
+        f"Stripe has no operation {method} {path}", detail=f"Closest: {', '.join(near)}." if near else None
     )
 
 
 @cache
-def _templates() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The paths of all reading operations; those with fewer ids first, for /search is no id."""
-    paths = {operation.path for operation in load().operations if operation.method == "GET"}
+def _templates(method: Method) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The paths of all operations; those with fewer ids first, for /search is no id."""
+    paths = {operation.path for operation in load().operations if operation.method == method}
     ordered = sorted(paths, key=lambda path: (path.count("{"), path))
     return tuple((path, re.compile(_pattern(path))) for path in ordered)
+
+
+@cache
+def _resource(endpoint: str) -> str | None:
+    """The resource that an operation writes, if one has the operation: None may be any."""
+    for resource in load().resources:
+        own = (resource.create, resource.update, resource.delete, *resource.operations)
+        if any(operation is not None and operation.path == endpoint for operation in own):
+            return resource.name
+    return None
 
 
 def _pattern(path: str) -> str:

@@ -22,6 +22,7 @@ MACHINERY: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("method", "text"),
         ("path", "text"),
         ("params", "text"),
+        ("idempotency_key", "text"),
         ("response", "jsonb"),
         ("status", "bigint"),
         ("request_id", "text"),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -12,16 +13,17 @@ import orjson
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
 from stripe_fdw.fdw import estimate, hosting
-from stripe_fdw.fdw.call import call_of
+from stripe_fdw.fdw.call import call_of, writing_of
 from stripe_fdw.fdw.clients import client_for
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.import_schema import CALL, INVALIDATION
-from stripe_fdw.fdw.invalidation import account_name, invalidate
+from stripe_fdw.fdw.invalidation import account_name, invalidate, wrote
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import secret, server_options
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.streams import Counters
+from stripe_fdw.fdw.writes import writings
 
 Lines = list[tuple[str, str]]
 Definitions = Mapping[str, hosting.ColumnDefinition]
@@ -30,6 +32,11 @@ Definitions = Mapping[str, hosting.ColumnDefinition]
 def read_only(name: str, what: str) -> StripeFdwError:
     """The error for a change that cannot be made."""
     return StripeFdwError(f'cannot {what} foreign table "{name}"', sqlstate="0A000")  # feature_not_supported
+
+
+def _json(value: Any) -> Any:
+    text = orjson.dumps(value)
+    return text.decode() if hosting.renders_text() else text
 
 
 class _Machinery:
@@ -121,7 +128,8 @@ class CallTable(_Machinery):
             row = {
                 "params": "{}",
                 **call.words,
-                "response": orjson.dumps(answer.body),
+                "idempotency_key": None,
+                "response": _json(answer.body),
                 "status": answer.status,
                 "request_id": answer.request_id,
             }
@@ -130,8 +138,33 @@ class CallTable(_Machinery):
         return Scan(batches(), counters)
 
     def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
-        """Refuse."""
-        raise read_only(CALL, "insert into")
+        """Run an operation that writes: its words and its answer.
+
+        Raises what Stripe answered, and CallError for what is no operation that writes.
+        """
+        account = account_name(self._server.api_base, self._server.stripe_account)
+        made = cache(partial(writing_of, values))
+
+        def told(identifier: str | None) -> None:
+            wrote(account, made().resource, identifier)
+
+        writing = writings.of(self, account, 1)
+        flight = writing.do(
+            made, lambda: client_for(self._server, secret(self._options)), told, answered=True
+        )
+        answer = flight.response
+        response = {"id": flight.identifier, "deleted": True} if answer is None else answer.body
+        return {
+            **made().words,
+            "idempotency_key": None,
+            "response": _json(response),
+            "status": None if answer is None else answer.status,
+            "request_id": None if answer is None else answer.request_id,
+        }
+
+    def end_modify(self) -> None:
+        """The statement calls no more operations."""
+        writings.end(self)
 
 
 class InvalidationTable(_Machinery):

@@ -5,21 +5,50 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
+from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError, StripeFdwError
 from stripe_fdw.fdw import hosting, session
 from stripe_fdw.fdw.ledger import Tally, ledger
-from stripe_fdw.fdw.modify import Change, Step
 
 Body = dict[str, Any]
 _LONGEST_KEY: Final = 255  # characters, as Stripe has it
 _PATIENCE: Final = 2.0  # seconds that a rollback waits for what is still under way
+
+
+class Asked(Protocol):
+    """What a row asks for: a ``modify.Change``, or an operation that was called."""
+
+    @property
+    def id(self) -> str | None:
+        """The object, if there is one yet."""
+
+    @property
+    def steps(self) -> Sequence[OneRequest]:
+        """The requests, in order."""
+
+    @property
+    def key(self) -> str | None:
+        """The user's idempotency key."""
+
+
+class OneRequest(Protocol):
+    """One of the requests."""
+
+    @property
+    def request(self) -> Request:
+        """What is sent."""
+
+    @property
+    def operation(self) -> str:
+        """Its name."""
 
 
 @dataclass(eq=False, slots=True)
@@ -27,16 +56,16 @@ class Flight:
     """The requests of one row, one after the other: how many are done, and the one that is under way."""
 
     row: int
-    change: Change
+    change: Asked
     client: Client
     key: str
     wrote: Callable[[str | None], object]  # told of each request that may have changed something
     done: int = 0  # steps
-    body: Body | None = None  # the last answer
+    response: Response | None = None  # the last answer
     future: CallFuture | None = None
 
     @property
-    def step(self) -> Step:
+    def step(self) -> OneRequest:
         """The one that comes next, or is under way."""
         return self.change.steps[self.done]
 
@@ -46,6 +75,11 @@ class Flight:
         return self.done == len(self.change.steps)
 
     @property
+    def body(self) -> Body | None:
+        """What Stripe answered last."""
+        return None if self.response is None else self.response.body
+
+    @property
     def identifier(self) -> str:
         """The object, as far as it is known."""
         found = self.change.id or (self.body or {}).get("id")
@@ -53,7 +87,7 @@ class Flight:
 
     def send(self) -> None:
         """Send the next request."""
-        self.future = self.client.submit(self.step.request, idempotency_key=_step_key(self.key, self))
+        self.future = self.client.submit(self.step.request, idempotency_key=_step_key(self.key, self.step))
 
     def land(self, check: Callable[[], object] | None = None) -> None:
         """Wait for the answer. Raises what the request failed with."""
@@ -61,13 +95,13 @@ class Flight:
         if future is None:
             raise StripeFdwError("nothing was sent")
         try:
-            self.body = future.result(check).body
+            self.response = future.result(check)
         except NotFoundError:
             # A DELETE that was sent before, without an answer: it has done what it should.
             if self.step.request.method != "DELETE" or not future.uncertain:
                 raise
         finally:
-            if future.uncertain or self.body is not None:
+            if future.uncertain or self.response is not None:
                 self.wrote(self.identifier)
         self.future = None
         self.done += 1
@@ -98,13 +132,17 @@ class Flight:
         return what if self.step.request.method == "DELETE" else f"{what} with _idempotency_key '{self.key}'"
 
 
-def _step_key(key: str, flight: Flight) -> str:
-    """The first request of a row has its key, the others one that follows from it."""
-    if flight.done == 0:
+def _step_key(key: str, step: OneRequest) -> str:
+    """Creation, update and what is called by name have the row's key itself, an operation one made of it.
+
+    That depends on nothing else: a row that broke off between the two needs only the operation when it is run
+    again.
+    """
+    if step.operation in ("create", "update", "call"):
         return key
-    derived = f"{key}:{flight.step.operation}"
+    derived = f"{key}:{step.operation}"
     if len(derived) > _LONGEST_KEY:
-        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{flight.step.operation}"
+        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{step.operation}"
     return derived
 
 
@@ -124,7 +162,7 @@ class Writing:
 
     def do(
         self,
-        plan: Callable[[], Change],
+        plan: Callable[[], Asked],
         client: Callable[[], Client],
         wrote: Callable[[str | None], object],
         *,
@@ -138,8 +176,7 @@ class Writing:
         row = self.rows
         try:
             change = plan()
-            if change.key is not None and change.steps:
-                ledger.use_key(change.key, self.account, _content(change), self.statement)
+            self._use_keys(change)
         except StripeFdwError as error:
             self._drain()
             raise self._failure(error, row) from None
@@ -155,6 +192,11 @@ class Writing:
             self._wait()
         self._attempt(flight, lambda: self._launch(flight))
         return flight
+
+    def _use_keys(self, change: Asked) -> None:
+        if change.key is not None:
+            for step in change.steps:
+                ledger.use_key(_step_key(change.key, step), self.account, str(step.request), self.statement)
 
     def end(self) -> None:
         """Wait for all that is under way. Raises what a row failed with."""
@@ -321,10 +363,6 @@ def _how_again(flight: Flight) -> str:
     return (
         f"Run this row again with _idempotency_key = '{flight.key}': it is done once, whatever became of it."
     )
-
-
-def _content(change: Change) -> str:
-    return "\n".join(str(step.request) for step in change.steps)
 
 
 class Writings:

@@ -1,22 +1,36 @@
--- Reads with any of Stripe's operations, tables or not: select stripe_live.call('GET', '/v1/balance').
--- The foreign table stripe_live._call runs the request; who may use it is decided by its privileges.
+-- Runs any of Stripe's operations, tables or not: select stripe_live.call('GET', '/v1/balance').
+-- The foreign table stripe_live._call sends the request: SELECT what only reads, INSERT what writes. Who may do which
+-- is decided by its privileges.
 
-create or replace function stripe_live.call(method text, path text, params jsonb default '{}')
+drop function if exists stripe_live.call(text, text, jsonb);  -- of earlier versions, which only read
+
+create or replace function stripe_live.call(
+    method text, path text, params jsonb default '{}', idempotency_key text default null
+)
     returns jsonb
     language plpgsql
     volatile
-    parallel restricted
+    parallel unsafe
 as $$
 declare
     wanted text := upper(call.method);
     given text := coalesce(call.params, '{}')::text;
     answer jsonb;
 begin
-    select operation.response into answer
-      from stripe_live._call as operation
-     where operation.method = wanted and operation.path = call.path and operation.params = given;
+    if wanted is null or call.path is null then
+        return null;
+    end if;
+    if wanted = 'GET' then
+        select operation.response into answer
+          from stripe_live._call as operation
+         where operation.method = wanted and operation.path = call.path and operation.params = given;
+    else
+        insert into stripe_live._call as operation (method, path, params, idempotency_key)
+        values (wanted, call.path, given, call.idempotency_key)
+        returning operation.response into answer;
+    end if;
     return answer;
 end $$;
 
-comment on function stripe_live.call(text, text, jsonb) is
-    'Runs an operation of the Stripe API and returns its answer: method, path, parameters.';
+comment on function stripe_live.call(text, text, jsonb, text) is
+    'Runs an operation of the Stripe API and returns its answer: method, path, parameters, idempotency key.';

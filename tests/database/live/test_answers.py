@@ -103,7 +103,7 @@ def test_a_limit_behind_a_filter_that_stripe_does_not_know_loses_nothing(db: psy
     [
         ("select * from stripe_live.upcoming_invoice", ["customer", "WHERE customer = 'cus_"]),
         ("select * from stripe_live.source_transaction", ["source", "WHERE source = '"]),
-        ("select stripe_live.call('POST', '/v1/customers')", ["only GET"]),
+        ("select stripe_live.call('PUT', '/v1/customers')", ["PUT", "POST"]),
         ("select stripe_live.call('GET', '/v1/custmers')", ["/v1/custmers", "/v1/customers"]),
         ("select stripe_live.call('GET', '/v1/customers?limit=1')", ["no parameters"]),
         ("select stripe_live.call('GET', '/v1/customers', '[]')", ["JSON object"]),

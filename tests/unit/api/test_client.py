@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -140,6 +142,16 @@ def test_what_cannot_be_an_idempotency_key_is_refused(client: Any, server: Any, 
     assert not server.got
 
 
+def test_a_write_of_version_2_is_json(client: Any, server: Any) -> None:
+    request = Request("POST", "/v2/core/accounts", "/v2/core/accounts", body='{"include":["identity"],"n":1}')
+    client.fetch(request, check=never, idempotency_key="mine")
+    (got,) = server.got
+    assert got.headers["content-type"] == "application/json"
+    assert got.headers["idempotency-key"] == "mine"
+    assert json.loads(got.body) == {"include": ["identity"], "n": 1}
+    assert str(request) == 'POST /v2/core/accounts {"include":["identity"],"n":1}'
+
+
 def test_a_delete_goes_through_the_sdk(client: Any, server: Any) -> None:
     client.fetch(Request.of("DELETE", "/v1/subscriptions/{s}", {"prorate": True}, s="sub_1"), check=never)
     got = server.got[0]
@@ -188,7 +200,7 @@ def test_a_read_imports_neither_the_sdk_nor_another_http_library() -> None:
         (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "HV000"),
         (402, {"type": "card_error", "code": "card_declined"}, ApiError, "HV000"),
         (400, {"type": "idempotency_error"}, IdempotencyError, "23505"),
-        (409, {"code": "idempotency_key_in_use"}, IdempotencyError, "23505"),
+        (409, {"code": "idempotency_key_in_use"}, IdempotencyError, "55P03"),
         (429, {"code": "rate_limit"}, RateLimitError, "53400"),
         (429, {"code": "lock_timeout"}, ApiError, "55P03"),
         (500, {"type": "api_error"}, ApiError, "HV000"),
@@ -337,6 +349,62 @@ def test_a_write_carries_the_same_key_on_each_retry(client: Any, server: Any, re
     assert len({got.headers["idempotency-key"] for got in server.got}) == 1
     assert len({got.body for got in server.got}) == 1
     assert len(server.got) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(409, None), (409, "idempotency_key_in_use"), (429, "lock_timeout")]
+)
+def test_a_conflict_is_tried_again_with_the_same_key_and_does_not_slow_others(
+    client: Any, server: Any, reply: Any, status: int, code: str | None
+) -> None:
+    replies = [reply(problem(code=code), status=status), reply({"object": "customer", "id": "cus_1"})]
+    server.answer = lambda got: replies[min(len(server.got), 2) - 1]
+    before = client.transport._limiter.rate()
+    client.fetch(CREATE, check=never)
+    assert len(server.got) == 2
+    assert len({got.headers["idempotency-key"] for got in server.got}) == 1
+    assert client.transport._limiter.rate() == before
+
+
+@pytest.mark.parametrize(
+    ("replies", "uncertain"),
+    [
+        (["ok"], False),
+        (["reset", "ok"], False),
+        ([400], False),
+        ([429, 400], False),
+        (["reset", 404], True),
+        ([500, 404], True),
+        ([500] * 9, True),
+        (["reset"] * 9, True),
+        (["slow"], True),
+    ],
+)
+def test_it_is_known_whether_a_request_may_have_been_done(
+    make_client: Any, server: Any, reply: Any, replies: list[str | int], uncertain: bool
+) -> None:
+    kinds = {
+        "ok": reply({"object": "customer", "id": "cus_1"}),
+        "reset": reply(reset=True),
+        "slow": reply(delay=5.0),
+    }
+
+    def answer(_: object) -> Any:
+        kind = replies[min(len(server.got), len(replies)) - 1]
+        return kinds[kind] if isinstance(kind, str) else reply(problem(), status=kind)
+
+    server.answer = answer
+    future = make_client(timeout=0.5 if "slow" in replies else 10.0).submit(CREATE)
+    with suppress(StripeFdwError):
+        future.result(never)
+    assert future.uncertain is uncertain
+
+
+def test_a_request_that_never_left_is_certainly_not_done(make_client: Any) -> None:
+    future = make_client(api_base="http://127.0.0.1:1").submit(CREATE)
+    with pytest.raises(ConnectionFailedError):
+        future.result(never)
+    assert not future.uncertain
 
 
 @pytest.mark.parametrize(
