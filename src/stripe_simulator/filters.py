@@ -195,6 +195,9 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
         if not item.many:
             raise StripeProblem(f"Invalid string: {value}", param=name)
         return Condition(column, tuple(_converted(resource.name, item, column, one) for one in value))
+    if (resource.name, name) == ("invoiceitem", "pending"):  # on no invoice yet
+        waits = _converted(resource.name, item, column, value)
+        return Condition(resource.column["invoice"], (None,), negated=not waits)
     special = _SPECIAL.get((resource.name, item.parameter, value))
     if special is not None:
         return Condition(column, special) if special else None
