@@ -7,6 +7,15 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(stripe_fdw_handler);
 
+extern void _PG_init(void);
+
+/* PostgreSQL loads this module. */
+void
+_PG_init(void)
+{
+	watch_plans();
+}
+
 Datum
 stripe_fdw_handler(PG_FUNCTION_ARGS)
 {

@@ -265,11 +265,13 @@ extern PyObject *scan_limit(ForeignScanState *node);
 
 extern bool AnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *acquire, BlockNumber *pages);
 
-/* ---- modify_plan.c, modify.c, import.c ---- */
+/* ---- conflicts.c, modify_plan.c, modify.c, import.c ---- */
 
 /* PostgreSQL's own name of the junk column with a row as it was. */
 #define WHOLE_ROW "wholerow"
 
+extern void watch_plans(void);
+NORETURN extern void refuse_on_conflict(void);
 extern List *identity_attnums(Relation relation, Oid user);
 extern char *identity_name(Form_pg_attribute attribute);
 

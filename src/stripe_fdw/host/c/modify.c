@@ -127,6 +127,8 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a row cannot be moved into foreign table \"%s\"",
 						RelationGetRelationName(rinfo->ri_RelationDesc))));
+	if (mtstate->ps.plan != NULL && castNode(ModifyTable, mtstate->ps.plan)->onConflictAction != ONCONFLICT_NONE)
+		refuse_on_conflict();
 	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
 }
 

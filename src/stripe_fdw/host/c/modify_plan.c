@@ -145,13 +145,7 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 
 	(void) subplan;
 	if (plan->onConflictAction != ONCONFLICT_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("ON CONFLICT is not supported on foreign tables of stripe_fdw"),
-				 errdetail("Stripe has no unique constraints that a row could conflict with."),
-				 errhint("To run a statement again without a second object, give each row an _idempotency_key. "
-						 "To change what exists and create the rest, UPDATE first, then "
-						 "INSERT ... SELECT ... WHERE NOT EXISTS (...).")));
+		refuse_on_conflict();
 	if (plan->operation == CMD_DELETE)
 		return list_make1(NIL);
 	named = named_columns(root, rtindex, plan->operation);
