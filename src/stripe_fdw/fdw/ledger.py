@@ -7,7 +7,6 @@ error tells of its own statement; the rest is told when it is rolled back, once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
@@ -90,7 +89,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._levels: dict[int, Level] = {}
-        self._keys: OrderedDict[bytes, tuple[bytes, Hashable]] = OrderedDict()
+        self._keys: OrderedDict[bytes, tuple[bytes, Tally]] = OrderedDict()
 
     def begin(self) -> Tally:
         """A statement begins to write: where it notes what it has done."""
@@ -105,7 +104,7 @@ class Ledger:
                 level.running = [item for item in level.running if item is not tally]
                 level.over.add(tally)
 
-    def use_key(self, key: str, account: str, content: str, statement: Hashable) -> None:
+    def use_key(self, key: str, account: str, content: str, statement: Tally) -> None:
         """Take note of a user's idempotency key before it is sent.
 
         The same change may be sent again by a later statement of the transaction, after ROLLBACK TO for
@@ -121,7 +120,7 @@ class Ledger:
                 f'the idempotency key "{key}" was used in this transaction for another change',
                 hint="Each row needs a key of its own: two changes with one key would become one.",
             )
-        if before is not None and before[1] == statement:
+        if before is not None and before[1] is statement:
             raise IdempotencyError(
                 f'two rows of the statement have the idempotency key "{key}"',
                 hint="Each row needs a key of its own: two rows with one key would become one object.",

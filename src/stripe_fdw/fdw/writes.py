@@ -152,7 +152,6 @@ class Writing:
 
     account: str
     width: int  # requests under way at a time
-    statement: Hashable
     level: int = field(default_factory=session.transaction_level)
     tally: Tally = field(default_factory=ledger.begin)
     rows: int = 0
@@ -196,7 +195,7 @@ class Writing:
     def _use_keys(self, change: Asked) -> None:
         if change.key is not None:
             for step in change.steps:
-                ledger.use_key(_step_key(change.key, step), self.account, str(step.request), self.statement)
+                ledger.use_key(_step_key(change.key, step), self.account, str(step.request), self.tally)
 
     def end(self) -> None:
         """Wait for all that is under way. Raises what a row failed with."""
@@ -376,7 +375,7 @@ class Writings:
         statement = hosting.executor_run()
         found = self._running.get((statement, table))
         if found is None or found.failed:
-            found = self._running[statement, table] = Writing(account, width, statement)
+            found = self._running[statement, table] = Writing(account, width)
         return found
 
     def end(self, table: Hashable) -> None:
