@@ -91,7 +91,7 @@ def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     inside = "[" in name
     if parameter is None or parameter.unsettable or parameter.many or isinstance(old, list):
         return UNSET
-    if parameter.kind is Kind.TEXT and not parameter.values and not (inside and parameter.required):
+    if parameter.kind is Kind.TEXT and not parameter.values and not parameter.required:
         return UNSET
     if inside and parameter.kind not in (Kind.BOOLEAN, Kind.JSON) and not parameter.required:
         return UNSET

@@ -9,7 +9,7 @@ wrong is an error here, before anything has left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from stripe_fdw.api.request import Request
@@ -191,7 +191,11 @@ def _with_an_operation(
 def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Body]) -> None:
     found = []
     for column, before, value in columns:
-        sent = changes.changed(column, before, value, bodies[UPDATE].parameter(column.name))
+        update = bodies[UPDATE]
+        parameter = update.parameter(column.name)
+        if parameter is not None and _needed(update.resource, column.name):
+            parameter = replace(parameter, required=True)
+        sent = changes.changed(column, before, value, parameter)
         if sent is not NOTHING:
             found.append((column, sent))
     # One request rather than two, where an operation takes everything.
@@ -200,6 +204,13 @@ def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Bo
     for column, sent in found:
         if target is not None:
             target.put(column.name, sent)
+
+
+def _needed(resource: Resource, name: str) -> bool:
+    """Whether creation needs the parameter of this name: then the object cannot be without it."""
+    return resource.create is not None and any(
+        item.required and item.name == name for item in resource.create.parameters
+    )
 
 
 def _share_out(resource: Resource, params: Json, bodies: Mapping[str, Body]) -> None:

@@ -410,6 +410,8 @@ UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
     ("subscription", SUBSCRIPTION, {"collection_method": None},
      "23502", '"collection_method" cannot be unset'),
     ("subscription", SUBSCRIPTION, {"cancel_at_period_end": None}, "23502", "cannot be unset"),
+    ("product", {"id": "prod_1", "name": "x"}, {"name": None}, "23502", '"name" cannot be unset'),
+    ("product", {"id": "prod_1", "name": "x"}, {"name": ""}, "23502", '"name" cannot be unset'),
     ("subscription", SUBSCRIPTION, {"days_until_due": None}, "23502", "cannot be unset"),
     ("subscription", SUBSCRIPTION, {"automatic_tax": None}, "23502", "Set its keys to null one by one."),
     ("subscription", SUBSCRIPTION | {"automatic_tax": {"enabled": True, "liability": {"type": "self"}}},

@@ -1,0 +1,111 @@
+"""What tests of writing share: objects by name, and requests as they were made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlencode
+
+import urllib3
+
+from stripe_simulator.process import SimulatorProcess
+
+Made = Callable[[], list[str]]
+KEY = "sk_test_51KeyOfTheWritesTests0000"
+
+
+class World:
+    """Objects by the names that statements give them, made when a statement first names them."""
+
+    def __init__(self, stripe: SimulatorProcess) -> None:
+        self._stripe = stripe
+        self.objects: dict[str, dict[str, Any]] = {}
+
+    def call(self, method: str, path: str, **fields: object) -> dict[str, Any]:
+        """One of Stripe's operations, as somebody else would call it."""
+        answer = urllib3.request(
+            method,
+            f"{self._stripe.url}/v1/{path}",
+            body=urlencode(fields) if method == "POST" else None,
+            headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"},
+            timeout=20,
+        )
+        assert answer.status == 200, answer.data
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def __getitem__(self, name: str) -> str:
+        """The id of the object of this name."""
+        if name not in self.objects:
+            self.objects[name] = getattr(self, f"_{name.rstrip('0123456789')}")()
+        return str(self.objects[name]["id"])
+
+    def _cus(self) -> dict[str, Any]:
+        fields = {"name": "Ada", "email": "ada@b.c", "metadata[a]": "1", "metadata[b]": "2", "phone": "1"}
+        return self.call("POST", "customers", **fields, **{"address[city]": "Bonn", "address[country]": "DE"})
+
+    def _cus_who_pays(self) -> dict[str, Any]:
+        made = self._cus()
+        method = self.call("POST", "payment_methods/pm_card_visa/attach", customer=made["id"])["id"]
+        return self.call(
+            "POST", f"customers/{made['id']}", **{"invoice_settings[default_payment_method]": method}
+        )
+
+    def _prod(self) -> dict[str, Any]:
+        return self.call("POST", "products", name="Thing")
+
+    def _price(self) -> dict[str, Any]:
+        fields = {
+            "product": self["prod"],
+            "currency": "eur",
+            "unit_amount": 500,
+            "recurring[interval]": "month",
+        }
+        return self.call("POST", "prices", **fields)
+
+    def _sub(self) -> dict[str, Any]:
+        return self._subscription(self["cus"])
+
+    def _subscription(self, customer: str) -> dict[str, Any]:
+        fields = {"items[0][price]": self["price"], "collection_method": "send_invoice", "days_until_due": 7}
+        return self.call("POST", "subscriptions", customer=customer, **fields)
+
+    def _inv(self) -> dict[str, Any]:
+        return self.call("POST", "invoices", customer=self["cus"])
+
+    def _si(self) -> dict[str, Any]:
+        self.__getitem__("sub")
+        found: dict[str, Any] = self.objects["sub"]["items"]["data"][0]
+        return found
+
+    def _cus_with_sub(self) -> dict[str, Any]:
+        made = self._cus()
+        self.objects["sub_of_it"] = self._subscription(made["id"])
+        return made
+
+    def _coupon(self) -> dict[str, Any]:
+        return self.call("POST", "coupons", percent_off=10, duration="once")
+
+    def _word(self) -> dict[str, Any]:
+        return {"id": f"word{time.monotonic_ns()}"}
+
+    def _pi(self) -> dict[str, Any]:
+        return self.call("POST", "payment_intents", amount=1000, currency="eur")
+
+
+def filled(text: str, world: World) -> str:
+    """The text with the ids of the objects that it names in angle brackets."""
+    parts = text.split("<")
+    return parts[0] + "".join(
+        world[part.partition(">")[0]] + part.partition(">")[2]
+        if part[:1].isalpha() and ">" in part
+        else "<" + part
+        for part in parts[1:]
+    )
+
+
+def shown(item: dict[str, Any]) -> str:
+    """A request of the simulator's log, as ``POST /v1/customers email=a@b.c``."""
+    pairs = [f"{name}={value}" for name, value in [*item["query"], *item["form"]]]
+    return " ".join([item["method"], unquote(item["path"]), *(["&".join(pairs)] if pairs else [])])
