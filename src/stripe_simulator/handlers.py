@@ -17,6 +17,7 @@ from stripe_simulator import (
     refunds,
     sessions,
     setups,
+    singles,
     states,
     subscriptions,
 )
@@ -37,6 +38,7 @@ _AREAS = (
     refunds,
     sessions,
     setups,
+    singles,
     states,
     invoices,
     subscriptions,

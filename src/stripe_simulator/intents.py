@@ -313,8 +313,8 @@ def apply_customer_balance(subject: Subject) -> None:
     raise unexpected(made, "The customer's cash balance is not sufficient to fund this PaymentIntent.")
 
 
+# Confirming is entered by `invoices`, whose invoice it may pay.
 OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("payment_intent", "confirm"): confirm,
     ("payment_intent", "capture"): capture,
     ("payment_intent", "cancel"): cancel,
     ("payment_intent", "increment_authorization"): increment,

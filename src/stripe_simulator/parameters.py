@@ -187,7 +187,17 @@ def _clears(parameter: Parameter) -> bool:
 
 
 def _not_text(sent: Any) -> str:
-    return f"Invalid string: {sent}"
+    return f"Invalid string: {_inspected(sent)}"
+
+
+def _inspected(sent: Any) -> str:
+    """A value as Stripe's messages print it."""
+    if isinstance(sent, dict):
+        pairs = (f"{_inspected(name)}=>{_inspected(value)}" for name, value in sent.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(sent, list):
+        return "[" + ", ".join(map(_inspected, sent)) + "]"
+    return f'"{sent}"'
 
 
 def _integer(name: str, value: str) -> int:

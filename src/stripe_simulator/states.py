@@ -11,6 +11,7 @@ from stripe_simulator import problems
 from stripe_simulator.lifecycle import Subject, now, require_state
 from stripe_simulator.parameters import merged_metadata
 from stripe_simulator.payloads import checked
+from stripe_simulator.problems import StripeProblem
 from stripe_simulator.reads import shown
 
 if TYPE_CHECKING:
@@ -81,13 +82,6 @@ _MOVES: Mapping[tuple[str, str], Move] = {
     ("billing_alert", "deactivate"): Move("inactive", ("active",)),
     ("billing_alert", "archive"): Move("archived", ("active", "inactive")),
     ("billing_feedback_option", "deactivate"): Move("inactive", ("active",)),
-    ("billing_credit_grant", "expire"): Move(
-        None, column="", values={"expires_at": NOW, "updated": NOW}, events=("billing.credit_grant.updated",)
-    ),
-    ("billing_credit_grant", "void_grant"): Move(
-        None, (None,), ("billing.credit_grant.updated",), "voided_at", {"voided_at": NOW, "updated": NOW},
-        "This credit grant has already been voided.",
-    ),
     ("invoice_rendering_template", "archive"): Move("archived", ("active",)),
     ("invoice_rendering_template", "unarchive"): Move("active", ("archived",)),
     ("checkout_session", "expire"): Move(
@@ -233,6 +227,15 @@ def unreject_account(subject: Subject) -> None:
     subject.emit("account.updated")
 
 
+def migrate(subject: Subject) -> None:
+    """A subscription is billed another way, for good."""
+    made, wanted = subject.made, subject.params["billing_mode"]
+    if (made["billing_mode"] or {}).get("type") == wanted["type"]:
+        raise StripeProblem(f"The subscription already has the billing mode {wanted['type']}.")
+    made["billing_mode"] = {"flexible": wanted.get("flexible"), "type": wanted["type"], "updated_at": now()}
+    subject.emit("customer.subscription.updated")
+
+
 def _act(kind: str) -> Handler:
     """A reader of Stripe Terminal takes on something to do."""
 
@@ -271,6 +274,7 @@ _READER = (
 OPERATIONS: dict[tuple[str, str], Handler] = {
     **{key: move.apply for key, move in _MOVES.items()},
     **{("terminal_reader", kind): _act(kind) for kind in _READER},
+    ("subscription", "migrate"): migrate,
     ("account", "reject"): reject_account,
     ("account", "unreject"): unreject_account,
     ("financial_connections_account", "subscribe"): _subscribe,

@@ -64,6 +64,7 @@ class World:
         # Money by currency, in minor units: what can be paid out, and what will be.
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
         self.cash_modes: dict[str, str] = {}  # by customer: how a cash balance is reconciled
+        self.singles: dict[str, dict[str, Any]] = {}  # objects that no list shows, by id
         self._cache = cache
         self._collections: dict[str, Collection] = {}
         self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere

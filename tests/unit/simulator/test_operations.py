@@ -1,0 +1,118 @@
+"""That operations are carried out: the catalog's changes of state, and those on objects without a table."""
+
+import time
+
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_simulator import api, handlers
+from stripe_simulator.routes import Router
+
+CATALOG = load()
+ROUTER = Router(CATALOG)
+
+
+@pytest.fixture
+def post(stripe):
+    def posted(path, expected=200, **data):
+        answer = stripe.post(path, data=data)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if expected == 200 else answer.json()["error"]
+
+    return posted
+
+
+def is_carried_out(method: str, path: str) -> bool:
+    route, _ = ROUTER.find(method, path)
+    key = (method, route.template)
+    if key in handlers.PATHS or key in api._PATHS or (route.plain and route.action in api._ACTIONS):
+        return True
+    return route.resource is not None and (route.resource.name, route.action) in handlers.OPERATIONS
+
+
+@pytest.mark.parametrize(
+    "resource", [one for one in CATALOG.resources if one.transitions], ids=lambda resource: resource.name
+)
+def test_every_change_of_state_is_carried_out(resource):
+    for transition in resource.transitions:
+        operation = transition.operation
+        assert is_carried_out(operation.method, operation.path), operation
+
+
+def test_no_two_areas_carry_out_the_same():
+    for name in ("OPERATIONS", "PATHS"):
+        entered = [key for area in handlers._AREAS for key in getattr(area, name, {})]
+        assert len(entered) == len(set(entered)), [key for key in entered if entered.count(key) > 1]
+
+
+def test_what_is_not_carried_out_says_so(stripe):
+    answer = stripe.post("/radar/payment_evaluations")
+    assert answer.status_code == 501
+    assert "does not carry out POST /v1/radar/payment_evaluations" in answer.json()["error"]["message"]
+    assert not is_carried_out("POST", "/v1/radar/payment_evaluations")
+
+
+def test_a_token_of_a_card(post, stripe):
+    card = {"card[number]": "4242424242424242", "card[exp_month]": "4", "card[exp_year]": "2031"}
+    made = post("/tokens", **card)
+    assert (made["id"][:4], made["card"]["last4"]) == ("tok_", "4242")
+    assert stripe.get(f"/tokens/{made['id']}").json() == made
+    assert post("/tokens", 400)["param"] == "card"
+    assert stripe.get("/tokens/tok_x").status_code == 404
+
+
+def test_a_source_is_changed(post, stripe):
+    made = post("/sources", type="card", **{"metadata[a]": "1"})
+    changed = post(f"/sources/{made['id']}", **{"metadata[b]": "2"})
+    assert changed["metadata"] == {"a": "1", "b": "2"}
+    assert stripe.get(f"/sources/{made['id']}").json() == changed
+
+
+def test_links_and_sessions(post, reader):
+    account = reader.page("/accounts")["data"][0]["id"]
+    link = post(
+        "/account_links", account=account, type="account_onboarding",
+        return_url="https://example.com", refresh_url="https://example.com",
+    )  # fmt: skip
+    assert (link["object"], link["expires_at"] > time.time()) == ("account_link", True)
+    assert post(f"/accounts/{account}/login_links")["object"] == "login_link"
+    customer = post("/customers")["id"]
+    session = post("/customer_sessions", customer=customer, **{"components[buy_button][enabled]": "true"})
+    assert (session["object"], session["customer"]) == ("customer_session", customer)
+    assert post("/terminal/connection_tokens")["object"] == "terminal.connection_token"
+
+
+def test_settings_of_the_account(post, stripe):
+    assert stripe.get("/tax/settings").json()["status"] == "active"
+    post("/tax/settings", **{"defaults[tax_behavior]": "inclusive"})
+    assert stripe.get("/tax/settings").json()["defaults"]["tax_behavior"] == "inclusive"
+
+
+def test_a_customers_payment_methods(post, stripe):
+    customer = post("/customers")["id"]
+    made = [post("/payment_methods/pm_card_visa/attach", customer=customer)["id"] for _ in range(3)]
+    page = stripe.get(f"/customers/{customer}/payment_methods?limit=2").json()
+    assert ([one["id"] for one in page["data"]], page["has_more"]) == (made[:0:-1], True)
+    assert stripe.get(f"/customers/{customer}/payment_methods?type=link").json()["data"] == []
+
+
+def test_a_secret_of_an_app_is_found_and_deleted(post, stripe):
+    post("/apps/secrets", name="token", payload="s", **{"scope[type]": "account"})
+    found = stripe.get("/apps/secrets/find?name=token&scope[type]=account")
+    assert found.json()["name"] == "token"
+    assert post("/apps/secrets/delete", name="token", **{"scope[type]": "account"})["deleted"] is True
+    assert stripe.get("/apps/secrets/find?name=token&scope[type]=account").status_code == 404
+
+
+def test_a_helper_for_tests_moves_a_transfer_of_the_treasury(post, reader):
+    accounts = [one["id"] for one in reader.all("/treasury/financial_accounts")]
+    one = next(
+        one
+        for account in accounts
+        for one in reader.all("/treasury/outbound_transfers", financial_account=account)
+        if one["status"] == "processing"
+    )
+    posted = post(f"/test_helpers/treasury/outbound_transfers/{one['id']}/post")
+    assert posted["status"] == "posted"
+    refused = post(f"/treasury/outbound_transfers/{one['id']}/cancel", 400)
+    assert "has a status of posted" in refused["message"]
