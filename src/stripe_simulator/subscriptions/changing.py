@@ -87,7 +87,8 @@ def _bill(call: Call, made: Json, params: Json, now: int) -> None:
     ends_trial = params.get("trial_end") == "now" and made["status"] == "trialing"
     changes = _changes(call, made, params)
     behavior = params.get("proration_behavior", "create_prorations")
-    reset = params.get("billing_cycle_anchor") == "now"
+    anchor = params.get("billing_cycle_anchor")
+    reset = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "now"
     if params.get("payment_behavior") == "error_if_incomplete" and (changes or reset or ends_trial):
         _refuse(call, made, behavior, reset=reset or ends_trial)
     reset = change_items(call, made, changes, behavior, params.get("proration_date") or now, now, reset=reset)

@@ -1,7 +1,6 @@
 """Invoices: lines, totals, states, payment (https://docs.stripe.com/invoicing, /api/invoices)."""
 
 import pytest
-
 from tests.unit.simulator.billing_support import Shop
 
 
@@ -157,8 +156,8 @@ def test_paying_charges_the_default_card(shop, customer):
     assert shop.get(f"/charges/{intent['latest_charge']}")["amount"] == 500
     assert shop.refused(f"/invoices/{made['id']}/pay")["message"] == "Invoice is already paid"
     assert [one for one in shop.types() if one.startswith("invoice.")] == [
-        "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid", "invoice.payment_succeeded",
-        "invoice.updated",
+        "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid",
+        "invoice.payment_succeeded", "invoice.updated",
     ]  # fmt: skip
 
 

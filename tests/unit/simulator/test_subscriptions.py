@@ -1,0 +1,396 @@
+"""Subscriptions: how they begin, change and end (https://docs.stripe.com/billing/subscriptions)."""
+
+import time
+
+import pytest
+from tests.unit.simulator.billing_support import Shop
+
+DAY = 86_400
+NO_METHOD = "This customer has no attached payment source or default payment method."
+
+
+@pytest.fixture
+def shop(stripe):
+    return Shop(stripe)
+
+
+@pytest.fixture
+def customer(shop):
+    return shop.customer()
+
+
+@pytest.fixture
+def price(shop):
+    return shop.price()
+
+
+def test_a_subscription_is_charged_at_once(shop, customer, price):
+    made = shop.subscription(customer, price, **{"items[0][quantity]": 3, "expand[]": "latest_invoice"})
+    invoice = made["latest_invoice"]
+    assert made["status"] == "active"
+    assert (invoice["status"], invoice["billing_reason"], invoice["total"]) == (
+        "paid", "subscription_create", 6000,
+    )  # fmt: skip
+    (line,), (item,) = invoice["lines"]["data"], made["items"]["data"]
+    assert line["description"] == "3 \N{MULTIPLICATION SIGN} Tea (at $20.00 / month)"
+    assert line["parent"]["subscription_item_details"]["subscription_item"] == item["id"]
+    assert line["period"] == {"start": item["current_period_start"], "end": item["current_period_end"]}
+    assert invoice["parent"]["subscription_details"]["subscription"] == made["id"]
+    assert "customer.subscription.created" in shop.types()
+    assert shop.get("/invoices", subscription=made["id"])["data"][0]["id"] == invoice["id"]
+
+
+def test_it_needs_something_to_charge(shop, price):
+    poor = shop.customer(None)
+    refused = shop.refused("/subscriptions", **{"customer": poor, "items[0][price]": price})
+    assert refused["code"] == "resource_missing"
+    assert refused["message"].startswith(NO_METHOD)
+    assert shop.get("/subscriptions", customer=poor, status="all")["data"] == []
+    free = shop.price(0)
+    assert shop.subscription(poor, free)["status"] == "active"
+    assert shop.subscription(poor, price, trial_period_days=7)["status"] == "trialing"
+    sent = shop.subscription(poor, price, collection_method="send_invoice", days_until_due=14)
+    assert sent["status"] == "active"
+    assert shop.get(f"/invoices/{sent['latest_invoice']}")["status"] == "draft"
+
+
+@pytest.mark.parametrize(
+    ("data", "param", "message"),
+    [
+        ({}, "items", "Missing required param: items."),
+        ({"items[0][quantity]": "2"}, "items[0][price]", "Missing required param: items[0][price]."),
+        ({"items[0][price]": "price_x"}, "items[0][price]", "No such price: 'price_x'"),
+    ],
+)
+def test_items_that_cannot_be(shop, customer, data, param, message):
+    refused = shop.refused("/subscriptions", customer=customer, **data)
+    assert (refused["param"], refused["message"]) == (param, message)
+
+
+def test_prices_that_do_not_fit(shop, customer, price):
+    once = shop.price(interval=None)
+    refused = shop.refused("/subscriptions", **{"customer": customer, "items[0][price]": once})
+    assert "`type=one_time`" in refused["message"]
+    euro = shop.price(currency="eur")
+    refused = shop.refused(
+        "/subscriptions", **{"customer": customer, "items[0][price]": price, "items[1][price]": euro}
+    )
+    assert "only supports `eur`" in refused["message"]
+    shop.post(f"/prices/{price}", active="false")
+    refused = shop.refused("/subscriptions", **{"customer": customer, "items[0][price]": price})
+    assert "inactive" in refused["message"]
+
+
+def test_a_price_can_be_described(shop, customer):
+    product = shop.post("/products", name="Seats")["id"]
+    made = shop.post(
+        "/subscriptions",
+        **{
+            "customer": customer,
+            "items[0][price_data][currency]": "usd",
+            "items[0][price_data][product]": product,
+            "items[0][price_data][unit_amount]": 700,
+            "items[0][price_data][recurring][interval]": "week",
+        },
+    )
+    (item,) = made["items"]["data"]
+    assert (item["price"]["unit_amount"], item["price"]["product"]) == (700, product)
+    assert item["current_period_end"] - item["current_period_start"] == 7 * DAY
+
+
+def test_a_payment_that_fails_leaves_it_incomplete(shop, price):
+    customer = shop.customer("chargeCustomerFail")
+    made = shop.subscription(customer, price)
+    assert made["status"] == "incomplete"
+    assert shop.get(f"/invoices/{made['latest_invoice']}")["status"] == "open"
+    good = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
+    shop.post(f"/invoices/{made['latest_invoice']}/pay", payment_method=good)
+    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
+    before = len(shop.get("/subscriptions", customer=customer, status="all")["data"])
+    refused = shop.refused(
+        "/subscriptions", 402,
+        **{"customer": customer, "items[0][price]": price, "payment_behavior": "error_if_incomplete"},
+    )  # fmt: skip
+    assert refused["code"] == "card_declined"
+    assert len(shop.get("/subscriptions", customer=customer, status="all")["data"]) == before
+
+
+def test_default_incomplete_waits_for_the_customer(shop, price):
+    made = shop.subscription(
+        shop.customer(None),
+        price,
+        **{"payment_behavior": "default_incomplete", "expand[]": "latest_invoice.confirmation_secret"},
+    )
+    secret = made["latest_invoice"]["confirmation_secret"]["client_secret"]
+    assert (made["status"], made["latest_invoice"]["status"]) == ("incomplete", "open")
+    shop.post(f"/payment_intents/{secret.partition('_secret')[0]}/confirm", payment_method="pm_card_visa")
+    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
+
+
+def test_what_ends_an_incomplete_one(shop, price):
+    first, second = (
+        shop.subscription(shop.customer(None), price, payment_behavior="default_incomplete") for _ in range(2)
+    )
+    assert shop.delete(f"/subscriptions/{first['id']}")["status"] == "incomplete_expired"
+    assert shop.get(f"/invoices/{first['latest_invoice']}")["status"] == "void"
+    shop.post(f"/invoices/{second['latest_invoice']}/void")
+    assert shop.get(f"/subscriptions/{second['id']}")["status"] == "incomplete_expired"
+
+
+def test_a_trial_costs_nothing(shop, price):
+    made = shop.subscription(
+        shop.customer(None), price, **{"trial_period_days": 14, "expand[]": "latest_invoice"}
+    )
+    assert made["trial_end"] - made["trial_start"] == 14 * DAY
+    assert made["billing_cycle_anchor"] == made["trial_end"]
+    assert made["items"]["data"][0]["current_period_end"] == made["trial_end"]
+    assert (made["latest_invoice"]["status"], made["latest_invoice"]["total"]) == ("paid", 0)
+    end = int(time.time()) + 5 * DAY
+    assert shop.subscription(shop.customer(None), price, trial_end=end)["trial_end"] == end
+    refused = shop.refused(
+        "/subscriptions", **{"customer": made["customer"], "items[0][price]": price, "trial_end": 1}
+    )
+    assert refused["message"] == "Invalid timestamp: must be an integer Unix timestamp in the future."
+
+
+def test_a_trial_that_ends_now_is_invoiced(shop, customer, price):
+    made = shop.subscription(customer, price, trial_period_days=14)
+    made = shop.post(f"/subscriptions/{made['id']}", trial_end="now", **{"expand[]": "latest_invoice"})
+    assert (made["status"], made["latest_invoice"]["amount_paid"]) == ("active", 2000)
+    assert made["latest_invoice"]["billing_reason"] == "subscription_update"
+    assert made["trial_end"] <= int(time.time())
+
+
+def test_a_first_period_cut_short_is_prorated(shop, customer, price):
+    anchor = int(time.time()) + 10 * DAY
+    made = shop.subscription(
+        customer, price, **{"billing_cycle_anchor": anchor, "expand[]": "latest_invoice"}
+    )
+    assert made["items"]["data"][0]["current_period_end"] == anchor
+    assert 500 < made["latest_invoice"]["total"] < 800
+    free = shop.subscription(
+        customer, price,
+        **{"billing_cycle_anchor": anchor, "proration_behavior": "none", "expand[]": "latest_invoice"},
+    )  # fmt: skip
+    assert free["latest_invoice"]["total"] == 0
+    refused = shop.refused(
+        "/subscriptions",
+        **{"customer": customer, "items[0][price]": price, "billing_cycle_anchor": anchor + 40 * DAY},
+    )
+    assert "cannot be later than next natural billing date" in refused["message"]
+
+
+def test_the_first_invoice_takes_what_is_pending(shop, customer, price):
+    shop.post("/invoiceitems", customer=customer, amount=300, currency="usd", description="old")
+    setup = shop.price(5000, interval=None)
+    made = shop.subscription(
+        customer, price, **{"add_invoice_items[0][price]": setup, "expand[]": "latest_invoice"}
+    )
+    assert sorted(one["amount"] for one in made["latest_invoice"]["lines"]["data"]) == [300, 2000, 5000]
+    assert shop.pending(customer) == []
+
+
+def test_discounts_last_as_long_as_their_coupon_says(shop, customer, price):
+    once, forever = (
+        shop.post("/coupons", percent_off=50, duration=duration)["id"] for duration in ("once", "forever")
+    )
+    first = shop.subscription(customer, price, **{"discounts[0][coupon]": once, "expand[]": "latest_invoice"})
+    assert (first["latest_invoice"]["total"], first["discounts"]) == (1000, [])
+    second = shop.subscription(customer, price, **{"discounts[0][coupon]": forever, "expand[]": "discounts"})
+    (discount,) = second["discounts"]
+    assert (discount["subscription"], discount["source"]["coupon"]) == (second["id"], forever)
+    gone = shop.delete(f"/subscriptions/{second['id']}/discount")
+    assert (gone["id"], gone["deleted"]) == (discount["id"], True)
+    again = shop.refused(f"/subscriptions/{second['id']}/discount", 404, method="DELETE")
+    assert again["message"] == f"No active discount for subscription: {second['id']}"
+    assert {"customer.discount.created", "customer.discount.deleted"} <= set(shop.types())
+
+
+def test_a_higher_quantity_is_prorated(shop, customer, price):
+    made = shop.subscription(customer, price)
+    (item,) = made["items"]["data"]
+    change = {"items[0][id]": item["id"], "items[0][quantity]": 3}
+    assert shop.post(f"/subscriptions/{made['id']}", **change)["items"]["data"][0]["quantity"] == 3
+    unused, remaining = shop.pending(customer)
+    assert (unused["amount"], remaining["amount"]) == (-2000, 6000)
+    assert unused["proration"] is True
+    assert unused["parent"]["subscription_details"]["subscription"] == made["id"]
+    assert unused["description"].startswith("Unused time on Tea after ")
+    shop.post(
+        f"/subscriptions/{made['id']}", **change | {"items[0][quantity]": 9, "proration_behavior": "none"}
+    )
+    assert len(shop.pending(customer)) == 2
+    made = shop.post(
+        f"/subscriptions/{made['id']}",
+        **change | {"items[0][quantity]": 10, "proration_behavior": "always_invoice"},
+        **{"expand[]": "latest_invoice"},
+    )
+    assert made["latest_invoice"]["total"] == -2000 + 6000 - 18_000 + 20_000
+    assert shop.pending(customer) == []
+
+
+def test_another_interval_begins_a_new_period(shop, customer, price):
+    made = shop.subscription(customer, price)
+    year = shop.price(12_000, "year")
+    made = shop.post(
+        f"/subscriptions/{made['id']}",
+        **{
+            "items[0][id]": made["items"]["data"][0]["id"],
+            "items[0][price]": year,
+            "expand[]": "latest_invoice",
+        },
+    )
+    (item,) = made["items"]["data"]
+    assert item["plan"]["interval"] == "year"
+    assert item["current_period_end"] - item["current_period_start"] in {365 * DAY, 366 * DAY}
+    assert made["latest_invoice"]["total"] == 12_000 - 2000
+
+
+def test_items_come_and_go(shop, customer, price):
+    made = shop.subscription(customer, price)
+    path = f"/subscriptions/{made['id']}"
+    old = made["items"]["data"][0]["id"]
+    other = shop.price(900)
+    made = shop.post(path, **{"items[0][id]": old, "items[0][deleted]": "true", "items[1][price]": other})
+    (item,) = made["items"]["data"]
+    assert item["price"]["id"] == other
+    last = shop.refused(path, **{"items[0][id]": item["id"], "items[0][deleted]": "true"})
+    assert last["message"].startswith("A subscription must have at least one active plan.")
+    gone = shop.refused(path, **{"items[0][id]": old, "items[0][quantity]": "2"})
+    assert gone["param"] == "items[0][id]"
+
+
+def test_items_one_by_one(shop, customer, price):
+    made = shop.subscription(customer, price)
+    old = made["items"]["data"][0]["id"]
+    refused = shop.refused(f"/subscription_items/{old}", method="DELETE")
+    assert refused["message"].startswith("A subscription must have at least one active plan.")
+    new = shop.post("/subscription_items", subscription=made["id"], price=shop.price(900), quantity=2)
+    assert [one["amount"] for one in shop.pending(customer)] == [1800]
+    assert shop.post(f"/subscription_items/{new['id']}", quantity=4)["quantity"] == 4
+    shown = shop.get(f"/subscriptions/{made['id']}")["items"]["data"]
+    assert {one["id"]: one["quantity"] for one in shown} == {old: 1, new["id"]: 4}
+    assert shop.delete(f"/subscription_items/{old}")["deleted"] is True
+    assert [one["id"] for one in shop.get(f"/subscriptions/{made['id']}")["items"]["data"]] == [new["id"]]
+    event = shop.get("/events", limit=1)["data"][0]
+    assert event["type"] == "customer.subscription.updated"
+    assert "items" in event["data"]["previous_attributes"]
+
+
+def test_it_can_be_made_to_end_later(shop, customer, price):
+    made = shop.subscription(customer, price)
+    path = f"/subscriptions/{made['id']}"
+    end = made["items"]["data"][0]["current_period_end"]
+    made = shop.post(path, cancel_at_period_end="true")
+    assert (made["cancel_at"], made["cancel_at_period_end"], made["status"]) == (end, True, "active")
+    assert made["cancellation_details"]["reason"] == "cancellation_requested"
+    made = shop.post(path, cancel_at_period_end="false")
+    assert (made["cancel_at"], made["canceled_at"]) == (None, None)
+    at = int(time.time()) + 3 * DAY
+    made = shop.post(path, cancel_at=at)
+    assert (made["cancel_at"], made["cancel_at_period_end"]) == (at, False)
+    assert shop.post(path, cancel_at="")["cancel_at"] is None
+    assert "in the future" in shop.refused(path, cancel_at=5)["message"]
+
+
+def test_canceling_is_for_good(shop, customer, price):
+    path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
+    made = shop.delete(path, **{"cancellation_details[comment]": "bye"})
+    assert (made["status"], made["cancellation_details"]["comment"]) == ("canceled", "bye")
+    assert shop.types()[-1] == "customer.subscription.deleted"
+    again = shop.refused(path, 404, method="DELETE")
+    assert again["message"] == f"No such subscription: '{made['id']}'"
+    late = shop.refused(path, description="x")
+    assert late["message"] == "A canceled subscription can only update its cancellation_details and metadata."
+    assert shop.post(path, **{"metadata[a]": "b"})["metadata"] == {"a": "b"}
+
+
+def test_canceling_can_give_back_and_invoice(shop, customer, price):
+    made = shop.subscription(customer, price)
+    shop.delete(f"/subscriptions/{made['id']}", prorate="true", invoice_now="true")
+    last = shop.get("/invoices", subscription=made["id"])["data"][0]
+    assert (last["total"], last["status"]) == (-2000, "paid")
+    assert shop.get(f"/customers/{customer}")["balance"] == -2000
+
+
+def test_pause_and_resume(shop, customer, price):
+    path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
+    assert "not" not in shop.post(f"{path}/pause")["status"]
+    made = shop.get(path)
+    assert made["status"] == "paused"
+    assert made["status_details"]["paused"]["subscription"]["type"] == "pause_requested"
+    assert [one["amount"] for one in shop.pending(customer)] == [-2000]
+    assert shop.refused(f"{path}/pause")["code"] == "resource_invalid_state"
+    made = shop.post(f"{path}/resume", **{"expand[]": "latest_invoice"})
+    assert (made["status"], made["latest_invoice"]["total"]) == ("active", 0)
+    assert shop.refused(f"{path}/resume")["code"] == "resource_invalid_state"
+    assert [one for one in shop.types() if one.endswith(("paused", "resumed"))] == [
+        "customer.subscription.paused", "customer.subscription.resumed",
+    ]  # fmt: skip
+
+
+def test_collection_can_be_paused(shop, customer, price):
+    made = shop.subscription(customer, price)
+    path = f"/subscriptions/{made['id']}"
+    made = shop.post(path, **{"pause_collection[behavior]": "void"})
+    assert (made["status"], made["pause_collection"]["behavior"]) == ("active", "void")
+    made = shop.post(path, **{"billing_cycle_anchor[type]": "now", "expand[]": "latest_invoice"})
+    assert (made["latest_invoice"]["status"], made["latest_invoice"]["total"]) == ("paid", 0)
+    made = shop.post(path, **{"pause_collection[behavior]": "keep_as_draft"})
+    item = {"items[0][id]": made["items"]["data"][0]["id"], "items[0][quantity]": 5}
+    made = shop.post(path, **item, **{"proration_behavior": "always_invoice", "expand[]": "latest_invoice"})
+    assert (made["latest_invoice"]["status"], made["status"]) == ("draft", "active")
+    assert shop.post(path, pause_collection="")["pause_collection"] is None
+
+
+def test_a_payment_method_must_be_the_customers(shop, customer, price):
+    stranger = shop.post("/payment_methods/pm_card_visa/attach", customer=shop.customer(None))["id"]
+    path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
+    refused = shop.refused(path, default_payment_method=stranger)
+    assert "must be attached to the customer" in refused["message"]
+    own = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
+    assert shop.post(path, default_payment_method=own)["default_payment_method"] == own
+
+
+def test_an_invoice_that_is_sent_needs_a_term(shop, customer, price):
+    path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
+    assert shop.refused(path, collection_method="send_invoice")["param"] == "days_until_due"
+    made = shop.post(path, collection_method="send_invoice", days_until_due=9)
+    assert (made["collection_method"], made["days_until_due"]) == ("send_invoice", 9)
+
+
+def test_an_update_says_what_was_before(shop, customer, price):
+    made = shop.subscription(customer, price)
+    shop.post(f"/subscriptions/{made['id']}", description="x", **{"metadata[a]": "b"})
+    event = shop.get("/events", limit=1)["data"][0]
+    assert event["type"] == "customer.subscription.updated"
+    assert event["data"]["previous_attributes"] == {"description": None, "metadata": {"a": None}}
+
+
+def test_deleting_a_customer_ends_its_subscriptions(shop, customer, price):
+    made = shop.subscription(customer, price)
+    shop.delete(f"/customers/{customer}")
+    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "canceled"
+    assert "customer.subscription.deleted" in shop.types()
+
+
+def test_generated_subscriptions_change_like_any_other(shop, reader):
+    for one in reader.page("/subscriptions", limit=40, status="active")["data"]:
+        item = one["items"]["data"][0]
+        made = shop.post(
+            f"/subscriptions/{one['id']}", **{"items[0][id]": item["id"], "items[0][quantity]": 77}
+        )
+        assert next(it for it in made["items"]["data"] if it["id"] == item["id"])["quantity"] == 77
+        assert shop.post("/invoices/create_preview", subscription=one["id"])["lines"]["data"]
+        assert shop.delete(f"/subscriptions/{one['id']}")["status"] == "canceled"
+
+
+def test_the_preview_has_what_is_pending_and_the_discounts(shop, customer, price):
+    coupon = shop.post("/coupons", percent_off=10, duration="forever")["id"]
+    made = shop.subscription(customer, price, **{"discounts[0][coupon]": coupon})
+    shop.post("/invoiceitems", customer=customer, amount=500, currency="usd", subscription=made["id"])
+    preview = shop.post("/invoices/create_preview", subscription=made["id"])
+    assert (preview["subtotal"], preview["total"]) == (2500, 2250)
+    start = preview["lines"]["data"][0]["period"]["start"]
+    assert start == made["items"]["data"][0]["current_period_end"]
+    assert len(shop.pending(customer)) == 1
