@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from importlib import resources
 
 import psycopg
 import pytest
-from database_support import Server, count
+from database_support import Server, count, one, outcome
+from psycopg.types.json import Jsonb
+
+from stripe_simulator.process import SimulatorProcess
 
 BAD = '{"bogus": 1}'  # as further parameters: Stripe refuses the row
 
@@ -210,3 +216,151 @@ def test_a_function_that_writes_for_each_row_counts_its_own_rows(
     assert "row 3 failed" in str(caught.value)
     assert "2 rows are" in str(caught.value)
     assert "3 objects are" in "".join(warnings)
+
+
+def draft(db: psycopg.Connection, live: Server, amount: int = 500) -> str:
+    """A draft invoice of a customer who is sent invoices."""
+    customer = one(
+        db, f"insert into {live.table('customer')} (name, email) values ('d', 'd@d.d') returning id"
+    )
+    made = one(
+        db,
+        f"insert into {live.table('invoice')} (customer, collection_method, _params)"
+        f" values ('{customer}', 'send_invoice', '{{\"days_until_due\": 30}}') returning id",
+    )
+    db.execute(
+        f"select {live.name}.call('POST', '/v1/invoiceitems', %s)",
+        (Jsonb({"customer": customer, "invoice": made, "amount": amount, "currency": "usd"}),),
+    )
+    return str(made)
+
+
+@pytest.fixture
+def call(db: psycopg.Connection, live: Server) -> str:
+    """``call``, over the tables of the server that may be written to."""
+    script = resources.files("stripe_fdw").joinpath("sql", "live_call.sql").read_text()
+    db.execute(script.replace("stripe_live", live.name).encode())
+    return f"{live.name}.call"
+
+
+@pytest.mark.usefixtures("call")
+def test_a_row_that_needs_two_requests_is_one_row(
+    db: psycopg.Connection, live: Server, sent: Callable[[], list[str]]
+) -> None:
+    made = draft(db, live)
+    sent()
+    table = live.table("invoice")
+    row = db.execute(
+        f"update {table} set description = 'both', status = 'open' where id = %s"
+        " returning status, description, _raw->>'status', number is not null".encode(),
+        (made,),
+    ).fetchone()
+    assert row == ("open", "both", "open", True)
+    assert sent() == [f"POST /v1/invoices/{made}", f"POST /v1/invoices/{made}/finalize"]
+
+
+@pytest.mark.usefixtures("call")
+def test_a_row_that_fails_half_way_says_what_of_it_is_done(
+    db: psycopg.Connection, live: Server, written: SimulatorProcess, warnings: list[str]
+) -> None:
+    whole, part = sorted(draft(db, live) for _ in range(2))
+    table = live.table("invoice")
+    fault = {"kind": "status", "status": 402, "path": f"/v1/invoices/{part}/finalize", "message": "No way."}
+    written.control("POST", "/faults", fault)
+    query = f"update {table} set description = 'half', status = 'open' where id = any(%s)"
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(query.encode(), ([whole, part],))
+    text = str(caught.value)
+    assert f"{part} is changed in part: update was done, finalize_invoice was not" in text
+    assert "finalize_invoice failed: No way." in text
+    assert warnings == []
+    states = db.execute(
+        f"select id, status, description from {table} where id = any(%s)".encode(), ([whole, part],)
+    )
+    found = {row[0]: row[1:] for row in states}
+    assert found[part] == ("draft", "half")
+    assert found[whole] in (("open", "half"), ("draft", None))  # rows come in no order
+    db.execute(query.encode(), ([whole, part],))
+    assert (
+        count(db, f"select count(*) from {table} where id = any(%s) and status = 'open'", [whole, part]) == 2
+    )
+
+
+@pytest.mark.usefixtures("call")
+def test_an_update_that_changes_nothing_sends_nothing_and_returns_the_row(
+    db: psycopg.Connection, live: Server, sent: Callable[[], list[str]], warnings: list[str]
+) -> None:
+    table = live.table("customer")
+    made = one(db, f"insert into {table} (name) values ('same') returning id")
+    sent()
+    with db.transaction(force_rollback=True):
+        row = db.execute(
+            f"update {table} set name = name, _idempotency_key = 'k', metadata = metadata where id = %s"
+            " returning id, name, created is not null, _raw->>'name', _idempotency_key".encode(),
+            (made,),
+        ).fetchone()
+    assert row == (made, "same", True, "same", None)
+    assert sent() == []
+    assert warnings == []
+
+
+def test_copy_creates_each_line_once(
+    db: psycopg.Connection, live: Server, host: str, sent: Callable[[], list[str]]
+) -> None:
+    if host != "bundled":
+        pytest.skip("COPY to a foreign table ends the server under Multicorn2: doctor and docs say so")
+    with db.cursor().copy(f"copy {live.table('customer')} (name, email) from stdin".encode()) as copy:
+        for number in range(5):
+            copy.write_row((f"copied {number}", "c@c.c"))
+    assert sent() == ["POST /v1/customers"] * 5
+    assert names(db, live, "copied ") == [f"copied {number}" for number in range(5)]
+    lines = f"copied 5\t\\N\ncopied 6\t{BAD}\n"
+
+    def copy_a_bad_line() -> None:
+        query = f"copy {live.table('customer')} (name, _params) from stdin"
+        with db.cursor().copy(query.encode()) as copy:
+            copy.write(lines)
+
+    with pytest.raises(psycopg.Error, match="row 2 failed") as caught:
+        copy_a_bad_line()
+    assert "1 row is changed" in str(caught.value)
+
+
+def test_prepared_statements_and_triggers_write_each_row_once(
+    db: psycopg.Connection, live: Server, sent: Callable[[], list[str]]
+) -> None:
+    table = live.table("customer")
+    db.execute(
+        f"""create function {live.name}.shout() returns trigger language plpgsql as $$
+            begin new.description := upper(new.name); return new; end $$;
+        create trigger shout before insert on {table} for each row execute function {live.name}.shout();
+        prepare make(text) as insert into {table} (name) values ($1) returning description""".encode()
+    )
+    for number in range(7):
+        assert one(db, f"execute make('prepared {number}')") == f"PREPARED {number}"
+    assert sent() == ["POST /v1/customers"] * 7
+    db.execute("deallocate make")
+
+
+def test_a_session_that_is_ended_in_the_middle_of_a_write_leaves_the_server_whole(
+    db: psycopg.Connection, database: str, live: Server, written: SimulatorProcess
+) -> None:
+    written.control("POST", "/latency", {"ms": 1500})
+    with psycopg.connect(database, autocommit=True) as other:
+        pid = other.info.backend_pid
+        thread = threading.Thread(target=outcome, args=(other, insert(live, "ended 1")))
+        thread.start()
+        until(lambda: "POST" in str(written.requests()[-1:]))
+        db.execute("select pg_terminate_backend(%s)", (pid,))
+        thread.join(10)
+        assert not thread.is_alive()
+    written.control("POST", "/latency", {})
+    until(lambda: not count(db, "select count(*) from pg_stat_activity where pid = %s", pid))
+
+
+def until(found: Callable[[], object]) -> None:
+    """Wait for it, for some seconds at most."""
+    ends = time.monotonic() + 15
+    while not found():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
