@@ -31,7 +31,7 @@ from stripe_fdw.fdw.nested import (
     is_metadata,
     texts,
 )
-from stripe_fdw.fdw.sent import identity, same, unfit
+from stripe_fdw.fdw.sent import identity, same
 
 _NOT_NULL: Final = "23502"  # not_null_violation
 
@@ -57,10 +57,10 @@ def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> An
     check_shape(name, new, parameter)
     fields = parameter.fields if parameter else ()
     if is_list_object(old):
-        rows = new["data"] if is_list_object(new) else new
-        if not isinstance(rows, list):
-            raise unfit(name, new, "an array of objects")
-        return _rows(name, old, rows, fields, whole=is_list_object(new))
+        # After items || '[…]' the list object is the first element of an array.
+        parts = new if isinstance(new, list) else [new]
+        rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
+        return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
         return _changed(name, old, new, fields)
     return encode(name, _without_answers(old, new, fields), parameter)

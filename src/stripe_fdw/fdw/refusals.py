@@ -52,8 +52,9 @@ def not_insertable(resource: Resource) -> StripeFdwError:
 
 def not_updatable(resource: Resource) -> StripeFdwError:
     """There is no update, nor an operation that a column reaches."""
+    what = "computes it" if resource.preview else "does not change these once they are there"
     return StripeFdwError(
-        f"cannot update {resource.name}: Stripe does not change it once it is there",
+        f"cannot update {resource.name}: Stripe {what}",
         hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
         sqlstate=_UNSUPPORTED,
     )
@@ -67,8 +68,9 @@ def not_deletable(resource: Resource, identifier: str) -> StripeFdwError:
         hint = update_hint(resource, identifier, ends[0].column, literal(ends[0].value))
     if not hint and "active" in resource.updatable:
         hint = update_hint(resource, identifier, "active", "false")
+    what = "computes" if resource.preview else "keeps"
     return StripeFdwError(
-        f"cannot delete {resource.name} {identifier}: Stripe keeps these objects",
+        f"cannot delete {resource.name} {identifier}: Stripe {what} these objects",
         hint=hint or _CALL,
         sqlstate=_UNSUPPORTED,
     )
