@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from itertools import count
 from typing import TYPE_CHECKING
@@ -67,9 +68,18 @@ class Api:
     def world(self, account: str) -> World:
         """An account's world, made when first asked for."""
         if account not in self.worlds:
-            world = self.worlds[account] = World(self.catalog, self.settings, account, self._cache)
+            settings = self.settings
+            if account != PLATFORM and self._is_new(account):
+                settings = replace(settings, customers=0)
+            world = self.worlds[account] = World(self.catalog, settings, account, self._cache)
             world.on_event = lambda _world, event: self.webhooks.on_event(self.world(PLATFORM), event)
         return self.worlds[account]
+
+    def _is_new(self, account: str) -> bool:
+        """Whether an account was made by a request: it begins empty."""
+        accounts = self.world(PLATFORM).collection("account")
+        at = accounts.position(account)
+        return at is not None and not accounts.generated(at)
 
     def account_for(self, key: str, header: str | None) -> str:
         """The account a request is for. Raises the 403 that Stripe answers for one that is not connected."""

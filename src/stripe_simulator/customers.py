@@ -84,7 +84,7 @@ def _add(subject: Subject, name: str, data: Json, at: int, kind: str) -> Json:
 
 
 def _add_source(subject: Subject, token: str, at: int) -> Json:
-    values = _source(token, "source")
+    values = source_values(token, "source")
     return _add(subject, "customer_source", values, at, "customer.source.created")
 
 
@@ -103,8 +103,8 @@ def update(subject: Subject) -> None:
         made["default_source"] = _add_source(subject, params["source"], 0)["id"]
 
 
-def _source(token: str, param: str) -> Json:
-    """What a token becomes as a customer's source: a card or a bank account."""
+def source_values(token: str, param: str) -> Json:
+    """What a token becomes as somebody's source: a card or a bank account."""
     if token.startswith("btok_"):
         return {
             "account_holder_name": "Jane Austen", "account_holder_type": "individual",
@@ -127,7 +127,7 @@ def _source(token: str, param: str) -> Json:
 
 def create_source(subject: Subject) -> None:
     """A card or a bank account from a token; the first one becomes the default."""
-    subject.made |= _source(subject.params["source"], "source")
+    subject.made |= source_values(subject.params["source"], "source")
     customer = read(subject.call, "customer", subject.call.ids[0], "customer")
     if customer["default_source"] is None:
         values = {"default_source": subject.made["id"]}

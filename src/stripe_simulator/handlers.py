@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import (
+    accounts,
     charges,
     customers,
     intents,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stripe_simulator.lifecycle import Handler, Subject
 
 _AREAS = (
+    accounts,
     charges,
     customers,
     intents,

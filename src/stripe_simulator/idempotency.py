@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stripe_simulator.forms import Params
 
 # Conflicts and limits say nothing of the request itself.
+_LONGEST = 255
 _NOT_KEPT = frozenset({401, 403, 409, 429})
 
 
@@ -34,6 +35,11 @@ class Idempotency:
 
         Raises StripeProblem if the key was used for something else, or if the first is still under way.
         """
+        if len(key) > _LONGEST:
+            raise StripeProblem(
+                f"Keys for idempotent requests may have up to {_LONGEST} characters.",
+                kind="idempotency_error",
+            )
         use = self._uses.get((account, key))
         if use is None:
             self._uses[account, key] = _Use(path, params, request_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import cards, methods
-from stripe_simulator.intents import choose, only, unexpected
+from stripe_simulator.attempts import choose, only, unexpected
 from stripe_simulator.lifecycle import new, read
 from stripe_simulator.salt import salt
 

@@ -212,11 +212,16 @@ def moved(call: Call, resource: str, position: int, params: Json, move: Move) ->
     return subject.made
 
 
+_REJECTED = frozenset({"fraud", "terms_of_service"})
+
+
 def reject_account(subject: Subject) -> None:
     """Reject a connected account: it can neither charge nor be paid out."""
-    reason = subject.params["reason"]
+    reason = str(subject.params["reason"])
+    kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
+    disabled = f"rejected.{kind if kind in _REJECTED else 'other'}"
     subject.made |= {"charges_enabled": False, "payouts_enabled": False}
-    _put(subject.made, ["requirements", "disabled_reason"], f"rejected.{reason}")
+    _put(subject.made, ["requirements", "disabled_reason"], disabled)
     subject.emit("account.updated")
 
 

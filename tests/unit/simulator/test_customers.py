@@ -80,3 +80,19 @@ def test_the_cash_balance_has_settings(post, stripe):
     changed = post(path, **{"settings[reconciliation_mode]": "manual"})
     assert (changed["object"], changed["settings"]["reconciliation_mode"]) == ("cash_balance", "manual")
     assert stripe.get("/customers/cus_x/cash_balance").status_code == 404
+
+
+def test_a_new_connected_account_begins_empty(post, stripe):
+    made = post("/accounts", type="express", **{"capabilities[transfers][requested]": "true"})
+    assert (made["country"], made["default_currency"], made["type"]) == ("US", "usd", "express")
+    assert (made["charges_enabled"], made["capabilities"]) == (False, {"transfers": "inactive"})
+    headers = {"Stripe-Account": made["id"]}
+    assert stripe.get("/customers", headers=headers).json()["data"] == []
+    theirs = stripe.post("/customers", headers=headers).json()["id"]
+    assert [one["id"] for one in stripe.get("/customers", headers=headers).json()["data"]] == [theirs]
+    bank = post(f"/accounts/{made['id']}/external_accounts", external_account="btok_us")
+    assert (bank["object"], bank["account"]) == ("bank_account", made["id"])
+    rejected = post(f"/accounts/{made['id']}/reject", reason="fraud_other")
+    assert rejected["requirements"]["disabled_reason"] == "rejected.fraud"
+    assert stripe.delete(f"/accounts/{made['id']}").json()["deleted"] is True
+    assert stripe.get("/customers", headers=headers).status_code == 403

@@ -230,3 +230,9 @@ def test_an_update_that_changes_nothing_has_no_event(stripe, events):
     made = create(stripe, name="A")
     stripe.post(f"/customers/{made['id']}", data={"name": "A"})
     assert len(events()) == 1
+
+
+def test_an_idempotency_key_has_255_characters_at_most(stripe):
+    answer = error(stripe.post("/customers", headers={"Idempotency-Key": "k" * 256}))
+    assert answer["type"] == "idempotency_error"
+    assert stripe.post("/customers", headers={"Idempotency-Key": "k" * 255}).status_code == 200
