@@ -22,7 +22,10 @@ from stripe_fdw.host.install import install
 from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
-WRITTEN = ("_call", "customer", "product", "subscription", "subscription_item", "invoice", "event")
+WRITTEN = (
+    *("_call", "customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem", "event"),
+    *("entitlements_feature", "product_feature"),
+)
 LAST = "test_the_key_is_in_nothing_that_was_said"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from stripe_fdw.api.client import Client
@@ -14,7 +15,7 @@ from stripe_fdw.fdw.invalidation import account_name, wrote
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.modify import Change
 from stripe_fdw.fdw.options import ServerOptions
-from stripe_fdw.fdw.rows import row_maker
+from stripe_fdw.fdw.rows import RowMaker, row_maker
 from stripe_fdw.fdw.writes import Flight, writings
 
 Row = dict[str, Any]
@@ -134,5 +135,9 @@ class Writer:
 
     def _row(self, body: dict[str, Any]) -> Row:
         """All columns of an object, as the host takes them."""
-        maker = row_maker(self._resource, self._shown, as_text=hosting.renders_text())
-        return dict(zip((item.column_name for item in self._shown), maker.rows([body])[0], strict=True))
+        names = (item.column_name for item in self._shown)
+        return dict(zip(names, self._maker.rows([body])[0], strict=True))
+
+    @cached_property
+    def _maker(self) -> RowMaker:
+        return row_maker(self._resource, self._shown, as_text=hosting.renders_text())
