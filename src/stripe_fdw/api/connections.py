@@ -72,15 +72,29 @@ current = threading.local()  # .call: what this thread is busy with
 
 
 class _Owned:
-    """A connection that tells the current call that it serves it."""
+    """A connection that tells the current call that it serves it, and sends head and body in one go."""
 
     call: Call | None = None
+    _held: list[bytes] | None = None
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         call = getattr(current, "call", None)
         if call is not None:
             call.holds(self)
-        super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's classes
+        held: list[bytes] = []
+        self._held = held
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's classes
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Send, or keep it until the request is whole: one packet wakes the peer once."""
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]  # as above
+        else:
+            self._held.append(data)
 
 
 class _Connection(_Owned, HTTPConnection):

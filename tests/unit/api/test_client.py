@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -127,6 +128,46 @@ def test_a_write_goes_through_the_sdk_with_an_idempotency_key(
     assert not [name for name in first.headers if name.startswith("x-stripe")]
     assert first.headers["idempotency-key"] != second.headers["idempotency-key"]
     assert third.headers["idempotency-key"] == "mine"
+
+
+def test_what_is_sent_is_what_the_sdk_itself_would_send(make_client: Any, server: Any) -> None:
+    client = make_client(stripe_account="acct_1")
+    params = {"name": "a [b] & c=ü", "metadata": {"x y": "", "z": 1}, "items": [{"price": "p", "on": True}]}
+    client.fetch(Request.of("POST", "/v1/subscriptions", params), check=never, idempotency_key="mine")
+    client.sdk.client.v1.subscriptions.create(params, {"idempotency_key": "mine"})
+    client.fetch(Request.of("DELETE", "/v1/subscriptions/{s}", {"prorate": True}, s="sub_1"), check=never)
+    client.sdk.client.v1.subscriptions.cancel("sub_1", {"prorate": True})
+    ours, theirs, our_deletion, their_deletion = server.got
+    assert parse_qsl(ours.body, True, True) == parse_qsl(theirs.body, True, True)
+    for mine, other in ((ours, theirs), (our_deletion, their_deletion)):
+        assert (mine.method, mine.path, mine.params) == (other.method, other.path, other.params)
+        lengths = {mine.headers.pop("content-length", ""), other.headers.pop("content-length", "")}
+        assert mine.headers == other.headers
+        assert ("" in lengths) is (mine.method == "DELETE")  # brackets in values are encoded by us alone
+
+
+def test_head_and_body_leave_together(make_client: Any) -> None:
+    got = []
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            for _ in range(2):
+                got.append(connection.recv(65536))
+                body = b'{"object": "customer", "id": "cus_1"}'
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        for _ in range(2):
+            client.fetch(CREATE, check=never)
+        thread.join(10)
+    assert [data.startswith(b"POST /v1/customers ") and data.endswith(b"[org]=7") for data in got] == [
+        True,
+        True,
+    ]
 
 
 def test_parameters_named_like_the_sdks_own_options_arrive(client: Any, server: Any) -> None:
