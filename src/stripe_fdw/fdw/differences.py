@@ -63,7 +63,8 @@ def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> An
         return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
         return _changed(name, old, new, fields)
-    return encode(name, _without_answers(old, new, fields), parameter)
+    found = encode(name, _without_answers(old, new, fields), parameter)
+    return unset(name, old, parameter) if found is NOTHING and old not in (None, "", [], {}) else found
 
 
 def _without_answers(old: Any, new: Any, fields: Fields) -> Any:
