@@ -86,7 +86,11 @@ def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iter
         directory,
         tree,
         environment=(*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(shared))),
-        settings=(("log_statement", "all"), ("log_error_verbosity", "verbose")),
+        settings=(
+            ("log_statement", "all"),
+            ("log_error_verbosity", "verbose"),
+            ("max_prepared_transactions", "5"),
+        ),
     )
     cluster.initialize()
     cluster.start()

@@ -423,6 +423,19 @@ def test_memory_stays_flat_while_rows_are_written(db: psycopg.Connection, table:
     assert _memory(db.info.backend_pid) - before < 4_000
 
 
+def test_memory_stays_flat_while_rows_are_changed(db: psycopg.Connection, table: Table) -> None:
+    name = table(
+        "id text, n bigint, data jsonb", rows=20_000, quiet=1, identity="('id', 'data')", estimate=20_000
+    )
+    queries = (f"update {name} set n = n + 1", f"delete from {name}", f"update {name} set n = 1 returning id")
+    for query in queries:
+        db.execute(query.encode())
+    before = _memory(db.info.backend_pid)
+    for query in queries:
+        assert db.execute(query.encode()).rowcount == 20_000
+    assert _memory(db.info.backend_pid) - before < 4_000
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 def test_databases_of_other_encodings(
     encoding: str, db: psycopg.Connection, hostile_cluster: Cluster

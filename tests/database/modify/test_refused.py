@@ -142,3 +142,19 @@ def test_parallel_workers_never_write(
     error = failing(db, f"select count({customer}_made(n)) from for_workers")
     assert "during a parallel operation" in said(error)
     assert wrote() == []
+
+
+def test_a_transaction_that_has_written_cannot_be_prepared(
+    db: psycopg.Connection, customer: str, host: str
+) -> None:
+    not_under_multicorn2(host, "the host is not told of PREPARE TRANSACTION; documented")
+    db.execute("begin")
+    db.execute(f"insert into {customer} (email) values ('a@b.c')".encode())
+    error = failing(db, "prepare transaction 'written'")
+    assert error.sqlstate == "0A000"
+    assert "cannot be prepared" in said(error)
+    db.execute("rollback")
+    db.execute("begin")
+    db.execute(f"select from {customer}".encode())
+    db.execute("prepare transaction 'read'")
+    db.execute("rollback prepared 'read'")
