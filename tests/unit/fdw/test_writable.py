@@ -1,0 +1,131 @@
+"""Every column that the catalog calls writable is sent, where the catalog says, on creation and on update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Column, Kind, Operation, Parameter, Resource
+from stripe_fdw.errors import ColumnError, StripeFdwError
+from stripe_fdw.fdw.modify import insertion, updating
+
+SINGLES: Mapping[Kind, Any] = {
+    Kind.TEXT: "x",
+    Kind.REFERENCE: "x_1",
+    Kind.INTEGER: 5,
+    Kind.BOOLEAN: True,
+    Kind.DECIMAL: Decimal("1.5"),
+    Kind.FLOAT: 1.5,
+    Kind.TIME: datetime(2026, 3, 1, tzinfo=UTC),
+}
+RESOURCES = [item for item in load().resources if item.create or item.update]
+
+
+def found_at(operation: Operation, path: tuple[str, ...]) -> Parameter:
+    """The parameter at a path; a number is a place in a list."""
+    known, found = operation.parameters, None
+    for step in path:
+        if not step.isdecimal():
+            found = next(item for item in known if item.name == step)
+            known = found.fields
+    assert found is not None
+    return found
+
+
+def sample(column: Column, parameter: Parameter) -> Any:
+    """A value for the column; of objects the first field."""
+    if column.kind is not Kind.JSON:
+        return SINGLES[column.kind]
+    if column.name == "metadata":
+        return {"a": "1"}
+    value: Any = "x"
+    if parameter.fields:
+        first = parameter.fields[0]
+        value = {first.name: _nested(first)}
+    elif not parameter.many:
+        value = {"a": "1"}
+    return [value] if parameter.many else value
+
+
+def _nested(parameter: Parameter) -> Any:
+    if parameter.kind is not Kind.JSON:
+        return 1772323200 if parameter.kind is Kind.TIME else SINGLES[parameter.kind]
+    value: Any = "x"
+    if parameter.fields:
+        value = {parameter.fields[0].name: _nested(parameter.fields[0])}
+    elif not parameter.many:
+        value = {"a": "1"}
+    return [value] if parameter.many else value
+
+
+def named(path: tuple[str, ...]) -> str:
+    """``("promotion", "coupon")`` as ``promotion[coupon]``."""
+    return path[0] + "".join(f"[{step}]" for step in path[1:])
+
+
+def is_sent(params: tuple[tuple[str, str], ...], path: tuple[str, ...]) -> bool:
+    name = named(path)
+    return any(sent == name or sent.startswith(name + "[") for sent, _ in params)
+
+
+def required(resource: Resource, operation: Operation) -> dict[str, Any]:
+    """Parameters that let creation pass."""
+    groups = [item.name for item in operation.parameters if item.required] + [g[0] for g in operation.one_of]
+    return dict.fromkeys(groups, "x")
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)
+def test_every_creatable_column_is_sent(resource: Resource) -> None:
+    operation = resource.create
+    if operation is None:
+        with pytest.raises(StripeFdwError, match="cannot insert into"):
+            insertion(resource, {})
+        return
+    above = {parent.column: "x_1" for parent in resource.parents}
+    for name, path in resource.creatable.items():
+        if name in above:
+            continue
+        value = sample(resource.column[name], found_at(operation, path))
+        needed = {key: word for key, word in required(resource, operation).items() if key != path[0]}
+        change = insertion(resource, {**above, name: value, "_params": needed})
+        (step,) = change.steps
+        assert step.request.method == "POST"
+        assert "{" not in step.request.path
+        assert is_sent(step.request.params, path), (name, step.request)
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)
+def test_every_updatable_column_is_sent(resource: Resource) -> None:
+    above = {parent.column: "x_1" for parent in resource.parents}
+    old = {"id": "x_9", **above, "_raw": {"id": "x_9", **above}}
+    operating = {item.column for item in resource.transitions}
+    for name, path in resource.updatable.items():
+        if name in operating | above.keys() or resource.update is None:
+            continue
+        value = sample(resource.column[name], found_at(resource.update, path))
+        change = updating(resource, old, {name: value})
+        (step,) = change.steps
+        assert "{" not in step.request.path
+        assert step.request.path.endswith("/x_9")
+        assert is_sent(step.request.params, path), (name, step.request)
+        assert updating(resource, old, {name: None}).steps == ()
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)
+def test_no_other_column_is_sent(resource: Resource) -> None:
+    above = {parent.column: "x_1" for parent in resource.parents}
+    old: dict[str, Any] = {"id": "x_9", **above, "_raw": {"id": "x_9", **above}}
+    operating = {item.column for item in resource.transitions}
+    for name, column in resource.column.items():
+        value = {"a": "1"} if column.kind is Kind.JSON else SINGLES[column.kind]
+        if name not in resource.updatable and name not in operating and old.get(name) != value:
+            with pytest.raises(StripeFdwError, match=r"cannot be changed|cannot update"):
+                updating(resource, old, {name: value})
+        if resource.create and name not in resource.creatable and name not in old.keys() - {"id"}:
+            with pytest.raises(ColumnError, match="cannot be set"):
+                insertion(resource, {name: value})
