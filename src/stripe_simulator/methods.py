@@ -104,16 +104,16 @@ def create(subject: Subject) -> None:
 
 def attach(subject: Subject) -> Json | None:
     """Attach to a customer; a card that no bank accepts is refused."""
-    customer = subject.params.get("customer")
-    if customer is None:
+    made, customer = subject.made, subject.params.get("customer")
+    account = subject.params.get("customer_account")
+    if customer is None and account is None:
         raise problems.missing_parameter("customer")
-    owner = subject.made["customer"]
-    if owner is not None and owner != customer:
+    if made["customer"] not in {None, customer} or made["customer_account"] not in {None, account}:
         raise StripeProblem("The payment method you provided has already been attached to a customer.")
-    card = cards.behind(subject.made.get("card"))
+    card = cards.behind(made.get("card"))
     if not card.attaches:
         raise cards.refusal(card)
-    subject.made["customer"] = customer
+    made |= {"customer": customer, "customer_account": account}
     subject.emit("payment_method.attached")
     return None
 
@@ -134,13 +134,14 @@ def attach_to(call: Call, method: Json, customer: str) -> Json:
 
 def detach(subject: Subject) -> None:
     """Detach from the customer, who then has another default or none."""
-    customer = subject.made["customer"]
-    if customer is None:
+    made, customer = subject.made, subject.made["customer"]
+    if customer is None and made["customer_account"] is None:
         raise StripeProblem(
             "The payment method you provided is not attached to a customer so detachment is impossible."
         )
-    _forget_default(subject.call, customer, subject.made["id"])
-    subject.made["customer"] = None
+    if customer is not None:
+        _forget_default(subject.call, customer, made["id"])
+    made |= {"customer": None, "customer_account": None}
     subject.emit("payment_method.detached", before=subject.before)
 
 

@@ -1,4 +1,4 @@
-"""Products, prices, tax rates and webhook endpoints: what creation, change and deletion bring along."""
+"""Products and prices, tax rates and registrations, webhook endpoints: what their changes bring along."""
 
 from __future__ import annotations
 
@@ -134,6 +134,25 @@ def check_tax_rate(subject: Subject) -> None:
         raise StripeProblem("Percentage must be between 0 and 100.", param="percentage")
 
 
+def register(subject: Subject) -> None:
+    """A tax registration holds from one time to another; both may be now."""
+    made, moment = subject.made, now()
+    for name in ("active_from", "expires_at"):
+        if subject.params.get(name) == "now":
+            made[name] = moment
+    if made["expires_at"] is not None and made["expires_at"] <= moment:
+        made["status"] = "expired"
+    else:
+        made["status"] = "scheduled" if made["active_from"] > moment else "active"
+
+
+def create_verification(subject: Subject) -> None:
+    """Where somebody is to show who they are."""
+    made = subject.made
+    made["client_secret"] = f"{made['id']}_secret_test"
+    made["url"] = f"https://verify.stripe.com/start/test_{made['id'][3:]}"
+
+
 def secret_of(endpoint: str) -> str:
     """The signing secret of a webhook endpoint."""
     return "whsec_" + text_of(salt("secret", endpoint) << 64 | salt(endpoint), 21)
@@ -165,12 +184,15 @@ def update_webhook_endpoint(subject: Subject) -> None:
 CREATED: dict[str, Handler] = {
     "price": create_price,
     "product": create_product,
+    "identity_verification_session": create_verification,
     "tax_rate": check_tax_rate,
+    "tax_registration": register,
     "webhook_endpoint": create_webhook_endpoint,
 }
 UPDATED: dict[str, Handler] = {
     "price": update_price,
     "product": update_product,
+    "tax_registration": register,
     "webhook_endpoint": update_webhook_endpoint,
 }
 DELETED: dict[str, Handler] = {"product": delete_product}

@@ -146,7 +146,7 @@ def update_dispute(subject: Subject) -> None:
         details["has_evidence"] = True
     if params.get("submit"):
         details["submission_count"] += 1
-        made["status"] = "under_review" if made["status"] == "needs_response" else "warning_under_review"
+        made["status"] = made["status"].replace("needs_response", "under_review")
     made["evidence_details"] = details
 
 
@@ -154,8 +154,8 @@ def close_dispute(subject: Subject) -> None:
     """Accept a dispute as lost."""
     require_state(
         subject,
-        (*_UNANSWERED, "under_review", "warning_under_review"),
-        "This dispute is already closed: it has a status of {state}.",
+        ("needs_response",),
+        "This dispute cannot be closed because it has a status of {state}.",
     )
     subject.made["status"] = "lost"
     subject.emit("charge.dispute.closed")

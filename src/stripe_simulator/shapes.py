@@ -26,6 +26,7 @@ HIDDEN: Mapping[str, frozenset[str]] = {
     "checkout_session": frozenset({"line_items"}),
     "payment_link": frozenset({"line_items"}),
     "payment_intent": frozenset({"source"}),
+    "quote": frozenset({"line_items"}),
 }
 # Resources whose ids are words of Stripe's.
 CODES: Mapping[str, tuple[str, ...]] = {

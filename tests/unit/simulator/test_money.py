@@ -157,9 +157,13 @@ def test_a_dispute_is_answered_and_another_closed(post, reader, stripe, types):
     submitted = post(path, submit="true")
     assert (submitted["status"], submitted["evidence_details"]["submission_count"]) == ("under_review", 1)
     assert "takes no more evidence" in post(path, 400, **{"evidence[customer_name]": "Bob"})["message"]
-    assert post(f"{path}/close")["status"] == "lost"
-    assert "already closed" in post(f"{path}/close", 400)["message"]
-    assert types()[-3:] == ["charge.dispute.updated", "charge.dispute.updated", "charge.dispute.closed"]
+    assert "cannot be closed" in post(f"{path}/close", 400)["message"]
+    assert types()[-2:] == ["charge.dispute.updated", "charge.dispute.updated"]
+    post("/payment_intents", **payment, confirm="true")
+    other = f"/disputes/{stripe.get('/disputes?limit=1').json()['data'][0]['id']}"
+    assert post(f"{other}/close")["status"] == "lost"
+    assert types()[-1] == "charge.dispute.closed"
+    assert "status of lost" in post(f"{other}/close", 400)["message"]
 
 
 def test_a_review_is_approved_once(post, reader, types):

@@ -132,6 +132,18 @@ def test_a_webhook_endpoint_is_switched_off(post):
     assert error["param"] == "enabled_events[0]"
 
 
+def test_a_tax_registration_ends_now_or_later(post):
+    country = {"country": "DE", "country_options[de][type]": "oss_union"}
+    made = post("/tax/registrations", active_from="now", **country)
+    assert (made["status"], made["expires_at"]) == ("active", None)
+    assert made["active_from"] >= made["created"]
+    path = f"/tax/registrations/{made['id']}"
+    assert post(path, expires_at=int(time.time()) + 1000)["status"] == "active"
+    assert post(path, expires_at="now")["status"] == "expired"
+    later = post("/tax/registrations", active_from=int(time.time()) + 1000, **country)
+    assert later["status"] == "scheduled"
+
+
 def test_tax_rates_are_percentages(post):
     made = post("/tax_rates", display_name="VAT", percentage="19.5", inclusive="false")
     assert (made["percentage"], made["active"]) == (19.5, True)
