@@ -8,14 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from doc_pages import PAGES, WRITING, blocks, writes
 
 from stripe_fdw.devstack.postgres import Cluster
 from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
-ROOT = Path(__file__).parents[3]
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+READING = [path for path in PAGES if path != WRITING]  # writing has a Stripe of its own: test_writing
 ORGS = """create table orgs (id int primary key, name text, stripe_id text);
 insert into orgs select row_number() over (), 'org', id from stripe_live.customer limit 50;
 analyze orgs"""
@@ -29,28 +29,24 @@ GIVEN = {
 VOLATILE = re.compile(r"(Made|Retries|Hits|Limits|Received|Time): .*|rows=\d+")
 
 
-def blocks(path: Path) -> list[tuple[str, str]]:
-    """Language and text of each block of code."""
-    return re.findall(r"^ *```(\w*)\n(.*?)^ *```", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-
-
 def of_page(path: Path, number: int) -> str:
     return f"{path.stem}-{number}"
 
 
 SQL = [
-    pytest.param(text, id=of_page(path, number))
-    for path in PAGES
-    for number, (language, text) in enumerate(blocks(path))
-    if language == "sql" and "foreign data wrapper multicorn" not in text
+    pytest.param(block.text, id=of_page(path, number))
+    for path in READING
+    for number, block in enumerate(blocks(path))
+    if block.language == "sql" and not writes(block)
+    if "foreign data wrapper multicorn" not in block.text
 ]
 EXAMPLES = [
     pytest.param(query, shown, id=of_page(path, number))
-    for path in PAGES
-    for number, (language, text) in enumerate(blocks(path))
-    if not language
+    for path in READING
+    for number, block in enumerate(blocks(path))
+    if not block.language
     for query, shown in re.findall(
-        r"^\w*=# (.*?);$\n(.*?)(?=^\w*=# |\Z)", text, flags=re.DOTALL | re.MULTILINE
+        r"^\w*=# (.*?);$\n(.*?)(?=^\w*=# |\Z)", block.text, flags=re.DOTALL | re.MULTILINE
     )
 ]
 
