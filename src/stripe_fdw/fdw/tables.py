@@ -161,6 +161,8 @@ class ObjectTable:
             as_text=hosting.renders_text(),
         )
         read = self._known.watch(found, reader.pages(found))
+        if fresh:
+            read = self._writer.watch(read)
         pages = Pages(read, resource=self._resource.name, held=fresh, lasting=fresh or lasting(found))
         if not pages.lasting:
             memory.running().scans.add(pages)

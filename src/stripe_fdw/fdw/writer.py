@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,8 @@ from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.modify import Change
 from stripe_fdw.fdw.options import ServerOptions
 from stripe_fdw.fdw.rows import RowMaker, row_maker
+from stripe_fdw.fdw.streams import Page
+from stripe_fdw.fdw.values import Value
 from stripe_fdw.fdw.writes import Flight, writings
 
 Row = dict[str, Any]
@@ -38,6 +40,7 @@ class Writer:
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
+        self._above: dict[str, Mapping[str, Value]] = {}  # of rows under Multicorn: what they lie in
         self._identity = [
             name
             for name in ("id", *(parent.column for parent in resource.parents), RAW)
@@ -57,13 +60,10 @@ class Writer:
         flight = self._do(lambda: modify.insertion(self._resource, values), answered=answered)
         return self._answer(flight, values) if answered else None
 
-    def update(self, old: Row, values: Row, *, answered: bool, given: Row | None = None) -> Row | None:
-        """Change an object; its row as Stripe has it now, if that is wanted.
-
-        ``given`` is what stands in the columns of which Stripe's answer knows nothing.
-        """
+    def update(self, old: Row, values: Row, *, answered: bool) -> Row | None:
+        """Change an object; its row as Stripe has it now, if that is wanted."""
         flight = self._do(lambda: self._updating(old, values), answered=answered)
-        return self._answer(flight, {**old, **(values if given is None else given)}) if answered else None
+        return self._answer(flight, old | values) if answered else None
 
     def delete(self, old: Row, *, answered: bool) -> None:
         """Delete an object, or do what Stripe has in place of that."""
@@ -71,6 +71,7 @@ class Writer:
 
     def end(self) -> None:
         """The statement writes no more rows. Raises what one of them failed with."""
+        self._above.clear()
         writings.end(self)
 
     def _do(self, plan: Callable[[], Change], *, answered: bool) -> Flight:
@@ -101,10 +102,13 @@ class Writer:
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
         """Change an object of which ``old`` is all of it as text, or its id, and ``new`` has all columns."""
         row = self._old_row(old, new)
-        body = row.get(RAW) or self._retrieve(row)
-        row[RAW] = body
-        values = changes.of_multicorn(self._resource, self._row(body), new)
-        return self.update(row, values, answered=True, given=new)
+
+        def plan() -> Change:
+            body = row[RAW] = row.get(RAW) or self._retrieve(row)
+            values = changes.of_multicorn(self._resource, self._row(body), new)
+            return modify.updating(self._resource, row, values)
+
+        return self._answer(self._do(plan, answered=True), row | new)
 
     def delete_as_multicorn_says(self, old: object) -> None:
         """Delete the object of which ``old`` is all of it as text, or its id."""
@@ -114,7 +118,21 @@ class Writer:
         if RAW not in self._identity:
             return {"id": old} | {name: new.get(name) for name in self._identity if name != "id"}
         body = changes.parsed(RAW, old)
-        return self._row(body) | {"id": body["id"], RAW: body}
+        return self._row(body) | dict(self._above.get(body["id"], ())) | {"id": body["id"], RAW: body}
+
+    def watch(self, pages: Iterator[Page]) -> Iterator[Page]:
+        """The pages of rows that will be changed. What they lie in is kept, where they don't tell it.
+
+        Multicorn gives of a row that is changed only one column.
+        """
+        told = [self._resource.column.get(parent.column) for parent in self._resource.parents]
+        if not hosting.renders_text() or all(column is not None and column.path for column in told):
+            return pages
+        return map(self._remember, pages)
+
+    def _remember(self, page: Page) -> Page:
+        self._above |= {item["id"]: page.fills for item in page.objects}
+        return page
 
     def _answer(self, flight: Flight, given: Row) -> Row:
         """The row: what Stripe answered, and what its answers do not say as it was given."""
