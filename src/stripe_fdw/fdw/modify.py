@@ -17,7 +17,7 @@ from stripe_fdw.catalog.model import Column, Kind, Operation, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw import changes, refusals, states
 from stripe_fdw.fdw.body import Body
-from stripe_fdw.fdw.changes import KEY, LONGEST_KEY, Given
+from stripe_fdw.fdw.changes import Given
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.nested import NOTHING, Json
@@ -141,7 +141,6 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
     _share_out(resource, given.params, bodies)
     ids = _ids(resource, old, raw)
     steps = tuple(_step(body, ids) for body in bodies.values() if not body.empty)
-    _check_key(given.key, steps)
     return Change(resource, identifier, steps, given.key, raw)
 
 
@@ -222,16 +221,6 @@ def _share_out(resource: Resource, params: Json, bodies: Mapping[str, Body]) -> 
         knowing = [body for body in (*operations, *bodies.values()) if body.knows(name)]
         target = next(iter(knowing), (operations or [*bodies.values()])[-1])
         target.merge({name: value})
-
-
-def _check_key(key: str | None, steps: tuple[Step, ...]) -> None:
-    """Further steps add their operation's name to the key."""
-    room = LONGEST_KEY - max((len(step.operation) + 1 for step in steps[1:]), default=0)
-    if key is not None and len(key) > room:
-        raise ColumnError(
-            f'"{KEY}" takes at most {room} characters here, where several requests are made from it',
-            sqlstate=WRONG_VALUE,
-        )
 
 
 # -- DELETE ------------------------------------------------------------------------------------------------
