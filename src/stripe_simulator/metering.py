@@ -131,7 +131,64 @@ OPERATIONS: dict[tuple[str, str], Handler] = {
     ("billing_credit_grant", "expire"): expire_grant,
     ("billing_credit_grant", "void_grant"): void_grant,
 }
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {("POST", "/v1/billing/meter_events"): create_event}
+
+
+def adjust_event(call: Call) -> Answer:
+    """POST /v1/billing/meter_event_adjustments: a measurement is taken back."""
+    assert call.route.operation is not None
+    params = checked(call, call.route.operation)
+    if _meter(call, params["event_name"]) is None:
+        raise StripeProblem(
+            f"No active meter found for event name: {params['event_name']}",
+            code="no_meter",
+            param="event_name",
+        )
+    made: Json = {
+        "object": "billing.meter_event_adjustment",
+        "cancel": params.get("cancel"),
+        "event_name": params["event_name"],
+        "livemode": False,
+        "status": "pending",
+        "type": params["type"],
+    }
+    return shown(call, made)
+
+
+def credit_balance(call: Call) -> Answer:
+    """GET /v1/billing/credit_balance_summary: what is left of a customer's grants, by currency."""
+    customer = call.params.get("customer")
+    if customer is None:
+        raise problems.missing_parameter("customer")
+    found(call, "customer", customer, "customer")
+    now = clocks.now(call, {"customer": customer})
+    left: dict[str, int] = {}
+    for grant in theirs(call, "billing_credit_grant", "customer", customer):
+        value = (grant.get("amount") or {}).get("monetary")
+        over = grant["voided_at"] is not None or (grant["expires_at"] or now + 1) <= now
+        if value and not over and (grant["effective_at"] or now) <= now:
+            left[value["currency"]] = left.get(value["currency"], 0) + int(value["value"])
+    balances = [
+        {
+            name: {"monetary": {"currency": currency, "value": value}, "type": "monetary"}
+            for name in ("available_balance", "ledger_balance")
+        }
+        for currency, value in left.items()
+    ]
+    made: Json = {
+        "object": "billing.credit_balance_summary",
+        "balances": balances,
+        "customer": customer,
+        "customer_account": None,
+        "livemode": False,
+    }
+    return shown(call, made)
+
+
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", "/v1/billing/meter_events"): create_event,
+    ("POST", "/v1/billing/meter_event_adjustments"): adjust_event,
+    ("GET", "/v1/billing/credit_balance_summary"): credit_balance,
+}
 CREATED: dict[str, Handler] = {
     "billing_meter": create_meter,
     "billing_alert": create_alert,

@@ -79,19 +79,24 @@ def intend(call: Call, invoice: Json) -> None:
     if invoice["amount_due"] <= 0:
         return
     method = method_of(call, *owners_of(call, invoice))
-    intent = charging.intent(call, invoice, method)
+    attach(call, invoice, charging.intent(call, invoice, method), default=True)
+
+
+def attach(call: Call, invoice: Json, intent: Json, *, default: bool = False) -> Json:
+    """Have a payment intent pay an invoice."""
     payment = fresh(call, "invoice_payment")
     payment |= {
         "amount_paid": None,
-        "amount_requested": invoice["amount_due"],
+        "amount_requested": min(intent["amount"], invoice["amount_remaining"]),
         "currency": invoice["currency"],
         "invoice": invoice["id"],
-        "is_default": True,
+        "is_default": default,
         "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
     save(call, "invoice_payment", payment)
+    return payment
 
 
 def payment_of(call: Call, invoice: Json) -> Json | None:
@@ -117,16 +122,21 @@ def collect(call: Call, invoice: Json, method: Json) -> StripeProblem | None:
     invoice["attempt_count"] += 1
     if declined is not None:
         return declined
-    _settle(call, invoice, payment)
+    settle(call, invoice, payment, payment["amount_requested"])
     return None
 
 
-def _settle(call: Call, invoice: Json, payment: Json) -> None:
+def settle(call: Call, invoice: Json, payment: Json, amount: int) -> None:
+    """A payment of an invoice was made: of all that is due, or of a part."""
+    amount = min(amount, payment["amount_requested"])
     made = deepcopy(payment)
-    made |= {"amount_paid": payment["amount_requested"], "status": "paid"}
+    made |= {"amount_paid": amount, "status": "paid"}
     made["status_transitions"] = {"canceled_at": None, "paid_at": clocks.now(call, invoice)}
     save(call, "invoice_payment", made, "invoice_payment.paid", before=payment)
-    paid(call, invoice, invoice["amount_due"])
+    invoice["amount_paid"] += amount
+    invoice["amount_remaining"] -= amount
+    if invoice["amount_remaining"] <= 0:
+        paid(call, invoice, invoice["amount_paid"])
 
 
 def invoice_of(call: Call, intent: Json) -> Json | None:
@@ -134,7 +144,7 @@ def invoice_of(call: Call, intent: Json) -> Json | None:
     for payment in theirs(call, "invoice_payment", "payment_intent", intent["id"]):
         invoice = known(call, "invoice", payment["invoice"])
         if payment["status"] == "open" and invoice is not None and invoice["status"] == "open":
-            _settle(call, invoice, payment)
+            settle(call, invoice, payment, payment["amount_requested"])
             return invoice
     return None
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from stripe_simulator import clocks, problems, refunds
+from stripe_simulator.calls import Answer
 from stripe_simulator.events import emit_as
 from stripe_simulator.invoices import balances, collecting, states
 from stripe_simulator.invoices.prices import money
@@ -19,8 +22,11 @@ from stripe_simulator.written import found, fresh_in, known, save, theirs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.calls import Answer, Call, Json
+    from stripe_simulator.calls import Call, Json
     from stripe_simulator.lifecycle import Handler
+
+
+_PAGE = frozenset({"limit", "starting_after", "ending_before"})
 
 
 def create(subject: Subject) -> None:
@@ -271,6 +277,21 @@ def void(subject: Subject) -> None:
     subject.emit("credit_note.voided")
 
 
+def preview_lines(call: Call) -> Answer:
+    """GET /v1/credit_notes/preview/lines: all lines that it would have."""
+    operations = {one.name: one for one in call.world.catalog.resource["credit_note"].operations}
+    call.params = {name: value for name, value in call.params.items() if name not in _PAGE}
+    params = checked(call, operations["preview"])
+    _, lines = _values(call, blank(call.world.collection("credit_note"), 0), params)
+    rows = [
+        {"id": f"cnli_tmp_{at}", "object": "credit_note_line_item", **line} for at, line in enumerate(lines)
+    ]
+    return Answer(orjson.dumps({"object": "list", "data": rows, "has_more": False, "url": call.path}))
+
+
 OPERATIONS: dict[tuple[str, str], Handler] = {("credit_note", "void_credit_note"): void}
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {("GET", "/v1/credit_notes/preview"): preview}
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("GET", "/v1/credit_notes/preview"): preview,
+    ("GET", "/v1/credit_notes/preview/lines"): preview_lines,
+}
 CREATED: dict[str, Handler] = {"credit_note": create}

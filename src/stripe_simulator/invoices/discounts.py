@@ -139,7 +139,7 @@ def _redeem(call: Call, name: str, before: Json) -> None:
     most = made.get("max_redemptions")
     if most and made["times_redeemed"] >= most:
         made["valid" if name == "coupon" else "active"] = False
-    save(call, name, made, before=before)
+    save(call, name, made, f"{name}.updated", before=before)
 
 
 def running(call: Call, ids: list[str], now: int) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator import clocks, intents, methods
+from stripe_simulator import clocks, intents, methods, problems
 from stripe_simulator.events import emit_as
 from stripe_simulator.invoices import balances, collecting
 from stripe_simulator.invoices.totals import due, total_up
 from stripe_simulator.problems import StripeProblem
-from stripe_simulator.written import known, save
+from stripe_simulator.written import found, known, save
 
 if TYPE_CHECKING:
     from stripe_simulator.calls import Call, Json
@@ -58,7 +58,7 @@ def _number(call: Call, invoice: Json, before: Json) -> None:
         invoice["number"] = f"{prefix}-{sequence:04d}"
         made = before | {"next_invoice_sequence": sequence + 1, "invoice_prefix": prefix}
         made["currency"] = before.get("currency") or invoice["currency"]
-        save(call, "customer", made)
+        save(call, "customer", made, "customer.updated", before=before)
 
 
 def _balance(call: Call, invoice: Json, customer: Json) -> None:
@@ -227,11 +227,37 @@ def confirm(subject: Subject) -> None:
         follow(call, invoice)
 
 
+def attach_payment(subject: Subject) -> None:
+    """POST …/attach_payment: a payment intent that was made elsewhere pays the invoice."""
+    call, invoice = subject.call, subject.made
+    if invoice["status"] not in {"open", "uncollectible"}:
+        raise StripeProblem("You can only pass in open invoices. This invoice isn't open.")
+    if not subject.params.get("payment_intent"):
+        raise problems.missing_parameter("payment_intent")
+    intent = found(call, "payment_intent", subject.params["payment_intent"], "payment_intent")
+    if intent["customer"] != invoice["customer"]:
+        raise StripeProblem(
+            "The customer of the payment intent must be the customer of the invoice.", param="payment_intent"
+        )
+    if intent["status"] == "canceled":
+        raise StripeProblem("A canceled payment intent can't be attached.", param="payment_intent")
+    payment = collecting.attach(call, invoice, intent)
+    if intent["status"] == "succeeded":
+        collecting.settle(call, invoice, payment, int(intent["amount_received"]))
+        subject.write()
+        if invoice["status"] == "paid":
+            collecting.tell_outcome(call, invoice)
+            follow(call, invoice)
+    if invoice != subject.before:
+        subject.emit("invoice.updated")
+
+
 OPERATIONS: dict[tuple[str, str], Handler] = {
     ("invoice", "finalize_invoice"): finalize_invoice,
     ("invoice", "pay"): pay,
     ("invoice", "void_invoice"): void_invoice,
     ("invoice", "mark_uncollectible"): mark_uncollectible,
+    ("invoice", "attach_payment"): attach_payment,
     ("invoice", "send_invoice"): send_invoice,
     ("payment_intent", "confirm"): confirm,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import clocks
@@ -80,6 +81,7 @@ def finalize(call: Call, subscription: Json, made: Json, *, wait: bool = False) 
     if subscription.get("pause_collection"):
         _give_up(call, subscription["pause_collection"]["behavior"], made)
         return None
+    before = deepcopy(made)
     states.finalize(call, made)
     declined = None
     if made["collection_method"] == "send_invoice":
@@ -96,12 +98,13 @@ def finalize(call: Call, subscription: Json, made: Json, *, wait: bool = False) 
         save(call, "invoice", made)
         collecting.tell_outcome(call, made, declined)
     save(call, "invoice", made)
-    emit_as(call, "invoice.updated", made)
+    emit_as(call, "invoice.updated", made, before)
     return declined
 
 
 def _give_up(call: Call, behavior: str, made: Json) -> None:
     """What paused collection makes of an invoice: void, uncollectible or a draft for later."""
+    before = deepcopy(made)
     if behavior == "keep_as_draft":
         made |= {"auto_advance": False, "automatically_finalizes_at": None}
     else:
@@ -113,6 +116,7 @@ def _give_up(call: Call, behavior: str, made: Json) -> None:
         made["status_transitions"]["marked_uncollectible_at"] = clocks.now(call, made)
         emit_as(call, "invoice.marked_uncollectible", made)
     save(call, "invoice", made)
+    emit_as(call, "invoice.updated", made, before)
 
 
 def has_pending(call: Call, subscription: Json) -> bool:

@@ -75,8 +75,9 @@ def _expire(call: Call, made: Json) -> None:
     """The first invoice was never paid: void."""
     invoice = known(call, "invoice", made["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
+        before = deepcopy(invoice)
         states.void(call, invoice)
-        save(call, "invoice", invoice)
+        save(call, "invoice", invoice, "invoice.updated", before=before)
 
 
 def pause(subject: Subject) -> None:

@@ -51,6 +51,7 @@ def create(subject: Subject) -> None:
         }
         | dict(params.get("subscription_data") or {}),
     }
+    made.pop("line_items", None)
     subject.write()
     made["discounts"] = discounts.applied(call, params.get("discounts"), made | owner, "invoice")
     _draw_up(call, made, asked)
@@ -130,6 +131,7 @@ def update(subject: Subject) -> None:
             f"You can only update quotes in the `draft` status. This quote is `{before['status']}`.",
             code="resource_invalid_state",
         )
+    made.pop("line_items", None)
     made["discounts"] = list(before["discounts"])
     if "discounts" in params:
         made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice")

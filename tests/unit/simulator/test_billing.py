@@ -347,3 +347,64 @@ def test_a_portal_session_has_an_address(shop, customer):
     shop.post(f"/billing_portal/configurations/{made['id']}", active="false")
     inactive = shop.refused("/billing_portal/sessions", customer=customer, configuration=made["id"])
     assert inactive["param"] == "configuration"
+
+
+def latest_of(events):
+    """The last state that events told, by id, with the path to ask for it."""
+    paths = {
+        "customer": "customers", "subscription": "subscriptions", "invoice": "invoices", "coupon": "coupons",
+        "promotion_code": "promotion_codes", "subscription_schedule": "subscription_schedules",
+        "payment_intent": "payment_intents", "charge": "charges", "credit_note": "credit_notes",
+        "price": "prices", "product": "products", "payment_method": "payment_methods",
+    }  # fmt: skip
+    told = {}
+    for event in events:  # oldest first
+        made = event["data"]["object"]
+        if made["object"] in paths:
+            told[f"/{paths[made['object']]}/{made['id']}"] = made
+    return told
+
+
+def test_events_tell_of_every_change(shop, clock, advance):
+    coupon = shop.post("/coupons", percent_off=20, duration="repeating", duration_in_months=2)["id"]
+    code = shop.post("/promotion_codes", **{"promotion[type]": "coupon", "promotion[coupon]": coupon})["id"]
+    customer, price = shop.customer(test_clock=clock), shop.price()
+    made = shop.subscription(customer, price, **{"discounts[0][promotion_code]": code})
+    item = {"items[0][id]": made["items"]["data"][0]["id"]}
+    advance(40)
+    path = f"/subscriptions/{made['id']}"
+    shop.post(path, **item, **{"items[0][quantity]": 5, "proration_behavior": "always_invoice"})
+    new = shop.post("/subscription_items", subscription=made["id"], price=shop.price(900))
+    shop.delete(f"/subscription_items/{new['id']}")
+    shop.post(f"{path}/pause")
+    shop.post(f"{path}/resume")
+    invoice = shop.post(f"/invoices/{shop.invoice(customer, 700)['id']}/pay")
+    shop.post("/credit_notes", invoice=invoice["id"], amount=700, credit_amount=300, refund_amount=400)
+    draft = shop.invoice(customer, 700)
+    line = draft["lines"]["data"][0]["id"]
+    shop.post(f"/invoices/{draft['id']}/lines/{line}", amount=900)
+    shop.post(f"/invoices/{draft['id']}/finalize")
+    shop.post(f"/invoices/{draft['id']}/void")
+    schedule = shop.post("/subscription_schedules", from_subscription=made["id"])
+    shop.post(f"/subscription_schedules/{schedule['id']}/release")
+    waiting = shop.subscription(shop.customer(None), price, payment_behavior="default_incomplete")
+    shop.delete(f"/subscriptions/{waiting['id']}")
+    shop.delete(path, prorate="true", invoice_now="true")
+    events = []
+    while True:
+        after = {"starting_after": events[-1]["id"]} if events else {}
+        page = shop.get("/events", limit=100, **after)
+        events += page["data"]
+        if not page["has_more"]:
+            break
+    told = latest_of(events[::-1])
+    assert len(told) > 25
+    differing = {}
+    for one, last in told.items():
+        now = shop.get(one)
+        if now != last:
+            differing[one] = [name for name in now if now[name] != last.get(name)]
+    assert differing == {}
+    for event in events:
+        if event["type"].endswith(".updated"):
+            assert event["data"]["previous_attributes"], event["type"]

@@ -300,3 +300,38 @@ def test_a_credit_note_for_a_paid_invoice_gives_back(shop, customer):
 def test_a_draft_has_no_credit_notes(shop, customer):
     draft = shop.invoice(customer, 500)
     assert "finalized" in shop.refused("/credit_notes", invoice=draft["id"], amount=5)["message"]
+
+
+def test_a_payment_made_elsewhere_is_attached(shop, customer):
+    invoice = shop.post(f"/invoices/{shop.invoice(customer, 500)['id']}/finalize")
+    paid = {
+        "currency": "usd",
+        "customer": customer,
+        "confirm": "true",
+        "payment_method": shop.get(f"/customers/{customer}")["invoice_settings"]["default_payment_method"],
+    }
+    part = shop.post("/payment_intents", amount=200, **paid)["id"]
+    made = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=part)
+    assert (made["status"], made["amount_paid"], made["amount_remaining"]) == ("open", 200, 300)
+    rest = shop.post("/payment_intents", amount=300, **paid)["id"]
+    made = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=rest)
+    assert (made["status"], made["amount_paid"]) == ("paid", 500)
+
+
+def test_the_lines_of_a_previewed_credit_note(shop, customer):
+    invoice = shop.post(f"/invoices/{shop.invoice(customer, 500)['id']}/finalize")
+    (line,) = shop.get("/credit_notes/preview/lines", invoice=invoice["id"], amount=200)["data"]
+    assert line["amount"] == 200
+
+
+def test_what_generated_invoices_allow(shop, reader):
+    """Each state of invoices that nobody wrote allows what the documentation says."""
+    found = {one["status"]: one for one in reader.all("/invoices")}
+    paths = {status: f"/invoices/{one['id']}" for status, one in found.items()}
+    assert shop.post(f"{paths['draft']}/finalize")["status"] == "open"
+    total = found["draft"]["total"]
+    assert shop.get(paths["draft"])["amount_due"] == total
+    assert shop.post(f"{paths['open']}/void")["status"] == "void"
+    assert shop.post(f"{paths['uncollectible']}/pay", paid_out_of_band="true")["status"] == "paid"
+    for status in ("paid", "void"):
+        assert "open invoices" in shop.refused(f"{paths[status]}/mark_uncollectible")["message"]
