@@ -1,0 +1,252 @@
+"""A statement's rows leave in order, as many at a time as they may, and what fails says what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from stripe_fdw.api.answers import Response
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.threads import Future
+from stripe_fdw.errors import ApiError, ConnectionFailedError, Interrupted, NotFoundError, StripeFdwError
+from stripe_fdw.fdw import hosting, writes
+from stripe_fdw.fdw.call import Step
+from stripe_fdw.fdw.ledger import ledger
+from stripe_fdw.fdw.writes import Writing, Writings
+
+
+class Asked(Future[Response]):
+    """An answer that the test brings."""
+
+    uncertain = False
+
+    def is_late(self) -> bool:
+        return False
+
+    def say(self, identifier: str) -> None:
+        body = {"id": identifier, "object": "customer"}
+        self.finish(Response(200, body, datetime.now(UTC), "req_1", 10, 0.0, 1))
+
+    def fail(self, error: BaseException, *, uncertain: bool = False) -> None:
+        self.uncertain = uncertain
+        self.finish(error=error)
+
+
+@dataclass
+class Client:
+    """Takes requests; answers those that ``answers`` has something for as soon as they come."""
+
+    answers: Callable[[Request, Asked], object] = lambda request, asked: asked.say("cus_1")
+    asked: list[Asked] = field(default_factory=list)
+    sent: list[tuple[str, str]] = field(default_factory=list)
+    abandoned: int = 0
+
+    def submit(self, request: Request, *, idempotency_key: str) -> Asked:
+        self.sent.append((str(request), idempotency_key))
+        asked = Asked(self._abandon)
+        self.asked.append(asked)
+        self.answers(request, asked)
+        return asked
+
+    def _abandon(self) -> None:
+        self.abandoned += 1
+
+
+@dataclass(frozen=True)
+class Change:
+    id: str | None
+    steps: tuple[Step, ...]
+    key: str | None = None
+
+
+def creation(name: str, key: str | None = None) -> Change:
+    request = Request.of("POST", "/v1/customers", {"name": name})
+    return Change(None, (Step(request, "create"),), key)
+
+
+def both(identifier: str, key: str | None = None) -> Change:
+    path = f"/v1/invoices/{identifier}"
+    steps = (Step(Request("POST", path, path), "update"), Step(Request("POST", path, f"{path}/pay"), "pay"))
+    return Change(identifier, steps, key)
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    ledger.commit()
+    yield
+    ledger.commit()
+
+
+@pytest.fixture
+def told() -> list[str | None]:
+    return []
+
+
+def do(writing: Writing, client: Client, change: Change, told: list[Any], *, answered: bool = True) -> Any:
+    return writing.do(lambda: change, lambda: client, told.append, answered=answered)  # type: ignore[arg-type,return-value]
+
+
+def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows(told: list[Any]) -> None:
+    client, writing = Client(), Writing("account", 1)
+    do(writing, client, creation("a"), told)
+    do(writing, client, creation("b"), told)
+    do(writing, client, both("in_1", "mine"), told)
+    do(writing, client, both("in_2", "m" * 253), told)
+    keys = [key for _, key in client.sent]
+    assert len(set(keys)) == 6
+    assert keys[2:4] == ["mine", "mine:pay"]
+    assert all(len(key) <= 255 for key in keys)
+    assert keys[5].endswith(":pay")
+    assert told == ["cus_1", "cus_1", "in_1", "in_1", "in_2", "in_2"]
+    assert writing.tally.count == 4
+
+
+def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: list[Any]) -> None:
+    client = Client(answers=lambda request, asked: None)
+    writing = Writing("account", 3)
+    for name in "abc":
+        do(writing, client, creation(name), told, answered=False)
+    assert len(client.sent) == 3
+    client.asked[1].say("cus_b")
+    do(writing, client, creation("d"), told, answered=False)
+    assert len(client.sent) == 4
+    for asked in client.asked:
+        asked.say("cus_x")
+    writing.end()
+    assert writing.tally.count == 4
+
+
+def test_a_row_whose_answer_is_seen_waits_for_those_before_it(told: list[Any]) -> None:
+    client = Client(answers=lambda request, asked: None)
+    writing = Writing("account", 3)
+    do(writing, client, creation("a"), told, answered=False)
+    client.asked[0].say("cus_a")
+    client.answers = lambda request, asked: asked.say("cus_b")
+    flight = do(writing, client, creation("b"), told)
+    assert flight.body["id"] == "cus_b"
+    assert writing.tally.ids == ["cus_a", "cus_b"]
+
+
+def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told: list[Any]) -> None:
+    client = Client(answers=lambda request, asked: None)
+    writing = Writing("account", 3)
+    for name in "abc":
+        do(writing, client, creation(name), told, answered=False)
+    client.asked[0].fail(ApiError("Declined.", status=402, detail="code card_declined"))
+    client.asked[1].say("cus_b")
+    client.asked[2].fail(ConnectionFailedError("gone"), uncertain=True)
+    with pytest.raises(ApiError) as caught:
+        do(writing, client, creation("d"), told, answered=False)
+    assert len(client.sent) == 3
+    assert caught.value.message == "row 1 failed: Declined."
+    assert caught.value.detail == (
+        "1 row is changed and stays so in Stripe: cus_b. "
+        "Row 3 failed as well: gone, and whether it was done is not known. code card_declined"
+    )
+    assert writing.tally.told
+    assert writing.tally.unknown_count == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "uncertain", "unknown"),
+    [
+        (ConnectionFailedError("gone"), True, True),
+        (ConnectionFailedError("gone"), False, False),
+        (ApiError("broken", status=500), True, True),
+        (ApiError("in use", status=409), True, True),
+        (ApiError("in use", status=409), False, False),
+        (ApiError("declined", status=402), True, False),
+    ],
+)
+def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
+    told: list[Any], error: StripeFdwError, uncertain: bool, unknown: bool
+) -> None:
+    client = Client(answers=lambda request, asked: asked.fail(error, uncertain=uncertain))
+    with pytest.raises(type(error)) as caught:
+        do(Writing("account", 1), client, creation("a", "mine"), told)
+    assert ("is not known" in (caught.value.detail or "")) == unknown
+    assert ("_idempotency_key = 'mine'" in (caught.value.hint or "")) == unknown
+    assert bool(told) == uncertain
+
+
+def test_a_delete_that_was_sent_before_and_meets_404_is_done(told: list[Any]) -> None:
+    request = Request("DELETE", "/v1/customers/{customer}", "/v1/customers/cus_1")
+    change = Change("cus_1", (Step(request, "delete"),))
+    gone = NotFoundError("No such customer", status=404)
+    client = Client(answers=lambda request, asked: asked.fail(gone, uncertain=True))
+    writing = Writing("account", 1)
+    assert do(writing, client, change, told).finished
+    assert writing.tally.ids == ["cus_1"]
+    client = Client(answers=lambda request, asked: asked.fail(gone))
+    with pytest.raises(NotFoundError):
+        do(Writing("account", 1), client, change, told)
+
+
+def test_a_row_that_fails_after_its_first_request_is_changed_in_part(told: list[Any]) -> None:
+    def answer(request: Request, asked: Asked) -> None:
+        if request.path.endswith("/pay"):
+            asked.fail(ApiError("Declined.", status=402))
+        else:
+            asked.say("in_1")
+
+    writing = Writing("account", 1)
+    with pytest.raises(ApiError) as caught:
+        do(writing, Client(answers=answer), both("in_1"), told)
+    assert caught.value.message == "pay failed: Declined."
+    assert "in_1 is changed in part: update was done, pay was not" in (caught.value.detail or "")
+    assert writing.tally.count == 1
+
+
+def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(answers=lambda request, asked: setattr(asked, "uncertain", True))
+    writing = Writing("account", 3)
+    for name in "abc":
+        do(writing, client, creation(name, name), told, answered=False)
+
+    def cancel() -> None:
+        raise Interrupted("canceling statement due to user request")
+
+    monkeypatch.setattr(hosting, "check_interrupts", cancel)
+    with pytest.raises(Interrupted) as caught:
+        writing.end()
+    assert client.abandoned == 3
+    assert all(f"row {row}, POST /v1/customers with" in (caught.value.detail or "") for row in (1, 2, 3))
+
+
+def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
+    told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writes, "_PATIENCE", 0.05)
+    said: list[str] = []
+    monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
+    client, writings = Client(answers=lambda request, asked: None), Writings()
+    writing = writings.of("table", "account", 4)
+    for name in "abcd":
+        do(writing, client, creation(name), told, answered=False)
+    client.asked[0].say("cus_a")
+    client.asked[1].fail(ApiError("Declined.", status=402))
+    client.asked[2].uncertain = True
+    writings.rollback()
+    assert client.abandoned == 2
+    assert "1 object is changed" in said[0]
+    assert "cus_a" in said[0]
+    assert "row 3, POST" in said[0]
+    assert "row 4" not in said[0]  # it never left
+    assert writings.of("table", "account", 4) is not writing
+
+
+def test_a_statement_counts_the_rows_of_each_of_its_tables(told: list[Any]) -> None:
+    client, writings = Client(), Writings()
+    for _ in range(2):
+        do(writings.of("one", "account", 1), client, creation("a"), told)
+    do(writings.of("two", "account", 1), client, creation("a"), told)
+    assert writings.of("one", "account", 1).rows == 2
+    assert writings.of("two", "account", 1).rows == 1
+    writings.end("one")
+    assert writings.of("one", "account", 1).rows == 0
+    writings.pre_commit()
+    assert writings.of("two", "account", 1).rows == 0
