@@ -102,6 +102,18 @@ def test_a_lost_answer_was_carried_out_all_the_same(stripe, simulator):
     assert [one["type"] for one in stripe.get("/events").json()["data"]] == ["customer.created"]
 
 
+def test_a_request_is_carried_out_though_its_client_has_left(stripe, simulator):
+    simulator.control("POST", "/latency", {"ms": 300})
+    headers = {"Idempotency-Key": "left"}
+    with pytest.raises(httpx.ReadTimeout):
+        stripe.post("/customers", data={"name": "left"}, headers=headers, timeout=0.05)
+    conflict = stripe.post("/customers", data={"name": "left"}, headers=headers)
+    assert conflict.status_code == 409
+    again = stripe.post("/customers", data={"name": "left"}, headers=headers)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert [one["type"] for one in stripe.get("/events").json()["data"]] == ["customer.created"]
+
+
 def test_a_request_that_never_arrived_was_not_carried_out(stripe, simulator):
     fault(simulator, kind="status", status=503, method="POST")
     headers = {"Idempotency-Key": "refused"}
