@@ -22,6 +22,10 @@ STANDS_FOR_AN_ID = re.compile(r"\b([a-z]+)_(\d{3})\b")
 ANYTHING = "…"
 
 
+# The table that the quickstart makes, and others speak of.
+ORGS = "drop table orgs cascade; create table orgs (id int primary key, name text, stripe_id text)"
+
+
 class Page:
     """A page that is followed from top to bottom: ids that it shows stand for those that come."""
 
@@ -32,6 +36,10 @@ class Page:
         self._host = host
         self._said: list[str] = []
         connection.add_notice_handler(self._hear)
+
+    def start_with(self, given: str) -> None:
+        """Make what an example takes for granted."""
+        self._connection.execute(given.encode())
 
     def follow(self, block: Block) -> None:
         """Run a block, and compare what comes with what is shown."""
@@ -155,6 +163,8 @@ def examples() -> Iterator[tuple[Path, Block]]:
 @pytest.mark.timeout(120)
 def test_what_the_pages_show_of_writing_is_what_happens(page: Page, host: str, file: Path) -> None:
     for path, block in examples():
+        if path != WRITING:
+            page.start_with(ORGS)
         if block.mark == "bundled host" and host != "bundled":
             continue
         try:
