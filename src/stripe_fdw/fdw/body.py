@@ -84,11 +84,9 @@ class Body:
 
     def request(self, ids: Mapping[str, str]) -> Request:
         """The request as it is sent; the path takes the parents' ids by column, the object's as ``""``."""
+        above = [ids[parent.column] for parent in self.resource.parents]
         names = placeholders(self.operation.path)
-        filled = {name: ids.get(name, ids.get("", "")) for name in names}
-        if len(names) == len(self.resource.parents) + 1:
-            above = [ids[parent.column] for parent in self.resource.parents]
-            filled = dict(zip(names, [*above, ids[""]], strict=True))
+        filled = dict(zip(names, [*above, ids.get("", "")][: len(names)], strict=True))
         return Request.of(cast("Method", self.operation.method), self.operation.path, self.tree, **filled)
 
 

@@ -15,7 +15,7 @@ from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw import differences, nested
 from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
-from stripe_fdw.fdw.sent import WRONG_VALUE, same, shown, single, unfit
+from stripe_fdw.fdw.sent import WRONG_VALUE, same, same_day, shown, single, unfit
 from stripe_fdw.fdw.session import time_as_written
 
 PARAMS, KEY = WRITE_ONLY
@@ -90,7 +90,7 @@ def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> 
         return NOTHING if old is None else differences.unset(column.name, old, parameter)
     words = parameter.values if parameter else ()
     found = single(column.name, column.kind, new, column.per_second, words)
-    if same(column.kind, old, found):
+    if same(column.kind, old, found) or (column.kind is Kind.TIME and same_day(old, new)):
         return NOTHING
     return differences.unset(column.name, old, parameter) if found == UNSET else found
 
@@ -152,8 +152,8 @@ def _says_the_same(
         if kind is Kind.JSON:
             return bool(parsed(name, read) == parsed(name, value))
         old = single(name, kind, read, 1_000_000)
-        if kind is Kind.TIME and value == written(int(old)):
-            return True  # in a DateStyle that nobody else reads
+        if kind is Kind.TIME and (value == written(int(old)) or same_day(int(old) / 1_000_000, value)):
+            return True  # in a DateStyle that nobody else reads, or without its hours
         if isinstance(value, float) and kind is not Kind.TIME:
             return float(Decimal(str(old))) == value
         return str(read) == str(value) or old == single(name, kind, value, 1_000_000)

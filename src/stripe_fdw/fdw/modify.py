@@ -72,9 +72,7 @@ def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
             body.put(name, changes.created(resource.column[name], value, body.parameter(name)))
     body.merge(given.params)
     _check_required(resource, operation, columns, body)
-    ids = {
-        parent.parameter: _step_of_path(parent.column, columns[parent.column]) for parent in resource.parents
-    }
+    ids = {name: _step_of_path(name, columns[name]) for name in above}
     return Change(resource, None, (_step(body, ids),), given.key, None)
 
 

@@ -64,6 +64,13 @@ def single(name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[
             return text(name, value)
 
 
+def same_day(old: Any, new: Any) -> bool:
+    """Whether a date is that of the time that Stripe has: a column of type date shows no more of it."""
+    if not isinstance(new, date) or isinstance(new, datetime) or isinstance(old, bool):
+        return False
+    return isinstance(old, int | float) and datetime.fromtimestamp(old, UTC).date() == new
+
+
 def same(kind: Kind, old: Any, new: Single) -> bool:
     """Whether what is sent is what Stripe's object already has."""
     if old is None:

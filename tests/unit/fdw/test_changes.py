@@ -261,6 +261,7 @@ SAME: list[dict[str, Any]] = [
     {"created": "2026-03-01 00:00:00+00"},
     {"created": "2026-03-01 09:00:00+09"},
     {"created": MARCH},
+    {"created": MARCH.date()},
     {"balance": 5},
     {"balance": "5"},
     {"delinquent": False},

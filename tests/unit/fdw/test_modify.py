@@ -221,6 +221,7 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
      [SUB + "trial_end=1767312000"]),
     ("subscription", SUBSCRIPTION, {"trial_end": "2026-01-02 09:00:00+09"}, [SUB + "trial_end=1767312000"]),
     ("subscription", SUBSCRIPTION, {"trial_end": date(2026, 1, 2)}, [SUB + "trial_end=1767312000"]),
+    ("subscription", SUBSCRIPTION | {"trial_end": 1767312000 + 4000}, {"trial_end": date(2026, 1, 2)}, []),
     ("subscription", SUBSCRIPTION, {"trial_end": 1767312000}, [SUB + "trial_end=1767312000"]),
     ("subscription", SUBSCRIPTION, {"trial_end": "now"}, [SUB + "trial_end=now"]),
     ("subscription", SUBSCRIPTION, {"cancel_at": datetime(2026, 1, 2, tzinfo=UTC)},
