@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from writes_support import Made, World
+from writes_support import Made, World, filled
 
 
 def test_returning_gives_what_stripe_answered(live: psycopg.Connection) -> None:
@@ -80,3 +80,45 @@ def test_a_table_without_raw_reads_the_object_before_it_changes_more_than_a_text
         assert made()[1:] == [f"GET /v1/customers/{customer}", f"POST /v1/customers/{customer} metadata[a]="]
     finally:
         live.execute("drop foreign table bare")
+
+
+ODD_TYPES = {
+    "customer": "created bigint, balance numeric, metadata text, address text, preferred_locales json,"
+    " name varchar",
+    "subscription": "trial_end date, created timestamp, start_date text, items text,"
+    " cancel_at_period_end text, days_until_due text, application_fee_percent numeric, description text",
+}
+ODD: list[tuple[str, str, str]] = [
+    ("customer", "name = 'x'", "name=x"),
+    ("customer", "balance = 5", "balance=5"),
+    ("customer", """metadata = '{"a": "1"}'""", "metadata[b]="),
+    ("customer", """address = (address::jsonb || '{"city": "Ulm"}')::text""", "address[city]=Ulm"),
+    ("customer", """preferred_locales = '["de"]'""", "preferred_locales[0]=de"),
+    ("subscription", "description = 'x'", "description=x"),
+    ("subscription", "trial_end = '2030-01-02'", "trial_end=1893542400"),
+    ("subscription", "trial_end = trial_end, description = 'x'", "description=x"),
+    ("subscription", "days_until_due = '12'", "days_until_due=12"),
+    ("subscription", "application_fee_percent = 12.50", "application_fee_percent=12.5"),
+    ("subscription", "cancel_at_period_end = 'true'", "cancel_at_period_end=true"),
+    ("subscription", "items = replace(items, '\"quantity\":1', '\"quantity\":2')",
+     "items[0][id]=<si>&items[0][quantity]=2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "change", "expected"), ODD, ids=[f"{case[0]} {case[1]}" for case in ODD])
+def test_columns_of_other_types_are_written_as_well(
+    live: psycopg.Connection, schema: str, world: World, made: Made, table: str, change: str, expected: str
+) -> None:
+    identifier = world["cus"] if table == "customer" else world["sub"]
+    if table == "subscription":
+        world.call("POST", f"subscriptions/{identifier}", trial_end=1893456000 + 4000)
+    columns = f"id text, {ODD_TYPES[table]}, _raw jsonb"
+    live.execute(f"create foreign table odd ({columns}) server {schema} options (object '{table}')".encode())
+    try:
+        made()
+        live.execute(f"update odd set {change} where id = '{identifier}'".encode())
+        assert [request for request in made() if not request.startswith("GET")] == [
+            f"POST /v1/{table}s/{identifier} {filled(expected, world)}"
+        ]
+    finally:
+        live.execute("drop foreign table odd")
