@@ -129,6 +129,10 @@ class Ledger:
         if len(self._keys) > _KEYS_KEPT:
             self._keys.popitem(last=False)
 
+    def release_key(self, key: str, account: str) -> None:
+        """What was sent with the key was not done: Stripe decides whether something else may be."""
+        self._keys.pop(_digest(f"{account} {key}"), None)
+
     # -- what the host tells; none of these may raise -------------------------------------------------------
 
     def commit(self) -> None:

@@ -257,7 +257,10 @@ class Writing:
             self.tally.changed(flight.identifier)
 
     def _unanswered(self, flight: Flight, error: BaseException) -> bool:
+        """Note what nobody knows the outcome of. What certainly was not done may be done with its key."""
         if not flight.is_unknown(error):
+            if flight.change.key is not None:
+                ledger.release_key(_step_key(flight.key, flight.step), self.account)
             return False
         self.tally.unanswered(f"row {flight.row}, {flight.again()}")
         return True

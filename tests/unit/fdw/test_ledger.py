@@ -112,6 +112,8 @@ def test_a_key_belongs_to_one_change(said: Said) -> None:
         ledger.use_key("k", "account", "POST /v1/customers?name=b", second)
     ledger.use_key("k", "account", "POST /v1/customers?name=a", second)
     ledger.use_key("k", "another account", "POST /v1/customers?name=b", second)
+    ledger.release_key("k", "account")
+    ledger.use_key("k", "account", "POST /v1/customers?name=b", first)
     ledger.rollback()
-    ledger.use_key("k", "account", "POST /v1/customers?name=b", third)
+    ledger.use_key("k", "account", "POST /v1/customers?name=c", third)
     assert said.warnings == []

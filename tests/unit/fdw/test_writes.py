@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ import pytest
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future
-from stripe_fdw.errors import ApiError, ConnectionFailedError, Interrupted, NotFoundError, StripeFdwError
+from stripe_fdw.errors import (
+    ApiError,
+    ConnectionFailedError,
+    IdempotencyError,
+    Interrupted,
+    NotFoundError,
+    StripeFdwError,
+)
 from stripe_fdw.fdw import hosting, writes
 from stripe_fdw.fdw.call import Step
 from stripe_fdw.fdw.ledger import ledger
@@ -171,6 +179,22 @@ def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
     assert ("is not known" in (caught.value.detail or "")) == unknown
     assert ("_idempotency_key = 'mine'" in (caught.value.hint or "")) == unknown
     assert bool(told) == uncertain
+
+
+def fail(error: StripeFdwError, uncertain: bool, _: Request, asked: Asked) -> None:
+    asked.fail(error, uncertain=uncertain)
+
+
+def test_a_key_may_be_used_for_other_values_if_it_was_certainly_not_done(told: list[Any]) -> None:
+    for error, uncertain in ((ApiError("Declined.", status=402), False), (ConnectionFailedError("x"), True)):
+        failing = Client(answers=partial(fail, error, uncertain))
+        with pytest.raises(type(error)):
+            do(Writing("account", 1), failing, creation("a", "mine"), told)
+        if uncertain:
+            with pytest.raises(IdempotencyError, match="for another change"):
+                do(Writing("account", 1), Client(), creation("b", "mine"), told)
+        do(Writing("account", 1), Client(), creation("a", "mine"), told)
+        ledger.commit()
 
 
 def test_a_delete_that_was_sent_before_and_meets_404_is_done(told: list[Any]) -> None:
