@@ -226,6 +226,22 @@ class Collection:
         return (at for at in candidates if all(test(at) for test in tests) and not hidden(at))
 
 
+class TwinCollection(Collection):
+    """Another collection's objects, seen through an older API: they stand at its positions."""
+
+    def __init__(self, generator: Generator, cache: BodyCache, twin: Collection) -> None:
+        super().__init__(generator, cache)
+        self._twin = twin
+
+    def new_position(self) -> int:
+        """The position of the next new object, which is the twin's as well."""
+        return self._twin.new_position()
+
+    def bounds(self) -> tuple[int, int]:
+        """The positions that may hold something: from, and up to (not included)."""
+        return self._twin.bounds()
+
+
 class ChildCollection(Collection):
     """The objects of one resource inside all their parents."""
 

@@ -13,6 +13,7 @@ from stripe_simulator import (
     metering,
     methods,
     payouts,
+    plans,
     portal,
     products,
     refunds,
@@ -37,6 +38,7 @@ _AREAS = (
     methods,
     payouts,
     products,
+    plans,  # after the products: a price is complete before it is a plan
     refunds,
     sessions,
     setups,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator import problems
+from stripe_simulator import plans, problems
 from stripe_simulator.filters import Condition
 from stripe_simulator.ids import text_of
 from stripe_simulator.lifecycle import blank, changed, new, now, read
@@ -99,6 +99,7 @@ def create_product(subject: Subject) -> None:
     prices.write(position, price)
     made["default_price"] = price["id"]
     subject.emit("price.created", price)
+    plans.add_for(subject, position, price)
 
 
 def update_product(subject: Subject) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from stripe_simulator.collection import BodyCache, ChildCollection, Collection
+from stripe_simulator.collection import BodyCache, ChildCollection, Collection, TwinCollection
 from stripe_simulator.generator import Generator
 from stripe_simulator.ids import Codec, Codes
 from stripe_simulator.population import ChildPopulation, Population
@@ -117,7 +117,10 @@ class World:
         elif count is None:
             count = count_of(name, self._customers)
         times = "price" if name == "plan" else name
-        return Collection(Generator(self, resource, Population(times, codec, count, **shared)), self._cache)
+        generator = Generator(self, resource, Population(times, codec, count, **shared))
+        if name == "plan":
+            return TwinCollection(generator, self._cache, self.collection("price"))
+        return Collection(generator, self._cache)
 
     def _codec(self, resource: Resource) -> Codec:
         name = resource.name

@@ -55,6 +55,25 @@ def test_a_product_keeps_its_default_price(post, price, stripe):
     assert stripe.delete(f"/products/{post('/products', name='Air')['id']}").json()["deleted"] is True
 
 
+def test_a_recurring_price_is_a_plan_and_a_plan_is_a_price(price, post, stripe):
+    made = price(**MONTHLY, nickname="monthly")
+    plan = stripe.get(f"/plans/{made['id']}").json()
+    assert (plan["amount"], plan["interval"], plan["nickname"]) == (900, "month", "monthly")
+    assert stripe.get("/plans?limit=1").json()["data"] == [plan]
+    post(f"/prices/{made['id']}", nickname="tea")
+    assert stripe.get(f"/plans/{made['id']}").json()["nickname"] == "tea"
+    monthly = {"default_price_data[currency]": "eur", "default_price_data[unit_amount]": "700"}
+    monthly["default_price_data[recurring][interval]"] = "week"
+    default = post("/products", name="Air", **monthly)["default_price"]
+    assert stripe.get(f"/plans/{default}").json()["interval"] == "week"
+    plan = post("/plans", amount="500", currency="eur", interval="year", **{"product[name]": "Cake"})
+    as_price = stripe.get(f"/prices/{plan['id']}").json()
+    assert (as_price["unit_amount"], as_price["recurring"]["interval"]) == (500, "year")
+    assert price()["id"] != plan["id"]
+    assert stripe.delete(f"/plans/{plan['id']}").json()["deleted"] is True
+    assert stripe.get(f"/prices/{plan['id']}").status_code == 404
+
+
 def test_a_lookup_key_belongs_to_one_price(price, post, stripe):
     one = price(lookup_key="tea")
     other = price()
