@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.invoices import balances, coupons, credit_notes, drafts, lines, pending, states
+from stripe_simulator.invoices import balances, coupons, credit_notes, drafts, editing, pending, states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
     **credit_notes.OPERATIONS,
-    **lines.OPERATIONS,
+    **editing.OPERATIONS,
     **states.OPERATIONS,
 }
 PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {**credit_notes.PATHS}
@@ -29,7 +29,7 @@ UPDATED: dict[str, Handler] = {
     **balances.UPDATED,
     **coupons.UPDATED,
     **drafts.UPDATED,
-    **lines.UPDATED,
+    **editing.UPDATED,
     **pending.UPDATED,
 }
 DELETED: dict[str, Handler] = {**drafts.DELETED, **pending.DELETED}

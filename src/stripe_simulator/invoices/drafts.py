@@ -276,10 +276,8 @@ def delete(subject: Subject) -> None:
 
 def discard(call: Call, subscription: Json) -> None:
     """Drafts of a subscription that ended stay, and nobody is charged for them."""
-    for invoice in theirs(call, "invoice", "customer", subscription["customer"]):
-        if invoice["status"] in {"draft", "open"} and (
-            collecting.subscription_of(invoice) == subscription["id"] and invoice["auto_advance"]
-        ):
+    for invoice in theirs(call, "invoice", "subscription", subscription["id"]):
+        if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:
             save(
                 call, "invoice", invoice | {"auto_advance": False, "automatically_finalizes_at": None},
                 "invoice.updated", before=invoice,

@@ -23,10 +23,11 @@ _WHOLE = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without minor uni
 def price_of(call: Call, sent: Json, param: str, *, recurring: bool | None, currency: str | None) -> Json:
     """The price that an item names or describes.
 
-    Raises StripeProblem where there is none of that id, it is inactive, of the other type or currency.
+    Raises StripeProblem where there is none of that id, it is inactive, of the other type or currency. One
+    that was `agreed` on before, in a quote or a schedule, may be inactive by now.
     """
     field, price = _named(call, sent, param)
-    if not price["active"]:
+    if not price["active"] and not sent.get("agreed"):
         raise StripeProblem(
             "The price specified is inactive. This field only accepts active prices.", param=field
         )

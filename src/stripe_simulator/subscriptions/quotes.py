@@ -214,14 +214,14 @@ def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
     params: Json = {
         "customer": made["customer"],
         "add_invoice_items": [
-            {"price": price["id"], "quantity": quantity}
+            {"price": price["id"], "quantity": quantity, "agreed": True}
             for price, quantity in asked
             if price["type"] != "recurring"
         ],
         "default_tax_rates": made["default_tax_rates"],
         "discounts": [{"discount": one} for one in made["discounts"] or ()],
         "items": [
-            {"price": price["id"], "quantity": quantity}
+            {"price": price["id"], "quantity": quantity, "agreed": True}
             for price, quantity in asked
             if price["type"] == "recurring"
         ],
@@ -251,8 +251,7 @@ def _bill(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
     }
     save(call, "invoice", invoice)
     for price, quantity in asked:
-        sent = {"pricing": {"price": price["id"]}, "quantity": quantity}
-        lines.add(call, invoice, lines.priced(call, sent, "", made["currency"]))
+        lines.add(call, invoice, lines.of_price(call, price, quantity))
     total_up(call, invoice)
     save(call, "invoice", invoice, "invoice.created")
     return str(invoice["id"])

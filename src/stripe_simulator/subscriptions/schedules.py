@@ -104,7 +104,7 @@ def _begin(call: Call, made: Json) -> None:
         "customer": made["customer"],
         "default_payment_method": phase["default_payment_method"] or settings["default_payment_method"],
         "discounts": phase["discounts"],
-        "items": [{n: item[n] for n in ("price", "quantity") if n in item} for item in phase["items"]],
+        "items": [_sent(item) for item in phase["items"]],
         "trial_end": phase["trial_end"],
     }
     if method == "send_invoice":
@@ -119,6 +119,11 @@ def _begin(call: Call, made: Json) -> None:
         "status": "active",
         "subscription": subscription["id"],
     }
+
+
+def _sent(item: Json) -> Json:
+    """A phase's item as an update of a subscription would send it."""
+    return {name: item[name] for name in ("price", "quantity") if name in item} | {"agreed": True}
 
 
 def update(subject: Subject) -> None:
@@ -246,7 +251,7 @@ def _enter(call: Call, subscription: Json, phase: Json, now: int) -> None:
     old = items.of(call, subscription)
     changes: list[changing.Change] = [(item, None, {}) for item in old]
     for item in phase["items"]:
-        sent = {name: item[name] for name in ("price", "quantity") if name in item}
+        sent = _sent(item)
         changes.append((None, items.wanted(call, sent, "items", subscription["currency"]), sent))
     behavior = phase["proration_behavior"]
     if all(item["current_period_end"] <= now for item in old):

@@ -265,9 +265,7 @@ def _first_invoice(
     else:
         values = billing.full_lines(call, made)
     for price, quantity, sent in once:
-        one = lines.priced(
-            call, {"pricing": {"price": price["id"]}, "quantity": quantity}, "", price["currency"]
-        )
+        one = lines.of_price(call, price, quantity)
         values.append(one | {"metadata": dict(sent.get("metadata") or {}), "subscription": made["id"]})
     invoice = billing.invoice(call, made, "subscription_create", values)
     waits = params.get("payment_behavior") == "default_incomplete"

@@ -408,3 +408,35 @@ def test_events_tell_of_every_change(shop, clock, advance):
     for event in events:
         if event["type"].endswith(".updated"):
             assert event["data"]["previous_attributes"], event["type"]
+
+
+def test_prices_described_on_the_spot_are_good_for_what_they_were_described(shop, customer):
+    product = shop.post("/products", name="Tea")["id"]
+
+    def described(param, recurring=True):
+        fields = {"currency": "usd", "product": product, "unit_amount": 800}
+        data = {f"{param}[price_data][{name}]": value for name, value in fields.items()}
+        return data | ({f"{param}[price_data][recurring][interval]": "month"} if recurring else {})
+
+    quote = shop.post(
+        "/quotes",
+        **{"customer": customer, **described("line_items[0]"), **described("line_items[1]", recurring=False)},
+    )
+    shop.post(f"/quotes/{quote['id']}/finalize")
+    made = shop.post(f"/quotes/{quote['id']}/accept")
+    assert shop.get(f"/invoices/{made['invoice']}")["total"] == 1600
+    schedule = shop.post(
+        "/subscription_schedules",
+        **{
+            "customer": customer,
+            "start_date": "now",
+            "phases[0][duration][interval]": "month",
+            **described("phases[0][items][0]"),
+        },
+    )
+    item = shop.get(f"/subscriptions/{schedule['subscription']}")["items"]["data"][0]
+    assert (item["price"]["unit_amount"], item["price"]["active"]) == (800, False)
+    again = shop.refused("/subscriptions", **{"customer": customer, "items[0][price]": item["price"]["id"]})
+    assert "inactive" in again["message"]
+    bought = shop.subscription(customer, shop.price(), **described("add_invoice_items[0]", recurring=False))
+    assert shop.get(f"/invoices/{bought['latest_invoice']}")["total"] == 2800
