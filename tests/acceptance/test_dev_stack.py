@@ -246,6 +246,10 @@ def test_the_demo_shows_plans_rows_and_requests_and_leaves_nothing(stripe_fdw: R
     assert "status=all&limit=100" in done.stdout
     assert done.stdout.count("Foreign Scan on") >= 5
     assert re.search(r"1 request, \d+ ms\n   GET /v1/invoices\?limit=3", done.stdout)
+    assert re.search(
+        r"1 request, \d+ ms\n   POST /v1/customers email=ada@example.com name=Ada\n", done.stdout
+    )
+    assert re.search(r"POST /v1/invoices/(in_\w+)/void\n(?s:.*)^ \1 +void +demo", done.stdout, re.MULTILINE)
     assert left_running(tmp_path) == []
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
 

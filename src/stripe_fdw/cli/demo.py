@@ -1,4 +1,4 @@
-"""``stripe-fdw demo``: a handful of live queries on a stack that is gone again afterwards."""
+"""``stripe-fdw demo``: a handful of live queries and writes on a stack that is gone again afterwards."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Example:
 
     title: str
     query: str
+    writes: bool = False  # its plan says little
 
 
 EXAMPLES: Sequence[Example] = (
@@ -57,6 +58,22 @@ EXAMPLES: Sequence[Example] = (
         "An aggregate over everything, fetched in parallel slices",
         "select status, count(*) from stripe_live.subscription group by status order by 2 desc",
     ),
+    Example(
+        "INSERT creates; RETURNING shows what Stripe answered; the key makes it safe to run again",
+        "insert into stripe_live.customer (email, name, _idempotency_key)\n"
+        "values ('ada@example.com', 'Ada', 'org-1001') returning id, email, balance, created",
+        writes=True,
+    ),
+    Example(
+        "UPDATE sends what differs; a change of status is an operation of Stripe's",
+        "update stripe_live.invoice set status = 'void', metadata = '{{\"why\": \"demo\"}}'\n"
+        " where id = '{invoice}' returning id, status, metadata ->> 'why' as why",
+        writes=True,
+    ),
+    Example(
+        "What was written is there at once, in every session",
+        "select id, status, metadata ->> 'why' as why from stripe_live.invoice where id = '{invoice}'",
+    ),
 )
 
 
@@ -65,7 +82,7 @@ def demo(
     latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes, at least.")] = 20,
     host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
 ) -> None:
-    """Start a private Postgres and a simulated Stripe, run a few queries, and clean up."""
+    """Start a private Postgres and a simulated Stripe, run a few queries and writes, and clean up."""
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
         stack = Stack(Path(directory))
         try:
@@ -84,12 +101,14 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         " from (select id, name from stripe_live.customer limit 20) c"
     )
     connection.execute("analyze orgs")
-    row = connection.execute(
-        "select customer from stripe_live.subscription where status = 'active' limit 1"
-    ).fetchone()
-    customer = row[0] if row else "cus_none"
+    known = {
+        "customer": _first(
+            connection, "select customer from stripe_live.subscription where status = 'active'"
+        ),
+        "invoice": _first(connection, "select id from stripe_live.invoice where status = 'open'"),
+    }
     for number, example in enumerate(EXAMPLES, 1):
-        query = example.query.format(customer=customer)
+        query = example.query.format(**known)
         out.print(f"\n{number}. {example.title}\n", markup=False, style="bold")
         out.print(_indent(query), markup=False, style="cyan")
         _log(simulator, "DELETE")
@@ -100,10 +119,16 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         rows = cursor.fetchall()
         took = time.perf_counter() - start
         out.print()
-        out.print(_indent("\n".join(line for (line,) in plan)), markup=False, style="dim")
-        out.print()
+        if not example.writes:
+            out.print(_indent("\n".join(line for (line,) in plan)), markup=False, style="dim")
+            out.print()
         _rows([column.name for column in cursor.description or ()], rows)
         _cost(_log(simulator), took)
+
+
+def _first(connection: psycopg.Connection, query: str) -> str:
+    row = connection.execute(f"{query} limit 1".encode()).fetchone()
+    return str(row[0]) if row else "none"
 
 
 def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -120,8 +145,9 @@ def _cost(requests: Sequence[dict[str, Any]], took: float) -> None:
     out.print(f"\n {len(requests)} {noun}, {took * 1000:.0f} ms", markup=False, style="green")
     for request in requests[:_SHOWN_REQUESTS]:
         query = unquote(str(request["query_string"]))
+        body = " ".join(f"{name}={value}" for name, value in request["form"])
         out.print(
-            f"   {request['method']} {request['path']}{'?' if query else ''}{query}",
+            f"   {request['method']} {request['path']}{'?' if query else ''}{query} {body}".rstrip(),
             markup=False,
             style="green",
         )
