@@ -59,7 +59,7 @@ class Body:
         self.wanted = True
         for name, word in found.parameters:
             _put(self.tree, steps(name), word)
-        if found.sends:
+        if found.sends and value is not NOTHING:
             self.tree[found.sends] = value
 
     def put(self, column: str, value: Any) -> None:

@@ -117,8 +117,8 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
         ColumnError: a column cannot be changed, or not so; or has a value that cannot be sent.
         StripeFdwError: Stripe changes nothing about these.
     """
-    given, identifier = Given.of(values), str(old["id"])
-    raw = _object_of(old)
+    given, raw = Given.of(values), _object_of(old)
+    identifier = _id_of(resource, old, raw)
     bodies = {UPDATE: Body(resource, resource.update)} if resource.update else {}
     plainly, others = [], []
     for name, value in given.columns.items():
@@ -229,10 +229,10 @@ def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
 
     Raises StripeFdwError where Stripe keeps such objects, saying what can be done instead.
     """
-    identifier = str(old["id"])
+    raw = _object_of(old)
+    identifier = _id_of(resource, old, raw)
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier)
-    raw = _object_of(old)
     step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
     return Change(resource, identifier, (step,), None, raw)
 
@@ -260,16 +260,25 @@ def _step_of_path(name: str, value: Any) -> str:
 
 def _ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> dict[str, str]:
     """The ids that a path takes: the parents' by column, the object's as ``""``."""
-    found = {}
+    found, identifier = {}, _id_of(resource, old, raw)
     for parent in resource.parents:
         value = _before(resource.column.get(parent.column), parent.column, old, raw)
         if value is None:
             value = old.get(parent.column)
         if value is None:
             raise ColumnError(
-                f'"{parent.column}" is not known: {resource.name} {old["id"]} needs it for its path',
+                f'"{parent.column}" is not known: {resource.name} {identifier} needs it for its path',
                 hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
                 sqlstate="HV00L",  # fdw_unable_to_create_execution
             )
         found[parent.column] = _step_of_path(parent.column, value)
-    return found | {"": _step_of_path("id", old["id"])}
+    return found | {"": _step_of_path("id", identifier)}
+
+
+def _id_of(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> str:
+    identifier = old.get("id") or (raw or {}).get("id")
+    if identifier is None:
+        raise ColumnError(
+            f"a row of {resource.name} without an id cannot be changed", sqlstate="HV00L"
+        )  # fdw_unable_to_create_execution
+    return str(identifier)

@@ -12,6 +12,7 @@ import orjson
 
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.redact import redact
 
 WRONG_VALUE: Final = "22023"  # invalid_parameter_value
 _WRONG_TIME: Final = "22008"  # datetime_field_overflow
@@ -27,7 +28,7 @@ Single = str | int | bool
 def shown(value: object) -> str:
     """A value for an error's text: short, on one line."""
     text = orjson.dumps(value).decode() if isinstance(value, dict | list) else str(value)
-    text = " ".join(text.split())
+    text = redact(" ".join(text.split()))
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
 
 

@@ -113,6 +113,12 @@ def test_a_long_value_is_not_shown_as_a_whole() -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_a_key_is_not_shown() -> None:
+    with pytest.raises(ColumnError) as caught:
+        single("amount", Kind.INTEGER, "sk_live_4eC39HqLyjWDarjtT1zdp7dc")
+    assert "4eC39HqLyj" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("kind", "old", "new", "expected"),
     [

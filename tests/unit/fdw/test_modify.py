@@ -347,6 +347,15 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
     ("subscription", SUBSCRIPTION | {"status": "trialing"}, {"status": "active"}, [SUB + "trial_end=now"]),
     ("subscription", SUBSCRIPTION | {"status": "trialing"}, {"status": "active", "description": "x"},
      [SUB + "trial_end=now&description=x"]),
+    ("subscription", SUBSCRIPTION, {"billing_mode": {"type": "flexible"}},
+     [SUB[:-1] + "/migrate?billing_mode[type]=flexible"]),
+    ("test_helpers_test_clock", {"id": "clock_1", "frozen_time": 5}, {"frozen_time": "2026-03-01T00:00:00Z"},
+     ["POST /v1/test_helpers/test_clocks/clock_1/advance?frozen_time=1772323200"]),
+    ("billing_credit_grant", {"id": "credgr_1", "voided_at": None}, {"voided_at": "2026-03-01T00:00:00Z"},
+     ["POST /v1/billing/credit_grants/credgr_1/void"]),
+    ("webhook_endpoint", {"id": "we_1", "status": "enabled", "url": "https://a"},
+     {"status": "disabled", "url": "https://b"},
+     ["POST /v1/webhook_endpoints/we_1?disabled=true&url=https%3A%2F%2Fb"]),
     ("payment_intent", INTENT, {"status": "succeeded"}, [PI + "/capture"]),
     ("payment_intent", INTENT, {"status": "succeeded", "_params": {"amount_to_capture": 50}},
      [PI + "/capture?amount_to_capture=50"]),
@@ -481,6 +490,14 @@ def test_the_object_may_come_as_its_text() -> None:
     change = updating(load().resource["customer"], old, {"email": "a", "metadata": {}})
     assert requests(change) == [CUS + "metadata="]
     assert change.old == {"id": "cus_1", "email": "a", "metadata": {"a": "1"}}
+
+
+def test_a_table_without_the_column_id_has_it_in_the_object() -> None:
+    old = {"_raw": {"id": "cus_1", "email": "a"}}
+    assert requests(updating(load().resource["customer"], old, {"email": "b"})) == [CUS + "email=b"]
+    assert requests(deletion(load().resource["customer"], old)) == ["DELETE /v1/customers/cus_1"]
+    with pytest.raises(ColumnError, match="without an id"):
+        deletion(load().resource["customer"], {"id": None})
 
 
 # -- DELETE ------------------------------------------------------------------------------------------------
