@@ -94,11 +94,33 @@ def test_copy_is_refused_under_multicorn2(db: psycopg.Connection, host: str) -> 
         )
     finally:
         db.execute("reset role; drop owned by copier; drop role copier")
-    triggers = "select count(*) from pg_trigger where tgname = 'refuse_copy'"
+    triggers = "select count(*) from pg_trigger where tgname = 'guard_table'"
     tables = "select count(*) from pg_foreign_table join pg_class c on c.oid = ftrelid"
     assert count(db, triggers) == count(db, f"{tables} where relnamespace = 'stripe_live'::regnamespace")
 
 
 def test_no_trigger_of_ours_is_on_the_bundled_hosts_tables(db: psycopg.Connection, host: str) -> None:
     if host == "bundled":
-        assert count(db, "select count(*) from pg_trigger where tgname = 'refuse_copy'") == 0
+        assert count(db, "select count(*) from pg_trigger where tgname = 'guard_table'") == 0
+
+
+def test_update_is_refused_under_multicorn2_once_a_column_was_dropped(
+    db: psycopg.Connection, live: Server, host: str, wrote: Callable[[], list[str]]
+) -> None:
+    customer = live.table("customer")
+    change = f"update {customer} set name = 'N' where id = (select id from {customer} limit 1)"
+    if host == "multicorn2":
+        db.execute(
+            f"create trigger guard_table before insert or update on {customer}"
+            " for each statement execute function stripe_sync.guard_table()".encode()
+        )
+    db.execute(change.encode())
+    db.execute(f"alter foreign table {customer} drop column shipping".encode())
+    if host == "multicorn2":
+        assert "a column of it was dropped" in said(failing(db, change))
+        assert len(wrote()) == 1
+    else:
+        db.execute(change.replace("'N'", "'O'").encode())
+        assert len(wrote()) == 2
+    db.execute(f"insert into {customer} (email) values ('a@b.c')".encode())
+    db.execute(f"delete from {customer} where email = 'a@b.c'".encode())
