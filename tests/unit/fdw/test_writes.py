@@ -53,7 +53,8 @@ class Client:
     sent: list[tuple[str, str]] = field(default_factory=list)
     abandoned: int = 0
 
-    def submit(self, request: Request, *, idempotency_key: str) -> Asked:
+    def submit(self, request: Request, *, idempotency_key: str, here: bool = False) -> Asked:
+        del here  # an answer that the test brings is there when it is
         self.sent.append((str(request), idempotency_key))
         asked = Asked(self._abandon)
         self.asked.append(asked)
