@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stripe_fdw.catalog.model import ANY, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.sent import identity
 
 _IMPOSSIBLE: Final = "55000"  # object_not_in_prerequisite_state
@@ -80,7 +81,9 @@ def impossible(resource: Resource, identifier: str, column: str, old: Any, new: 
     detail = f"From {now} it can become {', '.join(others)}." if others else f"Nothing leads on from {now}."
     if elsewhere:
         detail += f" {wanted} can be reached from {', '.join(map(literal, elsewhere))}."
-    hint = update_hint(resource, identifier, column, others[0]) if others else None
+    # Only what was probably meant: no hint may pay or cancel what nobody wanted to.
+    meant = closest(wanted, others, n=1, cutoff=0.7)
+    hint = update_hint(resource, identifier, column, meant[0]) if meant else None
     return ColumnError(
         f'"{column}" of {resource.name} {identifier} cannot go from {now} to {wanted}',
         detail=detail,

@@ -47,7 +47,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("update invoice set status = 'void' where id = '<inv>'", "55000", "'draft' to 'void'"),
     ("update invoice set status = 'void' where id = '<inv>'", "55000",
      "it can become 'open', 'paid', 'sent'."),
-    ("update invoice set status = 'viod' where id = '<inv>'", "55000",
+    ("update invoice set status = 'opne' where id = '<inv>'", "55000",
      "UPDATE stripe_live.invoice SET status = 'open' WHERE id = '<inv>';"),
     ("update invoice set status = null where id = '<inv>'", "55000", "'draft' to NULL"),
     ("update payment_intent set status = 'requires_action' where id = '<pi>'", "55000", "cannot go from"),

@@ -87,10 +87,16 @@ def test_an_impossible_change_names_the_possible_ones() -> None:
     error = impossible(THING, "th_1", "status", "gone", "open")
     assert str(error) == (
         "\"status\" of thing th_1 cannot go from 'gone' to 'open'\n"
-        "DETAIL: From 'gone' it can become 'shut'. 'open' can be reached from 'lost', 'new', 'shut'.\n"
-        "HINT: UPDATE stripe_live.thing SET status = 'shut' WHERE id = 'th_1';"
+        "DETAIL: From 'gone' it can become 'shut'. 'open' can be reached from 'lost', 'new', 'shut'."
     )
     assert error.sqlstate == "55000"
+
+
+def test_what_was_probably_meant_is_hinted_at_and_nothing_else() -> None:
+    invoice = load().resource["invoice"]
+    meant = impossible(invoice, "in_1", "status", "open", "voided")
+    assert meant.hint == "UPDATE stripe_live.invoice SET status = 'void' WHERE id = 'in_1';"
+    assert impossible(invoice, "in_1", "status", "open", "draft").hint is None
 
 
 def test_a_state_that_nothing_leads_on_from() -> None:
