@@ -186,6 +186,13 @@ def _subscription(generator: Generator) -> Fields:
         "canceled_at": Field(ended, window=(0, 200 * _DAY)),
         "ended_at": Field(ended, window=(0, 200 * _DAY)),
         "cancel_at": constant(None),
+        "cancellation_details": Field(
+            lambda index: {
+                "comment": None,
+                "feedback": None,
+                "reason": "cancellation_requested" if status.value(index) == "canceled" else None,
+            }
+        ),
         "cancel_at_period_end": salted(generator, {False: 19, True: 1}, "cancel_at_period_end"),
         "start_date": Field(created, window=(0, 0)),
         "billing_cycle_anchor": Field(created, window=(0, 0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import clocks, problems
@@ -24,7 +25,11 @@ _OWN = (
     "billing_cycle_anchor", "billing_schedules", "cancel_at", "cancel_at_period_end", "cancellation_details",
     "days_until_due", "discounts", "items", "pause_collection", "trial_end",
 )  # fmt: skip
+_CHARGED = frozenset({"active", "past_due", "unpaid"})
 _CANCELING = frozenset({"cancel_at", "cancel_at_period_end"})
+
+# An item as it is, as it is to be, and what was sent for it.
+Change = tuple["Json | None", "items.Wanted | None", "Json"]
 
 
 def update(subject: Subject) -> None:
@@ -33,23 +38,23 @@ def update(subject: Subject) -> None:
     if before["status"] in OVER and not {"cancellation_details", "metadata"}.issuperset(params):
         raise StripeProblem("A canceled subscription can only update its cancellation_details and metadata.")
     made |= {name: deepcopy(before.get(name)) for name in _OWN}
-    _check(call, made, params)
+    details = params.get("cancellation_details")
+    made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
+        (made["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
+    )
     now = clocks.now(call, before)
-    if isinstance(params.get("cancellation_details"), dict):
-        usual = dict.fromkeys(("comment", "feedback", "reason"))
-        made["cancellation_details"] = usual | (made["cancellation_details"] or {})
-        made["cancellation_details"] |= params["cancellation_details"]
+    _check(call, made, params)
+    set_cancel(deepcopy(made), params, now)
+    paused = _pause(params.get("pause_collection"), now)
+    plan = _planned(call, made, params, now)
+    # Nothing is refused from here on.
     if "days_until_due" in params:
         made["days_until_due"] = params["days_until_due"]
     if "discounts" in params:
         made["discounts"] = discounts.applied(call, params["discounts"], made, "subscription")
     if "pause_collection" in params:
-        made["pause_collection"] = _pause(params["pause_collection"], now)
-    subject.write()
-    _bill(call, made, params, now)
-    made["cancellation_details"] = made["cancellation_details"] or dict.fromkeys(
-        ("comment", "feedback", "reason")
-    )
+        made["pause_collection"] = paused
+    _carry_out(call, made, plan, now)
     set_cancel(made, params, now)
 
 
@@ -82,42 +87,70 @@ def _pause(sent: Any, now: int) -> Json | None:
     return {"behavior": sent["behavior"], "resumes_at": resumes}
 
 
-def _bill(call: Call, made: Json, params: Json, now: int) -> None:
-    """What the update does to items and periods, and the invoices that follow."""
-    ends_trial = params.get("trial_end") == "now" and made["status"] == "trialing"
-    changes = _changes(call, made, params)
-    behavior = params.get("proration_behavior", "create_prorations")
-    anchor = params.get("billing_cycle_anchor")
-    reset = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "now"
-    if params.get("payment_behavior") == "error_if_incomplete" and (changes or reset or ends_trial):
-        _refuse(call, made, behavior, reset=reset or ends_trial)
-    reset = change_items(call, made, changes, behavior, params.get("proration_date") or now, now, reset=reset)
-    if ends_trial:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an update does to items and periods."""
+
+    changes: list[Change]
+    behavior: str  # of prorations
+    when: int  # from which moment they count
+    reset: bool  # a new period begins now
+    ends_trial: bool
+    trial_end: int | None
+
+
+def _planned(call: Call, made: Json, params: Json, now: int) -> Plan:
+    """What was asked for. Raises StripeProblem where it can't be had, or not be paid."""
+    sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
+    plan = Plan(
+        changes=_changes(call, made, params),
+        behavior=params.get("proration_behavior", "create_prorations"),
+        when=params.get("proration_date") or now,
+        reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
+        ends_trial=sent == "now" and made["status"] == "trialing",
+        trial_end=None if sent in {None, "now"} else future(sent, now, "trial_end"),
+    )
+    moves = plan.reset or plan.ends_trial or _moves(made, items.of(call, made), plan.changes)
+    if moves or (plan.changes and plan.behavior == "always_invoice"):
+        _check_payable(call, made, plan.changes, params.get("payment_behavior"), moves=moves)
+    return plan
+
+
+def _carry_out(call: Call, made: Json, plan: Plan, now: int) -> None:
+    """Change items and periods, and make the invoices that follow."""
+    reset = change_items(call, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
+    if plan.ends_trial:
         made |= {"trial_end": now, "status": "active"}
         renew(call, made, now, "subscription_update")
-    elif params.get("trial_end") not in {None, "now"}:
-        _try(call, made, future(params["trial_end"], now, "trial_end"), behavior, now)
+    elif plan.trial_end is not None:
+        _try(call, made, plan.trial_end, plan.behavior, now)
     elif reset:
         renew(call, made, now, "subscription_update")
-    elif behavior == "always_invoice" and changes:
+    elif plan.behavior == "always_invoice" and plan.changes:
         billing.invoice_now(call, made, "subscription_update", [])
 
 
-def _refuse(call: Call, made: Json, behavior: str, *, reset: bool) -> None:
-    """Raise the 402 that the change would meet, before anything is changed."""
-    if made["collection_method"] == "send_invoice" or not (reset or behavior == "always_invoice"):
+def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any, *, moves: bool) -> None:
+    """Raise what an invoice that is due at once would meet, before anything is changed.
+
+    Without something to charge it is refused; a card that is declined only where `behavior` says so.
+    """
+    before = {item["id"]: (item["price"], item.get("quantity") or 0) for item in items.of(call, made)}
+    later = dict(before)
+    for at, (old, new, _) in enumerate(changes):
+        later.pop(old["id"] if old else "", None)
+        if new is not None:
+            later[f"new {at}"] = (new.price, new.quantity or 0)
+    costs = sum(amount_of(*one) for one in later.values())
+    paid = 0 if moves else sum(amount_of(*one) for one in before.values())
+    if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
         return
     method = collecting.method_of(call, made, known(call, "customer", made["customer"]))
     if method is None:
         raise collecting.no_method()
     refusal = charging.refusal_of(method)
-    if refusal is not None:
+    if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
-
-
-Change = tuple[
-    "Json | None", "items.Wanted | None", "Json"
-]  # the item as it is, as it is to be, what was sent
 
 
 def _changes(call: Call, made: Json, params: Json) -> list[Change]:
@@ -158,10 +191,10 @@ def change_items(
 ) -> bool:
     """Carry out changes of items, with their prorations. Whether a new period has to begin now."""
     before = items.of(call, made)
-    prorates = behavior != "none" and made["status"] in {"active", "past_due", "unpaid"}
+    prorates = behavior != "none" and made["status"] in _CHARGED
     period = _period(before)
     added = []
-    reset = reset or _moves(before, changes)
+    reset = reset or _moves(made, before, changes)
     for old, new, sent in changes:
         same = old is not None and new is not None and _same(old, new)
         if old is not None and prorates and not same:
@@ -170,7 +203,8 @@ def change_items(
             assert old is not None
             items.remove(call, old)
         elif old is None:
-            end = period[1] if new.interval == period[2] else after(now, new.interval)
+            same_end = new.interval == period[2] or made["status"] == "trialing"
+            end = period[1] if same_end else after(now, new.interval)
             added.append(items.add(call, made, new, (now, end)))
         else:
             item = _applied(call, made, old, new, sent)
@@ -194,10 +228,12 @@ def _period(before: list[Json]) -> tuple[int, int, tuple[str, int]]:
     return item["current_period_start"], item["current_period_end"], interval
 
 
-def _moves(before: list[Json], changes: list[Change]) -> bool:
+def _moves(made: Json, before: list[Json], changes: list[Change]) -> bool:
     """Whether items change to prices of another interval, or from nothing to something to pay."""
     for old, new, _ in changes:
-        if old is None or new is None or old["price"]["id"] == new.price["id"]:
+        if old is None or new is None or made["status"] not in _CHARGED:
+            continue
+        if old["price"]["id"] == new.price["id"]:
             continue
         if interval_of(old["price"]) != new.interval:
             return True

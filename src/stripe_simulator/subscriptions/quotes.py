@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator import clocks
+from stripe_simulator import clocks, problems
 from stripe_simulator.events import emit_as
 from stripe_simulator.invoices import discounts, drafts, lines
 from stripe_simulator.invoices.prices import amount_of, interval_of, price_of, product_name
@@ -25,8 +25,9 @@ _NOTHING: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
 def create(subject: Subject) -> None:
     """A draft, valid for thirty days unless it says otherwise."""
     call, made, params = subject.call, subject.made, subject.params
+    copied = _copied(call, made, params) if isinstance(params.get("from_quote"), dict) else []
     now = clocks.now(call, {"customer": params.get("customer"), "test_clock": params.get("test_clock")})
-    asked = _asked(call, params)
+    asked = _asked(call, params) if params.get("line_items") else copied
     owner = {"customer": params.get("customer"), "currency": asked[0][0]["currency"] if asked else None}
     discounts.check(call, params.get("discounts"), owner)
     made |= {
@@ -36,7 +37,7 @@ def create(subject: Subject) -> None:
         "default_tax_rates": list(params.get("default_tax_rates") or ()),
         "discounts": [],
         "expires_at": params.get("expires_at") or now + 30 * _DAY,
-        "from_quote": None,
+        "from_quote": made.get("from_quote"),
         "invoice_settings": {"days_until_due": None, "issuer": {"type": "self"}}
         | dict(params.get("invoice_settings") or {}),
         "metadata": made.get("metadata") or {},
@@ -55,6 +56,17 @@ def create(subject: Subject) -> None:
     subject.write()
     made["discounts"] = discounts.applied(call, params.get("discounts"), made | owner, "invoice")
     _draw_up(call, made, asked)
+
+
+def _copied(call: Call, made: Json, params: Json) -> list[tuple[Json, int]]:
+    """What another quote offers, for its customer."""
+    sent = params["from_quote"]
+    if not sent.get("quote"):
+        raise problems.missing_parameter("from_quote[quote]")
+    old = found(call, "quote", sent["quote"], "from_quote[quote]")
+    params["customer"] = made["customer"] = old["customer"]
+    made["from_quote"] = {"is_revision": bool(sent.get("is_revision")), "quote": old["id"]}
+    return _present(call, old)
 
 
 def _asked(call: Call, params: Json) -> list[tuple[Json, int]]:

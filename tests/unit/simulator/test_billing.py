@@ -148,6 +148,13 @@ def test_a_quote_for_things_bought_once_becomes_an_invoice(shop, customer):
     assert invoice["parent"]["quote_details"]["quote"] == made["id"]
 
 
+def test_a_quote_can_be_revised(shop, customer):
+    first = shop.post("/quotes", **{"customer": customer, "line_items[0][price]": shop.price()})
+    second = shop.post("/quotes", **{"from_quote[quote]": first["id"], "from_quote[is_revision]": "true"})
+    assert (second["customer"], second["amount_total"]) == (customer, first["amount_total"])
+    assert second["from_quote"] == {"is_revision": True, "quote": first["id"]}
+
+
 def test_quotes_that_cannot_go_on(shop, customer):
     made = shop.post("/quotes", **{"line_items[0][price]": shop.price()})
     path = f"/quotes/{made['id']}"

@@ -161,6 +161,25 @@ def test_a_trial_that_ends_now_is_invoiced(shop, customer, price):
     assert made["trial_end"] <= int(time.time())
 
 
+def test_a_change_that_is_due_at_once_needs_something_to_charge(shop, price):
+    made = shop.subscription(shop.customer(None), price, trial_period_days=14)
+    path = f"/subscriptions/{made['id']}"
+    assert shop.refused(path, trial_end="now")["message"].startswith(NO_METHOD)
+    assert shop.get(path) == made
+    item = {"items[0][id]": made["items"]["data"][0]["id"], "items[0][price]": shop.price(9000)}
+    assert shop.post(path, **item)["status"] == "trialing"
+    free = shop.subscription(made["customer"], shop.price(0))
+    item["items[0][id]"] = free["items"]["data"][0]["id"]
+    refused = shop.refused(f"/subscriptions/{free['id']}", **item, **{"metadata[a]": "b"})
+    assert refused["code"] == "resource_missing"
+    assert shop.get(f"/subscriptions/{free['id']}") == free
+    declined = shop.subscription(shop.customer("chargeCustomerFail"), price, trial_period_days=14)
+    path = f"/subscriptions/{declined['id']}"
+    refused = shop.refused(path, 402, trial_end="now", payment_behavior="error_if_incomplete")
+    assert refused["code"] == "card_declined"
+    assert shop.post(path, trial_end="now")["status"] == "past_due"
+
+
 def test_a_first_period_cut_short_is_prorated(shop, customer, price):
     anchor = int(time.time()) + 10 * DAY
     made = shop.subscription(
