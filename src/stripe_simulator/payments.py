@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stripe_simulator import words
 from stripe_simulator.billing import Fields, salted
@@ -90,12 +90,41 @@ def _payment_intent(generator: Generator) -> Fields:
             )
         ),
         "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
+        "payment_method": _chosen(generator, status),
         "latest_charge": Field(latest_charge),
         "payment_method_types": Field(lambda _: ["card"]),
         "source": constant(None),
         "review": constant(None),
         "on_behalf_of": constant(None),
         "customer_account": constant(None),
+    }
+
+
+def _chosen(generator: Generator, status: Field) -> Field:
+    """The payment method of an intent, which has none while it waits for one."""
+    method = generator.reference("payment_method", "payment_method")
+    return Field(
+        lambda index: None if status.value(index) == "requires_payment_method" else method.value(index),
+        method.ranges,
+    )
+
+
+def _setup_intent(generator: Generator) -> Fields:
+    states = {
+        "succeeded": 8,
+        "requires_payment_method": 2,
+        "canceled": 2,
+        "requires_action": 1,
+        "processing": 1,
+    }
+    status = salted(generator, states, "status")
+    encode = generator.population.codec.encode
+    return {
+        "status": status,
+        "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
+        "payment_method": _chosen(generator, status),
+        "payment_method_types": Field(lambda _: ["card"]),
+        "usage": salted(generator, {"off_session": 9, "on_session": 1}, "usage"),
     }
 
 
@@ -159,72 +188,6 @@ def _charge(generator: Generator) -> Fields:
     }
 
 
-def _balance_transaction(generator: Generator) -> Fields:
-    amount = number_between(500, 100_000, *generator.names, "amount", step=5).value
-
-    def fee(index: int) -> int:
-        return amount(index) * 29 // 1000 + 30 if amount(index) else 0
-
-    fields: dict[str, Any] = {
-        "amount": Field(amount),
-        "fee": Field(fee),
-        "net": Field(lambda index: amount(index) - fee(index)),
-        "fee_details": Field(
-            lambda index: [
-                {
-                    "amount": fee(index),
-                    "application": None,
-                    "currency": "usd",
-                    "description": "Stripe processing fees",
-                    "type": "stripe_fee",
-                }
-            ]
-        ),
-        "type": salted(generator, {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4}, "type"),
-        "reporting_category": constant("charge"),
-        "status": salted(generator, {"available": 9, "pending": 1}, "status"),
-        "source": generator.reference("source", "charge"),
-    }
-    return fields
-
-
-def _refund(generator: Generator) -> Fields:
-    return {
-        "status": salted(
-            generator, {"succeeded": 18, "pending": 2, "failed": 2, "requires_action": 1}, "status"
-        ),
-        "customer_account": constant(None),
-    }
-
-
-def _payout(generator: Generator) -> Fields:
-    states = {"paid": 8, "in_transit": 2, "pending": 2, "failed": 1, "canceled": 1}
-    return {
-        "status": salted(generator, states, "status"),
-        "method": salted(generator, {"standard": 5, "instant": 1}, "method"),
-        "source_type": constant("card"),
-        "failure_code": constant(None),
-        "failure_message": constant(None),
-        "original_payout": constant(None),
-        "reversed_by": constant(None),
-    }
-
-
-def _dispute(generator: Generator) -> Fields:
-    reasons = {"fraudulent": 5, "product_not_received": 2, "duplicate": 1, "general": 1}
-    return {
-        "reason": salted(generator, reasons, "reason"),
-        "evidence_details": Field(
-            lambda index: {
-                "due_by": generator.population.created(index) + 9 * 86_400,
-                "has_evidence": False,
-                "past_due": False,
-                "submission_count": 0,
-            }
-        ),
-    }
-
-
 def _invoice_payment(generator: Generator) -> Fields:
     kind = salted(generator, {"payment_intent": 4, "payment_record": 1}, "payment_type")
 
@@ -264,11 +227,8 @@ def _tax_id(generator: Generator) -> Fields:
 MAKERS: dict[str, Callable[[Generator], Fields]] = {
     "payment_method": _payment_method,
     "payment_intent": _payment_intent,
+    "setup_intent": _setup_intent,
     "charge": _charge,
-    "balance_transaction": _balance_transaction,
-    "refund": _refund,
-    "payout": _payout,
-    "dispute": _dispute,
     "invoice_payment": _invoice_payment,
     "tax_id": _tax_id,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from stripe_simulator import agreements, billing, invoicing, payments
+from stripe_simulator import agreements, billing, invoicing, payments, settlements
 from stripe_simulator.fields import Field
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _CHILDREN: Mapping[str, tuple[int, ...]] = {
     "tax_transaction_line_item": (2,),
     "source_transaction": (2,),
 }
-_MAKERS = {**agreements.MAKERS, **billing.MAKERS, **invoicing.MAKERS, **payments.MAKERS}
+_MAKERS = {**agreements.MAKERS, **billing.MAKERS, **invoicing.MAKERS, **payments.MAKERS, **settlements.MAKERS}
 
 
 def parent_of(resource: Resource) -> tuple[str, str] | None:
