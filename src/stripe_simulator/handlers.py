@@ -16,6 +16,7 @@ from stripe_simulator import (
     plans,
     portal,
     products,
+    records,
     refunds,
     sessions,
     setups,
@@ -39,6 +40,7 @@ _AREAS = (
     payouts,
     products,
     plans,  # after the products: a price is complete before it is a plan
+    records,
     refunds,
     sessions,
     setups,

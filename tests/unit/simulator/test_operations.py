@@ -105,6 +105,32 @@ def test_a_secret_of_an_app_is_found_and_deleted(post, stripe):
     assert stripe.get("/apps/secrets/find?name=token&scope[type]=account").status_code == 404
 
 
+def test_a_payment_made_elsewhere_is_reported(post, stripe):
+    data = {
+        "amount_requested[currency]": "eur",
+        "amount_requested[value]": "700",
+        "initiated_at": "1790000000",
+        "payment_method_details[type]": "custom",
+        "outcome": "failed",
+    }
+    made = post("/payment_records/report_payment", **data)
+    assert made["amount_failed"] == {"currency": "eur", "value": 700}
+    path = f"/payment_records/{made['id']}"
+    again = post(f"{path}/report_payment_attempt", initiated_at="1790000100", outcome="guaranteed")
+    assert again["amount_guaranteed"] == {"currency": "eur", "value": 700}
+    refund = {"outcome": "refunded", "processor_details[type]": "custom", "amount[currency]": "eur"}
+    part = post(f"{path}/report_refund", **refund, **{"amount[value]": "200"})
+    assert part["amount_refunded"]["value"] == 200
+    assert post(f"{path}/report_refund", 400, **refund, **{"amount[value]": "501"})["param"] == "amount"
+    assert (
+        "takes no more attempts"
+        in post(f"{path}/report_payment_attempt", 400, initiated_at="1790000200")["message"]
+    )
+    told = post(f"{path}/report_payment_attempt_informational", description="cash")
+    assert told["description"] == "cash"
+    assert stripe.get(path).json() == told
+
+
 def test_a_helper_for_tests_moves_a_transfer_of_the_treasury(post, reader):
     accounts = [one["id"] for one in reader.all("/treasury/financial_accounts")]
     one = next(
