@@ -8,6 +8,7 @@ objects cost no memory until they are touched; what is written lies above them i
     filters     parameters that select                              limits      429s
     search      the query language, and its delay                   journal     the log of requests
     writes      create, update, delete                              events      the event log
+    lifecycle   all other operations, and how to add one            handlers    which of them there are
     generator   an object from its index                            webhooks    deliveries, with retries
     population  how many, since when, with which ids                world       all collections of one account
 """

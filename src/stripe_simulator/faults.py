@@ -22,8 +22,14 @@ KINDS = {
     "empty": "no body at all",
 }
 _STATUS = {
-    "status": 500, "lock_timeout": 429, "conflict": 409, "html": 200, "redirect": 302, "wrong": 200, "empty": 200,
-}  # fmt: skip
+    "status": 500,
+    "lock_timeout": 429,
+    "conflict": 409,
+    "html": 200,
+    "redirect": 302,
+    "wrong": 200,
+    "empty": 200,
+}
 _ERRORS = frozenset({"status", "lock_timeout", "conflict"})
 
 
