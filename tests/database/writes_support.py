@@ -72,7 +72,8 @@ class World:
         return self.call("POST", "subscriptions", customer=customer, **fields)
 
     def _inv(self) -> dict[str, Any]:
-        return self.call("POST", "invoices", customer=self["cus"])
+        fields = {"collection_method": "send_invoice", "days_until_due": 7}
+        return self.call("POST", "invoices", customer=self["cus"], **fields)
 
     def _si(self) -> dict[str, Any]:
         self.__getitem__("sub")
@@ -87,8 +88,63 @@ class World:
     def _coupon(self) -> dict[str, Any]:
         return self.call("POST", "coupons", percent_off=10, duration="once")
 
+    def _promo(self) -> dict[str, Any]:
+        fields = {"promotion[type]": "coupon", "promotion[coupon]": self["coupon"]}
+        return self.call("POST", "promotion_codes", **fields)
+
     def _word(self) -> dict[str, Any]:
         return {"id": f"word{time.monotonic_ns()}"}
+
+    def _pi_to_confirm(self) -> dict[str, Any]:
+        return self._intent()
+
+    def _pi_to_capture(self) -> dict[str, Any]:
+        return self._intent(confirm="true", capture_method="manual")
+
+    def _intent(self, **fields: str) -> dict[str, Any]:
+        method = {
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods[enabled]": "true",
+            "automatic_payment_methods[allow_redirects]": "never",
+        }
+        return self.call("POST", "payment_intents", amount=1000, currency="eur", **method, **fields)
+
+    def _seti(self) -> dict[str, Any]:
+        return self.call("POST", "setup_intents", customer=self["cus"])
+
+    def _pm(self) -> dict[str, Any]:
+        return self.call("POST", "payment_methods", type="card", **{"card[token]": "tok_visa"})
+
+    def _pm_of_cus(self) -> dict[str, Any]:
+        return self.call("POST", "payment_methods/pm_card_visa/attach", customer=self["cus"])
+
+    def _quote(self) -> dict[str, Any]:
+        return self.call("POST", "quotes", customer=self["cus"], **{"line_items[0][price]": self["price"]})
+
+    def _quote_open(self) -> dict[str, Any]:
+        return self.call("POST", f"quotes/{self['quote']}/finalize")
+
+    def _sched(self) -> dict[str, Any]:
+        fields = {"phases[0][items][0][price]": self["price"], "phases[0][duration][interval]": "month"}
+        return self.call(
+            "POST", "subscription_schedules", customer=self["cus_who_pays"], start_date="now", **fields
+        )
+
+    def _cs(self) -> dict[str, Any]:
+        fields = {"line_items[0][price]": self["price"], "line_items[0][quantity]": 1}
+        return self.call(
+            "POST", "checkout/sessions", mode="subscription", success_url="https://a.b", **fields
+        )
+
+    def _inv_of_500(self) -> dict[str, Any]:
+        made = self._inv()
+        self.call(
+            "POST", "invoiceitems", customer=self["cus"], invoice=made["id"], amount=500, currency="eur"
+        )
+        return made
+
+    def _inv_open(self) -> dict[str, Any]:
+        return self.call("POST", f"invoices/{self._inv_of_500()['id']}/finalize", auto_advance="false")
 
     def _pi(self) -> dict[str, Any]:
         return self.call("POST", "payment_intents", amount=1000, currency="eur")

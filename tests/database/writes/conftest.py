@@ -14,7 +14,7 @@ from stripe_simulator.process import SimulatorProcess
 TABLES = (
     "customer", "subscription", "subscription_item", "invoice", "invoiceitem", "product", "price", "coupon",
     "promotion_code", "payment_intent", "payment_method", "refund", "customer_balance_transaction", "event",
-    "quote", "charge",
+    "quote", "charge", "setup_intent", "subscription_schedule", "checkout_session",
 )  # fmt: skip
 
 
