@@ -98,6 +98,29 @@ def test_joins_and_sub_selects_choose_what_is_written(
     )
 
 
+def test_a_row_that_a_join_meets_twice_is_changed_once(
+    db: psycopg.Connection, live: Server, host: str, sent: Sent
+) -> None:
+    table = live.table("customer")
+    made = one(db, f"insert into {table} (name) values ('twice') returning id")
+    db.execute("create temporary table twice (customer text, n int)")
+    db.execute("insert into twice select %s, n from generate_series(1, 3) n", (made,))
+    sent()
+    changed = db.execute(
+        f"update {table} c set description = 'number ' || n from twice where c.id = twice.customer"
+        " returning c.description".encode()
+    ).fetchall()
+    assert sent() == [f"POST /v1/customers/{made}"]
+    assert one(db, f"select description from {table} where id = %s", made) == changed[0][0]
+    deleted = db.execute(
+        f"delete from {table} c using twice where c.id = twice.customer returning c.name".encode()
+    )
+    assert sent() == [f"DELETE /v1/customers/{made}"]
+    if host == "bundled":  # Multicorn cannot be told that there is no row
+        assert len(changed) == 1
+        assert deleted.fetchall() == [("twice",)]
+
+
 def test_an_older_installation_is_brought_up_to_date(db: psycopg.Connection, host: str) -> None:
     db.execute("drop function stripe_live.call(text, text, jsonb, text)")
     db.execute(

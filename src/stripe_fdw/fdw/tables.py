@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
@@ -57,8 +57,8 @@ class Table(Protocol):
     @property
     def identity(self) -> tuple[str, ...]: ...
     def insert_row(self, values: Row, answered: bool) -> Row | None: ...
-    def update_row(self, old: Row, values: Row, answered: bool) -> Row | None: ...
-    def delete_row(self, old: Row, answered: bool) -> None: ...
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None: ...
+    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None: ...
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None: ...
     def delete_as_multicorn_says(self, old: object) -> None: ...
     def end_modify(self) -> None: ...
@@ -163,7 +163,9 @@ class ObjectTable:
         read = self._known.watch(found, reader.pages(found))
         if fresh:
             read = self._writer.watch(read)
-        pages = Pages(read, resource=self._resource.name, held=fresh, lasting=fresh or lasting(found))
+        pages = Pages(
+            read, resource=self._resource.name, held=fresh and limit is None, lasting=fresh or lasting(found)
+        )
         if not pages.lasting:
             memory.running().scans.add(pages)
         batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
@@ -178,13 +180,13 @@ class ObjectTable:
         """Create an object."""
         return self._writer.insert(values, answered=answered)
 
-    def update_row(self, old: Row, values: Row, answered: bool) -> Row | None:
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
         """Change an object."""
         return self._writer.update(old, values, answered=answered)
 
-    def delete_row(self, old: Row, answered: bool) -> None:
+    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
         """Delete an object."""
-        self._writer.delete(old, answered=answered)
+        return self._writer.delete(old, answered=answered)
 
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
         """Change an object of which ``old`` is all of it, or its id."""

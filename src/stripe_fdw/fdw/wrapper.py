@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
 
 from stripe_fdw.api.request import PAGE
 from stripe_fdw.errors import StripeFdwError
@@ -140,13 +140,13 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
     def update_row(
         self, old: dict[str, Any], values: dict[str, Any], answered: bool
-    ) -> dict[str, Any] | None:
-        """Set columns of the object that was read as ``old``."""
+    ) -> dict[str, Any] | Literal[False] | None:
+        """Set columns of the object that was read as ``old``. False: the statement has changed it before."""
         return self._table.update_row(old, values, answered)
 
-    def delete_row(self, old: dict[str, Any], answered: bool) -> None:
-        """Delete the object that was read as ``old``."""
-        self._table.delete_row(old, answered)
+    def delete_row(self, old: dict[str, Any], answered: bool) -> Literal[False] | None:
+        """Delete the object that was read as ``old``. False: the statement has deleted it before."""
+        return self._table.delete_row(old, answered)
 
     @classmethod
     def import_schema_statements(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
@@ -18,7 +18,7 @@ from stripe_fdw.fdw.options import ServerOptions
 from stripe_fdw.fdw.rows import RowMaker, row_maker
 from stripe_fdw.fdw.streams import Page
 from stripe_fdw.fdw.values import Value
-from stripe_fdw.fdw.writes import Flight, writings
+from stripe_fdw.fdw.writes import Flight, Writing, writings
 
 Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]
@@ -60,14 +60,28 @@ class Writer:
         flight = self._do(lambda: modify.insertion(self._resource, values), answered=answered)
         return self._answer(flight, values) if answered else None
 
-    def update(self, old: Row, values: Row, *, answered: bool) -> Row | None:
-        """Change an object; its row as Stripe has it now, if that is wanted."""
+    def update(self, old: Row, values: Row, *, answered: bool) -> Row | Literal[False] | None:
+        """Change an object; its row as Stripe has it now, if that is wanted. False: it was changed before."""
+        if self._is_done(old):
+            return False
         flight = self._do(lambda: self._updating(old, values), answered=answered)
         return self._answer(flight, old | values) if answered else None
 
-    def delete(self, old: Row, *, answered: bool) -> None:
-        """Delete an object, or do what Stripe has in place of that."""
+    def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
+        """Delete an object, or do what Stripe has in place of that. False: it was deleted before."""
+        if self._is_done(old):
+            return False
         self._do(lambda: modify.deletion(self._resource, old), answered=answered)
+        return None
+
+    def _is_done(self, old: Row) -> bool:
+        """Whether the statement has changed the row before: a join may have several rows for it."""
+        identifier = old.get("id") or (changes.parsed(RAW, old.get(RAW)) or {}).get("id")
+        return identifier is not None and self._writing.changes_again(str(identifier))
+
+    @property
+    def _writing(self) -> Writing:
+        return writings.of(self, self._account, self._server.write_concurrency)
 
     def end(self) -> None:
         """The statement writes no more rows. Raises what one of them failed with."""
@@ -75,10 +89,9 @@ class Writer:
         writings.end(self)
 
     def _do(self, plan: Callable[[], Change], *, answered: bool) -> Flight:
-        writing = writings.of(self, self._account, self._server.write_concurrency)
-        if writing.rows == 0:
+        if self._writing.rows == 0:
             memory.running().writes(self._resource.name)
-        return writing.do(plan, self._client, self._wrote, answered=answered)
+        return self._writing.do(plan, self._client, self._wrote, answered=answered)
 
     def _wrote(self, identifier: str | None) -> None:
         wrote(self._account, self._resource.name, identifier)
@@ -102,6 +115,8 @@ class Writer:
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
         """Change an object of which ``old`` is all of it as text, or its id, and ``new`` has all columns."""
         row = self._old_row(old, new)
+        if self._is_done(row):
+            return self._row(row[RAW]) if RAW in row else row  # Multicorn counts it all the same
 
         def plan() -> Change:
             body = row[RAW] = row.get(RAW) or self._retrieve(row)

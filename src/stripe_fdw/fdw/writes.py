@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -20,6 +21,7 @@ from stripe_fdw.fdw.ledger import Tally, ledger
 
 Body = dict[str, Any]
 _LONGEST_KEY: Final = 255  # characters, as Stripe has it
+_ROWS_KEPT: Final = 200_000  # of 8 bytes each
 _PATIENCE: Final = 2.0  # seconds that a rollback waits for what is still under way
 
 
@@ -156,6 +158,7 @@ class Writing:
     tally: Tally = field(default_factory=ledger.begin)
     rows: int = 0
     failed: bool = False
+    _changed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _flights: list[Flight] = field(default_factory=list)
     _landed: threading.Event = field(default_factory=threading.Event)
 
@@ -191,6 +194,19 @@ class Writing:
             self._wait()
         self._attempt(flight, lambda: self._launch(flight))
         return flight
+
+    def changes_again(self, identifier: str) -> bool:
+        """Whether the statement has changed the object before, as where a join has several rows for it.
+
+        SQL changes a row once. Only the last ones are known, which is enough for rows that meet in a join.
+        """
+        digest = blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if digest in self._changed:
+            return True
+        self._changed[digest] = None
+        if len(self._changed) > _ROWS_KEPT:
+            self._changed.popitem(last=False)
+        return False
 
     def _use_keys(self, change: Asked) -> None:
         if change.key is not None:

@@ -44,16 +44,17 @@ def insert(wrapper: Any, run: int, values: Row, answered: int) -> Row | None:
     return _answer(wrapper.insert_row(values, bool(answered)), "insert_row")
 
 
-def update(wrapper: Any, run: int, old: Row, values: Row, answered: int) -> Row | None:
-    """Change an object; ``values`` are the columns that the statement sets."""
+def update(wrapper: Any, run: int, old: Row, values: Row, answered: int) -> Row | bool | None:
+    """Change an object; ``values`` are the columns that the statement sets. False: it was changed before."""
     enter_run(run)
-    return _answer(wrapper.update_row(old, values, bool(answered)), "update_row")
+    answer = wrapper.update_row(old, values, bool(answered))
+    return False if answer is False else _answer(answer, "update_row")
 
 
-def delete(wrapper: Any, run: int, old: Row, answered: int) -> None:
-    """Delete an object."""
+def delete(wrapper: Any, run: int, old: Row, answered: int) -> bool:
+    """Delete an object. False: the statement has deleted it before, so there is no row."""
     enter_run(run)
-    wrapper.delete_row(old, bool(answered))
+    return wrapper.delete_row(old, bool(answered)) is not False
 
 
 def end_modify(wrapper: Any, run: int) -> None:

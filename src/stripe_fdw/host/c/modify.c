@@ -313,6 +313,7 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 {
 	HostModify *modify = rinfo->ri_FdwState;
 	bool		seen = answered(modify, rinfo);
+	volatile bool again = false;
 	PythonEntry entry;
 	MemoryContext old;
 
@@ -327,7 +328,8 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 																 executor_run(modify->holder), before, values,
 																 (int) seen));
 
-		if (seen)
+		again = answer == Py_False;
+		if (seen && !again)
 			store_answer(modify, slot, answer);
 	}
 	PG_FINALLY();
@@ -336,6 +338,8 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
+	if (again)
+		return NULL;
 	return slot;
 }
 
@@ -368,6 +372,7 @@ TupleTableSlot *
 ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
+	volatile bool again = false;
 	PythonEntry entry;
 	MemoryContext old;
 
@@ -377,9 +382,11 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *before = old_row(modify, plan_slot);
+		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->wrapper,
+																 executor_run(modify->holder), before,
+																 (int) answered(modify, rinfo)));
 
-		bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->wrapper, executor_run(modify->holder), before,
-											(int) answered(modify, rinfo)));
+		again = answer == Py_False;
 	}
 	PG_FINALLY();
 	{
@@ -387,6 +394,8 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
+	if (again)
+		return NULL;
 	store_old_row(modify, slot, plan_slot);
 	return slot;
 }
