@@ -102,7 +102,7 @@ def change(call: Call, invoice: Json, made: Json, sent: Json, param: str) -> Non
     for name in ("description", "discountable", "period"):
         if name in sent:
             made[name] = sent[name]
-    if isinstance(sent.get("metadata"), dict):
+    if "metadata" in sent:
         made["metadata"] = merged(made["metadata"], sent["metadata"])
     if "discounts" in sent:
         made["discounts"] = discounts.applied(call, sent["discounts"], made, "invoice_item", where[:-1])

@@ -174,6 +174,8 @@ def editable(invoice: Json) -> None:
         raise StripeProblem("This invoice is no longer editable", code="invoice_not_editable")
 
 
-def merged(before: Json | None, sent: Json) -> Json:
-    """Metadata: new keys join the old, empty values remove."""
+def merged(before: Json | None, sent: Any) -> Json:
+    """Metadata: new keys join the old, empty values remove, nothing at all removes all."""
+    if not isinstance(sent, dict):
+        return {}
     return {name: value for name, value in ((before or {}) | sent).items() if value not in ("", None)}

@@ -126,8 +126,8 @@ def update(subject: Subject) -> None:
         made |= lines.priced(call, {**params, "description": made["description"]}, "", made["currency"])
     elif params.get("quantity") is not None:
         made["amount"] = amount_of(made["pricing"] or {}, made["quantity"])
-    made["quantity_decimal"] = str(made["quantity"])
-    made["net_amount"] = made["amount"]
+    if made["amount"] != subject.before["amount"] or made["quantity"] != subject.before["quantity"]:
+        made |= {"net_amount": made["amount"], "quantity_decimal": str(made["quantity"])}
     if "discounts" in params:
         made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice_item")
     if invoice is not None:

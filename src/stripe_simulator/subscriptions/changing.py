@@ -256,7 +256,7 @@ def _applied(call: Call, subscription: Json, old: Json, new: items.Wanted, sent:
         made.pop("quantity", None)
     else:
         made["quantity"] = new.quantity
-    if isinstance(sent.get("metadata"), dict):
+    if "metadata" in sent:
         made["metadata"] = merged(made["metadata"], sent["metadata"])
     if "discounts" in sent:
         owner = made | {"customer": subscription["customer"]}

@@ -447,3 +447,14 @@ def test_prices_described_on_the_spot_are_good_for_what_they_were_described(shop
     assert "inactive" in again["message"]
     bought = shop.subscription(customer, shop.price(), **described("add_invoice_items[0]", recurring=False))
     assert shop.get(f"/invoices/{bought['latest_invoice']}")["total"] == 2800
+
+
+def test_an_update_of_a_generated_object_changes_nothing_else(shop, reader):
+    lists = {
+        "subscriptions": {"status": "active"}, "invoices": {"status": "draft"}, "quotes": {"status": "draft"},
+        "subscription_schedules": {}, "invoiceitems": {"pending": "true"}, "coupons": {}, "promotion_codes": {},
+    }  # fmt: skip
+    for name, params in lists.items():
+        for one in reader.page(f"/{name}", limit=20, **params)["data"]:
+            made = shop.post(f"/{name}/{one['id']}", **{"metadata[x]": "1"})
+            assert made == one | {"metadata": one["metadata"] | {"x": "1"}}, name

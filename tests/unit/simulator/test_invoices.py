@@ -85,6 +85,8 @@ def test_lines_of_a_draft_are_added_changed_and_removed(shop, customer):
     assert made["total"] == 2050
     line = shop.post(f"{path}/lines/{first['id']}", description="b", **{"metadata[k]": "v"})
     assert (line["description"], line["amount"], line["metadata"]) == ("b", 2000, {"k": "v"})
+    made = shop.post(f"{path}/update_lines", **{"lines[0][id]": first["id"], "lines[0][metadata]": ""})
+    assert next(one for one in made["lines"]["data"] if one["id"] == first["id"])["metadata"] == {}
     made = shop.post(
         f"{path}/remove_lines", **{"lines[0][id]": first["id"], "lines[0][behavior]": "unassign"}
     )

@@ -289,6 +289,10 @@ def test_items_one_by_one(shop, customer, price):
     assert shop.post(f"/subscription_items/{new['id']}", quantity=4)["quantity"] == 4
     shown = shop.get(f"/subscriptions/{made['id']}")["items"]["data"]
     assert {one["id"]: one["quantity"] for one in shown} == {old: 1, new["id"]: 4}
+    path = f"/subscription_items/{new['id']}"
+    assert shop.post(path, **{"metadata[a]": "1", "metadata[b]": "2"})["metadata"] == {"a": "1", "b": "2"}
+    assert shop.post(path, **{"metadata[a]": ""})["metadata"] == {"b": "2"}
+    assert shop.post(path, metadata="")["metadata"] == {}
     assert shop.delete(f"/subscription_items/{old}")["deleted"] is True
     assert [one["id"] for one in shop.get(f"/subscriptions/{made['id']}")["items"]["data"]] == [new["id"]]
     event = shop.get("/events", limit=1)["data"][0]
