@@ -452,7 +452,8 @@ def test_prices_described_on_the_spot_are_good_for_what_they_were_described(shop
 def test_an_update_of_a_generated_object_changes_nothing_else(shop, reader):
     lists = {
         "subscriptions": {"status": "active"}, "invoices": {"status": "draft"}, "quotes": {"status": "draft"},
-        "subscription_schedules": {}, "invoiceitems": {"pending": "true"}, "coupons": {}, "promotion_codes": {},
+        "subscription_schedules": {}, "invoiceitems": {"pending": "true"}, "coupons": {},
+        "promotion_codes": {},
     }  # fmt: skip
     for name, params in lists.items():
         for one in reader.page(f"/{name}", limit=20, **params)["data"]:
