@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stripe_fdw import __version__
+from stripe_fdw.api import patience
 from stripe_fdw.api.answers import Response, read_answer
 from stripe_fdw.api.base import STRIPE, check_api_base
 from stripe_fdw.api.connections import AbandonedError, Call
@@ -94,13 +95,20 @@ class Client:
         What ``check`` raises propagates at once, and the request is broken off. Raises ApiError,
         ConnectionFailedError or AnswerError.
         """
-        return self.submit(request, background=background, idempotency_key=idempotency_key).result(check)
+        future = self.submit(request, background=background, idempotency_key=idempotency_key, here=True)
+        return future.result(check)
 
     def submit(
-        self, request: Request, *, background: bool = False, idempotency_key: str | None = None
+        self,
+        request: Request,
+        *,
+        background: bool = False,
+        idempotency_key: str | None = None,
+        here: bool = False,
     ) -> CallFuture:
         """Send the request on another thread. ``background`` work leaves room for the rest.
 
+        With ``here`` it is sent when the result is asked for, by the thread that asks, which is quicker.
         A POST carries ``idempotency_key``, or a new one, the same on each retry. Raises OptionError for what
         is no path of the API, StripeFdwError for what cannot be an idempotency key.
         """
@@ -112,7 +120,11 @@ class Client:
             )
         call = Call(request.endpoint, background=background)
         future = CallFuture(call, f"{request.method} {request.path}")
-        _threads.run(partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex()))
+        serve = partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex())
+        if here:
+            future.do_here(serve)
+        else:
+            _threads.run(serve)
         return future
 
     @cached_property
@@ -140,6 +152,8 @@ class Client:
             target = f"{request.path}?{query}" if query else request.path
             answer = self.transport.exchange(call, "GET", target, self._headers)
         else:
+            if call.check is not None and "sdk" not in vars(self):
+                patience.elsewhere(lambda: self.sdk, call.look)
             answer = self.sdk.send(call, request, idempotency_key)
         return read_answer(answer, f"{request.method} {request.path}")
 
@@ -147,15 +161,26 @@ class Client:
 class CallFuture(Future[Response]):
     """The answer to a request, with an eye on its deadline."""
 
-    __slots__ = ("_call", "_what")
+    __slots__ = ("_call", "_serve", "_what")
 
     def __init__(self, call: Call, what: str) -> None:
         super().__init__(call.abandon)
         self._call = call
+        self._serve: Callable[[], None] | None = None
         self._what = what
+
+    def do_here(self, serve: Callable[[], None]) -> None:
+        """Leave it to ``result`` to make the call, on the thread that asks for it."""
+        self._serve = serve
 
     def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> Response:
         """The answer, or its error raised; see Future. Ends in time even if the call's thread does not."""
+        serve, self._serve = self._serve, None
+        if serve is not None:
+            self._call.check = check = check or _nothing
+            check()
+            serve()
+            check = None  # the answer is there: not to be lost any more
         return super().result(partial(self._watch, check), timeout)
 
     @property
@@ -180,6 +205,10 @@ class CallFuture(Future[Response]):
         if check is not None:
             check()
         self.ensure_in_time()
+
+
+def _nothing() -> None:
+    """Nobody can cancel it."""
 
 
 def _check_key(key: Secret) -> None:

@@ -1,4 +1,4 @@
-"""HTTP connections that are kept open, and can be broken off from another thread."""
+"""HTTP connections that are kept open, and can be broken off: from another thread, or by whoever waits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +16,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import make_headers
 
+from stripe_fdw.api import patience
 from stripe_fdw.api.base import is_loopback
 from stripe_fdw.redact import remember
 
@@ -24,15 +28,17 @@ class Call:
     """One request on its way: when it must have ended, and how to break it off.
 
     ``deadline`` is in seconds of the monotonic clock, None while the call still waits for its first turn.
-    ``uncertain`` says whether it left, and no answer told what became of it.
+    ``uncertain`` says whether it left, and no answer told what became of it. ``check`` is there when a query
+    makes the call on its own thread: it raises when the query is cancelled.
     """
 
-    __slots__ = ("_connection", "abandoned", "background", "deadline", "endpoint", "uncertain")
+    __slots__ = ("_connection", "abandoned", "background", "check", "deadline", "endpoint", "uncertain")
 
     def __init__(self, endpoint: str, *, background: bool = False) -> None:
         self.endpoint = endpoint
         self.background = background
         self.abandoned = threading.Event()
+        self.check: Callable[[], object] | None = None
         self.deadline: float | None = None
         self.uncertain = False
         self._connection: Any = None
@@ -45,6 +51,20 @@ class Call:
             sock = connection.sock if connection is not None and connection.call is self else None
             if sock is not None:
                 _shut(sock)
+
+    def look(self) -> None:
+        """Raise what ``check`` raises, and TimeoutError after the deadline."""
+        if self.check is not None:
+            self.check()
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise TimeoutError("timed out")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so long. Raises AbandonedError, or what ``check`` raises, as soon as nobody waits any more."""
+        if self.check is not None:
+            patience.sleep(seconds, self.check)
+        elif self.abandoned.wait(seconds):
+            raise AbandonedError
 
     def holds(self, connection: Any) -> None:
         """The connection serves this call now, and no other."""
@@ -71,10 +91,26 @@ def _shut(sock: socket.socket) -> None:
 current = threading.local()  # .call: what this thread is busy with
 
 
+def _patient() -> Call | None:
+    """The call that this thread makes for its own query, if it does."""
+    call: Call | None = getattr(current, "call", None)
+    return None if call is None or call.check is None else call
+
+
+class _Response(HTTPResponse):
+    """An answer that is read with patience where a query's own thread reads it."""
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        if (call := _patient()) is not None:
+            sock = patience.PatientSocket(sock, call.look)
+        super().__init__(sock, *args, **kwargs)
+
+
 class _Owned:
     """A connection that tells the current call that it serves it, and sends head and body in one go."""
 
     call: Call | None = None
+    sock: Any
     _held: list[bytes] | None = None
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -91,18 +127,30 @@ class _Owned:
 
     def send(self, data: Any) -> None:
         """Send, or keep it until the request is whole: one packet wakes the peer once."""
-        if self._held is None:
+        if self._held is not None:
+            self._held.append(data)
+        elif (call := _patient()) is None:
             super().send(data)  # type: ignore[misc]  # as above
         else:
-            self._held.append(data)
+            if self.sock is None:
+                self.connect()
+            patience.send(self.sock, data, call.look)
+
+    def connect(self) -> None:
+        """Connect; on another thread if this one must not wait that long."""
+        connect = super().connect  # type: ignore[misc]  # as above
+        if (call := _patient()) is None:
+            connect()
+        else:
+            patience.elsewhere(connect, call.look)
 
 
 class _Connection(_Owned, HTTPConnection):
-    pass
+    response_class = _Response
 
 
 class _SecureConnection(_Owned, HTTPSConnection):
-    pass
+    response_class = _Response
 
 
 class _Pool(HTTPConnectionPool):

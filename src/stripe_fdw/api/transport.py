@@ -80,7 +80,7 @@ class Transport:
             seconds = None if _is_final(failure) else _delay(answer, attempt)
             if seconds is None or time.monotonic() + seconds >= call.deadline:
                 break
-            self._sleep(call, seconds)
+            call.sleep(seconds)
         # If time ran out in the middle of an attempt, what Stripe said before it says more.
         if last is None or (failure is not None and not isinstance(failure, TimeoutError)):
             raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempt) from None
@@ -99,18 +99,13 @@ class Transport:
         for seconds in self._limiter.waits(call.endpoint, background=call.background):
             if call.deadline is not None and time.monotonic() + seconds >= call.deadline:
                 return None
-            self._sleep(call, seconds)
+            call.sleep(seconds)
             waited += seconds
         return waited
 
     def _slow_down(self, call: Call, answer: Answer) -> None:
         reason = answer.headers.get("stripe-rate-limited-reason")
         self._limiter.too_many(call.endpoint, reason, error_code(answer))
-
-    @staticmethod
-    def _sleep(call: Call, seconds: float) -> None:
-        if call.abandoned.wait(seconds):
-            raise AbandonedError
 
     def _attempt(
         self, call: Call, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None

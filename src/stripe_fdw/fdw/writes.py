@@ -87,9 +87,11 @@ class Flight:
         found = self.change.id or (self.body or {}).get("id")
         return str(found or self.change.steps[0].request.path)
 
-    def send(self) -> None:
-        """Send the next request."""
-        self.future = self.client.submit(self.step.request, idempotency_key=_step_key(self.key, self.step))
+    def send(self, *, here: bool = False) -> None:
+        """Send the next request; ``here``: only when its answer is waited for."""
+        self.future = self.client.submit(
+            self.step.request, idempotency_key=_step_key(self.key, self.step), here=here
+        )
 
     def land(self, check: Callable[[], object] | None = None) -> None:
         """Wait for the answer. Raises what the request failed with."""
@@ -112,7 +114,7 @@ class Flight:
         """Do all that is left."""
         while not self.finished:
             if self.future is None:
-                self.send()
+                self.send(here=True)
             self.land(check)
 
     def abandon(self) -> None:

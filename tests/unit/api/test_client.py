@@ -653,29 +653,101 @@ def cancel_after(seconds: float) -> Callable[[], None]:
     return check
 
 
+on_either_thread = pytest.mark.parametrize("here", [True, False], ids=["own thread", "another"])
+
+
+@on_either_thread
 @pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
 def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
-    client: Any, server: Any, reply: Any, request_: Request
+    client: Any, server: Any, reply: Any, request_: Request, here: bool
 ) -> None:
     client.sdk  # noqa: B018 - imports the SDK beforehand
     server.answer = lambda got: reply(delay=20)
     began = time.monotonic()
+    future = client.submit(request_, here=here)
     with pytest.raises(Interrupted):
-        client.fetch(request_, check=cancel_after(0.1))
+        future.result(cancel_after(0.1))
     assert time.monotonic() - began < 1
+    assert future.uncertain
 
 
-def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(make_client: Any, server: Any, reply: Any) -> None:
+@on_either_thread
+def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
+    make_client: Any, server: Any, reply: Any, here: bool
+) -> None:
     server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "8"})
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        make_client().fetch(ONE, check=cancel_after(0.1))
+        make_client().submit(ONE, here=here).result(cancel_after(0.1))
     slow = make_client(max_requests_per_second=0.05, key=Secret("sk_test_other"))
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     slow.fetch(ONE, check=never)
+    future = slow.submit(ONE, here=here)
     with pytest.raises(Interrupted):
-        slow.fetch(ONE, check=cancel_after(0.1))
+        future.result(cancel_after(0.1))
     assert time.monotonic() - began < 3
+    assert not future.uncertain
+
+
+@on_either_thread
+def test_a_cancel_ends_the_wait_for_a_connection(
+    client: Any, server: Any, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("urllib3.util.connection.create_connection", lambda *_, **__: over.wait(20))
+    with pytest.raises(Interrupted):
+        client.submit(ONE, here=here).result(cancel_after(0.1))
+    assert not over.is_set()
+    over.set()
+    assert not server.got
+
+
+@on_either_thread
+def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, here: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
+        client.sdk  # noqa: B018 - imports the SDK beforehand
+        future = client.submit(Request.of("POST", "/v1/x", {"name": "x" * 50_000_000}), here=here)
+        with pytest.raises(Interrupted):
+            future.result(cancel_after(0.3))
+
+
+@on_either_thread
+def test_a_cancel_ends_reading_what_never_ends(make_client: Any, here: bool) -> None:
+    def flood(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.001)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=flood, args=(listener,), daemon=True)
+        thread.start()
+        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
+        with pytest.raises(Interrupted):
+            client.submit(ONE, here=here).result(cancel_after(0.1))
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_what_is_sent_by_who_waits_is_sent_when_it_waits(client: Any, server: Any) -> None:
+    future = client.submit(ONE, here=True)
+    assert not future.done()
+    assert not server.got
+    assert future.result().body["id"] == "cus_1"
+    assert future.done()
+
+
+def test_an_answer_that_is_there_is_not_lost_to_a_cancel(client: Any, server: Any) -> None:
+    future = client.submit(ONE, here=True)
+
+    def check() -> None:
+        if future.done():
+            raise Interrupted("canceling statement due to user request")
+
+    assert future.result(check).body["id"] == "cus_1"
 
 
 def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
@@ -683,6 +755,8 @@ def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
 ) -> None:
     server.answer = lambda got: reply(delay=20)
     for _ in range(3):
+        with pytest.raises(Interrupted):
+            client.submit(ONE).result(cancel_after(0.05))
         with pytest.raises(Interrupted):
             client.fetch(ONE, check=cancel_after(0.05))
     ends = time.monotonic() + 5

@@ -1,0 +1,92 @@
+"""Waits for the network on a query's own thread, which looks every 20 ms whether it was cancelled.
+
+A thread beside it would cost each request two hand-overs. What cannot be done in steps (to look up a name, to
+agree on TLS, to import) is still left to one.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stripe_fdw.api.threads import STEP_SECONDS, Future, Threads
+
+Look = Callable[[], object]
+"""Raises when nobody waits any more, or no longer."""
+
+_threads = Threads()
+
+
+def sleep(seconds: float, look: Look) -> None:
+    """Wait so long."""
+    ends = time.monotonic() + seconds
+    while (left := ends - time.monotonic()) > 0:
+        time.sleep(min(left, STEP_SECONDS))
+        look()
+
+
+def elsewhere(work: Callable[[], object], look: Look) -> None:
+    """Have another thread do it, and wait for that. Raises what it raised."""
+    future: Future[object] = Future()
+
+    def do() -> None:
+        try:
+            future.finish(work())
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+            future.finish(error=error)
+
+    _threads.run(do)
+    future.result(look)
+
+
+def send(sock: Any, data: bytes, look: Look) -> None:
+    """Send all of it. The socket's timeout is short from now on."""
+    sock.settimeout(STEP_SECONDS)
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[sock.send(left) :]
+        except TimeoutError:
+            look()
+
+
+class PatientSocket:
+    """What ``http.client`` reads an answer from, in place of the socket itself."""
+
+    def __init__(self, sock: Any, look: Look) -> None:
+        self._sock = sock
+        self._look = look
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The answer's bytes, as the socket's own method of this name would give them."""
+        return io.BufferedReader(_Reader(self._sock, mode, self._look))
+
+
+class _Reader(io.RawIOBase):
+    """Bytes as they come."""
+
+    def __init__(self, sock: Any, mode: str, look: Look) -> None:
+        self._sock = sock
+        self._open = sock.makefile(mode, buffering=0)  # keeps the socket open until we are closed
+        self._look = look
+        self._looks_at = time.monotonic() + STEP_SECONDS
+        sock.settimeout(STEP_SECONDS)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if time.monotonic() >= self._looks_at:  # what trickles in never times out
+                self._look()
+                self._looks_at = time.monotonic() + STEP_SECONDS
+            try:
+                return int(self._sock.recv_into(buffer))
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        super().close()
+        self._open.close()
