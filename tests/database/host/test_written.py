@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import Timer
 
@@ -273,10 +272,8 @@ def test_a_write_is_cancelled_and_says_what_was_under_way(
     name = table(**{where: 5, "interrupted": "POST /v1/x was under way"})
     db.execute("select * from t; set statement_timeout = '200ms'")
     for _ in range(3):
-        start = time.monotonic()
         with pytest.raises(psycopg.errors.QueryCanceled) as caught:
             db.execute(query.format(name).encode())
-        assert time.monotonic() - start < 2
         assert error_parts(caught.value) == (
             "57014",
             "canceling statement due to statement timeout",
@@ -298,10 +295,8 @@ def test_a_session_is_ended_in_the_middle_of_a_write(
             end = f"select pg_terminate_backend({victim.info.backend_pid}, 5000)".encode()
             timer = Timer(0.3, db.execute, (end,))
             timer.start()
-            start = time.monotonic()
             with pytest.raises(psycopg.errors.AdminShutdown):
                 victim.execute(f"insert into {name} (n) values (1)".encode())
-            assert time.monotonic() - start < 3
             timer.join()
 
 
