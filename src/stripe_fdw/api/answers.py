@@ -128,10 +128,12 @@ def error_code(answer: Answer) -> str | None:
 
 def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
     kind, code, param = (_text(error.get(name)) for name in ("type", "code", "param"))
+    declined = _text(error.get("decline_code"))  # why the bank did not pay
     request_id = _text(answer.headers.get("request-id"))
     message = _text(error.get("message")) or f"Stripe answered {answer.status} without a message"
     facts = [
         f"code {code}" if code else None,
+        f"decline code {declined}" if declined else None,
         f"parameter {param}" if param else None,
         f"request {request_id}" if request_id else None,
         f"{what} answered {answer.status}",

@@ -239,7 +239,12 @@ def test_a_read_imports_neither_the_sdk_nor_another_http_library() -> None:
         (400, {"code": "resource_missing", "param": "customer"}, NotFoundError, "02000"),
         (404, {"message": "Unrecognized request URL (GET: /v1/x)."}, ApiError, "HV000"),
         (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "HV000"),
-        (402, {"type": "card_error", "code": "card_declined"}, ApiError, "HV000"),
+        (
+            402,
+            {"type": "card_error", "code": "card_declined", "decline_code": "expired"},
+            ApiError,
+            "HV000",
+        ),
         (400, {"type": "idempotency_error"}, IdempotencyError, "23505"),
         (409, {"code": "idempotency_key_in_use"}, IdempotencyError, "55P03"),
         (429, {"code": "rate_limit"}, RateLimitError, "53400"),
@@ -269,7 +274,7 @@ def test_each_error_of_stripes_has_its_class_and_facts(
     assert raised.request_id == "req_test1"
     assert "req_test1" in (raised.detail or "")
     assert f"{request_.method} {request_.path}" in (raised.detail or "")
-    for fact in ("code", "param"):
+    for fact in ("code", "param", "decline_code"):
         assert error.get(fact, "") in (raised.detail or "")
 
 
