@@ -117,7 +117,9 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     elif creating and (values := reachable(resource, name)):
         reason = f"Insert the row first, then UPDATE it: {name} can become {', '.join(values)}."
     elif column is not None and len(column.path) > 1 and column.path[0] != name:
-        reason = f"It is a part of {column.path[0]}."
+        whole = resource.column.get(column.path[0])
+        where = f": change its row in stripe_live.{whole.lists}" if whole is not None and whole.lists else ""
+        reason = f"It is a part of {column.path[0]}{where}."
     elif not creating and name in resource.creatable:
         reason = "It is given once, when the row is inserted."
     return reason
