@@ -39,6 +39,7 @@ from stripe_fdw.redact import Secret
 
 ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 CREATE = Request.of("POST", "/v1/customers", {"email": "ä&b@example.com", "metadata": {"org": 7}})
+on_either_thread = pytest.mark.parametrize("here", [True, False], ids=["own thread", "another"])
 
 
 def never() -> None:
@@ -102,6 +103,18 @@ def test_one_connection_serves_many_reads(client: Any, server: Any) -> None:
     for _ in range(5):
         client.fetch(ONE, check=never)
     assert client.transport._pool.num_connections == 1
+
+
+@on_either_thread
+def test_an_answer_on_a_connection_that_closes_is_read_to_its_end(
+    client: Any, server: Any, reply: Any, here: bool
+) -> None:
+    text = "x" * 300_000
+    server.answer = lambda got: reply(
+        {"object": "customer", "id": "cus_1", "name": text}, headers={"Connection": "close"}
+    )
+    for _ in range(2):
+        assert client.submit(ONE, here=here).result().body["name"] == text
 
 
 def test_a_base_with_a_path_keeps_it(make_client: Any, server: Any) -> None:
@@ -656,9 +669,6 @@ def cancel_after(seconds: float) -> Callable[[], None]:
             raise Interrupted("canceling statement due to user request")
 
     return check
-
-
-on_either_thread = pytest.mark.parametrize("here", [True, False], ids=["own thread", "another"])
 
 
 @on_either_thread
