@@ -265,10 +265,28 @@ extern PyObject *scan_limit(ForeignScanState *node);
 
 extern bool AnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *acquire, BlockNumber *pages);
 
-/* ---- conflicts.c, modify_plan.c, modify.c, import.c ---- */
+/* ---- conflicts.c, modify_plan.c, modify.c, modify_rows.c, import.c ---- */
 
 /* PostgreSQL's own name of the junk column with a row as it was. */
 #define WHOLE_ROW "wholerow"
+
+typedef struct HostModify
+{
+	Holder	   *holder;
+	ModifyTableState *mtstate;
+	TupleDesc	desc;			/* the table's: slots may have one without names */
+	Bitmapset  *named;			/* columns that the statement names, as attnums */
+	ColumnReader *readers;		/* of all columns, by attnum - 1 */
+	List	   *identity;		/* Integer attnums of the columns that the wrapper sees of the row as it was */
+	AttrNumber *junk;			/* the junk attribute of each */
+	AttrNumber	whole_row;		/* the junk attribute with the row as it was, if it is there */
+	MemoryContext row_context;
+} HostModify;
+
+extern PyObject *values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, bool inserting);
+extern PyObject *old_row(HostModify *modify, TupleTableSlot *plan_slot);
+extern void store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer);
+extern void store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 
 extern void watch_plans(void);
 NORETURN extern void refuse_on_conflict(void);
