@@ -11,6 +11,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import changes, hosting, modify
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.flights import Flight
 from stripe_fdw.fdw.invalidation import account_name, wrote
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.modify import Change
@@ -18,7 +19,7 @@ from stripe_fdw.fdw.options import ServerOptions
 from stripe_fdw.fdw.rows import RowMaker, row_maker
 from stripe_fdw.fdw.streams import Page
 from stripe_fdw.fdw.values import Value
-from stripe_fdw.fdw.writes import Flight, Writing, writings
+from stripe_fdw.fdw.writes import Writing, writings
 
 Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]

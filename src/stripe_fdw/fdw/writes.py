@@ -1,4 +1,4 @@
-"""Does what rows ask for: sends their requests, in order, and says what became of those that fail."""
+"""Does what the rows of a statement ask for, in order, and says what became of those that fail."""
 
 from __future__ import annotations
 
@@ -6,148 +6,21 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Final
 
-from stripe_fdw.api.answers import Response
-from stripe_fdw.api.client import CallFuture, Client
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.client import Client
 from stripe_fdw.api.threads import STEP_SECONDS
-from stripe_fdw.errors import ApiError, Interrupted, NotFoundError, StripeFdwError
+from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw import hosting, session
+from stripe_fdw.fdw.flights import Asked, Flight, step_key
 from stripe_fdw.fdw.ledger import Tally, ledger
 
-Body = dict[str, Any]
-_LONGEST_KEY: Final = 255  # characters, as Stripe has it
 _ROWS_KEPT: Final = 200_000  # of 8 bytes each
 _PATIENCE: Final = 2.0  # seconds that a rollback waits for what is still under way
-
-
-class Asked(Protocol):
-    """What a row asks for: a ``modify.Change``, or an operation that was called."""
-
-    @property
-    def id(self) -> str | None:
-        """The object, if there is one yet."""
-
-    @property
-    def steps(self) -> Sequence[OneRequest]:
-        """The requests, in order."""
-
-    @property
-    def key(self) -> str | None:
-        """The user's idempotency key."""
-
-
-class OneRequest(Protocol):
-    """One of the requests."""
-
-    @property
-    def request(self) -> Request:
-        """What is sent."""
-
-    @property
-    def operation(self) -> str:
-        """Its name."""
-
-
-@dataclass(eq=False, slots=True)
-class Flight:
-    """The requests of one row, one after the other: how many are done, and the one that is under way."""
-
-    row: int
-    change: Asked
-    client: Client
-    key: str
-    wrote: Callable[[str | None], object]  # told of each request that may have changed something
-    done: int = 0  # steps
-    response: Response | None = None  # the last answer
-    future: CallFuture | None = None
-
-    @property
-    def step(self) -> OneRequest:
-        """The one that comes next, or is under way."""
-        return self.change.steps[self.done]
-
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.done == len(self.change.steps)
-
-    @property
-    def body(self) -> Body | None:
-        """What Stripe answered last."""
-        return None if self.response is None else self.response.body
-
-    @property
-    def identifier(self) -> str:
-        """The object, as far as it is known."""
-        found = self.change.id or (self.body or {}).get("id")
-        return str(found or self.change.steps[0].request.path)
-
-    def send(self, *, here: bool = False) -> None:
-        """Send the next request; ``here``: only when its answer is waited for."""
-        self.future = self.client.submit(
-            self.step.request, idempotency_key=_step_key(self.key, self.step), here=here
-        )
-
-    def land(self, check: Callable[[], object] | None = None) -> None:
-        """Wait for the answer. Raises what the request failed with."""
-        future = self.future
-        if future is None:
-            raise StripeFdwError("nothing was sent")
-        try:
-            self.response = future.result(check)
-        except NotFoundError:
-            # A DELETE that was sent before, without an answer: it has done what it should.
-            if self.step.request.method != "DELETE" or not future.uncertain:
-                raise
-        finally:
-            if future.uncertain or self.response is not None:
-                self.wrote(self.identifier)
-        self.future = None
-        self.done += 1
-
-    def run(self, check: Callable[[], object]) -> None:
-        """Do all that is left."""
-        while not self.finished:
-            if self.future is None:
-                self.send(here=True)
-            self.land(check)
-
-    def abandon(self) -> None:
-        """Break off."""
-        if self.future is not None:
-            self.future.abandon()
-
-    def is_unknown(self, error: BaseException) -> bool:
-        """Whether Stripe may have done what failed so."""
-        if self.future is None or not self.future.uncertain:
-            return False
-        # What a key has been answered with once, it is answered with again; these say nothing of before.
-        status = error.status or 0 if isinstance(error, ApiError) else 0
-        return status == 0 or status in (409, 429) or status >= 500
-
-    def again(self) -> str:
-        """How the step can be sent again, and be done once."""
-        what = f"{self.step.request.method} {self.step.request.path}"
-        return what if self.step.request.method == "DELETE" else f"{what} with _idempotency_key '{self.key}'"
-
-
-def _step_key(key: str, step: OneRequest) -> str:
-    """Creation, update and what is called by name have the row's key itself, an operation one made of it.
-
-    That depends on nothing else: a row that broke off between the two needs only the operation when it is run
-    again.
-    """
-    if step.operation in ("create", "update", "call"):
-        return key
-    derived = f"{key}:{step.operation}"
-    if len(derived) > _LONGEST_KEY:
-        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{step.operation}"
-    return derived
+_MOMENT: Final = 0.1  # seconds that a cancel waits for threads to break off
 
 
 @dataclass(eq=False)
@@ -213,7 +86,7 @@ class Writing:
     def _use_keys(self, change: Asked) -> None:
         if change.key is not None:
             for step in change.steps:
-                ledger.use_key(_step_key(change.key, step), self.account, str(step.request), self.tally)
+                ledger.use_key(step_key(change.key, step), self.account, str(step.request), self.tally)
 
     def end(self) -> None:
         """Wait for all that is under way. Raises what a row failed with."""
@@ -259,11 +132,12 @@ class Writing:
             act()
         except StripeFdwError as error:
             self._note(flight, done)
+            if isinstance(error, Interrupted):
+                if flight not in self._flights:
+                    self._flights.append(flight)
+                raise self._broken_off(error) from None
             if flight in self._flights:
                 self._flights.remove(flight)
-            if isinstance(error, Interrupted):
-                self._unanswered(flight, error)
-                raise self._broken_off(error) from None
             unknown = self._unanswered(flight, error)
             others = self._let_land()
             raise self._failure(error, flight.row, flight, unknown=unknown, others=others) from None
@@ -278,17 +152,14 @@ class Writing:
         """Note what nobody knows the outcome of. What certainly was not done may be done with its key."""
         if not flight.is_unknown(error):
             if flight.change.key is not None:
-                ledger.release_key(_step_key(flight.key, flight.step), self.account)
+                ledger.release_key(step_key(flight.key, flight.step), self.account)
             return False
         self.tally.unanswered(f"row {flight.row}, {flight.again()}")
         return True
 
     def _broken_off(self, error: Interrupted) -> Interrupted:
         """Nobody waits any more. What left cannot be called back, and what becomes of it is not known."""
-        for flight in self._flights:
-            flight.abandon()
-            self._unanswered(flight, error)
-        self._flights.clear()
+        self._give_up()
         self.failed = True
         error.detail = " ".join(filter(None, (error.detail, self._stays(), self._unknown()))) or None
         self.tally.told = True
@@ -308,7 +179,7 @@ class Writing:
                 failed.append(f"Row {flight.row} failed as well: {error.message}{unknown}.")
             self._note(flight, done)
             if flight.done < len(flight.change.steps) and flight.done > done:
-                failed.append(f"{flight.identifier} is changed in part: {_partly(flight)}.")
+                failed.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
             self._flights.remove(flight)
         return failed
 
@@ -316,14 +187,23 @@ class Writing:
         """The statement failed elsewhere: learn what can be learnt soon of what is under way."""
         ends = time.monotonic() + _PATIENCE
         for flight in self._flights:
+            if flight.future is not None:
+                flight.future.wait(max(0.0, ends - time.monotonic()))
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Break off what is under way. Some may have been done this moment; of others nobody knows."""
+        for flight in self._flights:
+            flight.abandon()
+        ends = time.monotonic() + _MOMENT
+        for flight in self._flights:
             if flight.future is None:
                 continue
-            flight.future.wait(max(0.0, ends - time.monotonic()))
-            done = flight.done
-            if not flight.future.done():
-                flight.abandon()
-                self._unanswered(flight, Interrupted("nobody waits"))
+            # Only when its thread is through with it, it is known whether the request left.
+            if not flight.future.wait(max(0.0, ends - time.monotonic())):
+                self.tally.unanswered(f"row {flight.row}, {flight.again()}")
                 continue
+            done = flight.done
             try:
                 flight.land()
             except StripeFdwError as error:
@@ -357,32 +237,19 @@ class Writing:
         message = error.message
         if flight is not None and flight.done:
             message = f"{flight.step.operation} failed: {message}"
-            details.append(f"{flight.identifier} is changed in part: {_partly(flight)}.")
+            details.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
         if row > 1 or self.rows > 1:
             message = f"row {row} failed: {message}"
         if unknown and flight is not None:
             details.append(
                 f"Whether {flight.step.request.method} {flight.step.request.path} was done is not known."
             )
-            error.hint = " ".join(filter(None, (error.hint, _how_again(flight))))
+            error.hint = " ".join(filter(None, (error.hint, flight.how_again())))
         error.message = message
         error.args = (message,)
         error.detail = " ".join(filter(None, (*details, error.detail))) or None
         self.tally.told = self.failed = True
         return error
-
-
-def _partly(flight: Flight) -> str:
-    steps = [step.operation for step in flight.change.steps]
-    return f"{', '.join(steps[: flight.done])} was done, {', '.join(steps[flight.done :])} was not"
-
-
-def _how_again(flight: Flight) -> str:
-    if flight.step.request.method == "DELETE":
-        return "Run it again: what is gone already is no error."
-    return (
-        f"Run this row again with _idempotency_key = '{flight.key}': it is done once, whatever became of it."
-    )
 
 
 class Writings:

@@ -56,13 +56,14 @@ class Client:
     def submit(self, request: Request, *, idempotency_key: str, here: bool = False) -> Asked:
         del here  # an answer that the test brings is there when it is
         self.sent.append((str(request), idempotency_key))
-        asked = Asked(self._abandon)
+        asked = Asked(lambda: self._abandon(asked))
         self.asked.append(asked)
         self.answers(request, asked)
         return asked
 
-    def _abandon(self) -> None:
+    def _abandon(self, asked: Asked) -> None:
         self.abandoned += 1
+        asked.finish(error=ConnectionFailedError("broken off"))
 
 
 @dataclass(frozen=True)

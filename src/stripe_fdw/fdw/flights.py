@@ -1,0 +1,153 @@
+"""One row on its way to Stripe: its requests, one after the other, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, Protocol
+
+from stripe_fdw.api.answers import Response
+from stripe_fdw.api.client import CallFuture, Client
+from stripe_fdw.api.request import Request
+from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
+
+Body = dict[str, Any]
+_LONGEST_KEY: Final = 255  # characters, as Stripe has it
+
+
+class Asked(Protocol):
+    """What a row asks for: a ``modify.Change``, or an operation that was called."""
+
+    @property
+    def id(self) -> str | None:
+        """The object, if there is one yet."""
+
+    @property
+    def steps(self) -> Sequence[OneRequest]:
+        """The requests, in order."""
+
+    @property
+    def key(self) -> str | None:
+        """The user's idempotency key."""
+
+
+class OneRequest(Protocol):
+    """One of the requests."""
+
+    @property
+    def request(self) -> Request:
+        """What is sent."""
+
+    @property
+    def operation(self) -> str:
+        """Its name."""
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """The requests of one row, one after the other: how many are done, and the one that is under way."""
+
+    row: int
+    change: Asked
+    client: Client
+    key: str
+    wrote: Callable[[str | None], object]  # told of each request that may have changed something
+    done: int = 0  # steps
+    response: Response | None = None  # the last answer
+    future: CallFuture | None = None
+
+    @property
+    def step(self) -> OneRequest:
+        """The one that comes next, or is under way."""
+        return self.change.steps[self.done]
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.done == len(self.change.steps)
+
+    @property
+    def body(self) -> Body | None:
+        """What Stripe answered last."""
+        return None if self.response is None else self.response.body
+
+    @property
+    def identifier(self) -> str:
+        """The object, as far as it is known."""
+        found = self.change.id or (self.body or {}).get("id")
+        return str(found or self.change.steps[0].request.path)
+
+    def send(self, *, here: bool = False) -> None:
+        """Send the next request; ``here``: only when its answer is waited for."""
+        self.future = self.client.submit(
+            self.step.request, idempotency_key=step_key(self.key, self.step), here=here
+        )
+
+    def land(self, check: Callable[[], object] | None = None) -> None:
+        """Wait for the answer. Raises what the request failed with."""
+        future = self.future
+        if future is None:
+            raise StripeFdwError("nothing was sent")
+        try:
+            self.response = future.result(check)
+        except NotFoundError:
+            # A DELETE that was sent before, without an answer: it has done what it should.
+            if self.step.request.method != "DELETE" or not future.uncertain:
+                raise
+        finally:
+            if future.uncertain or self.response is not None:
+                self.wrote(self.identifier)
+        self.future = None
+        self.done += 1
+
+    def run(self, check: Callable[[], object]) -> None:
+        """Do all that is left."""
+        while not self.finished:
+            if self.future is None:
+                self.send(here=True)
+            self.land(check)
+
+    def abandon(self) -> None:
+        """Break off."""
+        if self.future is not None:
+            self.future.abandon()
+
+    def is_unknown(self, error: BaseException) -> bool:
+        """Whether Stripe may have done what failed so."""
+        if self.future is None or not self.future.uncertain:
+            return False
+        # What a key has been answered with once, it is answered with again; these say nothing of before.
+        status = error.status or 0 if isinstance(error, ApiError) else 0
+        return status == 0 or status in (409, 429) or status >= 500
+
+    def again(self) -> str:
+        """How the step can be sent again, and be done once."""
+        what = f"{self.step.request.method} {self.step.request.path}"
+        return what if self.step.request.method == "DELETE" else f"{what} with _idempotency_key '{self.key}'"
+
+    def partly(self) -> str:
+        """Which of its requests are done, and which are not."""
+        steps = [step.operation for step in self.change.steps]
+        return f"{', '.join(steps[: self.done])} was done, {', '.join(steps[self.done :])} was not"
+
+    def how_again(self) -> str:
+        """What to do where nobody knows whether the step was done."""
+        if self.step.request.method == "DELETE":
+            return "Run it again: what is gone already is no error."
+        again = f"Run this row again with _idempotency_key = '{self.key}'"
+        return f"{again}: it is done once, whatever became of it."
+
+
+def step_key(key: str, step: OneRequest) -> str:
+    """Creation, update and what is called by name have the row's key itself, an operation one made of it.
+
+    That depends on nothing else: a row that broke off between the two needs only the operation when it is run
+    again.
+    """
+    if step.operation in ("create", "update", "call"):
+        return key
+    derived = f"{key}:{step.operation}"
+    if len(derived) > _LONGEST_KEY:
+        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{step.operation}"
+    return derived
