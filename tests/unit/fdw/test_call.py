@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw.call import CallError, call_of
+from stripe_fdw.fdw.call import CallError, call_of, writing_of
 from stripe_fdw.fdw.quals import Qual
 
 
@@ -74,3 +74,43 @@ def test_null_calls_nothing_and_a_missing_path_is_named() -> None:
 def test_parameters_are_an_object(params: str) -> None:
     with pytest.raises(CallError, match="JSON object"):
         call_of(quals("GET", "/v1/balance", params))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "resource"),
+    [
+        ("POST", "/v1/customers", "customer"),
+        ("DELETE", "/v1/customers/cus_1", "customer"),
+        ("POST", "/v1/invoices/in_1/finalize", "invoice"),
+        ("POST", "/v2/billing/meter_event_session", None),
+    ],
+)
+def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource: str | None) -> None:
+    made = writing_of(
+        {"method": method, "path": path, "params": '{"a": {"b": null}}', "idempotency_key": "k"}
+    )
+    (step,) = made.steps
+    assert (made.resource, made.key, step.operation) == (resource, "k", "call")
+    request = step.request
+    if path.startswith("/v2"):
+        assert (request.params, request.body) == ((), '{"a":{"b":null}}')
+    else:
+        assert (request.params, request.body) == ((("a[b]", ""),), "")
+
+
+@pytest.mark.parametrize(
+    ("values", "sqlstate"),
+    [
+        ({"method": "GET", "path": "/v1/balance"}, "0A000"),
+        ({"method": "POST", "path": None}, "23502"),
+        ({"method": "PATCH", "path": "/v1/customers"}, "22023"),
+        ({"method": "POST", "path": "/v1/customers/cus_1/../x"}, "22023"),
+        ({"method": "POST", "path": "/v1/customers", "params": "[]"}, "22023"),
+    ],
+)
+def test_a_row_that_is_no_operation_that_writes_is_refused(
+    values: dict[str, str | None], sqlstate: str
+) -> None:
+    with pytest.raises(CallError) as caught:
+        writing_of(values)
+    assert caught.value.sqlstate == sqlstate
