@@ -72,7 +72,7 @@ class Transport:
                 call.deadline = time.monotonic() + self._timeout
             attempt += 1
             answer, failure = self._attempt(call, method, target, headers, body)
-            if call.abandoned.is_set():
+            if answer is None and call.abandoned.is_set():  # an answer that came nevertheless is one
                 raise AbandonedError
             last = answer or last
             if answer is not None and answer.status == 429:
