@@ -178,7 +178,11 @@ class CallFuture(Future[Response]):
         serve, self._serve = self._serve, None
         if serve is not None:
             self._call.check = check = check or _nothing
-            check()
+            try:
+                check()
+            except BaseException as error:
+                self.finish(error=error)  # it never left
+                raise
             serve()
             check = None  # the answer is there: not to be lost any more
         return super().result(partial(self._watch, check), timeout)
