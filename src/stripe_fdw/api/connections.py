@@ -110,6 +110,7 @@ class _Owned:
     """A connection that tells the current call that it serves it, and sends head and body in one go."""
 
     call: Call | None = None
+    close: Callable[[], None]
     sock: Any
     _held: list[bytes] | None = None
 
@@ -142,7 +143,7 @@ class _Owned:
         if (call := _patient()) is None:
             connect()
         else:
-            patience.elsewhere(connect, call.look)
+            patience.elsewhere(connect, call.look, self.close)
 
 
 class _Connection(_Owned, HTTPConnection):

@@ -7,6 +7,7 @@ agree on TLS, to import) is still left to one.
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,13 +28,20 @@ def sleep(seconds: float, look: Look) -> None:
         look()
 
 
-def elsewhere(work: Callable[[], object], look: Look) -> None:
-    """Have another thread do it, and wait for that. Raises what it raised."""
-    future: Future[object] = Future()
+def elsewhere(work: Callable[[], object], look: Look, undo: Callable[[], object] = lambda: None) -> None:
+    """Have another thread do it, and wait for that. Raises what it raised.
+
+    ``undo`` is called, on that thread, if it was done when nobody waited any more.
+    """
+    given_up = threading.Event()
+    future: Future[object] = Future(given_up.set)
 
     def do() -> None:
         try:
-            future.finish(work())
+            work()
+            if given_up.is_set():
+                undo()
+            future.finish()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
             future.finish(error=error)
 

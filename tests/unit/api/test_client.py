@@ -708,12 +708,21 @@ def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
 def test_a_cancel_ends_the_wait_for_a_connection(
     client: Any, server: Any, monkeypatch: pytest.MonkeyPatch, here: bool
 ) -> None:
-    over = threading.Event()
-    monkeypatch.setattr("urllib3.util.connection.create_connection", lambda *_, **__: over.wait(20))
+    over, made = threading.Event(), socket.socket()
+
+    def connect(*_: Any, **__: Any) -> socket.socket:
+        over.wait(20)
+        return made
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
     with pytest.raises(Interrupted):
         client.submit(ONE, here=here).result(cancel_after(0.1))
     assert not over.is_set()
     over.set()
+    ends = time.monotonic() + 5
+    while made.fileno() != -1 and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert made.fileno() == -1  # nobody has it any more
     assert not server.got
 
 
@@ -729,20 +738,27 @@ def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, here: bool
 
 @on_either_thread
 def test_a_cancel_ends_reading_what_never_ends(make_client: Any, here: bool) -> None:
+    begun = threading.Event()
+
     def flood(listener: socket.socket) -> None:
         connection, _ = listener.accept()
         with connection, suppress(OSError):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            begun.set()
             while True:
                 connection.sendall(b" ")
                 time.sleep(0.001)
 
+    def check() -> None:
+        if begun.is_set():
+            raise Interrupted("canceling statement due to user request")
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=flood, args=(listener,), daemon=True)
         thread.start()
-        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
+        client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(Interrupted):
-            client.submit(ONE, here=here).result(cancel_after(0.1))
+            client.submit(ONE, here=here).result(check)
         thread.join(10)
         assert not thread.is_alive()
 
