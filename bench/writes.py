@@ -18,7 +18,7 @@ ROWS = 1000
 ROUNDS = 10
 UPDATED = 200
 LIMITED = 300  # rows at 25 requests/s: twelve seconds
-LONG = 20_000  # rows of the statement whose memory is watched
+LONG = 100_000  # rows of the statement whose memory is watched: a minute and a half
 
 ONE = "insert into stripe_live.customer (email, name, metadata) values (%s, %s, %s)"
 MANY = """
