@@ -47,7 +47,7 @@ def spoiled(fault: Fault, answer: Answer) -> Answer:
     headers = answer.headers | fault.headers
     match fault.kind:
         case "html":
-            return Answer(_HTML, fault.status, {"Content-Type": "text/html", **headers})
+            return Answer(_HTML, fault.status, {"Content-Type": "text/html", **fault.headers})
         case "half":
             return Answer(answer.body[: len(answer.body) // 2], answer.status, headers)
         case "redirect":
