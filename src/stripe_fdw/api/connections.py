@@ -75,6 +75,13 @@ class Call:
         if abandoned:
             raise AbandonedError
 
+    def leaves(self) -> None:
+        """Say that it is sent now: what becomes of it is not known until there is an answer."""
+        with _ownership:
+            if self.abandoned.is_set():
+                raise AbandonedError
+            self.uncertain = True
+
 
 class AbandonedError(Exception):
     """Nobody waits for this call any more; never seen outside this package's threads."""
@@ -124,6 +131,10 @@ class _Owned:
             super().request(*args, **kwargs)  # type: ignore[misc]  # mixed into urllib3's classes
         finally:
             self._held = None
+        if self.sock is None:
+            self.connect()
+        if call is not None:
+            call.leaves()
         self.send(b"".join(held))
 
     def send(self, data: Any) -> None:
@@ -133,8 +144,6 @@ class _Owned:
         elif (call := _patient()) is None:
             super().send(data)  # type: ignore[misc]  # as above
         else:
-            if self.sock is None:
-                self.connect()
             patience.send(self.sock, data, call.look)
 
     def connect(self) -> None:

@@ -111,7 +111,7 @@ class Transport:
         self, call: Call, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
     ) -> tuple[Answer | None, HTTPError | None]:
         left = max(0.001, (call.deadline or 0.0) - time.monotonic())
-        before, call.uncertain = call.uncertain, True
+        before = call.uncertain
         current.call = call
         try:
             response = self._pool.urlopen(

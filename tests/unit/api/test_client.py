@@ -715,14 +715,16 @@ def test_a_cancel_ends_the_wait_for_a_connection(
         return made
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    future = client.submit(ONE, here=here)
     with pytest.raises(Interrupted):
-        client.submit(ONE, here=here).result(cancel_after(0.1))
+        future.result(cancel_after(0.1))
     assert not over.is_set()
     over.set()
     ends = time.monotonic() + 5
     while made.fileno() != -1 and time.monotonic() < ends:
         time.sleep(0.01)
     assert made.fileno() == -1  # nobody has it any more
+    assert not future.uncertain  # nothing has left, nor will
     assert not server.got
 
 
