@@ -67,9 +67,20 @@ class World:
     def _sub(self) -> dict[str, Any]:
         return self._subscription(self["cus"])
 
-    def _subscription(self, customer: str) -> dict[str, Any]:
+    def _subscription(self, customer: str, **more: object) -> dict[str, Any]:
         fields = {"items[0][price]": self["price"], "collection_method": "send_invoice", "days_until_due": 7}
-        return self.call("POST", "subscriptions", customer=customer, **fields)
+        return self.call("POST", "subscriptions", customer=customer, **fields, **more)
+
+    def _sub_of_(self) -> dict[str, Any]:
+        return self._subscription(self["cus"], **{"items[0][quantity]": 5})
+
+    def _si_of_(self) -> dict[str, Any]:
+        self.__getitem__("sub_of_5")
+        found: dict[str, Any] = self.objects["sub_of_5"]["items"]["data"][0]
+        return found
+
+    def _sub_canceled(self) -> dict[str, Any]:
+        return self.call("DELETE", f"subscriptions/{self['sub']}")
 
     def _inv(self) -> dict[str, Any]:
         fields = {"collection_method": "send_invoice", "days_until_due": 7}

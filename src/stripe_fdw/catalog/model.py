@@ -108,6 +108,8 @@ class Parameter:
     unsettable: bool = False  # accepts the empty string, which clears it
     many: bool = False  # a list
     shape: str = ""  # names what an object takes, or each object of a list; "" where anything may stand
+    # Parameters beside it that start anew when it is sent without them, and with which value.
+    resets: tuple[tuple[str, str], ...] = ()
 
     @property
     def fields(self) -> tuple[Parameter, ...]:
@@ -197,6 +199,7 @@ class Resource:
     operations: tuple[Operation, ...] = ()  # all others on this resource
     transitions: tuple[Transition, ...] = ()
     places: tuple[Place, ...] = ()
+    gone_where: tuple[tuple[str, str], ...] = ()  # columns and values of rows that DELETE has dealt with
     search: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()

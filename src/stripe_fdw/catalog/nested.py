@@ -34,6 +34,7 @@ def parameter(entry: dict[str, Any], literals: dict[str, list[str]]) -> Paramete
             **entry,
             "kind": Kind(entry["kind"]),
             "values": tuple(literals[values] if isinstance(values, str) else values),
+            "resets": tuple(map(tuple, entry.get("resets", ()))),
         }
     )
 

@@ -54,6 +54,16 @@ PLACES: dict[str, tuple[Place, ...]] = {
     ),
 }
 
+_Resets = dict[str, tuple[tuple[str, str], ...]]
+_ANOTHER_PRICE: _Resets = dict.fromkeys(("plan", "price", "price_data"), (("quantity", "1"),))
+
+# What starts anew when something else is sent without it: the SDK's class → parameter → what it resets, and
+# to what. "When changing a subscription item's price, `quantity` is set to 1 unless" one is sent.
+RESETS: dict[str, _Resets] = {
+    "SubscriptionItemUpdateParams": _ANOTHER_PRICE,
+    "SubscriptionUpdateParamsItem": _ANOTHER_PRICE,
+}
+
 _CUSTOMER = ("customer", "customer_account")
 
 # Groups of parameters of which Stripe wants at least one: operation → groups.

@@ -152,3 +152,8 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _updated("status", "enabled", "disabled", "false", "disabled"),
     ),
 }
+
+# Rows that DELETE leaves where they are, with another state; Stripe does not know them when it is told again.
+GONE_WHERE: dict[str, tuple[tuple[str, str], ...]] = {
+    "subscription": (("status", "canceled"), ("status", "incomplete_expired")),
+}

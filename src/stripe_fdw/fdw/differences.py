@@ -6,9 +6,10 @@ replaced as a whole, like any list.
 The rows of another table inside an object, such as the ``items`` of a subscription, are a list as well:
 after ``SET items = …`` the subscription has exactly the items of the array. An element with the ``id`` of an
 item, or without one but with its price, is that item, and only what differs is sent; any other element is a
-new item; an item that the array no longer has is deleted. Where Stripe shows only the first of the items,
-such a change is refused. To change one item and leave the others alone, change its row in
-``subscription_item``, or say it in ``_params``, which are Stripe's own words for it.
+new item; an item that the array no longer has is deleted, which after an empty array or NULL is each of them.
+Where Stripe shows only the first of the items, such a change is refused. To change one item and leave the
+others alone, change its row in ``subscription_item``, or say it in ``_params``, which are Stripe's own words
+for it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None
         return NOTHING
     if is_metadata(name):
         return _metadata(name, old, new)
-    if new is None or new == []:
+    if (new is None or new == []) and not is_list_object(old):
         return NOTHING if old in (None, "", [], {}) else unset(name, old, parameter)
     if parameter is not None and parameter.kind is not Kind.JSON:
         found = encode(name, new, parameter)
@@ -58,7 +59,7 @@ def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> An
     fields = parameter.fields if parameter else ()
     if is_list_object(old):
         # After items || '[…]' the list object is the first element of an array.
-        parts = new if isinstance(new, list) else [new]
+        parts = new if isinstance(new, list) else [new] if new is not None else []
         rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
         return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
@@ -176,12 +177,29 @@ def _rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bo
             continue
         left.pop(known_item["id"])
         found = _changed(where, _shown(known_item, item), item, fields)
+        if found is not NOTHING:
+            _keep(where, known_item, item, found, fields)
         # Without "deleted" there is no other way to remove one than to leave it out, so all are named.
         if found is not NOTHING or (known and "deleted" not in known):
             sent.append({"id": known_item["id"]} | ({} if found is NOTHING else found))
     if not known or "deleted" in known:
         sent += [{"id": identifier, "deleted": True} for identifier in left]
-    return sent or NOTHING
+    return sent or (UNSET if left else NOTHING)
+
+
+def _keep(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
+    """Send along what Stripe would otherwise start anew: with another price, the quantity.
+
+    What the new element has no more, or as null, does start anew.
+    """
+    known = {field.name: field for field in fields}
+    resets = dict(reset for key in sent if key in known for reset in known[key].resets)
+    for reset, start in resets.items():
+        value = new.get(reset, None if "object" in new else old.get(reset))
+        if sent.get(reset) == UNSET:
+            del sent[reset]
+        elif reset not in sent and value is not None and str(value) != start:
+            sent[reset] = encode(f"{name}[{reset}]", value, known.get(reset))
 
 
 def _shown(old: Json, new: Json) -> Json:

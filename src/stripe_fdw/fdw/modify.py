@@ -77,11 +77,13 @@ def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
 
 
 def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
-    lacking = [parent.column for parent in resource.parents if parent.column not in columns]
+    lacking: list[tuple[str, ...]] = [
+        (parent.column,) for parent in resource.parents if parent.column not in columns
+    ]
     wanted = [(item.name,) for item in operation.parameters if item.required]
     for group in (*wanted, *operation.one_of):
         if not any(name in body.tree for name in group):
-            lacking.append(" or ".join(refusals.column_of(resource, name) for name in group))
+            lacking.append(tuple(refusals.column_of(resource, name) for name in group))
     if lacking:
         raise refusals.missing(resource, list(dict.fromkeys(lacking)))
 
@@ -101,6 +103,8 @@ def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
         if column is None or column.kind is Kind.JSON or name not in resource.updatable:
             return True
         if any(item.column == name for item in resource.transitions):
+            return True
+        if resource.update and any(item.name == name and item.resets for item in resource.update.parameters):
             return True
     return False
 
@@ -135,7 +139,7 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
             others.append((name, column, before, value))
     for name, column, before, value in others:
         _with_an_operation(resource, identifier, bodies, (name, column, before, value))
-    _put_plainly(plainly, bodies)
+    _put_plainly(plainly, bodies, raw or {})
     _share_out(resource, given.params, bodies)
     ids = _ids(resource, old, raw)
     steps = tuple(_step(body, ids) for body in bodies.values() if not body.empty)
@@ -185,22 +189,44 @@ def _with_an_operation(
     raise refusals.not_writable(resource, [name], creating=False)
 
 
-def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Body]) -> None:
+def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Body], old: Json) -> None:
+    update = bodies.get(UPDATE)
+    if update is None:
+        return
+    anew = _starting_anew(columns, update)
     found = []
     for column, before, value in columns:
-        update = bodies[UPDATE]
         parameter = update.parameter(column.name)
         if parameter is not None and _needed(update.resource, column.name):
             parameter = replace(parameter, required=True)
-        sent = changes.changed(column, before, value, parameter)
+        if column.name not in anew:
+            sent = changes.changed(column, before, value, parameter)
+        else:
+            sent = NOTHING if value is None else changes.created(column, value, parameter)
         if sent is not NOTHING:
             found.append((column, sent))
+    for name in anew.keys() - {column.name for column, _, _ in columns}:
+        kept = value_of(update.resource.column[name], old)
+        if kept is not None and str(kept) != anew[name]:
+            found.append((update.resource.column[name], kept))
     # One request rather than two, where an operation takes everything.
     alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
-    target = next(iter(alone), bodies.get(UPDATE))
+    target = next(iter(alone), update)
     for column, sent in found:
-        if target is not None:
-            target.put(column.name, sent)
+        target.put(column.name, sent)
+
+
+def _starting_anew(columns: list[tuple[Column, Any, Any]], update: Body) -> dict[str, str]:
+    """The columns that start anew at Stripe when these are sent, and with which value.
+
+    What such a column holds is sent along, unless it is set to NULL.
+    """
+    found: dict[str, str] = {}
+    for column, before, value in columns:
+        parameter = update.parameter(column.name)
+        if parameter and parameter.resets and changes.differs(column.name, column, before, value):
+            found |= dict(parameter.resets)
+    return {name: start for name, start in found.items() if name in update.resource.column}
 
 
 def _needed(resource: Resource, name: str) -> bool:
@@ -227,12 +253,15 @@ def _share_out(resource: Resource, params: Json, bodies: Mapping[str, Body]) -> 
 def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
     """The request that deletes the object, or what Stripe has in its place: a subscription is cancelled.
 
-    Raises StripeFdwError where Stripe keeps such objects, saying what can be done instead.
+    None where that has been done already. Raises StripeFdwError where Stripe keeps such objects, saying what
+    can be done instead.
     """
     raw = _object_of(old)
     identifier = _id_of(resource, old, raw)
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier)
+    if any((raw or {}).get(name) == value for name, value in resource.gone_where):
+        return Change(resource, identifier, (), None, raw)
     step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
     return Change(resource, identifier, (step,), None, raw)
 

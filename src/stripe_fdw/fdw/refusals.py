@@ -26,6 +26,10 @@ _INSTEAD_OF_INSERT: Final = {
     "line_item": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …",
     "upcoming_invoice": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'.",
 }
+# Where a column is set that belongs elsewhere.
+_INSTEAD_OF_COLUMN: Final = {
+    ("tax_id", "customer"): "Insert into stripe_live.customer_tax_id, or set owner_customer.",
+}
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 _ENDS: Final = frozenset(
     ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
@@ -106,7 +110,9 @@ def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
 def _reason(resource: Resource, name: str, creating: bool) -> str:
     """Why the column cannot be written and what can be done about it, where there is more to say."""
     column, reason = resource.column.get(name), ""
-    if name == RAW:
+    if creating and (resource.name, name) in _INSTEAD_OF_COLUMN:
+        reason = _INSTEAD_OF_COLUMN[resource.name, name]
+    elif name == RAW:
         reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
     elif name in _STRIPES_OWN:
         reason = f"Stripe decides on {name}."
@@ -133,12 +139,19 @@ def column_of(resource: Resource, parameter: str) -> str:
     return parameter if parameter in found else found[0]
 
 
-def missing(resource: Resource, lacking: Sequence[str]) -> ColumnError:
-    """What Stripe needs to create one, all of it at once."""
-    inside = [name.removeprefix("_params[").removesuffix("]") for name in lacking if "_params[" in name]
+def missing(resource: Resource, lacking: Sequence[tuple[str, ...]]) -> ColumnError:
+    """What Stripe needs to create one, all of it at once: of each group one."""
+    inside = [
+        name.removeprefix("_params[").removesuffix("]")
+        for group in lacking
+        for name in group
+        if name.startswith("_params[")
+    ]
     hint = f"_params = '{{\"{inside[0]}\": …}}' gives what has no column." if inside else None
+    single = " and ".join(name for group in lacking if len(group) == 1 for name in group)
+    choices = [" or ".join(group) for group in lacking if len(group) > 1]
     return ColumnError(
-        f"{resource.name} cannot be created without {' and '.join(lacking)}",
+        f"{resource.name} cannot be created without {', and '.join(filter(None, (single, *choices)))}",
         hint=hint or "Give each as a column, or in _params.",
         sqlstate=_MISSING,
     )

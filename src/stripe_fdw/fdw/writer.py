@@ -72,7 +72,7 @@ class Writer:
         """Delete an object, or do what Stripe has in place of that. False: it was deleted before."""
         if self._is_done(old):
             return False
-        self._do(lambda: modify.deletion(self._resource, old), answered=answered)
+        self._do(lambda: self._deleting(old), answered=answered)
         return None
 
     def _is_done(self, old: Row) -> bool:
@@ -101,6 +101,11 @@ class Writer:
         if old.get(RAW) is None and modify.needs_old(self._resource, values):
             old = {**old, RAW: self._retrieve(old)}
         return modify.updating(self._resource, old, values)
+
+    def _deleting(self, old: Row) -> Change:
+        if old.get(RAW) is None and self._resource.gone_where:
+            old = {**old, RAW: self._retrieve(old)}
+        return modify.deletion(self._resource, old)
 
     def _retrieve(self, old: Row) -> dict[str, Any]:
         """The object as it is now."""

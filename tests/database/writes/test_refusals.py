@@ -17,9 +17,9 @@ def refuse(live: psycopg.Connection, statement: str) -> tuple[str, str]:
 REFUSED: list[tuple[str, str, str]] = [
     # What is missing
     ("insert into subscription default values", "23502",
-     "subscription cannot be created without customer or customer_account and items"),
+     "subscription cannot be created without items, and customer or customer_account"),
     ("insert into price (currency) values ('eur')", "23502",
-     "price cannot be created without product or _params[product_data] and unit_amount"),
+     "price cannot be created without product or _params[product_data], and unit_amount"),
     ("insert into customer_balance_transaction (amount) values (5)", "23502",
      "customer_balance_transaction cannot be created without customer and currency"),
     ("insert into promotion_code (code) values ('X')", "23502", "cannot be created without promotion"),

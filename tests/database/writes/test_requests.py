@@ -122,6 +122,16 @@ CASES: list[tuple[str, list[str]]] = [
     ("""update subscription set items = '[{"price": "<price2>"}]' where id = '<sub>'""",
      ["GET /v1/subscriptions/<sub>",
       "POST /v1/subscriptions/<sub> items[0][price]=<price2>&items[1][id]=<si>&items[1][deleted]=true"]),
+    ("update subscription set items = jsonb_set(items, '{data,0,price}', '\"<price2>\"')"
+     " where id = '<sub_of_5>'",
+     ["GET /v1/subscriptions/<sub_of_5>",
+      "POST /v1/subscriptions/<sub_of_5>"
+      " items[0][id]=<si_of_5>&items[0][price]=<price2>&items[0][quantity]=5"]),
+    ("update subscription_item set price = '<price2>' where id = '<si_of_5>'",
+     ["GET /v1/subscription_items/<si_of_5>",
+      "POST /v1/subscription_items/<si_of_5> price=<price2>&quantity=5"]),
+    ("update subscription_item set price = '<price2>', quantity = null where id = '<si_of_5>'",
+     ["GET /v1/subscription_items/<si_of_5>", "POST /v1/subscription_items/<si_of_5> price=<price2>"]),
     ("update subscription_item set quantity = 7 where id = '<si>'",
      ["GET /v1/subscription_items/<si>", "POST /v1/subscription_items/<si> quantity=7"]),
     ("update subscription set automatic_tax_enabled = false where id = '<sub>'",
@@ -191,6 +201,7 @@ CASES: list[tuple[str, list[str]]] = [
     ("delete from subscription s using customer c where c.id = s.customer and c.id = '<cus_with_sub>'"
      " and s.id = '<sub_of_it>' returning c.name",
      ["*", "DELETE /v1/subscriptions/<sub_of_it>"]),
+    ("delete from subscription where id = '<sub_canceled>'", ["GET /v1/subscriptions/<sub_canceled>"]),
     ("delete from invoice where id = '<inv>'", ["GET /v1/invoices/<inv>", "DELETE /v1/invoices/<inv>"]),
     ("delete from coupon where id = '<coupon>'", ["GET /v1/coupons/<coupon>", "DELETE /v1/coupons/<coupon>"]),
 ]  # fmt: skip

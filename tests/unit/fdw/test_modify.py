@@ -110,7 +110,11 @@ def test_the_key_is_the_users() -> None:
 
 INSERT_ERRORS: list[tuple[str, Values, str, str]] = [
     ("subscription", {}, "23502",
-     "subscription cannot be created without customer or customer_account and items"),
+     "subscription cannot be created without items, and customer or customer_account"),
+    ("price", {"unit_amount": 5}, "23502",
+     "price cannot be created without currency, and product or _params[product_data]"),
+    ("tax_id", {"customer": "cus_1", "type": "eu_vat", "value": "x"}, "0A000",
+     "Insert into stripe_live.customer_tax_id, or set owner_customer."),
     ("transfer", {}, "23502", "currency and destination"),
     ("external_account", {}, "23502", "account and _params[external_account]"),
     ("customer_balance_transaction", {"amount": 5}, "23502", "customer and currency"),
@@ -179,6 +183,8 @@ SUBSCRIPTION: Values = {
     "pause_collection": {"behavior": "void", "resumes_at": 1767225600},
     "billing_cycle_anchor": 5, "collection_method": "send_invoice",
 }  # fmt: skip
+SEATED: Values = ITEM | {"quantity": 5}
+SEATS: Values = SUBSCRIPTION | {"items": SUBSCRIPTION["items"] | {"data": [SEATED]}}
 CUSTOMER: Values = {
     "id": "cus_1", "object": "customer", "email": "a@b.c", "name": None, "balance": 0, "metadata": {},
     "address": {"city": "Bonn", "country": "DE", "line1": "Weg 1", "line2": None, "postal_code": "53111",
@@ -394,6 +400,34 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
      ["POST /v1/application_fees/fee_1/refunds/fr_1?metadata[a]=b"]),
     ("subscription_item", ITEM, {"quantity": 4}, ["POST /v1/subscription_items/si_1?quantity=4"]),
     ("subscription_item", ITEM, {"price": "price_1"}, []),
+    # What another price starts anew
+    ("subscription_item", SEATED, {"price": "price_2"},
+     ["POST /v1/subscription_items/si_1?price=price_2&quantity=5"]),
+    ("subscription_item", SEATED, {"price": "price_2", "quantity": 5},
+     ["POST /v1/subscription_items/si_1?price=price_2&quantity=5"]),
+    ("subscription_item", SEATED, {"price": "price_2", "quantity": 1},
+     ["POST /v1/subscription_items/si_1?price=price_2&quantity=1"]),
+    ("subscription_item", SEATED, {"price": "price_2", "quantity": None},
+     ["POST /v1/subscription_items/si_1?price=price_2"]),
+    ("subscription_item", SEATED, {"price": "price_2", "_params": {"quantity": 7}},
+     ["POST /v1/subscription_items/si_1?price=price_2&quantity=7"]),
+    ("subscription_item", ITEM, {"price": "price_2"}, ["POST /v1/subscription_items/si_1?price=price_2"]),
+    ("subscription_item", ITEM | {"quantity": None}, {"price": "price_2"},
+     ["POST /v1/subscription_items/si_1?price=price_2"]),
+    ("subscription_item", SEATED, {"price": "price_1", "quantity": 5}, []),
+    ("subscription", SEATS, {"items": SEATS["items"] | {"data": [SEATED | {"price": "price_9"}]}},
+     [SUB + "items[0][id]=si_1&items[0][price]=price_9&items[0][quantity]=5"]),
+    ("subscription", SEATS, {"items": [{"id": "si_1", "price": "price_9"}]},
+     [SUB + "items[0][id]=si_1&items[0][price]=price_9&items[0][quantity]=5"]),
+    ("subscription", SEATS, {"items": [{"id": "si_1", "price": "price_9", "quantity": 5}]},
+     [SUB + "items[0][id]=si_1&items[0][price]=price_9&items[0][quantity]=5"]),
+    ("subscription", SEATS, {"items": [{"id": "si_1", "price": "price_9", "quantity": None}]},
+     [SUB + "items[0][id]=si_1&items[0][price]=price_9"]),
+    # An empty list deletes what is there
+    ("subscription", SEATS, {"items": []}, [SUB + "items[0][id]=si_1&items[0][deleted]=true"]),
+    ("subscription", SEATS, {"items": None}, [SUB + "items[0][id]=si_1&items[0][deleted]=true"]),
+    ("subscription", SEATS, {"items": SEATS["items"] | {"data": []}},
+     [SUB + "items[0][id]=si_1&items[0][deleted]=true"]),
     ("person", {"id": "person_1", "account": "acct_1", "first_name": "A"}, {"first_name": "B"},
      ["POST /v1/accounts/acct_1/persons/person_1?first_name=B"]),
     ("coupon", {"id": "10% off/now", "name": "x"}, {"name": "y"},
@@ -480,6 +514,7 @@ def test_an_object_that_was_not_read_is_changed_without_comparing() -> None:
         ("customer", "discount"),
         ("invoice", "status"),
         ("event", "type"),
+        ("subscription_item", "price"),
     ],
 )
 def test_what_it_was_matters_for_objects_states_and_what_cannot_be_written(table: str, column: str) -> None:
@@ -516,6 +551,12 @@ DELETIONS = [
 @pytest.mark.parametrize(("table", "old", "path"), DELETIONS, ids=str)
 def test_delete(table: str, old: Values, path: str) -> None:
     assert requests(deletion(load().resource[table], old)) == [f"DELETE {path}"]
+
+
+@pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])
+def test_what_is_over_needs_no_delete(status: str) -> None:
+    old = {"id": "sub_1", "_raw": SUBSCRIPTION | {"status": status}}
+    assert requests(deletion(load().resource["subscription"], old)) == []
 
 
 NOT_DELETED = [

@@ -28,6 +28,7 @@ def check(
         *_unknown_states(catalog),
         *_unknown_groups(catalog),
         *_unused_kinds(shapes),
+        *_unknown_resets(catalog, shapes),
         *_unknown_events(catalog),
         *_unknown_paths(catalog, tables),
         *_search(catalog),
@@ -50,6 +51,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "FOLLOWS": (*overlay.FOLLOWS, *overlay.FOLLOWS.values()),
         "IMMUTABLE": overlay.IMMUTABLE,
         "TRANSITIONS": overlay_states.TRANSITIONS,
+        "GONE_WHERE": overlay_states.GONE_WHERE,
         "PLACES": overlay_places.PLACES,
         "REFERENCES": overlay.REFERENCES.values(),
     }
@@ -95,6 +97,10 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             for value in (each.value, *each.sources):
                 if column is None or (column.values and value not in known):
                     yield f"TRANSITIONS: {table} has no {each.column} {value}"
+    for table, pairs in overlay_states.GONE_WHERE.items():
+        for name, value in pairs:
+            if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
+                yield f"GONE_WHERE: {table} has no DELETE, or no {name} {value}"
     for table, name in overlay_states.WORDS:
         if table not in overlay_states.TRANSITIONS or name not in catalog.resource[table].column:
             yield f"WORDS: {table} has no state changes of a column {name}"
@@ -112,6 +118,22 @@ def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
     for name, kind in overlay.NESTED_KINDS.items():
         if (name, kind) not in there:
             yield f"NESTED_KINDS: no nested parameter is called {name}"
+
+
+def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[str]:
+    """What starts anew when something else is sent, where the SDK has no such two beside each other."""
+    together = [*shapes.values(), *(item.parameters for item in catalog.operations)]
+    found = {
+        (item.name, reset)
+        for parameters in together
+        for item in parameters
+        for reset, _ in item.resets
+        if any(beside.name == reset for beside in parameters)
+    }
+    for name, entries in overlay_places.RESETS.items():
+        for parameter, resets in entries.items():
+            for reset in (reset for reset, _ in resets if (parameter, reset) not in found):
+                yield f"RESETS: {name} has no {parameter} beside {reset}"
 
 
 def _unknown_groups(catalog: Catalog) -> Iterator[str]:

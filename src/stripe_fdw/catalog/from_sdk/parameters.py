@@ -45,6 +45,7 @@ class Shapes:
         for item in classes:
             for name, member in item.members.items():
                 made = self._parameter(name, read_shape(member.annotation, item), member.description)
+                made = replace(made, resets=overlay_places.RESETS.get(item.name, {}).get(name, ()))
                 found[name] = _joined(found[name], made) if name in found else made
         everywhere = set.intersection(*(set(item.members) for item in classes))
         made_all = [

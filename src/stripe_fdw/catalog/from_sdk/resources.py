@@ -66,6 +66,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         operations=related.others,
         transitions=_transitions(name, related),
         places=tuple(_places(name, related, sdk.shapes)),
+        gone_where=overlay_states.GONE_WHERE.get(name, ()),
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
