@@ -61,7 +61,11 @@ FLAG = st.booleans()
 AMOUNT = st.integers(100, 99_999_999)
 CODE = st.uuids().map(lambda made: f"K{made.hex[:12].upper()}")
 FUTURE = st.integers(30, 600).map(lambda days: datetime.fromtimestamp(NOW + days * 86_400, UTC))
-METADATA = st.dictionaries(st.sampled_from(["order_id", "a", "b", "ключ", "with space"]), TEXT, max_size=4)
+METADATA = st.one_of(
+    st.dictionaries(st.sampled_from(["order_id", "a", "b", "ключ", "with space"]), TEXT, max_size=4),
+    st.dictionaries(st.sampled_from(["order_id", "a"]), TEXT, min_size=1),
+    st.none(),
+)
 
 
 def optional(strategy: Strategy) -> Strategy:
@@ -116,10 +120,10 @@ _CUSTOMER: dict[str, Strategy] = {
     "description": optional(TEXT),
     "phone": optional(st.sampled_from(["+49 30 1", "123"])),
     "metadata": METADATA,
-    "address": ADDRESS,
-    "shipping": SHIPPING,
+    "address": optional(ADDRESS),
+    "shipping": optional(SHIPPING),
     "tax_exempt": st.sampled_from(["none", "exempt", "reverse"]),
-    "preferred_locales": st.lists(st.sampled_from(["de", "en", "fr"]), min_size=1, unique=True),
+    "preferred_locales": optional(st.lists(st.sampled_from(["de", "en", "fr"]), unique=True)),
     "invoice_settings": record(footer=TEXT),
     "balance": st.integers(-1000, 1000),
 }
@@ -131,13 +135,13 @@ _PRODUCT: dict[str, Strategy] = {
     "unit_label": optional(st.sampled_from(["seat", "kWh"])),
     "url": optional(st.just("https://a.example/?b=c&d=e")),
     "shippable": FLAG,
-    "images": st.lists(
-        st.sampled_from(["https://a.example/1.png", "https://a.example/2.png"]), min_size=1, unique=True
+    "images": optional(
+        st.lists(st.sampled_from(["https://a.example/1.png", "https://a.example/2.png"]), unique=True)
     ),
     "package_dimensions": st.fixed_dictionaries(
         {name: st.sampled_from([1.0, 2.5, 10.0]) for name in ("height", "length", "weight", "width")}
     ),
-    "marketing_features": st.lists(st.fixed_dictionaries({"name": TEXT}), min_size=1, max_size=3),
+    "marketing_features": optional(st.lists(st.fixed_dictionaries({"name": TEXT}), max_size=3)),
     "statement_descriptor": st.just("ACME"),
 }
 _INVOICE: dict[str, Strategy] = {
@@ -296,7 +300,7 @@ TABLES: dict[str, Table] = {
 
 def encode(value: Value) -> str:
     """One value in a form."""
-    if value is None:
+    if value is None or value == []:
         return ""  # unsets
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -309,7 +313,7 @@ def form(name: str, value: Value) -> dict[str, str]:
         return {
             key: text for step, below in value.items() for key, text in form(f"{name}[{step}]", below).items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         below = [form(f"{name}[{number}]", item) for number, item in enumerate(value)]
         return {key: text for item in below for key, text in item.items()}
     return {name: encode(value)}
@@ -443,7 +447,7 @@ class Pair:
         )
         fields = dict(self.table.also)
         for name, value in {**columns, **params}.items():
-            if value is not None:  # NULL is not given
+            if value is not None and value != []:  # NULL is not given
                 fields |= form(self.table.paths.get(name, name), self.theirs.resolved(value))
         made, answer = self._both(statement, lambda: self.theirs.bare.post(self.table.path, fields))
         if made is not None and answer is not None:
