@@ -26,6 +26,11 @@ from stripe_fdw.redact import redact
 _PREFIX = 120  # characters of a foreign answer that an error shows
 _INVALID = "invalid_request_error"
 _MISSING = "resource_missing"
+_WRONG_VALUE = "22023"  # invalid_parameter_value
+_BY_CODE: Mapping[str, str] = {
+    "parameter_missing": "23502",  # not_null_violation
+    "resource_already_exists": "23505",  # unique_violation
+}
 _BY_STATUS: Mapping[int, tuple[type[ApiError], str]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
     403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
@@ -139,6 +144,8 @@ def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
         f"{what} answered {answer.status}",
     ]
     cls, hint, sqlstate = _classify(answer.status, kind, code, message)
+    if sqlstate is None and cls is ApiError and answer.status == 400:
+        sqlstate = _BY_CODE.get(code or "", _WRONG_VALUE if param else None)
     return cls(
         message,
         detail=redact(", ".join(fact for fact in facts if fact)),

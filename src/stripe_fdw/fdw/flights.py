@@ -14,6 +14,7 @@ from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 
 Body = dict[str, Any]
 _LONGEST_KEY: Final = 255  # characters, as Stripe has it
+_NO_REFERENCED: Final = "23503"  # foreign_key_violation
 
 
 class Asked(Protocol):
@@ -91,9 +92,11 @@ class Flight:
             raise StripeFdwError("nothing was sent")
         try:
             self.response = future.result(check)
-        except NotFoundError:
+        except NotFoundError as error:
             # A DELETE that was sent before, without an answer: it has done what it should.
             if self.step.request.method != "DELETE" or not future.uncertain:
+                if _is_of_another(error, self.step):
+                    error.sqlstate = _NO_REFERENCED
                 raise
         finally:
             if future.uncertain or self.response is not None:
@@ -137,6 +140,13 @@ class Flight:
             return "Run it again: what is gone already is no error."
         again = f"Run this row again with _idempotency_key = '{self.key}'"
         return f"{again}: it is done once, whatever became of it."
+
+
+def _is_of_another(error: NotFoundError, step: OneRequest) -> bool:
+    """Whether what is missing is not the row itself, but what it refers to or lies in."""
+    if step.operation == "create" or error.status == 400:
+        return True
+    return error.param is not None and any(name == error.param for name, _ in step.request.params)
 
 
 def step_key(key: str, step: OneRequest) -> str:

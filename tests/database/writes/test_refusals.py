@@ -7,6 +7,8 @@ import pytest
 from database_support import PLAIN, failing, said
 from writes_support import Made, World, filled
 
+from stripe_simulator.process import SimulatorProcess
+
 
 def refuse(live: psycopg.Connection, statement: str) -> tuple[str, str]:
     """The error that a statement ends with: all its words, and its SQLSTATE."""
@@ -93,6 +95,47 @@ def test_what_cannot_be_said_is_an_error_before_any_request_leaves(
     assert expected in message
     assert state == (sqlstate if host == "bundled" else PLAIN)
     assert [request for request in made() if not request.startswith("GET")] == []
+
+
+# What Stripe itself refuses: statement, SQLSTATE, its words
+STRIPES: list[tuple[str, str, str]] = [
+    ("insert into subscription (customer, price) values ('cus_none', '<price>')", "23503",
+     "No such customer: 'cus_none'"),
+    ("insert into subscription (customer, price) values ('<cus>', 'price_none')", "23503",
+     "No such price: 'price_none'"),
+    ("insert into customer_balance_transaction (customer, amount, currency) values ('cus_none', 5, 'eur')",
+     "23503", "No such customer: 'cus_none'"),
+    ("update subscription_item set price = 'price_none' where id = '<si>'", "23503",
+     "No such price: 'price_none'"),
+    ("update payment_method set customer = 'cus_none' where id = '<pm>'", "23503",
+     "No such customer: 'cus_none'"),
+    ("insert into customer (email) values ('nonsense')", "22023", "Invalid email address: nonsense"),
+    ("""insert into customer (_params) values ('{"nmae": "x"}')""", "22023", "unknown parameter: nmae"),
+    ("insert into coupon (id, percent_off, duration) values ('<coupon>', 5, 'once')", "23505",
+     "already exists"),
+    ("update subscription set items = '[]' where id = '<sub>'", "HV000",
+     "must have at least one active"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "sqlstate", "words"), STRIPES, ids=[case[0] for case in STRIPES])
+def test_what_stripe_refuses_has_an_sqlstate_that_says_why(
+    live: psycopg.Connection, host: str, world: World, statement: str, sqlstate: str, words: str
+) -> None:
+    message, state = refuse(live, filled(statement, world))
+    assert filled(words, world) in message
+    assert state == (sqlstate if host == "bundled" else PLAIN)
+
+
+def test_a_row_that_is_gone_when_it_is_changed_is_no_data(
+    live: psycopg.Connection, host: str, world: World, stripe: SimulatorProcess
+) -> None:
+    statement = filled("update customer set name = 'x' where id = '<cus>'", world)
+    fault = {"kind": "status", "status": 404, "code": "resource_missing", "message": "No such customer"}
+    stripe.control("POST", "/faults", fault | {"method": "POST", "path": "/v1/customers"})
+    message, state = refuse(live, statement)
+    assert "No such customer" in message
+    assert state == ("02000" if host == "bundled" else PLAIN)
 
 
 def test_the_row_that_cannot_be_said_is_named(live: psycopg.Connection, made: Made) -> None:

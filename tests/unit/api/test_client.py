@@ -251,7 +251,11 @@ def test_a_read_imports_neither_the_sdk_nor_another_http_library() -> None:
         (404, {"code": "resource_missing", "param": "id"}, NotFoundError, "02000"),
         (400, {"code": "resource_missing", "param": "customer"}, NotFoundError, "02000"),
         (404, {"message": "Unrecognized request URL (GET: /v1/x)."}, ApiError, "HV000"),
-        (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "HV000"),
+        (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "22023"),
+        (400, {"code": "parameter_missing", "param": "currency"}, ApiError, "23502"),
+        (400, {"code": "resource_already_exists"}, ApiError, "23505"),
+        (400, {"message": "This invoice is no longer editable."}, ApiError, "HV000"),
+        (402, {"type": "card_error", "code": "card_declined", "param": "exp_month"}, ApiError, "HV000"),
         (
             402,
             {"type": "card_error", "code": "card_declined", "decline_code": "expired"},
