@@ -120,10 +120,6 @@ def test_errors_say_what_would_do(db: psycopg.Connection, host: str, query: str,
     assert all(word in text for word in named), text
 
 
-def test_live_tables_cannot_be_written_yet(db: psycopg.Connection) -> None:
-    assert "customer" in said(failing(db, "insert into stripe_live.customer (email) values ('a@b.c')"))
-
-
 def test_an_area_is_imported_alone(temporary: psycopg.Connection) -> None:
     temporary.execute("create schema area")
     temporary.execute("import foreign schema core except (event) from server stripe into area")
