@@ -145,7 +145,9 @@ def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
     ]
     cls, hint, sqlstate = _classify(answer.status, kind, code, message)
     if sqlstate is None and cls is ApiError and answer.status == 400:
-        sqlstate = _BY_CODE.get(code or "", _WRONG_VALUE if param else None)
+        # The parameter of a DELETE is the object that cannot be deleted.
+        wrong = _WRONG_VALUE if param and not what.startswith("DELETE ") else None
+        sqlstate = _BY_CODE.get(code or "", wrong)
     return cls(
         message,
         detail=redact(", ".join(fact for fact in facts if fact)),

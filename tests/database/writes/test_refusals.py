@@ -132,7 +132,7 @@ def test_a_row_that_is_gone_when_it_is_changed_is_no_data(
 ) -> None:
     statement = filled("update customer set name = 'x' where id = '<cus>'", world)
     fault = {"kind": "status", "status": 404, "code": "resource_missing", "message": "No such customer"}
-    stripe.control("POST", "/faults", fault | {"method": "POST", "path": "/v1/customers"})
+    stripe.control("POST", "/faults", fault | {"method": "POST", "path": f"/v1/customers/{world['cus']}"})
     message, state = refuse(live, statement)
     assert "No such customer" in message
     assert state == ("02000" if host == "bundled" else PLAIN)
