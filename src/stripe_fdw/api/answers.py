@@ -28,8 +28,11 @@ _INVALID = "invalid_request_error"
 _MISSING = "resource_missing"
 _WRONG_VALUE = "22023"  # invalid_parameter_value
 _BY_CODE: Mapping[str, str] = {
+    "invoice_not_editable": "55000",  # object_not_in_prerequisite_state
     "parameter_missing": "23502",  # not_null_violation
+    "payment_intent_unexpected_state": "55000",
     "resource_already_exists": "23505",  # unique_violation
+    "setup_intent_unexpected_state": "55000",
 }
 _BY_STATUS: Mapping[int, tuple[type[ApiError], str]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),

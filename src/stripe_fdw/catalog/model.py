@@ -157,6 +157,7 @@ class Transition:
     sources: tuple[str, ...] = ()  # the values of the column from which Stripe accepts it; () for any
     sends: str = ""  # the parameter that gets the value written: "customer" of attach
     parameters: tuple[tuple[str, str], ...] = ()  # sent along always
+    first: bool = False  # before the update of other columns, not after it
 
 
 ANY: Final = "*"  # as a transition's value

@@ -22,6 +22,7 @@ class State:
     sources: tuple[str, ...] = ()
     sends: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
+    first: bool = False
 
 
 # Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
@@ -99,11 +100,12 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _status("requires_capture", "confirm", *_UNCONFIRMED),
         _status("processing", "confirm", *_UNCONFIRMED),
     ),
+    # "A PaymentMethod must be attached to a customer to be updated."
     "payment_method": (
         State("customer", None, "detach"),
-        State("customer", ANY, "attach", sends="customer"),
+        State("customer", ANY, "attach", sends="customer", first=True),
         State("customer_account", None, "detach"),
-        State("customer_account", ANY, "attach", sends="customer_account"),
+        State("customer_account", ANY, "attach", sends="customer_account", first=True),
     ),
     "payout": (
         _status("canceled", "cancel", "pending"),

@@ -22,6 +22,7 @@ class Body:
     operation: Operation
     tree: Json = field(default_factory=dict)
     wanted: bool = False  # also without parameters
+    first: bool = False  # before an update
 
     @property
     def empty(self) -> bool:
@@ -57,6 +58,7 @@ class Body:
     def send(self, found: Transition, value: Any) -> None:
         """Make it the operation that a change of state is; ``value`` as it is sent, where it is."""
         self.wanted = True
+        self.first = self.first or found.first
         for name, word in found.parameters:
             _put(self.tree, steps(name), word)
         if found.sends and value is not NOTHING:

@@ -1,9 +1,9 @@
 """Decides which requests a written row needs. It makes none: a Change is a value, like a Plan.
 
 ``INSERT`` creates and ``NULL`` there means not given. ``UPDATE`` sends what differs from the object as it was
-read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns,
-or takes them along where it takes them all. ``_params`` comes last and wins. Whatever can be known to be
-wrong is an error here, before anything has left.
+read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns
+(a few go before it), or takes them along where it takes them all. ``_params`` comes last and wins. Whatever can
+be known to be wrong is an error here, before anything has left.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
     _put_plainly(plainly, bodies, raw or {})
     _share_out(resource, given.params, bodies)
     ids = _ids(resource, old, raw)
-    steps = tuple(_step(body, ids) for body in bodies.values() if not body.empty)
+    in_order = sorted(bodies.values(), key=lambda body: not body.first)
+    steps = tuple(_step(body, ids) for body in in_order if not body.empty)
     return Change(resource, identifier, steps, given.key, raw)
 
 

@@ -391,6 +391,12 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
      ["POST /v1/payment_methods/pm_1/detach"]),
     ("payment_method", {"id": "pm_1", "customer": None}, {"customer": "cus_1"},
      ["POST /v1/payment_methods/pm_1/attach?customer=cus_1"]),
+    ("payment_method", {"id": "pm_1", "customer": None, "metadata": {}},
+     {"metadata": {"a": "b"}, "customer": "cus_1"},
+     ["POST /v1/payment_methods/pm_1/attach?customer=cus_1", "POST /v1/payment_methods/pm_1?metadata[a]=b"]),
+    ("payment_method", {"id": "pm_1", "customer": "cus_1", "metadata": {}},
+     {"metadata": {"a": "b"}, "customer": None},
+     ["POST /v1/payment_methods/pm_1?metadata[a]=b", "POST /v1/payment_methods/pm_1/detach"]),
     ("customer", CUSTOMER | {"discount": {"id": "di_1", "object": "discount"}}, {"discount": None},
      ["DELETE /v1/customers/cus_1/discount"]),
     # parents

@@ -164,7 +164,15 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
     return tuple(
-        Transition(each.column, each.value, found[each.operation], each.sources, each.sends, each.parameters)
+        Transition(
+            each.column,
+            each.value,
+            found[each.operation],
+            each.sources,
+            each.sends,
+            each.parameters,
+            each.first,
+        )
         for each in wanted
     )
 
