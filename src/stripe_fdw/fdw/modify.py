@@ -2,8 +2,8 @@
 
 ``INSERT`` creates and ``NULL`` there means not given. ``UPDATE`` sends what differs from the object as it was
 read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns
-(a few go before it), or takes them along where it takes them all. ``_params`` comes last and wins. Whatever can
-be known to be wrong is an error here, before anything has left.
+(a few go before it), or takes them along where it takes them all. ``_params`` comes last and wins. Whatever
+can be known to be wrong is an error here, before anything has left.
 """
 
 from __future__ import annotations
