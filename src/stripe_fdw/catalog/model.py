@@ -110,6 +110,7 @@ class Parameter:
     shape: str = ""  # names what an object takes, or each object of a list; "" where anything may stand
     # Parameters beside it that start anew when it is sent without them, and with which value.
     resets: tuple[tuple[str, str], ...] = ()
+    whole: bool = False  # of an object: Stripe replaces it, so what it shall keep is sent too
 
     @property
     def fields(self) -> tuple[Parameter, ...]:

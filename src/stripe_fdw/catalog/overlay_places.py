@@ -64,6 +64,11 @@ RESETS: dict[str, _Resets] = {
     "SubscriptionUpdateParamsItem": _ANOTHER_PRICE,
 }
 
+# Objects that Stripe takes as a whole, or may: a key that is left out is lost
+# (https://github.com/stripe/stripe-go/pull/179, the country of a shipping address). To send what an object
+# shall keep does no harm where Stripe would have kept it.
+WHOLE = {"address", "pause_collection", "shipping", "shipping_details"}
+
 _CUSTOMER = ("customer", "customer_account")
 
 # Groups of parameters of which Stripe wants at least one: operation → groups.

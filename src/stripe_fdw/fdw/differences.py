@@ -1,7 +1,7 @@
 """What a change of an object or a list has to send.
 
-An object is compared key by key, and so is what lies in it: keys that are gone or null are unset. Metadata is
-replaced as a whole, like any list.
+An object is compared key by key, and so is what lies in it: keys that are gone or null are unset. What Stripe
+replaces as a whole, such as an address, is sent as a whole. Metadata is replaced as a whole, like any list.
 
 The rows of another table inside an object, such as the ``items`` of a subscription, are a list as well:
 after ``SET items = …`` the subscription has exactly the items of the array. An element with the ``id`` of an
@@ -63,7 +63,7 @@ def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> An
         rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
         return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
-        return _changed(name, old, new, fields)
+        return _changed(name, old, new, fields, whole=parameter is not None and parameter.whole)
     found = encode(name, _without_answers(old, new, fields), parameter)
     return unset(name, old, parameter) if found is NOTHING and old not in (None, "", [], {}) else found
 
@@ -104,7 +104,7 @@ def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=_NOT_NULL)
 
 
-def _changed(name: str, old: Json, new: Json, fields: Fields) -> Any:
+def _changed(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
     known = {field.name: field for field in fields}
     sent: Json = {}
     for key, value in new.items():
@@ -126,7 +126,7 @@ def _changed(name: str, old: Json, new: Json, fields: Fields) -> Any:
     beside = {
         field.name: encode(f"{name}[{field.name}]", new[field.name], field)
         for field in fields
-        if field.required and field.name not in sent and new.get(field.name) is not None
+        if (field.required or whole) and field.name not in sent and new.get(field.name) is not None
     }
     return beside | sent
 

@@ -92,7 +92,7 @@ ODD: list[tuple[str, str, str]] = [
     ("customer", "name = 'x'", "name=x"),
     ("customer", "balance = 5", "balance=5"),
     ("customer", """metadata = '{"a": "1"}'""", "metadata[b]="),
-    ("customer", """address = (address::jsonb || '{"city": "Ulm"}')::text""", "address[city]=Ulm"),
+    ("customer", """address = (address::jsonb || '{"city": "Ulm"}')::text""", "address[country]=DE&address[city]=Ulm"),
     ("customer", """preferred_locales = '["de"]'""", "preferred_locales[0]=de"),
     ("subscription", "description = 'x'", "description=x"),
     ("subscription", "trial_end = '2030-01-02'", "trial_end=1893542400"),

@@ -184,7 +184,7 @@ def test_operations_are_found_by_what_they_do() -> None:
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("customer", Parameter("address", Kind.JSON, unsettable=True)),
+        ("customer", Parameter("address", Kind.JSON, unsettable=True, whole=True)),
         ("customer", Parameter("email", Kind.TEXT)),
         ("customer", Parameter("metadata", Kind.JSON, unsettable=True)),
         ("subscription", Parameter("trial_end", Kind.TIME, values=("now",))),

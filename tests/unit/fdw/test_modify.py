@@ -252,10 +252,20 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
     ("customer", CUSTOMER, {"metadata": {}}, []),
     # objects
     ("customer", CUSTOMER, {"address": CUSTOMER["address"]}, []),
-    ("customer", CUSTOMER, {"address": CUSTOMER["address"] | {"city": "Ulm"}}, [CUS + "address[city]=Ulm"]),
+    # What is left out of an address, Stripe may lose
+    ("customer", CUSTOMER, {"address": CUSTOMER["address"] | {"city": "Ulm"}},
+     [CUS + "address[country]=DE&address[line1]=Weg+1&address[postal_code]=53111&address[city]=Ulm"]),
+    ("customer", CUSTOMER,
+     {"shipping": CUSTOMER["shipping"] | {"address": {"city": "Ulm", "country": "DE"}}},
+     [CUS + "shipping[name]=Ada&shipping[phone]=1&shipping[address][country]=DE"
+      "&shipping[address][city]=Ulm"]),
+    ("subscription", SUBSCRIPTION,
+     {"pause_collection": SUBSCRIPTION["pause_collection"] | {"behavior": "keep_as_draft"}},
+     [SUB + "pause_collection[resumes_at]=1767225600&pause_collection[behavior]=keep_as_draft"]),
     ("customer", CUSTOMER, {"address": {"city": "Bonn", "country": "DE"}},
-     [CUS + "address[line1]=&address[postal_code]="]),
-    ("customer", CUSTOMER, {"address": CUSTOMER["address"] | {"line1": None}}, [CUS + "address[line1]="]),
+     [CUS + "address[city]=Bonn&address[country]=DE&address[line1]=&address[postal_code]="]),
+    ("customer", CUSTOMER, {"address": CUSTOMER["address"] | {"line1": None}},
+     [CUS + "address[city]=Bonn&address[country]=DE&address[postal_code]=53111&address[line1]="]),
     ("customer", CUSTOMER, {"address": None}, [CUS + "address="]),
     ("customer", CUSTOMER, {"shipping": CUSTOMER["shipping"] | {"phone": "2"}},
      [CUS + "shipping[address][city]=Bonn&shipping[address][country]=DE&shipping[name]=Ada"

@@ -130,6 +130,8 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
         for reset, _ in item.resets
         if any(beside.name == reset for beside in parameters)
     }
+    for name in overlay_places.WHOLE - {item.name for each in together for item in each if item.whole}:
+        yield f"WHOLE: there is no object {name}"
     for name, entries in overlay_places.RESETS.items():
         for parameter, resets in entries.items():
             for reset in (reset for reset, _ in resets if (parameter, reset) not in found):

@@ -74,6 +74,7 @@ class Shapes:
             unsettable="" in shape.literals,
             many=shape.item is not None,
             shape=self._shape(list(_classes(shape))),
+            whole=name in overlay_places.WHOLE and kind is Kind.JSON and shape.item is None,
         )
 
     def _shape(self, classes: list[Class]) -> str:
