@@ -198,7 +198,9 @@ def _state(state: StateDescription) -> tuple[str, str, str]:
     sent = [f"`{name}={value}`" for name, value in state["parameters"].items()]
     sent += [f"the value as `{state['sends']}`"] if state["sends"] else []
     operation = f"`{state['operation']}`" + (f" with {', '.join(sent)}" if sent else "")
-    return f"`{state['set']}`", _code(state["sources"]) or "any", operation
+    needs = [f"{name} is {' or '.join(f'`{one}`' for one in ones)}" for name, ones in state["needs"].items()]
+    sources = _code(state["sources"]) or "any"
+    return f"`{state['set']}`", f"{sources}, where {' and '.join(needs)}" if needs else sources, operation
 
 
 def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterator[str]:

@@ -146,8 +146,8 @@ class Operation:
 class Transition:
     """A change of a column that is an operation: an invoice whose ``status`` becomes ``open`` is finalized.
 
-    They are tried in the resource's order; the first whose column, value and sources fit is the one. Several
-    operations may lead to one value, each from other states.
+    They are tried in the resource's order; the first whose column, value, sources and needs fit is the one.
+    Several operations may lead to one value, each from other states.
     """
 
     column: str
@@ -159,6 +159,8 @@ class Transition:
     sends: str = ""  # the parameter that gets the value written: "customer" of attach
     parameters: tuple[tuple[str, str], ...] = ()  # sent along always
     first: bool = False  # before the update of other columns, not after it
+    # Columns that decide whether the operation leads there, each with the values with which it does.
+    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 ANY: Final = "*"  # as a transition's value

@@ -23,6 +23,7 @@ class State:
     sends: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
     first: bool = False
+    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 # Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
@@ -34,17 +35,23 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+_RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after its end nothing leads on
+_UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
+
+
 def _status(value: str, operation: str, *sources: str) -> State:
     return State("status", value, operation, sources)
+
+
+def _confirmed(value: str, *capture_methods: str) -> State:
+    """A payment that is confirmed, which takes the money or holds it: that depends on capture_method."""
+    return State("status", value, "confirm", _UNCONFIRMED, needs=(("capture_method", capture_methods),))
 
 
 def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) -> State:
     """A state that a parameter of update reaches which is not called as its column."""
     return State(column, value, "update", sources, parameters=((parameter, sent),))
 
-
-_RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after its end nothing leads on
-_UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 TRANSITIONS: dict[str, tuple[State, ...]] = {
     "apps_install": (_status("uninstalling", "uninstall"),),
@@ -91,14 +98,14 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _status("archived", "archive", "active"),
     ),
     "issuing_dispute": (_status("submitted", "submit", "unsubmitted"),),
-    # Confirming leads to whichever of its three states the payment method and capture_method bring. From
-    # `processing` Stripe cancels in rare cases.
+    # Confirming takes the money at once, or holds it where capture_method is manual: only then does it lead
+    # to requires_capture. From `processing` Stripe cancels in rare cases.
     "payment_intent": (
         _status("canceled", "cancel", *_UNCONFIRMED, "requires_capture", "processing"),
         _status("succeeded", "capture", "requires_capture"),
-        _status("succeeded", "confirm", *_UNCONFIRMED),
-        _status("requires_capture", "confirm", *_UNCONFIRMED),
-        _status("processing", "confirm", *_UNCONFIRMED),
+        _confirmed("succeeded", "automatic", "automatic_async"),
+        _confirmed("requires_capture", "manual"),
+        _confirmed("processing", "automatic", "automatic_async"),
     ),
     # "A PaymentMethod must be attached to a customer to be updated."
     "payment_method": (

@@ -14,6 +14,7 @@ class StateDescription(TypedDict):
     value: str | None  # None for NULL, "*" for any value
     set: str  # as SQL says it: "status = 'open'"
     sources: list[str]  # the values from which Stripe accepts it; none where it decides
+    needs: dict[str, list[str]]  # columns, and the values with which the operation leads there
     operation: str  # verb and path
     sends: str  # the parameter that gets the value
     parameters: dict[str, str]  # sent along
@@ -96,6 +97,7 @@ def _state(resource: Resource, item: Transition) -> StateDescription:
         value=item.value,
         set=f"{item.column} = {_literal(resource.column[item.column], item.value)}",
         sources=list(item.sources),
+        needs={name: list(values) for name, values in item.needs},
         operation=f"{item.operation.method} {item.operation.path}",
         sends=item.sends,
         parameters=dict(item.parameters),

@@ -124,6 +124,7 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
     given, raw = Given.of(values), _object_of(old)
     identifier = _id_of(resource, old, raw)
     bodies = {UPDATE: Body(resource, resource.update)} if resource.update else {}
+    fields = {**(raw or {}), **given.columns, **given.params}  # as they will be
     plainly, others = [], []
     for name, value in given.columns.items():
         column = resource.column.get(name)
@@ -131,14 +132,14 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
         if column is None or any(item.column == name for item in resource.transitions):
             if not changes.differs(name, column, before, value):
                 continue
-            if column is not None and _operate(resource, bodies, column, before, value):
+            if column is not None and _operate(resource, bodies, column, before, value, fields):
                 continue
         if column is not None and name in resource.updatable:
             plainly.append((column, before, value))
         elif changes.differs(name, column, before, value):
             others.append((name, column, before, value))
     for name, column, before, value in others:
-        _with_an_operation(resource, identifier, bodies, (name, column, before, value))
+        _with_an_operation(resource, identifier, bodies, (name, column, before, value), fields)
     _put_plainly(plainly, bodies, raw or {})
     _share_out(resource, given.params, bodies)
     ids = _ids(resource, old, raw)
@@ -147,9 +148,11 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
     return Change(resource, identifier, steps, given.key, raw)
 
 
-def _operate(resource: Resource, bodies: dict[str, Body], column: Column, before: Any, value: Any) -> bool:
+def _operate(
+    resource: Resource, bodies: dict[str, Body], column: Column, before: Any, value: Any, fields: Json
+) -> bool:
     """Make a change of state the operation that it is; whether there is one."""
-    found = states.transition(resource, column.name, before, value)
+    found = states.transition(resource, column.name, before, value, fields)
     if found is None:
         return False
     body = bodies.setdefault(found.operation.name, Body(resource, found.operation))
@@ -176,6 +179,7 @@ def _with_an_operation(
     identifier: str,
     bodies: Mapping[str, Body],
     changing: tuple[str, Column | None, Any, Any],
+    fields: Json,
 ) -> None:
     """Send a column that no update takes with the operation that does."""
     name, column, before, value = changing
@@ -184,7 +188,7 @@ def _with_an_operation(
             body.put(name, changes.changed(column, before, value, body.parameter(name)))
             return
     if any(item.column == name for item in resource.transitions):
-        raise states.impossible(resource, identifier, name, before, value)
+        raise states.impossible(resource, identifier, name, before, value, fields)
     if not resource.updatable and not resource.transitions:
         raise refusals.not_updatable(resource)
     raise refusals.not_writable(resource, [name], creating=False)

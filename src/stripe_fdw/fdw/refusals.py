@@ -9,7 +9,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
-from stripe_fdw.fdw.states import literal, reachable, update_hint
+from stripe_fdw.fdw.states import literal, literals, reachable, update_hint
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _UNSUPPORTED: Final = "0A000"  # feature_not_supported
@@ -121,7 +121,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     elif creating and name in resource.updatable:
         reason = f"Insert the row first, then UPDATE it: {name} can be changed."
     elif creating and (values := reachable(resource, name)):
-        reason = f"Insert the row first, then UPDATE it: {name} can become {', '.join(values)}."
+        reason = f"Insert the row first, then UPDATE it: {name} can become {literals(values)}."
     elif column is not None and len(column.path) > 1 and column.path[0] != name:
         whole = resource.column.get(column.path[0])
         where = f": change its row in stripe_live.{whole.lists}" if whole is not None and whole.lists else ""

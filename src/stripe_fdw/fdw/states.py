@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import ANY, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.closest import closest
+from stripe_fdw.fdw.closest import is_slip
 from stripe_fdw.fdw.sent import identity
 
 _IMPOSSIBLE: Final = "55000"  # object_not_in_prerequisite_state
+_NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def state(value: Any) -> str | None:
@@ -21,10 +23,17 @@ def state(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def transition(resource: Resource, column: str, old: Any, new: Any) -> Transition | None:
-    """The operation that takes the column from one value to another; None where no operation does."""
+def transition(
+    resource: Resource, column: str, old: Any, new: Any, fields: Mapping[str, Any] = _NO_FIELDS
+) -> Transition | None:
+    """The operation that takes the column from one value to another; None where no operation does.
+
+    ``fields`` are the object's, as they will be when the operation is asked for.
+    """
     for found in resource.transitions:
-        if found.column == column and _leads(found, state(new)) and _from(found, state(old)):
+        if found.column != column or not _leads(found, state(new)) or not _from(found, state(old)):
+            continue
+        if not _lacks(found, fields):
             return found
     return None
 
@@ -37,20 +46,35 @@ def _from(found: Transition, source: str | None) -> bool:
     return not found.sources or source in found.sources
 
 
-def possible(resource: Resource, column: str, old: Any) -> list[str]:
-    """The values that operations lead to from the present one, as SQL writes them."""
+def _lacks(found: Transition, fields: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """What the operation needs to lead there and these fields do not have."""
+    return [(name, values) for name, values in found.needs if state(fields.get(name)) not in values]
+
+
+def possible(
+    resource: Resource, column: str, old: Any, fields: Mapping[str, Any] = _NO_FIELDS
+) -> list[str | None]:
+    """The values that operations lead to from the present one."""
     now = state(old)
-    found = [item for item in resource.transitions if item.column == column and _from(item, now)]
-    return _values(item for item in found if item.value != now)
+    return _values(
+        item
+        for item in resource.transitions
+        if item.column == column and item.value != now and _from(item, now) and not _lacks(item, fields)
+    )
 
 
-def reachable(resource: Resource, column: str) -> list[str]:
-    """The values that operations lead to, from whichever state, as SQL writes them."""
+def reachable(resource: Resource, column: str) -> list[str | None]:
+    """The values that operations lead to, from whichever state."""
     return _values(item for item in resource.transitions if item.column == column)
 
 
-def _values(found: Iterable[Transition]) -> list[str]:
-    return list(dict.fromkeys(literal(item.value) for item in found if item.value != ANY))
+def _values(found: Iterable[Transition]) -> list[str | None]:
+    return list(dict.fromkeys(item.value for item in found if item.value != ANY))
+
+
+def literals(values: Iterable[str | None], joined: str = ", ") -> str:
+    """States as SQL writes them, after one another."""
+    return joined.join(map(literal, values))
 
 
 def literal(value: str | None) -> str:
@@ -66,27 +90,52 @@ def update_hint(resource: Resource, identifier: str, column: str, value: str) ->
     return f"UPDATE stripe_live.{resource.name} SET {column} = {value} WHERE id = {changed};"  # noqa: S608 - shown
 
 
-def impossible(resource: Resource, identifier: str, column: str, old: Any, new: Any) -> ColumnError:
+def impossible(
+    resource: Resource,
+    identifier: str,
+    column: str,
+    old: Any,
+    new: Any,
+    fields: Mapping[str, Any] = _NO_FIELDS,
+) -> ColumnError:
     """The error for a change that no operation makes: it names those that can be made."""
     now, wanted = literal(state(old)), literal(state(new))
-    others = possible(resource, column, old)
-    elsewhere = sorted(
-        {
-            source
-            for item in resource.transitions
-            if item.column == column and _leads(item, state(new))
-            for source in item.sources
-        }
-    )
-    detail = f"From {now} it can become {', '.join(others)}." if others else f"Nothing leads on from {now}."
+    leading = [item for item in resource.transitions if item.column == column and _leads(item, state(new))]
+    others = possible(resource, column, old, fields)
+    detail = f"From {now} it can become {literals(others)}." if others else f"Nothing leads on from {now}."
+    lacking = [pair for item in leading if _from(item, state(old)) for pair in _lacks(item, fields)]
+    for name, values in lacking:
+        present = literal(state(fields.get(name)))
+        detail += f" {wanted} needs {name} = {literals(values, ' or ')}; it is {present}."
+    elsewhere = {source for item in leading for source in item.sources if not _from(item, state(old))}
     if elsewhere:
-        detail += f" {wanted} can be reached from {', '.join(map(literal, elsewhere))}."
-    # Only what was probably meant: no hint may pay or cancel what nobody wanted to.
-    meant = closest(wanted, others, n=1, cutoff=0.7)
-    hint = update_hint(resource, identifier, column, meant[0]) if meant else None
+        detail += f" {wanted} can be reached from {literals(sorted(elsewhere))}."
+    hint = None
+    if len(lacking) == 1 and len(lacking[0][1]) == 1:
+        hint = f"Set {lacking[0][0]} = {literal(lacking[0][1][0])} in the same UPDATE."
+    elif meant := _meant(resource, column, state(new), others):
+        hint = update_hint(resource, identifier, column, literal(meant))
     return ColumnError(
         f'"{column}" of {resource.name} {identifier} cannot go from {now} to {wanted}',
         detail=detail,
         hint=hint,
         sqlstate=_IMPOSSIBLE,
     )
+
+
+def _meant(resource: Resource, column: str, wanted: str | None, others: Iterable[str | None]) -> str | None:
+    """The one of the others that was mistyped.
+
+    Who wrote another state meant that one, and no hint may pay or cancel what nobody wanted to.
+    """
+    if wanted is None:
+        return None
+    word, known = wanted.lower(), _known(resource, column)
+    fits = (one for one in others if one is not None and (one == word or is_slip(word, one)))
+    return None if wanted in known else next((one for one in fits if one == word or word not in known), None)
+
+
+def _known(resource: Resource, column: str) -> set[str | None]:
+    """All states of a column, and the words that lead on from one."""
+    found = {state for item in resource.transitions if item.column == column for state in item.sources}
+    return found | set(reachable(resource, column)) | set(resource.column[column].values)

@@ -197,7 +197,8 @@ CUSTOMER: Values = {
 INVOICE: Values = {"id": "in_1", "object": "invoice", "status": "draft", "auto_advance": False,
                    "metadata": {}, "description": None, "customer": "cus_1", "due_date": None}  # fmt: skip
 INTENT: Values = {"id": "pi_1", "object": "payment_intent", "status": "requires_capture", "amount": 100,
-                  "description": "x", "cancellation_reason": None, "metadata": {}}  # fmt: skip
+                  "description": "x", "cancellation_reason": None, "metadata": {},
+                  "capture_method": "automatic_async"}  # fmt: skip
 SUB = "POST /v1/subscriptions/sub_1?"
 CUS = "POST /v1/customers/cus_1?"
 INV = "POST /v1/invoices/in_1"
@@ -375,6 +376,11 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
     ("payment_intent", INTENT, {"status": "succeeded"}, [PI + "/capture"]),
     ("payment_intent", INTENT, {"status": "succeeded", "_params": {"amount_to_capture": 50}},
      [PI + "/capture?amount_to_capture=50"]),
+    ("payment_intent", INTENT | {"status": "requires_confirmation"},
+     {"status": "requires_capture", "capture_method": "manual"}, [PI + "/confirm?capture_method=manual"]),
+    ("payment_intent", INTENT | {"status": "requires_confirmation"},
+     {"status": "requires_capture", "_params": '{"capture_method": "manual"}'},
+     [PI + "/confirm?capture_method=manual"]),
     ("payment_intent", INTENT | {"status": "requires_confirmation"}, {"status": "succeeded"},
      [PI + "/confirm"]),
     ("payment_intent", INTENT, {"status": "canceled", "cancellation_reason": "duplicate"},

@@ -26,6 +26,7 @@ def check(
         *_unknown_parameters(tables),
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
+        *_unknown_needs(catalog),
         *_unknown_groups(catalog),
         *_unused_kinds(shapes),
         *_unknown_resets(catalog, shapes),
@@ -110,6 +111,14 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             sent = (transition.sends, *(name for name, _ in transition.parameters))
             for name in (name for name in sent if name and name not in known_parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
+
+
+def _unknown_needs(catalog: Catalog) -> Iterator[str]:
+    for resource in catalog.resources:
+        for name, values in (pair for item in resource.transitions for pair in item.needs):
+            column = resource.column.get(name)
+            if column is None or column.path != (name,) or set(values) - set(column.values):
+                yield f"TRANSITIONS: {resource.name} has no {name} {' or '.join(values)}"
 
 
 def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:

@@ -163,18 +163,7 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
-    return tuple(
-        Transition(
-            each.column,
-            each.value,
-            found[each.operation],
-            each.sources,
-            each.sends,
-            each.parameters,
-            each.first,
-        )
-        for each in wanted
-    )
+    return tuple(Transition(**{**vars(each), "operation": found[each.operation]}) for each in wanted)
 
 
 def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
