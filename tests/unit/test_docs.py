@@ -286,7 +286,7 @@ def imported(path: Path) -> set[str]:
     ("folder", "never", "but"),
     [
         ("stripe_fdw", ("multicorn", "_stripe_fdw_host"), {"hosting.py"}),
-        ("stripe_fdw", ("stripe",), {"sdk.py"}),
+        ("stripe_fdw", ("stripe",), set()),
         ("stripe_fdw/api", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.fdw"), set()),
         ("stripe_fdw/fdw", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.cli"), set()),
         ("stripe_fdw/host", ("psycopg", "typer", "rich", "pydantic"), set()),

@@ -7,12 +7,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stripe_fdw import __version__
-from stripe_fdw.api import patience
 from stripe_fdw.api.answers import Response, read_answer
 from stripe_fdw.api.base import STRIPE, check_api_base
 from stripe_fdw.api.connections import AbandonedError, Call
@@ -22,9 +20,6 @@ from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, OptionError, StripeFdwError
 from stripe_fdw.redact import Secret, redact
-
-if TYPE_CHECKING:
-    from stripe_fdw.api.sdk import Sdk
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"
@@ -67,7 +62,6 @@ class Client:
             options.max_requests_per_second,
             directory=options.shared_directory,
         )
-        self._base = base
         self.transport = Transport(base, options.timeout, limiter)
         self._headers = {
             "Authorization": f"Bearer {options.key.reveal()}",
@@ -109,7 +103,7 @@ class Client:
         """Send the request on another thread. ``background`` work leaves room for the rest.
 
         With ``here`` it is sent when the result is asked for, by the thread that asks, which is quicker.
-        A POST carries ``idempotency_key``, or a new one, the same on each retry. Raises OptionError for what
+        A write carries ``idempotency_key``, or a new one, the same on each retry. Raises OptionError for what
         is no path of the API, StripeFdwError for what cannot be an idempotency key.
         """
         if not _PATH.fullmatch(request.path):
@@ -127,13 +121,6 @@ class Client:
             _threads.run(serve)
         return future
 
-    @cached_property
-    def sdk(self) -> Sdk:
-        """The stripe SDK, on this client's connections, limits and retries; imported when first used."""
-        from stripe_fdw.api.sdk import Sdk
-
-        return Sdk(self.options, self._base, self.transport, USER_AGENT)
-
     def close(self) -> None:
         """Close the connections kept open. Requests under way go on, and new ones open new connections."""
         self.transport.close()
@@ -147,14 +134,13 @@ class Client:
             future.finish(error=error)
 
     def _perform(self, call: Call, request: Request, idempotency_key: str) -> Response:
-        if request.method == "GET":
-            query = request.query
-            target = f"{request.path}?{query}" if query else request.path
-            answer = self.transport.exchange(call, "GET", target, self._headers)
-        else:
-            if call.check is not None and "sdk" not in vars(self):
-                patience.elsewhere(lambda: self.sdk, call.look)
-            answer = self.sdk.send(call, request, idempotency_key)
+        headers, body = self._headers, None
+        if request.takes_key:
+            headers = {**headers, "Idempotency-Key": idempotency_key}
+        if request.content is not None:
+            media_type, body = request.content
+            headers = {**headers, "Content-Type": media_type}
+        answer = self.transport.exchange(call, request.method, request.target, headers, body)
         return read_answer(answer, f"{request.method} {request.path}")
 
 

@@ -1,7 +1,7 @@
 """Waits for the network on a query's own thread, which looks every 20 ms whether it was cancelled.
 
 A thread beside it would cost each request two hand-overs. What cannot be done in steps (to look up a name, to
-agree on TLS, to import) is still left to one.
+agree on TLS) is still left to one.
 """
 
 from __future__ import annotations

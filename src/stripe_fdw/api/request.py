@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 from urllib.parse import quote, quote_plus
 
+import orjson
+
 Method = Literal["GET", "POST", "DELETE"]
 Scalar = str | int | float | bool
+_FORM: Final = "application/x-www-form-urlencoded"
+_JSON: Final = "application/json"
+_VERSION_2: Final = "/v2/"
 PAGE: Final = 100  # the most objects that Stripe puts on a page
 PARALLEL: Final = 8  # requests of one scan under way at a time
 
@@ -56,8 +61,10 @@ class Request:
     def of(
         cls, method: Method, endpoint: str, params: Mapping[str, object] | None = None, **ids: str
     ) -> Request:
-        """Fill the template's ids (percent-encoded) and flatten the parameters."""
+        """Fill the template's ids (percent-encoded) and encode the parameters."""
         path = endpoint.format(**{name: quote(value, safe="") for name, value in ids.items()})
+        if method == "POST" and path.startswith(_VERSION_2):
+            return cls(method, endpoint, path, body=orjson.dumps(params or {}).decode())
         return cls(method, endpoint, path, tuple(flatten(params or {})))
 
     def with_params(self, **params: Scalar) -> Request:
@@ -70,6 +77,23 @@ class Request:
     def query(self) -> str:
         """The parameters as they stand in a URL; brackets are left readable, as Stripe accepts them."""
         return "&".join(f"{quote_plus(k, safe='[]')}={quote_plus(v)}" for k, v in self.params)
+
+    @property
+    def target(self) -> str:
+        """Path and query: what the first line of HTTP names. A POST has its parameters in its body."""
+        return f"{self.path}?{self.query}" if self.params and self.method != "POST" else self.path
+
+    @property
+    def content(self) -> tuple[str, str] | None:
+        """The media type and the text of the body; None where there is none."""
+        if self.method != "POST":
+            return None
+        return (_JSON, self.body) if self.body else (_FORM, self.query)
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether Stripe takes an idempotency key with it: with a POST, in version 2 also with a DELETE."""
+        return self.method == "POST" or (self.method == "DELETE" and self.path.startswith(_VERSION_2))
 
     def __str__(self) -> str:
         shown = f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")

@@ -1,4 +1,4 @@
-"""Brings a request over: turns, retries and time limits, for the fast path and for the SDK alike."""
+"""Brings a request over: turns, retries and time limits."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, cast
 
@@ -20,7 +20,6 @@ from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
 _WORDS = ("method", "path", "params")
 _WRITING: Final = ("POST", "DELETE")
 _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
-_JSON: Final = "/v2/"  # operations of this version take JSON
 
 
 class CallError(StripeFdwError):
@@ -84,7 +83,7 @@ def call_of(quals: Iterable[Qual]) -> Call | None:
         )
     params = _params(words.get("params", "{}"))
     endpoint = _endpoint(method, words["path"])
-    return Call(Request("GET", endpoint, words["path"], Request.of("GET", "/", params).params), words)
+    return Call(replace(Request.of("GET", words["path"], params), endpoint=endpoint), words)
 
 
 def writing_of(values: Mapping[str, Any]) -> Writing:
@@ -109,9 +108,7 @@ def writing_of(values: Mapping[str, Any]) -> Writing:
         )
     params = _params(words.setdefault("params", "{}"))
     endpoint = _endpoint(method, path)
-    request = Request(method, endpoint, path, Request.of(method, "/", params).params)
-    if method == "POST" and path.startswith(_JSON):
-        request = Request(method, endpoint, path, body=orjson.dumps(params).decode())
+    request = replace(Request.of(method, path, params), endpoint=endpoint)
     key = Given.of({KEY: values.get("idempotency_key")}).key
     return Writing((Step(request),), key, _resource(endpoint), words)
 
