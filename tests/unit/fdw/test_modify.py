@@ -473,7 +473,7 @@ UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
     ("invoice", INVOICE | {"status": "paid"}, {"status": "draft"}, "55000",
      "From 'paid' it can become 'sent'"),
     ("invoice", INVOICE | {"status": "void"}, {"status": "open"}, "55000", "Nothing leads on from 'void'."),
-    ("invoice", INVOICE, {"status": "opened"}, "55000",
+    ("invoice", INVOICE, {"status": "opem"}, "55000",
      "UPDATE stripe_live.invoice SET status = 'open' WHERE id = 'in_1';"),
     ("invoice", INVOICE, {"status": None}, "55000", "from 'draft' to NULL"),
     ("charge", {"id": "ch_1", "captured": True}, {"captured": False}, "55000", "from true to false"),
