@@ -113,7 +113,7 @@ class PermissionDeniedError(ApiError):
 class NotFoundError(ApiError):
     """There is no such object (404)."""
 
-    default_sqlstate = "02000"  # no_data
+    default_sqlstate = "P0002"  # no_data_found: clients take class 02 for no error
 
 
 class RateLimitError(ApiError):

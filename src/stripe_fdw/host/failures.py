@@ -84,8 +84,8 @@ def _said(error: BaseException) -> str:
 
 def _sqlstate(error: BaseException) -> str:
     own = _attribute(error, "sqlstate") if issubclass(type(error), StripeFdwError) else None
-    # Classes 00, 01 and 02 are no errors, save that 02000 is one here: an object that is not there.
-    if isinstance(own, str) and re.fullmatch(r"(?!0[01])[0-9A-Z]{5}", own):
+    # Classes 00, 01 and 02 are no errors: clients take them for success or a warning.
+    if isinstance(own, str) and re.fullmatch(r"(?!0[012])[0-9A-Z]{5}", own):
         return own
     return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), "HV000")
 

@@ -11,7 +11,7 @@ import pytest
 
 KINDS = {
     "ours": "22023",
-    "not found": "02000",
+    "not found": "P0002",
     "success as sqlstate": "HV000",
     "bad sqlstate": "HV000",
     "odd parts": "HV000",

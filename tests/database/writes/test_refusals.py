@@ -135,7 +135,7 @@ def test_a_row_that_is_gone_when_it_is_changed_is_no_data(
     stripe.control("POST", "/faults", fault | {"method": "POST", "path": f"/v1/customers/{world['cus']}"})
     message, state = refuse(live, statement)
     assert "No such customer" in message
-    assert state == ("02000" if host == "bundled" else PLAIN)
+    assert state == ("P0002" if host == "bundled" else PLAIN)
 
 
 def test_the_row_that_cannot_be_said_is_named(live: psycopg.Connection, made: Made) -> None:

@@ -213,8 +213,8 @@ def test_neither_reading_nor_writing_imports_the_sdk_or_another_http_library() -
     [
         (401, {"message": "Invalid API Key provided: sk_test_****here"}, AuthenticationError, "28000"),
         (403, {"message": "does not have the required permissions"}, PermissionDeniedError, "42501"),
-        (404, {"code": "resource_missing", "param": "id"}, NotFoundError, "02000"),
-        (400, {"code": "resource_missing", "param": "customer"}, NotFoundError, "02000"),
+        (404, {"code": "resource_missing", "param": "id"}, NotFoundError, "P0002"),
+        (400, {"code": "resource_missing", "param": "customer"}, NotFoundError, "P0002"),
         (404, {"message": "Unrecognized request URL (GET: /v1/x)."}, ApiError, "HV000"),
         (400, {"code": "parameter_unknown", "param": "foo"}, ApiError, "22023"),
         (400, {"code": "parameter_missing", "param": "currency"}, ApiError, "23502"),

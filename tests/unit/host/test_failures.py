@@ -46,7 +46,7 @@ def test_our_errors_keep_their_parts() -> None:
     )
 
 
-@pytest.mark.parametrize("state", ["00000", "01000", "0100", "é0000", "22p02", 5, None, ""])
+@pytest.mark.parametrize("state", ["00000", "01000", "02000", "0100", "é0000", "22p02", 5, None, ""])
 def test_only_states_of_errors_are_used(state: object) -> None:
     error = ApiError("odd")
     error.sqlstate = state  # type: ignore[assignment]
