@@ -1,10 +1,12 @@
-"""What EXPLAIN says of a plan."""
+"""What EXPLAIN says of a plan, and of a write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote_plus
 
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.plan import FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
 from stripe_fdw.fdw.quals import Qual, Unknown
 
@@ -21,6 +23,21 @@ def describe(plan: Plan, *, verbose: bool = False) -> list[tuple[str, str]]:
     if plan.order:
         lines.append(("Stripe Order", ", ".join(map(str, plan.order))))
     return lines
+
+
+def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
+    """The line of EXPLAIN that names the operations which INSERT, UPDATE or DELETE makes for a row.
+
+    An UPDATE makes of these what a row's values ask for: none where nothing changes.
+    """
+    found = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
+    operations = [found] if found else []
+    if command == "UPDATE":
+        if resource.update and any(name in resource.updatable or name in WRITE_ONLY for name in columns):
+            operations = [resource.update]
+        operations += [item.operation for item in resource.transitions if item.column in columns]
+    names = dict.fromkeys(f"{item.method} {item.path}" for item in operations)
+    return [("Stripe Write", ", ".join(names) or "none: Stripe has no such operation")]
 
 
 def _requests(plan: Plan, verbose: bool) -> Iterable[tuple[str, str]]:

@@ -66,6 +66,10 @@ class _Machinery:
         """Nothing."""
         return []
 
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+        """Nothing: what is sent is in the row."""
+        return []
+
     @property
     def identity(self) -> tuple[str, ...]:
         """What would identify a row, if one could be changed."""

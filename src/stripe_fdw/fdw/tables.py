@@ -16,7 +16,7 @@ from stripe_fdw.fdw.clients import client_for
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW, check_columns, comparable
 from stripe_fdw.fdw.experience import Experience, account_of
-from stripe_fdw.fdw.explain import describe
+from stripe_fdw.fdw.explain import describe, describe_write
 from stripe_fdw.fdw.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.memory import memory
 from stripe_fdw.fdw.options import check_merged, secret, server_options
@@ -46,6 +46,7 @@ class Table(Protocol):
     def describe(
         self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
     ) -> Lines: ...
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines: ...
     def open_scan(
         self,
         quals: Sequence[Qual],
@@ -139,6 +140,10 @@ class ObjectTable:
     ) -> Lines:
         """EXPLAIN's lines."""
         return describe(self._plan(quals, sortkeys, limit), verbose=verbose)
+
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+        """EXPLAIN's lines of INSERT, UPDATE and DELETE."""
+        return describe_write(self._resource, command, columns)
 
     def open_scan(
         self,

@@ -109,6 +109,10 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         """EXPLAIN's lines: the requests, what they say of the WHERE, what Postgres checks."""
         return self._table.describe(quals, sortkeys, limit, verbose)
 
+    def describe_write(self, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
+        """EXPLAIN's lines of an INSERT or UPDATE that sets these columns, or of a DELETE."""
+        return self._table.describe_write(command, columns)
+
     def open_scan(
         self,
         quals: Sequence[Qual],

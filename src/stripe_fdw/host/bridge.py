@@ -284,6 +284,11 @@ def describe(
     return _lines(lines, "describe")
 
 
+def describe_write(wrapper: Any, command: str, columns: list[str]) -> Lines:
+    """Give the lines that EXPLAIN shows of a write."""
+    return _lines(wrapper.describe_write(command, columns), "describe_write")
+
+
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)( \w+)?")
 
 

@@ -339,6 +339,10 @@ class StripeForeignDataWrapper:
             ("Limit hint", str(limit)),
         ]
 
+    def describe_write(self, command: str, columns: list[str]) -> list[tuple[str, str]]:
+        self.maybe_fail("describe_write")
+        return [("Command", f"{command} {', '.join(columns)}")]
+
     def say(self) -> None:
         """Try what the builtin module offers, also from where it must refuse."""
         host.warning("a\u00e4 warning", None, "its hint")

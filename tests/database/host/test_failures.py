@@ -46,6 +46,7 @@ READING = {
     "path_keys": "select * from {table} order by created",
     "sortable": "select * from {table} order by created",
     "describe": "explain select * from {table}",
+    "describe_write": "explain insert into {table} (n) values (1)",
     "begin_statement": "select * from {table}",
     "open_scan": "select * from {table}",
     "next_batch": "select * from {table}",

@@ -227,6 +227,30 @@ def test_a_statement_makes_exactly_these_requests(
     assert ordered(found) == ordered(wanted)
 
 
+# What EXPLAIN says that a statement may send
+EXPLAINED: list[tuple[str, str]] = [
+    ("insert into customer (name) values ('a')", "POST /v1/customers"),
+    ("update customer set name = 'x'", "POST /v1/customers/{customer}"),
+    ("update customer set _params = '{}'", "POST /v1/customers/{customer}"),
+    ("update customer set discount = null", "DELETE /v1/customers/{customer}/discount"),
+    ("update payment_method set customer = null, metadata = '{}'",
+     "POST /v1/payment_methods/{payment_method}, POST /v1/payment_methods/{payment_method}/detach,"
+     " POST /v1/payment_methods/{payment_method}/attach"),
+    ("delete from customer", "DELETE /v1/customers/{customer}"),
+    ("update charge set amount = 5", "none: Stripe has no such operation"),
+    ("delete from event", "none: Stripe has no such operation"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "expected"), EXPLAINED, ids=[case[0] for case in EXPLAINED])
+def test_explain_names_the_operations(
+    live: psycopg.Connection, host: str, made: Made, statement: str, expected: str
+) -> None:
+    lines = [row[0].strip() for row in live.execute(f"explain {statement}".encode())]
+    assert (f"Stripe Write: {expected}" in lines) == (host == "bundled")
+    assert made() == []
+
+
 def ordered(requests: list[str]) -> list[str]:
     """Readings before writings, which keep their order; of each its parameters in alphabetical order."""
     sorted_ones = [_sorted(request) for request in requests]

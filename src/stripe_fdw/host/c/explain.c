@@ -58,23 +58,63 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	PG_END_TRY();
 }
 
-/* UPDATE and INSERT: which columns are sent. */
+/* Which columns UPDATE and INSERT send. */
+static void
+show_columns(Relation relation, List *attnums, ExplainState *es)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, attnums)
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+						 get_attname(RelationGetRelid(relation), (AttrNumber) intVal(lfirst(cell)), false));
+	ExplainPropertyText("Stripe columns", names.data, es);
+}
+
+static const char *
+command_name(CmdType operation)
+{
+	switch (operation)
+	{
+		case CMD_INSERT:
+			return "INSERT";
+		case CMD_UPDATE:
+			return "UPDATE";
+		default:
+			return "DELETE";
+	}
+}
+
+/* The operations that a row's values may ask for. */
+static void
+show_operations(Oid relid, Oid user, const char *command, List *attnums, ExplainState *es)
+{
+	PythonEntry entry;
+
+	python_enter(&entry);
+	PG_TRY();
+	{
+		show_lines(bridge_call("describe_write", Py_BuildValue("(OsO)", table_wrapper(relid, user), command,
+															   column_names(relid, attnums))), es);
+	}
+	PG_FINALLY();
+	{
+		python_leave(&entry);
+	}
+	PG_END_TRY();
+}
+
 void
 ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
 					 ExplainState *es)
 {
 	Relation	relation = rinfo->ri_RelationDesc;
 	List	   *attnums = private ? linitial_node(List, private) : NIL;
-	StringInfoData names;
-	ListCell   *cell;
 
-	(void) mtstate;
 	(void) subplan;
-	if (attnums == NIL || !es->verbose)
-		return;
-	initStringInfo(&names);
-	foreach(cell, attnums)
-		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
-						 get_attname(RelationGetRelid(relation), (AttrNumber) intVal(lfirst(cell)), false));
-	ExplainPropertyText("Stripe columns", names.data, es);
+	show_operations(RelationGetRelid(relation), modifying_user(mtstate, rinfo), command_name(mtstate->operation),
+					attnums, es);
+	if (attnums != NIL && es->verbose)
+		show_columns(relation, attnums, es);
 }

@@ -290,6 +290,7 @@ extern void store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSl
 
 extern void watch_plans(void);
 NORETURN extern void refuse_on_conflict(void);
+extern Oid modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern List *identity_attnums(Relation relation, Oid user);
 extern char *identity_name(Form_pg_attribute attribute);
 

@@ -29,7 +29,7 @@ find_identity(HostModify *modify, ResultRelInfo *rinfo, Oid user)
 	}
 }
 
-static Oid
+Oid
 modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	Oid			user = InvalidOid;
