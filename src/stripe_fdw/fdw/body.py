@@ -113,6 +113,15 @@ def _put(tree: Json, path: tuple[str, ...], value: Any) -> bool:
     return True
 
 
+def merged(whole: Any, part: Any) -> Any:
+    """Both, where they are objects; what the part says wins."""
+    if not isinstance(whole, dict) or not isinstance(part, dict):
+        return part
+    tree = cast("Json", plain(whole))
+    _merge(tree, part)
+    return tree
+
+
 def _merge(tree: Json, params: Json) -> None:
     for name, value in params.items():
         before = tree.get(name)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
-
+from stripe_fdw import exact
 from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw import differences, nested
 from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
-from stripe_fdw.fdw.sent import WRONG_VALUE, same, same_day, shown, single, unfit
+from stripe_fdw.fdw.sent import OUT_OF_RANGE, WRONG_VALUE, same, same_day, shown, single, unfit
 from stripe_fdw.fdw.session import time_as_written
 
 PARAMS, KEY = WRITE_ONLY
@@ -38,7 +37,7 @@ class Given:
         Raises ColumnError for a key or for parameters that cannot be sent.
         """
         columns = {name: value for name, value in values.items() if name not in WRITE_ONLY}
-        return cls(columns, _params(values.get(PARAMS)), _key(values.get(KEY)))
+        return cls(columns, _params(values.get(PARAMS)), key_of(values.get(KEY)))
 
 
 def _params(value: Any) -> Json:
@@ -50,13 +49,14 @@ def _params(value: Any) -> Json:
     return found
 
 
-def _key(value: Any) -> str | None:
+def key_of(value: Any, name: str = KEY) -> str | None:
+    """An idempotency key. Raises ColumnError for one that cannot be sent."""
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_KEY or not _PRINTABLE.fullmatch(value):
         length = f" ({len(value)} characters)" if isinstance(value, str) and len(value) > LONGEST_KEY else ""
         raise ColumnError(
-            f'"{KEY}" takes 1 to {LONGEST_KEY} printable ASCII characters, not {shown(value)}{length}',
+            f'"{name}" takes 1 to {LONGEST_KEY} printable ASCII characters, not {shown(value)}{length}',
             hint="Something that is the same when the statement runs again: 'order-6735'.",
             sqlstate=WRONG_VALUE,
         )
@@ -68,8 +68,10 @@ def parsed(name: str, value: Any) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
+        return exact.loads(value)
+    except OverflowError:
+        raise unfit(name, value, "JSON with numbers of a sensible size", OUT_OF_RANGE) from None
+    except ValueError:
         raise unfit(name, value, "JSON: an object or an array") from None
 
 
@@ -93,6 +95,22 @@ def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> 
     if same(column.kind, old, found) or (column.kind is Kind.TIME and same_day(old, new)):
         return NOTHING
     return differences.unset(column.name, old, parameter) if found == UNSET else found
+
+
+def complete(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
+    """What an update sends for a value whether or not it is the old one: the same on each run.
+
+    NOTHING for what can only be sent as a difference.
+    """
+    try:
+        if column.kind is Kind.JSON:
+            found = None if new is None else _structured(column.name, new)
+            return differences.complete(column.name, old, found, parameter)
+        return (
+            differences.unset(column.name, old, parameter) if new is None else created(column, new, parameter)
+        )
+    except ColumnError:  # Stripe cannot unset it, or does not take again what it told
+        return NOTHING
 
 
 def differs(name: str, column: Column | None, old: Any, new: Any) -> bool:

@@ -83,6 +83,22 @@ def _without_answers(old: Any, new: Any, fields: Fields) -> Any:
     }
 
 
+def complete(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
+    """What is sent of a value that may be the old one; NOTHING for a list of rows of another table.
+
+    Raises ColumnError where Stripe cannot unset what is None.
+    """
+    if is_list_object(old) or is_list_object(new):
+        return NOTHING
+    if is_metadata(name):
+        after = {} if new is None else texts(name, new)
+        return after if any(value != UNSET for value in after.values()) else UNSET
+    if new is None or new == []:
+        return unset(name, old, parameter)
+    fields = parameter.fields if parameter else ()
+    return encode(name, _without_answers(old, new, fields), parameter)
+
+
 def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     """What clears a value: the empty text.
 

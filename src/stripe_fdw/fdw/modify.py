@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from stripe_fdw.api.request import Request
-from stripe_fdw.catalog.model import Column, Kind, Operation, Resource
+from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw import changes, refusals, states
-from stripe_fdw.fdw.body import Body
+from stripe_fdw.fdw.body import Body, merged
 from stripe_fdw.fdw.changes import Given
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
@@ -25,6 +25,7 @@ from stripe_fdw.fdw.sent import WRONG_VALUE, shown, text
 from stripe_fdw.fdw.values import fits_path
 
 UPDATE: Final = "update"
+Setting = tuple[Column, Any, Any]  # what a column is, and what it shall be
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,19 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
     bodies = {UPDATE: Body(resource, resource.update)} if resource.update else {}
     fields = {**(raw or {}), **given.columns, **given.params}  # as they will be
     plainly, others = [], []
+    reached: list[Operation] = []
     for name, value in given.columns.items():
         column = resource.column.get(name)
         before = _before(column, name, old, raw)
         if column is None or any(item.column == name for item in resource.transitions):
             if not changes.differs(name, column, before, value):
+                reached += states.leading(resource, name, value)
                 continue
-            if column is not None and _operate(resource, bodies, column, before, value, fields):
+            found = states.transition(resource, name, before, value, fields)
+            if found is None and given.key is not None and name not in resource.updatable:
+                found = states.once_more(resource, name, value, fields)
+            if found is not None and column is not None:
+                _operate(bodies, found, Body(resource, found.operation), column, value)
                 continue
         if column is not None and name in resource.updatable:
             plainly.append((column, before, value))
@@ -140,25 +147,21 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
             others.append((name, column, before, value))
     for name, column, before, value in others:
         _with_an_operation(resource, identifier, bodies, (name, column, before, value), fields)
-    _put_plainly(plainly, bodies, raw or {})
-    _share_out(resource, given.params, bodies)
+    shared = _shared_out(resource, given.params, bodies, reached)
+    _put_plainly(plainly, bodies, raw or {}, further=UPDATE in shared, again=given.key is not None)
+    for name, params in shared.items():
+        bodies[name].merge(params)
     ids = _ids(resource, old, raw)
     in_order = sorted(bodies.values(), key=lambda body: not body.first)
     steps = tuple(_step(body, ids) for body in in_order if not body.empty)
     return Change(resource, identifier, steps, given.key, raw)
 
 
-def _operate(
-    resource: Resource, bodies: dict[str, Body], column: Column, before: Any, value: Any, fields: Json
-) -> bool:
-    """Make a change of state the operation that it is; whether there is one."""
-    found = states.transition(resource, column.name, before, value, fields)
-    if found is None:
-        return False
-    body = bodies.setdefault(found.operation.name, Body(resource, found.operation))
+def _operate(bodies: dict[str, Body], found: Transition, body: Body, column: Column, value: Any) -> None:
+    """Make a change of state the operation that it is."""
+    body = bodies.setdefault(found.operation.name, body)
     sent = None if value is None else changes.created(column, value, body.parameter(found.sends))
     body.send(found, sent)
-    return True
 
 
 def _object_of(old: Mapping[str, Any]) -> Json | None:
@@ -194,11 +197,32 @@ def _with_an_operation(
     raise refusals.not_writable(resource, [name], creating=False)
 
 
-def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Body], old: Json) -> None:
+def _put_plainly(
+    columns: list[Setting], bodies: Mapping[str, Body], old: Json, *, further: bool, again: bool
+) -> None:
+    """Send what differs. ``further``: the update has parameters beside the columns.
+
+    ``again``: what an update sends must be the same when the statement runs again with its key, so an
+    update that is needed has all of the columns.
+    """
     update = bodies.get(UPDATE)
     if update is None:
         return
-    anew = _starting_anew(columns, update)
+    found = _to_send(columns, update, old)
+    # One request rather than two, where an operation takes everything.
+    alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
+    target = update if further or not alone else alone[0]
+    if again and target is update and (found or further):
+        found = _to_send(columns, update, old, always=True)
+    for column, sent in found:
+        target.put(column.name, sent)
+
+
+def _to_send(
+    columns: list[Setting], update: Body, old: Json, *, always: bool = False
+) -> list[tuple[Column, Any]]:
+    """What the update sends for each column; ``always``: also where it is what it was."""
+    anew = _starting_anew(columns, update, always=always)
     found = []
     for column, before, value in columns:
         parameter = update.parameter(column.name)
@@ -206,6 +230,9 @@ def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Bo
             parameter = replace(parameter, required=True)
         if column.name not in anew:
             sent = changes.changed(column, before, value, parameter)
+            whole = changes.complete(column, before, value, parameter) if always else NOTHING
+            if whole is not NOTHING:
+                sent = whole if sent is NOTHING else merged(whole, sent)
         else:
             sent = NOTHING if value is None else changes.created(column, value, parameter)
         if sent is not NOTHING:
@@ -214,14 +241,10 @@ def _put_plainly(columns: list[tuple[Column, Any, Any]], bodies: Mapping[str, Bo
         kept = value_of(update.resource.column[name], old)
         if kept is not None and str(kept) != anew[name]:
             found.append((update.resource.column[name], kept))
-    # One request rather than two, where an operation takes everything.
-    alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
-    target = next(iter(alone), update)
-    for column, sent in found:
-        target.put(column.name, sent)
+    return found
 
 
-def _starting_anew(columns: list[tuple[Column, Any, Any]], update: Body) -> dict[str, str]:
+def _starting_anew(columns: list[Setting], update: Body, *, always: bool) -> dict[str, str]:
     """The columns that start anew at Stripe when these are sent, and with which value.
 
     What such a column holds is sent along, unless it is set to NULL.
@@ -229,7 +252,9 @@ def _starting_anew(columns: list[tuple[Column, Any, Any]], update: Body) -> dict
     found: dict[str, str] = {}
     for column, before, value in columns:
         parameter = update.parameter(column.name)
-        if parameter and parameter.resets and changes.differs(column.name, column, before, value):
+        if not parameter or not parameter.resets:
+            continue
+        if always or changes.differs(column.name, column, before, value):
             found |= dict(parameter.resets)
     return {name: start for name, start in found.items() if name in update.resource.column}
 
@@ -241,15 +266,28 @@ def _needed(resource: Resource, name: str) -> bool:
     )
 
 
-def _share_out(resource: Resource, params: Json, bodies: Mapping[str, Body]) -> None:
-    """Give each further parameter to the request that knows it: an operation before the update."""
-    if params and not bodies:
+def _shared_out(
+    resource: Resource, params: Json, bodies: Mapping[str, Body], reached: list[Operation]
+) -> dict[str, Json]:
+    """Which request gets which further parameters: an operation that knows them before the update.
+
+    What belongs to the operation of a state that is ``reached`` already is not sent, for it was done.
+    """
+    if params and not bodies and not reached:
         raise refusals.not_updatable(resource)
-    operations = [body for body in bodies.values() if body.wanted]
-    for name, value in params.items():
-        knowing = [body for body in (*operations, *bodies.values()) if body.knows(name)]
-        target = next(iter(knowing), (operations or [*bodies.values()])[-1])
-        target.merge({name: value})
+    operations = {name: body for name, body in bodies.items() if body.wanted}
+    over = [Body(resource, operation) for operation in reached]
+    found: dict[str, Json] = {}
+    for param, value in params.items():
+        knowing = [name for name, body in operations.items() if body.knows(param)]
+        if not knowing and any(body.knows(param) for body in over):
+            continue
+        knowing += [name for name, body in bodies.items() if body.knows(param)]
+        if not knowing and over and not operations:
+            continue
+        target = knowing[0] if knowing else [*(operations or bodies)][-1]
+        found.setdefault(target, {})[param] = value
+    return found
 
 
 # -- DELETE ------------------------------------------------------------------------------------------------

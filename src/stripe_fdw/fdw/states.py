@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from stripe_fdw.catalog.model import ANY, Resource, Transition
+from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.closest import is_slip
 from stripe_fdw.fdw.sent import identity
@@ -34,6 +34,28 @@ def transition(
         if found.column != column or not _leads(found, state(new)) or not _from(found, state(old)):
             continue
         if not _lacks(found, fields):
+            return found
+    return None
+
+
+def leading(resource: Resource, column: str, value: Any) -> list[Operation]:
+    """The operations that lead to the value, from whichever state, each once."""
+    found = [item for item in resource.transitions if item.column == column and _leads(item, state(value))]
+    return list({item.operation.name: item.operation for item in found}.values())
+
+
+def once_more(
+    resource: Resource, column: str, value: Any, fields: Mapping[str, Any] = _NO_FIELDS
+) -> Transition | None:
+    """The operation that an earlier run with the key made, if it is the only one that leads to the value.
+
+    It may have led further than to the value: an invoice of nothing is paid as soon as it is finalized.
+    Stripe knows the key's answer, and refuses the operation where it has none.
+    """
+    if len(leading(resource, column, value)) != 1:
+        return None
+    for found in resource.transitions:
+        if found.column == column and _leads(found, state(value)) and not _lacks(found, fields):
             return found
     return None
 
