@@ -9,6 +9,7 @@
     │   ├── AuthenticationError   no key, or one that Stripe does not know
     │   ├── PermissionDeniedError the key may not do this
     │   ├── NotFoundError         no such object
+    │   ├── CardError             the card, or what else should pay, was declined
     │   ├── RateLimitError        429, still after all retries
     │   └── IdempotencyError      one idempotency key, two contents
     ├── ConnectionFailedError     Stripe could not be reached, or broke off
@@ -114,6 +115,12 @@ class NotFoundError(ApiError):
     """There is no such object (404)."""
 
     default_sqlstate = "P0002"  # no_data_found: clients take class 02 for no error
+
+
+class CardError(ApiError):
+    """A payment that was not made: the card was declined, for example (402)."""
+
+    default_sqlstate = "ST402"  # of our own: Postgres leaves classes that begin with I to Z to others
 
 
 class RateLimitError(ApiError):

@@ -15,6 +15,7 @@ from stripe_fdw.errors import (
     AnswerError,
     ApiError,
     AuthenticationError,
+    CardError,
     IdempotencyError,
     NotFoundError,
     PermissionDeniedError,
@@ -34,8 +35,9 @@ _BY_CODE: Mapping[str, str] = {
     "resource_already_exists": "23505",  # unique_violation
     "setup_intent_unexpected_state": "55000",
 }
-_BY_STATUS: Mapping[int, tuple[type[ApiError], str]] = {
+_BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
+    402: (CardError, None),
     403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
     429: (RateLimitError, "Try again later, or set max_requests_per_second lower on the server."),
 }

@@ -6,7 +6,7 @@ import re
 import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Final
+from typing import Final, TypeAlias
 
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.redact import MASK, redact
@@ -24,8 +24,15 @@ class WrapperError(StripeFdwError):
     """The wrapper broke its contract with the host: a fault of this package, not of its user."""
 
 
-def explain_error(error: BaseException) -> tuple[str, str, str | None, str | None, str | None]:
-    """SQLSTATE, message, detail, hint and context. Raises nothing that its argument's methods raise."""
+Explained: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
+
+
+def explain_error(error: BaseException) -> Explained:
+    """SQLSTATE, message, detail, hint, context, constraint and column.
+
+    An error of Stripe's gives its code as the constraint that is broken, and its parameter as the column.
+    Raises nothing that its argument's methods raise.
+    """
     # By the type alone: isinstance() asks the object too.
     if issubclass(type(error), StripeFdwError):
         return (
@@ -34,10 +41,12 @@ def explain_error(error: BaseException) -> tuple[str, str, str | None, str | Non
             _text(_attribute(error, "detail")),
             _text(_attribute(error, "hint")),
             None,
+            _text(_attribute(error, "code")),
+            _text(_attribute(error, "param")),
         )
     said = _said(error)
     message = f"Python exception {_name(error)}" + (f": {said}" if said else "")
-    return _sqlstate(error), message, None, None, _where(error)
+    return _sqlstate(error), message, None, None, _where(error), None, None
 
 
 def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFdwError:

@@ -27,7 +27,7 @@ LASTING: dict[str, tuple[dict[str, Any], list[str], str]] = {
     "a 402": (
         {"kind": "status", "status": 402, "code": "card_declined", "message": "Your card was declined."},
         ["Your card was declined.", "code card_declined", "402", "request req_"],
-        "HV000",
+        "ST402",
     ),
     "resets": ({"kind": "reset"}, ["no answer from"], "08006"),
     "a cut body": ({"kind": "cut"}, ["no answer from"], "08006"),

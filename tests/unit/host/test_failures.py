@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.errors import ApiError, Interrupted, MissingQualError, OptionError
+from stripe_fdw.errors import ApiError, CardError, Interrupted, MissingQualError, OptionError
 from stripe_fdw.host.failures import explain_error, without_values
 
 
@@ -43,6 +43,21 @@ def test_our_errors_keep_their_parts() -> None:
         "parent is required",
         "WHERE customer = …",
         None,
+        None,
+        None,
+    )
+
+
+def test_an_error_of_stripes_gives_its_code_as_constraint_and_its_parameter_as_column() -> None:
+    error = CardError("Your card was declined.", code="card_declined", param="payment_method")
+    assert explain_error(raised(error)) == (
+        "ST402",
+        "Your card was declined.",
+        None,
+        None,
+        None,
+        "card_declined",
+        "payment_method",
     )
 
 

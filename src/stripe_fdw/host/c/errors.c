@@ -19,6 +19,8 @@ typedef struct SqlError
 	char	   *detail;
 	char	   *hint;
 	char	   *context;
+	char	   *constraint;
+	char	   *column;
 } SqlError;
 
 /*
@@ -104,7 +106,7 @@ explain_by_bridge(PyObject *exception, SqlError *error)
 		return false;
 	function = bridge_function("explain_error");
 	parts = PyObject_CallFunctionObjArgs(function, exception, NULL);
-	if (parts == NULL || !PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 5)
+	if (parts == NULL || !PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 7)
 	{
 		Py_XDECREF(parts);
 		PyErr_Clear();
@@ -116,6 +118,8 @@ explain_by_bridge(PyObject *exception, SqlError *error)
 	error->detail = optional_text(parts, 2);
 	error->hint = optional_text(parts, 3);
 	error->context = optional_text(parts, 4);
+	error->constraint = optional_text(parts, 5);
+	error->column = optional_text(parts, 6);
 	return error->message != NULL;
 }
 
@@ -199,6 +203,8 @@ throw_python_error(void)
 			 errmsg_internal("%s", error.message),
 			 error.detail ? errdetail_internal("%s", error.detail) : 0,
 			 error.hint ? errhint("%s", error.hint) : 0,
-			 error.context ? errcontext("%s", error.context) : 0));
+			 error.context ? errcontext("%s", error.context) : 0,
+			 error.constraint ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error.constraint) : 0,
+			 error.column ? err_generic_string(PG_DIAG_COLUMN_NAME, error.column) : 0));
 	pg_unreachable();
 }
