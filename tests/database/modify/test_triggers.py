@@ -120,3 +120,26 @@ def test_defaults_and_generated_columns(
     error = failing(db, f"insert into {own} (description) values ('mine')")
     assert error.sqlstate == "428C9"
     assert len(wrote()) == 2
+
+
+def test_a_trigger_may_set_what_stripe_decides_on_to_what_it_is(
+    db: psycopg.Connection, customer: str, wrote: Callable[[], list[str]]
+) -> None:
+    db.execute(
+        """create or replace function same() returns trigger language plpgsql as $$ begin
+            new.id := old.id; new.created := old.created; new.object := old.object;
+            new.livemode := old.livemode; new.currency := old.currency; new.metadata := old.metadata;
+            return new;
+        end $$"""
+    )
+    db.execute(
+        f"create trigger same before update on {customer} for each row execute function same()".encode()
+    )
+    made = one(db, f"insert into {customer} (email) values ('a@b.c') returning id")
+    wrote()
+    query = f"update {customer} set name = 'A', created = created where id = '{made}' returning name, id"
+    assert db.execute(query.encode()).fetchall() == [("A", made)]
+    assert wrote() == [CHANGE + str(made)]
+    error = failing(db, f"update {customer} set delinquent = not delinquent where id = '{made}'")
+    assert 'column "delinquent" of customer cannot be changed' in str(error)
+    assert wrote() == []
