@@ -77,7 +77,7 @@ def test_a_cancel_in_the_middle_of_a_write_says_how_to_run_it_again(
     assert "statement timeout" in said(error)
     text = said(error)
     assert "Not known whether done: row 1, POST /v1/customers" in text
-    key = re.search("_idempotency_key '([^']+)'", text)
+    key = re.search("Run this row again with _idempotency_key = '([^']+)'", text)
     assert key is not None
     written.control("POST", "/latency", {})
     db.execute(f"insert into {table} (name, _idempotency_key) values ('cancelled', '{key[1]}')".encode())

@@ -127,18 +127,26 @@ class Flight:
     def again(self) -> str:
         """How the step can be sent again, and be done once."""
         what = f"{self.step.request.method} {self.step.request.path}"
-        return what if self.step.request.method == "DELETE" else f"{what} with _idempotency_key '{self.key}'"
+        return what if self.step.request.method == "DELETE" else f"{what} with {self._key_name} '{self.key}'"
+
+    @property
+    def _key_name(self) -> str:
+        """Where the user gives a key: the column of a table, or the parameter of the function."""
+        return "idempotency_key" if self.step.operation == "call" else "_idempotency_key"
 
     def partly(self) -> str:
         """Which of its requests are done, and which are not."""
         steps = [step.operation for step in self.change.steps]
         return f"{', '.join(steps[: self.done])} was done, {', '.join(steps[self.done :])} was not"
 
-    def how_again(self) -> str:
-        """What to do where nobody knows whether the step was done."""
+    def how_again(self, *, alone: bool = True) -> str:
+        """What to do where nobody knows whether the step was done; ``alone``: and no other row's either."""
         if self.step.request.method == "DELETE":
             return "Run it again: what is gone already is no error."
-        again = f"Run this row again with _idempotency_key = '{self.key}'"
+        if not alone:
+            again = f"Run these rows again, each with its {self._key_name}"
+            return f"{again}: they are done once, whatever became of them."
+        again = f"Run this row again with {self._key_name} = '{self.key}'"
         return f"{again}: it is done once, whatever became of it."
 
 

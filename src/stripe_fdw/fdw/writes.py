@@ -35,6 +35,7 @@ class Writing:
     failed: bool = False
     _changed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _flights: list[Flight] = field(default_factory=list)
+    _lost: Flight | None = None  # the last one whose outcome nobody knows
     _landed: threading.Event = field(default_factory=threading.Event)
 
     def do(
@@ -154,14 +155,19 @@ class Writing:
             if flight.change.key is not None:
                 ledger.release_key(step_key(flight.key, flight.step), self.account)
             return False
-        self.tally.unanswered(f"row {flight.row}, {flight.again()}")
+        self._lose(flight)
         return True
+
+    def _lose(self, flight: Flight) -> None:
+        self.tally.unanswered(f"row {flight.row}, {flight.again()}")
+        self._lost = flight
 
     def _broken_off(self, error: Interrupted) -> Interrupted:
         """Nobody waits any more. What left cannot be called back, and what becomes of it is not known."""
         self._give_up()
         self.failed = True
         error.detail = " ".join(filter(None, (error.detail, self._stays(), self._unknown()))) or None
+        error.hint = self._how_again() or error.hint
         self.tally.told = True
         return error
 
@@ -175,8 +181,10 @@ class Writing:
             except Interrupted as error:
                 raise self._broken_off(error) from None
             except StripeFdwError as error:
-                unknown = ", and whether it was done is not known" if self._unanswered(flight, error) else ""
-                failed.append(f"Row {flight.row} failed as well: {error.message}{unknown}.")
+                what = error.message.removesuffix(".")
+                if self._unanswered(flight, error):
+                    what += f"; whether {flight.again()} was done is not known"
+                failed.append(f"Row {flight.row} failed as well: {what}.")
             self._note(flight, done)
             if flight.done < len(flight.change.steps) and flight.done > done:
                 failed.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
@@ -201,7 +209,7 @@ class Writing:
                 continue
             # Only when its thread is through with it, it is known whether the request left.
             if not flight.future.wait(max(0.0, ends - time.monotonic())):
-                self.tally.unanswered(f"row {flight.row}, {flight.again()}")
+                self._lose(flight)
                 continue
             done = flight.done
             try:
@@ -222,6 +230,10 @@ class Writing:
 
     def _unknown(self) -> str:
         return f"Not known whether done: {self.tally.unknown_listed()}." if self.tally.unknown_count else ""
+
+    def _how_again(self) -> str | None:
+        alone = self.tally.unknown_count == 1
+        return None if self._lost is None else self._lost.how_again(alone=alone)
 
     def _failure(
         self,
@@ -244,7 +256,8 @@ class Writing:
             details.append(
                 f"Whether {flight.step.request.method} {flight.step.request.path} was done is not known."
             )
-            error.hint = " ".join(filter(None, (error.hint, flight.how_again())))
+        again = flight.how_again() if unknown and flight is not None else self._how_again()
+        error.hint = " ".join(filter(None, (error.hint, again))) or None
         error.message = message
         error.args = (message,)
         error.detail = " ".join(filter(None, (*details, error.detail))) or None

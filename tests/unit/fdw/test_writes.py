@@ -145,7 +145,7 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told:
     client = Client(answers=lambda request, asked: None)
     writing = Writing("account", 3)
     for name in "abc":
-        do(writing, client, creation(name), told, answered=False)
+        do(writing, client, creation(name, f"key-{name}"), told, answered=False)
     client.asked[0].fail(ApiError("Declined.", status=402, detail="code card_declined"))
     client.asked[1].say("cus_b")
     client.asked[2].fail(ConnectionFailedError("gone"), uncertain=True)
@@ -155,10 +155,26 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told:
     assert caught.value.message == "row 1 failed: Declined."
     assert caught.value.detail == (
         "1 row is changed and stays so in Stripe: cus_b. "
-        "Row 3 failed as well: gone, and whether it was done is not known. code card_declined"
+        "Row 3 failed as well: gone; whether POST /v1/customers with _idempotency_key 'key-c' was done is "
+        "not known. code card_declined"
     )
+    again = "Run this row again with _idempotency_key = 'key-c': it is done once, whatever became of it."
+    assert caught.value.hint == again
     assert writing.tally.told
     assert writing.tally.unknown_count == 1
+
+
+def test_rows_that_fail_as_well_are_told_of_in_sentences(told: list[Any]) -> None:
+    client = Client(answers=lambda request, asked: None)
+    writing = Writing("account", 2)
+    for name in "ab":
+        do(writing, client, creation(name), told, answered=False)
+    for asked in client.asked:
+        asked.fail(ApiError("Coupon already exists.", status=400))
+    with pytest.raises(ApiError) as caught:
+        writing.end()
+    assert caught.value.detail == "Row 2 failed as well: Coupon already exists."
+    assert caught.value.hint is None
 
 
 @pytest.mark.parametrize(
@@ -241,6 +257,32 @@ def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch:
         writing.end()
     assert client.abandoned == 3
     assert all(f"row {row}, POST /v1/customers with" in (caught.value.detail or "") for row in (1, 2, 3))
+    assert "Run these rows again, each with its _idempotency_key" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("method", "operation", "hint"),
+    [
+        ("POST", "create", "Run this row again with _idempotency_key = 'mine': it is done once"),
+        ("POST", "call", "Run this row again with idempotency_key = 'mine': it is done once"),
+        ("DELETE", "delete", "Run it again: what is gone already is no error."),
+    ],
+)
+def test_a_cancel_hints_at_how_to_run_the_row_again(
+    told: list[Any], monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
+) -> None:
+    client, writing = Client(answers=lambda request, asked: None), Writing("account", 2)
+    step = Step(Request(method, "/v1/x", "/v1/x"), operation)
+    do(writing, client, Change("x", (step,), "mine"), told, answered=False)
+    client.asked[0].uncertain = True
+
+    def cancel() -> None:
+        raise Interrupted("canceling statement due to user request")
+
+    monkeypatch.setattr(hosting, "check_interrupts", cancel)
+    with pytest.raises(Interrupted) as caught:
+        writing.end()
+    assert (caught.value.hint or "").startswith(hint)
 
 
 def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
