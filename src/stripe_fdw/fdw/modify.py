@@ -302,7 +302,7 @@ def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
     raw = _object_of(old)
     identifier = _id_of(resource, old, raw)
     if resource.delete is None:
-        raise refusals.not_deletable(resource, identifier)
+        raise refusals.not_deletable(resource, identifier, raw or {})
     if any((raw or {}).get(name) == value for name, value in resource.gone_where):
         return Change(resource, identifier, (), None, raw)
     step = _step(Body(resource, resource.delete), _ids(resource, old, raw))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
-from stripe_fdw.fdw.states import literal, literals, reachable, update_hint
+from stripe_fdw.fdw.states import literal, literals, reachable, state, update_hint
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _UNSUPPORTED: Final = "0A000"  # feature_not_supported
@@ -64,10 +64,15 @@ def not_updatable(resource: Resource) -> StripeFdwError:
     )
 
 
-def not_deletable(resource: Resource, identifier: str) -> StripeFdwError:
-    """There is no such operation; often there is one that comes near."""
+def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
+    """There is no such operation; often there is one that comes near, and leads on from the present state."""
     hint = _INSTEAD_OF_DELETE.get(resource.name, "").replace("{id}", identifier)
-    ends = [item for item in resource.transitions if item.value in _ENDS or item.value is None]
+    ends = [
+        item
+        for item in resource.transitions
+        if (item.value in _ENDS or item.value is None)
+        and (item.column not in old or not item.sources or state(old[item.column]) in item.sources)
+    ]
     if not hint and ends:
         hint = update_hint(resource, identifier, ends[0].column, literal(ends[0].value))
     if not hint and "active" in resource.updatable:

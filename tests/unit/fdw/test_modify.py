@@ -593,6 +593,17 @@ NOT_DELETED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("table", "status", "word"),
+    [("quote", "open", "canceled"), ("quote", "canceled", ""), ("refund", "succeeded", "")],
+)
+def test_the_hint_is_an_end_that_can_be_reached(table: str, status: str, word: str) -> None:
+    with pytest.raises(StripeFdwError) as caught:
+        deletion(load().resource[table], {"id": "x_1", "_raw": {"id": "x_1", "status": status}})
+    assert (caught.value.hint or "").startswith("UPDATE") == bool(word)
+    assert word in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(("table", "hint"), NOT_DELETED)
 def test_what_cannot_be_deleted_says_what_can_be_done(table: str, hint: str) -> None:
     with pytest.raises(StripeFdwError, match=f"cannot delete {table} x_1") as caught:
