@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final, Literal
 from urllib.parse import quote, quote_plus
 
-import orjson
+from stripe_fdw import exact
 
 Method = Literal["GET", "POST", "DELETE"]
 Scalar = str | int | float | bool
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-_VERSION_2: Final = "/v2/"
+VERSION_2: Final = "/v2/"
 PAGE: Final = 100  # the most objects that Stripe puts on a page
 PARALLEL: Final = 8  # requests of one scan under way at a time
 
@@ -40,7 +41,7 @@ def _flatten_value(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, bool):
         yield name, "true" if value else "false"
     else:
-        yield name, str(value)
+        yield name, exact.number(value) if isinstance(value, Decimal) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ class Request:
     ) -> Request:
         """Fill the template's ids (percent-encoded) and encode the parameters."""
         path = endpoint.format(**{name: quote(value, safe="") for name, value in ids.items()})
-        if method == "POST" and path.startswith(_VERSION_2):
-            return cls(method, endpoint, path, body=orjson.dumps(params or {}).decode())
+        if method == "POST" and path.startswith(VERSION_2):
+            return cls(method, endpoint, path, body=exact.dumps(params or {}).decode())
         return cls(method, endpoint, path, tuple(flatten(params or {})))
 
     def with_params(self, **params: Scalar) -> Request:
@@ -93,7 +94,7 @@ class Request:
     @property
     def takes_key(self) -> bool:
         """Whether Stripe takes an idempotency key with it: with a POST, in version 2 also with a DELETE."""
-        return self.method == "POST" or (self.method == "DELETE" and self.path.startswith(_VERSION_2))
+        return self.method == "POST" or (self.method == "DELETE" and self.path.startswith(VERSION_2))
 
     def __str__(self) -> str:
         shown = f"{self.method} {self.path}" + (f"?{self.query}" if self.params else "")

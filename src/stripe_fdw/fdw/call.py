@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, cast
 
-import orjson
-
-from stripe_fdw.api.request import Method, Request
+from stripe_fdw import exact
+from stripe_fdw.api.request import VERSION_2, Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
-from stripe_fdw.fdw.changes import KEY, Given
+from stripe_fdw.fdw.changes import key_of
 from stripe_fdw.fdw.closest import closest
+from stripe_fdw.fdw.nested import plain
 from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
+from stripe_fdw.fdw.sent import OUT_OF_RANGE
 
 _WORDS = ("method", "path", "params")
 _WRITING: Final = ("POST", "DELETE")
@@ -108,8 +109,9 @@ def writing_of(values: Mapping[str, Any]) -> Writing:
         )
     params = _params(words.setdefault("params", "{}"))
     endpoint = _endpoint(method, path)
-    request = replace(Request.of(method, path, params), endpoint=endpoint)
-    key = Given.of({KEY: values.get("idempotency_key")}).key
+    sent = params if path.startswith(VERSION_2) else plain(params)
+    request = replace(Request.of(method, path, sent), endpoint=endpoint)
+    key = key_of(values.get("idempotency_key"), "idempotency_key")
     return Writing((Step(request),), key, _resource(endpoint), words)
 
 
@@ -122,8 +124,12 @@ def _method(text: str) -> Method:
 
 def _params(text: str) -> dict[str, Any]:
     try:
-        params = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        params = exact.loads(text)
+    except OverflowError:
+        raise CallError(
+            "the parameters of an operation have a number of no sensible size", sqlstate=OUT_OF_RANGE
+        ) from None
+    except ValueError:
         params = None
     if not isinstance(params, dict):
         raise CallError(

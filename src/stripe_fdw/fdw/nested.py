@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
+from stripe_fdw import exact
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.sent import WRONG_VALUE, identity, number_text, shown, single, unfit
@@ -100,13 +101,18 @@ def is_metadata(name: str) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value of JSON in a parameter of which nothing is known; null and an empty list unset."""
+    """A value of JSON in a parameter of which nothing is known.
+
+    Null, an empty list and empty metadata unset. Another empty object says nothing.
+    """
     if value is None or value == []:
         return UNSET
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: UNSET if key == METADATA and item == {} else plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return exact.number(value)
     return number_text(Decimal(str(value))) if isinstance(value, float) else value
 
 
@@ -147,7 +153,11 @@ def alike(old: Any, new: Any) -> bool:
         return len(old) == len(new) and all(map(alike, old, new))
     if is_object(old) or is_object(new):
         return bool(identity(old) == identity(new))
-    return bool(old == new)
+    return bool(_number(old) == _number(new))
+
+
+def _number(value: Any) -> Any:
+    return Decimal(str(value)) if isinstance(value, float) else value
 
 
 def is_object(value: Any) -> bool:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import orjson
-
+from stripe_fdw import exact
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.columns import EXACT, FLOATS, TEXTS, WHOLE, base_type
@@ -117,7 +116,7 @@ def _text(values: list[Any]) -> list[Any]:
 def _one_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return orjson.dumps(value).decode()
+    return exact.dumps(value).decode()
 
 
 def _integer(values: list[Any]) -> list[Any]:
@@ -183,8 +182,8 @@ def _one_time(value: Any) -> int | datetime | None:
     if value is None or type(value) is int:
         return value
     try:
-        if isinstance(value, float):
-            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, float | Decimal):
+            return datetime.fromtimestamp(float(value), UTC)
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError, OverflowError, OSError):
         raise _UnfitError(f"{value!r} where a time belongs") from None
@@ -203,12 +202,12 @@ def _one_time_text(value: int | datetime | None) -> str | None:
 
 
 def _json(values: list[Any]) -> list[Any]:
-    texts = [None if value is None else orjson.dumps(value) for value in values]
+    texts = [None if value is None else exact.dumps(value) for value in values]
     # jsonb takes no U+0000 either. A backslash is rare and quickly looked for; an escaped one before "u0000"
     # makes no such character, but looking twice does no harm.
     every = b"".join(filter(None, texts))
     if b"\\" in every and b"\\u0000" in every:
-        return [None if value is None else orjson.dumps(_without_nul(value)) for value in values]
+        return [None if value is None else exact.dumps(_without_nul(value)) for value in values]
     return texts
 
 

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 import orjson
 
+from stripe_fdw import exact
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.redact import redact
 
 WRONG_VALUE: Final = "22023"  # invalid_parameter_value
 _WRONG_TIME: Final = "22008"  # datetime_field_overflow
-_OUT_OF_RANGE: Final = "22003"  # numeric_value_out_of_range
+OUT_OF_RANGE: Final = "22003"  # numeric_value_out_of_range
 _SHOWN: Final = 60  # characters of a value that an error shows
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
 _TRUE: Final = frozenset({"t", "true"})
@@ -27,7 +28,7 @@ Single = str | int | bool
 
 def shown(value: object) -> str:
     """A value for an error's text: short, on one line."""
-    text = orjson.dumps(value).decode() if isinstance(value, dict | list) else str(value)
+    text = exact.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
 
@@ -134,9 +135,9 @@ def _number(name: str, value: Any) -> Decimal:
     except InvalidOperation:
         raise unfit(name, value, "a number") from None
     if not number.is_finite():
-        raise unfit(name, value, "a number", _OUT_OF_RANGE)
+        raise unfit(name, value, "a number", OUT_OF_RANGE)
     if abs(number.adjusted()) > 40:
-        raise unfit(name, value, "a number of a sensible size", _OUT_OF_RANGE)
+        raise unfit(name, value, "a number of a sensible size", OUT_OF_RANGE)
     return number
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import Final
 
 import orjson
 
+from stripe_fdw import exact
 from stripe_fdw.host.failures import WrapperError
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -31,8 +31,8 @@ def make_decimal(text: str) -> Decimal:
 
 
 def parse_json(text: str) -> object:
-    """Parse JSON; integers of any size and decimals as floats."""
-    return json.loads(text)
+    """Parse JSON; numbers keep their digits: those with a fraction, and very large ones, are Decimals."""
+    return exact.loads(text)
 
 
 def since_2000(value: datetime) -> timedelta | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.errors import MissingQualError
+from stripe_fdw.errors import ColumnError, MissingQualError
 from stripe_fdw.fdw.call import CallError, call_of, writing_of
 from stripe_fdw.fdw.quals import Qual
 
@@ -96,6 +96,50 @@ def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource
         assert (request.params, request.body) == ((), '{"a":{"b":null}}')
     else:
         assert (request.params, request.body) == ((("a[b]", ""),), "")
+
+
+@pytest.mark.parametrize(
+    ("params", "sent"),
+    [
+        ('{"a": 0.00001}', [("a", "0.00001")]),
+        ('{"a": 1e-7, "b": 1.50}', [("a", "0.0000001"), ("b", "1.50")]),
+        ('{"a": 123456789012345678901}', [("a", "123456789012345678901")]),
+        ('{"a": 0.12345678901234567890}', [("a", "0.12345678901234567890")]),
+        ('{"a": 1e30}', [("a", "1" + 30 * "0")]),
+        ('{"a": [], "b": null, "metadata": {}}', [("a", ""), ("b", ""), ("metadata", "")]),
+        ('{"a": {"b": []}, "c": {}}', [("a[b]", "")]),
+        ('{"a": [1, true, "x"]}', [("a[0]", "1"), ("a[1]", "true"), ("a[2]", "x")]),
+    ],
+)
+def test_what_is_written_keeps_its_digits_and_unsets(params: str, sent: list[tuple[str, str]]) -> None:
+    made = writing_of({"method": "POST", "path": "/v1/customers", "params": params})
+    assert list(made.steps[0].request.params) == sent
+
+
+def test_what_is_read_keeps_its_digits() -> None:
+    call = call_of(quals("GET", "/v1/customers", '{"limit": 1e1, "a": 1234567890123456789012}'))
+    assert call is not None
+    assert call.request.params == (("limit", "10"), ("a", "1234567890123456789012"))
+
+
+def test_json_of_version_2_keeps_its_digits() -> None:
+    params = '{"a":0.12345678901234567890,"b":[123456789012345678901,1.50],"c":[],"d":{},"e":null}'
+    made = writing_of({"method": "POST", "path": "/v2/core/accounts", "params": params})
+    assert made.steps[0].request.body == params
+
+
+@pytest.mark.parametrize("number", ["1e4000", "1e-99999999999", "1" * 5000])
+def test_a_number_that_nobody_could_mean_is_said_so(number: str) -> None:
+    values = {"method": "POST", "path": "/v1/customers", "params": f'{{"a": {number}}}'}
+    with pytest.raises(CallError, match="sensible size") as caught:
+        writing_of(values)
+    assert caught.value.sqlstate == "22003"
+
+
+def test_the_key_is_called_as_the_function_calls_it() -> None:
+    values = {"method": "POST", "path": "/v1/customers", "idempotency_key": "ä"}
+    with pytest.raises(ColumnError, match='"idempotency_key" takes 1 to'):
+        writing_of(values)
 
 
 @pytest.mark.parametrize(

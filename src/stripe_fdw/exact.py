@@ -1,0 +1,53 @@
+"""JSON whose numbers keep all their digits: what a user writes is sent as it was written."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import orjson
+
+_LARGEST: Final = 1000  # digits before or after the point
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON: numbers with a fraction or of more than 64 bits as Decimal.
+
+    Raises ValueError for what is no JSON, and OverflowError for a number that nobody could mean.
+    """
+    return json.loads(text, parse_float=_decimal, parse_int=_whole, parse_constant=_refused)
+
+
+def dumps(value: object) -> bytes:
+    """Write JSON, without exponents."""
+    return orjson.dumps(value, default=_written)
+
+
+def number(value: Decimal) -> str:
+    """A number's digits, without an exponent."""
+    return format(value, "f")
+
+
+def _whole(text: str) -> int | Decimal:
+    return int(text) if len(text) < 19 else _decimal(text)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        raise OverflowError(text) from None
+    if abs(found.adjusted()) > _LARGEST or len(text) > _LARGEST:
+        raise OverflowError(text)
+    return found
+
+
+def _refused(word: str) -> float:
+    raise ValueError(word)
+
+
+def _written(value: object) -> object:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(number(value).encode())
+    raise TypeError(f"JSON has no {type(value).__name__}")

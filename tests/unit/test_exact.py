@@ -1,0 +1,47 @@
+"""Numbers of JSON keep their digits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from stripe_fdw import exact
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-7", -7),
+        ("1.50", Decimal("1.50")),
+        ("12345678901234567890", Decimal("12345678901234567890")),
+        ("0.12345678901234567890", Decimal("0.12345678901234567890")),
+        ('{"a": [true, null, "x"]}', {"a": [True, None, "x"]}),
+    ],
+)
+def test_digits_are_kept_both_ways(text: str, value: object) -> None:
+    assert exact.loads(text) == value
+    assert exact.dumps(value).decode() == text.replace(" ", "")
+
+
+def test_no_exponent_is_written() -> None:
+    assert exact.dumps({"a": [Decimal("1E+3"), Decimal("1E-7")]}) == b'{"a":[1000,0.0000001]}'
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "Infinity", "\x00"])
+def test_what_is_no_json_is_none(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - each with a message of its own
+        exact.loads(text)
+
+
+@pytest.mark.parametrize("text", ["1e1001", "-1e-1001", "[" + "1" * 1002 + "]", "1e99999999999999999999"])
+def test_a_number_that_nobody_could_mean_is_refused(text: str) -> None:
+    with pytest.raises(OverflowError):
+        exact.loads(text)
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), object()])
+def test_what_json_cannot_say_is_not_written(value: object) -> None:
+    with pytest.raises(TypeError):
+        exact.dumps(value)
