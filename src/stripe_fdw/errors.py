@@ -90,6 +90,7 @@ class ApiError(StripeFdwError):
         code: str | None = None,
         param: str | None = None,
         request_id: str | None = None,
+        replayed: bool = False,
     ) -> None:
         super().__init__(message, detail=detail, hint=hint, sqlstate=sqlstate)
         self.status = status
@@ -97,6 +98,7 @@ class ApiError(StripeFdwError):
         self.code = code
         self.param = param
         self.request_id = request_id
+        self.replayed = replayed  # it is what the idempotency key was answered with before
 
 
 class AuthenticationError(ApiError):

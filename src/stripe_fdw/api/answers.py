@@ -65,6 +65,7 @@ class Response:
     size: int  # bytes of JSON, uncompressed
     waited: float  # seconds spent on limits
     attempts: int
+    replayed: bool = False  # the answer that its idempotency key got before
 
 
 def read_answer(answer: Answer, what: str) -> Response:
@@ -89,7 +90,13 @@ def read_answer(answer: Answer, what: str) -> Response:
         len(answer.body),
         answer.waited,
         answer.attempts,
+        is_replayed(answer.headers),
     )
+
+
+def is_replayed(headers: Mapping[str, str]) -> bool:
+    """Whether Stripe did nothing, and repeated what it had answered to the same idempotency key."""
+    return headers.get("idempotent-replayed") == "true"
 
 
 def date_of(headers: Mapping[str, str]) -> datetime:
@@ -163,6 +170,7 @@ def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
         code=code,
         param=param,
         request_id=request_id,
+        replayed=is_replayed(answer.headers),
     )
 
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from stripe_fdw.api.answers import Answer, error_code
+from stripe_fdw.api.answers import Answer, error_code, is_replayed
 from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
 from stripe_fdw.errors import ConnectionFailedError
 from stripe_fdw.redact import redact
@@ -222,7 +222,7 @@ def _may_help(answer: Answer) -> bool:
     advice = answer.headers.get("stripe-should-retry")
     if advice in ("true", "false"):
         return advice == "true"
-    if answer.headers.get("idempotent-replayed") == "true":
+    if is_replayed(answer.headers):
         return False  # what the key was answered with the first time, and will be each time
     return answer.status in (409, 429) or answer.status >= 500
 

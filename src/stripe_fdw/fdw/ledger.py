@@ -1,7 +1,8 @@
 """What was written to Stripe in this transaction: so that whoever rolls it back learns what stays.
 
-Stripe cannot roll back. The ledger counts what each statement changed, by the savepoint in which it did. An
-error tells of its own statement; the rest is told when it is rolled back, once. COMMIT says nothing.
+Stripe cannot roll back. The ledger counts the objects that each statement changed, by the savepoint in which
+it did. An error tells of its own statement; the rest is told when it is rolled back, once. COMMIT says
+nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw import hosting, session
 
 SHOWN: Final = 20  # ids in a message
+_OBJECTS_KEPT: Final = 100_000  # of 8 bytes each; writes to others are counted one by one
 _KEYS_KEPT: Final = (
     100_000  # idempotency keys of a transaction, of 8 bytes each; Stripe itself checks older ones
 )
@@ -22,17 +24,29 @@ _KEYS_KEPT: Final = (
 
 @dataclass(eq=False, slots=True)
 class Tally:
-    """How many objects were changed, some of their ids, and requests whose outcome nobody knows."""
+    """Which objects were changed, some of their ids, and requests whose outcome nobody knows."""
 
-    count: int = 0
+    seen: set[bytes] = field(default_factory=set)  # digests of the objects
+    beyond: int = 0  # writes to objects of which nobody knows any more whether they were seen before
     ids: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     unknown_count: int = 0
     told: bool = False  # by an error
 
+    @property
+    def count(self) -> int:
+        """How many objects; at most so many where some are ``beyond``."""
+        return len(self.seen) + self.beyond
+
     def changed(self, identifier: str) -> None:
-        """Add an object."""
-        self.count += 1
+        """Add an object, if it is not there yet."""
+        digest = _digest(identifier)
+        if digest in self.seen:
+            return
+        if len(self.seen) < _OBJECTS_KEPT:
+            self.seen.add(digest)
+        else:
+            self.beyond += 1
         if len(self.ids) < SHOWN:
             self.ids.append(identifier)
 
@@ -44,8 +58,13 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Add all of another one."""
-        self.count += other.count
-        self.ids = (self.ids + other.ids)[:SHOWN]
+        self.ids = (self.ids + [one for one in other.ids if _digest(one) not in self.seen])[:SHOWN]
+        for digest in other.seen - self.seen:
+            if len(self.seen) < _OBJECTS_KEPT:
+                self.seen.add(digest)
+            else:
+                self.beyond += 1
+        self.beyond += other.beyond
         self.unknown_count += other.unknown_count
         self.unknown = (self.unknown + other.unknown)[:SHOWN]
 
@@ -177,7 +196,8 @@ def _warn(found: Tally, why: str) -> None:
     if not details:
         return
     one, many = "1 object is changed in Stripe and stays so", "{} objects are changed in Stripe and stay so"
-    changed = one if found.count == 1 else many.format(found.count)
+    number = f"up to {found.count}" if found.beyond else str(found.count)
+    changed = one if found.count == 1 else many.format(number)
     what = changed if found.count else "Stripe may have changed something"
     hosting.warn(f"{why}, but {what}", " ".join(details), "Stripe cannot roll back.")
 

@@ -43,6 +43,38 @@ Then nobody may ever read the error. One that reaches the client empties the sta
 """
 
 
+_CANCELED = sum((ord(sign) - 48) << 6 * at for at, sign in enumerate("57014"))  # as Postgres packs it
+_TO_A_CLIENT = 2  # DestRemote: a backend whose errors end at its client
+
+
+def _nobody_waits() -> Callable[[], bool]:
+    if hosting.HOST == "none":
+        return lambda: False
+    server = ctypes.CDLL(None)
+    ending = ctypes.c_bool.in_dll(server, "proc_exit_inprogress")
+    where = ctypes.c_int.in_dll(server, "whereToSendOutput")
+    code = ctypes.PyDLL(None).geterrcode
+    code.restype = ctypes.c_int
+    code.argtypes = []
+
+    def known() -> bool:
+        if ending.value:
+            return True
+        # Only then there is an error for certain; without one the function would raise below Python's frames.
+        if where.value != _TO_A_CLIENT or error_is_caught():
+            return False
+        return bool(code() == _CANCELED)
+
+    return known
+
+
+nobody_waits: Callable[[], bool] = _nobody_waits()
+"""In a rollback in the midst of a statement: whether the statement was cancelled, or the session ends.
+
+To be asked only where the statement has not come to its end.
+"""
+
+
 _EPOCH = 946_684_800  # 2000-01-01, from which Postgres counts, in seconds since 1970
 _LATEST = 2**37  # seconds: Postgres can write times for 290,000 years to come
 

@@ -117,3 +117,31 @@ def test_a_key_belongs_to_one_change(said: Said) -> None:
     ledger.rollback()
     ledger.use_key("k", "account", "POST /v1/customers?name=c", third)
     assert said.warnings == []
+
+
+def test_an_object_that_several_statements_changed_is_one(said: Said) -> None:
+    ledger = Ledger()
+    for level in (1, 1, 2):
+        said.level = level
+        tally = ledger.begin()
+        for identifier in ("cus_1", "cus_2", "cus_1"):
+            tally.changed(identifier)
+        ledger.end(tally)
+    ledger.begin().changed("cus_3")
+    ledger.sub_commit(2)
+    ledger.rollback()
+    (warning,) = said.warnings
+    assert "3 objects are" in warning
+    assert "Changed: cus_1, cus_2, cus_3." in warning
+
+
+def test_of_very_many_objects_the_number_is_a_bound(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripe_fdw.fdw.ledger._OBJECTS_KEPT", 3)
+    ledger = Ledger()
+    tally = ledger.begin()
+    for identifier in ("cus_1", "cus_2", "cus_3", "cus_4", "cus_4", "cus_1"):
+        tally.changed(identifier)
+    assert tally.count == 5
+    ledger.begin().changed("cus_5")
+    ledger.rollback()
+    assert "up to 6 objects are changed" in said.warnings[0]
