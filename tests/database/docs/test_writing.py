@@ -23,7 +23,7 @@ ANYTHING = "…"
 
 
 # The table that the quickstart makes, and others speak of.
-ORGS = "drop table orgs cascade; create table orgs (id int primary key, name text, stripe_id text)"
+ORGS = "drop table if exists orgs cascade; create table orgs (id int primary key, name text, stripe_id text)"
 
 
 class Page:
