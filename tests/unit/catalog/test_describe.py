@@ -116,6 +116,7 @@ def test_states_are_told_as_sql_says_them() -> None:
             "value": "false",
             "set": "open = false",
             "sources": ["true"],
+            "needs": {},
             "operation": "POST /v1/reviews/{review}/approve",
             "sends": "",
             "parameters": {},
