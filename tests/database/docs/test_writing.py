@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import psycopg
 import pytest
@@ -47,6 +48,8 @@ class Page:
             self._stripe.control("POST", "/faults", json.loads(block.mark.removeprefix("fault: ")))
         if block.language == "sql":
             self._connection.execute(self._meant(block.text).encode())
+        elif block.language == "python":
+            exec(dedent(self._meant(block.text)), {"connection": self._connection})  # noqa: S102 - the page's
         else:
             for shown in session(block):
                 self.show(shown)
