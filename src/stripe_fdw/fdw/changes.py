@@ -44,6 +44,8 @@ def _params(value: Any) -> Json:
     if value is None:
         return {}
     found = parsed(PARAMS, value)
+    if found is None:
+        return {}
     if not isinstance(found, dict):
         raise unfit(PARAMS, value, "a JSON object of parameters")
     return found
@@ -78,16 +80,15 @@ def parsed(name: str, value: Any) -> Any:
 def created(column: Column, value: Any, parameter: Parameter | None) -> Any:
     """What creation sends for a value that is not None; NOTHING for an empty object."""
     if column.kind is Kind.JSON:
-        return nested.encode(column.name, _structured(column.name, value), parameter)
+        found = _structured(column.name, value)
+        return NOTHING if found is None else nested.encode(column.name, found, parameter)
     return single(column.name, column.kind, value, column.per_second, parameter.values if parameter else ())
 
 
 def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
     """What an update sends so that the old value becomes the new one; NOTHING where they are the same."""
     if column.kind is Kind.JSON:
-        return differences.difference(
-            column.name, old, None if new is None else _structured(column.name, new), parameter
-        )
+        return differences.difference(column.name, old, _structured(column.name, new), parameter)
     if new is None:
         return NOTHING if old is None else differences.unset(column.name, old, parameter)
     words = parameter.values if parameter else ()
@@ -104,8 +105,7 @@ def complete(column: Column, old: Any, new: Any, parameter: Parameter | None) ->
     """
     try:
         if column.kind is Kind.JSON:
-            found = None if new is None else _structured(column.name, new)
-            return differences.complete(column.name, old, found, parameter)
+            return differences.complete(column.name, old, _structured(column.name, new), parameter)
         return (
             differences.unset(column.name, old, parameter) if new is None else created(column, new, parameter)
         )
@@ -124,8 +124,9 @@ def differs(name: str, column: Column | None, old: Any, new: Any) -> bool:
 
 
 def _structured(name: str, value: Any) -> Any:
-    found = parsed(name, value)
-    if not isinstance(found, dict | list):
+    """A jsonb value; None for NULL and for the null of JSON."""
+    found = None if value is None else parsed(name, value)
+    if found is not None and not isinstance(found, dict | list):
         raise unfit(name, value, "a JSON object or array")
     return found
 

@@ -31,7 +31,16 @@ Definitions = Mapping[str, hosting.ColumnDefinition]
 
 def read_only(name: str, what: str) -> StripeFdwError:
     """The error for a change that cannot be made."""
-    return StripeFdwError(f'cannot {what} foreign table "{name}"', sqlstate="0A000")  # feature_not_supported
+    hint = (
+        "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
+        if name == CALL
+        else "SELECT stripe_sync.invalidate(…) says what to forget."
+    )
+    return StripeFdwError(
+        f'rows of "{name}" cannot be {what}',
+        hint=hint,
+        sqlstate="0A000",  # feature_not_supported
+    )
 
 
 def _json(value: Any) -> Any:
@@ -77,11 +86,11 @@ class _Machinery:
 
     def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
         """Refuse."""
-        raise read_only(self.name, "update")
+        raise read_only(self.name, "updated")
 
     def delete_row(self, old: object, answered: bool) -> None:
         """Refuse."""
-        raise read_only(self.name, "delete from")
+        raise read_only(self.name, "deleted")
 
     def update_as_multicorn_says(self, old: object, new: Mapping[str, Any]) -> dict[str, Any] | None:
         """Refuse."""

@@ -9,6 +9,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
+from stripe_fdw.fdw.sent import quoted
 from stripe_fdw.fdw.states import literal, literals, reachable, state, update_hint
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
@@ -18,9 +19,9 @@ _MOST: Final = 20  # names that an error lists
 
 # What somebody wants who deletes an object that cannot be deleted, or creates one that Stripe makes itself.
 _INSTEAD_OF_DELETE: Final = {
-    "charge": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ('{id}');",
+    "charge": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
     "customer_balance_transaction": "Add one with the opposite amount.",
-    "transfer": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ('{id}');",
+    "transfer": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});",
 }
 _INSTEAD_OF_INSERT: Final = {
     "line_item": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …",
@@ -66,7 +67,7 @@ def not_updatable(resource: Resource) -> StripeFdwError:
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
     """There is no such operation; often there is one that comes near, and leads on from the present state."""
-    hint = _INSTEAD_OF_DELETE.get(resource.name, "").replace("{id}", identifier)
+    hint = _INSTEAD_OF_DELETE.get(resource.name, "").replace("{id}", quoted(identifier))
     ends = [
         item
         for item in resource.transitions

@@ -20,6 +20,7 @@ _WRONG_TIME: Final = "22008"  # datetime_field_overflow
 OUT_OF_RANGE: Final = "22003"  # numeric_value_out_of_range
 _SHOWN: Final = 60  # characters of a value that an error shows
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
+_FAR: Final = re.compile(r"\+?[0-9]{5,}-.*|.*\bBC", re.DOTALL)  # years that Python has no number for
 _TRUE: Final = frozenset({"t", "true"})
 _FALSE: Final = frozenset({"f", "false"})
 
@@ -31,6 +32,11 @@ def shown(value: object) -> str:
     text = exact.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
+
+
+def quoted(value: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def unfit(name: str, value: object, wanted: str, sqlstate: str = WRONG_VALUE) -> ColumnError:
@@ -176,6 +182,8 @@ def _parsed(name: str, value: str) -> datetime | int:
         raise unfit(name, value, "a time that comes", _WRONG_TIME)
     if _EPOCH.fullmatch(value.strip()):
         return int(value)
+    if _FAR.fullmatch(value.strip()):
+        raise unfit(name, value, "a time that Stripe has", _WRONG_TIME)
     try:
         return datetime.fromisoformat(value.strip())
     except ValueError:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from stripe_fdw import exact
 from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.closest import is_slip
-from stripe_fdw.fdw.sent import identity
+from stripe_fdw.fdw.sent import identity, quoted
 
 _IMPOSSIBLE: Final = "55000"  # object_not_in_prerequisite_state
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -20,6 +21,8 @@ def state(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     value = identity(value)
+    if isinstance(value, dict | list):
+        return exact.dumps(value).decode()
     return None if value is None else str(value)
 
 
@@ -103,7 +106,7 @@ def literal(value: str | None) -> str:
     """A state as SQL writes it."""
     if value is None:
         return "NULL"
-    return value if value in ("true", "false") else "'" + value.replace("'", "''") + "'"
+    return value if value in ("true", "false") else quoted(value)
 
 
 def update_hint(resource: Resource, identifier: str, column: str, value: str) -> str:

@@ -12,6 +12,7 @@ import orjson
 from stripe_fdw import exact
 from stripe_fdw.host.failures import WrapperError
 
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +33,10 @@ def make_decimal(text: str) -> Decimal:
 
 def parse_json(text: str) -> object:
     """Parse JSON; numbers keep their digits: those with a fraction, and very large ones, are Decimals."""
-    return exact.loads(text)
+    try:
+        return exact.loads(text)
+    except OverflowError:
+        raise WrapperError("a number in jsonb has no sensible size", sqlstate="22003") from None
 
 
 def since_2000(value: datetime) -> timedelta | None:
@@ -45,7 +49,7 @@ def to_json(value: object) -> bytes:
     if isinstance(value, float) and not math.isfinite(value):
         raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
     try:
-        return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS)
+        return orjson.dumps(value, default=exact.written, option=_OPTIONS)
     except TypeError as error:
         raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
 
