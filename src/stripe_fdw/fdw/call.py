@@ -43,6 +43,8 @@ class Step:
 
     request: Request
     operation: str = "call"
+    derived: bool = False
+    key_name: str = "idempotency_key"
 
 
 @dataclass(frozen=True, slots=True)

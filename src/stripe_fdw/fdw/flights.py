@@ -11,6 +11,7 @@ from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
+from stripe_fdw.fdw.sent import quoted
 
 Body = dict[str, Any]
 _LONGEST_KEY: Final = 255  # characters, as Stripe has it
@@ -44,6 +45,14 @@ class OneRequest(Protocol):
     def operation(self) -> str:
         """Its name."""
 
+    @property
+    def derived(self) -> bool:
+        """Whether its key is made of the row's, because another request of the row may have that."""
+
+    @property
+    def key_name(self) -> str:
+        """Where the user gives a key: the column of a table, or the parameter of the function."""
+
 
 @dataclass(eq=False, slots=True)
 class Flight:
@@ -56,6 +65,9 @@ class Flight:
     wrote: Callable[[str | None], object]  # told of each request that may have changed something
     done: int = 0  # steps
     response: Response | None = None  # the last answer
+    look: Callable[[Flight], object] | None = None  # called where an earlier run had done a part of it
+    replayed: Response | None = None  # the last answer that was an earlier run's
+    fresh: int = 0  # steps that this run has done
     future: CallFuture | None = None
 
     @property
@@ -103,6 +115,11 @@ class Flight:
                 self.wrote(self.identifier)
         self.future = None
         self.done += 1
+        # After an answer that was lost, what is answered again is this run's own doing.
+        if self.response is not None and self.response.replayed and not future.uncertain:
+            self.replayed = self.response
+        else:
+            self.fresh += 1
 
     def run(self, check: Callable[[], object]) -> None:
         """Do all that is left."""
@@ -127,12 +144,9 @@ class Flight:
     def again(self) -> str:
         """How the step can be sent again, and be done once."""
         what = f"{self.step.request.method} {self.step.request.path}"
-        return what if self.step.request.method == "DELETE" else f"{what} with {self._key_name} '{self.key}'"
-
-    @property
-    def _key_name(self) -> str:
-        """Where the user gives a key: the column of a table, or the parameter of the function."""
-        return "idempotency_key" if self.step.operation == "call" else "_idempotency_key"
+        if self.step.request.method == "DELETE":
+            return what
+        return f"{what} with {self.step.key_name} {quoted(self.key)}"
 
     def partly(self) -> str:
         """Which of its requests are done, and which are not."""
@@ -144,10 +158,19 @@ class Flight:
         if self.step.request.method == "DELETE":
             return "Run it again: what is gone already is no error."
         if not alone:
-            again = f"Run these rows again, each with its {self._key_name}"
+            again = f"Run these rows again, each with its {self.step.key_name}"
             return f"{again}: they are done once, whatever became of them."
-        again = f"Run this row again with {self._key_name} = '{self.key}'"
+        again = f"Run this row again with {self.step.key_name} = {quoted(self.key)}"
         return f"{again}: it is done once, whatever became of it."
+
+    def kept(self, error: BaseException) -> str | None:
+        """What to do where Stripe keeps the error, so that running it again with the key gets it again."""
+        if not isinstance(error, ApiError) or not error.replayed:
+            return None
+        keeps = f"Stripe keeps this error for the idempotency key {quoted(self.key)}."
+        if (error.status or 0) < 500:
+            return f"{keeps} To try again, use another key."
+        return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
 
 
 def _is_of_another(error: NotFoundError, step: OneRequest) -> bool:
@@ -163,7 +186,7 @@ def step_key(key: str, step: OneRequest) -> str:
     That depends on nothing else: a row that broke off between the two needs only the operation when it is run
     again.
     """
-    if step.operation in ("create", "update", "call"):
+    if not step.derived:
         return key
     derived = f"{key}:{step.operation}"
     if len(derived) > _LONGEST_KEY:

@@ -23,7 +23,7 @@ from stripe_fdw.fdw.options import secret, server_options
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.streams import Counters
-from stripe_fdw.fdw.writes import writings
+from stripe_fdw.fdw.writings import writings
 
 Lines = list[tuple[str, str]]
 Definitions = Mapping[str, hosting.ColumnDefinition]

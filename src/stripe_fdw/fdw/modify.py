@@ -34,6 +34,12 @@ class Step:
 
     request: Request
     operation: str
+    derived: bool = False  # its key is made of the row's: an operation, beside which there may be an update
+
+    @property
+    def key_name(self) -> str:
+        """The column of the key."""
+        return changes.KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +326,7 @@ def retrieval(resource: Resource, old: Mapping[str, Any]) -> Request | None:
 
 
 def _step(body: Body, ids: Mapping[str, str]) -> Step:
-    return Step(body.request(ids), body.operation.name)
+    return Step(body.request(ids), body.operation.name, derived=body.wanted)
 
 
 def _step_of_path(name: str, value: Any) -> str:

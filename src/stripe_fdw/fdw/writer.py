@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw import changes, hosting, modify
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.flights import Flight
 from stripe_fdw.fdw.invalidation import account_name, wrote
 from stripe_fdw.fdw.memory import memory
@@ -19,7 +21,10 @@ from stripe_fdw.fdw.options import ServerOptions
 from stripe_fdw.fdw.rows import RowMaker, row_maker
 from stripe_fdw.fdw.streams import Page
 from stripe_fdw.fdw.values import Value
-from stripe_fdw.fdw.writes import Writing, writings
+from stripe_fdw.fdw.writes import Writing
+from stripe_fdw.fdw.writings import writings
+
+_ANSWERS_KEPT: Final = 200  # of a statement under Multicorn: a join may have several rows for one object
 
 Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]
@@ -65,7 +70,11 @@ class Writer:
         """Change an object; its row as Stripe has it now, if that is wanted. False: it was changed before."""
         if self._is_done(old):
             return False
-        flight = self._do(lambda: self._updating(old, values), answered=answered)
+        flight = self._do(
+            lambda: self._updating(old, values),
+            answered=answered,
+            look=lambda flight: self._look_again(old, values, flight),
+        )
         return self._answer(flight, old | values) if answered else None
 
     def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
@@ -89,10 +98,16 @@ class Writer:
         self._above.clear()
         writings.end(self)
 
-    def _do(self, plan: Callable[[], Change], *, answered: bool) -> Flight:
+    def _do(
+        self,
+        plan: Callable[[], Change],
+        *,
+        answered: bool,
+        look: Callable[[Flight], object] | None = None,
+    ) -> Flight:
         if self._writing.rows == 0:
             memory.running().writes(self._resource.name)
-        return self._writing.do(plan, self._client, self._wrote, answered=answered)
+        return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
 
     def _wrote(self, identifier: str | None) -> None:
         wrote(self._account, self._resource.name, identifier)
@@ -107,6 +122,27 @@ class Writer:
             old = {**old, RAW: self._retrieve(old)}
         return modify.deletion(self._resource, old)
 
+    def _look_again(self, old: Row, values: Row, flight: Flight) -> None:
+        """Take the object as it is now where an earlier run with the key has changed it, and not this one."""
+        then, last = flight.replayed, flight.response
+        if then is None or last is None or self._resource.retrieve is None:
+            return
+        now = self._retrieve(old)
+        operating = {item.column for item in self._resource.transitions} if then is not last else set()
+        named = [self._resource.column[name] for name in values if name in self._resource.column]
+        flight.response = replace(last, body=now)
+        if then.body.get("id") == now.get("id") and any(
+            value_of(column, then.body) != value_of(column, now)
+            for column in named
+            if column.path and column.name not in operating
+        ):
+            hosting.warn(
+                f"{flight.identifier} was not changed: an earlier run with the same idempotency key"
+                " has changed it, and it has changed since",
+                None,
+                "To change it again, use another key.",
+            )
+
     def _retrieve(self, old: Row) -> dict[str, Any]:
         """The object as it is now."""
         request = modify.retrieval(self._resource, old)
@@ -120,16 +156,22 @@ class Writer:
 
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
         """Change an object of which ``old`` is all of it as text, or its id, and ``new`` has all columns."""
-        row = self._old_row(old, new)
-        if self._is_done(row):
-            return self._row(row[RAW]) if RAW in row else row  # Multicorn counts it all the same
+        row, answers = self._old_row(old, new), self._writing.answers
+        identifier = str(row["id"])
+        if self._is_done(row):  # Multicorn counts it all the same
+            return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
+        values: Row = {}
 
         def plan() -> Change:
             body = row[RAW] = row.get(RAW) or self._retrieve(row)
-            values = changes.of_multicorn(self._resource, self._row(body), new)
+            values.update(changes.of_multicorn(self._resource, self._row(body), new))
             return modify.updating(self._resource, row, values)
 
-        return self._answer(self._do(plan, answered=True), row | new)
+        flight = self._do(plan, answered=True, look=lambda flight: self._look_again(row, values, flight))
+        answer = answers[identifier] = self._answer(flight, row | new)
+        if len(answers) > _ANSWERS_KEPT:
+            del answers[next(iter(answers))]
+        return answer
 
     def delete_as_multicorn_says(self, old: object) -> None:
         """Delete the object of which ``old`` is all of it as text, or its id."""

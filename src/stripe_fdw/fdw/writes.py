@@ -6,15 +6,15 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
-from stripe_fdw.fdw import hosting, session
+from stripe_fdw.fdw import hosting, outcomes, session
 from stripe_fdw.fdw.flights import Asked, Flight, step_key
 from stripe_fdw.fdw.ledger import Tally, ledger
 
@@ -33,6 +33,7 @@ class Writing:
     tally: Tally = field(default_factory=ledger.begin)
     rows: int = 0
     failed: bool = False
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # rows by id, the last ones; Multicorn's
     _changed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
     _flights: list[Flight] = field(default_factory=list)
     _lost: Flight | None = None  # the last one whose outcome nobody knows
@@ -45,10 +46,12 @@ class Writing:
         wrote: Callable[[str | None], object],
         *,
         answered: bool,
+        look: Callable[[Flight], object] | None = None,
     ) -> Flight:
         """Make the next row's change. If nobody wants its answer, the requests may still be under way.
 
-        Raises what the row failed with, or one before it.
+        ``look`` is called where Stripe says that an earlier run with the row's key has done it. Raises what
+        the row failed with, or one before it.
         """
         self.rows += 1
         row = self.rows
@@ -59,7 +62,7 @@ class Writing:
             self._drain()
             raise self._failure(error, row) from None
         key = change.key if change.key is not None else os.urandom(16).hex()
-        flight = Flight(row, change, client(), key, wrote)
+        flight = Flight(row, change, client(), key, wrote, look=look)
         if flight.finished:
             return flight
         if answered or self.width == 1:
@@ -128,11 +131,11 @@ class Writing:
         self._watch(flight)
 
     def _attempt(self, flight: Flight, act: Callable[[], object]) -> None:
-        done = flight.done
+        fresh = flight.fresh
         try:
             act()
         except StripeFdwError as error:
-            self._note(flight, done)
+            self._note(flight, fresh)
             if isinstance(error, Interrupted):
                 if flight not in self._flights:
                     self._flights.append(flight)
@@ -142,11 +145,21 @@ class Writing:
             unknown = self._unanswered(flight, error)
             others = self._let_land()
             raise self._failure(error, flight.row, flight, unknown=unknown, others=others) from None
-        self._note(flight, done)
+        self._note(flight, fresh)
+        if flight.finished and flight.replayed is not None and flight.look is not None:
+            self._look(flight, flight.look)
+
+    def _look(self, flight: Flight, look: Callable[[Flight], object]) -> None:
+        try:
+            look(flight)
+        except Interrupted as error:
+            raise self._broken_off(error) from None
+        except StripeFdwError as error:
+            raise self._failure(error, flight.row, others=self._let_land()) from None
 
     def _note(self, flight: Flight, before: int) -> None:
-        """Note the row in the ledger with its first request that is done."""
-        if before == 0 and flight.done > 0:
+        """Note the row in the ledger with the first request that this run has done."""
+        if before == 0 and flight.fresh > 0:
             self.tally.changed(flight.identifier)
 
     def _unanswered(self, flight: Flight, error: BaseException) -> bool:
@@ -166,7 +179,8 @@ class Writing:
         """Nobody waits any more. What left cannot be called back, and what becomes of it is not known."""
         self._give_up()
         self.failed = True
-        error.detail = " ".join(filter(None, (error.detail, self._stays(), self._unknown()))) or None
+        details = (error.detail, outcomes.stays(self.tally), outcomes.unknown(self.tally))
+        error.detail = " ".join(filter(None, details)) or None
         error.hint = self._how_again() or error.hint
         self.tally.told = True
         return error
@@ -175,7 +189,7 @@ class Writing:
         """After a failure: wait for the requests that left before it. What is to be said of them."""
         failed = []
         for flight in list(self._flights):
-            done = flight.done
+            done, fresh = flight.done, flight.fresh
             try:
                 flight.land(hosting.check_interrupts)
             except Interrupted as error:
@@ -185,7 +199,7 @@ class Writing:
                 if self._unanswered(flight, error):
                     what += f"; whether {flight.again()} was done is not known"
                 failed.append(f"Row {flight.row} failed as well: {what}.")
-            self._note(flight, done)
+            self._note(flight, fresh)
             if flight.done < len(flight.change.steps) and flight.done > done:
                 failed.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
             self._flights.remove(flight)
@@ -193,7 +207,9 @@ class Writing:
 
     def settle(self) -> None:
         """The statement failed elsewhere: learn what can be learnt soon of what is under way."""
-        ends = time.monotonic() + _PATIENCE
+        if not self._flights:
+            return
+        ends = time.monotonic() + (0.0 if session.nobody_waits() else _PATIENCE)
         for flight in self._flights:
             if flight.future is not None:
                 flight.future.wait(max(0.0, ends - time.monotonic()))
@@ -211,25 +227,15 @@ class Writing:
             if not flight.future.wait(max(0.0, ends - time.monotonic())):
                 self._lose(flight)
                 continue
-            done = flight.done
+            fresh = flight.fresh
             try:
                 flight.land()
             except StripeFdwError as error:
                 self._unanswered(flight, error)
-            self._note(flight, done)
+            self._note(flight, fresh)
         self._flights.clear()
 
     # -- words ----------------------------------------------------------------------------------------------
-
-    def _stays(self) -> str:
-        if not self.tally.count:
-            return ""
-        count = self.tally.count
-        rows = "1 row is changed and stays" if count == 1 else f"{count} rows are changed and stay"
-        return f"{rows} so in Stripe: {self.tally.listed()}."
-
-    def _unknown(self) -> str:
-        return f"Not known whether done: {self.tally.unknown_listed()}." if self.tally.unknown_count else ""
 
     def _how_again(self) -> str | None:
         alone = self.tally.unknown_count == 1
@@ -245,80 +251,10 @@ class Writing:
         others: list[str] | None = None,
     ) -> StripeFdwError:
         """The error, with what it leaves behind."""
-        details = [self._stays(), *(others or ())]
-        message = error.message
-        if flight is not None and flight.done:
-            message = f"{flight.step.operation} failed: {message}"
-            details.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
-        if row > 1 or self.rows > 1:
-            message = f"row {row} failed: {message}"
-        if unknown and flight is not None:
-            details.append(
-                f"Whether {flight.step.request.method} {flight.step.request.path} was done is not known."
-            )
+        number = row if row > 1 or self.rows > 1 else None
+        outcomes.tell(error, self.tally, number, flight, unknown=unknown, others=others or ())
         again = flight.how_again() if unknown and flight is not None else self._how_again()
-        error.hint = " ".join(filter(None, (error.hint, again))) or None
-        error.message = message
-        error.args = (message,)
-        error.detail = " ".join(filter(None, (*details, error.detail))) or None
+        kept = flight.kept(error) if flight is not None else None
+        error.hint = " ".join(filter(None, (error.hint, kept or again))) or None
         self.tally.told = self.failed = True
         return error
-
-
-class Writings:
-    """What statements of this backend's transaction are writing, each to its tables."""
-
-    def __init__(self) -> None:
-        self._running: dict[tuple[Hashable, Hashable], Writing] = {}
-
-    def of(self, table: Hashable, account: str, width: int) -> Writing:
-        """What the statement that calls writes to the table."""
-        statement = hosting.executor_run()
-        found = self._running.get((statement, table))
-        if found is None or found.failed:
-            found = self._running[statement, table] = Writing(account, width)
-        return found
-
-    def end(self, table: Hashable) -> None:
-        """The statement that calls writes no more to the table. Raises what a row failed with."""
-        found = self._running.pop((hosting.executor_run(), table), None)
-        if found is not None and not found.failed:
-            found.end()
-
-    # -- what the host tells; only the first may raise ------------------------------------------------------
-
-    def pre_commit(self) -> None:
-        """The transaction is to be committed: nothing may be under way any more."""
-        for writing in list(self._running.values()):
-            if not writing.failed:
-                writing.end()
-        self._running.clear()
-
-    def commit(self) -> None:
-        """It is committed."""
-        self._running.clear()
-        ledger.commit()
-
-    def rollback(self) -> None:
-        """It is rolled back."""
-        self._settle(0)
-        ledger.rollback()
-
-    def sub_commit(self, level: int) -> None:
-        """A savepoint, the transaction's one being number 1, is released."""
-        ledger.sub_commit(level)
-
-    def sub_rollback(self, level: int) -> None:
-        """What was done since a savepoint is rolled back."""
-        self._settle(level)
-        ledger.sub_rollback(level)
-
-    def _settle(self, level: int) -> None:
-        for key, writing in list(self._running.items()):
-            if writing.level >= level:
-                writing.settle()
-                del self._running[key]
-
-
-writings: Final = Writings()
-"""This backend's."""

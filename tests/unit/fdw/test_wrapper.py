@@ -18,7 +18,7 @@ from stripe_fdw.fdw.import_schema import MACHINERY
 from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scans
 from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
-from stripe_fdw.fdw.writes import writings
+from stripe_fdw.fdw.writings import writings
 
 OPTIONS = {"object": "customer", "api_key": KEY}
 COLUMNS = {name: PlainColumn(name) for name in ("email", "id")} | {

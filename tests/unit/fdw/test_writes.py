@@ -21,10 +21,12 @@ from stripe_fdw.errors import (
     NotFoundError,
     StripeFdwError,
 )
-from stripe_fdw.fdw import hosting, writes
-from stripe_fdw.fdw.call import Step
+from stripe_fdw.fdw import call, hosting, session, writes
+from stripe_fdw.fdw.flights import Flight
 from stripe_fdw.fdw.ledger import ledger
-from stripe_fdw.fdw.writes import Writing, Writings
+from stripe_fdw.fdw.modify import Step
+from stripe_fdw.fdw.writes import Writing
+from stripe_fdw.fdw.writings import Writings
 
 
 class Asked(Future[Response]):
@@ -35,9 +37,9 @@ class Asked(Future[Response]):
     def is_late(self) -> bool:
         return False
 
-    def say(self, identifier: str) -> None:
+    def say(self, identifier: str, *, replayed: bool = False) -> None:
         body = {"id": identifier, "object": "customer"}
-        self.finish(Response(200, body, datetime.now(UTC), "req_1", 10, 0.0, 1))
+        self.finish(Response(200, body, datetime.now(UTC), "req_1", 10, 0.0, 1, replayed))
 
     def fail(self, error: BaseException, *, uncertain: bool = False) -> None:
         self.uncertain = uncertain
@@ -69,7 +71,7 @@ class Client:
 @dataclass(frozen=True)
 class Change:
     id: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[Step | call.Step, ...]
     key: str | None = None
 
 
@@ -80,7 +82,8 @@ def creation(name: str, key: str | None = None) -> Change:
 
 def both(identifier: str, key: str | None = None) -> Change:
     path = f"/v1/invoices/{identifier}"
-    steps = (Step(Request("POST", path, path), "update"), Step(Request("POST", path, f"{path}/pay"), "pay"))
+    pay = Step(Request("POST", path, f"{path}/pay"), "pay", derived=True)
+    steps = (Step(Request("POST", path, path), "update"), pay)
     return Change(identifier, steps, key)
 
 
@@ -112,7 +115,7 @@ def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows
     assert all(len(key) <= 255 for key in keys)
     assert keys[5].endswith(":pay")
     assert told == ["cus_1", "cus_1", "in_1", "in_1", "in_2", "in_2"]
-    assert writing.tally.count == 4
+    assert writing.tally.count == 3
 
 
 def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: list[Any]) -> None:
@@ -124,8 +127,8 @@ def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: lis
     client.asked[1].say("cus_b")
     do(writing, client, creation("d"), told, answered=False)
     assert len(client.sent) == 4
-    for asked in client.asked:
-        asked.say("cus_x")
+    for number, asked in enumerate(client.asked):
+        asked.say(f"cus_{number}")
     writing.end()
     assert writing.tally.count == 4
 
@@ -272,7 +275,8 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
     told: list[Any], monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
 ) -> None:
     client, writing = Client(answers=lambda request, asked: None), Writing("account", 2)
-    step = Step(Request(method, "/v1/x", "/v1/x"), operation)
+    request = Request(method, "/v1/x", "/v1/x")
+    step = call.Step(request) if operation == "call" else Step(request, operation)
     do(writing, client, Change("x", (step,), "mine"), told, answered=False)
     client.asked[0].uncertain = True
 
@@ -318,3 +322,62 @@ def test_a_statement_counts_the_rows_of_each_of_its_tables(told: list[Any]) -> N
     assert writings.of("one", "account", 1).rows == 0
     writings.pre_commit()
     assert writings.of("two", "account", 1).rows == 0
+
+
+def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_looked_at(told: list[Any]) -> None:
+    looked: list[Flight] = []
+
+    def again(writing: Writing, client: Client) -> None:
+        writing.do(
+            lambda: both("in_1", "mine"),
+            lambda: client,  # type: ignore[arg-type,return-value]
+            told.append,
+            answered=True,
+            look=looked.append,
+        )
+
+    writing = Writing("account", 1)
+    again(writing, Client(answers=lambda request, asked: asked.say("in_1")))
+    assert (writing.tally.count, looked) == (1, [])
+    writing = Writing("account", 1)
+    again(writing, Client(answers=lambda request, asked: asked.say("in_1", replayed=True)))
+    assert writing.tally.count == 0
+    assert [flight.identifier for flight in looked] == ["in_1"]
+
+    def lost_once(request: Request, asked: Asked) -> None:
+        del request
+        asked.uncertain = True
+        asked.say("in_1", replayed=True)
+
+    writing = Writing("account", 1)
+    again(writing, Client(answers=lost_once))
+    assert writing.tally.count == 1
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "then"), [(500, "Look in Stripe whether it was done"), (402, "To try again")]
+)
+def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(
+    told: list[Any], status: int, then: str
+) -> None:
+    error = ApiError("broken", status=status, replayed=True)
+    client = Client(answers=lambda request, asked: asked.fail(error, uncertain=True))
+    with pytest.raises(ApiError) as caught:
+        do(Writing("account", 1), client, creation("a", "mine"), told)
+    assert f"Stripe keeps this error for the idempotency key 'mine'. {then}" in (caught.value.hint or "")
+    assert "Run this row again" not in (caught.value.hint or "")
+
+
+def test_a_rollback_after_a_cancel_waits_for_nothing(
+    told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "nobody_waits", lambda: True)
+    monkeypatch.setattr(writes, "_PATIENCE", 1000.0)
+    said: list[str] = []
+    monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
+    client, writings = Client(answers=lambda request, asked: setattr(asked, "uncertain", True)), Writings()
+    do(writings.of("table", "account", 4), client, creation("a", "mine"), told, answered=False)
+    writings.rollback()
+    assert client.abandoned == 1
+    assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key 'mine'" in said[0]
