@@ -161,6 +161,7 @@ class Transition:
     first: bool = False  # before the update of other columns, not after it
     # Columns that decide whether the operation leads there, each with the values with which it does.
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ends: bool = False  # of a row that Stripe keeps: what who deletes it may want
 
 
 ANY: Final = "*"  # as a transition's value
@@ -204,6 +205,9 @@ class Resource:
     transitions: tuple[Transition, ...] = ()
     places: tuple[Place, ...] = ()
     gone_where: tuple[tuple[str, str], ...] = ()  # columns and values of rows that DELETE has dealt with
+    # What to do where INSERT ("insert"), DELETE ("delete") or a change of a column is refused; {id} is the
+    # row's.
+    instead: tuple[tuple[str, str], ...] = ()
     search: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()

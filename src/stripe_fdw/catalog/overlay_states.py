@@ -25,6 +25,11 @@ class State:
     first: bool = False
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
+    @property
+    def ends(self) -> bool:
+        """Whether it is what comes nearest to deleting the row."""
+        return self.value is None or self.value in _ENDS
+
 
 # Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -35,6 +40,7 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+_ENDS = ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
 _RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after its end nothing leads on
 _UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -160,6 +166,27 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _updated("status", "disabled", "disabled", "true", "enabled"),
         _updated("status", "enabled", "disabled", "false", "disabled"),
     ),
+}
+
+# What somebody wants who deletes an object that cannot be deleted, creates one that Stripe makes itself, or
+# sets a column whose value belongs elsewhere. {id} is the row's.
+INSTEAD: dict[str, dict[str, str]] = {
+    "charge": {"delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});"},
+    "customer": {
+        "discount": (
+            "A coupon is applied to a subscription: UPDATE stripe_live.subscription"
+            """ SET discounts = '[{"coupon": "…"}]' WHERE id = 'sub_…';"""
+        )
+    },
+    "customer_balance_transaction": {"delete": "Add one with the opposite amount."},
+    "line_item": {
+        "insert": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
+    },
+    "tax_id": {"customer": "Insert into stripe_live.customer_tax_id, or set owner_customer."},
+    "transfer": {
+        "delete": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});"
+    },
+    "upcoming_invoice": {"insert": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'."},
 }
 
 # Rows that DELETE leaves where they are, with another state; Stripe does not know them when it is told again.

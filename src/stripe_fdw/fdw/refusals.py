@@ -16,25 +16,7 @@ _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _UNSUPPORTED: Final = "0A000"  # feature_not_supported
 _MISSING: Final = "23502"  # not_null_violation
 _MOST: Final = 20  # names that an error lists
-
-# What somebody wants who deletes an object that cannot be deleted, or creates one that Stripe makes itself.
-_INSTEAD_OF_DELETE: Final = {
-    "charge": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
-    "customer_balance_transaction": "Add one with the opposite amount.",
-    "transfer": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});",
-}
-_INSTEAD_OF_INSERT: Final = {
-    "line_item": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …",
-    "upcoming_invoice": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'.",
-}
-# Where a column is set that belongs elsewhere.
-_INSTEAD_OF_COLUMN: Final = {
-    ("tax_id", "customer"): "Insert into stripe_live.customer_tax_id, or set owner_customer.",
-}
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
-_ENDS: Final = frozenset(
-    ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
-)
 
 
 def names(found: Iterable[str], most: int = _MOST) -> str:
@@ -46,7 +28,7 @@ def names(found: Iterable[str], most: int = _MOST) -> str:
 
 def not_insertable(resource: Resource) -> StripeFdwError:
     """Stripe creates these itself, or computes them."""
-    hint = _INSTEAD_OF_INSERT.get(resource.name)
+    hint = dict(resource.instead).get("insert")
     what = "computes it" if resource.preview else "creates these itself, or inside other objects"
     return StripeFdwError(
         f"cannot insert into {resource.name}: Stripe {what}",
@@ -67,11 +49,11 @@ def not_updatable(resource: Resource) -> StripeFdwError:
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
     """There is no such operation; often there is one that comes near, and leads on from the present state."""
-    hint = _INSTEAD_OF_DELETE.get(resource.name, "").replace("{id}", quoted(identifier))
+    hint = dict(resource.instead).get("delete", "").replace("{id}", quoted(identifier))
     ends = [
         item
         for item in resource.transitions
-        if (item.value in _ENDS or item.value is None)
+        if item.ends
         and (item.column not in old or not item.sources or state(old[item.column]) in item.sources)
     ]
     if not hint and ends:
@@ -116,8 +98,8 @@ def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
 def _reason(resource: Resource, name: str, creating: bool) -> str:
     """Why the column cannot be written and what can be done about it, where there is more to say."""
     column, reason = resource.column.get(name), ""
-    if creating and (resource.name, name) in _INSTEAD_OF_COLUMN:
-        reason = _INSTEAD_OF_COLUMN[resource.name, name]
+    if name in (instead := dict(resource.instead)):
+        reason = instead[name]
     elif name == RAW:
         reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
     elif name in _STRIPES_OWN:

@@ -135,7 +135,7 @@ def impossible(
     elsewhere = {source for item in leading for source in item.sources if not _from(item, state(old))}
     if elsewhere:
         detail += f" {wanted} can be reached from {literals(sorted(elsewhere))}."
-    hint = None
+    hint = dict(resource.instead).get(column)
     if len(lacking) == 1 and len(lacking[0][1]) == 1:
         hint = f"Set {lacking[0][0]} = {literal(lacking[0][1][0])} in the same UPDATE."
     elif meant := _meant(resource, column, state(new), others):

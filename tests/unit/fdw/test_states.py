@@ -124,7 +124,14 @@ def test_no_hint_names_an_operation_for_a_word_that_is_a_state(resource: Resourc
         for old in (None, *resource.column[column].values, "x_other"):
             for wanted in {*STATES, "captured", "closed", "payed", "authorized", "finalized", "ended"}:
                 hint = str(impossible(resource, "x_1", column, old, wanted).hint)
-                assert "UPDATE stripe_live" not in hint, (old, wanted, hint)
+                assert f"UPDATE stripe_live.{resource.name} " not in hint, (old, wanted, hint)
+
+
+def test_what_is_no_text_is_shown_as_json() -> None:
+    customer = load().resource["customer"]
+    error = impossible(customer, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
+    assert """from NULL to '{"coupon":"X","n":[true,null]}'""" in error.message
+    assert "UPDATE stripe_live.subscription SET discounts" in str(error.hint)
 
 
 @CHANGING

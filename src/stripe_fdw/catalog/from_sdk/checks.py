@@ -27,6 +27,7 @@ def check(
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
         *_unknown_needs(catalog),
+        *_unknown_instead(catalog),
         *_unknown_groups(catalog),
         *_unused_kinds(shapes),
         *_unknown_resets(catalog, shapes),
@@ -53,6 +54,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "IMMUTABLE": overlay.IMMUTABLE,
         "TRANSITIONS": overlay_states.TRANSITIONS,
         "GONE_WHERE": overlay_states.GONE_WHERE,
+        "INSTEAD": overlay_states.INSTEAD,
         "PLACES": overlay_places.PLACES,
         "REFERENCES": overlay.REFERENCES.values(),
     }
@@ -111,6 +113,12 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             sent = (transition.sends, *(name for name, _ in transition.parameters))
             for name in (name for name in sent if name and name not in known_parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
+
+
+def _unknown_instead(catalog: Catalog) -> Iterator[str]:
+    for table, texts in overlay_states.INSTEAD.items():
+        for name in texts.keys() - {"insert", "delete", *catalog.resource[table].column}:
+            yield f"INSTEAD: {table} has no column {name}"
 
 
 def _unknown_needs(catalog: Catalog) -> Iterator[str]:

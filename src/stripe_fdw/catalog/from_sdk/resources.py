@@ -67,6 +67,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         transitions=_transitions(name, related),
         places=tuple(_places(name, related, sdk.shapes)),
         gone_where=overlay_states.GONE_WHERE.get(name, ()),
+        instead=tuple(overlay_states.INSTEAD.get(name, {}).items()),
         search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
@@ -163,7 +164,9 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
-    return tuple(Transition(**{**vars(each), "operation": found[each.operation]}) for each in wanted)
+    return tuple(
+        Transition(**{**vars(each), "operation": found[each.operation], "ends": each.ends}) for each in wanted
+    )
 
 
 def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
