@@ -15,6 +15,8 @@ from stripe_simulator.salt import salt
 from stripe_simulator.written import found, known, save
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stripe_simulator.calls import Call, Json
 
 
@@ -23,36 +25,30 @@ def applied(call: Call, sent: Any, owner: Json, kind: str, param: str = "discoun
 
     `kind` is the discount's field for the owner: subscription, invoice, invoice_item, subscription_item.
     """
-    ids: list[str] = []
-    for at, one in enumerate(sent or ()):
-        where = f"{param}[{at}]"
-        if not isinstance(one, dict):
-            raise StripeProblem("Invalid object", param=where)
-        if one.get("discount"):
-            _living(call, one["discount"], f"{where}[discount]")
-            ids.append(one["discount"])
-            continue
-        coupon, code = _coupon(call, one, owner, where)
-        ids.append(_new(call, coupon, code, owner, kind))
-    return ids
+    return [
+        one if isinstance(one, str) else _new(call, *one, owner, kind)
+        for one in _meant(call, sent, owner, param)
+    ]
 
 
 def check(call: Call, sent: Any, owner: Json, param: str = "discounts") -> None:
     """Raise what `applied` would raise, and apply nothing."""
+    for _ in _meant(call, sent, owner, param):
+        continue
+
+
+def _meant(call: Call, sent: Any, owner: Json, param: str) -> Iterator[str | tuple[Json, Json | None]]:
+    """Each discount of a list: one that there is by its id, else its coupon, and the code that it came by."""
     for at, one in enumerate(sent or ()):
         where = f"{param}[{at}]"
         if not isinstance(one, dict):
             raise StripeProblem("Invalid object", param=where)
         if one.get("discount"):
-            _living(call, one["discount"], f"{where}[discount]")
+            if one["discount"] not in call.world.discounts:
+                raise problems.no_object("discount", one["discount"], f"{where}[discount]", status=400)
+            yield one["discount"]
         else:
-            _coupon(call, one, owner, where)
-
-
-def _living(call: Call, identifier: str, param: str) -> Json:
-    if identifier not in call.world.discounts:
-        raise problems.no_object("discount", identifier, param, status=400)
-    return call.world.discounts[identifier]
+            yield _coupon(call, one, owner, where)
 
 
 def _coupon(call: Call, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
@@ -143,7 +139,7 @@ def _redeem(call: Call, name: str, before: Json) -> None:
 
 
 def running(call: Call, ids: list[str], now: int) -> list[str]:
-    """Those that still apply to a new invoice: not ended, and a coupon for once only once."""
+    """Those that still apply to a new invoice: not ended."""
     fitting = []
     for identifier in ids:
         made = call.world.discounts.get(identifier)
@@ -154,7 +150,7 @@ def running(call: Call, ids: list[str], now: int) -> list[str]:
 
 
 def is_once(call: Call, identifier: str) -> bool:
-    """Whether the discount ends with the first invoice it is applied to."""
+    """Whether the discount ends with the first invoice that it takes something off."""
     coupon = known(call, "coupon", call.world.discounts[identifier]["source"]["coupon"])
     return coupon is not None and coupon["duration"] == "once"
 

@@ -101,15 +101,18 @@ def for_subscription(call: Call, subscription: Json, reason: str, values: list[J
         invoice["automatically_finalizes_at"] = invoice["created"] + _HOUR
     save(call, "invoice", invoice)
     emit_as(call, "invoice.created", invoice)
-    _forget_once(call, subscription)
+    _forget_once(call, subscription, invoice)
     return invoice
 
 
-def _forget_once(call: Call, subscription: Json) -> None:
-    """A discount for once is over after the first invoice."""
+def _forget_once(call: Call, subscription: Json, invoice: Json) -> None:
+    """A discount for once is over after the first invoice that it took something off: not that of a trial."""
     ids = subscription.get("discounts") or []
+    used = {one["discount"] for one in invoice["total_discount_amounts"] if one["amount"]}
     subscription["discounts"] = [
-        one for one in ids if one in call.world.discounts and not discounts.is_once(call, one)
+        one
+        for one in ids
+        if one in call.world.discounts and not (one in used and discounts.is_once(call, one))
     ]
 
 

@@ -86,11 +86,17 @@ def create(subject: Subject) -> None:
 
 
 def _currency(call: Call, params: Json, invoice: Json | None, customer: Json | None) -> str:
-    sent = params.get("currency")
-    if sent:
-        return str(sent).lower()
+    sent = str(params.get("currency") or "").lower()
     if invoice is not None:
+        if sent not in {"", invoice["currency"]}:
+            raise StripeProblem(
+                f"The currency of the invoice item, `{sent}`, doesn't match that of the invoice, "
+                f"`{invoice['currency']}`.",
+                param="currency",
+            )
         return str(invoice["currency"])
+    if sent:
+        return sent
     named = (params.get("pricing") or {}).get("price")
     if named:
         return str(found(call, "price", named, "pricing[price]")["currency"])

@@ -179,14 +179,14 @@ def mark_uncollectible(subject: Subject) -> None:
 
 
 def send_invoice(subject: Subject) -> None:
-    """POST …/send: a draft is finalized first."""
+    """POST …/send: a draft is finalized first; what is paid can be sent as well."""
     invoice = subject.made
     if invoice["collection_method"] != "send_invoice":
         raise StripeProblem(
             "You can only manually send an invoice if its collection method is 'send_invoice'."
         )
-    if invoice["status"] not in {"draft", "open"}:
-        raise StripeProblem("You can only pass in open invoices. This invoice isn't open.")
+    if invoice["status"] == "void":
+        raise StripeProblem("You can't send an invoice that is void.")
     if invoice["status"] == "draft":
         finalize(subject.call, invoice)
     subject.emit("invoice.updated")

@@ -39,6 +39,16 @@ def test_an_invoice_item_for_a_draft_is_a_line_of_it(shop, customer):
     assert shop.get(f"/invoices/{draft['id']}")["lines"]["data"] == []
 
 
+def test_an_invoice_has_one_currency(shop, customer):
+    draft = shop.invoice(customer, currency="eur")
+    item = {"customer": customer, "amount": 500, "invoice": draft["id"]}
+    refused = shop.refused("/invoiceitems", **item, currency="usd")
+    assert (refused["param"], "`usd`" in refused["message"]) == ("currency", True)
+    assert shop.post("/invoiceitems", **item, currency="EUR")["currency"] == "eur"
+    assert shop.post("/invoiceitems", **item)["currency"] == "eur"
+    assert shop.get(f"/invoices/{draft['id']}")["total"] == 1000
+
+
 def test_pending_items_come_only_where_they_are_asked_for(shop, customer):
     for amount in (300, 400):
         shop.post("/invoiceitems", customer=customer, amount=amount, currency="usd")
@@ -216,6 +226,12 @@ def test_only_invoices_that_are_sent_can_be_sent(shop, customer):
     assert sent["due_date"] == sent["created"] + 30 * 86_400
     assert shop.post(f"/invoices/{sent['id']}/send")["status"] == "open"
     assert shop.types()[-1] == "invoice.sent"
+    assert shop.post(f"/invoices/{sent['id']}/pay", paid_out_of_band="true")["status"] == "paid"
+    assert shop.post(f"/invoices/{sent['id']}/send")["status"] == "paid"
+    void = shop.invoice(customer, 500, collection_method="send_invoice", days_until_due=30)
+    for verb in ("finalize", "void"):
+        shop.post(f"/invoices/{void['id']}/{verb}")
+    assert "is void" in shop.refused(f"/invoices/{void['id']}/send")["message"]
     missing = shop.refused("/invoices", customer=customer, collection_method="send_invoice")
     assert missing["param"] == "days_until_due"
 

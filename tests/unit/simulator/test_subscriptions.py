@@ -225,6 +225,14 @@ def test_discounts_last_as_long_as_their_coupon_says(shop, customer, price):
     assert {"customer.discount.created", "customer.discount.deleted"} <= set(shop.types())
 
 
+def test_a_trial_does_not_use_a_discount_for_once(shop, customer, price):
+    once = shop.post("/coupons", percent_off=50, duration="once")["id"]
+    made = shop.subscription(customer, price, trial_period_days=14, **{"discounts[0][coupon]": once})
+    assert len(made["discounts"]) == 1
+    billed = shop.post(f"/subscriptions/{made['id']}", **{"trial_end": "now", "expand[]": "latest_invoice"})
+    assert (billed["latest_invoice"]["total"], billed["discounts"]) == (1000, [])
+
+
 def test_a_higher_quantity_is_prorated(shop, customer, price):
     made = shop.subscription(customer, price)
     (item,) = made["items"]["data"]
