@@ -163,7 +163,7 @@ def test_of_several_rows_at_a_time_one_fails_and_the_error_counts_the_others(
     done = re.search(r"(\d+) rows are changed", text)
     assert done is not None
     assert int(done[1]) == named(db, wide, "wide part")
-    assert 29 <= int(done[1]) <= 38
+    assert 29 <= int(done[1]) < 70  # some were faster than the one that failed
     assert warnings == []
 
 
@@ -180,3 +180,107 @@ def test_of_several_rows_at_a_time_another_error_leaves_a_warning_for_all_that_i
     done = re.search(r"(\d+) objects are changed", warning)
     assert done is not None
     assert int(done[1]) == named(db, wide, "wide zero") == 19
+
+
+def test_an_update_with_a_key_and_parameters_can_run_again(
+    db: psycopg.Connection, live: Server, sent: Sent, host: str
+) -> None:
+    table = live.table("customer")
+    made = one(db, f"insert into {table} (name) values ('p') returning id")
+    statement = (
+        f"update {table} set name = 'q', _params = '{{\"phone\": \"123\"}}', _idempotency_key = 'rr-1'"
+        f" where id = '{made}' returning name, phone"
+    )
+    assert db.execute(statement.encode()).fetchone() == ("q", "123")
+    if host == "multicorn2":  # it does not say that the name is named where it is what it was
+        assert "only be used with the same parameters" in said(failing(db, statement))
+        return
+    sent()
+    assert db.execute(statement.encode()).fetchone() == ("q", "123")
+    assert sent() == [f"POST /v1/customers/{made}"]
+
+
+@pytest.mark.parametrize("key", ["null", "'pay-1'"])
+def test_a_payment_with_parameters_can_run_again(
+    db: psycopg.Connection, live: Server, sent: Sent, key: str
+) -> None:
+    customer = one(db, f"insert into {live.table('customer')} (name) values ('payer') returning id")
+    invoice = one(db, f"insert into {live.table('invoice')} (customer) values ('{customer}') returning id")
+    db.execute(
+        f"insert into {live.table('invoiceitem')} (customer, invoice, amount, currency)"
+        f" values ('{customer}', '{invoice}', 500, 'usd')".encode()
+    )
+    db.execute(f"update {live.table('invoice')} set status = 'open' where id = '{invoice}'".encode())
+    sent()
+    for run in range(2):
+        found = db.execute(
+            f"update {live.table('invoice')} set status = 'paid', _params = '{{\"paid_out_of_band\": true}}',"
+            f" _idempotency_key = {key} where id = '{invoice}' returning status".encode()
+        ).fetchone()
+        assert found == ("paid",)
+        assert sent() == [f"POST /v1/invoices/{invoice}/pay"][run:]
+
+
+def test_an_update_that_an_earlier_run_made_says_so_where_it_has_changed_since(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    table = live.table("customer")
+    made = one(db, f"insert into {table} (name) values ('x') returning id")
+
+    def name(value: str, more: str = "") -> str:
+        return str(one(db, f"update {table} set name = '{value}'{more} where id = '{made}' returning name"))
+
+    assert name("y", ", _idempotency_key = 'rr-2'") == "y"
+    assert name("z") == "z"
+    assert warnings == []
+    db.execute("begin")
+    assert name("y", ", _idempotency_key = 'rr-2'") == "z"
+    assert f"{made} was not changed" in warnings.pop()
+    db.execute("rollback")
+    assert warnings == []  # it made no change
+    db.execute(f"update {table} set name = 'y', _idempotency_key = 'rr-2' where id = '{made}'".encode())
+    assert f"{made} was not changed" in warnings.pop()  # also where nobody sees the row
+
+
+def test_a_relative_change_with_the_key_of_an_earlier_one_is_refused(
+    db: psycopg.Connection, live: Server
+) -> None:
+    table = live.table("customer")
+    made = one(db, f"insert into {table} (balance) values (5) returning id")
+    statement = f"update {table} set balance = balance + 1, _idempotency_key = 'plus' where id = '{made}'"
+    db.execute(statement.encode())
+    assert "only be used with the same parameters" in said(failing(db, statement))
+    assert count(db, f"select balance from {table} where id = '{made}'") == 6
+
+
+def test_of_an_error_that_stripe_keeps_it_is_said_that_the_key_is_spent(
+    db: psycopg.Connection, live: Server, written: SimulatorProcess
+) -> None:
+    fault = {"kind": "status", "status": 500, "kept": True, "path": "/v1/customers", "count": 1}
+    written.control("POST", "/faults", fault)
+    statement = f"insert into {live.table('customer')} (name, _idempotency_key) values ('spent', 'spent')"
+    for _ in range(2):
+        text = said(failing(db, statement))
+        assert "Stripe keeps this error for the idempotency key 'spent'" in text
+        assert "Run this row again" not in text
+
+
+def test_a_cancel_while_rows_are_under_way_waits_for_none_of_them(
+    db: psycopg.Connection, wide: Server, written: SimulatorProcess, warnings: list[str], host: str
+) -> None:
+    if host != "bundled":
+        pytest.skip("rows go one after the other")
+    assert named(db, wide, "asleep") == 0  # connected, and all is imported
+    written.control("POST", "/faults", {"kind": "hang", "path": "/v1/customers", "count": 99})
+    db.execute("set statement_timeout = 500")
+    began = time.monotonic()
+    error = failing(
+        db,
+        f"insert into {wide.table('customer')} (name, _idempotency_key) select 'asleep', 'asleep ' || n"
+        " from generate_series(1, 5) n where n < 5 or pg_sleep(60) is not null",
+    )
+    assert time.monotonic() - began < 1.5
+    db.execute("reset statement_timeout")
+    written.control("DELETE", "/faults")
+    assert "statement timeout" in said(error)
+    assert any("Not known whether done: row 1, POST /v1/customers" in text for text in warnings)

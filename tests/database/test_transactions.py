@@ -364,3 +364,17 @@ def until(found: Callable[[], object]) -> None:
     while not found():
         assert time.monotonic() < ends
         time.sleep(0.05)
+
+
+def test_an_object_that_is_written_several_times_is_one(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
+    table = live.table("customer")
+    db.execute("begin")
+    made = one(db, f"insert into {table} (name) values ('once') returning id")
+    for name in ("twice", "thrice"):
+        db.execute(f"update {table} set name = '{name}' where id = '{made}'".encode())
+    db.execute(f"delete from {table} where id = '{made}'".encode())
+    db.execute("rollback")
+    assert "1 object is changed" in warnings[0]
+    assert warnings[0].count(str(made)) == 1
