@@ -16,7 +16,7 @@ from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw import hosting, session
 
 SHOWN: Final = 20  # ids in a message
-_OBJECTS_KEPT: Final = 100_000  # of 8 bytes each; writes to others are counted one by one
+_OBJECTS_KEPT: Final = 10_000  # about 1 MiB; writes to others are counted one by one
 _KEYS_KEPT: Final = (
     100_000  # idempotency keys of a transaction, of 8 bytes each; Stripe itself checks older ones
 )
