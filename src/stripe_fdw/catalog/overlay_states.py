@@ -168,10 +168,18 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
     ),
 }
 
+_REFUND = "Give the money back: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_…', …);"
+_ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
+
 # What somebody wants who deletes an object that cannot be deleted, creates one that Stripe makes itself, or
 # sets a column whose value belongs elsewhere. {id} is the row's.
 INSTEAD: dict[str, dict[str, str]] = {
-    "charge": {"delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});"},
+    "charge": {
+        "amount_refunded": _REFUND,
+        "delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
+        "refunded": _REFUND,
+        "status": "It follows from its payment: UPDATE stripe_live.payment_intent, which makes charges.",
+    },
     "customer": {
         "discount": (
             "A coupon is applied to a subscription: UPDATE stripe_live.subscription"
@@ -179,9 +187,8 @@ INSTEAD: dict[str, dict[str, str]] = {
         )
     },
     "customer_balance_transaction": {"delete": "Add one with the opposite amount."},
-    "line_item": {
-        "insert": "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
-    },
+    "invoice": {"amount_due": _ITEM, "subtotal": _ITEM, "total": _ITEM},
+    "line_item": {"insert": _ITEM},
     "tax_id": {"customer": "Insert into stripe_live.customer_tax_id, or set owner_customer."},
     "transfer": {
         "delete": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});"

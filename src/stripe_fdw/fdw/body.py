@@ -23,6 +23,7 @@ class Body:
     tree: Json = field(default_factory=dict)
     wanted: bool = False  # also without parameters
     first: bool = False  # before an update
+    given: list[str] = field(default_factory=list)  # columns that were put
 
     @property
     def empty(self) -> bool:
@@ -71,10 +72,13 @@ class Body:
         path = self.path(column)
         if not _put(self.tree, path, value):
             name = path[0] + "".join(f"[{step}]" for step in path[1:])
+            others = [f'"{other}"' for other in self.given if self.path(other)[0] == path[0]]
             raise ColumnError(
-                f'"{column}" and another column give two values for {name}',
+                f'"{column}" and {" and ".join(others) or "the change of state"} give two values for {name}',
+                hint="Give one of them.",
                 sqlstate=WRONG_VALUE,
             )
+        self.given.append(column)
         for place in self.resource.places:
             if place.column == column and place.path == path:
                 for name, word in place.also:

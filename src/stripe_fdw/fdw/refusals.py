@@ -116,7 +116,14 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
         reason = f"It is a part of {column.path[0]}{where}."
     elif not creating and name in resource.creatable:
         reason = "It is given once, when the row is inserted."
+    elif column is not None and not _is_parameter(resource, name, creating):
+        reason = f"Stripe decides on {name}."
     return reason
+
+
+def _is_parameter(resource: Resource, name: str, creating: bool) -> bool:
+    operation = resource.create if creating else resource.update
+    return operation is not None and any(item.name == name for item in operation.parameters)
 
 
 def column_of(resource: Resource, parameter: str) -> str:
