@@ -49,9 +49,10 @@ def test_reading_is_done_by_select_and_writing_by_insert(
     assert "needs its method and its path" in said(
         failing(db, f"insert into {table} (method) values ('POST')")
     )
-    assert 'cannot update foreign table "_call"' in said(
-        failing(db, f"update {table} set path = 'x' where method = 'GET' and path = '/v1/balance'")
-    )
+    for change in (f"update {table} set path = 'x'", f"delete from {table}"):
+        refused = said(failing(db, f"{change} where method = 'GET' and path = '/v1/balance'"))
+        assert 'rows of "_call" cannot be updated or deleted' in refused
+        assert "SELECT stripe_live.call('POST', …)" in refused
     assert one(db, f"select {call}('GET', '/v1/customers', '{{\"limit\": 1}}')->>'object'") == "list"
     assert sent() == []
 
@@ -66,7 +67,8 @@ def test_reading_is_done_by_select_and_writing_by_insert(
         ("'POST', '/v1/customers', '[]'", ["JSON object"]),
         ("'POST', '/v1/customers', '{\"bogus\": 1}'", ["Received unknown parameter: bogus", "req_"]),
         ("'DELETE', '/v1/customers/cus_none'", ["No such customer"]),
-        ("'POST', '/v1/customers', '{}', 'schlüssel'", ["printable ASCII"]),
+        ("'POST', '/v1/customers', '{}', 'schlüssel'", ["printable ASCII", '"idempotency_key" takes']),
+        ("'POST', '/v1/customers', '{\"balance\": 1e2000}'", ["number of no sensible size"]),
     ],
 )
 def test_what_cannot_be_called_says_so(
@@ -82,6 +84,26 @@ def test_null_calls_nothing(db: psycopg.Connection, call: str, sent: Sent) -> No
     made = one(db, f"select {call}('POST', '/v1/customers', null)")
     assert isinstance(made, dict)
     assert sent() == ["POST /v1/customers"]
+
+
+def test_numbers_keep_their_digits_and_empty_lists_unset(db: psycopg.Connection, call: str) -> None:
+    params = (
+        '{"preferred_locales": ["de"], "metadata": {"a": 0.00001, "b": 123456789012345678901,'
+        ' "c": 0.12345678901234567890, "d": 1.50, "e": 1e30}}'
+    )
+    made = one(db, f"select {call}('POST', '/v1/customers', '{params}')")
+    assert isinstance(made, dict)
+    assert made["metadata"] == {
+        "a": "0.00001",
+        "b": "123456789012345678901",
+        "c": "0.12345678901234567890",
+        "d": "1.50",
+        "e": "1" + 30 * "0",
+    }
+    path = f"/v1/customers/{made['id']}"
+    changed = one(db, f"select {call}('POST', '{path}', '{{\"preferred_locales\": [], \"metadata\": {{}}}}')")
+    assert isinstance(changed, dict)
+    assert (changed["preferred_locales"], changed["metadata"]) == ([], {})
 
 
 def test_a_key_makes_one_object_of_two_calls(db: psycopg.Connection, call: str) -> None:

@@ -29,7 +29,7 @@ Lines = list[tuple[str, str]]
 Definitions = Mapping[str, hosting.ColumnDefinition]
 
 
-def read_only(name: str, what: str) -> StripeFdwError:
+def read_only(name: str) -> StripeFdwError:
     """The error for a change that cannot be made."""
     hint = (
         "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
@@ -37,7 +37,7 @@ def read_only(name: str, what: str) -> StripeFdwError:
         else "SELECT stripe_sync.invalidate(…) says what to forget."
     )
     return StripeFdwError(
-        f'rows of "{name}" cannot be {what}',
+        f'rows of "{name}" cannot be updated or deleted',
         hint=hint,
         sqlstate="0A000",  # feature_not_supported
     )
@@ -81,16 +81,16 @@ class _Machinery:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What would identify a row, if one could be changed."""
-        return (self.rowid,)
+        """Asked for by what would change a row: refuse."""
+        raise read_only(self.name)
 
     def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
         """Refuse."""
-        raise read_only(self.name, "updated")
+        raise read_only(self.name)
 
     def delete_row(self, old: object, answered: bool) -> None:
         """Refuse."""
-        raise read_only(self.name, "deleted")
+        raise read_only(self.name)
 
     def update_as_multicorn_says(self, old: object, new: Mapping[str, Any]) -> dict[str, Any] | None:
         """Refuse."""

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw import changes, hosting, modify
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
@@ -55,7 +55,13 @@ class Writer:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The columns of a row as it was read by which it can be changed."""
+        """The columns of a row as it was read by which it can be changed. Raises ColumnError without any."""
+        if "id" not in self._identity and RAW not in self._identity:
+            raise ColumnError(
+                f"rows of {self._resource.name} cannot be updated or deleted without a column id",
+                hint="ALTER FOREIGN TABLE … ADD COLUMN id text;",
+                sqlstate="0A000",  # feature_not_supported
+            )
         return tuple(dict.fromkeys(self._identity))
 
     def insert(self, values: Row, *, answered: bool) -> Row | None:

@@ -23,6 +23,20 @@ CASES: list[tuple[str, list[str]]] = [
     ("""insert into customer (metadata) values ('{"order_id": "6735", "n": 5, "ok": true, "no": null}')""",
      ["POST /v1/customers metadata[n]=5&metadata[ok]=true&metadata[order_id]=6735"]),
     ("insert into customer (metadata) values ('{}')", ["POST /v1/customers"]),
+    ("insert into customer (metadata) values ('null')", ["POST /v1/customers"]),
+    ("""insert into customer (metadata, _params)
+        values ('{"a": 0.12345678901234567890, "b": 1.50, "c": 12345678901234567890123}',
+                '{"invoice_settings": {"footer": 0.00001000}}')""",
+     ["POST /v1/customers metadata[a]=0.12345678901234567890&metadata[b]=1.50"
+      "&metadata[c]=12345678901234567890123&invoice_settings[footer]=0.00001000"]),
+    ("update customer set metadata = 'null' where id = '<cus>'",
+     ["GET /v1/customers/<cus>", "POST /v1/customers/<cus> metadata="]),
+    ("update customer set metadata = metadata || '{\"n\": 0.10}' where id = '<cus>'",
+     ["GET /v1/customers/<cus>", "POST /v1/customers/<cus> metadata[n]=0.10"]),
+    ("update payment_intent set status = 'requires_capture', capture_method = 'manual'"
+     " where id = '<pi_to_confirm>'",
+     ["GET /v1/payment_intents/<pi_to_confirm>",
+      "POST /v1/payment_intents/<pi_to_confirm>/confirm capture_method=manual"]),
     ("""insert into customer (address, preferred_locales)
         values ('{"city": "Bonn", "line2": null}', '["de", "en"]')""",
      ["POST /v1/customers address[city]=Bonn&preferred_locales[0]=de&preferred_locales[1]=en"]),

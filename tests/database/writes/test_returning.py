@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 import pytest
+from database_support import failing, said
 from writes_support import Made, World, filled
 
 
@@ -47,6 +48,32 @@ def test_returning_of_a_delete_gives_the_row_as_it_was(live: psycopg.Connection,
     assert live.execute(f"select count(*) from customer where id = '{world['cus']}'".encode()).fetchone() == (
         0,
     )
+
+
+def test_a_row_that_meets_two_is_returned_as_it_is_after_the_change(
+    live: psycopg.Connection, world: World, made: Made
+) -> None:
+    query = (
+        "update customer c set name = 'Eve' from (values (1), (2)) v (n)"
+        f" where c.id = '{world['cus']}' returning c.name, c._raw->>'name'"
+    )
+    made()
+    assert set(live.execute(query.encode()).fetchall()) == {("Eve", "Eve")}
+    assert [request for request in made() if request.startswith("POST")] == [
+        f"POST /v1/customers/{world['cus']} name=Eve"
+    ]
+
+
+def test_without_an_id_no_row_can_be_changed(live: psycopg.Connection, schema: str, host: str) -> None:
+    table = f"create foreign table nameless (name text) server {schema} options (object 'customer')"
+    live.execute(table.encode())
+    try:
+        error = failing(live, "update nameless set name = 'x'")
+        if host == "bundled":
+            assert "cannot be updated or deleted without a column id" in said(error)
+            assert "ADD COLUMN id text" in said(error)
+    finally:
+        live.execute("drop foreign table nameless")
 
 
 @pytest.mark.parametrize("style", ["ISO, DMY", "German, DMY", "SQL, MDY", "SQL, DMY", "Postgres, DMY"])
