@@ -116,13 +116,16 @@ def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
     return False
 
 
-def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any]) -> Change:
+def updating(
+    resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any], *, named: bool = True
+) -> Change:
     """The requests that an updated row needs.
 
     Args:
         resource: whose object it is.
         old: its id, the columns of its parents, and as ``_raw`` the object as it was read, if it was.
         values: the columns that the statement sets.
+        named: whether these are all that it names, also those that stay as they are.
 
     Raises:
         ColumnError: a column cannot be changed, or not so; or has a value that cannot be sent.
@@ -153,7 +156,8 @@ def updating(resource: Resource, old: Mapping[str, Any], values: Mapping[str, An
             others.append((name, column, before, value))
     for name, column, before, value in others:
         _with_an_operation(resource, identifier, bodies, (name, column, before, value), fields)
-    shared = _shared_out(resource, given.params, bodies, reached)
+    unnamed = [] if named else _reached_unnamed(resource, given.columns, raw or {})
+    shared = _shared_out(resource, given.params, bodies, (reached, unnamed))
     _put_plainly(plainly, bodies, raw or {}, further=UPDATE in shared, again=given.key is not None)
     for name, params in shared.items():
         bodies[name].merge(params)
@@ -272,24 +276,36 @@ def _needed(resource: Resource, name: str) -> bool:
     )
 
 
+def _reached_unnamed(resource: Resource, named: Mapping[str, Any], raw: Json) -> list[Operation]:
+    """The operations of the states in which the object is, of columns that are not named."""
+    columns = {item.column for item in resource.transitions} - named.keys()
+    states_now = {name: value_of(resource.column[name], raw) for name in columns if name in resource.column}
+    return [one for name, value in states_now.items() for one in states.leading(resource, name, value)]
+
+
 def _shared_out(
-    resource: Resource, params: Json, bodies: Mapping[str, Body], reached: list[Operation]
+    resource: Resource,
+    params: Json,
+    bodies: Mapping[str, Body],
+    done: tuple[list[Operation], list[Operation]],
 ) -> dict[str, Json]:
     """Which request gets which further parameters: an operation that knows them before the update.
 
-    What belongs to the operation of a state that is ``reached`` already is not sent, for it was done.
+    What belongs to the operation of a state that is reached already is not sent, for it was ``done``: of
+    the second ones, of which it is not known whether the state was named, what no request takes.
     """
-    if params and not bodies and not reached:
+    reached, unnamed = done
+    if params and not bodies and not reached and not unnamed:
         raise refusals.not_updatable(resource)
     operations = {name: body for name, body in bodies.items() if body.wanted}
-    over = [Body(resource, operation) for operation in reached]
+    over, perhaps = ([Body(resource, operation) for operation in some] for some in done)
     found: dict[str, Json] = {}
     for param, value in params.items():
         knowing = [name for name, body in operations.items() if body.knows(param)]
         if not knowing and any(body.knows(param) for body in over):
             continue
         knowing += [name for name, body in bodies.items() if body.knows(param)]
-        if not knowing and over and not operations:
+        if not knowing and ((over and not operations) or any(body.knows(param) for body in perhaps)):
             continue
         target = knowing[0] if knowing else [*(operations or bodies)][-1]
         found.setdefault(target, {})[param] = value

@@ -171,7 +171,7 @@ class Writer:
         def plan() -> Change:
             body = row[RAW] = row.get(RAW) or self._retrieve(row)
             values.update(changes.of_multicorn(self._resource, self._row(body), new))
-            return modify.updating(self._resource, row, values)
+            return modify.updating(self._resource, row, values, named=False)
 
         flight = self._do(plan, answered=True, look=lambda flight: self._look_again(row, values, flight))
         answer = answers[identifier] = self._answer(flight, row | new)

@@ -62,6 +62,18 @@ def test_parameters_of_an_operation_that_was_done_are_dropped(key: str | None) -
     assert sent("invoice", INVOICE | {"status": "paid"}, unheard_of) == []
 
 
+def test_where_a_host_does_not_say_which_columns_are_named_the_state_counts() -> None:
+    def further(found: Values, params: Values) -> list[str]:
+        old, values = {"id": "in_1", "_raw": found}, {"_params": params}
+        change = updating(load().resource["invoice"], old, values, named=False)
+        return [str(step.request) for step in change.steps]
+
+    paid = INVOICE | {"status": "paid"}
+    assert further(paid, {"paid_out_of_band": True}) == []
+    assert further(paid, {"footer": "f"}) == ["POST /v1/invoices/in_1?footer=f"]
+    assert further(INVOICE, {"paid_out_of_band": True}) == ["POST /v1/invoices/in_1?paid_out_of_band=true"]
+
+
 def test_parameters_of_the_update_beside_it_are_sent_with_the_same_columns() -> None:
     values = {
         "status": "paid",
