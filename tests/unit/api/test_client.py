@@ -558,10 +558,20 @@ def test_a_stripe_that_is_down_is_one_clear_error(make_client: Any, key: str) ->
     assert raised.detail == f"GET {ONE.path}: connection refused by {base.removeprefix('http://')}"
 
 
-def test_a_host_that_does_not_exist_is_one_clear_error(make_client: Any, key: str) -> None:
+def test_a_host_that_does_not_exist_is_one_clear_error(
+    make_client: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def unknown(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     raised = failing(make_client(api_base="https://stripe.invalid", timeout=5.0), key)
     assert isinstance(raised, ConnectionFailedError)
     assert raised.detail == f"GET {ONE.path}: the name stripe.invalid is not known"
+    assert asked == ["stripe.invalid"] * (1 + transport.RETRIES)
 
 
 def test_a_host_without_a_valid_certificate_gets_no_key(make_client: Any, server: Any, key: str) -> None:
