@@ -241,6 +241,28 @@ def each_described_and_open(bare: BareStripe, run: str) -> None:
     assert [(item["description"], item["status"]) for item in invoices(bare, run)] == [("due", "paid")] * 4
 
 
+def bills(bare: BareStripe, run: str) -> None:
+    for number in range(1, 5):
+        customer = bare.post("customers", email=run, name=f"payer {number}")["id"]
+        invoice = bare.post("invoices", customer=customer, auto_advance="false")["id"]
+        bare.post("invoiceitems", customer=customer, invoice=invoice, amount="500", currency="usd")
+        bare.post(f"invoices/{invoice}/finalize")
+
+
+def each_paid_once(bare: BareStripe, run: str) -> None:
+    paid = Counter(
+        event["data"]["object"]["id"] for event in bare.list("events", **{"types[0]": "invoice.paid"})
+    )
+    found = {item["id"]: item for item in invoices(bare, run)}
+    assert [item["status"] for item in found.values()] == ["paid"] * 4
+    assert [paid[identifier] for identifier in found] == [1] * 4
+
+
+def each_has_a_phone(bare: BareStripe, run: str) -> None:
+    each_changed_once(bare, run)
+    assert {item["phone"] for item in bare.list("customers", email=run)} == {"123"}
+
+
 CASES = {
     "INSERT SELECT": Case(
         "insert into stripe_live.customer (name, email, _idempotency_key)"
@@ -275,6 +297,29 @@ CASES = {
         drafts,
         requests=13,
     ),
+    "an UPDATE with further parameters": Case(
+        "update stripe_live.customer set description = 'changed', metadata = '{{\"run\": \"{run}\"}}',"
+        " _params = '{{\"phone\": \"123\"}}', _idempotency_key = '{run}-' || id where email = '{run}'",
+        each_has_a_phone,
+        twelve,
+        requests=13,
+    ),
+    "an UPDATE of a state with further parameters": Case(
+        "update stripe_live.invoice"
+        " set status = 'paid', _params = '{{\"paid_out_of_band\": true}}', _idempotency_key = '{run}-' || id"
+        " where customer in (select id from stripe_live.customer where email = '{run}')",
+        each_paid_once,
+        bills,
+        requests=6,
+    ),
+    "an UPDATE of a state that leads further": Case(
+        "update stripe_live.invoice"
+        " set description = 'due', status = 'open', _idempotency_key = '{run}-' || id"
+        " where customer in (select id from stripe_live.customer where email = '{run}')",
+        each_described_and_open,
+        drafts,
+        requests=10,
+    ),
     "a writing function": Case("select pay_out('{run}', 10)", each_credited_once, requests=20),
 }
 
@@ -302,6 +347,8 @@ def test_a_statement_that_is_struck_and_run_again_does_each_row_once(
     strike: str,
     times: int,
 ) -> None:
+    if case == "an UPDATE with further parameters" and host != "bundled":
+        pytest.skip("it does not say which columns are named, so a second run sends others: write.md says so")
     what = CASES[case]
     what.prepare(bare, run)
     dice = chance(f"{host} {case} {strike}")
