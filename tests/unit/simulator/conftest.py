@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from tests.unit.simulator.billing_support import Shop
 
 from stripe_simulator.process import SimulatorProcess
 
@@ -61,3 +62,27 @@ class Reader:
 @pytest.fixture
 def reader(stripe: httpx.Client) -> Reader:
     return Reader(stripe)
+
+
+@pytest.fixture
+def post(stripe: httpx.Client) -> Callable[..., dict]:
+    """A POST: the object that it answers with, or the error where one is expected."""
+
+    def posted(path: str, expected: int = 200, **data: object) -> dict:
+        answer = stripe.post(path, data=data)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if expected == 200 else answer.json()["error"]
+
+    return posted
+
+
+@pytest.fixture
+def types(stripe: httpx.Client) -> Callable[[], list[str]]:
+    """The types of all events so far, the oldest first."""
+    return lambda: [one["type"] for one in reversed(stripe.get("/events?limit=100").json()["data"])]
+
+
+@pytest.fixture
+def shop(stripe: httpx.Client) -> Shop:
+    """What tests of billing do, in fewer words."""
+    return Shop(stripe)

@@ -1,15 +1,9 @@
 """Coupons, quotes, schedules, test clocks, meters, the portal (https://docs.stripe.com/billing)."""
 
 import pytest
-from tests.unit.simulator.billing_support import Shop
 
 DAY = 86_400
 START = 1_800_000_000
-
-
-@pytest.fixture
-def shop(stripe):
-    return Shop(stripe)
 
 
 @pytest.fixture

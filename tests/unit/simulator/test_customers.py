@@ -1,17 +1,5 @@
 """Customers with their payment methods, sources and settings (https://docs.stripe.com/api/customers)."""
 
-import pytest
-
-
-@pytest.fixture
-def post(stripe):
-    def posted(path, expected=200, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
-
-    return posted
-
 
 def test_a_new_customer_has_numbers_for_its_invoices(post):
     made = post("/customers")

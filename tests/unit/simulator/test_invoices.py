@@ -1,12 +1,6 @@
 """Invoices: lines, totals, states, payment (https://docs.stripe.com/invoicing, /api/invoices)."""
 
 import pytest
-from tests.unit.simulator.billing_support import Shop
-
-
-@pytest.fixture
-def shop(stripe):
-    return Shop(stripe)
 
 
 @pytest.fixture

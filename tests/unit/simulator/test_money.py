@@ -4,21 +4,6 @@ import pytest
 
 
 @pytest.fixture
-def post(stripe):
-    def posted(path, expected=200, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
-
-    return posted
-
-
-@pytest.fixture
-def types(stripe):
-    return lambda: [one["type"] for one in reversed(stripe.get("/events?limit=100").json()["data"])]
-
-
-@pytest.fixture
 def paid(post):
     return post(
         "/payment_intents", amount="2000", currency="usd", payment_method="pm_card_visa", confirm="true"

@@ -13,16 +13,6 @@ CATALOG = load()
 ROUTER = Router(CATALOG)
 
 
-@pytest.fixture
-def post(stripe):
-    def posted(path, expected=200, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
-
-    return posted
-
-
 def is_carried_out(method: str, path: str) -> bool:
     route, _ = ROUTER.find(method, path)
     key = (method, route.template)

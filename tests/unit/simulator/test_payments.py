@@ -5,22 +5,6 @@ import pytest
 CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa"}
 
 
-@pytest.fixture
-def post(stripe):
-    def posted(path, expected=200, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
-
-    return posted
-
-
-@pytest.fixture
-def types(stripe):
-    """The types of all events so far, the oldest first."""
-    return lambda: [one["type"] for one in reversed(stripe.get("/events?limit=100").json()["data"])]
-
-
 def test_a_payment_intent_step_by_step(post, stripe, types):
     made = post("/payment_intents", amount="2000", currency="usd")
     assert (made["status"], made["latest_charge"]) == ("requires_payment_method", None)

@@ -6,16 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def post(stripe):
-    def posted(path, expected=200, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
-
-    return posted
-
-
-@pytest.fixture
 def price(post):
     def made(**data):
         product = post("/products", name="Tea")["id"]

@@ -3,15 +3,9 @@
 import time
 
 import pytest
-from tests.unit.simulator.billing_support import Shop
 
 DAY = 86_400
 NO_METHOD = "This customer has no attached payment source or default payment method."
-
-
-@pytest.fixture
-def shop(stripe):
-    return Shop(stripe)
 
 
 @pytest.fixture
