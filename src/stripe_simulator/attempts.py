@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     from stripe_simulator.lifecycle import Subject
 
 
-def unexpected(intent: Json, message: str, kind: str = "payment_intent") -> StripeProblem:
+def unexpected(intent: Json, message: str) -> StripeProblem:
     """The state of an intent does not allow what was asked."""
+    kind = intent["object"]
     return StripeProblem(message, code=f"{kind}_unexpected_state", extra={kind: intent})
+
+
+def verify_microdeposits(subject: Subject) -> None:
+    """Refused: no bank account here waits for its verification."""
+    made = subject.made
+    thing = {"payment_intent": "PaymentIntent", "setup_intent": "SetupIntent"}[made["object"]]
+    raise unexpected(
+        made,
+        f"You cannot verify microdeposits on this {thing} because it has a status of {made['status']} and is "
+        f"not awaiting microdeposit verification.",
+    )
 
 
 def only(thing: str, states: Iterable[str], done: str) -> str:

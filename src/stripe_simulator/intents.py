@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import amounts, cards, charges, problems
-from stripe_simulator.attempts import attempt, choose, only, unexpected
+from stripe_simulator.attempts import attempt, choose, only, unexpected, verify_microdeposits
 from stripe_simulator.lifecycle import changed, now, read
 from stripe_simulator.problems import StripeProblem
 from stripe_simulator.salt import salt
@@ -182,15 +182,6 @@ def increment(subject: Subject) -> None:
     if made["latest_charge"] is not None:
         changed(subject.call, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")
     subject.emit("payment_intent.amount_capturable_updated")
-
-
-def verify_microdeposits(subject: Subject) -> None:
-    """Refused: no bank account here waits for its verification."""
-    raise unexpected(
-        subject.made,
-        f"You cannot verify microdeposits on this PaymentIntent because it has a status of "
-        f"{subject.made['status']} and is not awaiting microdeposit verification.",
-    )
 
 
 def apply_customer_balance(subject: Subject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import cards, methods
-from stripe_simulator.attempts import choose, only, unexpected
+from stripe_simulator.attempts import choose, only, unexpected, verify_microdeposits
 from stripe_simulator.lifecycle import new, read
 from stripe_simulator.salt import salt
 
@@ -40,7 +40,6 @@ def update(subject: Subject) -> None:
                 f"This SetupIntent's {name} could not be updated because it has a status of {status}. "
                 f"You may only update the {name} of a SetupIntent with one of the following statuses: "
                 f"{', '.join(_OPEN)}.",
-                "setup_intent",
             )
     made["payment_method"] = before["payment_method"]
     choose(subject.call, made, subject.params, "SetupIntent")
@@ -54,7 +53,6 @@ def confirm(subject: Subject) -> None:
             made,
             f"You cannot confirm this SetupIntent because it has a status of {status}. "
             + only("SetupIntent", ("requires_confirmation", "requires_action"), "confirmed"),
-            "setup_intent",
         )
     choose(subject.call, made, subject.params, "SetupIntent")
     _confirm(subject)
@@ -68,7 +66,6 @@ def _confirm(subject: Subject) -> None:
             "You cannot confirm this SetupIntent because it's missing a payment method. You can either "
             "update the SetupIntent with a payment method and then confirm it again, or confirm it again "
             "directly with a payment method or ConfirmationToken.",
-            "setup_intent",
         )
     method = read(call, "payment_method", made["payment_method"], "payment_method")
     card = cards.behind(method.get("card"))
@@ -122,21 +119,10 @@ def cancel(subject: Subject) -> None:
             made,
             f"You cannot cancel this SetupIntent because it has a status of {made['status']}. "
             + only("SetupIntent", _OPEN, "canceled"),
-            "setup_intent",
         )
     made |= {"status": "canceled", "next_action": None}
     made["cancellation_reason"] = subject.params.get("cancellation_reason")
     subject.emit("setup_intent.canceled")
-
-
-def verify_microdeposits(subject: Subject) -> None:
-    """Refused: no bank account here waits for its verification."""
-    raise unexpected(
-        subject.made,
-        f"You cannot verify microdeposits on this SetupIntent because it has a status of "
-        f"{subject.made['status']} and is not awaiting microdeposit verification.",
-        "setup_intent",
-    )
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

@@ -233,3 +233,17 @@ def test_a_charge_the_older_way(post, types):
     assert post("/charges", 400, amount="999", currency="usd")["message"] == (
         "Must provide source or customer."
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "thing"),
+    [
+        ("payment_intents", "payment_intent", "PaymentIntent"),
+        ("setup_intents", "setup_intent", "SetupIntent"),
+    ],
+)
+def test_no_bank_account_waits_for_microdeposits(post, path, kind, thing):
+    made = post(f"/{path}", **({"amount": 500, "currency": "eur"} if kind == "payment_intent" else {}))
+    error = post(f"/{path}/{made['id']}/verify_microdeposits", 400)
+    assert (error["code"], error[kind]["id"]) == (f"{kind}_unexpected_state", made["id"])
+    assert f"on this {thing} because" in error["message"]
