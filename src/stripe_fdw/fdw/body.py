@@ -9,9 +9,9 @@ from typing import Any, cast
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Operation, Parameter, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.axes import placeholders
 from stripe_fdw.fdw.nested import NOTHING, Json, plain
-from stripe_fdw.fdw.sent import WRONG_VALUE
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Body:
             raise ColumnError(
                 f'"{column}" and {" and ".join(others) or "the change of state"} give two values for {name}',
                 hint="Give one of them.",
-                sqlstate=WRONG_VALUE,
+                sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
         self.given.append(column)
         for place in self.resource.places:

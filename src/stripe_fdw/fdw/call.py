@@ -12,13 +12,15 @@ from stripe_fdw import exact
 from stripe_fdw.api.request import VERSION_2, Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.changes import key_of
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.nested import plain
 from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
-from stripe_fdw.fdw.sent import OUT_OF_RANGE
+from stripe_fdw.fdw.step import Step
 
 _WORDS = ("method", "path", "params")
+_KEY: Final = "idempotency_key"
 _WRITING: Final = ("POST", "DELETE")
 _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
 
@@ -26,7 +28,7 @@ _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
 class CallError(StripeFdwError):
     """What was asked for is no operation of Stripe's, or not one that can be called so."""
 
-    default_sqlstate = "22023"  # invalid_parameter_value
+    default_sqlstate = sqlstates.INVALID_PARAMETER_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,6 @@ class Call:
 
     request: Request
     words: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The one request of an operation that writes."""
-
-    request: Request
-    operation: str = "call"
-    derived: bool = False
-    key_name: str = "idempotency_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ def call_of(quals: Iterable[Qual]) -> Call | None:
         raise CallError(
             f"{method} {words['path']} would change something, and SELECT only reads",
             hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
-            sqlstate="0A000",  # feature_not_supported
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(words.get("params", "{}"))
     endpoint = _endpoint(method, words["path"])
@@ -100,21 +92,21 @@ def writing_of(values: Mapping[str, Any]) -> Writing:
         raise CallError(
             "an operation needs its method and its path",
             hint="SELECT stripe_live.call('POST', '/v1/customers', '{}');",
-            sqlstate="23502",  # not_null_violation
+            sqlstate=sqlstates.NOT_NULL_VIOLATION,
         )
     method, path = _method(words["method"]), words["path"]
     if method not in _WRITING:
         raise CallError(
             f"{method} {path} only reads, and INSERT writes",
             hint=f"SELECT stripe_live.call('{method}', …).",
-            sqlstate="0A000",  # feature_not_supported
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(words.setdefault("params", "{}"))
     endpoint = _endpoint(method, path)
     sent = params if path.startswith(VERSION_2) else plain(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
-    key = key_of(values.get("idempotency_key"), "idempotency_key")
-    return Writing((Step(request),), key, _resource(endpoint), words)
+    key = key_of(values.get(_KEY), _KEY)
+    return Writing((Step(request, "call", key_name=_KEY),), key, _resource(endpoint), words)
 
 
 def _method(text: str) -> Method:
@@ -129,7 +121,8 @@ def _params(text: str) -> dict[str, Any]:
         params = exact.loads(text)
     except OverflowError:
         raise CallError(
-            "the parameters of an operation have a number of no sensible size", sqlstate=OUT_OF_RANGE
+            "the parameters of an operation have a number of no sensible size",
+            sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE,
         ) from None
     except ValueError:
         params = None

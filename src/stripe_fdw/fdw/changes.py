@@ -11,10 +11,10 @@ from typing import Any, Final
 from stripe_fdw import exact
 from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import differences, nested
+from stripe_fdw.fdw import differences, nested, sqlstates
 from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
-from stripe_fdw.fdw.sent import OUT_OF_RANGE, WRONG_VALUE, same, same_day, shown, single, unfit
+from stripe_fdw.fdw.sent import same, same_day, shown, single, unfit
 from stripe_fdw.fdw.session import time_as_written
 
 PARAMS, KEY = WRITE_ONLY
@@ -60,7 +60,7 @@ def key_of(value: Any, name: str = KEY) -> str | None:
         raise ColumnError(
             f'"{name}" takes 1 to {LONGEST_KEY} printable ASCII characters, not {shown(value)}{length}',
             hint="Something that is the same when the statement runs again: 'order-6735'.",
-            sqlstate=WRONG_VALUE,
+            sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
         )
     return value
 
@@ -72,7 +72,9 @@ def parsed(name: str, value: Any) -> Any:
     try:
         return exact.loads(value)
     except OverflowError:
-        raise unfit(name, value, "JSON with numbers of a sensible size", OUT_OF_RANGE) from None
+        raise unfit(
+            name, value, "JSON with numbers of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+        ) from None
     except ValueError:
         raise unfit(name, value, "JSON: an object or an array") from None
 

@@ -15,10 +15,11 @@ for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.nested import (
     NOTHING,
     UNSET,
@@ -33,8 +34,6 @@ from stripe_fdw.fdw.nested import (
     texts,
 )
 from stripe_fdw.fdw.sent import identity, same
-
-_NOT_NULL: Final = "23502"  # not_null_violation
 
 
 def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
@@ -117,7 +116,7 @@ def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     if inside:
         column = name.partition("[")[0]
         hint = f"Keep what the object has: {column} || '…', or jsonb_set({column}, …)."
-    raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=_NOT_NULL)
+    raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=sqlstates.NOT_NULL_VIOLATION)
 
 
 def _changed(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
@@ -181,7 +180,7 @@ def _rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bo
         raise ColumnError(
             f'"{name}" has more objects than are shown here, so it cannot be replaced',
             hint="Change them one by one in their own table.",
-            sqlstate="0A000",  # feature_not_supported
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     known = {field.name: field for field in fields}
     left = {item["id"]: item for item in before if "id" in item}

@@ -9,13 +9,13 @@ from typing import Any, Final, Protocol
 
 from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
-from stripe_fdw.api.request import Request
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.sent import quoted
+from stripe_fdw.fdw.step import Step
 
 Body = dict[str, Any]
 _LONGEST_KEY: Final = 255  # characters, as Stripe has it
-_NO_REFERENCED: Final = "23503"  # foreign_key_violation
 
 
 class Asked(Protocol):
@@ -26,32 +26,12 @@ class Asked(Protocol):
         """The object, if there is one yet."""
 
     @property
-    def steps(self) -> Sequence[OneRequest]:
+    def steps(self) -> Sequence[Step]:
         """The requests, in order."""
 
     @property
     def key(self) -> str | None:
         """The user's idempotency key."""
-
-
-class OneRequest(Protocol):
-    """One of the requests."""
-
-    @property
-    def request(self) -> Request:
-        """What is sent."""
-
-    @property
-    def operation(self) -> str:
-        """Its name."""
-
-    @property
-    def derived(self) -> bool:
-        """Whether its key is made of the row's, because another request of the row may have that."""
-
-    @property
-    def key_name(self) -> str:
-        """Where the user gives a key: the column of a table, or the parameter of the function."""
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +51,7 @@ class Flight:
     future: CallFuture | None = None
 
     @property
-    def step(self) -> OneRequest:
+    def step(self) -> Step:
         """The one that comes next, or is under way."""
         return self.change.steps[self.done]
 
@@ -108,7 +88,7 @@ class Flight:
             # A DELETE that was sent before, without an answer: it has done what it should.
             if self.step.request.method != "DELETE" or not future.uncertain:
                 if _is_of_another(error, self.step):
-                    error.sqlstate = _NO_REFERENCED
+                    error.sqlstate = sqlstates.FOREIGN_KEY_VIOLATION
                 raise
         finally:
             if future.uncertain or self.response is not None:
@@ -173,14 +153,14 @@ class Flight:
         return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
 
 
-def _is_of_another(error: NotFoundError, step: OneRequest) -> bool:
+def _is_of_another(error: NotFoundError, step: Step) -> bool:
     """Whether what is missing is not the row itself, but what it refers to or lies in."""
     if step.operation == "create" or error.status == 400:
         return True
     return error.param is not None and any(name == error.param for name, _ in step.request.params)
 
 
-def step_key(key: str, step: OneRequest) -> str:
+def step_key(key: str, step: Step) -> str:
     """Creation, update and what is called by name have the row's key itself, an operation one made of it.
 
     That depends on nothing else: a row that broke off between the two needs only the operation when it is run

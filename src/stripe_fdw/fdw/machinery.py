@@ -12,7 +12,7 @@ import orjson
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
-from stripe_fdw.fdw import estimate, hosting
+from stripe_fdw.fdw import estimate, hosting, sqlstates
 from stripe_fdw.fdw.call import call_of, writing_of
 from stripe_fdw.fdw.clients import client_for
 from stripe_fdw.fdw.closest import closest
@@ -39,7 +39,7 @@ def read_only(name: str) -> StripeFdwError:
     return StripeFdwError(
         f'rows of "{name}" cannot be updated or deleted',
         hint=hint,
-        sqlstate="0A000",  # feature_not_supported
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
@@ -218,7 +218,7 @@ class InvalidationTable(_Machinery):
         if resource is None:
             raise ColumnError(
                 'column "resource" must name what changed, like customer',
-                sqlstate="23502",  # not_null_violation
+                sqlstate=sqlstates.NOT_NULL_VIOLATION,
             )
         if resource not in load().resource:
             near = closest(str(resource), load().resource)

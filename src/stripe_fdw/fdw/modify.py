@@ -15,31 +15,18 @@ from typing import Any, Final, cast
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import changes, refusals, states
+from stripe_fdw.fdw import changes, refusals, sqlstates, states
 from stripe_fdw.fdw.body import Body, merged
 from stripe_fdw.fdw.changes import Given
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.nested import NOTHING, Json
-from stripe_fdw.fdw.sent import WRONG_VALUE, shown, text
+from stripe_fdw.fdw.sent import shown, text
+from stripe_fdw.fdw.step import Step
 from stripe_fdw.fdw.values import fits_path
 
 UPDATE: Final = "update"
 Setting = tuple[Column, Any, Any]  # what a column is, and what it shall be
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request that a row needs, and the catalog's name of its operation."""
-
-    request: Request
-    operation: str
-    derived: bool = False  # its key is made of the row's: an operation, beside which there may be an update
-
-    @property
-    def key_name(self) -> str:
-        """The column of the key."""
-        return changes.KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +335,7 @@ def _step(body: Body, ids: Mapping[str, str]) -> Step:
 def _step_of_path(name: str, value: Any) -> str:
     found = text(name, value)
     if not fits_path(found):
-        raise ColumnError(f'"{name}" is no id: {shown(found)}', sqlstate=WRONG_VALUE)
+        raise ColumnError(f'"{name}" is no id: {shown(found)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE)
     return found
 
 
@@ -363,7 +350,7 @@ def _ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> dict[s
             raise ColumnError(
                 f'"{parent.column}" is not known: {resource.name} {identifier} needs it for its path',
                 hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
-                sqlstate="HV00L",  # fdw_unable_to_create_execution
+                sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
             )
         found[parent.column] = _step_of_path(parent.column, value)
     return found | {"": _step_of_path("id", identifier)}
@@ -373,6 +360,7 @@ def _id_of(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> str:
     identifier = old.get("id") or (raw or {}).get("id")
     if identifier is None:
         raise ColumnError(
-            f"a row of {resource.name} without an id cannot be changed", sqlstate="HV00L"
-        )  # fdw_unable_to_create_execution
+            f"a row of {resource.name} without an id cannot be changed",
+            sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
+        )
     return str(identifier)

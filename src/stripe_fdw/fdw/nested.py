@@ -12,7 +12,8 @@ from typing import Any, Final
 from stripe_fdw import exact
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.sent import WRONG_VALUE, identity, number_text, shown, single, unfit
+from stripe_fdw.fdw import sqlstates
+from stripe_fdw.fdw.sent import identity, number_text, shown, single, unfit
 
 Json = dict[str, Any]
 Fields = tuple[Parameter, ...]
@@ -85,7 +86,10 @@ def element(name: str, item: Any, fields: Fields) -> Any:
         if isinstance(item, str):
             return {_discount_parameter(item): item}
     if item is None:
-        raise ColumnError(f'"{name}" is null: Stripe\'s lists have no empty places', sqlstate=WRONG_VALUE)
+        raise ColumnError(
+            f'"{name}" is null: Stripe\'s lists have no empty places',
+            sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
+        )
     return _structured(name, item, fields)
 
 
@@ -127,7 +131,7 @@ def texts(name: str, value: Any) -> dict[str, str]:
             raise ColumnError(
                 f'"{name}" cannot have the key {shown(key)}',
                 hint="A key has no brackets.",
-                sqlstate=WRONG_VALUE,
+                sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
     return {key: UNSET if item is None else _text(item) for key, item in value.items()}
 

@@ -7,14 +7,13 @@ from typing import Final
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
 from stripe_fdw.fdw.sent import quoted
 from stripe_fdw.fdw.states import literal, literals, reachable, state, update_hint
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
-_UNSUPPORTED: Final = "0A000"  # feature_not_supported
-_MISSING: Final = "23502"  # not_null_violation
 _MOST: Final = 20  # names that an error lists
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 
@@ -33,7 +32,7 @@ def not_insertable(resource: Resource) -> StripeFdwError:
     return StripeFdwError(
         f"cannot insert into {resource.name}: Stripe {what}",
         hint=hint or _CALL,
-        sqlstate=_UNSUPPORTED,
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
@@ -43,7 +42,7 @@ def not_updatable(resource: Resource) -> StripeFdwError:
     return StripeFdwError(
         f"cannot update {resource.name}: Stripe {what}",
         hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
-        sqlstate=_UNSUPPORTED,
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
@@ -64,7 +63,7 @@ def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]
     return StripeFdwError(
         f"cannot delete {resource.name} {identifier}: Stripe {what} these objects",
         hint=hint or _CALL,
-        sqlstate=_UNSUPPORTED,
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
@@ -86,7 +85,7 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
         words,
         detail=f"Writable: {names(dict.fromkeys(listed))}." if listed else None,
         hint=_hint(resource, refused, creating),
-        sqlstate="428C9" if refused[0] in _STRIPES_OWN else _UNSUPPORTED,
+        sqlstate="428C9" if refused[0] in _STRIPES_OWN else sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
@@ -148,5 +147,5 @@ def missing(resource: Resource, lacking: Sequence[tuple[str, ...]]) -> ColumnErr
     return ColumnError(
         f"{resource.name} cannot be created without {', and '.join(filter(None, (single, *choices)))}",
         hint=hint or "Give each as a column, or in _params.",
-        sqlstate=_MISSING,
+        sqlstate=sqlstates.NOT_NULL_VIOLATION,
     )

@@ -13,11 +13,9 @@ import orjson
 from stripe_fdw import exact
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.redact import redact
 
-WRONG_VALUE: Final = "22023"  # invalid_parameter_value
-_WRONG_TIME: Final = "22008"  # datetime_field_overflow
-OUT_OF_RANGE: Final = "22003"  # numeric_value_out_of_range
 _SHOWN: Final = 60  # characters of a value that an error shows
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
 _FAR: Final = re.compile(r"\+?[0-9]{5,}-.*|.*\bBC", re.DOTALL)  # years that Python has no number for
@@ -39,7 +37,9 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def unfit(name: str, value: object, wanted: str, sqlstate: str = WRONG_VALUE) -> ColumnError:
+def unfit(
+    name: str, value: object, wanted: str, sqlstate: str = sqlstates.INVALID_PARAMETER_VALUE
+) -> ColumnError:
     """The error for a value that its column cannot send."""
     return ColumnError(f'"{name}" takes {wanted}, not {shown(value)}', sqlstate=sqlstate)
 
@@ -141,9 +141,9 @@ def _number(name: str, value: Any) -> Decimal:
     except InvalidOperation:
         raise unfit(name, value, "a number") from None
     if not number.is_finite():
-        raise unfit(name, value, "a number", OUT_OF_RANGE)
+        raise unfit(name, value, "a number", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
     if abs(number.adjusted()) > 40:
-        raise unfit(name, value, "a number of a sensible size", OUT_OF_RANGE)
+        raise unfit(name, value, "a number of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
     return number
 
 
@@ -165,7 +165,7 @@ def _time(name: str, value: Any, per_second: int) -> int:
         try:
             since = aware - datetime(1970, 1, 1, tzinfo=UTC)
         except OverflowError:
-            raise unfit(name, value, "a time that Stripe has", _WRONG_TIME) from None
+            raise unfit(name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW) from None
         microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         return microseconds * per_second // 1_000_000
     if isinstance(value, date):
@@ -173,17 +173,17 @@ def _time(name: str, value: Any, per_second: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise unfit(name, value, "a time")
     if not math.isfinite(value):
-        raise unfit(name, value, "a time that comes", _WRONG_TIME)
+        raise unfit(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
     return int(value * per_second)
 
 
 def _parsed(name: str, value: str) -> datetime | int:
     if value.strip().lower().lstrip("+-") == "infinity":
-        raise unfit(name, value, "a time that comes", _WRONG_TIME)
+        raise unfit(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
     if _EPOCH.fullmatch(value.strip()):
         return int(value)
     if _FAR.fullmatch(value.strip()):
-        raise unfit(name, value, "a time that Stripe has", _WRONG_TIME)
+        raise unfit(name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW)
     try:
         return datetime.fromisoformat(value.strip())
     except ValueError:

@@ -9,10 +9,10 @@ from typing import Any, Final
 from stripe_fdw import exact
 from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.closest import is_slip
 from stripe_fdw.fdw.sent import identity, quoted
 
-_IMPOSSIBLE: Final = "55000"  # object_not_in_prerequisite_state
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -144,7 +144,7 @@ def impossible(
         f'"{column}" of {resource.name} {identifier} cannot go from {now} to {wanted}',
         detail=detail,
         hint=hint,
-        sqlstate=_IMPOSSIBLE,
+        sqlstate=sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw import changes, hosting, modify
+from stripe_fdw.fdw import changes, hosting, modify, sqlstates
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.flights import Flight
@@ -60,7 +60,7 @@ class Writer:
             raise ColumnError(
                 f"rows of {self._resource.name} cannot be updated or deleted without a column id",
                 hint="ALTER FOREIGN TABLE … ADD COLUMN id text;",
-                sqlstate="0A000",  # feature_not_supported
+                sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
             )
         return tuple(dict.fromkeys(self._identity))
 

@@ -21,10 +21,10 @@ from stripe_fdw.errors import (
     NotFoundError,
     StripeFdwError,
 )
-from stripe_fdw.fdw import call, hosting, session, writes
+from stripe_fdw.fdw import hosting, session, writes
 from stripe_fdw.fdw.flights import Flight
 from stripe_fdw.fdw.ledger import ledger
-from stripe_fdw.fdw.modify import Step
+from stripe_fdw.fdw.step import Step
 from stripe_fdw.fdw.writes import Writing
 from stripe_fdw.fdw.writings import Writings
 
@@ -71,7 +71,7 @@ class Client:
 @dataclass(frozen=True)
 class Change:
     id: str | None
-    steps: tuple[Step | call.Step, ...]
+    steps: tuple[Step, ...]
     key: str | None = None
 
 
@@ -276,7 +276,8 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
 ) -> None:
     client, writing = Client(answers=lambda request, asked: None), Writing("account", 2)
     request = Request(method, "/v1/x", "/v1/x")
-    step = call.Step(request) if operation == "call" else Step(request, operation)
+    name = "idempotency_key" if operation == "call" else "_idempotency_key"
+    step = Step(request, operation, key_name=name)
     do(writing, client, Change("x", (step,), "mine"), told, answered=False)
     client.asked[0].uncertain = True
 
