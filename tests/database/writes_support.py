@@ -83,7 +83,7 @@ class World:
         return self.call("DELETE", f"subscriptions/{self['sub']}")
 
     def _inv(self) -> dict[str, Any]:
-        fields = {"collection_method": "send_invoice", "days_until_due": 7}
+        fields = {"collection_method": "send_invoice", "days_until_due": 7, "currency": "eur"}
         return self.call("POST", "invoices", customer=self["cus"], **fields)
 
     def _si(self) -> dict[str, Any]:
