@@ -199,8 +199,9 @@ def _put_plainly(
 ) -> None:
     """Send what differs. ``further``: the update has parameters beside the columns.
 
-    ``again``: what an update sends must be the same when the statement runs again with its key, so an
-    update that is needed has all of the columns.
+    What an update sends must be the same when the statement runs ``again`` with its key, so an update that
+    is needed has all of the columns. With further parameters it is needed each time: then also without a key,
+    for an error may tell one.
     """
     update = bodies.get(UPDATE)
     if update is None:
@@ -209,7 +210,7 @@ def _put_plainly(
     # One request rather than two, where an operation takes everything.
     alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
     target = update if further or not alone else alone[0]
-    if again and target is update and (found or further):
+    if target is update and (further or (again and found)):
         found = _to_send(columns, update, old, always=True)
     for column, sent in found:
         target.put(column.name, sent)

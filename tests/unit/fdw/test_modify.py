@@ -335,7 +335,7 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
     ("subscription", SUBSCRIPTION, {"_params": {"proration_behavior": "none"}},
      [SUB + "proration_behavior=none"]),
     ("subscription", SUBSCRIPTION, {"metadata": {"a": "1", "b": "3"}, "_params": {"metadata": {"c": "4"}}},
-     [SUB + "metadata[b]=3&metadata[c]=4"]),
+     [SUB + "metadata[a]=1&metadata[b]=3&metadata[c]=4"]),
     ("subscription", SUBSCRIPTION, {"_params": {"items": [{"id": "si_1", "quantity": 9}]}},
      [SUB + "items[0][id]=si_1&items[0][quantity]=9"]),
     ("subscription", SUBSCRIPTION, {"_params": {"default_tax_rates": []}}, [SUB + "default_tax_rates="]),

@@ -50,6 +50,13 @@ def test_without_a_key_only_what_differs_is_sent() -> None:
     assert "name" not in only
 
 
+def test_with_further_parameters_it_does_so_without_a_key_as_well() -> None:
+    """An error after a lost answer tells the key with which the row is to be run again."""
+    values: Values = {"name": "Grace", "email": None, "_params": {"phone": "1"}}
+    first = sent("customer", ADA, values)
+    assert sent("customer", ADA | {"name": "Grace"}, values | {"_idempotency_key": "told"}) == first
+
+
 INVOICE: Values = {"id": "in_1", "object": "invoice", "status": "open", "description": None}
 
 
