@@ -147,6 +147,21 @@ def test_a_row_that_is_gone_when_it_is_changed_is_no_data(
     assert state == ("P0002" if host == "bundled" else PLAIN)
 
 
+def test_stripes_code_and_parameter_are_where_clients_look_for_constraint_and_column(
+    live: psycopg.Connection, host: str, world: World, stripe: SimulatorProcess
+) -> None:
+    error = failing(live, "insert into customer (email) values ('nonsense')")
+    names = (error.diag.constraint_name, error.diag.column_name)
+    assert names == (("email_invalid", "email") if host == "bundled" else (None, None))
+    statement = filled("update payment_intent set description = 'x' where id = '<pi>'", world)
+    declined = {"status": 402, "code": "card_declined", "message": "Your card was declined."}
+    stripe.control("POST", "/faults", {"kind": "status", "method": "POST"} | declined)
+    error = failing(live, statement)
+    assert error.sqlstate == ("ST402" if host == "bundled" else PLAIN)
+    assert error.diag.constraint_name == ("card_declined" if host == "bundled" else None)
+    assert "answered 402" in (error.diag.message_detail or "")
+
+
 def test_the_row_that_cannot_be_said_is_named(live: psycopg.Connection, made: Made) -> None:
     statement = """insert into customer (name, metadata) values ('a', '{}'), ('b', '[1]'), ('c', '{}')"""
     message, _ = refuse(live, statement)
