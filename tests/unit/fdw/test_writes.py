@@ -202,6 +202,14 @@ def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
     assert bool(told) == uncertain
 
 
+def test_a_key_is_shown_as_sql_writes_it(told: list[Any]) -> None:
+    lost = ConnectionFailedError("gone")
+    client = Client(answers=lambda request, asked: asked.fail(lost, uncertain=True))
+    with pytest.raises(ConnectionFailedError) as caught:
+        do(Writing("account", 1), client, creation("a", "o'brien"), told)
+    assert "_idempotency_key = 'o''brien'" in (caught.value.hint or "")
+
+
 def fail(error: StripeFdwError, uncertain: bool, _: Request, asked: Asked) -> None:
     asked.fail(error, uncertain=uncertain)
 
