@@ -49,7 +49,7 @@ class Page:
         if block.language == "sql":
             self._connection.execute(self._meant(block.text).encode())
         elif block.language == "python":
-            exec(dedent(self._meant(block.text)), {"connection": self._connection})  # noqa: S102 - the page's
+            exec(dedent(self._meant(block.text)), {"connection": self._connection})
         else:
             for shown in session(block):
                 self.show(shown)
