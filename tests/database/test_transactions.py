@@ -308,7 +308,7 @@ def test_copy_creates_each_line_once(
     db: psycopg.Connection, live: Server, host: str, sent: Callable[[], list[str]]
 ) -> None:
     if host != "bundled":
-        pytest.skip("COPY to a foreign table ends the server under Multicorn2: doctor and docs say so")
+        pytest.skip("COPY to a foreign table ends the server under Multicorn2: docs/how-to/hosts.md says so")
     with db.cursor().copy(f"copy {live.table('customer')} (name, email) from stdin".encode()) as copy:
         for number in range(5):
             copy.write_row((f"copied {number}", "c@c.c"))
