@@ -25,7 +25,6 @@ _CANCELABLE = (
 )
 # What can still be changed of a payment intent that is paid, on its way or canceled.
 _ALWAYS = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
-_DIRECT = frozenset({"card", "link"})
 
 
 def create(subject: Subject) -> None:

@@ -103,6 +103,25 @@ def test_an_answer_that_never_comes_says_how_to_run_it_again(
     assert named(db, live, "lost") == 1
 
 
+@pytest.mark.parametrize("kind", ["half", "html", "wrong", "redirect"])
+def test_an_answer_that_cannot_be_read_says_how_to_run_it_again(
+    db: psycopg.Connection, live: Server, written: SimulatorProcess, kind: str
+) -> None:
+    table = live.table("customer")
+    written.control(
+        "POST",
+        "/faults",
+        {"kind": kind, "after": True, "method": "POST", "path": "/v1/customers", "count": 1},
+    )
+    text = said(failing(db, f"insert into {table} (name) values ('{kind}')"))
+    assert named(db, live, kind) == 1
+    assert "Whether POST /v1/customers was done is not known" in text
+    key = re.search("_idempotency_key = '([^']+)'", text)
+    assert key is not None
+    db.execute(f"insert into {table} (name, _idempotency_key) values ('{kind}', '{key[1]}')".encode())
+    assert named(db, live, kind) == 1
+
+
 def test_a_lost_answer_is_asked_for_again_and_nothing_is_done_twice(
     db: psycopg.Connection, live: Server, written: SimulatorProcess, sent: Sent
 ) -> None:

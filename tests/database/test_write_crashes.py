@@ -381,7 +381,7 @@ def test_without_keys_nothing_is_done_twice_by_itself(
 
 
 KEY_TOLD = re.compile(r"_idempotency_key = '([^']+)'")
-KEY_NOTED = re.compile(r"row (\d+), POST /v1/customers with _idempotency_key '([^']+)'")
+KEY_NOTED = re.compile(r"row (\d+), POST /v1/customers with _idempotency_key = '([^']+)'")
 
 
 def told(error: psycopg.Error) -> str:

@@ -27,6 +27,10 @@ from stripe_fdw.redact import redact
 _PREFIX = 120  # characters of a foreign answer that an error shows
 _INVALID = "invalid_request_error"
 _MISSING = "resource_missing"
+_KEY_WAS_USED = (
+    "Give the values that were sent with this key before."
+    " Another key does it once more: look in Stripe first."
+)
 _WRONG_VALUE = "22023"  # invalid_parameter_value
 _BY_CODE: Mapping[str, str] = {
     "invoice_not_editable": "55000",  # object_not_in_prerequisite_state
@@ -183,7 +187,7 @@ def _classify(
     if code == "idempotency_key_in_use":
         return IdempotencyError, "A request with this key is still under way: try again.", "55P03"
     if kind == "idempotency_error":
-        return IdempotencyError, "Give the values that were sent with this key before, or another key.", None
+        return IdempotencyError, _KEY_WAS_USED, None
     if code == _MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
         return NotFoundError, None, None
     return *_BY_STATUS.get(status, (ApiError, None)), None

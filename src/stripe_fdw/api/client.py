@@ -18,7 +18,13 @@ from stripe_fdw.api.limits import Limiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
-from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, OptionError, StripeFdwError
+from stripe_fdw.errors import (
+    AnswerError,
+    AuthenticationError,
+    ConnectionFailedError,
+    OptionError,
+    StripeFdwError,
+)
 from stripe_fdw.redact import Secret, redact
 
 DEFAULT_TIMEOUT = 60.0  # seconds
@@ -141,7 +147,11 @@ class Client:
             media_type, body = request.content
             headers = {**headers, "Content-Type": media_type}
         answer = self.transport.exchange(call, request.method, request.target, headers, body)
-        return read_answer(answer, f"{request.method} {request.path}")
+        try:
+            return read_answer(answer, f"{request.method} {request.path}")
+        except AnswerError:
+            call.uncertain = True  # whoever answered, what became of the request stands nowhere
+            raise
 
 
 class CallFuture(Future[Response]):

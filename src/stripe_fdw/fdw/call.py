@@ -106,7 +106,7 @@ def writing_of(values: Mapping[str, Any]) -> Writing:
     sent = params if path.startswith(VERSION_2) else plain(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
     key = key_of(values.get(_KEY), _KEY)
-    return Writing((Step(request, "call", key_name=_KEY),), key, _resource(endpoint), words)
+    return Writing((Step(request, "call", key_name=_KEY, called=True),), key, _resource(endpoint), words)
 
 
 def _method(text: str) -> Method:

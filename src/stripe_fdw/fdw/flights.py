@@ -126,21 +126,23 @@ class Flight:
         what = f"{self.step.request.method} {self.step.request.path}"
         if self.step.request.method == "DELETE":
             return what
-        return f"{what} with {self.step.key_name} {quoted(self.key)}"
+        return f"{what} with {self.step.with_key(quoted(self.key))}"
 
-    def partly(self) -> str:
-        """Which of its requests are done, and which are not."""
+    def partly(self, *, unknown: bool = False) -> str:
+        """Which of its requests are done, and which are not; ``unknown``: of the next one nobody knows."""
         steps = [step.operation for step in self.change.steps]
-        return f"{', '.join(steps[: self.done])} was done, {', '.join(steps[self.done :])} was not"
+        done = f"{', '.join(steps[: self.done])} was done"
+        left = steps[self.done + unknown :]
+        return f"{done}, {', '.join(left)} was not" if left else done
 
     def how_again(self, *, alone: bool = True) -> str:
         """What to do where nobody knows whether the step was done; ``alone``: and no other row's either."""
         if self.step.request.method == "DELETE":
-            return "Run it again: what is gone already is no error."
+            return self.step.once_gone
         if not alone:
             again = f"Run these rows again, each with its {self.step.key_name}"
             return f"{again}: they are done once, whatever became of them."
-        again = f"Run this row again with {self.step.key_name} = {quoted(self.key)}"
+        again = f"{self.step.run_again} with {self.step.with_key(quoted(self.key))}"
         return f"{again}: it is done once, whatever became of it."
 
     def kept(self, error: BaseException) -> str | None:

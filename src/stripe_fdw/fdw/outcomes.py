@@ -36,7 +36,7 @@ def tell(
     message = error.message
     if flight is not None and flight.done:
         message = f"{flight.step.operation} failed: {message}"
-        details.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
+        details.append(f"{flight.identifier} is changed in part: {flight.partly(unknown=unknown)}.")
     if row is not None:
         message = f"row {row} failed: {message}"
     if unknown and flight is not None:

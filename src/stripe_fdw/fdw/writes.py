@@ -253,7 +253,7 @@ class Writing:
         """The error, with what it leaves behind."""
         number = row if row > 1 or self.rows > 1 else None
         outcomes.tell(error, self.tally, number, flight, unknown=unknown, others=others or ())
-        again = flight.how_again() if unknown and flight is not None else self._how_again()
+        again = self._how_again()
         kept = flight.kept(error) if flight is not None else None
         error.hint = " ".join(filter(None, (error.hint, kept or again))) or None
         self.tally.told = self.failed = True

@@ -408,6 +408,9 @@ def test_a_conflict_is_tried_again_with_the_same_key_and_does_not_slow_others(
         ([500] * 9, True),
         (["reset"] * 9, True),
         (["slow"], True),
+        (["page"], True),
+        (["half"], True),
+        (["elsewhere"], True),
     ],
 )
 def test_it_is_known_whether_a_request_may_have_been_done(
@@ -417,6 +420,9 @@ def test_it_is_known_whether_a_request_may_have_been_done(
         "ok": reply({"object": "customer", "id": "cus_1"}),
         "reset": reply(reset=True),
         "slow": reply(delay=5.0),
+        "page": reply(b"<html>Welcome</html>", headers={"Content-Type": "text/html"}),
+        "half": reply(b'{"object": "customer", "i'),
+        "elsewhere": reply(b"", status=302, headers={"Location": "/elsewhere"}),
     }
 
     def answer(_: object) -> Any:

@@ -158,7 +158,7 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told:
     assert caught.value.message == "row 1 failed: Declined."
     assert caught.value.detail == (
         "1 row is changed and stays so in Stripe: cus_b. "
-        "Row 3 failed as well: gone; whether POST /v1/customers with _idempotency_key 'key-c' was done is "
+        "Row 3 failed as well: gone; whether POST /v1/customers with _idempotency_key = 'key-c' was done is "
         "not known. code card_declined"
     )
     again = "Run this row again with _idempotency_key = 'key-c': it is done once, whatever became of it."
@@ -254,6 +254,20 @@ def test_a_row_that_fails_after_its_first_request_is_changed_in_part(told: list[
     assert writing.tally.count == 1
 
 
+def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_done(told: list[Any]) -> None:
+    def answer(request: Request, asked: Asked) -> None:
+        if request.path.endswith("/pay"):
+            asked.fail(ConnectionFailedError("no answer"), uncertain=True)
+        else:
+            asked.say("in_1")
+
+    with pytest.raises(ConnectionFailedError) as caught:
+        do(Writing("account", 1), Client(answers=answer), both("in_1"), told)
+    detail = caught.value.detail or ""
+    assert "in_1 is changed in part: update was done. Whether POST" in detail
+    assert "was not" not in detail
+
+
 def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(answers=lambda request, asked: setattr(asked, "uncertain", True))
     writing = Writing("account", 3)
@@ -275,8 +289,9 @@ def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch:
     ("method", "operation", "hint"),
     [
         ("POST", "create", "Run this row again with _idempotency_key = 'mine': it is done once"),
-        ("POST", "call", "Run this row again with idempotency_key = 'mine': it is done once"),
+        ("POST", "call", "Run it again with idempotency_key => 'mine': it is done once"),
         ("DELETE", "delete", "Run it again: what is gone already is no error."),
+        ("DELETE", "call", "Run it again: an error P0002 then says that it is gone."),
     ],
 )
 def test_a_cancel_hints_at_how_to_run_the_row_again(
@@ -284,8 +299,9 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
 ) -> None:
     client, writing = Client(answers=lambda request, asked: None), Writing("account", 2)
     request = Request(method, "/v1/x", "/v1/x")
-    name = "idempotency_key" if operation == "call" else "_idempotency_key"
-    step = Step(request, operation, key_name=name)
+    called = operation == "call"
+    name = "idempotency_key" if called else "_idempotency_key"
+    step = Step(request, operation, key_name=name, called=called)
     do(writing, client, Change("x", (step,), "mine"), told, answered=False)
     client.asked[0].uncertain = True
 
@@ -389,4 +405,4 @@ def test_a_rollback_after_a_cancel_waits_for_nothing(
     do(writings.of("table", "account", 4), client, creation("a", "mine"), told, answered=False)
     writings.rollback()
     assert client.abandoned == 1
-    assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key 'mine'" in said[0]
+    assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in said[0]
