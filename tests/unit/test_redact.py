@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from stripe_fdw.redact import Secret, redact
+from stripe_fdw.redaction import Secret, redact
 
 KEY = "sk_test_51AbcDEF0123456789"
 

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from stripe_fdw import __version__
-from stripe_fdw.api.answers import Response, read_answer
-from stripe_fdw.api.base import STRIPE, check_api_base
+from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.connections import AbandonedError, Call
-from stripe_fdw.api.limits import Limiter
+from stripe_fdw.api.rate_limiter import Limiter
 from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response, read_answer
 from stripe_fdw.api.threads import Future, Threads
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import (
@@ -25,7 +25,7 @@ from stripe_fdw.errors import (
     OptionError,
     StripeFdwError,
 )
-from stripe_fdw.redact import Secret, redact
+from stripe_fdw.redaction import Secret, redact
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"

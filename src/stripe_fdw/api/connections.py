@@ -16,9 +16,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import make_headers
 
-from stripe_fdw.api import patience
-from stripe_fdw.api.base import is_loopback
-from stripe_fdw.redact import remember
+from stripe_fdw.api import interruptible
+from stripe_fdw.api.api_base import is_loopback
+from stripe_fdw.redaction import remember
 
 _CONNECTIONS_KEPT = 16
 _ownership = threading.Lock()
@@ -62,7 +62,7 @@ class Call:
     def sleep(self, seconds: float) -> None:
         """Wait so long. Raises AbandonedError, or what ``check`` raises, as soon as nobody waits any more."""
         if self.check is not None:
-            patience.sleep(seconds, self.check)
+            interruptible.sleep(seconds, self.check)
         elif self.abandoned.wait(seconds):
             raise AbandonedError
 
@@ -109,7 +109,7 @@ class _Response(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         if (call := _patient()) is not None:
-            sock = patience.PatientSocket(sock, call.look)
+            sock = interruptible.PatientSocket(sock, call.look)
         super().__init__(sock, *args, **kwargs)
 
 
@@ -144,7 +144,7 @@ class _Owned:
         elif (call := _patient()) is None:
             super().send(data)  # type: ignore[misc]  # as above
         else:
-            patience.send(self.sock, data, call.look)
+            interruptible.send(self.sock, data, call.look)
 
     def connect(self) -> None:
         """Connect; on another thread if this one must not wait that long."""
@@ -152,7 +152,7 @@ class _Owned:
         if (call := _patient()) is None:
             connect()
         else:
-            patience.elsewhere(connect, call.look, self.close)
+            interruptible.elsewhere(connect, call.look, self.close)
 
 
 class _Connection(_Owned, HTTPConnection):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PAGE, Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import AnswerError, NotFoundError
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final, Literal
 from urllib.parse import quote, quote_plus
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json
 
 Method = Literal["GET", "POST", "DELETE"]
 Scalar = str | int | float | bool
@@ -41,7 +41,7 @@ def _flatten_value(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, bool):
         yield name, "true" if value else "false"
     else:
-        yield name, exact.number(value) if isinstance(value, Decimal) else str(value)
+        yield name, exact_json.number(value) if isinstance(value, Decimal) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Request:
         """Fill the template's ids (percent-encoded) and encode the parameters."""
         path = endpoint.format(**{name: quote(value, safe="") for name, value in ids.items()})
         if method == "POST" and path.startswith(VERSION_2):
-            return cls(method, endpoint, path, body=exact.dumps(params or {}).decode())
+            return cls(method, endpoint, path, body=exact_json.dumps(params or {}).decode())
         return cls(method, endpoint, path, tuple(flatten(params or {})))
 
     def with_params(self, **params: Scalar) -> Request:

@@ -20,10 +20,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture, Client
 from stripe_fdw.api.pages import cursor_is_gone, earlier_cursors, leads_nowhere, next_request, objects
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import NotFoundError
 

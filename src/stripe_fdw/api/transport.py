@@ -22,13 +22,13 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from stripe_fdw.api.answers import Answer, error_code, is_replayed
 from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
+from stripe_fdw.api.responses import Answer, error_code, is_replayed
 from stripe_fdw.errors import ConnectionFailedError
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 if TYPE_CHECKING:
-    from stripe_fdw.api.limits import Limiter
+    from stripe_fdw.api.rate_limiter import Limiter
 
 RETRIES = 5  # after a connection error, a conflict or a fault of Stripe's
 RETRIES_WHEN_LIMITED = 8  # after a 429

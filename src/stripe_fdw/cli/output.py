@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 # Lines come as long as they are, in a pipe and in a terminal, as psql prints them: nothing is folded or cut.
 out = Console(highlight=False, soft_wrap=True, width=1000)

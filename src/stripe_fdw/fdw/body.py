@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Operation, Parameter, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.axes import placeholders
 from stripe_fdw.fdw.nested import NOTHING, Json, plain
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, cast
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.api.request import VERSION_2, Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
-from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.changes import key_of
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.nested import plain
 from stripe_fdw.fdw.quals import EQUAL, Qual, Unknown
 from stripe_fdw.fdw.step import Step
+from stripe_fdw.suggestions import closest
 
 _WORDS = ("method", "path", "params")
 _KEY: Final = "idempotency_key"
@@ -118,7 +117,7 @@ def _method(text: str) -> Method:
 
 def _params(text: str) -> dict[str, Any]:
     try:
-        params = exact.loads(text)
+        params = exact_json.loads(text)
     except OverflowError:
         raise CallError(
             "the parameters of an operation have a number of no sensible size",

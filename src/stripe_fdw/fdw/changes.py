@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import differences, nested, sqlstates
+from stripe_fdw.fdw import differences, nested
 from stripe_fdw.fdw.columns import WRITE_ONLY
 from stripe_fdw.fdw.nested import NOTHING, UNSET, Json
 from stripe_fdw.fdw.sent import same, same_day, shown, single, unfit
@@ -70,7 +70,7 @@ def parsed(name: str, value: Any) -> Any:
     if not isinstance(value, str | bytes):
         return value
     try:
-        return exact.loads(value)
+        return exact_json.loads(value)
     except OverflowError:
         raise unfit(
             name, value, "JSON with numbers of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE

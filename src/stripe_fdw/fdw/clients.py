@@ -8,7 +8,7 @@ from typing import Final
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.fdw.options import ServerOptions
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 
 _AT_MOST: Final = 16
 _clients: OrderedDict[ClientOptions, Client] = OrderedDict()

@@ -7,8 +7,8 @@ from typing import Final
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.hosting import ColumnDefinition
+from stripe_fdw.suggestions import closest
 
 RAW: Final = "_raw"
 WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}

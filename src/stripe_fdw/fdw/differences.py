@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.nested import (
     NOTHING,
     UNSET,

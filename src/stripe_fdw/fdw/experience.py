@@ -12,8 +12,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from stripe_fdw.api.facts import Fact
-from stripe_fdw.api.shared import shared_memory
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.axes import text
 from stripe_fdw.fdw.options import KEYS
@@ -21,6 +19,8 @@ from stripe_fdw.fdw.plan import FanOut, Lists, Plan
 from stripe_fdw.fdw.quals import ANY, EQUAL, RANGES, Unknown
 from stripe_fdw.fdw.streams import Page
 from stripe_fdw.fdw.values import Bounds, Choice, Value, bounds, choices
+from stripe_fdw.shared.memory import shared_memory
+from stripe_fdw.shared.ratios import Fact
 
 _VALUES: Final = 100.0  # of a column: later ones make the earlier ones count less
 _LATELY: Final = 600.0  # seconds: a range that ends this long ago tells how fast objects come now

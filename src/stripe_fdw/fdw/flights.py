@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
-from stripe_fdw.api.answers import Response
+from stripe_fdw import sqlstates
 from stripe_fdw.api.client import CallFuture, Client
+from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
-from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.sent import quoted
 from stripe_fdw.fdw.step import Step
 

@@ -9,8 +9,8 @@ from typing import Final, Literal
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
+from stripe_fdw.suggestions import closest
 
 EVERYTHING: Final = "stripe"
 CALL: Final = "_call"

@@ -14,8 +14,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
-from stripe_fdw.api.shared import Counter, shared_memory
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.shared.memory import Counter, shared_memory
 
 STEADY: Final = (
     ("product", "price", "plan"),  # a product can be created with its price, a price with its product

@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
+from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
-from stripe_fdw.fdw import estimate, hosting, sqlstates
+from stripe_fdw.fdw import estimate, hosting
 from stripe_fdw.fdw.call import call_of, writing_of
 from stripe_fdw.fdw.clients import client_for
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.import_schema import CALL, INVALIDATION
 from stripe_fdw.fdw.invalidation import account_name, invalidate, wrote
 from stripe_fdw.fdw.memory import memory
@@ -24,6 +24,7 @@ from stripe_fdw.fdw.quals import Qual, SortKey
 from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.streams import Counters
 from stripe_fdw.fdw.writings import writings
+from stripe_fdw.suggestions import closest
 
 Lines = list[tuple[str, str]]
 Definitions = Mapping[str, hosting.ColumnDefinition]

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 import orjson
 
-from stripe_fdw.api.answers import Response
+from stripe_fdw.api.responses import Response
 from stripe_fdw.fdw import hosting
 from stripe_fdw.fdw.invalidation import Generation
 

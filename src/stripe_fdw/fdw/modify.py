@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import changes, refusals, sqlstates, states
+from stripe_fdw.fdw import changes, refusals, states
 from stripe_fdw.fdw.body import Body
 from stripe_fdw.fdw.changes import Given
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY

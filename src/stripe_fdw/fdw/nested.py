@@ -9,10 +9,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import sqlstates
 from stripe_fdw.fdw.sent import identity, number_text, shown, single, unfit
 
 Json = dict[str, Any]
@@ -116,7 +115,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Decimal):
-        return exact.number(value)
+        return exact_json.number(value)
     return number_text(Decimal(str(value))) if isinstance(value, float) else value
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from stripe_fdw.api.base import STRIPE, check_api_base
+from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
-from stripe_fdw.fdw.closest import closest
-from stripe_fdw.redact import Secret, redact
+from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.suggestions import closest
 
 Place = Literal["wrapper", "server", "table", "user mapping", "column"]
 

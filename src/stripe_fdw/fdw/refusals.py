@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw import sqlstates
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW
 from stripe_fdw.fdw.sent import quoted
 from stripe_fdw.fdw.states import literal, literals, reachable, state, update_hint
+from stripe_fdw.suggestions import closest
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _MOST: Final = 20  # names that an error lists

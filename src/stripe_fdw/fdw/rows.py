@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.columns import EXACT, FLOATS, TEXTS, WHOLE, base_type
 from stripe_fdw.fdw.fields import Extract, Object, extractor
 from stripe_fdw.fdw.hosting import ColumnDefinition
 from stripe_fdw.fdw.values import Value
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
 _SHOWN = 200  # characters of a value that an error shows
@@ -116,7 +116,7 @@ def _text(values: list[Any]) -> list[Any]:
 def _one_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return exact.dumps(value).decode()
+    return exact_json.dumps(value).decode()
 
 
 def _integer(values: list[Any]) -> list[Any]:
@@ -202,12 +202,12 @@ def _one_time_text(value: int | datetime | None) -> str | None:
 
 
 def _json(values: list[Any]) -> list[Any]:
-    texts = [None if value is None else exact.dumps(value) for value in values]
+    texts = [None if value is None else exact_json.dumps(value) for value in values]
     # jsonb takes no U+0000 either. A backslash is rare and quickly looked for; an escaped one before "u0000"
     # makes no such character, but looking twice does no harm.
     every = b"".join(filter(None, texts))
     if b"\\" in every and b"\\u0000" in every:
-        return [None if value is None else exact.dumps(_without_nul(value)) for value in values]
+        return [None if value is None else exact_json.dumps(_without_nul(value)) for value in values]
     return texts
 
 

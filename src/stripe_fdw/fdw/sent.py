@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import orjson
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import sqlstates
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 _SHOWN: Final = 60  # characters of a value that an error shows
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
@@ -27,7 +26,7 @@ Single = str | int | bool
 
 def shown(value: object) -> str:
     """A value for an error's text: short, on one line."""
-    text = exact.dumps(value).decode() if isinstance(value, dict | list) else str(value)
+    text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw import sqlstates
-from stripe_fdw.fdw.closest import is_slip
 from stripe_fdw.fdw.sent import identity, quoted
+from stripe_fdw.suggestions import is_slip
 
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -22,7 +21,7 @@ def state(value: Any) -> str | None:
         return "true" if value else "false"
     value = identity(value)
     if isinstance(value, dict | list):
-        return exact.dumps(value).decode()
+        return exact_json.dumps(value).decode()
     return None if value is None else str(value)
 
 

@@ -12,9 +12,9 @@ from typing import Any, Literal
 from urllib.parse import quote, unquote
 
 from stripe_fdw.api import pages, slices
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PARALLEL, Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError

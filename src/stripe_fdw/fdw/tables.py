@@ -13,7 +13,6 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, TableError
 from stripe_fdw.fdw import estimate, hosting, machinery
 from stripe_fdw.fdw.clients import client_for
-from stripe_fdw.fdw.closest import closest
 from stripe_fdw.fdw.columns import RAW, check_columns, comparable
 from stripe_fdw.fdw.experience import Experience, account_of
 from stripe_fdw.fdw.explain import describe, describe_write
@@ -28,6 +27,7 @@ from stripe_fdw.fdw.scan import Scan
 from stripe_fdw.fdw.spool import Pages, lasting
 from stripe_fdw.fdw.streams import Reader
 from stripe_fdw.fdw.writer import Writer
+from stripe_fdw.suggestions import closest
 
 Lines = list[tuple[str, str]]
 Row = dict[str, Any]

@@ -18,7 +18,7 @@ from stripe_fdw.fdw.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.scan import Scan, scans
 from stripe_fdw.fdw.tables import table
 from stripe_fdw.fdw.writings import writings
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw import changes, hosting, modify, sqlstates
+from stripe_fdw.fdw import changes, hosting, modify
 from stripe_fdw.fdw.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.fields import value_of
 from stripe_fdw.fdw.flights import Flight

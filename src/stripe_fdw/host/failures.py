@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Final, TypeAlias
 
 from stripe_fdw.errors import OptionError, StripeFdwError
-from stripe_fdw.redact import MASK, redact
+from stripe_fdw.redaction import MASK, redact
 
 _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (MemoryError, "53200"),  # out_of_memory

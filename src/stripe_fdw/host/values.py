@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from stripe_fdw import exact
+from stripe_fdw import exact_json
 from stripe_fdw.host.failures import WrapperError
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -34,7 +34,7 @@ def make_decimal(text: str) -> Decimal:
 def parse_json(text: str) -> object:
     """Parse JSON; numbers keep their digits: those with a fraction, and very large ones, are Decimals."""
     try:
-        return exact.loads(text)
+        return exact_json.loads(text)
     except OverflowError:
         raise WrapperError("a number in jsonb has no sensible size", sqlstate="22003") from None
 
@@ -49,7 +49,7 @@ def to_json(value: object) -> bytes:
     if isinstance(value, float) and not math.isfinite(value):
         raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
     try:
-        return orjson.dumps(value, default=exact.written, option=_OPTIONS)
+        return orjson.dumps(value, default=exact_json.written, option=_OPTIONS)
     except TypeError as error:
         raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
 

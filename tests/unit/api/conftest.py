@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from stripe_fdw.api.client import Client, ClientOptions
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 
 KEY = "sk_test_51NeverToBeSeenAnywhere"
 

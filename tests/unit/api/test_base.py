@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.api.base import check_api_base
+from stripe_fdw.api.api_base import check_api_base
 from stripe_fdw.errors import OptionError
 
 

@@ -35,7 +35,7 @@ from stripe_fdw.errors import (
     RateLimitError,
     StripeFdwError,
 )
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 
 ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 CREATE = Request.of("POST", "/v1/customers", {"email": "ä&b@example.com", "metadata": {"org": 7}})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stripe_fdw.api import facts, shared
-from stripe_fdw.api.facts import Fact
-from stripe_fdw.api.shared import SharedMemory
+from stripe_fdw.shared import ratios
+from stripe_fdw.shared.memory import SharedMemory
+from stripe_fdw.shared.ratios import Fact
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> Non
 
 
 def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (shared, facts):
+    for module in (memory, ratios):
         monkeypatch.setattr(module, "FACTS", 16)
     many = [Fact(memory, b"fact %d" % number) for number in range(64)]
     for fact in many:
@@ -63,6 +63,6 @@ def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.
 def test_a_new_file_knows_nothing(memory: SharedMemory, tmp_path: Path) -> None:
     fact = Fact(memory, b"rows")
     fact.learn(5, 1, 1)
-    (tmp_path / "stripe-fdw" / shared._NAME).unlink()
+    (tmp_path / "stripe-fdw" / memory._NAME).unlink()
     memory._recheck_at = 0.0
     assert fact.read() is None

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripe_fdw.api import limits
-from stripe_fdw.api.limits import Limiter, endpoint_limit, owner, reserve
-from stripe_fdw.api.shared import CELL_NUMBERS, shared_memory
-from stripe_fdw.redact import Secret
+from stripe_fdw.api import rate_limiter
+from stripe_fdw.api.rate_limiter import Limiter, endpoint_limit, owner, reserve
+from stripe_fdw.redaction import Secret
+from stripe_fdw.shared.memory import CELL_NUMBERS, shared_memory
 
 CUSTOMERS = "/v1/customers"
 
@@ -89,7 +89,7 @@ def test_nonsense_in_shared_memory_blocks_nobody_for_ever(numbers: list[float]) 
     for index, number in enumerate(numbers):
         broken[index] = number
     moment = reserve(broken, 25.0, 1000.0)
-    assert 1000.0 <= moment <= 1000.0 + limits._FURTHEST + 60
+    assert 1000.0 <= moment <= 1000.0 + rate_limiter._FURTHEST + 60
     assert math.isfinite(reserve(broken, 25.0, 1000.0))
 
 
@@ -147,12 +147,12 @@ def test_on_429_it_slows_down_and_finds_its_way_back(
     limiter: Limiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 5000.0
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now)
+    monkeypatch.setattr(rate_limiter.time, "monotonic", lambda: now)
     limiter.too_many(CUSTOMERS)
     limiter.too_many(CUSTOMERS)  # another answer to the same overrun
-    assert limiter.rate(CUSTOMERS) == limiter.rate() == pytest.approx(25 * limits.SLOWER)
+    assert limiter.rate(CUSTOMERS) == limiter.rate() == pytest.approx(25 * rate_limiter.SLOWER)
     now += 1.0
-    assert limiter.rate() == pytest.approx(25 * (limits.SLOWER + limits.RECOVERY))
+    assert limiter.rate() == pytest.approx(25 * (rate_limiter.SLOWER + rate_limiter.RECOVERY))
     for _ in range(100):
         now += 0.4
         limiter.too_many(CUSTOMERS)

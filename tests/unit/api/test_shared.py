@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stripe_fdw.api import shared
-from stripe_fdw.api.shared import SharedMemory, default_directory
 from stripe_fdw.errors import OptionError
+from stripe_fdw.shared import memory
+from stripe_fdw.shared.memory import SharedMemory, default_directory
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def directory(tmp_path: Path) -> Path:
 
 
 def run(code: str, directory: Path) -> subprocess.Popen[str]:
-    """Another process, with ``memory`` at hand."""
+    """Another process, with ``shared`` at hand."""
     start = (
-        "import sys, time; from pathlib import Path; from stripe_fdw.api.shared import *;"
-        f"memory = SharedMemory(Path({str(directory)!r}))\n"
+        "import sys, time; from pathlib import Path; from stripe_fdw.shared.memory import *;"
+        f"shared = SharedMemory(Path({str(directory)!r}))\n"
     )
     return subprocess.Popen(
         [sys.executable, "-c", start + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -42,7 +42,7 @@ def test_a_counter_is_seen_by_all(directory: Path) -> None:
 def test_processes_that_add_at_once_lose_nothing(directory: Path) -> None:
     counter = SharedMemory(directory).counter(b"customer")
     before = counter.read()
-    code = "counter = memory.counter(b'customer')\nfor _ in range(500): counter.add()"
+    code = "counter = shared.counter(b'customer')\nfor _ in range(500): counter.add()"
     children = [run(code, directory) for _ in range(3)]
     for child in children:
         child.communicate(timeout=60)
@@ -57,7 +57,7 @@ def test_reading_a_counter_is_quick(directory: Path) -> None:
 
 def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(directory: Path) -> None:
     counter = SharedMemory(directory).counter(b"customer")
-    child = run("with memory.locked():\n print('held', flush=True)\n time.sleep(60)", directory)
+    child = run("with shared.locked():\n print('held', flush=True)\n time.sleep(60)", directory)
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     child.kill()
@@ -70,7 +70,7 @@ def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(directory: Path)
 def test_a_process_stopped_while_it_holds_the_lock_delays_others_but_briefly(directory: Path) -> None:
     counter = SharedMemory(directory).counter(b"customer")
     before = counter.read()
-    child = run("with memory.locked():\n print('held', flush=True)\n time.sleep(60)", directory)
+    child = run("with shared.locked():\n print('held', flush=True)\n time.sleep(60)", directory)
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     child.send_signal(signal.SIGSTOP)
@@ -83,13 +83,13 @@ def test_a_process_stopped_while_it_holds_the_lock_delays_others_but_briefly(dir
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"garbage", b"\0" * 100, b"\xff" * shared._SIZE, b"\0" * (shared._SIZE + 5)]
+    "content", [b"", b"garbage", b"\0" * 100, b"\xff" * memory._SIZE, b"\0" * (memory._SIZE + 5)]
 )
 def test_a_file_that_is_not_sound_is_made_anew(directory: Path, content: bytes) -> None:
     SharedMemory(directory)
-    (directory / shared._NAME).write_bytes(content)
-    memory = SharedMemory(directory)
-    counter = memory.counter(b"customer")
+    (directory / memory._NAME).write_bytes(content)
+    shared = SharedMemory(directory)
+    counter = shared.counter(b"customer")
     before = counter.read()
     counter.add()
     assert SharedMemory(directory).counter(b"customer").read() == before + 1
@@ -98,10 +98,10 @@ def test_a_file_that_is_not_sound_is_made_anew(directory: Path, content: bytes) 
 def test_a_file_of_an_earlier_run_of_the_machine_is_made_anew(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory = SharedMemory(directory)
-    counter = memory.counter(b"customer")
+    shared = SharedMemory(directory)
+    counter = shared.counter(b"customer")
     before = counter.read()
-    monkeypatch.setattr(shared, "_boot", lambda: (1, 2))
+    monkeypatch.setattr(memory, "_boot", lambda: (1, 2))
     again = SharedMemory(directory)
     assert counter.read() != before
     again.counter(b"customer").add()
@@ -111,11 +111,11 @@ def test_a_file_of_an_earlier_run_of_the_machine_is_made_anew(
 def test_whoever_had_a_deleted_file_open_meets_the_others_in_the_new_one(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "_RECHECK_SECONDS", 0.0)
+    monkeypatch.setattr(memory, "_RECHECK_SECONDS", 0.0)
     old = SharedMemory(directory)
     counter = old.counter(b"customer")
     before = counter.read()
-    (directory / shared._NAME).unlink()
+    (directory / memory._NAME).unlink()
     other = SharedMemory(directory).counter(b"customer")
     assert counter.read() != before
     other.add()
@@ -125,7 +125,7 @@ def test_whoever_had_a_deleted_file_open_meets_the_others_in_the_new_one(
 def test_the_directory_is_the_users_alone(directory: Path) -> None:
     SharedMemory(directory)
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert (directory / shared._NAME).stat().st_mode & 0o777 == 0o600
+    assert (directory / memory._NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_directory_that_others_can_open_is_refused(directory: Path) -> None:
@@ -148,11 +148,11 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(directory: Path, tmp_pa
     directory.mkdir(mode=0o700)
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (directory / shared._NAME).symlink_to(victim)
+    (directory / memory._NAME).symlink_to(victim)
     with pytest.raises(OptionError):
         SharedMemory(directory)
-    (directory / shared._NAME).unlink()
-    os.link(victim, directory / shared._NAME)
+    (directory / memory._NAME).unlink()
+    os.link(victim, directory / memory._NAME)
     with pytest.raises(OptionError):
         SharedMemory(directory)
     assert victim.read_text() == "precious"
@@ -176,9 +176,9 @@ def test_the_directory_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_too_many_counters_some_share_one_and_none_is_lost(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "COUNTERS", 33)
-    memory = SharedMemory(directory)
-    counters = [memory.counter(b"%d" % i) for i in range(100)]
+    monkeypatch.setattr(memory, "COUNTERS", 33)
+    shared = SharedMemory(directory)
+    counters = [shared.counter(b"%d" % i) for i in range(100)]
     for counter in counters:
         before = counter.read()
         counter.add()
@@ -189,10 +189,10 @@ def test_with_too_many_counters_some_share_one_and_none_is_lost(
 def test_with_too_many_cells_the_idle_are_taken_over_and_the_busy_shared(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared, "CELLS", 16)
-    memory = SharedMemory(directory)
-    cells = [memory.cell(b"%d" % i) for i in range(40)]
-    with memory.locked() as mapping:
+    monkeypatch.setattr(memory, "CELLS", 16)
+    shared = SharedMemory(directory)
+    cells = [shared.cell(b"%d" % i) for i in range(40)]
+    with shared.locked() as mapping:
         for moment, cell in enumerate(cells[:16]):
             cell.numbers(mapping, 1000.0)[0] = 1000.0 + moment
         busy = cells[16].numbers(mapping, 1020.0)

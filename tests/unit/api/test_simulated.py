@@ -16,7 +16,7 @@ from stripe_fdw.api import pages, slices
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import NotFoundError
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 
 CUSTOMERS = Request.of("GET", "/v1/customers")

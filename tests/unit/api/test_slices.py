@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.api import slices
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import CallFuture
 from stripe_fdw.api.connections import Call
 from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import AnswerError, ConnectionFailedError, Interrupted, StripeFdwError
 
 CUSTOMERS = Request.of("GET", "/v1/customers")

@@ -11,14 +11,14 @@ from urllib.parse import unquote
 
 import orjson
 
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.rows import row_maker
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
 _RANGE = re.compile(r"(.+)\[(gte|gt|lte|lt)\]")

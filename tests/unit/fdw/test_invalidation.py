@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from stripe_fdw.api import shared
 from stripe_fdw.catalog import load
 from stripe_fdw.fdw import invalidation
 from stripe_fdw.fdw.invalidation import STEADY, generation, invalidate, wrote
+from stripe_fdw.shared import memory
 
 
 @pytest.fixture(autouse=True)
 def _own_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    memory = shared.shared_memory(tmp_path)
-    monkeypatch.setattr(invalidation, "_counter", lambda name: memory.counter(name.encode()))
+    shared = memory.shared_memory(tmp_path)
+    monkeypatch.setattr(invalidation, "_counter", lambda name: shared.counter(name.encode()))
 
 
 def changed(resource: str | None, identifier: str | None = None, account: str = "a") -> set[str]:

@@ -10,8 +10,8 @@ import fdw_samples as samples
 import pytest
 from fdw_fake import FakeStripe
 
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.request import PARALLEL
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
 from stripe_fdw.fdw import invalidation, streams

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from stripe_fdw.api.answers import Response
 from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import (
     ApiError,

@@ -6,7 +6,7 @@ import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from stripe_fdw.errors import OptionError
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 STRIPE = "https://api.stripe.com"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from stripe_fdw.api.shared import FACT_WORDS, FACTS, FACTS_AT, PROBES, Key, Mapping, SharedMemory, key_of
+from stripe_fdw.shared.memory import FACT_WORDS, FACTS, FACTS_AT, PROBES, Key, Mapping, SharedMemory, key_of
 
 _LARGEST = 1e15
 

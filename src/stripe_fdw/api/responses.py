@@ -22,7 +22,7 @@ from stripe_fdw.errors import (
     RateLimitError,
     StripeFdwError,
 )
-from stripe_fdw.redact import redact
+from stripe_fdw.redaction import redact
 
 _PREFIX = 120  # characters of a foreign answer that an error shows
 _INVALID = "invalid_request_error"

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripe_fdw.api.shared import CELL_NUMBERS, Cell, SharedMemory, shared_memory
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
+from stripe_fdw.shared.memory import CELL_NUMBERS, Cell, SharedMemory, shared_memory
 
 LIVE_LIMIT = 100.0  # requests a second
 TEST_LIMIT = 25.0
