@@ -14,7 +14,7 @@ import typer.main
 
 from stripe_fdw import errors
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
-from stripe_fdw.catalog import document, load
+from stripe_fdw.catalog import load, reference_pages
 from stripe_fdw.cli import _app
 from stripe_fdw.fdw.memory import CACHE_BYTES, STATEMENT_BYTES
 from stripe_fdw.fdw.options import VALID
@@ -187,7 +187,7 @@ def test_every_path_of_the_control_endpoint_is_listed() -> None:
 
 
 def test_the_pages_about_tables_are_made_from_this_catalog() -> None:
-    assert document.outdated(load()) == [], "run python -m stripe_fdw.catalog document"
+    assert reference_pages.outdated(load()) == [], "run python -m stripe_fdw.catalog document"
 
 
 def test_every_table_has_a_section_and_every_column_a_row() -> None:

@@ -42,6 +42,6 @@ def load() -> Catalog:
 
     Raises OSError where the installation lost its file.
     """
-    from stripe_fdw.catalog.stored import read
+    from stripe_fdw.catalog.loader import read
 
     return read()

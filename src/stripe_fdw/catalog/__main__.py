@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from stripe_fdw.catalog import document, load, nested, stored
+from stripe_fdw.catalog import load, loader, parameter_shapes, reference_pages
 from stripe_fdw.catalog.from_sdk import build
 from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
 
@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _document(check: bool) -> int:
     if not check:
-        document.write(load())
+        reference_pages.write(load())
         return 0
-    outdated = document.outdated(load())
+    outdated = reference_pages.outdated(load())
     for page in outdated:
         sys.stdout.write(f"docs/reference/{page} is not current\n")
     if outdated:
@@ -42,7 +42,7 @@ def _document(check: bool) -> int:
 
 def _build(check: bool) -> int:
     built = build()
-    files = {stored.PATH: render(built.catalog), nested.PATH: render_nested(built.shapes)}
+    files = {loader.PATH: render(built.catalog), parameter_shapes.PATH: render_nested(built.shapes)}
     if not check:
         for path, text in files.items():
             path.write_text(text, "utf-8")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TypedDict
 
-from stripe_fdw.catalog import writable
+from stripe_fdw.catalog import write_description
 from stripe_fdw.catalog.model import Catalog, Column, Filter, Freshness, Resource
-from stripe_fdw.catalog.writable import StateDescription
+from stripe_fdw.catalog.write_description import StateDescription
 from stripe_fdw.errors import TableError
 
 _FRESHNESS = {
@@ -98,10 +98,10 @@ def table(resource: Resource) -> TableDescription:
         search=list(resource.search),
         required=_required(resource),
         columns=columns,
-        insert_needs=writable.needs(resource),
-        parameters=writable.further_parameters(resource),
-        states=writable.states(resource),
-        operations=writable.other_operations(resource),
+        insert_needs=write_description.needs(resource),
+        parameters=write_description.further_parameters(resource),
+        states=write_description.states(resource),
+        operations=write_description.other_operations(resource),
         freshness=freshness(resource),
         events=list(resource.events),
         notes=list(resource.notes),
@@ -151,10 +151,10 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         references=list(column.references),
         lists=column.lists,
         pushed=_pushed(resource, column),
-        write=writable.written(resource, column),
+        write=write_description.written(resource, column),
         values=list(column.values),
         source="" if path == column.name else path or "qual",
-        sent_as=writable.sent_as(resource, column),
+        sent_as=write_description.sent_as(resource, column),
     )
 
 

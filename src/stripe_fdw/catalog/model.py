@@ -115,7 +115,7 @@ class Parameter:
     @property
     def fields(self) -> tuple[Parameter, ...]:
         """What the object takes, or each object of the list; () where anything may stand there."""
-        from stripe_fdw.catalog.nested import fields
+        from stripe_fdw.catalog.parameter_shapes import fields
 
         return fields(self.shape) if self.shape else ()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stripe_fdw.catalog import load, nested, stored
+from stripe_fdw.catalog import load, loader, parameter_shapes
 from stripe_fdw.catalog.__main__ import main
 from stripe_fdw.catalog.from_sdk import Built, build
 from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
@@ -21,8 +21,8 @@ def built() -> Built:
 
 def test_the_committed_files_are_current(built: Built) -> None:
     hint = "run python -m stripe_fdw.catalog build"
-    assert render(built.catalog) == stored.PATH.read_text("utf-8"), hint
-    assert render_nested(built.shapes) == nested.PATH.read_text("utf-8"), hint
+    assert render(built.catalog) == loader.PATH.read_text("utf-8"), hint
+    assert render_nested(built.shapes) == parameter_shapes.PATH.read_text("utf-8"), hint
 
 
 def test_reading_gives_what_was_built(built: Built) -> None:
@@ -31,7 +31,7 @@ def test_reading_gives_what_was_built(built: Built) -> None:
     assert read.operations == made.operations
     assert read.event_types == made.event_types
     assert (read.api_version, read.sdk_version) == (made.api_version, made.sdk_version)
-    assert {name: nested.fields(name) for name in built.shapes} == built.shapes
+    assert {name: parameter_shapes.fields(name) for name in built.shapes} == built.shapes
 
 
 def test_check_says_what_differs(
@@ -39,11 +39,13 @@ def test_check_says_what_differs(
 ) -> None:
     monkeypatch.setattr("stripe_fdw.catalog.__main__.build", lambda: built)
     changed = tmp_path / "stripe.json"
-    changed.write_text(stored.PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
-    monkeypatch.setattr(stored, "PATH", changed)
-    shapes = tmp_path / "nested.json"
-    shapes.write_text(nested.PATH.read_text("utf-8").replace('"name":"postal_code"', '"name":"zip"'), "utf-8")
-    monkeypatch.setattr(nested, "PATH", shapes)
+    changed.write_text(loader.PATH.read_text("utf-8").replace('"name":"email"', '"name":"mail"'), "utf-8")
+    monkeypatch.setattr(loader, "PATH", changed)
+    shapes = tmp_path / "parameter_shapes.json"
+    shapes.write_text(
+        parameter_shapes.PATH.read_text("utf-8").replace('"name":"postal_code"', '"name":"zip"'), "utf-8"
+    )
+    monkeypatch.setattr(parameter_shapes, "PATH", shapes)
     assert main(["build", "--check"]) == 1
     printed = capsys.readouterr().out
     assert '-  {"name":"mail"' in printed
@@ -70,13 +72,13 @@ def test_building_imports_no_sdk() -> None:
 
 
 def test_the_file_stays_small_and_one_line_an_entry() -> None:
-    text = stored.PATH.read_text("utf-8")
+    text = loader.PATH.read_text("utf-8")
     assert len(text) < 2_000_000
     assert text.count("\n") > sum(len(resource.columns) for resource in load().resources)
 
 
 def test_one_resource_is_made_when_it_is_asked_for() -> None:
-    from stripe_fdw.catalog.stored import read
+    from stripe_fdw.catalog.loader import read
 
     catalog = read()
     assert catalog.resource["customer"] is catalog.resource["customer"]

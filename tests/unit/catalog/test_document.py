@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stripe_fdw.catalog import document, load
+from stripe_fdw.catalog import load, reference_pages
 
-PAGES = document.documents(load())
+PAGES = reference_pages.documents(load())
 
 
 def rows(page: str, beginning: str) -> list[str]:
@@ -40,15 +40,15 @@ def test_the_index_says_what_statements_write_a_table() -> None:
 
 
 def test_a_page_that_is_changed_missing_or_left_over_is_out_of_date(tmp_path: Path) -> None:
-    document.write(load(), tmp_path)
-    assert document.outdated(load(), tmp_path) == []
+    reference_pages.write(load(), tmp_path)
+    assert reference_pages.outdated(load(), tmp_path) == []
     (tmp_path / "states.md").unlink()
     (tmp_path / "tables" / "core.md").write_text("changed", "utf-8")
     (tmp_path / "tables" / "gone.md").write_text("", "utf-8")
-    assert document.outdated(load(), tmp_path) == [
+    assert reference_pages.outdated(load(), tmp_path) == [
         Path("states.md"),
         Path("tables/core.md"),
         Path("tables/gone.md"),
     ]
-    document.write(load(), tmp_path)
-    assert document.outdated(load(), tmp_path) == []
+    reference_pages.write(load(), tmp_path)
+    assert reference_pages.outdated(load(), tmp_path) == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.catalog import ANY, Resource, Transition, load, overlay_states
+from stripe_fdw.catalog import ANY, Resource, Transition, load
+from stripe_fdw.catalog.overlay import transitions
 
 CATALOG = load()
 TABLES = CATALOG.resource
@@ -227,6 +228,6 @@ def test_every_operation_that_writes_belongs_to_a_table_or_is_known_not_to() -> 
 
 
 def test_words_that_are_no_state_are_declared() -> None:
-    for (table, column), words in overlay_states.WORDS.items():
+    for (table, column), words in transitions.WORDS.items():
         assert not set(words) & set(TABLES[table].column[column].values)
         assert set(words) <= {item.value for item in TABLES[table].transitions}

@@ -228,6 +228,6 @@ def test_reading_a_table_opens_no_file_of_nested_parameters(monkeypatch: pytest.
     def opened(shape: str) -> tuple[Parameter, ...]:
         raise AssertionError(shape)
 
-    monkeypatch.setattr("stripe_fdw.catalog.nested.fields", opened)
+    monkeypatch.setattr("stripe_fdw.catalog.parameter_shapes.fields", opened)
     for resource in CATALOG.resources:
         assert set(resource.creatable) | set(resource.updatable) <= set(resource.column)

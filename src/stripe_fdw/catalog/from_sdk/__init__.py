@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from stripe_fdw.catalog import overlay
+from stripe_fdw.catalog.from_sdk.annotations import read_shape
 from stripe_fdw.catalog.from_sdk.checks import check
 from stripe_fdw.catalog.from_sdk.columns import References
 from stripe_fdw.catalog.from_sdk.embedded import with_embedded_lists
@@ -14,9 +14,9 @@ from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation, read_operations
 from stripe_fdw.catalog.from_sdk.parameters import Fields, Shapes
 from stripe_fdw.catalog.from_sdk.resources import Sdk, build_preview, build_resource
-from stripe_fdw.catalog.from_sdk.shapes import read_shape
 from stripe_fdw.catalog.from_sdk.source import Source, sdk_root
 from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.catalog.overlay import tables
 
 __all__ = ["Built", "build"]
 
@@ -33,16 +33,16 @@ def build() -> Built:
     """Read the installed SDK, in some seconds. Raises ValueError where the SDK and the overlay disagree."""
     source = Source(sdk_root())
     operations = read_operations(source)
-    first_version = [item for item in operations if not item.path.startswith(overlay.VERSION_WITHOUT_TABLES)]
+    first_version = [item for item in operations if not item.path.startswith(tables.VERSION_WITHOUT_TABLES)]
     lists = [item for item in first_version if item.is_list and not item.searched]
-    tables = table_names(lists)
+    listings = table_names(lists)
     events = event_types(source)
     shapes = Shapes()
     made = tuple(shapes.operation(item) for item in operations)
-    references = References(_tables_of_objects(tables))
-    sdk = Sdk(first_version, tables, references, EventMap(events, tables), shapes)
+    references = References(_tables_of_objects(listings))
+    sdk = Sdk(first_version, listings, references, EventMap(events, listings), shapes)
     resources = with_embedded_lists(
-        (build_resource(name, listing, sdk) for name, listing in tables.items()), tables
+        (build_resource(name, listing, sdk) for name, listing in listings.items()), listings
     )
     resources.append(_preview(resources, first_version, shapes))
     catalog = Catalog(
@@ -52,7 +52,7 @@ def build() -> Built:
         operations=made,
         event_types=events,
     )
-    check(catalog, shapes.fields, tables, lists)
+    check(catalog, shapes.fields, listings, lists)
     return Built(catalog, shapes.fields)
 
 
@@ -66,9 +66,9 @@ def event_types(source: Source) -> tuple[str, ...]:
     return tuple(sorted(value for value in literals if value != "*"))
 
 
-def _tables_of_objects(tables: dict[str, SdkOperation]) -> dict[str, tuple[str, ...]]:
+def _tables_of_objects(listings: dict[str, SdkOperation]) -> dict[str, tuple[str, ...]]:
     """The tables of each API object, those that list it alone and at top level first."""
-    ranked = sorted(tables.items(), key=lambda item: (len(item[1].listed), len(item[1].ids), item[0]))
+    ranked = sorted(listings.items(), key=lambda item: (len(item[1].listed), len(item[1].ids), item[0]))
     found: dict[str, tuple[str, ...]] = {}
     for name, listing in ranked:
         for kind in listing.listed:
@@ -77,7 +77,7 @@ def _tables_of_objects(tables: dict[str, SdkOperation]) -> dict[str, tuple[str, 
 
 
 def _preview(resources: list[Resource], operations: list[SdkOperation], shapes: Shapes) -> Resource:
-    preview = overlay.UPCOMING_INVOICE
+    preview = tables.UPCOMING_INVOICE
     base = next(item for item in resources if item.name == preview.base)
     operation = next(
         item for item in operations if item.name == preview.operation and item.path.startswith(base.list_path)

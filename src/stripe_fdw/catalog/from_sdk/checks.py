@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from stripe_fdw.catalog import overlay, overlay_places, overlay_states
+from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.parameters import Fields
-from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import ANY, Catalog, Column, Kind
+from stripe_fdw.catalog.overlay import tables, transitions, writes
 
 
 def check(
     catalog: Catalog,
     shapes: Mapping[str, Fields],
-    tables: dict[str, SdkOperation],
+    listings: dict[str, SdkOperation],
     lists: Iterable[SdkOperation],
 ) -> None:
     """Raise ValueError with every entry that does not fit."""
     problems = [
         *_unknown_tables(catalog),
         *_unknown_lists(lists),
-        *_unknown_parameters(tables),
+        *_unknown_parameters(listings),
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
         *_unknown_needs(catalog),
@@ -32,7 +32,7 @@ def check(
         *_unused_kinds(shapes),
         *_unknown_resets(catalog, shapes),
         *_unknown_events(catalog),
-        *_unknown_paths(catalog, tables),
+        *_unknown_paths(catalog, listings),
         *_search(catalog),
     ]
     if problems:
@@ -41,25 +41,25 @@ def check(
 
 def _unknown_tables(catalog: Catalog) -> Iterator[str]:
     named: dict[str, Iterable[str]] = {
-        "AREAS": overlay.AREAS,
-        "ID_PREFIXES": overlay.ID_PREFIXES,
-        "LIST_DEFAULTS": overlay.LIST_DEFAULTS,
-        "OTHER_ORDER": overlay.OTHER_ORDER,
-        "NOTES": overlay.NOTES,
-        "DERIVED_COLUMNS": overlay.DERIVED_COLUMNS,
-        "SEARCH_FIELDS": overlay.SEARCH_FIELDS,
-        "EVENT_TABLES": overlay.EVENT_TABLES.values(),
-        "FRESHNESS": overlay.FRESHNESS,
-        "FOLLOWS": (*overlay.FOLLOWS, *overlay.FOLLOWS.values()),
-        "IMMUTABLE": overlay.IMMUTABLE,
-        "TRANSITIONS": overlay_states.TRANSITIONS,
-        "GONE_WHERE": overlay_states.GONE_WHERE,
-        "INSTEAD": overlay_states.INSTEAD,
-        "PLACES": overlay_places.PLACES,
-        "REFERENCES": overlay.REFERENCES.values(),
+        "AREAS": tables.AREAS,
+        "ID_PREFIXES": tables.ID_PREFIXES,
+        "LIST_DEFAULTS": tables.LIST_DEFAULTS,
+        "OTHER_ORDER": tables.OTHER_ORDER,
+        "NOTES": tables.NOTES,
+        "DERIVED_COLUMNS": tables.DERIVED_COLUMNS,
+        "SEARCH_FIELDS": tables.SEARCH_FIELDS,
+        "EVENT_TABLES": tables.EVENT_TABLES.values(),
+        "FRESHNESS": tables.FRESHNESS,
+        "FOLLOWS": (*tables.FOLLOWS, *tables.FOLLOWS.values()),
+        "IMMUTABLE": tables.IMMUTABLE,
+        "TRANSITIONS": transitions.TRANSITIONS,
+        "GONE_WHERE": transitions.GONE_WHERE,
+        "INSTEAD": transitions.INSTEAD,
+        "PLACES": writes.PLACES,
+        "REFERENCES": tables.REFERENCES.values(),
     }
-    for where, tables in named.items():
-        for table in tables:
+    for where, names in named.items():
+        for table in names:
             if table not in catalog.resource:
                 yield f"{where}: there is no table {table}"
     for resource in catalog.resources:
@@ -69,43 +69,45 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
 
 def _unknown_lists(lists: Iterable[SdkOperation]) -> Iterator[str]:
     paths = {item.path for item in lists}
-    for path in (*overlay.LISTS_LEFT_OUT, *overlay.TABLE_NAMES):
+    for path in (*tables.LISTS_LEFT_OUT, *tables.TABLE_NAMES):
         if path not in paths:
             yield f"LISTS_LEFT_OUT or TABLE_NAMES: there is no list {path}"
 
 
-def _unknown_parameters(tables: dict[str, SdkOperation]) -> Iterator[str]:
-    known = {name: {item.name for item in list_parameters(each.parameters)} for name, each in tables.items()}
-    for table, parameter in overlay.FILTERS:
+def _unknown_parameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
+    known = {
+        name: {item.name for item in list_parameters(each.parameters)} for name, each in listings.items()
+    }
+    for table, parameter in tables.FILTERS:
         if parameter not in known.get(table, ()):
             yield f"FILTERS: the list of {table} has no parameter {parameter}"
-    for table, listing in overlay.LIST_DEFAULTS.items():
+    for table, listing in tables.LIST_DEFAULTS.items():
         for parameter, _ in (*listing.parameters, *(pair for each in listing.further for pair in each)):
             if parameter not in known.get(table, ()):
                 yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
 
 
 def _unknown_columns(catalog: Catalog) -> Iterator[str]:
-    for table, column in (*overlay.REFERENCES, *overlay.NOT_TIMES):
+    for table, column in (*tables.REFERENCES, *tables.NOT_TIMES):
         if table not in catalog.resource or column not in catalog.resource[table].column:
             yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
 
 
 def _unknown_states(catalog: Catalog) -> Iterator[str]:
-    for table, entries in overlay_states.TRANSITIONS.items():
+    for table, entries in transitions.TRANSITIONS.items():
         for each in entries:
             column = catalog.resource[table].column.get(each.column)
-            words = overlay_states.WORDS.get((table, each.column), ())
+            words = transitions.WORDS.get((table, each.column), ())
             known = (None, ANY, *words, *(column.values if column else ()))
             for value in (each.value, *each.sources):
                 if column is None or (column.values and value not in known):
                     yield f"TRANSITIONS: {table} has no {each.column} {value}"
-    for table, pairs in overlay_states.GONE_WHERE.items():
+    for table, pairs in transitions.GONE_WHERE.items():
         for name, value in pairs:
             if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
                 yield f"GONE_WHERE: {table} has no DELETE, or no {name} {value}"
-    for table, name in overlay_states.WORDS:
-        if table not in overlay_states.TRANSITIONS or name not in catalog.resource[table].column:
+    for table, name in transitions.WORDS:
+        if table not in transitions.TRANSITIONS or name not in catalog.resource[table].column:
             yield f"WORDS: {table} has no state changes of a column {name}"
     for resource in catalog.resources:
         for transition in resource.transitions:
@@ -116,7 +118,7 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
 
 
 def _unknown_instead(catalog: Catalog) -> Iterator[str]:
-    for table, texts in overlay_states.INSTEAD.items():
+    for table, texts in transitions.INSTEAD.items():
         for name in texts.keys() - {"insert", "delete", *catalog.resource[table].column}:
             yield f"INSTEAD: {table} has no column {name}"
 
@@ -132,7 +134,7 @@ def _unknown_needs(catalog: Catalog) -> Iterator[str]:
 def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
     """Names of numbers that no nested parameter has any more."""
     there = {(item.name, item.kind) for fields in shapes.values() for item in fields}
-    for name, kind in overlay.NESTED_KINDS.items():
+    for name, kind in tables.NESTED_KINDS.items():
         if (name, kind) not in there:
             yield f"NESTED_KINDS: no nested parameter is called {name}"
 
@@ -147,9 +149,9 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
         for reset, _ in item.resets
         if any(beside.name == reset for beside in parameters)
     }
-    for name in overlay_places.WHOLE - {item.name for each in together for item in each if item.whole}:
+    for name in writes.WHOLE - {item.name for each in together for item in each if item.whole}:
         yield f"WHOLE: there is no object {name}"
-    for name, entries in overlay_places.RESETS.items():
+    for name, entries in writes.RESETS.items():
         for parameter, resets in entries.items():
             for reset in (reset for reset, _ in resets if (parameter, reset) not in found):
                 yield f"RESETS: {name} has no {parameter} beside {reset}"
@@ -157,26 +159,26 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
 
 def _unknown_groups(catalog: Catalog) -> Iterator[str]:
     operations = {f"{item.method} {item.path}": item for item in catalog.operations}
-    for operation, groups in overlay_places.ONE_OF.items():
+    for operation, groups in writes.ONE_OF.items():
         known = {item.name for item in operations[operation].parameters} if operation in operations else set()
         for name in (name for group in groups for name in group if name not in known):
             yield f"ONE_OF: {operation} has no parameter {name}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:
-    for beginning in (*overlay.EVENT_TABLES, *overlay.EVENTS_WITHOUT_TABLE):
+    for beginning in (*tables.EVENT_TABLES, *tables.EVENTS_WITHOUT_TABLE):
         if not any(f"{event}.".startswith(f"{beginning}.") for event in catalog.event_types):
             yield f"EVENT_TABLES or EVENTS_WITHOUT_TABLE: no event begins with {beginning}"
 
 
 def _search(catalog: Catalog) -> Iterator[str]:
     for resource in catalog.resources:
-        if bool(resource.search_path) != (resource.name in overlay.SEARCH_FIELDS):
+        if bool(resource.search_path) != (resource.name in tables.SEARCH_FIELDS):
             yield f"SEARCH_FIELDS: {resource.name} has a search without fields, or fields without a search"
 
 
-def _unknown_paths(catalog: Catalog, tables: dict[str, SdkOperation]) -> Iterator[str]:
-    for name, listing in tables.items():
+def _unknown_paths(catalog: Catalog, listings: dict[str, SdkOperation]) -> Iterator[str]:
+    for name, listing in listings.items():
         for column in catalog.resource[name].columns:
             if column.path and not any(_leads(item, column) for item in listing.listed):
                 yield f"{name}.{column.name}: the object has nothing at {'.'.join(column.path)}"

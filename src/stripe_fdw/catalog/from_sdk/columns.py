@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
+from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Member
 from stripe_fdw.catalog.model import Column, Kind
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from stripe_fdw.catalog.from_sdk.annotations import read_shape
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
-from stripe_fdw.catalog.from_sdk.shapes import read_shape
 from stripe_fdw.catalog.model import Column, Resource
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stripe_fdw.catalog import overlay
 from stripe_fdw.catalog.model import Freshness
+from stripe_fdw.catalog.overlay import tables
 
 
 class EventMap:
@@ -26,24 +26,24 @@ class EventMap:
 
     def freshness(self, table: str) -> Freshness:
         """How copies of a table are kept true."""
-        if table in overlay.FRESHNESS:
-            return overlay.FRESHNESS[table][0]
-        if table in overlay.FOLLOWS:
+        if table in tables.FRESHNESS:
+            return tables.FRESHNESS[table][0]
+        if table in tables.FOLLOWS:
             return Freshness.EVENTS
         events = self.of(table)
         only_created = all(event.endswith(".created") for event in events)
-        told = events and (not only_created or table in overlay.IMMUTABLE)
+        told = events and (not only_created or table in tables.IMMUTABLE)
         return Freshness.EVENTS if told else Freshness.RESCAN
 
     @staticmethod
-    def _table(event: str, tables: set[str]) -> str:
+    def _table(event: str, names: set[str]) -> str:
         parts = event.split(".")
         for length in range(len(parts), 0, -1):
             beginning = ".".join(parts[:length])
-            if beginning in overlay.EVENT_TABLES:
-                return overlay.EVENT_TABLES[beginning]
-            if beginning in overlay.EVENTS_WITHOUT_TABLE:
+            if beginning in tables.EVENT_TABLES:
+                return tables.EVENT_TABLES[beginning]
+            if beginning in tables.EVENTS_WITHOUT_TABLE:
                 return ""
-            if beginning.replace(".", "_") in tables:
+            if beginning.replace(".", "_") in names:
                 return beginning.replace(".", "_")
         raise ValueError(f"no table is known for the event {event}: name one in the overlay, or the reason")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from stripe_fdw.catalog.from_sdk.shapes import Shape, read_shape
+from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Source
 
 # Parameters of every list, which select nothing.

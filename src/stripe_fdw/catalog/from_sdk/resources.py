@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stripe_fdw.catalog import overlay, overlay_places, overlay_states
 from stripe_fdw.catalog.from_sdk.columns import References, merged, object_columns
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.filters import read_filters
@@ -22,6 +21,7 @@ from stripe_fdw.catalog.model import (
     Resource,
     Transition,
 )
+from stripe_fdw.catalog.overlay import tables, transitions, writes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
     parents, columns = _with_parents(listing, columns, sdk)
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
     columns = _with_overlay(name, columns)
-    defaults = overlay.LIST_DEFAULTS.get(name, overlay.Listing())
+    defaults = tables.LIST_DEFAULTS.get(name, tables.Listing())
     events = sdk.events.of(name)
     freshness = sdk.events.freshness(name)
     silent = related.update and not any(event.endswith(".updated") for event in events)
@@ -66,23 +66,23 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         operations=related.others,
         transitions=_transitions(name, related),
         places=tuple(_places(name, related, sdk.shapes)),
-        gone_where=overlay_states.GONE_WHERE.get(name, ()),
-        instead=tuple(overlay_states.INSTEAD.get(name, {}).items()),
-        search=overlay.SEARCH_FIELDS.get(name, ()) if related.search else (),
+        gone_where=transitions.GONE_WHERE.get(name, ()),
+        instead=tuple(transitions.INSTEAD.get(name, {}).items()),
+        search=tables.SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
         freshness=freshness,
-        follows=overlay.FOLLOWS.get(name, ""),
+        follows=tables.FOLLOWS.get(name, ""),
         newest_first=_newest_first(name, columns),
         paged={"limit", "starting_after"} <= set(listing.shapes),
-        id_prefix=overlay.ID_PREFIXES.get(name, ""),
-        notes=(*overlay.NOTES.get(name, ()), *((overlay.SILENT_UPDATES,) if quiet else ())),
+        id_prefix=tables.ID_PREFIXES.get(name, ""),
+        notes=(*tables.NOTES.get(name, ()), *((tables.SILENT_UPDATES,) if quiet else ())),
     )
 
 
 def build_preview(base: Resource, operation: Operation) -> Resource:
     """A table of what an operation computes: ``upcoming_invoice``."""
-    preview = overlay.UPCOMING_INVOICE
+    preview = tables.UPCOMING_INVOICE
     own = [replace(column, lists="") for column in base.columns]  # what it embeds has no list elsewhere
     columns = [*own, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
@@ -132,8 +132,8 @@ def _parent_column(parameter: str, resource: str, known: dict[str, Column]) -> s
 def _with_references(name: str, columns: list[Column]) -> list[Column]:
     """The columns with those texts as references that the overlay knows to be ids."""
     return [
-        replace(column, kind=Kind.REFERENCE, references=(overlay.REFERENCES[name, column.name],))
-        if (name, column.name) in overlay.REFERENCES
+        replace(column, kind=Kind.REFERENCE, references=(tables.REFERENCES[name, column.name],))
+        if (name, column.name) in tables.REFERENCES
         else column
         for column in columns
     ]
@@ -141,7 +141,7 @@ def _with_references(name: str, columns: list[Column]) -> list[Column]:
 
 def _with_overlay(name: str, columns: list[Column]) -> list[Column]:
     known = {column.name: column for column in columns}
-    for column in overlay.DERIVED_COLUMNS.get(name, ()):
+    for column in tables.DERIVED_COLUMNS.get(name, ()):
         known[column.name] = column
     return list(known.values())
 
@@ -153,14 +153,14 @@ def _ordered(columns: list[Column]) -> list[Column]:
 
 def _newest_first(name: str, columns: list[Column]) -> bool:
     created = any(column.name == "created" and column.kind is Kind.TIME and column.path for column in columns)
-    return created and name not in overlay.OTHER_ORDER
+    return created and name not in tables.OTHER_ORDER
 
 
 def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     """The states that operations reach. Raises ValueError for an operation that the table lacks."""
     named = {item.name: item for item in (*related.others, related.delete) if item is not None}
     found = {**named, **({"update": related.update} if related.update else {})}
-    wanted = overlay_states.TRANSITIONS.get(name, ())
+    wanted = transitions.TRANSITIONS.get(name, ())
     missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
@@ -171,7 +171,7 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
 
 def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
     """Where derived columns are written. Raises ValueError for a path that neither create nor update has."""
-    for place in overlay_places.PLACES.get(name, ()):
+    for place in writes.PLACES.get(name, ()):
         creates = shapes.at(related.create, place.path) is not None
         first_of_list = any(
             step.isdigit() for step in place.path
@@ -184,7 +184,7 @@ def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
 
 def _area(name: str, listing: SdkOperation) -> str:
     namespace = listing.listed[0].module.name.split(".")[1]
-    return overlay.AREAS.get(name) or overlay.NAMESPACE_AREAS.get(namespace, namespace)
+    return tables.AREAS.get(name) or tables.NAMESPACE_AREAS.get(namespace, namespace)
 
 
 @dataclass(frozen=True)

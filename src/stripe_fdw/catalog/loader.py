@@ -26,7 +26,7 @@ from stripe_fdw.catalog.model import (
     Resource,
     Transition,
 )
-from stripe_fdw.catalog.nested import parameter
+from stripe_fdw.catalog.parameter_shapes import parameter
 
 PATH = Path(__file__).with_name("stripe.json")
 

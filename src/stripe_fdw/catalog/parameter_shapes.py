@@ -14,7 +14,7 @@ import orjson
 
 from stripe_fdw.catalog.model import Kind, Parameter
 
-PATH = Path(__file__).with_name("nested.json")
+PATH = Path(__file__).with_name("parameter_shapes.json")
 
 
 @cache

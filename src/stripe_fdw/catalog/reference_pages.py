@@ -10,9 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from stripe_fdw.catalog import describe, overlay_states
+from stripe_fdw.catalog import describe
 from stripe_fdw.catalog.model import Catalog
-from stripe_fdw.catalog.writable import StateDescription
+from stripe_fdw.catalog.overlay import transitions
+from stripe_fdw.catalog.write_description import StateDescription
 
 REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
 _INDEX: Final = Path("tables.md")
@@ -222,7 +223,7 @@ def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterato
     yield ""
     yield "These words are no values of Stripe's. They ask for an operation, and no row has them:"
     yield ""
-    for (table, column), words in overlay_states.WORDS.items():
+    for (table, column), words in transitions.WORDS.items():
         yield f"- {_code(words)} as {column} of {table}"
     for area, tables in areas.items():
         changing = [item for item in tables if item["states"]]
