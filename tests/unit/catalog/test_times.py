@@ -12,7 +12,7 @@ from stripe_fdw.catalog import Column, Kind, Parameter, load
 from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import read_operations
 from stripe_fdw.catalog.from_sdk.source import Class, Source, sdk_root
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay import columns
 
 ENDINGS = (
     "_at",
@@ -72,7 +72,7 @@ def test_no_number_that_looks_like_a_time_is_a_number() -> None:
         for table, column, text in fields()
         if column.kind in (Kind.INTEGER, Kind.FLOAT) and looks_like_a_time(column.name, text)
     }
-    assert {key: text for key, text in found.items() if key not in tables.NOT_TIMES} == {}
+    assert {key: text for key, text in found.items() if key not in columns.NOT_TIMES} == {}
 
 
 def test_nothing_that_is_counted_is_a_time() -> None:

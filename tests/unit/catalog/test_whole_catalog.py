@@ -7,7 +7,7 @@ import re
 import pytest
 
 from stripe_fdw.catalog import Freshness, Kind, Resource, load
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay import events
 
 CATALOG = load()
 EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: item.name)
@@ -127,7 +127,7 @@ def test_every_event_type_is_about_one_table_or_has_a_reason_not_to_be() -> None
     for event in set(CATALOG.event_types) - set(told):
         parts = event.split(".")
         beginnings = [".".join(parts[:stop]) for stop in range(1, len(parts) + 1)]
-        assert any(item in tables.EVENTS_WITHOUT_TABLE for item in beginnings), event
+        assert any(item in events.EVENTS_WITHOUT_TABLE for item in beginnings), event
 
 
 # What tells of a new row.
@@ -144,7 +144,7 @@ def test_tables_that_are_not_told_of_updates_say_so() -> None:
     for resource in CATALOG.resources:
         if resource.freshness is Freshness.EVENTS and resource.update and not resource.follows:
             told = any(event.endswith(".updated") for event in resource.events)
-            assert told != (tables.SILENT_UPDATES in resource.notes), resource.name
+            assert told != (events.SILENT_UPDATES in resource.notes), resource.name
 
 
 def test_no_two_tables_list_the_same() -> None:

@@ -16,7 +16,7 @@ from stripe_fdw.catalog.from_sdk.parameters import Fields, Shapes
 from stripe_fdw.catalog.from_sdk.resources import Sdk, build_preview, build_resource
 from stripe_fdw.catalog.from_sdk.source import Source, sdk_root
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay.tables import UPCOMING_INVOICE, VERSION_WITHOUT_TABLES
 
 __all__ = ["Built", "build"]
 
@@ -33,7 +33,7 @@ def build() -> Built:
     """Read the installed SDK, in some seconds. Raises ValueError where the SDK and the overlay disagree."""
     source = Source(sdk_root())
     operations = read_operations(source)
-    first_version = [item for item in operations if not item.path.startswith(tables.VERSION_WITHOUT_TABLES)]
+    first_version = [item for item in operations if not item.path.startswith(VERSION_WITHOUT_TABLES)]
     lists = [item for item in first_version if item.is_list and not item.searched]
     listings = table_names(lists)
     events = event_types(source)
@@ -77,7 +77,7 @@ def _tables_of_objects(listings: dict[str, SdkOperation]) -> dict[str, tuple[str
 
 
 def _preview(resources: list[Resource], operations: list[SdkOperation], shapes: Shapes) -> Resource:
-    preview = tables.UPCOMING_INVOICE
+    preview = UPCOMING_INVOICE
     base = next(item for item in resources if item.name == preview.base)
     operation = next(
         item for item in operations if item.name == preview.operation and item.path.startswith(base.list_path)

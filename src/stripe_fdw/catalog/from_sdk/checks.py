@@ -10,7 +10,26 @@ from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import ANY, Catalog, Column, Kind
-from stripe_fdw.catalog.overlay import tables, transitions, writes
+from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, NESTED_KINDS, NOT_TIMES, REFERENCES
+from stripe_fdw.catalog.overlay.events import (
+    EVENT_TABLES,
+    EVENTS_WITHOUT_TABLE,
+    FOLLOWS,
+    FRESHNESS,
+    IMMUTABLE,
+)
+from stripe_fdw.catalog.overlay.filters import FILTERS, SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.tables import (
+    AREAS,
+    ID_PREFIXES,
+    LIST_DEFAULTS,
+    LISTS_LEFT_OUT,
+    NOTES,
+    OTHER_ORDER,
+    TABLE_NAMES,
+)
+from stripe_fdw.catalog.overlay.transitions import GONE_WHERE, INSTEAD, TRANSITIONS, WORDS
+from stripe_fdw.catalog.overlay.writes import ONE_OF, PLACES, RESETS, WHOLE
 
 
 def check(
@@ -41,22 +60,22 @@ def check(
 
 def _unknown_tables(catalog: Catalog) -> Iterator[str]:
     named: dict[str, Iterable[str]] = {
-        "AREAS": tables.AREAS,
-        "ID_PREFIXES": tables.ID_PREFIXES,
-        "LIST_DEFAULTS": tables.LIST_DEFAULTS,
-        "OTHER_ORDER": tables.OTHER_ORDER,
-        "NOTES": tables.NOTES,
-        "DERIVED_COLUMNS": tables.DERIVED_COLUMNS,
-        "SEARCH_FIELDS": tables.SEARCH_FIELDS,
-        "EVENT_TABLES": tables.EVENT_TABLES.values(),
-        "FRESHNESS": tables.FRESHNESS,
-        "FOLLOWS": (*tables.FOLLOWS, *tables.FOLLOWS.values()),
-        "IMMUTABLE": tables.IMMUTABLE,
-        "TRANSITIONS": transitions.TRANSITIONS,
-        "GONE_WHERE": transitions.GONE_WHERE,
-        "INSTEAD": transitions.INSTEAD,
-        "PLACES": writes.PLACES,
-        "REFERENCES": tables.REFERENCES.values(),
+        "AREAS": AREAS,
+        "ID_PREFIXES": ID_PREFIXES,
+        "LIST_DEFAULTS": LIST_DEFAULTS,
+        "OTHER_ORDER": OTHER_ORDER,
+        "NOTES": NOTES,
+        "DERIVED_COLUMNS": DERIVED_COLUMNS,
+        "SEARCH_FIELDS": SEARCH_FIELDS,
+        "EVENT_TABLES": EVENT_TABLES.values(),
+        "FRESHNESS": FRESHNESS,
+        "FOLLOWS": (*FOLLOWS, *FOLLOWS.values()),
+        "IMMUTABLE": IMMUTABLE,
+        "TRANSITIONS": TRANSITIONS,
+        "GONE_WHERE": GONE_WHERE,
+        "INSTEAD": INSTEAD,
+        "PLACES": PLACES,
+        "REFERENCES": REFERENCES.values(),
     }
     for where, names in named.items():
         for table in names:
@@ -69,7 +88,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
 
 def _unknown_lists(lists: Iterable[SdkOperation]) -> Iterator[str]:
     paths = {item.path for item in lists}
-    for path in (*tables.LISTS_LEFT_OUT, *tables.TABLE_NAMES):
+    for path in (*LISTS_LEFT_OUT, *TABLE_NAMES):
         if path not in paths:
             yield f"LISTS_LEFT_OUT or TABLE_NAMES: there is no list {path}"
 
@@ -78,36 +97,36 @@ def _unknown_parameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
     known = {
         name: {item.name for item in list_parameters(each.parameters)} for name, each in listings.items()
     }
-    for table, parameter in tables.FILTERS:
+    for table, parameter in FILTERS:
         if parameter not in known.get(table, ()):
             yield f"FILTERS: the list of {table} has no parameter {parameter}"
-    for table, listing in tables.LIST_DEFAULTS.items():
+    for table, listing in LIST_DEFAULTS.items():
         for parameter, _ in (*listing.parameters, *(pair for each in listing.further for pair in each)):
             if parameter not in known.get(table, ()):
                 yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
 
 
 def _unknown_columns(catalog: Catalog) -> Iterator[str]:
-    for table, column in (*tables.REFERENCES, *tables.NOT_TIMES):
+    for table, column in (*REFERENCES, *NOT_TIMES):
         if table not in catalog.resource or column not in catalog.resource[table].column:
             yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
 
 
 def _unknown_states(catalog: Catalog) -> Iterator[str]:
-    for table, entries in transitions.TRANSITIONS.items():
+    for table, entries in TRANSITIONS.items():
         for each in entries:
             column = catalog.resource[table].column.get(each.column)
-            words = transitions.WORDS.get((table, each.column), ())
+            words = WORDS.get((table, each.column), ())
             known = (None, ANY, *words, *(column.values if column else ()))
             for value in (each.value, *each.sources):
                 if column is None or (column.values and value not in known):
                     yield f"TRANSITIONS: {table} has no {each.column} {value}"
-    for table, pairs in transitions.GONE_WHERE.items():
+    for table, pairs in GONE_WHERE.items():
         for name, value in pairs:
             if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
                 yield f"GONE_WHERE: {table} has no DELETE, or no {name} {value}"
-    for table, name in transitions.WORDS:
-        if table not in transitions.TRANSITIONS or name not in catalog.resource[table].column:
+    for table, name in WORDS:
+        if table not in TRANSITIONS or name not in catalog.resource[table].column:
             yield f"WORDS: {table} has no state changes of a column {name}"
     for resource in catalog.resources:
         for transition in resource.transitions:
@@ -118,7 +137,7 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
 
 
 def _unknown_instead(catalog: Catalog) -> Iterator[str]:
-    for table, texts in transitions.INSTEAD.items():
+    for table, texts in INSTEAD.items():
         for name in texts.keys() - {"insert", "delete", *catalog.resource[table].column}:
             yield f"INSTEAD: {table} has no column {name}"
 
@@ -134,7 +153,7 @@ def _unknown_needs(catalog: Catalog) -> Iterator[str]:
 def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
     """Names of numbers that no nested parameter has any more."""
     there = {(item.name, item.kind) for fields in shapes.values() for item in fields}
-    for name, kind in tables.NESTED_KINDS.items():
+    for name, kind in NESTED_KINDS.items():
         if (name, kind) not in there:
             yield f"NESTED_KINDS: no nested parameter is called {name}"
 
@@ -149,9 +168,9 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
         for reset, _ in item.resets
         if any(beside.name == reset for beside in parameters)
     }
-    for name in writes.WHOLE - {item.name for each in together for item in each if item.whole}:
+    for name in WHOLE - {item.name for each in together for item in each if item.whole}:
         yield f"WHOLE: there is no object {name}"
-    for name, entries in writes.RESETS.items():
+    for name, entries in RESETS.items():
         for parameter, resets in entries.items():
             for reset in (reset for reset, _ in resets if (parameter, reset) not in found):
                 yield f"RESETS: {name} has no {parameter} beside {reset}"
@@ -159,21 +178,21 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
 
 def _unknown_groups(catalog: Catalog) -> Iterator[str]:
     operations = {f"{item.method} {item.path}": item for item in catalog.operations}
-    for operation, groups in writes.ONE_OF.items():
+    for operation, groups in ONE_OF.items():
         known = {item.name for item in operations[operation].parameters} if operation in operations else set()
         for name in (name for group in groups for name in group if name not in known):
             yield f"ONE_OF: {operation} has no parameter {name}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:
-    for beginning in (*tables.EVENT_TABLES, *tables.EVENTS_WITHOUT_TABLE):
+    for beginning in (*EVENT_TABLES, *EVENTS_WITHOUT_TABLE):
         if not any(f"{event}.".startswith(f"{beginning}.") for event in catalog.event_types):
             yield f"EVENT_TABLES or EVENTS_WITHOUT_TABLE: no event begins with {beginning}"
 
 
 def _search(catalog: Catalog) -> Iterator[str]:
     for resource in catalog.resources:
-        if bool(resource.search_path) != (resource.name in tables.SEARCH_FIELDS):
+        if bool(resource.search_path) != (resource.name in SEARCH_FIELDS):
             yield f"SEARCH_FIELDS: {resource.name} has a search without fields, or fields without a search"
 
 

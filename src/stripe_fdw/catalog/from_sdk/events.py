@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stripe_fdw.catalog.model import Freshness
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay.events import (
+    EVENT_TABLES,
+    EVENTS_WITHOUT_TABLE,
+    FOLLOWS,
+    FRESHNESS,
+    IMMUTABLE,
+)
 
 
 class EventMap:
@@ -26,13 +32,13 @@ class EventMap:
 
     def freshness(self, table: str) -> Freshness:
         """How copies of a table are kept true."""
-        if table in tables.FRESHNESS:
-            return tables.FRESHNESS[table][0]
-        if table in tables.FOLLOWS:
+        if table in FRESHNESS:
+            return FRESHNESS[table][0]
+        if table in FOLLOWS:
             return Freshness.EVENTS
         events = self.of(table)
         only_created = all(event.endswith(".created") for event in events)
-        told = events and (not only_created or table in tables.IMMUTABLE)
+        told = events and (not only_created or table in IMMUTABLE)
         return Freshness.EVENTS if told else Freshness.RESCAN
 
     @staticmethod
@@ -40,9 +46,9 @@ class EventMap:
         parts = event.split(".")
         for length in range(len(parts), 0, -1):
             beginning = ".".join(parts[:length])
-            if beginning in tables.EVENT_TABLES:
-                return tables.EVENT_TABLES[beginning]
-            if beginning in tables.EVENTS_WITHOUT_TABLE:
+            if beginning in EVENT_TABLES:
+                return EVENT_TABLES[beginning]
+            if beginning in EVENTS_WITHOUT_TABLE:
                 return ""
             if beginning.replace(".", "_") in names:
                 return beginning.replace(".", "_")

@@ -10,7 +10,7 @@ from stripe_fdw.catalog.from_sdk.columns import References, scalar_kind
 from stripe_fdw.catalog.from_sdk.operations import PAGING
 from stripe_fdw.catalog.from_sdk.source import Class, Member
 from stripe_fdw.catalog.model import Column, Filter, Kind
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay.filters import ANY_FILTER_LEFT_OUT, FILTERS, NEVER_EXACT, FilterNote
 
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 
@@ -64,8 +64,8 @@ def read_filters(
     known = {column.name: column for column in columns}
     filters = []
     for parameter in list_parameters(parameters):
-        note = tables.FILTERS.get((table, parameter.name), tables.FilterNote())
-        if note.left_out or parameter.name in tables.ANY_FILTER_LEFT_OUT:
+        note = FILTERS.get((table, parameter.name), FilterNote())
+        if note.left_out or parameter.name in ANY_FILTER_LEFT_OUT:
             continue
         name = note.column or _column_name(parameter, known)
         if name not in known or note.path is not None:
@@ -85,7 +85,7 @@ def _column_name(parameter: ListParameter, known: dict[str, Column]) -> str:
 def _filter_column(
     name: str,
     parameter: ListParameter,
-    note: tables.FilterNote,
+    note: FilterNote,
     known: dict[str, Column],
     references: References,
 ) -> Column:
@@ -108,7 +108,7 @@ def _filter_column(
     return Column(name, kind, path, True, targets, values, note.pick)
 
 
-def _filter(parameter: ListParameter, column: str, known: Column, note: tables.FilterNote) -> Filter:
+def _filter(parameter: ListParameter, column: str, known: Column, note: FilterNote) -> Filter:
     shape = parameter.shape.item or parameter.shape
     single = bool(parameter.shape.scalars)
     if known.kind is Kind.JSON:
@@ -126,7 +126,7 @@ def _filter(parameter: ListParameter, column: str, known: Column, note: tables.F
         many=parameter.shape.item is not None,
         required=parameter.required and not note.defaulted,
         values=values,
-        exact=parameter.steps[-1] not in tables.NEVER_EXACT if note.exact is None else note.exact,
+        exact=parameter.steps[-1] not in NEVER_EXACT if note.exact is None else note.exact,
         also=parameter.also,
         most=note.most,
     )

@@ -15,18 +15,18 @@ from __future__ import annotations
 from collections import Counter
 
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
-from stripe_fdw.catalog.overlay import tables
+from stripe_fdw.catalog.overlay.tables import LISTS_LEFT_OUT, TABLE_NAMES
 
 
 def table_names(lists: list[SdkOperation]) -> dict[str, SdkOperation]:
     """The tables by name, in alphabetical order."""
-    lists = [item for item in lists if item.path not in tables.LISTS_LEFT_OUT]
+    lists = [item for item in lists if item.path not in LISTS_LEFT_OUT]
     tops = {item.listed[0].object_name for item in lists if not item.ids}
     counts = Counter(kind.object_name for item in lists for kind in item.listed[:1] if item.ids)
     parents = {item.shape_of_path: item.listed[0].object_name for item in lists if not item.ids}
     found: dict[str, SdkOperation] = {}
     for item in lists:
-        name = tables.TABLE_NAMES.get(item.path) or _name(item, tops, counts, parents)
+        name = TABLE_NAMES.get(item.path) or _name(item, tops, counts, parents)
         if name is None:
             continue
         if name in found:

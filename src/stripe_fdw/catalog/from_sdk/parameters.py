@@ -10,7 +10,8 @@ from stripe_fdw.catalog.from_sdk.columns import scalar_kind
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import Kind, Operation, Parameter
-from stripe_fdw.catalog.overlay import tables, writes
+from stripe_fdw.catalog.overlay.columns import NESTED_KINDS
+from stripe_fdw.catalog.overlay.writes import ONE_OF, RESETS, WHOLE
 
 Fields = tuple[Parameter, ...]
 
@@ -25,7 +26,7 @@ class Shapes:
 
     def operation(self, item: SdkOperation) -> Operation:
         """An operation with its parameters, required ones first."""
-        one_of = writes.ONE_OF.get(f"{item.method} {item.path}", ())
+        one_of = ONE_OF.get(f"{item.method} {item.path}", ())
         made = self._fields([item.parameters]) if item.parameters else ()
         return Operation(item.name, item.method, item.path, made, one_of)
 
@@ -45,7 +46,7 @@ class Shapes:
         for item in classes:
             for name, member in item.members.items():
                 made = self._parameter(name, read_shape(member.annotation, item), member.description)
-                made = replace(made, resets=writes.RESETS.get(item.name, {}).get(name, ()))
+                made = replace(made, resets=RESETS.get(item.name, {}).get(name, ()))
                 found[name] = _joined(found[name], made) if name in found else made
         everywhere = set.intersection(*(set(item.members) for item in classes))
         made_all = [
@@ -65,7 +66,7 @@ class Shapes:
             plain = Shape(scalars=frozenset({"str"}))
         kind = scalar_kind(plain, name, description)
         if kind in (Kind.INTEGER, Kind.TIME):
-            kind = tables.NESTED_KINDS.get(name, kind)
+            kind = NESTED_KINDS.get(name, kind)
         return Parameter(
             name,
             kind,
@@ -74,7 +75,7 @@ class Shapes:
             unsettable="" in shape.literals,
             many=shape.item is not None,
             shape=self._shape(list(_classes(shape))),
-            whole=name in writes.WHOLE and kind is Kind.JSON and shape.item is None,
+            whole=name in WHOLE and kind is Kind.JSON and shape.item is None,
         )
 
     def _shape(self, classes: list[Class]) -> str:

@@ -21,7 +21,21 @@ from stripe_fdw.catalog.model import (
     Resource,
     Transition,
 )
-from stripe_fdw.catalog.overlay import tables, transitions, writes
+from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
+from stripe_fdw.catalog.overlay.events import FOLLOWS, SILENT_UPDATES
+from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.tables import (
+    AREAS,
+    ID_PREFIXES,
+    LIST_DEFAULTS,
+    NAMESPACE_AREAS,
+    NOTES,
+    OTHER_ORDER,
+    UPCOMING_INVOICE,
+    Listing,
+)
+from stripe_fdw.catalog.overlay.transitions import GONE_WHERE, INSTEAD, TRANSITIONS
+from stripe_fdw.catalog.overlay.writes import PLACES
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
     parents, columns = _with_parents(listing, columns, sdk)
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
     columns = _with_overlay(name, columns)
-    defaults = tables.LIST_DEFAULTS.get(name, tables.Listing())
+    defaults = LIST_DEFAULTS.get(name, Listing())
     events = sdk.events.of(name)
     freshness = sdk.events.freshness(name)
     silent = related.update and not any(event.endswith(".updated") for event in events)
@@ -66,23 +80,23 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         operations=related.others,
         transitions=_transitions(name, related),
         places=tuple(_places(name, related, sdk.shapes)),
-        gone_where=transitions.GONE_WHERE.get(name, ()),
-        instead=tuple(transitions.INSTEAD.get(name, {}).items()),
-        search=tables.SEARCH_FIELDS.get(name, ()) if related.search else (),
+        gone_where=GONE_WHERE.get(name, ()),
+        instead=tuple(INSTEAD.get(name, {}).items()),
+        search=SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
         freshness=freshness,
-        follows=tables.FOLLOWS.get(name, ""),
+        follows=FOLLOWS.get(name, ""),
         newest_first=_newest_first(name, columns),
         paged={"limit", "starting_after"} <= set(listing.shapes),
-        id_prefix=tables.ID_PREFIXES.get(name, ""),
-        notes=(*tables.NOTES.get(name, ()), *((tables.SILENT_UPDATES,) if quiet else ())),
+        id_prefix=ID_PREFIXES.get(name, ""),
+        notes=(*NOTES.get(name, ()), *((SILENT_UPDATES,) if quiet else ())),
     )
 
 
 def build_preview(base: Resource, operation: Operation) -> Resource:
     """A table of what an operation computes: ``upcoming_invoice``."""
-    preview = tables.UPCOMING_INVOICE
+    preview = UPCOMING_INVOICE
     own = [replace(column, lists="") for column in base.columns]  # what it embeds has no list elsewhere
     columns = [*own, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
@@ -132,8 +146,8 @@ def _parent_column(parameter: str, resource: str, known: dict[str, Column]) -> s
 def _with_references(name: str, columns: list[Column]) -> list[Column]:
     """The columns with those texts as references that the overlay knows to be ids."""
     return [
-        replace(column, kind=Kind.REFERENCE, references=(tables.REFERENCES[name, column.name],))
-        if (name, column.name) in tables.REFERENCES
+        replace(column, kind=Kind.REFERENCE, references=(REFERENCES[name, column.name],))
+        if (name, column.name) in REFERENCES
         else column
         for column in columns
     ]
@@ -141,7 +155,7 @@ def _with_references(name: str, columns: list[Column]) -> list[Column]:
 
 def _with_overlay(name: str, columns: list[Column]) -> list[Column]:
     known = {column.name: column for column in columns}
-    for column in tables.DERIVED_COLUMNS.get(name, ()):
+    for column in DERIVED_COLUMNS.get(name, ()):
         known[column.name] = column
     return list(known.values())
 
@@ -153,14 +167,14 @@ def _ordered(columns: list[Column]) -> list[Column]:
 
 def _newest_first(name: str, columns: list[Column]) -> bool:
     created = any(column.name == "created" and column.kind is Kind.TIME and column.path for column in columns)
-    return created and name not in tables.OTHER_ORDER
+    return created and name not in OTHER_ORDER
 
 
 def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     """The states that operations reach. Raises ValueError for an operation that the table lacks."""
     named = {item.name: item for item in (*related.others, related.delete) if item is not None}
     found = {**named, **({"update": related.update} if related.update else {})}
-    wanted = transitions.TRANSITIONS.get(name, ())
+    wanted = TRANSITIONS.get(name, ())
     missing = [item.operation for item in wanted if item.operation not in found]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
@@ -171,7 +185,7 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
 
 def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
     """Where derived columns are written. Raises ValueError for a path that neither create nor update has."""
-    for place in writes.PLACES.get(name, ()):
+    for place in PLACES.get(name, ()):
         creates = shapes.at(related.create, place.path) is not None
         first_of_list = any(
             step.isdigit() for step in place.path
@@ -184,7 +198,7 @@ def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
 
 def _area(name: str, listing: SdkOperation) -> str:
     namespace = listing.listed[0].module.name.split(".")[1]
-    return tables.AREAS.get(name) or tables.NAMESPACE_AREAS.get(namespace, namespace)
+    return AREAS.get(name) or NAMESPACE_AREAS.get(namespace, namespace)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""Columns, references and times that the SDK's types do not show."""
+
+from __future__ import annotations
+
+from stripe_fdw.catalog.model import Column, Kind
+
+# Columns that are worth having and lie deeper in the object, as (table, columns, why).
+_PRICING = ("pricing", "price_details")
+DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
+    # What every query on a customer's payments starts with.
+    "customer": (
+        Column(
+            "default_payment_method",
+            Kind.REFERENCE,
+            ("invoice_settings", "default_payment_method"),
+            references=("payment_method",),
+        ),
+    ),
+    # Since 2025-03-31.basil under `parent`.
+    "invoice": (
+        Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),
+    ),
+    # Since 2025-03-31.basil under `parent` and `pricing`.
+    "line_item": (
+        Column("price", Kind.REFERENCE, (*_PRICING, "price"), references=("price",)),
+        Column("product", Kind.REFERENCE, (*_PRICING, "product"), references=("product",)),
+        Column(
+            "subscription_item",
+            Kind.REFERENCE,
+            ("parent", "subscription_item_details", "subscription_item"),
+            references=("subscription_item",),
+        ),
+    ),
+    "invoiceitem": (
+        Column("price", Kind.REFERENCE, (*_PRICING, "price"), references=("price",)),
+        Column("product", Kind.REFERENCE, (*_PRICING, "product"), references=("product",)),
+        Column(
+            "subscription",
+            Kind.REFERENCE,
+            ("parent", "subscription_details", "subscription"),
+            references=("subscription",),
+        ),
+    ),
+}
+
+# Text fields that hold an id and are not called as the object: (table, column) → table.
+REFERENCES: dict[tuple[str, str], str] = {
+    ("apps_install", "created_by"): "account",
+    ("billing_meter_event_summary", "meter"): "billing_meter",
+    ("checkout_session", "recovered_from"): "checkout_session",
+    ("financial_connections_transaction", "account"): "financial_connections_account",  # not Connect's
+    ("identity_verification_report", "verification_session"): "identity_verification_session",
+    ("identity_verification_session", "related_customer"): "customer",
+    ("issuing_card", "financial_account"): "treasury_financial_account",
+    ("payment_record", "latest_payment_attempt_record"): "payment_attempt_record",
+    ("radar_value_list_item", "value_list"): "radar_value_list",
+    ("reporting_report_run", "report_type"): "reporting_report_type",
+    ("subscription_schedule", "released_subscription"): "subscription",
+    ("terminal_location", "configuration_overrides"): "terminal_configuration",
+    ("treasury_credit_reversal", "financial_account"): "treasury_financial_account",
+    ("treasury_debit_reversal", "financial_account"): "treasury_financial_account",
+    ("treasury_inbound_transfer", "financial_account"): "treasury_financial_account",
+    ("treasury_outbound_payment", "financial_account"): "treasury_financial_account",
+    ("treasury_outbound_transfer", "financial_account"): "treasury_financial_account",
+    ("treasury_received_credit", "financial_account"): "treasury_financial_account",
+    ("treasury_received_debit", "financial_account"): "treasury_financial_account",
+    ("treasury_transaction", "financial_account"): "treasury_financial_account",
+    ("treasury_transaction_entry", "financial_account"): "treasury_financial_account",
+}
+
+# Whole numbers that look like times by their name or description and are none: (table, column) → why.
+NOT_TIMES: dict[tuple[str, str], str] = {}
+
+# Whole numbers inside parameters whose names mislead: name → kind.
+NESTED_KINDS = {
+    "divide_by": Kind.INTEGER,  # how many units are sold as one
+    "monthly_anchor": Kind.INTEGER,  # a day of the month
+    "start": Kind.TIME,  # of a period, as is its end
+    "end": Kind.TIME,
+    "timestamp": Kind.TIME,
+}

@@ -1,0 +1,144 @@
+"""List parameters that the SDK's types describe incompletely, and the fields that can be searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FilterNote:
+    """How a parameter of a list differs from a plain "this field equals that"."""
+
+    left_out: str = ""  # why it is no filter
+    column: str = ""  # the column it selects on, if not the one of its name
+    path: tuple[str, ...] | None = None  # where the object has the value
+    pick: str = ""
+    references: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()  # the only values that it takes
+    not_values: tuple[str, ...] = ()  # literals that are no value of the column
+    exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
+    defaulted: bool = False  # required, but LIST_DEFAULTS gives it
+    also: tuple[tuple[str, str], ...] = ()
+    most: int = 0
+
+
+# Parameters that order or page and select nothing, on whatever list.
+ANY_FILTER_LEFT_OUT = {"order_by": "orders rows"}
+
+# Filters that Stripe may compare with leniency (letter case, several currencies of one price), on whatever
+# list: the answer holds what the qual selects and maybe more.
+NEVER_EXACT = {"currency", "email", "url", "domain_name", "phone_number"}
+
+FILTERS: dict[tuple[str, str], FilterNote] = {
+    ("customer", "email"): FilterNote(exact=True),  # documented as case-sensitive, on this field
+    ("subscription", "status"): FilterNote(not_values=("all", "ended")),  # `all`, and `ended` of two states
+    ("tax_registration", "status"): FilterNote(not_values=("all",)),
+    # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.
+    ("subscription", "current_period_end"): FilterNote(
+        path=("items", "data", "current_period_end"), pick="min"
+    ),
+    ("subscription", "current_period_start"): FilterNote(
+        path=("items", "data", "current_period_start"), pick="max"
+    ),
+    ("subscription", "price"): FilterNote(path=("items", "data", "price", "id"), references=("price",)),
+    ("subscription", "plan"): FilterNote(path=("items", "data", "plan", "id"), references=("plan",)),
+    # Since 2025-03-31.basil under `parent`.
+    ("invoice", "subscription"): FilterNote(
+        path=("parent", "subscription_details", "subscription"), references=("subscription",)
+    ),
+    # Invoice items call their creation `date`.
+    ("invoiceitem", "created"): FilterNote(path=("date",)),
+    # Since 2025-09-30.clover under `promotion`.
+    ("promotion_code", "coupon"): FilterNote(path=("promotion", "coupon"), references=("coupon",)),
+    ("promotion_code", "code"): FilterNote(exact=False),  # documented as case-insensitive
+    ("invoice_payment", "payment[payment_intent]"): FilterNote(
+        column="payment_intent", path=("payment", "payment_intent"), references=("payment_intent",)
+    ),
+    ("invoice_payment", "payment[payment_record]"): FilterNote(
+        column="payment_record", path=("payment", "payment_record"), references=("payment_record",)
+    ),
+    # A shipping rate can have several currencies; its amount is in one.
+    ("shipping_rate", "currency"): FilterNote(path=("fixed_amount", "currency")),
+    ("billing_alert", "meter"): FilterNote(
+        path=("usage_threshold", "meter"), references=("billing_meter",)
+    ),
+    ("balance_transaction", "payout"): FilterNote(references=("payout",)),  # not in the object
+    ("balance_transaction", "source"): FilterNote(
+        left_out="about associated objects: neither all of one source nor only those of it"
+    ),
+    ("charge", "transfer_group"): FilterNote(left_out="limited to 100 charges, so it can lose rows"),
+    ("event", "type"): FilterNote(left_out="`types` does the same for several, and takes no wildcard"),
+    ("event", "types"): FilterNote(most=20),
+    ("price", "lookup_keys"): FilterNote(most=10),
+    ("product", "ids"): FilterNote(left_out="products are retrieved by id; this list cannot be paged"),
+    ("payment_record", "created_after"): FilterNote(left_out="two parameters instead of a range"),
+    ("payment_record", "created_before"): FilterNote(left_out="two parameters instead of a range"),
+    ("payout", "status"): FilterNote(values=("pending", "paid", "failed", "canceled")),  # not in_transit
+    ("subscription_schedule", "scheduled"): FilterNote(left_out="knows only `true`; status says it"),
+    ("radar_value_list_item", "value"): FilterNote(exact=False),  # documented as an "is like" match
+    # Takes the id of a VerificationIntent, too.
+    ("identity_verification_report", "verification_session"): FilterNote(exact=False),
+    ("financial_connections_transaction", "transaction_refresh[after]"): FilterNote(
+        left_out="selects what a later refresh brought, which no column says"
+    ),
+    ("treasury_transaction", "status_transitions[posted_at]"): FilterNote(
+        left_out="needs status=posted and another order"
+    ),
+    ("treasury_transaction_entry", "effective_at"): FilterNote(
+        left_out="undocumented, and may need another order"
+    ),
+    ("billing_meter_event_summary", "start_time"): FilterNote(column="window_start"),  # holds many
+    ("billing_meter_event_summary", "end_time"): FilterNote(column="window_end"),
+    # The other scope and the other owners need their id as well, whose filters send the type along.
+    ("apps_secret", "scope[type]"): FilterNote(defaulted=True, values=("account",)),
+    ("tax_id", "owner[type]"): FilterNote(values=("application", "self")),
+    ("setup_intent", "attach_to_self"): FilterNote(left_out="described for creation, not as a filter"),
+    # A connected account without a default of its own is answered with its platform's.
+    ("issuing_personalization_design", "preferences[is_default]"): FilterNote(exact=False),
+    ("issuing_personalization_design", "preferences[is_platform_default]"): FilterNote(
+        left_out="only applicable to connected accounts"
+    ),
+    ("price", "recurring[meter]"): FilterNote(
+        path=("recurring", "meter"), references=("billing_meter",)
+    ),
+    ("product_catalog_trial_offer", "created"): FilterNote(left_out="the object does not say it"),
+    ("tax_location", "type"): FilterNote(defaulted=True),
+}  # fmt: skip
+
+# https://docs.stripe.com/search#query-fields-for-each-resource; `metadata` stands for metadata["key"].
+SEARCH_FIELDS = {
+    "charge": (
+        "amount",
+        "billing_details.address.postal_code",
+        "created",
+        "currency",
+        "customer",
+        "disputed",
+        "metadata",
+        "payment_method_details.card.brand",
+        "payment_method_details.card.exp_month",
+        "payment_method_details.card.exp_year",
+        "payment_method_details.card.fingerprint",
+        "payment_method_details.card.last4",
+        "refunded",
+        "status",
+    ),
+    "customer": ("created", "email", "metadata", "name", "phone"),
+    "invoice": (
+        "created",
+        "currency",
+        "customer",
+        "last_finalization_error_code",
+        "last_finalization_error_type",
+        "metadata",
+        "number",
+        "receipt_number",
+        "status",
+        "subscription",
+        "total",
+    ),
+    "payment_intent": ("amount", "created", "currency", "customer", "metadata", "status"),
+    "price": ("active", "currency", "lookup_key", "metadata", "product", "type"),
+    "product": ("active", "description", "metadata", "name", "shippable", "url"),
+    "subscription": ("canceled_at", "created", "metadata", "status"),
+}
