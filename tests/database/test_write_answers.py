@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from database_support import Server, count, one
 
-from stripe_fdw.initialize import Plan, initialize
+from stripe_fdw.database.install import Plan, initialize
 
 Sent = Callable[[], list[str]]
 

@@ -22,9 +22,9 @@ import pytest
 from bare_stripe import HUNT, BareStripe, chance
 from database_support import outcome
 
+from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
-from stripe_fdw.initialize import Plan, initialize
 from stripe_simulator.process import SimulatorProcess
 
 pytestmark = pytest.mark.timeout(300 * (HUNT or 1))

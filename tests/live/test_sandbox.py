@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from stripe_fdw.catalog import load
+from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
-from stripe_fdw.initialize import Plan, initialize
 
 KEY = os.environ.get("STRIPE_SANDBOX_KEY", "")
 pytestmark = pytest.mark.skipif(not KEY, reason="STRIPE_SANDBOX_KEY is not set: Stripe itself is not asked")

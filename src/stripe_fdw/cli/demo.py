@@ -17,8 +17,8 @@ import typer
 from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
+from stripe_fdw.database.install import Host
 from stripe_fdw.devstack.stack import Stack
-from stripe_fdw.initialize import Host
 
 _SHOWN_ROWS = 5
 _SHOWN_REQUESTS = 4

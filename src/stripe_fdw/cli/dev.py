@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.cli.output import out, say
+from stripe_fdw.database.install import Host
 from stripe_fdw.devstack.stack import NOT_RUNNING, Stack, StackError
-from stripe_fdw.initialize import Host
 from stripe_fdw.settings import settings
 
 app = typer.Typer(help="A private Postgres and a simulated Stripe on this machine.", no_args_is_help=True)

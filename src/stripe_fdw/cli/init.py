@@ -9,8 +9,8 @@ import psycopg
 import typer
 
 from stripe_fdw.cli.output import out, say
+from stripe_fdw.database.install import Host, InitializeError, Plan, initialize
 from stripe_fdw.errors import OptionError
-from stripe_fdw.initialize import Host, InitializeError, Plan, initialize
 from stripe_fdw.redaction import redact
 from stripe_fdw.settings import settings
 

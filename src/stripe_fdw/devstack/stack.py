@@ -21,9 +21,9 @@ from typing import Any
 import orjson
 import psycopg
 
+from stripe_fdw.database.install import Host, Plan, initialize
 from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.initialize import Host, Plan, initialize
 
 DATABASE = "stripe"
 NOT_RUNNING = "not running"
