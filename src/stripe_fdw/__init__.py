@@ -24,7 +24,7 @@ def _wrapper() -> Any:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
+        from stripe_fdw.fdw.multicorn.wrapper import StripeForeignDataWrapper
     finally:
         if enabled:
             gc.enable()

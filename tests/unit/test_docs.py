@@ -16,8 +16,8 @@ from stripe_fdw import errors
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.catalog import load, reference_pages
 from stripe_fdw.cli import _app
-from stripe_fdw.fdw.memory import CACHE_BYTES, STATEMENT_BYTES
-from stripe_fdw.fdw.options import VALID
+from stripe_fdw.fdw.cache.response_cache import CACHE_BYTES, STATEMENT_BYTES
+from stripe_fdw.fdw.schema.options import VALID
 from stripe_fdw.settings import Settings
 from stripe_simulator.faults import KINDS, Fault
 

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.fdw.import_schema import CALL, INVALIDATION, MACHINERY, columns
+from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION, MACHINERY, columns
 
 Host = Literal["bundled", "multicorn2"]
 SCHEMA = "stripe_live"  # where the foreign tables lie; functions and other parts name it

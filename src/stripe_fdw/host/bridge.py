@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from stripe_fdw import __version__
-from stripe_fdw.fdw.hosting import enter_run
-from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
+from stripe_fdw.fdw.backend.hosting import enter_run
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.failures import WrapperError, explain_error, without_values
 from stripe_fdw.host.values import (
     make_date,
@@ -132,7 +132,7 @@ def table(
 def validate(kind: str, options: Options) -> None:
     """Check options of a wrapper, server, user mapping, table or column; raises errors.OptionError."""
     try:
-        _part("stripe_fdw.fdw.options", "validate_options")(kind, options)
+        _part("stripe_fdw.fdw.schema.options", "validate_options")(kind, options)
     except BaseException as error:
         if kind != "user mapping":
             raise

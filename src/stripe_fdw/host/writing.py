@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stripe_fdw.fdw.hosting import enter_run
+from stripe_fdw.fdw.backend.hosting import enter_run
 from stripe_fdw.host.failures import WrapperError
 
 Row = dict[str, object]

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw.planner import plan
+from stripe_fdw.fdw.planning.planner import plan
 from stripe_simulator.process import SimulatorProcess
 
 Requests = Callable[[], list[str]]

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 import _stripe_fdw_host as host
 
 from stripe_fdw.errors import ApiError, ColumnError, Interrupted, NotFoundError, OptionError
-from stripe_fdw.fdw import hosting
-from stripe_fdw.fdw.quals import Qual, SortKey
+from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
 
 CALLS: list[tuple[str, str]] = []
 ALIVE = {"scans": 0, "statements": 0}

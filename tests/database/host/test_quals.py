@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from stripe_fdw.fdw.quals import Qual, SortKey, Unknown
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 
 UTC = dt.UTC
 MAY = dt.datetime(2024, 5, 1, tzinfo=UTC)

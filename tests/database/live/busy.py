@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from stripe_fdw.fdw import hosting
+from stripe_fdw.fdw.backend import hosting
 
 
 def _hash() -> None:

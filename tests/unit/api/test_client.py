@@ -196,7 +196,7 @@ def test_a_delete_has_its_parameters_in_the_path(client: Any, server: Any) -> No
 
 def test_neither_reading_nor_writing_imports_the_sdk_or_another_http_library() -> None:
     code = (
-        "import sys, stripe_fdw.api.pages, stripe_fdw.api.slices, stripe_fdw.fdw.writes;"
+        "import sys, stripe_fdw.api.pages, stripe_fdw.api.slices, stripe_fdw.fdw.writing.statement;"
         "heavy = ('stripe', 'requests', 'httpx', 'asyncio', 'concurrent.futures');"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -820,7 +820,7 @@ def test_a_request_under_way_does_not_delay_the_end_of_the_process(
 from pathlib import Path
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.api.request import Request
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 directory = Path({str(tmp_path / "s")!r})
 client = Client(ClientOptions(Secret("sk_test_x"), "v", {server.base!r}, shared_directory=directory))
 client.submit(Request.of("GET", "/v1/customers")).wait(0.3)

@@ -17,7 +17,7 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
-from stripe_fdw.fdw.rows import row_maker
+from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.redaction import Secret
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
@@ -109,7 +109,7 @@ class FakeStripe:
 
 def cell(resource: Resource, column: str, item: dict[str, Any]) -> Any:
     """The column's value as Postgres would compare it."""
-    from stripe_fdw.fdw.hosting import PlainColumn
+    from stripe_fdw.fdw.backend.hosting import PlainColumn
 
     known = resource.column[column]
     value = row_maker(resource, [PlainColumn(column, known.kind.postgres_type)]).rows([item])[0][0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import ColumnError, MissingQualError
-from stripe_fdw.fdw.call import CallError, call_of, writing_of
-from stripe_fdw.fdw.quals import Qual
+from stripe_fdw.fdw.planning.quals import Qual
+from stripe_fdw.fdw.tables.call import CallError, call_of, writing_of
 
 
 def quals(method: str | None, path: str | None, params: str | None = "{}") -> list[Qual]:

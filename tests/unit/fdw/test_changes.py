@@ -11,12 +11,19 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Column, Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.changes import Given, changed, created, differs, of_multicorn, parsed
-from stripe_fdw.fdw.differences import difference
-from stripe_fdw.fdw.hosting import PlainColumn
-from stripe_fdw.fdw.nested import NOTHING, alike, encode, plain
-from stripe_fdw.fdw.rows import row_maker
-from stripe_fdw.fdw.sent import same, single
+from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.reading.rows import row_maker
+from stripe_fdw.fdw.writing.values.column_parameters import (
+    Given,
+    changed,
+    created,
+    differs,
+    of_multicorn,
+    parsed,
+)
+from stripe_fdw.fdw.writing.values.diff import difference
+from stripe_fdw.fdw.writing.values.nested import NOTHING, alike, encode, plain
+from stripe_fdw.fdw.writing.values.scalars import same, single
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Kind, Parameter
-from stripe_fdw.fdw.differences import difference
-from stripe_fdw.fdw.nested import NOTHING, encode
+from stripe_fdw.fdw.writing.values.diff import difference
+from stripe_fdw.fdw.writing.values.nested import NOTHING, encode
 from stripe_simulator.forms import parse
 
 NAMES = st.sampled_from(["a", "b", "c", "name", "city"])

@@ -14,12 +14,12 @@ import pytest
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw import estimate
-from stripe_fdw.fdw.estimate import Size
-from stripe_fdw.fdw.experience import Experience, account_of
-from stripe_fdw.fdw.planner import plan
-from stripe_fdw.fdw.quals import Qual, Unknown
-from stripe_fdw.fdw.streams import Page
+from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.estimates import Size
+from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.quals import Qual, Unknown
+from stripe_fdw.fdw.planning.statistics import Experience, account_of
+from stripe_fdw.fdw.reading.reader import Page
 
 RESOURCES = {
     item.name: item
@@ -41,7 +41,7 @@ def size(account: str, resource: Resource, *quals: Qual) -> Size:
         found = plan(resource, quals, resources=RESOURCES)
     except MissingQualError:
         found = None
-    return estimate.size(found, quals, Experience(account, resource), {**RESOURCES, resource.name: resource})
+    return estimates.size(found, quals, Experience(account, resource), {**RESOURCES, resource.name: resource})
 
 
 def rows(account: str, resource: Resource, *quals: Qual) -> float:
@@ -113,15 +113,15 @@ def test_lists_inside_objects_cost_a_request_each_unless_the_parents_hold_them(a
 
 def test_what_is_set_up_by_hand_is_taken_to_be_few(account: str) -> None:
     price = replace(samples.SUBSCRIPTION, area="products")
-    assert rows(account, price) == estimate.OFFERED
-    assert size(account, price).requests == estimate.OFFERED / 100
+    assert rows(account, price) == estimates.OFFERED
+    assert size(account, price).requests == estimates.OFFERED / 100
 
 
 def test_a_full_scan_teaches_how_many_there_are(account: str) -> None:
     scan(account, samples.SUBSCRIPTION, [], objects(450, days=100))
     assert size(account, samples.SUBSCRIPTION) == Size(450, 450, 4.5)
     assert rows(account, samples.SUBSCRIPTION, since(10)) == pytest.approx(45, rel=0.1)
-    assert rows(account_of({"api_key": "other"}), samples.SUBSCRIPTION) == estimate.ROWS
+    assert rows(account_of({"api_key": "other"}), samples.SUBSCRIPTION) == estimates.ROWS
     scan(account, samples.SUBSCRIPTION, [], [])
     assert rows(account, samples.SUBSCRIPTION) == 1
 
@@ -146,7 +146,7 @@ def test_scans_by_a_reference_teach_the_average(account: str) -> None:
     assert rows(account, samples.SUBSCRIPTION, OF_CUSTOMER) == 1
     three = Qual("customer", "= any", ("cus_7", "cus_8", "cus_9"))
     assert rows(account, samples.SUBSCRIPTION, three) == 3
-    assert (("customer",), 1.0) in estimate.path_keys(
+    assert (("customer",), 1.0) in estimates.path_keys(
         samples.SUBSCRIPTION, Experience(account, samples.SUBSCRIPTION)
     )
 
@@ -170,7 +170,7 @@ def test_scans_of_the_last_days_teach_how_fast_objects_come(account: str) -> Non
 
 def test_nested_loops_may_ask_by_id_by_parent_by_reference_and_by_text(account: str) -> None:
     def names(resource: Resource) -> list[tuple[str, ...]]:
-        return [names for names, _ in estimate.path_keys(resource, Experience(account, resource))]
+        return [names for names, _ in estimates.path_keys(resource, Experience(account, resource))]
 
     assert names(samples.SUBSCRIPTION) == [("id",), ("customer",), ("price",)]
     assert names(samples.CUSTOMER) == [("id",), ("email",)]
@@ -179,10 +179,10 @@ def test_nested_loops_may_ask_by_id_by_parent_by_reference_and_by_text(account: 
 
 
 def test_a_whole_object_is_wide() -> None:
-    narrow = estimate.width(samples.CUSTOMER, ["id"])
+    narrow = estimates.width(samples.CUSTOMER, ["id"])
     assert (
         narrow
-        < estimate.width(samples.CUSTOMER, ["id", "metadata"])
-        < estimate.width(samples.CUSTOMER, ["_raw"])
+        < estimates.width(samples.CUSTOMER, ["id", "metadata"])
+        < estimates.width(samples.CUSTOMER, ["_raw"])
     )
-    assert estimate.width(samples.CUSTOMER, []) > 0
+    assert estimates.width(samples.CUSTOMER, []) > 0

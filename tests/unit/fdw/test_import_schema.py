@@ -6,9 +6,9 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import OptionError, TableError
-from stripe_fdw.fdw.columns import check_columns, comparable
-from stripe_fdw.fdw.hosting import PlainColumn
-from stripe_fdw.fdw.import_schema import MACHINERY, statement, tables
+from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.schema.columns import check_columns, comparable
+from stripe_fdw.fdw.schema.import_schema import MACHINERY, statement, tables
 
 
 def names(schema: str, *restriction: object) -> list[str]:

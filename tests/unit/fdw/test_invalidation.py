@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stripe_fdw.catalog import load
-from stripe_fdw.fdw import invalidation
-from stripe_fdw.fdw.invalidation import STEADY, generation, invalidate, wrote
+from stripe_fdw.fdw.cache import invalidation
+from stripe_fdw.fdw.cache.invalidation import STEADY, generation, invalidate, wrote
 from stripe_fdw.shared import memory
 
 

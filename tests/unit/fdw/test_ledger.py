@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import IdempotencyError
-from stripe_fdw.fdw import hosting, session
-from stripe_fdw.fdw.ledger import SHOWN, Ledger
+from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.writing.write_log import SHOWN, Ledger
 
 
 class Said:
@@ -25,8 +25,8 @@ class Said:
 def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     said = Said()
     monkeypatch.setattr(hosting, "warn", said.warn)
-    monkeypatch.setattr(session, "transaction_level", lambda: said.level)
-    monkeypatch.setattr(session, "error_is_caught", lambda: said.caught)
+    monkeypatch.setattr(session_settings, "transaction_level", lambda: said.level)
+    monkeypatch.setattr(session_settings, "error_is_caught", lambda: said.caught)
     return said
 
 
@@ -136,7 +136,7 @@ def test_an_object_that_several_statements_changed_is_one(said: Said) -> None:
 
 
 def test_of_very_many_objects_the_number_is_a_bound(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe_fdw.fdw.ledger._OBJECTS_KEPT", 3)
+    monkeypatch.setattr("stripe_fdw.fdw.writing.write_log._OBJECTS_KEPT", 3)
     ledger = Ledger()
     tally = ledger.begin()
     for identifier in ("cus_1", "cus_2", "cus_3", "cus_4", "cus_4", "cus_1"):

@@ -11,8 +11,8 @@ HEAVY = ("stripe", "pydantic", "psycopg", "httpx", "click", "asyncio", "cachetoo
 FIRST_READ = """
 import gc, sys
 from stripe_fdw import StripeForeignDataWrapper
-from stripe_fdw.fdw.hosting import PlainColumn
-from stripe_fdw.fdw.quals import Qual
+from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.planning.quals import Qual
 wrapper = StripeForeignDataWrapper({"object": "customer", "api_key": "sk_test_1"}, {"id": PlainColumn("id")})
 wrapper.rel_size([Qual("id", "=", "cus_1")], ["id"])
 wrapper.open_scan([Qual("id", "=", "cus_1")], ["id"])

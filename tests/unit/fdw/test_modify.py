@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.modify import Change, deletion, insertion, needs_old, updating
+from stripe_fdw.fdw.writing.plan.planner import Change, deletion, insertion, needs_old, updating
 
 Values = dict[str, Any]
 

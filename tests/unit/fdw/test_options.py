@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stripe_fdw.errors import AuthenticationError, OptionError
-from stripe_fdw.fdw.options import (
+from stripe_fdw.fdw.schema.options import (
     Place,
     ServerOptions,
     check_merged,

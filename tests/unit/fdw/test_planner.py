@@ -8,10 +8,10 @@ import fdw_samples as samples
 import pytest
 
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw.explain import describe
-from stripe_fdw.fdw.plan import FanOut, Lists, Nothing, Plan, Preview, Retrieve, Search
-from stripe_fdw.fdw.planner import plan, sortable
-from stripe_fdw.fdw.quals import Qual, SortKey, Unknown, normalise
+from stripe_fdw.fdw.planning.explain import describe
+from stripe_fdw.fdw.planning.plan import FanOut, Lists, Nothing, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.planning.planner import plan, sortable
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 

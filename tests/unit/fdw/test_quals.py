@@ -11,8 +11,8 @@ import fdw_samples as samples
 import pytest
 
 from stripe_fdw.catalog.model import Column, Kind
-from stripe_fdw.fdw.quals import Qual, SortKey, Unknown, normalise, of_multicorn
-from stripe_fdw.fdw.values import choices
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise, of_multicorn
+from stripe_fdw.fdw.planning.restrictions import choices
 
 COLUMNS = {kind.value: Column(kind.value, kind, (kind.value,)) for kind in Kind}
 MAY = datetime(2024, 5, 1, tzinfo=UTC)

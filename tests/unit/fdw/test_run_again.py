@@ -8,7 +8,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.modify import updating
+from stripe_fdw.fdw.writing.plan.planner import updating
 
 Values = dict[str, Any]
 ADA: Values = {"id": "cus_1", "object": "customer", "name": "Ada", "phone": None, "metadata": {"a": "1"}}

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.fdw.memory import Memory
-from stripe_fdw.fdw.planner import plan
-from stripe_fdw.fdw.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.streams import Reader
+from stripe_fdw.fdw.cache.response_cache import Memory
+from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
+from stripe_fdw.fdw.reading.reader import Reader
 
 START = 1_700_000_000
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

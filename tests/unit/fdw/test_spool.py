@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from stripe_fdw.fdw import spool
-from stripe_fdw.fdw.spool import Pages
-from stripe_fdw.fdw.streams import Page
+from stripe_fdw.fdw.reading import spool
+from stripe_fdw.fdw.reading.reader import Page
+from stripe_fdw.fdw.reading.spool import Pages
 
 
 def source(count: int, read: list[int]) -> Iterator[Page]:

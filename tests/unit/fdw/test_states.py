@@ -8,7 +8,14 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import ANY, Column, Kind, Operation, Resource, Transition
-from stripe_fdw.fdw.states import impossible, literal, possible, reachable, state, transition
+from stripe_fdw.fdw.writing.plan.transitions import (
+    impossible,
+    literal,
+    possible,
+    reachable,
+    state,
+    transition,
+)
 
 OPERATIONS = {
     name: Operation(name, "POST", f"/v1/things/{{id}}/{name}") for name in ("open", "shut", "link", "send")

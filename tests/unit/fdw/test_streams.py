@@ -14,12 +14,13 @@ from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
-from stripe_fdw.fdw import invalidation, streams
-from stripe_fdw.fdw.memory import Memory
-from stripe_fdw.fdw.planner import plan
-from stripe_fdw.fdw.quals import Qual, SortKey
-from stripe_fdw.fdw.scan import Scan
-from stripe_fdw.fdw.streams import Counters, Page, Reader
+from stripe_fdw.fdw.cache import invalidation
+from stripe_fdw.fdw.cache.response_cache import Memory
+from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading import reader as reader_module
+from stripe_fdw.fdw.reading.reader import Counters, Page, Reader
+from stripe_fdw.fdw.reading.scan import Scan
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 
@@ -136,7 +137,7 @@ def test_no_id_is_remembered_where_no_object_can_come_twice(
     def unique(found: Any, resource: Any) -> Any:
         raise AssertionError("ids were kept")
 
-    monkeypatch.setattr(streams, "_unique", unique)
+    monkeypatch.setattr(reader_module, "_unique", unique)
     condition = Qual("customer", "= any", ("cus_1", "cus_0"))
     options = {"sortkeys": [NEWEST]} if merged else {}
     assert len(ids(pages(client, "subscription", condition, **options))) == 8

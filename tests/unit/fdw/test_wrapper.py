@@ -12,13 +12,14 @@ from fdw_fake import KEY, FakeStripe
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import AuthenticationError, ColumnError, OptionError, StripeFdwError, TableError
-from stripe_fdw.fdw import hosting, machinery, tables
-from stripe_fdw.fdw.hosting import PlainColumn
-from stripe_fdw.fdw.import_schema import MACHINERY
-from stripe_fdw.fdw.quals import Qual, SortKey
-from stripe_fdw.fdw.scan import Scans
-from stripe_fdw.fdw.wrapper import StripeForeignDataWrapper
-from stripe_fdw.fdw.writings import writings
+from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.multicorn.wrapper import StripeForeignDataWrapper
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.scan import Scans
+from stripe_fdw.fdw.schema.import_schema import MACHINERY
+from stripe_fdw.fdw.tables import functions, resource
+from stripe_fdw.fdw.writing.transaction import writings
 
 OPTIONS = {"object": "customer", "api_key": KEY}
 COLUMNS = {name: PlainColumn(name) for name in ("email", "id")} | {
@@ -45,7 +46,7 @@ class MulticornSortKey:
 def stripe(monkeypatch: pytest.MonkeyPatch) -> FakeStripe:
     objects = [{"id": f"cus_{i}", "created": 1000 - i, "email": "a@b.c"} for i in range(150)]
     fake = FakeStripe(load().resource, {"customer": objects})
-    for module in (tables, machinery):
+    for module in (resource, functions):
         monkeypatch.setattr(module, "client_for", lambda *_: fake)
     return fake
 

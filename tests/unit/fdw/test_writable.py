@@ -12,7 +12,7 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Column, Kind, Operation, Parameter, Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.modify import insertion, updating
+from stripe_fdw.fdw.writing.plan.planner import insertion, updating
 
 SINGLES: Mapping[Kind, Any] = {
     Kind.TEXT: "x",

@@ -21,12 +21,13 @@ from stripe_fdw.errors import (
     NotFoundError,
     StripeFdwError,
 )
-from stripe_fdw.fdw import hosting, session, writes
-from stripe_fdw.fdw.flights import Flight
-from stripe_fdw.fdw.ledger import ledger
-from stripe_fdw.fdw.step import Step
-from stripe_fdw.fdw.writes import Writing
-from stripe_fdw.fdw.writings import Writings
+from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.writing import statement
+from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.row_write import Flight
+from stripe_fdw.fdw.writing.statement import Writing
+from stripe_fdw.fdw.writing.transaction import Writings
+from stripe_fdw.fdw.writing.write_log import ledger
 
 
 class Asked(Future[Response]):
@@ -317,7 +318,7 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
 def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "_PATIENCE", 0.05)
+    monkeypatch.setattr(statement, "_PATIENCE", 0.05)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
     client, writings = Client(answers=lambda request, asked: None), Writings()
@@ -397,8 +398,8 @@ def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(
 def test_a_rollback_after_a_cancel_waits_for_nothing(
     told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "nobody_waits", lambda: True)
-    monkeypatch.setattr(writes, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(session_settings, "nobody_waits", lambda: True)
+    monkeypatch.setattr(statement, "_PATIENCE", 1000.0)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
     client, writings = Client(answers=lambda request, asked: setattr(asked, "uncertain", True)), Writings()

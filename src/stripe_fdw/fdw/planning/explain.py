@@ -1,0 +1,72 @@
+"""What EXPLAIN says of a plan, and of a write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote_plus
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.planning.quals import Qual, Unknown
+from stripe_fdw.fdw.schema.columns import WRITE_ONLY
+
+_SHOWN = 5
+
+
+def describe(plan: Plan, *, verbose: bool = False) -> list[tuple[str, str]]:
+    """The lines of EXPLAIN, each a label and a text."""
+    lines = list(_requests(plan, verbose))
+    if plan.pushed:
+        lines.append(("Stripe Pushed", " AND ".join(map(str, plan.pushed))))
+    if plan.checked:
+        lines.append(("Stripe Checked Locally", " AND ".join(map(str, plan.checked))))
+    if plan.order:
+        lines.append(("Stripe Order", ", ".join(map(str, plan.order))))
+    return lines
+
+
+def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
+    """The line of EXPLAIN that names the operations which INSERT, UPDATE or DELETE makes for a row.
+
+    An UPDATE makes of these what a row's values ask for: none where nothing changes.
+    """
+    found = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
+    operations = [found] if found else []
+    if command == "UPDATE":
+        if resource.update and any(name in resource.updatable or name in WRITE_ONLY for name in columns):
+            operations = [resource.update]
+        operations += [item.operation for item in resource.transitions if item.column in columns]
+    names = dict.fromkeys(f"{item.method} {item.path}" for item in operations)
+    return [("Stripe Write", ", ".join(names) or "none: Stripe has no such operation")]
+
+
+def _requests(plan: Plan, verbose: bool) -> Iterable[tuple[str, str]]:
+    label = "Stripe Request"
+    match plan.access:
+        case Nothing(reason):
+            yield label, f"none: {reason}"
+        case Retrieve(fetches) | Preview(fetches) | Lists(fetches):
+            shown = fetches if verbose else fetches[:_SHOWN]
+            for fetch in shown:
+                yield label, _show(fetch, plan.pushed)
+            if len(shown) < len(fetches):
+                yield label, f"and {len(fetches) - len(shown)} more like these"
+            if verbose and isinstance(plan.access, Lists) and plan.access.sliced:
+                yield "Stripe Slices", "in parallel by created, from the second page on"
+        case FanOut(parents, _, column, fetches):
+            for fetch in fetches:
+                yield label, f"{_show(fetch, plan.pushed)} for each {column} of"
+            yield from _requests(parents, verbose)
+        case Search(fetch):
+            yield label, _show(fetch, plan.pushed)
+
+
+def _show(fetch: Fetch, quals: Iterable[Qual]) -> str:
+    text = str(fetch)
+    for qual in quals:
+        if isinstance(qual.value, Unknown):
+            text = text.replace(quote_plus(str(qual.value)), str(qual.value))
+    for part in fetch.request.params:
+        if part[1].startswith("{"):
+            text = text.replace(quote_plus(part[1]), part[1])
+    return text

@@ -1,0 +1,92 @@
+"""Which columns a foreign table may have, of which types, and which of them compare as Stripe's values do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from stripe_fdw.catalog.model import Column, Kind, Resource
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.suggestions import closest
+
+RAW: Final = "_raw"
+WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}
+
+TEXTS: Final = frozenset({"text", "character varying", "character", "name", "citext"})
+WHOLE: Final = frozenset({"bigint", "integer", "smallint"})
+EXACT: Final = frozenset({"numeric"})
+FLOATS: Final = frozenset({"double precision", "real"})
+_TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
+_JSONS: Final = frozenset({"jsonb", "json"})
+_ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
+    Kind.TEXT: TEXTS,
+    Kind.REFERENCE: TEXTS,
+    Kind.INTEGER: WHOLE | EXACT | FLOATS | TEXTS,
+    Kind.BOOLEAN: frozenset({"boolean"}) | TEXTS,
+    Kind.DECIMAL: EXACT | FLOATS | TEXTS,
+    Kind.FLOAT: FLOATS | EXACT | TEXTS,
+    Kind.TIME: _TIMES | TEXTS | {"bigint"},
+    Kind.JSON: _JSONS | TEXTS,
+}
+_COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
+    kind: frozenset({kind.postgres_type}) for kind in Kind
+} | {
+    Kind.TEXT: frozenset({"text", "character varying"}),
+    Kind.REFERENCE: frozenset({"text", "character varying"}),
+    Kind.INTEGER: WHOLE,
+}
+_KNOWN: Final = TEXTS | WHOLE | EXACT | FLOATS | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
+
+
+def base_type(type_name: str) -> str:
+    """A type as format_type() prints it, without length and schema: ``varchar(20)`` loses its 20."""
+    before, _, after = type_name.partition("(")
+    suffix = after.partition(")")[2]
+    return (before + suffix).rpartition(".")[2].strip().lower()
+
+
+def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -> None:
+    """Raise ColumnError for a column that the resource does not have, or has with another type."""
+    for definition in definitions:
+        name, type_name = definition.column_name, base_type(definition.type_name)
+        if name in WRITE_ONLY or name == RAW:
+            wanted = WRITE_ONLY.get(name, "jsonb")
+            if type_name not in (TEXTS if wanted == "text" else _JSONS | TEXTS):
+                raise _wrong_type(resource, definition, wanted)
+            continue
+        column = resource.column.get(name)
+        if column is None:
+            raise _no_column(resource, name)
+        # A type that is not Postgres's own (an enum, a domain) has an input function that decides.
+        if type_name not in _ACCEPTED[column.kind] and (type_name in _KNOWN or type_name.endswith("[]")):
+            raise _wrong_type(resource, definition, column.kind.postgres_type)
+
+
+def _no_column(resource: Resource, name: str) -> ColumnError:
+    near = closest(name, resource.column, cutoff=0.6)
+    return ColumnError(
+        f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
+        detail=f"Closest: {', '.join(near)}." if near else None,
+        hint=f"stripe-fdw catalog {resource.name} lists the columns. "
+        "Drop the column from the foreign table, or import the schema again.",
+    )
+
+
+def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) -> ColumnError:
+    name = definition.column_name
+    return ColumnError(
+        f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {right}',
+        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {right};',
+        sqlstate="HV004",  # fdw_invalid_data_type
+    )
+
+
+def comparable(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
+    """The columns whose type compares as Stripe's values do, so that a qual on them can be pushed."""
+    found = {}
+    for definition in definitions:
+        column = resource.column.get(definition.column_name)
+        if column is not None and definition.type_name in _COMPARABLE[column.kind]:
+            found[column.name] = column
+    return found

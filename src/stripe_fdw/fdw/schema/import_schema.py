@@ -1,0 +1,120 @@
+"""Answers IMPORT FOREIGN SCHEMA: all of Stripe, or one of its product areas, as foreign tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.errors import OptionError, TableError
+from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
+from stripe_fdw.suggestions import closest
+
+EVERYTHING: Final = "stripe"
+CALL: Final = "_call"
+INVALIDATION: Final = "_invalidation"
+Restriction = Literal["limit to", "except"] | None
+
+MACHINERY: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    CALL: (
+        ("method", "text"),
+        ("path", "text"),
+        ("params", "text"),
+        ("idempotency_key", "text"),
+        ("response", "jsonb"),
+        ("status", "bigint"),
+        ("request_id", "text"),
+    ),
+    INVALIDATION: (("resource", "text"), ("id", "text")),
+}
+"""Tables behind functions: ``stripe_live.call`` and ``stripe_sync.invalidate``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A foreign table to be: its name and its columns with their types."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The table's options."""
+        return {"object": self.name}
+
+
+def tables(
+    schema: str, options: Mapping[str, str], restriction: Restriction, names: Sequence[str]
+) -> list[Table]:
+    """The tables of a remote schema.
+
+    Raises:
+        OptionError: the import has an option; there are none.
+        TableError: Stripe has no such area, or LIMIT TO or EXCEPT name a table that is not in it.
+    """
+    if options:
+        raise OptionError(f'IMPORT FOREIGN SCHEMA has no option "{next(iter(options))}"')
+    catalog = load()
+    found = {table.name: table for table in _all(catalog, schema)}
+    for name in names:
+        if name not in found:
+            raise _no_table(name, schema, list(found))
+    if restriction == "limit to":
+        return [found[name] for name in dict.fromkeys(names)]
+    left_out = set(names) if restriction == "except" else set()
+    return [table for table in found.values() if table.name not in left_out]
+
+
+def _all(catalog: Catalog, schema: str) -> list[Table]:
+    if schema != EVERYTHING and schema not in catalog.areas:
+        raise TableError(
+            f'there is no remote schema "{schema}"',
+            detail=f"{EVERYTHING} has every table; a product area has its own: {', '.join(catalog.areas)}.",
+            sqlstate="HV00Q",  # fdw_schema_not_found
+        )
+    found = [
+        Table(resource.name, columns(resource))
+        for resource in catalog.resources
+        if schema in (EVERYTHING, resource.area)
+    ]
+    if schema == EVERYTHING:
+        found.extend(Table(name, definition) for name, definition in MACHINERY.items())
+    return found
+
+
+def _no_table(name: str, schema: str, names: list[str]) -> TableError:
+    near = closest(name, names)
+    return TableError(
+        f'remote schema "{schema}" has no table "{name}"',
+        detail=f"Closest: {', '.join(near)}." if near else None,
+        hint="stripe-fdw catalog lists all tables.",
+    )
+
+
+def columns(resource: Resource) -> tuple[tuple[str, str], ...]:
+    """The columns of a resource's foreign table and their types, pseudo-columns last."""
+    found = [(column.name, column.kind.postgres_type) for column in resource.columns]
+    found.append((RAW, "jsonb"))
+    if resource.create or resource.update:
+        found.extend(WRITE_ONLY.items())
+    return tuple(found)
+
+
+def statement(table: Table, server: str) -> str:
+    """The CREATE FOREIGN TABLE command; the schema is the importing command's business."""
+    definitions = ",\n  ".join(f"{_identifier(name)} {type_name}" for name, type_name in table.columns)
+    options = ", ".join(f"{_identifier(name)} {_literal(value)}" for name, value in table.options.items())
+    return (
+        f"CREATE FOREIGN TABLE {_identifier(table.name)} (\n  {definitions}\n)"
+        f" SERVER {_identifier(server)} OPTIONS ({options})"
+    )
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,173 @@
+"""The table behind ``stripe_live.call``: SELECT runs an operation that reads, INSERT one that writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final, cast
+
+from stripe_fdw import exact_json, sqlstates
+from stripe_fdw.api.request import VERSION_2, Method, Request
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import MissingQualError, StripeFdwError
+from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
+from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.values.column_parameters import key_of
+from stripe_fdw.fdw.writing.values.nested import plain
+from stripe_fdw.suggestions import closest
+
+_WORDS = ("method", "path", "params")
+_KEY: Final = "idempotency_key"
+_WRITING: Final = ("POST", "DELETE")
+_PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
+
+
+class CallError(StripeFdwError):
+    """What was asked for is no operation of Stripe's, or not one that can be called so."""
+
+    default_sqlstate = sqlstates.INVALID_PARAMETER_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask Stripe, and the words in which it was asked for: the row repeats them."""
+
+    request: Request
+    words: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """An operation that writes, as ``fdw.writes`` takes it, and the resource that has it, if one does."""
+
+    steps: tuple[Step, ...]
+    key: str | None
+    resource: str | None
+    words: dict[str, str]
+    id: str | None = None
+
+
+def call_of(quals: Iterable[Qual]) -> Call | None:
+    """The call that the quals describe; None if one of them is NULL.
+
+    Raises:
+        MissingQualError: method or path is missing.
+        CallError: Stripe has no such operation, or it writes, or the parameters are no JSON object.
+    """
+    given = {qual.column: qual.value for qual in quals if qual.operator == EQUAL}
+    for name in _WORDS:
+        if name in given and given[name] is None:
+            return None
+    if "method" not in given or "path" not in given:
+        raise MissingQualError(
+            "an operation needs its method and its path",
+            hint="SELECT stripe_live.call('GET', '/v1/balance');",
+        )
+    words: dict[str, str] = {name: str(value) for name, value in given.items() if name in _WORDS}
+    if any(isinstance(value, Unknown) for value in given.values()):
+        return Call(Request("GET", words["path"], words["path"]), words)
+    method = _method(words["method"])
+    if method != "GET":
+        raise CallError(
+            f"{method} {words['path']} would change something, and SELECT only reads",
+            hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+        )
+    params = _params(words.get("params", "{}"))
+    endpoint = _endpoint(method, words["path"])
+    return Call(replace(Request.of("GET", words["path"], params), endpoint=endpoint), words)
+
+
+def writing_of(values: Mapping[str, Any]) -> Writing:
+    """The operation that an inserted row describes.
+
+    Raises:
+        CallError: Stripe has no such operation, or it only reads, or the parameters are no JSON object.
+    """
+    words = {name: str(values[name]) for name in _WORDS if values.get(name) is not None}
+    if "method" not in words or "path" not in words:
+        raise CallError(
+            "an operation needs its method and its path",
+            hint="SELECT stripe_live.call('POST', '/v1/customers', '{}');",
+            sqlstate=sqlstates.NOT_NULL_VIOLATION,
+        )
+    method, path = _method(words["method"]), words["path"]
+    if method not in _WRITING:
+        raise CallError(
+            f"{method} {path} only reads, and INSERT writes",
+            hint=f"SELECT stripe_live.call('{method}', …).",
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+        )
+    params = _params(words.setdefault("params", "{}"))
+    endpoint = _endpoint(method, path)
+    sent = params if path.startswith(VERSION_2) else plain(params)
+    request = replace(Request.of(method, path, sent), endpoint=endpoint)
+    key = key_of(values.get(_KEY), _KEY)
+    return Writing((Step(request, "call", key_name=_KEY, called=True),), key, _resource(endpoint), words)
+
+
+def _method(text: str) -> Method:
+    known = {operation.method for operation in load().operations}
+    if text not in known:
+        raise CallError(f'Stripe has no operation with method "{text}"', hint=f"{', '.join(sorted(known))}.")
+    return cast("Method", text)
+
+
+def _params(text: str) -> dict[str, Any]:
+    try:
+        params = exact_json.loads(text)
+    except OverflowError:
+        raise CallError(
+            "the parameters of an operation have a number of no sensible size",
+            sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE,
+        ) from None
+    except ValueError:
+        params = None
+    if not isinstance(params, dict):
+        raise CallError(
+            "the parameters of an operation are a JSON object", hint="""For example '{"limit": 3}'."""
+        )
+    return params
+
+
+def _endpoint(method: Method, path: str) -> str:
+    if "?" in path:
+        raise CallError(
+            "the path of an operation holds no parameters", hint="Give them as the third argument."
+        )
+    if not _PATH.fullmatch(path) or "/../" in path + "/" or "/./" in path + "/":
+        raise CallError(f'"{path}" is no path of the API', hint="It looks like /v1/customers/cus_….")
+    for template, pattern in _templates(method):
+        if pattern.fullmatch(path):
+            return template
+    known = [template for template, _ in _templates(method)]
+    near = closest(path, known)
+    raise CallError(
+        f"Stripe has no operation {method} {path}", detail=f"Closest: {', '.join(near)}." if near else None
+    )
+
+
+@cache
+def _templates(method: Method) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The paths of all operations; those with fewer ids first, for /search is no id."""
+    paths = {operation.path for operation in load().operations if operation.method == method}
+    ordered = sorted(paths, key=lambda path: (path.count("{"), path))
+    return tuple((path, re.compile(_pattern(path))) for path in ordered)
+
+
+@cache
+def _resource(endpoint: str) -> str | None:
+    """The resource that an operation writes, if one has the operation: None may be any."""
+    for resource in load().resources:
+        own = (resource.create, resource.update, resource.delete, *resource.operations)
+        if any(operation is not None and operation.path == endpoint for operation in own):
+            return resource.name
+    return None
+
+
+def _pattern(path: str) -> str:
+    return "".join(
+        "[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{[^}]*\})", path)
+    )

@@ -1,0 +1,233 @@
+"""The two tables behind functions: ``_call`` runs operations, ``_invalidation`` takes what to forget."""
+
+# ruff: noqa: ARG002 - one protocol (``tables.Table``); not every table needs all of it
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+import orjson
+
+from stripe_fdw import sqlstates
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
+from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, wrote
+from stripe_fdw.fdw.cache.response_cache import memory
+from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.reader import Counters
+from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.schema.clients import client_for
+from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION
+from stripe_fdw.fdw.schema.options import secret, server_options
+from stripe_fdw.fdw.tables.call import call_of, writing_of
+from stripe_fdw.fdw.writing.transaction import writings
+from stripe_fdw.suggestions import closest
+
+Lines = list[tuple[str, str]]
+Definitions = Mapping[str, hosting.ColumnDefinition]
+
+
+def read_only(name: str) -> StripeFdwError:
+    """The error for a change that cannot be made."""
+    hint = (
+        "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
+        if name == CALL
+        else "SELECT stripe_sync.invalidate(…) says what to forget."
+    )
+    return StripeFdwError(
+        f'rows of "{name}" cannot be updated or deleted',
+        hint=hint,
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+    )
+
+
+def _json(value: Any) -> Any:
+    text = orjson.dumps(value)
+    return text.decode() if hosting.renders_text() else text
+
+
+class _Machinery:
+    """What the tables behind functions have in common: one row, no order."""
+
+    name = ""
+    rowid = ""
+
+    def __init__(self, options: Mapping[str, str], definitions: Definitions) -> None:
+        self._options = options
+        self._definitions = definitions
+        self._server = server_options(options)
+
+    def size(self, quals: Sequence[Qual]) -> estimates.Size:
+        """One row."""
+        return estimates.Size(1.0, 1.0, 1.0)
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Roughly."""
+        return 200
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        """None."""
+        return []
+
+    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
+        """Nothing."""
+        return []
+
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+        """Nothing: what is sent is in the row."""
+        return []
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Asked for by what would change a row: refuse."""
+        raise read_only(self.name)
+
+    def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Refuse."""
+        raise read_only(self.name)
+
+    def delete_row(self, old: object, answered: bool) -> None:
+        """Refuse."""
+        raise read_only(self.name)
+
+    def update_as_multicorn_says(self, old: object, new: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Refuse."""
+        return self.update_row(old, new, True)
+
+    def delete_as_multicorn_says(self, old: object) -> None:
+        """Refuse."""
+        self.delete_row(old, True)
+
+    def end_modify(self) -> None:
+        """Nothing is under way."""
+
+
+class CallTable(_Machinery):
+    """Runs operations: see ``fdw.call``."""
+
+    name = CALL
+    rowid = "path"
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+    ) -> Lines:
+        """The request."""
+        call = call_of(quals)
+        return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+    ) -> Scan:
+        """One row: the words of the call and its answer."""
+        call, counters = call_of(quals), Counters()
+        client = client_for(self._server, secret(self._options))
+
+        def batches() -> Iterator[list[tuple[Any, ...]]]:
+            if call is None:
+                return
+            answer = client.fetch(call.request, check=hosting.check_interrupts)
+            counters.count(answer)
+            row = {
+                "params": "{}",
+                **call.words,
+                "idempotency_key": None,
+                "response": _json(answer.body),
+                "status": answer.status,
+                "request_id": answer.request_id,
+            }
+            yield [tuple(row[name] for name in columns)]
+
+        return Scan(batches(), counters)
+
+    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Run an operation that writes: its words and its answer.
+
+        Raises what Stripe answered, and CallError for what is no operation that writes.
+        """
+        account = account_name(self._server.api_base, self._server.stripe_account)
+        made = cache(partial(writing_of, values))
+
+        def told(identifier: str | None) -> None:
+            wrote(account, made().resource, identifier)
+
+        writing = writings.of(self, account, 1)
+        flight = writing.do(
+            made, lambda: client_for(self._server, secret(self._options)), told, answered=True
+        )
+        answer = flight.response
+        response = {"id": flight.identifier, "deleted": True} if answer is None else answer.body
+        return {
+            **made().words,
+            "idempotency_key": None,
+            "response": _json(response),
+            "status": None if answer is None else answer.status,
+            "request_id": None if answer is None else answer.request_id,
+        }
+
+    def end_modify(self) -> None:
+        """The statement calls no more operations."""
+        writings.end(self)
+
+
+class InvalidationTable(_Machinery):
+    """Takes what is to be forgotten; has no rows itself."""
+
+    name = INVALIDATION
+    rowid = "resource"
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+    ) -> Lines:
+        """No request."""
+        return [("Stripe Request", "none: this table has no rows")]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+    ) -> Scan:
+        """No rows."""
+        return Scan(iter(()), Counters())
+
+    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+        """Make all backends forget.
+
+        Raises:
+            ColumnError: no resource is named.
+            TableError: Stripe has no such object.
+        """
+        resource, identifier = values.get("resource"), values.get("id")
+        if resource is None:
+            raise ColumnError(
+                'column "resource" must name what changed, like customer',
+                sqlstate=sqlstates.NOT_NULL_VIOLATION,
+            )
+        if resource not in load().resource:
+            near = closest(str(resource), load().resource)
+            raise TableError(
+                f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
+            )
+        account = account_name(self._server.api_base, self._server.stripe_account)
+        invalidate(account, str(resource), None if identifier is None else str(identifier))
+        memory.forget()
+        return dict(values)

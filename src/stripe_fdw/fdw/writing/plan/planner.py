@@ -1,0 +1,297 @@
+"""Decides which requests a written row needs. It makes none: a Change is a value, like a Plan.
+
+``INSERT`` creates and ``NULL`` there means not given. ``UPDATE`` sends what differs from the object as it was
+read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns
+(a few go before it), or takes them along where it takes them all. ``_params`` comes last and wins. Whatever
+can be known to be wrong is an error here, before anything has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from stripe_fdw import sqlstates
+from stripe_fdw.api.request import Request
+from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.planning.restrictions import fits_path
+from stripe_fdw.fdw.reading.extraction import value_of
+from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
+from stripe_fdw.fdw.writing.plan import refusals, transitions
+from stripe_fdw.fdw.writing.plan.request_body import Body
+from stripe_fdw.fdw.writing.plan.update_columns import UPDATE, put_plainly
+from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.values import column_parameters
+from stripe_fdw.fdw.writing.values.column_parameters import Given
+from stripe_fdw.fdw.writing.values.nested import Json
+from stripe_fdw.fdw.writing.values.scalars import shown, text
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All that one row needs, in order; no steps when nothing changes."""
+
+    resource: Resource
+    id: str | None  # None for a creation
+    steps: tuple[Step, ...]
+    key: str | None  # the user's idempotency key
+    old: Json | None  # the object as it was read
+
+
+# -- INSERT ------------------------------------------------------------------------------------------------
+
+
+def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
+    """The creation that an inserted row is.
+
+    Raises:
+        ColumnError: a column cannot be set on creation, has a value that cannot be sent, or one that Stripe
+            needs is missing.
+        StripeFdwError: Stripe does not let anybody create these.
+    """
+    given = Given.of(values)
+    operation = resource.create
+    if operation is None:
+        raise refusals.not_insertable(resource)
+    columns = {name: value for name, value in given.columns.items() if value is not None}
+    above = {parent.column for parent in resource.parents}
+    refused = [name for name in columns if name not in above and name not in resource.creatable]
+    if refused:
+        raise refusals.not_writable(resource, refused, creating=True)
+    body = Body(resource, operation)
+    for name, value in columns.items():
+        if name in resource.creatable and name not in above:
+            body.put(name, column_parameters.created(resource.column[name], value, body.parameter(name)))
+    body.merge(given.params)
+    _check_required(resource, operation, columns, body)
+    ids = {name: _step_of_path(name, columns[name]) for name in above}
+    return Change(resource, None, (_step(body, ids),), given.key, None)
+
+
+def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
+    lacking: list[tuple[str, ...]] = [
+        (parent.column,) for parent in resource.parents if parent.column not in columns
+    ]
+    wanted = [(item.name,) for item in operation.parameters if item.required]
+    for group in (*wanted, *operation.one_of):
+        if not any(name in body.tree for name in group):
+            lacking.append(tuple(refusals.column_of(resource, name) for name in group))
+    if lacking:
+        raise refusals.missing(resource, list(dict.fromkeys(lacking)))
+
+
+# -- UPDATE ------------------------------------------------------------------------------------------------
+
+
+def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
+    """Whether the object must be known to say what these columns change; then it has to be read first.
+
+    A single value that Stripe updates is sent as it is; of anything else it matters what it was.
+    """
+    for name in values:
+        column = resource.column.get(name)
+        if name in WRITE_ONLY:
+            continue
+        if column is None or column.kind is Kind.JSON or name not in resource.updatable:
+            return True
+        if any(item.column == name for item in resource.transitions):
+            return True
+        if resource.update and any(item.name == name and item.resets for item in resource.update.parameters):
+            return True
+    return False
+
+
+def updating(
+    resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any], *, named: bool = True
+) -> Change:
+    """The requests that an updated row needs.
+
+    Args:
+        resource: whose object it is.
+        old: its id, the columns of its parents, and as ``_raw`` the object as it was read, if it was.
+        values: the columns that the statement sets.
+        named: whether these are all that it names, also those that stay as they are.
+
+    Raises:
+        ColumnError: a column cannot be changed, or not so; or has a value that cannot be sent.
+        StripeFdwError: Stripe changes nothing about these.
+    """
+    given, raw = Given.of(values), _object_of(old)
+    identifier = _id_of(resource, old, raw)
+    bodies = {UPDATE: Body(resource, resource.update)} if resource.update else {}
+    fields = {**(raw or {}), **given.columns, **given.params}  # as they will be
+    plainly, others = [], []
+    reached: list[Operation] = []
+    for name, value in given.columns.items():
+        column = resource.column.get(name)
+        before = _before(column, name, old, raw)
+        if column is None or any(item.column == name for item in resource.transitions):
+            if not column_parameters.differs(name, column, before, value):
+                reached += transitions.leading(resource, name, value)
+                continue
+            found = transitions.transition(resource, name, before, value, fields)
+            if found is None and given.key is not None and name not in resource.updatable:
+                found = transitions.once_more(resource, name, value, fields)
+            if found is not None and column is not None:
+                _operate(bodies, found, Body(resource, found.operation), column, value)
+                continue
+        if column is not None and name in resource.updatable:
+            plainly.append((column, before, value))
+        elif column_parameters.differs(name, column, before, value):
+            others.append((name, column, before, value))
+    for name, column, before, value in others:
+        _with_an_operation(resource, identifier, bodies, (name, column, before, value), fields)
+    unnamed = [] if named else _reached_unnamed(resource, given.columns, raw or {})
+    shared = _shared_out(resource, given.params, bodies, (reached, unnamed))
+    put_plainly(plainly, bodies, raw or {}, further=UPDATE in shared, again=given.key is not None)
+    for name, params in shared.items():
+        bodies[name].merge(params)
+    ids = _ids(resource, old, raw)
+    in_order = sorted(bodies.values(), key=lambda body: not body.first)
+    steps = tuple(_step(body, ids) for body in in_order if not body.empty)
+    return Change(resource, identifier, steps, given.key, raw)
+
+
+def _operate(bodies: dict[str, Body], found: Transition, body: Body, column: Column, value: Any) -> None:
+    """Make a change of state the operation that it is."""
+    body = bodies.setdefault(found.operation.name, body)
+    sent = None if value is None else column_parameters.created(column, value, body.parameter(found.sends))
+    body.send(found, sent)
+
+
+def _object_of(old: Mapping[str, Any]) -> Json | None:
+    raw = old.get(RAW)
+    return cast("Json | None", column_parameters.parsed(RAW, raw))
+
+
+def _before(column: Column | None, name: str, old: Mapping[str, Any], raw: Json | None) -> Any:
+    if name == RAW:
+        return raw
+    if raw is not None and column is not None and column.path:
+        return value_of(column, raw)
+    return old.get(name)
+
+
+def _with_an_operation(
+    resource: Resource,
+    identifier: str,
+    bodies: Mapping[str, Body],
+    changing: tuple[str, Column | None, Any, Any],
+    fields: Json,
+) -> None:
+    """Send a column that no update takes with the operation that does."""
+    name, column, before, value = changing
+    for body in bodies.values():
+        if body.wanted and column is not None and body.takes(column):
+            body.put(name, column_parameters.changed(column, before, value, body.parameter(name)))
+            return
+    if any(item.column == name for item in resource.transitions):
+        raise transitions.impossible(resource, identifier, name, before, value, fields)
+    if not resource.updatable and not resource.transitions:
+        raise refusals.not_updatable(resource)
+    raise refusals.not_writable(resource, [name], creating=False)
+
+
+def _reached_unnamed(resource: Resource, named: Mapping[str, Any], raw: Json) -> list[Operation]:
+    """The operations of the states in which the object is, of columns that are not named."""
+    columns = {item.column for item in resource.transitions} - named.keys()
+    states_now = {name: value_of(resource.column[name], raw) for name in columns if name in resource.column}
+    return [one for name, value in states_now.items() for one in transitions.leading(resource, name, value)]
+
+
+def _shared_out(
+    resource: Resource,
+    params: Json,
+    bodies: Mapping[str, Body],
+    done: tuple[list[Operation], list[Operation]],
+) -> dict[str, Json]:
+    """Which request gets which further parameters: an operation that knows them before the update.
+
+    What belongs to the operation of a state that is reached already is not sent, for it was ``done``: of
+    the second ones, of which it is not known whether the state was named, what no request takes.
+    """
+    reached, unnamed = done
+    if params and not bodies and not reached and not unnamed:
+        raise refusals.not_updatable(resource)
+    operations = {name: body for name, body in bodies.items() if body.wanted}
+    over, perhaps = ([Body(resource, operation) for operation in some] for some in done)
+    found: dict[str, Json] = {}
+    for param, value in params.items():
+        knowing = [name for name, body in operations.items() if body.knows(param)]
+        if not knowing and any(body.knows(param) for body in over):
+            continue
+        knowing += [name for name, body in bodies.items() if body.knows(param)]
+        if not knowing and ((over and not operations) or any(body.knows(param) for body in perhaps)):
+            continue
+        target = knowing[0] if knowing else [*(operations or bodies)][-1]
+        found.setdefault(target, {})[param] = value
+    return found
+
+
+# -- DELETE ------------------------------------------------------------------------------------------------
+
+
+def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
+    """The request that deletes the object, or what Stripe has in its place: a subscription is cancelled.
+
+    None where that has been done already. Raises StripeFdwError where Stripe keeps such objects, saying what
+    can be done instead.
+    """
+    raw = _object_of(old)
+    identifier = _id_of(resource, old, raw)
+    if resource.delete is None:
+        raise refusals.not_deletable(resource, identifier, raw or {})
+    if any((raw or {}).get(name) == value for name, value in resource.gone_where):
+        return Change(resource, identifier, (), None, raw)
+    step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
+    return Change(resource, identifier, (step,), None, raw)
+
+
+def retrieval(resource: Resource, old: Mapping[str, Any]) -> Request | None:
+    """The request for the object as it is now; None where Stripe has none."""
+    if resource.retrieve is None:
+        return None
+    return Body(resource, resource.retrieve).request(_ids(resource, old, None))
+
+
+# -- requests ----------------------------------------------------------------------------------------------
+
+
+def _step(body: Body, ids: Mapping[str, str]) -> Step:
+    return Step(body.request(ids), body.operation.name, derived=body.wanted)
+
+
+def _step_of_path(name: str, value: Any) -> str:
+    found = text(name, value)
+    if not fits_path(found):
+        raise ColumnError(f'"{name}" is no id: {shown(found)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE)
+    return found
+
+
+def _ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> dict[str, str]:
+    """The ids that a path takes: the parents' by column, the object's as ``""``."""
+    found, identifier = {}, _id_of(resource, old, raw)
+    for parent in resource.parents:
+        value = _before(resource.column.get(parent.column), parent.column, old, raw)
+        if value is None:
+            value = old.get(parent.column)
+        if value is None:
+            raise ColumnError(
+                f'"{parent.column}" is not known: {resource.name} {identifier} needs it for its path',
+                hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
+                sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
+            )
+        found[parent.column] = _step_of_path(parent.column, value)
+    return found | {"": _step_of_path("id", identifier)}
+
+
+def _id_of(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> str:
+    identifier = old.get("id") or (raw or {}).get("id")
+    if identifier is None:
+        raise ColumnError(
+            f"a row of {resource.name} without an id cannot be changed",
+            sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
+        )
+    return str(identifier)

@@ -1,0 +1,180 @@
+"""The values of a row that is written: which of them say something, and what a host made of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from stripe_fdw import exact_json, sqlstates
+from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.backend.session_settings import time_as_written
+from stripe_fdw.fdw.schema.columns import WRITE_ONLY
+from stripe_fdw.fdw.writing.values import diff, nested
+from stripe_fdw.fdw.writing.values.nested import NOTHING, UNSET, Json
+from stripe_fdw.fdw.writing.values.scalars import same, same_day, shown, single, unfit
+
+PARAMS, KEY = WRITE_ONLY
+LONGEST_KEY: Final = 255  # characters that Stripe takes
+_PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a row gives: columns with their values, further parameters, an idempotency key."""
+
+    columns: Mapping[str, Any]
+    params: Json
+    key: str | None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Given:
+        """Take the values apart.
+
+        Raises ColumnError for a key or for parameters that cannot be sent.
+        """
+        columns = {name: value for name, value in values.items() if name not in WRITE_ONLY}
+        return cls(columns, _params(values.get(PARAMS)), key_of(values.get(KEY)))
+
+
+def _params(value: Any) -> Json:
+    if value is None:
+        return {}
+    found = parsed(PARAMS, value)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise unfit(PARAMS, value, "a JSON object of parameters")
+    return found
+
+
+def key_of(value: Any, name: str = KEY) -> str | None:
+    """An idempotency key. Raises ColumnError for one that cannot be sent."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_KEY or not _PRINTABLE.fullmatch(value):
+        length = f" ({len(value)} characters)" if isinstance(value, str) and len(value) > LONGEST_KEY else ""
+        raise ColumnError(
+            f'"{name}" takes 1 to {LONGEST_KEY} printable ASCII characters, not {shown(value)}{length}',
+            hint="Something that is the same when the statement runs again: 'order-6735'.",
+            sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
+        )
+    return value
+
+
+def parsed(name: str, value: Any) -> Any:
+    """A jsonb value, also where it comes as its text. Raises ColumnError for a text that is no JSON."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return exact_json.loads(value)
+    except OverflowError:
+        raise unfit(
+            name, value, "JSON with numbers of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+        ) from None
+    except ValueError:
+        raise unfit(name, value, "JSON: an object or an array") from None
+
+
+def created(column: Column, value: Any, parameter: Parameter | None) -> Any:
+    """What creation sends for a value that is not None; NOTHING for an empty object."""
+    if column.kind is Kind.JSON:
+        found = _structured(column.name, value)
+        return NOTHING if found is None else nested.encode(column.name, found, parameter)
+    return single(column.name, column.kind, value, column.per_second, parameter.values if parameter else ())
+
+
+def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
+    """What an update sends so that the old value becomes the new one; NOTHING where they are the same."""
+    if column.kind is Kind.JSON:
+        return diff.difference(column.name, old, _structured(column.name, new), parameter)
+    if new is None:
+        return NOTHING if old is None else diff.unset(column.name, old, parameter)
+    words = parameter.values if parameter else ()
+    found = single(column.name, column.kind, new, column.per_second, words)
+    if same(column.kind, old, found) or (column.kind is Kind.TIME and same_day(old, new)):
+        return NOTHING
+    return diff.unset(column.name, old, parameter) if found == UNSET else found
+
+
+def complete(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
+    """What an update sends for a value whether or not it is the old one: the same on each run.
+
+    NOTHING for what can only be sent as a difference.
+    """
+    try:
+        if column.kind is Kind.JSON:
+            return diff.complete(column.name, old, _structured(column.name, new), parameter)
+        return diff.unset(column.name, old, parameter) if new is None else created(column, new, parameter)
+    except ColumnError:  # Stripe cannot unset it, or does not take again what it told
+        return NOTHING
+
+
+def differs(name: str, column: Column | None, old: Any, new: Any) -> bool:
+    """Whether a column that cannot be sent would change; one whose value cannot be read would."""
+    try:
+        if column is None:
+            return bool(old != parsed(name, new))
+        return changed(column, old, new, None) is not NOTHING
+    except ColumnError:
+        return True
+
+
+def _structured(name: str, value: Any) -> Any:
+    """A jsonb value; None for NULL and for the null of JSON."""
+    found = None if value is None else parsed(name, value)
+    if found is not None and not isinstance(found, dict | list):
+        raise unfit(name, value, "a JSON object or array")
+    return found
+
+
+# -- Multicorn ---------------------------------------------------------------------------------------------
+
+
+def of_multicorn(
+    resource: Resource,
+    read: Mapping[str, Any],
+    new: Mapping[str, Any],
+    written: Callable[[int], str | None] = time_as_written,
+) -> dict[str, Any]:
+    """The columns that an UPDATE under Multicorn changes.
+
+    Multicorn gives all columns of the new row, not saying which were set, as texts and floats. ``read`` is
+    the row as it was given to Multicorn, each value as the text that its type reads. What says the same is
+    left out. A column that only selects rows is left out too: its value came from the query, and no object
+    has it. ``written`` is how the session writes a time, given in microseconds since 1970.
+    """
+    found = {}
+    for name, value in new.items():
+        if name in WRITE_ONLY:
+            if value is not None:
+                found[name] = value
+            continue
+        column = resource.column.get(name)
+        if column is not None and not column.path:
+            continue
+        kind = Kind.JSON if column is None else column.kind
+        if not _says_the_same(name, kind, read.get(name), value, written):
+            found[name] = value
+    return found
+
+
+def _says_the_same(
+    name: str, kind: Kind, read: Any, value: Any, written: Callable[[int], str | None]
+) -> bool:
+    if read is None or value is None:
+        return read is value
+    try:
+        if kind is Kind.JSON:
+            return bool(parsed(name, read) == parsed(name, value))
+        old = single(name, kind, read, 1_000_000)
+        if kind is Kind.TIME and (value == written(int(old)) or same_day(int(old) / 1_000_000, value)):
+            return True  # in a DateStyle that nobody else reads, or without its hours
+        if isinstance(value, float) and kind is not Kind.TIME:
+            return float(Decimal(str(old))) == value
+        return str(read) == str(value) or old == single(name, kind, value, 1_000_000)
+    except (ColumnError, ArithmeticError):
+        return False

@@ -1,0 +1,243 @@
+"""What a change of an object or a list has to send.
+
+An object is compared key by key, and so is what lies in it: keys that are gone or null are unset. What Stripe
+replaces as a whole, such as an address, is sent as a whole. Metadata is replaced as a whole, like any list.
+
+The rows of another table inside an object, such as the ``items`` of a subscription, are a list as well:
+after ``SET items = …`` the subscription has exactly the items of the array. An element with the ``id`` of an
+item, or without one but with its price, is that item, and only what differs is sent; any other element is a
+new item; an item that the array no longer has is deleted, which after an empty array or NULL is each of them.
+Where Stripe shows only the first of the items, such a change is refused. To change one item and leave the
+others alone, change its row in ``subscription_item``, or say it in ``_params``, which are Stripe's own words
+for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stripe_fdw import sqlstates
+from stripe_fdw.catalog.model import Kind, Parameter
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.writing.values.nested import (
+    NOTHING,
+    UNSET,
+    Fields,
+    Json,
+    alike,
+    check_shape,
+    element,
+    encode,
+    is_list_object,
+    is_metadata,
+    texts,
+)
+from stripe_fdw.fdw.writing.values.scalars import identity, same
+
+
+def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
+    """What has to be sent so that the old value becomes the new one; NOTHING where they are the same.
+
+    Raises ColumnError for a value of the wrong kind, and where Stripe cannot unset what is gone.
+    """
+    if alike(old, new):
+        return NOTHING
+    if is_metadata(name):
+        return _metadata(name, old, new)
+    if (new is None or new == []) and not is_list_object(old):
+        return NOTHING if old in (None, "", [], {}) else unset(name, old, parameter)
+    if parameter is not None and parameter.kind is not Kind.JSON:
+        found = encode(name, new, parameter)
+        return NOTHING if same(parameter.kind, old, found) else found
+    return _structure(name, old, new, parameter)
+
+
+def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> Any:
+    check_shape(name, new, parameter)
+    fields = parameter.fields if parameter else ()
+    if is_list_object(old):
+        # After items || '[…]' the list object is the first element of an array.
+        parts = new if isinstance(new, list) else [new] if new is not None else []
+        rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
+        return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return _changed(name, old, new, fields, whole=parameter is not None and parameter.whole)
+    found = encode(name, _without_answers(old, new, fields), parameter)
+    return unset(name, old, parameter) if found is NOTHING and old not in (None, "", [], {}) else found
+
+
+def _without_answers(old: Any, new: Any, fields: Fields) -> Any:
+    """The new list without what the old one's elements tell and Stripe does not take."""
+    if isinstance(old, list) and isinstance(new, list):
+        told = {key: value for item in old if isinstance(item, dict) for key, value in item.items()}
+        return [_without_answers(told, item, fields) for item in new]
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    known = {field.name: field.fields for field in fields}
+    return {
+        key: _without_answers(old.get(key), value, known.get(key, ()))
+        for key, value in new.items()
+        if not known or key in known or key not in old or key == "object"
+    }
+
+
+def complete(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
+    """What is sent of a value that may be the old one; NOTHING for a list of rows of another table.
+
+    Raises ColumnError where Stripe cannot unset what is None.
+    """
+    if is_list_object(old) or is_list_object(new):
+        return NOTHING
+    if is_metadata(name):
+        after = {} if new is None else texts(name, new)
+        return after if any(value != UNSET for value in after.values()) else UNSET
+    if new is None or new == []:
+        return unset(name, old, parameter)
+    fields = parameter.fields if parameter else ()
+    return encode(name, _without_answers(old, new, fields), parameter)
+
+
+def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
+    """What clears a value: the empty text.
+
+    Stripe takes it for texts and lists in general, whether its types say so or not. For other values they
+    have to say so; of those inside objects they often don't though Stripe does take it, so only true, false
+    and objects count as certain there. Raises ColumnError where Stripe does not take it.
+    """
+    inside = "[" in name
+    if parameter is None or parameter.unsettable or parameter.many or isinstance(old, list):
+        return UNSET
+    if parameter.kind is Kind.TEXT and not parameter.values and not parameter.required:
+        return UNSET
+    if inside and parameter.kind not in (Kind.BOOLEAN, Kind.JSON) and not parameter.required:
+        return UNSET
+    hint = "Set it to another value." if not isinstance(old, dict) else "Set its keys to null one by one."
+    if inside:
+        column = name.partition("[")[0]
+        hint = f"Keep what the object has: {column} || '…', or jsonb_set({column}, …)."
+    raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=sqlstates.NOT_NULL_VIOLATION)
+
+
+def _changed(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
+    known = {field.name: field for field in fields}
+    sent: Json = {}
+    for key, value in new.items():
+        before, inner = old.get(key), f"{name}[{key}]"
+        if known and key not in known and alike(before, value):
+            continue
+        found = difference(inner, before, value, known.get(key))
+        if found is not NOTHING:
+            sent[key] = found
+    for key, before in old.items():
+        # What the object tells and Stripe does not take is not for us to remove.
+        if key in new or before is None or (known and key not in known) or key == "object":
+            continue
+        found = _gone(f"{name}[{key}]", before, known.get(key))
+        if found is not NOTHING:
+            sent[key] = found
+    if not sent:
+        return NOTHING
+    beside = {
+        field.name: encode(f"{name}[{field.name}]", new[field.name], field)
+        for field in fields
+        if (field.required or whole) and field.name not in sent and new.get(field.name) is not None
+    }
+    return beside | sent
+
+
+def _gone(name: str, before: Any, parameter: Parameter | None) -> Any:
+    if is_metadata(name):
+        return _metadata(name, before, {})
+    if parameter is not None and not parameter.unsettable and _says_nothing(before):
+        return NOTHING
+    return unset(name, before, parameter)
+
+
+def _says_nothing(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_says_nothing, value.values()))
+    return value is None or value is False or value in ("", [])
+
+
+def _metadata(name: str, old: Any, new: Any) -> Any:
+    """Replaced as a whole: keys that are no longer there are unset."""
+    before = old if isinstance(old, dict) else {}
+    after = {} if new is None else texts(name, new)
+    if not any(value != UNSET for value in after.values()):
+        return UNSET if before else NOTHING
+    sent = {key: value for key, value in after.items() if before.get(key, UNSET) != value}
+    sent |= {key: UNSET for key in before if key not in after}
+    return sent or NOTHING
+
+
+# -- rows of another table inside an object ----------------------------------------------------------------
+
+
+def _rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bool) -> Any:
+    before: list[Json] = [item for item in old.get("data") or () if isinstance(item, dict)]
+    if old.get("has_more") and not whole:
+        raise ColumnError(
+            f'"{name}" has more objects than are shown here, so it cannot be replaced',
+            hint="Change them one by one in their own table.",
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+        )
+    known = {field.name: field for field in fields}
+    left = {item["id"]: item for item in before if "id" in item}
+    sent = []
+    for at, (item, known_item) in enumerate(zip(new, _matched(new, left), strict=True)):
+        where = f"{name}[{at}]"
+        if known_item is None:
+            sent.append(element(where, item, fields))
+            continue
+        left.pop(known_item["id"])
+        found = _changed(where, _shown(known_item, item), item, fields)
+        if found is not NOTHING:
+            _keep(where, known_item, item, found, fields)
+        # Without "deleted" there is no other way to remove one than to leave it out, so all are named.
+        if found is not NOTHING or (known and "deleted" not in known):
+            sent.append({"id": known_item["id"]} | ({} if found is NOTHING else found))
+    if not known or "deleted" in known:
+        sent += [{"id": identifier, "deleted": True} for identifier in left]
+    return sent or (UNSET if left else NOTHING)
+
+
+def _keep(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
+    """Send along what Stripe would otherwise start anew: with another price, the quantity.
+
+    What the new element has no more, or as null, does start anew.
+    """
+    known = {field.name: field for field in fields}
+    resets = dict(reset for key in sent if key in known for reset in known[key].resets)
+    for reset, start in resets.items():
+        value = new.get(reset, None if "object" in new else old.get(reset))
+        if sent.get(reset) == UNSET:
+            del sent[reset]
+        elif reset not in sent and value is not None and str(value) != start:
+            sent[reset] = encode(f"{name}[{reset}]", value, known.get(reset))
+
+
+def _shown(old: Json, new: Json) -> Json:
+    """Of the old object what the new one speaks of too, where that is not the whole object.
+
+    An element that is written by hand, such as ``{"id": "si_1", "quantity": 2}``, says what is to change.
+    """
+    return old if "object" in new else {key: value for key, value in old.items() if key in new}
+
+
+def _matched(new: Sequence[Any], old: Mapping[str, Json]) -> list[Json | None]:
+    """For each new element the old one that it is: by id, else by its price."""
+    found: list[Json | None] = [
+        old.get(item["id"]) if isinstance(item, dict) and isinstance(item.get("id"), str) else None
+        for item in new
+    ]
+    taken = {item["id"] for item in found if item is not None}
+    for at, item in enumerate(new):
+        if found[at] is None and isinstance(item, dict) and "id" not in item and item.get("price"):
+            price = identity(item["price"])
+            free = (
+                one for one in old.values() if one["id"] not in taken and identity(one.get("price")) == price
+            )
+            found[at] = next(free, None)
+            taken.update(one["id"] for one in (found[at],) if one is not None)
+    return found

@@ -1,0 +1,173 @@
+"""Objects and lists as nested parameters of a request.
+
+What is made here is a tree of dicts, lists and single values, in which "" unsets. ``Request.of`` flattens it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+from stripe_fdw import exact_json, sqlstates
+from stripe_fdw.catalog.model import Kind, Parameter
+from stripe_fdw.errors import ColumnError
+from stripe_fdw.fdw.writing.values.scalars import identity, number_text, shown, single, unfit
+
+Json = dict[str, Any]
+Fields = tuple[Parameter, ...]
+UNSET: Final = ""
+METADATA: Final = "metadata"
+
+
+class _Nothing(Enum):
+    """Nothing is to be sent."""
+
+    NOTHING = 0
+
+
+NOTHING: Final = _Nothing.NOTHING
+
+
+def encode(name: str, value: Any, parameter: Parameter | None = None) -> Any:
+    """The parameter for a value that is not None: nulls left out, Stripe's objects as ids, times as epochs.
+
+    NOTHING for an empty object or list. Raises ColumnError where a value is not of the kind that Stripe's
+    parameter has.
+    """
+    if parameter is not None and parameter.kind is not Kind.JSON:
+        return single(name, parameter.kind, identity(value), words=parameter.values)
+    check_shape(name, value, parameter)
+    return _structured(name, value, parameter.fields if parameter else ())
+
+
+def check_shape(name: str, value: Any, parameter: Parameter | None) -> None:
+    """Raise ColumnError for an object where Stripe takes a list, or the other way round."""
+    if parameter is None or is_list_object(value):
+        return
+    if parameter.many and isinstance(value, dict):
+        raise unfit(name, value, "an array")
+    if parameter.shape and not parameter.many and isinstance(value, list):
+        raise unfit(name, value, "an object")
+
+
+def _structured(name: str, value: Any, fields: Fields) -> Any:
+    if is_metadata(name):
+        return {key: found for key, found in texts(name, value).items() if found != UNSET} or NOTHING
+    if is_list_object(value):
+        value = value["data"]
+    if isinstance(value, list):
+        return [element(f"{name}[{at}]", item, fields) for at, item in enumerate(value)] or NOTHING
+    return _object(name, value, fields) if isinstance(value, dict) else plain(value)
+
+
+def _object(name: str, value: Json, fields: Fields) -> Any:
+    known = {field.name: field for field in fields}
+    if is_object(value) and not known:
+        return value["id"]
+    # What Stripe made of one of its own objects it does not take.
+    kept = {key: item for key, item in value.items() if key in known} if is_object(value) else value
+    # A plan is a price by its older name: Stripe's objects have both, its parameters take one.
+    double = "plan" if kept.get("price") and kept.get("plan") else None
+    made = {
+        key: encode(f"{name}[{key}]", item, known.get(key))
+        for key, item in kept.items()
+        if item is not None and key != double
+    }
+    return {key: item for key, item in made.items() if item is not NOTHING} or NOTHING
+
+
+def element(name: str, item: Any, fields: Fields) -> Any:
+    """One element of a list."""
+    if any(field.name == "discount" for field in fields):
+        # A list of discounts comes as ids, or expanded, and is written as objects.
+        item = identity(item) if is_object(item) else item
+        if isinstance(item, str):
+            return {_discount_parameter(item): item}
+    if item is None:
+        raise ColumnError(
+            f'"{name}" is null: Stripe\'s lists have no empty places',
+            sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
+        )
+    return _structured(name, item, fields)
+
+
+def _discount_parameter(identifier: str) -> str:
+    if identifier.startswith("di_"):
+        return "discount"
+    return "promotion_code" if identifier.startswith("promo_") else "coupon"
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a parameter of this name, such as ``items[0][metadata]``, holds keys that users choose."""
+    return name.rpartition("[")[2].rstrip("]") == METADATA
+
+
+def plain(value: Any) -> Any:
+    """A value of JSON in a parameter of which nothing is known.
+
+    Null, an empty list and empty metadata unset. Another empty object says nothing.
+    """
+    if value is None or value == []:
+        return UNSET
+    if isinstance(value, dict):
+        return {key: UNSET if key == METADATA and item == {} else plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return exact_json.number(value)
+    return number_text(Decimal(str(value))) if isinstance(value, float) else value
+
+
+def texts(name: str, value: Any) -> dict[str, str]:
+    """Metadata as Stripe has it, null being the empty text. Raises ColumnError for what it cannot hold."""
+    if not isinstance(value, dict):
+        raise unfit(name, value, "an object of texts")
+    for key, item in value.items():
+        if isinstance(item, dict | list):
+            raise unfit(f"{name}[{key}]", item, "a text: metadata holds no objects or lists")
+        if "[" in key or "]" in key or not key:
+            raise ColumnError(
+                f'"{name}" cannot have the key {shown(key)}',
+                hint="A key has no brackets.",
+                sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
+            )
+    return {key: UNSET if item is None else _text(item) for key, item in value.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(plain(value))
+
+
+# -- what JSON values are ----------------------------------------------------------------------------------
+
+
+def alike(old: Any, new: Any) -> bool:
+    """Whether two values say the same: null is a missing key, and an object is its id."""
+    if isinstance(old, bool) or isinstance(new, bool):
+        return old is new
+    if isinstance(old, dict) and isinstance(new, dict):
+        if is_list_object(old) != is_list_object(new):
+            return False
+        return all(alike(old.get(key), new.get(key)) for key in old.keys() | new.keys())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(alike, old, new))
+    if is_object(old) or is_object(new):
+        return bool(identity(old) == identity(new))
+    return bool(_number(old) == _number(new))
+
+
+def _number(value: Any) -> Any:
+    return Decimal(str(value)) if isinstance(value, float) else value
+
+
+def is_object(value: Any) -> bool:
+    """Whether it is one of Stripe's own objects, with an id."""
+    return isinstance(value, dict) and isinstance(value.get("id"), str) and "object" in value
+
+
+def is_list_object(value: Any) -> bool:
+    """Whether it is a list as Stripe's objects embed it."""
+    return isinstance(value, dict) and value.get("object") == "list" and isinstance(value.get("data"), list)
