@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from stripe_simulator.server import serve
-from stripe_simulator.settings import settings_of
+from stripe_simulator.server.server import serve
+from stripe_simulator.server.settings import settings_of
 
 
 def _parser() -> argparse.ArgumentParser:

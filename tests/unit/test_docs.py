@@ -19,7 +19,7 @@ from stripe_fdw.cli import _app
 from stripe_fdw.fdw.cache.response_cache import CACHE_BYTES, STATEMENT_BYTES
 from stripe_fdw.fdw.schema.options import VALID
 from stripe_fdw.settings import Settings
-from stripe_simulator.faults import KINDS, Fault
+from stripe_simulator.server.faults import KINDS, Fault
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"

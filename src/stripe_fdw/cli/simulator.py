@@ -33,8 +33,8 @@ def simulator(
 ) -> None:
     """Run a simulated Stripe until it is stopped. Any key that begins with sk_test_ is good."""
     try:
-        from stripe_simulator.server import serve
-        from stripe_simulator.settings import settings_of
+        from stripe_simulator.server.server import serve
+        from stripe_simulator.server.settings import settings_of
     except ModuleNotFoundError as error:
         raise typer.BadParameter(
             f"the simulator needs {error.name}: install stripe-fdw with its extra 'simulator'"

@@ -11,7 +11,7 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.fdw.writing.values.diff import difference
 from stripe_fdw.fdw.writing.values.nested import NOTHING, encode
-from stripe_simulator.forms import parse
+from stripe_simulator.requests.forms import parse
 
 NAMES = st.sampled_from(["a", "b", "c", "name", "city"])
 LEAVES = st.one_of(st.none(), st.integers(-5, 5), st.sampled_from(["x", "y", "z ä&=[]"]), st.booleans())

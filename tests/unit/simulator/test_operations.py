@@ -6,8 +6,9 @@ import time
 import pytest
 
 from stripe_fdw.catalog import Kind, load
-from stripe_simulator import api, handlers
-from stripe_simulator.routes import Router
+from stripe_simulator.operations import registry
+from stripe_simulator.requests.routes import Router
+from stripe_simulator.server import dispatcher
 
 CATALOG = load()
 ROUTER = Router(CATALOG)
@@ -16,9 +17,13 @@ ROUTER = Router(CATALOG)
 def is_carried_out(method: str, path: str) -> bool:
     route, _ = ROUTER.find(method, path)
     key = (method, route.template)
-    if key in handlers.PATHS or key in api._PATHS or (route.plain and route.action in api._ACTIONS):
+    if (
+        key in registry.PATHS
+        or key in dispatcher._PATHS
+        or (route.plain and route.action in dispatcher._ACTIONS)
+    ):
         return True
-    return route.resource is not None and (route.resource.name, route.action) in handlers.OPERATIONS
+    return route.resource is not None and (route.resource.name, route.action) in registry.OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ def test_every_change_of_state_is_carried_out(resource):
 
 def test_no_two_areas_carry_out_the_same():
     for name in ("OPERATIONS", "PATHS"):
-        entered = [key for area in handlers._AREAS for key in getattr(area, name, {})]
+        entered = [key for area in registry._AREAS for key in getattr(area, name, {})]
         assert len(entered) == len(set(entered)), [key for key in entered if entered.count(key) > 1]
 
 

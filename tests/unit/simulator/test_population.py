@@ -5,9 +5,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_simulator.fields import Reference
-from stripe_simulator.ids import Codec
-from stripe_simulator.population import SPAN, Population
+from stripe_simulator.world.fields import Reference
+from stripe_simulator.world.ids import Codec
+from stripe_simulator.world.population import SPAN, Population
 
 UNTIL = 1_790_000_000
 counts = st.integers(1, 3_000_000)

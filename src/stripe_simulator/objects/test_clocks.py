@@ -1,0 +1,32 @@
+"""What time it is: that of a customer's test clock where it has one, else that of the machine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call, Json
+
+
+def clock_of(call: Call, customer: str | None) -> str | None:
+    """The test clock that a customer lives by."""
+    customers = call.world.collection("customer")
+    position = None if customer is None else customers.position(customer)
+    if position is None or customers.is_deleted(position):
+        return None
+    clock: str | None = customers.read(position).get("test_clock")
+    return clock
+
+
+def now(call: Call, about: Json | None = None) -> int:
+    """The present second, for an object of a customer's: its test clock stands still."""
+    clock = None
+    if about is not None:
+        clock = about.get("test_clock") or clock_of(call, about.get("customer"))
+    if clock is not None:
+        clocks = call.world.collection("test_helpers_test_clock")
+        position = clocks.position(clock)
+        if position is not None and not clocks.is_deleted(position):
+            return int(clocks.read(position)["frozen_time"])
+    return int(time.time())

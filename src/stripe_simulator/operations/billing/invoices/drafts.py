@@ -1,0 +1,293 @@
+"""Drafts: how an invoice begins, what can be changed in which state, when it can be deleted."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.related import found, fresh, known, save, theirs
+from stripe_simulator.operations.billing.invoices import collecting, discounts, lines
+from stripe_simulator.operations.billing.invoices.pending import of, pending
+from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+_DAY = 86_400
+_HOUR = 3600
+# What can still be changed when an invoice is no draft any more.
+_LATER = frozenset(
+    {
+        "auto_advance", "automatically_finalizes_at", "collection_method", "days_until_due",
+        "default_payment_method", "default_source", "due_date", "metadata", "payment_settings", "rendering",
+    }
+)  # fmt: skip
+
+_ALWAYS = frozenset({"metadata", "rendering"})
+
+
+def begin(call: Call, customer: Json, made: Json, currency: str) -> None:
+    """What every new invoice of a customer has."""
+    now = test_clocks.now(call, {"customer": customer["id"]})
+    made |= {
+        "account_country": "US",
+        "account_name": "Simulated",
+        "attempt_count": 0,
+        "attempted": False,
+        "automatic_tax": {
+            "disabled_reason": None, "enabled": False, "liability": None, "provider": None, "status": None,
+        },
+        "created": now,
+        "currency": currency,
+        "customer": customer["id"],
+        "customer_address": customer.get("address"),
+        "customer_email": customer.get("email"),
+        "customer_name": customer.get("name"),
+        "customer_phone": customer.get("phone"),
+        "customer_shipping": customer.get("shipping"),
+        "customer_tax_exempt": customer.get("tax_exempt"),
+        "customer_tax_ids": [],
+        "default_tax_rates": made.get("default_tax_rates") or [],
+        "discounts": [],
+        "issuer": {"type": "self"},
+        "lines": {"object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{made['id']}/lines"},
+        "metadata": made.get("metadata") or {},
+        "period_end": now,
+        "period_start": now,
+        "starting_balance": int(customer.get("balance") or 0),
+        "status": "draft",
+        "status_transitions": dict.fromkeys(
+            ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
+        ),
+        "test_clock": customer.get("test_clock"),
+        "total_pretax_credit_amounts": [],
+        "webhooks_delivered_at": now,
+    }  # fmt: skip
+    settings = {"default_mandate": None, "payment_method_options": None, "payment_method_types": None}
+    made["payment_settings"] = settings | (made.get("payment_settings") or {})
+
+
+def for_subscription(call: Call, subscription: Json, reason: str, values: list[Json]) -> Json:
+    """A draft for a subscription, with these lines, and what is pending for it; written."""
+    customer = known(call, "customer", subscription["customer"])
+    assert customer is not None
+    invoice = fresh(call, "invoice")
+    begin(call, customer, invoice, subscription["currency"])
+    metadata = dict(subscription.get("metadata") or {})
+    invoice |= {
+        "auto_advance": True,
+        "billing_reason": reason,
+        "collection_method": subscription["collection_method"],
+        "days_until_due": subscription.get("days_until_due"),
+        "default_tax_rates": list(subscription.get("default_tax_rates") or ()),
+        "parent": {
+            "quote_details": None,
+            "subscription_details": {"metadata": metadata, "subscription": subscription["id"]},
+            "type": "subscription_details",
+        },
+    }
+    running = discounts.running(call, list(subscription.get("discounts") or ()), invoice["created"])
+    invoice["discounts"] = running
+    save(call, "invoice", invoice)
+    for line in values:
+        lines.add(call, invoice, line)
+    lines.pull(call, invoice, pending(call, customer["id"], invoice["currency"], subscription["id"]))
+    total_up(call, invoice)
+    if invoice["collection_method"] == "send_invoice":
+        invoice["automatically_finalizes_at"] = invoice["created"] + _HOUR
+    save(call, "invoice", invoice)
+    emit_as(call, "invoice.created", invoice)
+    _forget_once(call, subscription, invoice)
+    return invoice
+
+
+def _forget_once(call: Call, subscription: Json, invoice: Json) -> None:
+    """A discount for once is over after the first invoice that it took something off: not that of a trial."""
+    ids = subscription.get("discounts") or []
+    used = {one["discount"] for one in invoice["total_discount_amounts"] if one["amount"]}
+    subscription["discounts"] = [
+        one
+        for one in ids
+        if one in call.world.discounts and not (one in used and discounts.is_once(call, one))
+    ]
+
+
+def create(subject: Subject) -> None:
+    """A draft by hand."""
+    call, made, params = subject.call, subject.made, subject.params
+    if params.get("from_invoice"):
+        _revise(subject)
+        return
+    subscription = _subscription(call, params)
+    if subscription is not None:
+        params.setdefault("customer", subscription["customer"])
+    if not params.get("customer"):
+        raise errors.missing_parameter("customer")
+    customer = found(call, "customer", params["customer"], "customer")
+    currency = params.get("currency") or (subscription or customer).get("currency") or "usd"
+    _check_due(made, params)
+    collecting.check_method(
+        call, params.get("default_payment_method"), customer["id"], "default_payment_method"
+    )
+    discounts.check(call, params.get("discounts"), {"customer": customer["id"], "currency": currency})
+    taken = _pending(call, customer["id"], str(currency).lower(), subscription, params)
+    begin(call, customer, made, str(currency).lower())
+    _dates(made, params)
+    if subscription is not None:
+        made["parent"] = {
+            "quote_details": None,
+            "subscription_details": {
+                "metadata": dict(subscription.get("metadata") or {}), "subscription": subscription["id"],
+            },
+            "type": "subscription_details",
+        }  # fmt: skip
+        made["billing_reason"] = "manual"
+    subject.write()
+    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "invoice")
+    if "discounts" not in params and subscription is not None:
+        made["discounts"] = discounts.running(call, list(subscription["discounts"]), made["created"])
+    lines.pull(call, made, taken)
+    total_up(call, made)
+
+
+def _subscription(call: Call, params: Json) -> Json | None:
+    if not params.get("subscription"):
+        return None
+    found_ = found(call, "subscription", params["subscription"], "subscription")
+    if params.get("customer") not in {None, found_["customer"]}:
+        raise errors.no_object("subscription", params["subscription"], "subscription", status=400)
+    return found_
+
+
+def _pending(call: Call, customer: str, currency: str, subscription: Json | None, params: Json) -> list[Json]:
+    """The pending items that a new invoice takes: none unless they are asked for."""
+    if subscription is not None:
+        waiting = [
+            item
+            for item in pending(call, customer, currency, subscription["id"])
+            if of(item) == subscription["id"]
+        ]
+        if not waiting:
+            raise StripeProblem(
+                "Nothing to invoice for subscription", code="invoice_no_subscription_line_items"
+            )
+        return waiting
+    if params.get("pending_invoice_items_behavior", "exclude") != "include":
+        return []
+    return [item for item in pending(call, customer, currency, None) if of(item) is None]
+
+
+def _check_due(made: Json, params: Json) -> None:
+    """Raises StripeProblem where an invoice that is sent has no due date, or another one has."""
+    sends = made["collection_method"] == "send_invoice"
+    if sends and not (params.get("days_until_due") is not None or params.get("due_date")):
+        raise StripeProblem(
+            "If invoice `collection_method` is `send_invoice`, you must specify either `due_date` or "
+            "`days_until_due`.",
+            param="days_until_due",
+        )
+    for name in ("days_until_due", "due_date"):
+        if not sends and params.get(name) is not None:
+            raise StripeProblem(
+                f"You can only specify `{name}` if invoice `collection_method` is `send_invoice`.", param=name
+            )
+
+
+def _dates(made: Json, params: Json) -> None:
+    made["due_date"] = params.get("due_date")
+    if params.get("due_date") is not None and params["due_date"] <= made["created"]:
+        raise StripeProblem(
+            "Invalid timestamp: must be an integer Unix timestamp in the future.", param="due_date"
+        )
+    if params.get("days_until_due") is not None:
+        made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
+    if made.get("auto_advance"):
+        made["automatically_finalizes_at"] = (
+            params.get("automatically_finalizes_at") or made["created"] + _HOUR
+        )
+
+
+def _revise(subject: Subject) -> None:
+    """A draft that replaces an open invoice when it is finalized."""
+    call, made = subject.call, subject.made
+    sent = subject.params["from_invoice"]
+    if not isinstance(sent, dict) or sent.get("action") != "revision" or not sent.get("invoice"):
+        raise errors.missing_parameter("from_invoice[invoice]")
+    old = found(call, "invoice", sent["invoice"], "from_invoice[invoice]")
+    if old["status"] != "open":
+        raise StripeProblem("You can only create revisions of open invoices.", param="from_invoice[invoice]")
+    customer = found(call, "customer", old["customer"], "customer")
+    made |= {name: deepcopy(old[name]) for name in ("collection_method", "parent", "metadata", "description")}
+    begin(call, customer, made, old["currency"])
+    made["from_invoice"] = {"action": "revision", "invoice": old["id"]}
+    made["due_date"] = old.get("due_date")
+    made["discounts"] = list(old["discounts"])
+    subject.write()
+    for line in lines_of(call, old):
+        lines.add(call, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
+    total_up(call, made)
+    save(call, "invoice", old | {"latest_revision": made["id"]}, "invoice.updated", before=old)
+
+
+def update(subject: Subject) -> None:
+    """What was sent, where the state of the invoice allows it."""
+    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    if before["status"] != "draft":
+        allowed = _LATER if before["status"] in {"open", "uncollectible"} else _ALWAYS
+        if not allowed.issuperset(params):
+            raise StripeProblem(
+                "Finalized invoices can't be updated in this way", code="invoice_not_editable"
+            )
+        return
+    collecting.check_method(
+        call, params.get("default_payment_method"), made["customer"], "default_payment_method"
+    )
+    if "collection_method" in params:
+        _check_due(made, {"days_until_due": None, "due_date": made.get("due_date"), **params})
+    if params.get("days_until_due") is not None:
+        made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
+    made["discounts"] = list(before["discounts"])
+    if "discounts" in params:
+        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice")
+    made["default_tax_rates"] = _ids(params.get("default_tax_rates", before["default_tax_rates"]))
+    if "auto_advance" in params:
+        later = made["created"] + _HOUR if made["auto_advance"] else None
+        made["automatically_finalizes_at"] = params.get("automatically_finalizes_at") or later
+    if "discounts" in params or "default_tax_rates" in params:
+        total_up(call, made)
+
+
+def _ids(value: Any) -> list[Any]:
+    return list(value or ())
+
+
+def delete(subject: Subject) -> None:
+    """A draft that no subscription made."""
+    made = subject.made
+    if made["status"] != "draft":
+        raise StripeProblem(
+            "You can only delete draft invoices. To void this invoice, use the void endpoint."
+        )
+    if made["billing_reason"] not in {"manual", None} and collecting.subscription_of(made):
+        raise StripeProblem("You can't delete invoices created by subscriptions.")
+    lines.release(subject.call, made)
+
+
+def discard(call: Call, subscription: Json) -> None:
+    """Drafts of a subscription that ended stay, and nobody is charged for them."""
+    for invoice in theirs(call, "invoice", "subscription", subscription["id"]):
+        if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:
+            save(
+                call, "invoice", invoice | {"auto_advance": False, "automatically_finalizes_at": None},
+                "invoice.updated", before=invoice,
+            )  # fmt: skip
+
+
+CREATED: dict[str, Handler] = {"invoice": create}
+UPDATED: dict[str, Handler] = {"invoice": update}
+DELETED: dict[str, Handler] = {"invoice": delete}

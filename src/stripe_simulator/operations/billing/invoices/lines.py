@@ -1,0 +1,187 @@
+"""The lines of an invoice: made of invoice items and of subscription items, changed while it is a draft."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.related import fresh_in, known, position_of, save
+from stripe_simulator.operations.billing.invoices.prices import (
+    amount_of,
+    described,
+    price_of,
+    product_name,
+    unit_of,
+)
+from stripe_simulator.operations.billing.invoices.totals import lines_of
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call, Json
+
+
+def add(call: Call, invoice: Json, values: Json) -> Json:
+    """Write one more line."""
+    made = fresh_in(call, "line_item", position_of(call, "invoice", invoice["id"]))
+    made |= line(invoice, made["id"], values)
+    save(call, "line_item", made)
+    return made
+
+
+def line(invoice: Json, identifier: str, values: Json) -> Json:
+    """A line with these values over the usual ones."""
+    quantity = values.get("quantity", 1)
+    return {
+        "id": identifier,
+        "object": "line_item",
+        "currency": invoice["currency"],
+        "description": None,
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "invoice": invoice["id"],
+        "livemode": False,
+        "metadata": {},
+        "parent": None,
+        "period": {"end": invoice["created"], "start": invoice["created"]},
+        "pretax_credit_amounts": [],
+        "pricing": None,
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "subscription": None,
+        "subtotal": values["amount"],
+        "taxes": [],
+    } | values
+
+
+def of_item(item: Json) -> Json:
+    """The line that an invoice item becomes."""
+    details = (item.get("parent") or {}).get("subscription_details") or {}
+    return {
+        "amount": item["amount"],
+        "description": item["description"],
+        "discountable": item["discountable"],
+        "discounts": list(item.get("discounts") or ()),
+        "metadata": dict(item.get("metadata") or {}),
+        "parent": {
+            "invoice_item_details": {
+                "invoice_item": item["id"],
+                "proration": item["proration"],
+                "proration_details": {"credited_items": None},
+                "subscription": details.get("subscription"),
+            },
+            "subscription_item_details": None,
+            "type": "invoice_item_details",
+        },
+        "period": dict(item["period"]),
+        "pricing": deepcopy(item["pricing"]),
+        "quantity": item["quantity"],
+        "subscription": details.get("subscription"),
+    }
+
+
+def of_subscription(call: Call, subscription: Json, item: Json, period: tuple[int, int], **over: Any) -> Json:
+    """The line for one item of a subscription in one period; `over` replaces what is usual."""
+    price, quantity = item["price"], item.get("quantity")
+    count = 0 if quantity is None else int(quantity)
+    return {
+        "amount": amount_of(price, count),
+        "description": described(call, price, count),
+        "metadata": dict(subscription.get("metadata") or {}),
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": {
+                "invoice_item": None,
+                "proration": False,
+                "proration_details": {"credited_items": None},
+                "subscription": subscription["id"],
+                "subscription_item": item["id"],
+            },
+            "type": "subscription_item_details",
+        },
+        "period": {"end": period[1], "start": period[0]},
+        "pricing": pricing(price),
+        "quantity": quantity,
+        "discounts": list(item.get("discounts") or ()),
+        "subscription": subscription["id"],
+    } | over
+
+
+def pricing(price: Json) -> Json:
+    """How lines and invoice items show a price."""
+    return {
+        "price_details": {"price": price["id"], "product": price["product"]},
+        "type": "price_details",
+        "unit_amount_decimal": unit_of(price),
+    }
+
+
+def pull(call: Call, invoice: Json, items: list[Json]) -> None:
+    """Make pending invoice items lines of an invoice; they are pending no more."""
+    for item in items:
+        before = deepcopy(item)
+        add(call, invoice, of_item(item))
+        item["invoice"] = invoice["id"]
+        save(call, "invoiceitem", item, before=before)
+
+
+def release(call: Call, invoice: Json) -> None:
+    """A draft is deleted: the invoice items on it are pending again."""
+    for one in lines_of(call, invoice):
+        release_item(call, one, invoice)
+
+
+def release_item(call: Call, one: Json, invoice: Json) -> None:
+    """A line goes: the invoice item that it was made of is pending again."""
+    details = (one.get("parent") or {}).get("invoice_item_details") or {}
+    item = known(call, "invoiceitem", details.get("invoice_item"))
+    if item is not None and item["invoice"] == invoice["id"]:
+        save(call, "invoiceitem", item | {"invoice": None}, before=item)
+
+
+def of_price(call: Call, price: Json, quantity: int) -> Json:
+    """What so many units of a price cost."""
+    return {
+        "amount": amount_of(price, quantity),
+        "pricing": pricing(price),
+        "quantity": quantity,
+        "description": product_name(call, price),
+    }
+
+
+def priced(call: Call, sent: Json, param: str, currency: str) -> Json:
+    """What a line or an invoice item costs, by what was sent: an amount, a price, or a price described."""
+    price_sent = (sent.get("pricing") or {}).get("price") if isinstance(sent.get("pricing"), dict) else None
+    quantity = int(sent.get("quantity") or 1)
+    if price_sent is not None or sent.get("price_data") is not None:
+        named = {"price": price_sent, "price_data": sent.get("price_data")}
+        price = price_of(call, named, param, recurring=False, currency=currency)
+        own = {"description": sent["description"]} if sent.get("description") else {}
+        return of_price(call, price, quantity) | own
+    if sent.get("unit_amount_decimal") is not None:
+        amount = amount_of({"unit_amount_decimal": sent["unit_amount_decimal"]}, quantity)
+        unit = str(sent["unit_amount_decimal"])
+    elif sent.get("amount") is not None:
+        amount, quantity, unit = int(sent["amount"]), 1, str(sent["amount"])
+    else:
+        raise errors.missing_parameter(f"{param}[amount]" if param else "amount")
+    return {
+        "amount": amount,
+        "pricing": {"price_details": None, "type": "price_details", "unit_amount_decimal": unit},
+        "quantity": quantity,
+        "description": sent.get("description"),
+    }
+
+
+def editable(invoice: Json) -> None:
+    """Raises StripeProblem where an invoice is no draft."""
+    if invoice["status"] != "draft":
+        raise StripeProblem("This invoice is no longer editable", code="invoice_not_editable")
+
+
+def merged(before: Json | None, sent: Any) -> Json:
+    """Metadata: new keys join the old, empty values remove, nothing at all removes all."""
+    if not isinstance(sent, dict):
+        return {}
+    return {name: value for name, value in ((before or {}) | sent).items() if value not in ("", None)}

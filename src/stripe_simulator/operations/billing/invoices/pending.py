@@ -1,0 +1,176 @@
+"""Invoice items: what waits for the next invoice, or was added to a draft."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.related import found, known, save, theirs
+from stripe_simulator.operations.billing.invoices import discounts, lines
+from stripe_simulator.operations.billing.invoices.prices import amount_of
+from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+
+def pending(call: Call, customer: str, currency: str, subscription: str | None) -> list[Json]:
+    """The customer's items on no invoice, oldest first: those of one subscription, and those of none."""
+    fitting = []
+    for item in theirs(call, "invoiceitem", "customer", customer):
+        if item["invoice"] is None and item["currency"] == currency and of(item) in {None, subscription}:
+            fitting.append(item)
+    return fitting[::-1]
+
+
+def of(item: Json) -> str | None:
+    """The subscription that an invoice item is for."""
+    details = (item.get("parent") or {}).get("subscription_details") or {}
+    subscription: str | None = details.get("subscription")
+    return subscription
+
+
+def parent(subscription: str, item: str | None = None) -> Json:
+    """How an invoice item names its subscription."""
+    return {
+        "subscription_details": {"subscription": subscription, "subscription_item": item},
+        "type": "subscription_details",
+    }
+
+
+def create(subject: Subject) -> None:
+    """An invoice item: pending, or a line of the draft that `invoice` names."""
+    call, made, params = subject.call, subject.made, subject.params
+    customer = known(call, "customer", params["customer"])
+    invoice = found(call, "invoice", params["invoice"], "invoice") if params.get("invoice") else None
+    if invoice is not None:
+        lines.editable(invoice)
+        if invoice["customer"] != params["customer"]:
+            raise errors.no_object("invoice", params["invoice"], "invoice", status=400)
+    subscription = params.get("subscription")
+    if subscription:
+        owner = found(call, "subscription", subscription, "subscription")
+        if owner["customer"] != params["customer"] or owner["status"] in {"canceled", "incomplete_expired"}:
+            raise StripeProblem(
+                f"Customer {params['customer']} does not have a subscription with ID {subscription}",
+                code="resource_missing",
+                param="subscription",
+            )
+    currency = _currency(call, params, invoice, customer)
+    now = test_clocks.now(call, {"customer": params["customer"]})
+    made |= {
+        "customer": params["customer"],
+        "currency": currency,
+        "date": now,
+        "discountable": params.get("discountable", True),
+        "invoice": None,
+        "parent": parent(subscription) if subscription else None,
+        "period": params.get("period") or {"end": now, "start": now},
+        "proration": False,
+    }
+    made |= lines.priced(call, params, "", currency)
+    made["discountable"] = params.get("discountable", made["amount"] >= 0)
+    made["quantity_decimal"] = str(made["quantity"])
+    made["net_amount"] = made["amount"]
+    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "invoice_item")
+    made["test_clock"] = (customer or {}).get("test_clock")
+    if invoice is not None:
+        before = deepcopy(invoice)
+        subject.write()
+        lines.pull(call, invoice, [made])
+        total_up(call, invoice)
+        save(call, "invoice", invoice, "invoice.updated", before=before)
+
+
+def _currency(call: Call, params: Json, invoice: Json | None, customer: Json | None) -> str:
+    sent = str(params.get("currency") or "").lower()
+    if invoice is not None:
+        if sent not in {"", invoice["currency"]}:
+            raise StripeProblem(
+                f"The currency of the invoice item, `{sent}`, doesn't match that of the invoice, "
+                f"`{invoice['currency']}`.",
+                param="currency",
+            )
+        return str(invoice["currency"])
+    if sent:
+        return sent
+    named = (params.get("pricing") or {}).get("price")
+    if named:
+        return str(found(call, "price", named, "pricing[price]")["currency"])
+    if isinstance(params.get("price_data"), dict) and params["price_data"].get("currency"):
+        return str(params["price_data"]["currency"]).lower()
+    if customer is not None and customer.get("currency"):
+        return str(customer["currency"])
+    raise errors.missing_parameter("currency")
+
+
+def _draft_of(subject: Subject, verb: str) -> Json | None:
+    """The draft that an item is on. Raises StripeProblem where its invoice is none any more."""
+    if subject.before["invoice"] is None:
+        return None
+    invoice = found(subject.call, "invoice", subject.before["invoice"], "invoice")
+    if invoice["status"] != "draft":
+        raise StripeProblem(
+            f"Unable to {verb} invoice item because it is already attached to an invoice that is no longer "
+            "editable."
+        )
+    return invoice
+
+
+def update(subject: Subject) -> None:
+    """Change an item, and the line that it is on a draft."""
+    call, made, params = subject.call, subject.made, subject.params
+    invoice = _draft_of(subject, "update")
+    made |= {name: deepcopy(subject.before[name]) for name in ("pricing", "discounts", "amount", "period")}
+    made["period"] = params.get("period") or made["period"]
+    if any(
+        params.get(name) is not None for name in ("amount", "pricing", "price_data", "unit_amount_decimal")
+    ):
+        made |= lines.priced(call, {**params, "description": made["description"]}, "", made["currency"])
+    elif params.get("quantity") is not None:
+        made["amount"] = amount_of(made["pricing"] or {}, made["quantity"])
+    if made["amount"] != subject.before["amount"] or made["quantity"] != subject.before["quantity"]:
+        made |= {"net_amount": made["amount"], "quantity_decimal": str(made["quantity"])}
+    if "discounts" in params:
+        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice_item")
+    if invoice is not None:
+        before = deepcopy(invoice)
+        line = _line(call, invoice, made["id"])
+        if line is not None:
+            save(call, "line_item", line | lines.of_item(made), before=line)
+        total_up(call, invoice)
+        save(call, "invoice", invoice, "invoice.updated", before=before)
+
+
+def delete(subject: Subject) -> None:
+    """Delete an item, and its line on a draft."""
+    call = subject.call
+    invoice = _draft_of(subject, "delete")
+    if invoice is None:
+        return
+    before = deepcopy(invoice)
+    line = _line(call, invoice, subject.made["id"])
+    if line is not None:
+        collection = call.world.children("line_item")
+        position = collection.position(line["id"])
+        assert position is not None
+        collection.delete(position)
+    total_up(call, invoice)
+    save(call, "invoice", invoice, "invoice.updated", before=before)
+
+
+def _line(call: Call, invoice: Json, item: str) -> Json | None:
+    for line in lines_of(call, invoice):
+        details = (line.get("parent") or {}).get("invoice_item_details") or {}
+        if details.get("invoice_item") == item:
+            return line
+    return None
+
+
+CREATED: dict[str, Handler] = {"invoiceitem": create}
+UPDATED: dict[str, Handler] = {"invoiceitem": update}
+DELETED: dict[str, Handler] = {"invoiceitem": delete}

@@ -1,0 +1,215 @@
+"""What a price costs, and how long it is for."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import new
+from stripe_simulator.objects.related import found
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call, Json
+
+_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+TIMES = "\N{MULTIPLICATION SIGN}"
+_WHOLE = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without minor units
+
+
+def price_of(call: Call, sent: Json, param: str, *, recurring: bool | None, currency: str | None) -> Json:
+    """The price that an item names or describes.
+
+    Raises StripeProblem where there is none of that id, it is inactive, of the other type or currency. One
+    that was `agreed` on before, in a quote or a schedule, may be inactive by now.
+    """
+    field, price = _named(call, sent, param)
+    if not price["active"] and not sent.get("agreed"):
+        raise StripeProblem(
+            "The price specified is inactive. This field only accepts active prices.", param=field
+        )
+    if recurring is not None and (price["type"] == "recurring") is not recurring:
+        is_, only = ("one_time", "recurring") if recurring else ("recurring", "one_time")
+        raise StripeProblem(
+            f"The price specified is set to `type={is_}` but this field only accepts prices with "
+            f"`type={only}`.",
+            param=field,
+        )
+    if currency is not None and price["currency"] != currency:
+        raise StripeProblem(
+            f"The price specified only supports `{price['currency']}`. This doesn't match the expected "
+            f"currency: `{currency}`.",
+            param=field,
+        )
+    return price
+
+
+def _named(call: Call, sent: Json, param: str) -> tuple[str, Json]:
+    named = sent.get("price") or sent.get("plan")
+    data = sent.get("price_data")
+    if named and data:
+        raise StripeProblem("You may only specify one of these parameters: price, price_data.", param=param)
+    if named:
+        field = f"{param}[price]" if param else "price"
+        return field, found(call, "price", named, field)
+    field = f"{param}[price_data]" if param else "price_data"
+    if not isinstance(data, dict):
+        raise errors.missing_parameter(field.replace("price_data", "price"))
+    return field, _described(call, data, field)
+
+
+def _described(call: Call, data: Json, param: str) -> Json:
+    """A price made on the spot: it is not active for others."""
+    for name in ("currency", "product"):
+        if not data.get(name):
+            raise errors.missing_parameter(f"{param}[{name}]")
+    if data.get("unit_amount") is None and data.get("unit_amount_decimal") is None:
+        raise errors.missing_parameter(f"{param}[unit_amount]")
+    found(call, "product", data["product"], f"{param}[product]")
+    decimal = str(data.get("unit_amount_decimal") or data["unit_amount"])
+    recurring = data.get("recurring")
+    if isinstance(recurring, dict):
+        if not recurring.get("interval"):
+            raise errors.missing_parameter(f"{param}[recurring][interval]")
+        usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
+        recurring = usual | recurring
+    made = new(
+        call,
+        "price",
+        {
+            "currency": str(data["currency"]).lower(),
+            "product": data["product"],
+            "unit_amount": int(Decimal(decimal)) if Decimal(decimal) == int(Decimal(decimal)) else None,
+            "unit_amount_decimal": decimal,
+            "recurring": recurring or None,
+            "type": "recurring" if recurring else "one_time",
+            "tax_behavior": data.get("tax_behavior", "unspecified"),
+            "active": False,
+        },
+        "price.created",
+    )
+    return made | {"active": True}  # for the check of who sent it
+
+
+def plan_of(call: Call, price: Json) -> Json:
+    """A price as the older API shows it."""
+    plans = call.world.collection("plan")
+    position = plans.position(price["id"])
+    if position is not None and not plans.is_deleted(position):
+        return plans.read(position)
+    recurring = price.get("recurring") or {}
+    same = ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname")
+    return {name: price.get(name) for name in (*same, "product", "tiers_mode")} | {
+        "object": "plan",
+        "amount": price.get("unit_amount"),
+        "amount_decimal": price.get("unit_amount_decimal"),
+        "interval": recurring.get("interval"),
+        "interval_count": recurring.get("interval_count", 1),
+        "meter": recurring.get("meter"),
+        "transform_usage": price.get("transform_quantity"),
+        "trial_period_days": recurring.get("trial_period_days"),
+        "usage_type": recurring.get("usage_type", "licensed"),
+    }
+
+
+def rounded(amount: Decimal) -> int:
+    """Whole minor units."""
+    return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def amount_of(price: Json, quantity: int) -> int:
+    """What so many units cost, in minor units; metered prices cost nothing in advance."""
+    if is_metered(price):
+        return 0
+    transform = price.get("transform_quantity")
+    if transform:
+        divisor = int(transform["divide_by"])
+        quantity = -(-quantity // divisor) if transform.get("round") == "up" else quantity // divisor
+    if price.get("billing_scheme") == "tiered":
+        return _tiered(price, quantity)
+    return rounded(Decimal(str(unit_of(price))) * quantity)
+
+
+def unit_of(price: Json) -> str:
+    """The price of one unit, as a decimal."""
+    decimal = price.get("unit_amount_decimal")
+    return str(decimal if decimal is not None else price.get("unit_amount") or 0)
+
+
+def _tiered(price: Json, quantity: int) -> int:
+    total, below = Decimal(0), 0
+    for tier in price.get("tiers") or ():
+        top = quantity if tier.get("up_to") in (None, "inf") else min(quantity, int(tier["up_to"]))
+        unit = Decimal(str(tier.get("unit_amount_decimal") or tier.get("unit_amount") or 0))
+        flat = Decimal(str(tier.get("flat_amount_decimal") or tier.get("flat_amount") or 0))
+        if price.get("tiers_mode") == "volume":
+            total = unit * quantity + flat
+        elif top > below:
+            total += unit * (top - below) + flat
+        below = max(below, top)
+        if top == quantity:
+            break
+    return rounded(total)
+
+
+def is_metered(price: Json) -> bool:
+    """Whether it is billed by usage, after the fact."""
+    return (price.get("recurring") or {}).get("usage_type") == "metered"
+
+
+def interval_of(price: Json) -> tuple[str, int]:
+    """How long a period is: unit and count."""
+    recurring = price.get("recurring") or {}
+    return recurring.get("interval") or "month", int(recurring.get("interval_count") or 1)
+
+
+def after(start: int, interval: tuple[str, int], times: int = 1) -> int:
+    """When so many periods from `start` have passed: months keep the day as far as they have it."""
+    unit, count = interval
+    moment = datetime.fromtimestamp(start, UTC)
+    count *= times
+    if unit in {"day", "week"}:
+        return int((moment + timedelta(days=count * (7 if unit == "week" else 1))).timestamp())
+    months = moment.year * 12 + moment.month - 1 + count * (12 if unit == "year" else 1)
+    year, month = divmod(months, 12)
+    day = min(moment.day, monthrange(year, month + 1)[1])
+    return int(moment.replace(year=year, month=month + 1, day=day).timestamp())
+
+
+def next_after(anchor: int, moment: int, interval: tuple[str, int]) -> int:
+    """The first end of a period, counted from the anchor, that comes after a moment."""
+    times = 1
+    while (end := after(anchor, interval, times)) <= moment:
+        times += 1
+    return end
+
+
+def money(amount: Any, currency: str) -> str:
+    """An amount as invoices print it."""
+    value = Decimal(str(amount or 0))
+    sign = "-" if value < 0 else ""
+    symbol = _SYMBOLS.get(currency, currency.upper() + " ")
+    value = abs(value)
+    return f"{sign}{symbol}{value:,.0f}" if currency in _WHOLE else f"{sign}{symbol}{value / 100:,.2f}"
+
+
+def product_name(call: Call, price: Json) -> str:
+    """What the price is for."""
+    products = call.world.collection("product")
+    position = products.position(str(price.get("product")))
+    if position is None or products.is_deleted(position):
+        return str(price.get("nickname") or "Item")
+    return str(products.read(position)["name"])
+
+
+def described(call: Call, price: Json, quantity: int) -> str:
+    """The text of a line for a recurring price."""
+    unit, count = interval_of(price)
+    each = f"{unit}" if count == 1 else f"every {count} {unit}s"
+    by = f"/ {each}" if count == 1 else each
+    return (
+        f"{quantity} {TIMES} {product_name(call, price)} (at {money(unit_of(price), price['currency'])} {by})"
+    )

@@ -1,0 +1,197 @@
+"""Meters and their events, alerts on usage, credit grants: what they begin with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.read import shown
+from stripe_simulator.objects.related import found, theirs
+from stripe_simulator.requests.body import checked
+from stripe_simulator.seeding import salt
+from stripe_simulator.world.ids import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Answer, Call, Json
+
+
+def create_meter(subject: Subject) -> None:
+    """A meter for events of a name that no other active meter has."""
+    made, params = subject.made, subject.params
+    if _meter(subject.call, params["event_name"]) is not None:
+        raise StripeProblem(
+            f"An active meter with event name {params['event_name']} already exists.", param="event_name"
+        )
+    made |= {
+        "customer_mapping": {"event_payload_key": "stripe_customer_id", "type": "by_id"}
+        | dict(params.get("customer_mapping") or {}),
+        "status": "active",
+        "status_transitions": {"deactivated_at": None},
+        "updated": made["created"],
+        "value_settings": {"event_payload_key": "value"} | dict(params.get("value_settings") or {}),
+    }
+
+
+def _meter(call: Call, name: Any) -> Json | None:
+    for meter in theirs(call, "billing_meter", "status", "active"):
+        if meter["event_name"] == name:
+            return meter
+    return None
+
+
+def create_event(call: Call) -> Answer:
+    """POST /v1/billing/meter_events: a measurement for an active meter."""
+    assert call.route.operation is not None
+    params = checked(call, call.route.operation)
+    meter = _meter(call, params["event_name"])
+    if meter is None:
+        raise StripeProblem(
+            f"No active meter found for event name: {params['event_name']}",
+            code="no_meter",
+            param="event_name",
+        )
+    payload = params["payload"]
+    for settings in (meter["customer_mapping"], meter["value_settings"]):
+        key = (settings or {}).get("event_payload_key")
+        if key and (not isinstance(payload, dict) or key not in payload):
+            raise errors.missing_parameter(f"payload[{key}]")
+    now = test_clocks.now(call)
+    made: Json = {
+        "object": "billing.meter_event",
+        "created": now,
+        "event_name": params["event_name"],
+        "identifier": params.get("identifier") or text_of(salt(call.request_id), 24),
+        "livemode": False,
+        "payload": payload,
+        "timestamp": params.get("timestamp") or now,
+    }
+    return shown(call, made)
+
+
+def create_alert(subject: Subject) -> None:
+    """An alert on usage, active at once."""
+    threshold = subject.params.get("usage_threshold")
+    if isinstance(threshold, dict):
+        if threshold.get("meter"):
+            found(subject.call, "billing_meter", threshold["meter"], "usage_threshold[meter]")
+        usual: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
+        subject.made["usage_threshold"] = usual | threshold
+    subject.made["status"] = "active"
+
+
+def create_grant(subject: Subject) -> None:
+    """Credit for metered usage."""
+    made, params = subject.made, subject.params
+    if not params.get("customer"):
+        raise errors.missing_parameter("customer")
+    customer = found(subject.call, "customer", params["customer"], "customer")
+    monetary = (params["amount"] or {}).get("monetary") if isinstance(params["amount"], dict) else None
+    if not isinstance(monetary, dict) or monetary.get("value") is None:
+        raise errors.missing_parameter("amount[monetary][value]")
+    now = test_clocks.now(subject.call, {"customer": customer["id"]})
+    value = {"currency": monetary.get("currency"), "value": int(monetary["value"])}
+    made |= {
+        "amount": {"monetary": value, "type": "monetary"},
+        "category": params.get("category") or "paid",
+        "effective_at": params.get("effective_at") or now,
+        "priority": params.get("priority", 50),
+        "test_clock": customer.get("test_clock"),
+        "updated": now,
+    }
+
+
+def expire_grant(subject: Subject) -> None:
+    """Credit that was granted is over now."""
+    now = _valid(subject)
+    subject.made |= {"expires_at": now, "updated": now}
+    subject.emit("billing.credit_grant.updated")
+
+
+def void_grant(subject: Subject) -> None:
+    """Credit that was granted by mistake."""
+    now = _valid(subject)
+    subject.made |= {"updated": now, "voided_at": now}
+    subject.emit("billing.credit_grant.updated")
+
+
+def _valid(subject: Subject) -> int:
+    now = test_clocks.now(subject.call, subject.before)
+    if subject.made["voided_at"] is not None:
+        raise StripeProblem("This credit grant has already been voided.")
+    if subject.made["expires_at"] is not None and subject.made["expires_at"] <= now:
+        raise StripeProblem("This credit grant has already expired.")
+    return now
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("billing_credit_grant", "expire"): expire_grant,
+    ("billing_credit_grant", "void_grant"): void_grant,
+}
+
+
+def adjust_event(call: Call) -> Answer:
+    """POST /v1/billing/meter_event_adjustments: a measurement is taken back."""
+    assert call.route.operation is not None
+    params = checked(call, call.route.operation)
+    if _meter(call, params["event_name"]) is None:
+        raise StripeProblem(
+            f"No active meter found for event name: {params['event_name']}",
+            code="no_meter",
+            param="event_name",
+        )
+    made: Json = {
+        "object": "billing.meter_event_adjustment",
+        "cancel": params.get("cancel"),
+        "event_name": params["event_name"],
+        "livemode": False,
+        "status": "pending",
+        "type": params["type"],
+    }
+    return shown(call, made)
+
+
+def credit_balance(call: Call) -> Answer:
+    """GET /v1/billing/credit_balance_summary: what is left of a customer's grants, by currency."""
+    customer = call.params.get("customer")
+    if customer is None:
+        raise errors.missing_parameter("customer")
+    found(call, "customer", customer, "customer")
+    now = test_clocks.now(call, {"customer": customer})
+    left: dict[str, int] = {}
+    for grant in theirs(call, "billing_credit_grant", "customer", customer):
+        value = (grant.get("amount") or {}).get("monetary")
+        over = grant["voided_at"] is not None or (grant["expires_at"] or now + 1) <= now
+        if value and not over and (grant["effective_at"] or now) <= now:
+            left[value["currency"]] = left.get(value["currency"], 0) + int(value["value"])
+    balances = [
+        {
+            name: {"monetary": {"currency": currency, "value": value}, "type": "monetary"}
+            for name in ("available_balance", "ledger_balance")
+        }
+        for currency, value in left.items()
+    ]
+    made: Json = {
+        "object": "billing.credit_balance_summary",
+        "balances": balances,
+        "customer": customer,
+        "customer_account": None,
+        "livemode": False,
+    }
+    return shown(call, made)
+
+
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", "/v1/billing/meter_events"): create_event,
+    ("POST", "/v1/billing/meter_event_adjustments"): adjust_event,
+    ("GET", "/v1/billing/credit_balance_summary"): credit_balance,
+}
+CREATED: dict[str, Handler] = {
+    "billing_meter": create_meter,
+    "billing_alert": create_alert,
+    "billing_credit_grant": create_grant,
+}

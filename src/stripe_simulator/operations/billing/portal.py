@@ -1,0 +1,153 @@
+"""The customer portal: its configurations, and sessions that customers are sent to; tax ids."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.read import shown
+from stripe_simulator.objects.related import found, theirs
+from stripe_simulator.requests.body import checked
+from stripe_simulator.seeding import salt
+from stripe_simulator.world.ids import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Answer, Call, Json
+
+_FEATURES: Json = {
+    "customer_update": {"allowed_updates": [], "enabled": False},
+    "invoice_history": {"enabled": False},
+    "payment_method_update": {"enabled": False, "payment_method_configuration": None},
+    "subscription_cancel": {
+        "cancellation_reason": {"enabled": False, "options": []},
+        "enabled": False,
+        "mode": "at_period_end",
+        "proration_behavior": "none",
+    },
+    "subscription_update": {
+        "default_allowed_updates": [],
+        "enabled": False,
+        "proration_behavior": "none",
+        "schedule_at_period_end": {"conditions": []},
+        "trial_update_behavior": "end_trial",
+    },
+}
+_VAT = re.compile(r"[A-Z]{2}[0-9A-Z]{2,13}", re.ASCII)
+
+
+def create_configuration(subject: Subject) -> None:
+    """What customers may do in the portal."""
+    made, params = subject.made, subject.params
+    made |= {
+        "active": True,
+        "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None}
+        | dict(params.get("business_profile") or {}),
+        "features": _features(_FEATURES, params["features"]),
+        "is_default": False,
+        "login_page": {"enabled": False, "url": None} | dict(params.get("login_page") or {}),
+        "updated": test_clocks.now(subject.call),
+    }
+    _page(subject)
+
+
+def update_configuration(subject: Subject) -> None:
+    """A default configuration stays active."""
+    made = subject.made
+    if subject.before["is_default"] and subject.params.get("active") is False:
+        raise StripeProblem("You cannot deactivate the default configuration.", param="active")
+    if isinstance(subject.params.get("features"), dict):
+        made["features"] = _features(subject.before["features"] or _FEATURES, subject.params["features"])
+    made["updated"] = test_clocks.now(subject.call)
+    _page(subject)
+
+
+def _page(subject: Subject) -> None:
+    page = subject.made.get("login_page") or {}
+    if page.get("enabled"):
+        page["url"] = f"https://billing.stripe.com/p/login/test_{subject.made['id'][-12:]}"
+
+
+def _features(usual: Json, sent: object) -> Json:
+    merged = {name: dict(feature) for name, feature in usual.items()}
+    for name, feature in (sent if isinstance(sent, dict) else {}).items():
+        merged[name] = merged.get(name, {}) | dict(feature)
+    return merged
+
+
+def create_session(call: Call) -> Answer:
+    """POST /v1/billing_portal/sessions: an address to send a customer to."""
+    assert call.route.operation is not None
+    params = checked(call, call.route.operation)
+    if not params.get("customer"):
+        raise errors.missing_parameter("customer")
+    customer = found(call, "customer", params["customer"], "customer")
+    identifier = f"bps_1{text_of(salt('portal', call.request_id), 23)}"
+    made: Json = {
+        "id": identifier,
+        "object": "billing_portal.session",
+        "configuration": _configuration(call, params),
+        "created": test_clocks.now(call),
+        "customer": customer["id"],
+        "customer_account": None,
+        "flow": params.get("flow_data"),
+        "livemode": False,
+        "locale": params.get("locale"),
+        "on_behalf_of": params.get("on_behalf_of"),
+        "return_url": params.get("return_url"),
+        "url": f"https://billing.stripe.com/p/session/test_{identifier[5:]}",
+    }
+    return shown(call, made)
+
+
+def _configuration(call: Call, params: Json) -> str:
+    if params.get("configuration"):
+        chosen = found(call, "billing_portal_configuration", params["configuration"], "configuration")
+        if not chosen["active"]:
+            raise StripeProblem("The configuration is not active.", param="configuration")
+        return str(chosen["id"])
+    for active in theirs(call, "billing_portal_configuration", "active", True):
+        return str(active["id"])
+    raise StripeProblem(
+        "No configuration provided and your test mode default configuration has not been created. Provide a "
+        "configuration or create your default by saving your customer portal settings in test mode at "
+        "https://dashboard.stripe.com/test/settings/billing/portal."
+    )
+
+
+def create_tax_id(subject: Subject) -> None:
+    """A tax id; what is no number of its type at all is refused."""
+    made, params = subject.made, subject.params
+    kind, value = params["type"], str(params["value"])
+    if kind == "eu_vat" and not _VAT.fullmatch(value):
+        raise StripeProblem(f"Invalid value for {kind}.", code="tax_id_invalid", param="value")
+    made |= {
+        "country": value[:2] if kind == "eu_vat" else kind[:2].upper(),
+        "type": kind,
+        "value": value,
+        "verification": {"status": "pending", "verified_address": None, "verified_name": None},
+    }
+    owner = params.get("owner")
+    if isinstance(owner, dict):
+        customer = owner.get("customer")
+        if owner.get("type") == "customer":
+            found(subject.call, "customer", customer, "owner[customer]")
+        made |= {"customer": customer, "owner": {"account": None, "application": None} | owner}
+    elif "customer" in made and not made.get("customer"):
+        made["owner"] = {"account": None, "application": None, "customer": None, "type": "self"}
+
+
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", "/v1/billing_portal/sessions"): create_session,
+}
+CREATED: dict[str, Handler] = {
+    "billing_portal_configuration": create_configuration,
+    "tax_id": create_tax_id,
+    "customer_tax_id": create_tax_id,
+}
+UPDATED: dict[str, Handler] = {"billing_portal_configuration": update_configuration}

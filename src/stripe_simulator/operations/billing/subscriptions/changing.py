@@ -1,0 +1,294 @@
+"""Updates of a subscription: items, trial, anchor, cancellation, and what they cost."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.related import known, position_of, save
+from stripe_simulator.operations.billing.invoices import charging, collecting, discounts
+from stripe_simulator.operations.billing.invoices.lines import merged
+from stripe_simulator.operations.billing.invoices.prices import (
+    after,
+    amount_of,
+    interval_of,
+    next_after,
+    plan_of,
+)
+from stripe_simulator.operations.billing.subscriptions import billing, items, prorations
+from stripe_simulator.operations.billing.subscriptions.starting import check_collection, future, set_cancel
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Subject
+    from stripe_simulator.requests.call import Call, Json
+
+OVER = frozenset({"canceled", "incomplete_expired"})
+# Columns that a parameter of the same name does not simply replace.
+_OWN = (
+    "billing_cycle_anchor", "billing_schedules", "cancel_at", "cancel_at_period_end", "cancellation_details",
+    "days_until_due", "discounts", "items", "pause_collection", "trial_end",
+)  # fmt: skip
+_CHARGED = frozenset({"active", "past_due", "unpaid"})
+_CANCELING = frozenset({"cancel_at", "cancel_at_period_end"})
+
+# An item as it is, as it is to be, and what was sent for it.
+Change = tuple["Json | None", "items.Wanted | None", "Json"]
+
+
+def update(subject: Subject) -> None:
+    """POST to a subscription."""
+    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    if before["status"] in OVER and not {"cancellation_details", "metadata"}.issuperset(params):
+        raise StripeProblem("A canceled subscription can only update its cancellation_details and metadata.")
+    made |= {name: deepcopy(before.get(name)) for name in _OWN}
+    details = params.get("cancellation_details")
+    made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
+        (made["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
+    )
+    now = test_clocks.now(call, before)
+    _check(call, made, params)
+    set_cancel(deepcopy(made), params, now)
+    paused = _pause(params.get("pause_collection"), now)
+    plan = _planned(call, made, params, now)
+    # Nothing is refused from here on.
+    if "days_until_due" in params:
+        made["days_until_due"] = params["days_until_due"]
+    if "discounts" in params:
+        made["discounts"] = discounts.applied(call, params["discounts"], made, "subscription")
+    if "pause_collection" in params:
+        made["pause_collection"] = paused
+    _carry_out(call, made, plan, now)
+    set_cancel(made, params, now)
+
+
+def _check(call: Call, made: Json, params: Json) -> None:
+    if made.get("schedule") and _CANCELING & params.keys():
+        raise StripeProblem(
+            f"The subscription is managed by the subscription schedule `{made['schedule']}`, and updating "
+            "any cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
+    if "collection_method" in params or "days_until_due" in params:
+        check_collection(made, params)
+    collecting.check_method(
+        call, params.get("default_payment_method"), made["customer"], "default_payment_method"
+    )
+    discounts.check(call, params.get("discounts"), made)
+    if "discounts" in params:
+        param = params["discounts"]
+        if param is not None and not isinstance(param, list):
+            raise StripeProblem("Invalid array", param="discounts")
+
+
+def _pause(sent: Any, now: int) -> Json | None:
+    if not isinstance(sent, dict):
+        return None
+    if not sent.get("behavior"):
+        raise errors.missing_parameter("pause_collection[behavior]")
+    resumes = sent.get("resumes_at")
+    if resumes is not None:
+        resumes = future(resumes, now, "pause_collection[resumes_at]")
+    return {"behavior": sent["behavior"], "resumes_at": resumes}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an update does to items and periods."""
+
+    changes: list[Change]
+    behavior: str  # of prorations
+    when: int  # from which moment they count
+    reset: bool  # a new period begins now
+    ends_trial: bool
+    trial_end: int | None
+
+
+def _planned(call: Call, made: Json, params: Json, now: int) -> Plan:
+    """What was asked for. Raises StripeProblem where it can't be had, or not be paid."""
+    sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
+    plan = Plan(
+        changes=_changes(call, made, params),
+        behavior=params.get("proration_behavior", "create_prorations"),
+        when=params.get("proration_date") or now,
+        reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
+        ends_trial=sent == "now" and made["status"] == "trialing",
+        trial_end=None if sent in {None, "now"} else future(sent, now, "trial_end"),
+    )
+    moves = plan.reset or plan.ends_trial or _moves(made, items.of(call, made), plan.changes)
+    if moves or (plan.changes and plan.behavior == "always_invoice"):
+        _check_payable(call, made, plan.changes, params.get("payment_behavior"), moves=moves)
+    return plan
+
+
+def _carry_out(call: Call, made: Json, plan: Plan, now: int) -> None:
+    """Change items and periods, and make the invoices that follow."""
+    reset = change_items(call, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
+    if plan.ends_trial:
+        made |= {"trial_end": now, "status": "active"}
+        renew(call, made, now, "subscription_update")
+    elif plan.trial_end is not None:
+        _try(call, made, plan.trial_end, plan.behavior, now)
+    elif reset:
+        renew(call, made, now, "subscription_update")
+    elif plan.behavior == "always_invoice" and plan.changes:
+        billing.invoice_now(call, made, "subscription_update", [])
+
+
+def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any, *, moves: bool) -> None:
+    """Raise what an invoice that is due at once would meet, before anything is changed.
+
+    Without something to charge it is refused; a card that is declined only where `behavior` says so.
+    """
+    before = {item["id"]: (item["price"], item.get("quantity") or 0) for item in items.of(call, made)}
+    later = dict(before)
+    for at, (old, new, _) in enumerate(changes):
+        later.pop(old["id"] if old else "", None)
+        if new is not None:
+            later[f"new {at}"] = (new.price, new.quantity or 0)
+    costs = sum(amount_of(*one) for one in later.values())
+    paid = 0 if moves else sum(amount_of(*one) for one in before.values())
+    if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
+        return
+    method = collecting.method_of(call, made, known(call, "customer", made["customer"]))
+    if method is None:
+        raise collecting.no_method()
+    refusal = charging.refusal_of(method)
+    if refusal is not None and behavior == "error_if_incomplete":
+        raise refusal
+
+
+def _changes(call: Call, made: Json, params: Json) -> list[Change]:
+    """What `items` asks for, checked. Raises StripeProblem before anything is changed."""
+    if "items" not in params:
+        return []
+    found: list[Change] = []
+    left = {item["id"]: item for item in items.of(call, made)}
+    for param, sent in items.listed(params["items"]):
+        if sent.get("id") is None:
+            found.append((None, items.wanted(call, sent, param, made["currency"]), sent))
+            continue
+        old = left.get(sent["id"])
+        if old is None:
+            raise errors.no_object("subscription_item", sent["id"], f"{param}[id]", status=400)
+        found.append((old, None if sent.get("deleted") else changed_item(call, made, old, sent, param), sent))
+    gone = sum(1 for old, new, _ in found if new is None)
+    if gone >= len(left) and not any(old is None for old, _, _ in found):
+        raise items.last_removed()
+    return found
+
+
+def changed_item(call: Call, subscription: Json, old: Json, sent: Json, param: str) -> items.Wanted:
+    """What an item is to become: what is not sent stays."""
+    named = {name: sent[name] for name in ("price", "plan", "price_data") if sent.get(name)}
+    if not named:
+        quantity = old.get("quantity")
+        if sent.get("quantity") is not None:
+            quantity = items.checked_quantity(sent["quantity"], param)
+        return items.Wanted(old["price"], quantity, sent)
+    # Another price starts with one unit unless it is told otherwise.
+    more = {"quantity": sent["quantity"]} if sent.get("quantity") is not None else {}
+    return items.wanted(call, named | more, param, subscription["currency"])
+
+
+def change_items(
+    call: Call, made: Json, changes: list[Change], behavior: str, when: int, now: int, *, reset: bool
+) -> bool:
+    """Carry out changes of items, with their prorations. Whether a new period has to begin now."""
+    before = items.of(call, made)
+    prorates = behavior != "none" and made["status"] in _CHARGED
+    period = _period(before)
+    added = []
+    reset = reset or _moves(made, before, changes)
+    for old, new, sent in changes:
+        same = old is not None and new is not None and _same(old, new)
+        if old is not None and prorates and not same:
+            prorations.credit(call, made, old, when)
+        if new is None:
+            assert old is not None
+            items.remove(call, old)
+        elif old is None:
+            same_end = new.interval == period[2] or made["status"] == "trialing"
+            end = period[1] if same_end else after(now, new.interval)
+            added.append(items.add(call, made, new, (now, end)))
+        else:
+            item = _applied(call, made, old, new, sent)
+            if not same:
+                added.append(item)
+    if reset and prorates:
+        touched = {old["id"] for old, _, _ in changes if old is not None}
+        for item in before:
+            if item["id"] not in touched:
+                prorations.credit(call, made, item, when)
+    if prorates and not reset:
+        for item in added:
+            prorations.debit(call, made, item, when)
+    items.embed(call, made)
+    return reset
+
+
+def _period(before: list[Json]) -> tuple[int, int, tuple[str, int]]:
+    item = before[0]
+    interval = interval_of(item["price"])
+    return item["current_period_start"], item["current_period_end"], interval
+
+
+def _moves(made: Json, before: list[Json], changes: list[Change]) -> bool:
+    """Whether items change to prices of another interval, or from nothing to something to pay."""
+    for old, new, _ in changes:
+        if old is None or new is None or made["status"] not in _CHARGED:
+            continue
+        if old["price"]["id"] == new.price["id"]:
+            continue
+        if interval_of(old["price"]) != new.interval:
+            return True
+        was_free = all(amount_of(item["price"], item.get("quantity") or 0) == 0 for item in before)
+        if was_free and amount_of(new.price, new.quantity or 0) > 0:
+            return True
+    return False
+
+
+def _same(old: Json, new: items.Wanted) -> bool:
+    return bool(old["price"]["id"] == new.price["id"] and old.get("quantity") == new.quantity)
+
+
+def _applied(call: Call, subscription: Json, old: Json, new: items.Wanted, sent: Json) -> Json:
+    """Write an item as it is to be."""
+    made = deepcopy(old)
+    if old["price"]["id"] != new.price["id"]:
+        made |= {"price": deepcopy(new.price), "plan": plan_of(call, new.price)}
+    if new.quantity is None:
+        made.pop("quantity", None)
+    else:
+        made["quantity"] = new.quantity
+    if "metadata" in sent:
+        made["metadata"] = merged(made["metadata"], sent["metadata"])
+    if "discounts" in sent:
+        owner = made | {"customer": subscription["customer"]}
+        made["discounts"] = discounts.applied(call, sent["discounts"], owner, "subscription_item")
+    if "tax_rates" in sent:
+        made["tax_rates"] = list(sent["tax_rates"] or ())
+    call.world.children("subscription_item").write(position_of(call, "subscription_item", made["id"]), made)
+    return made
+
+
+def renew(call: Call, made: Json, now: int, reason: str) -> StripeProblem | None:
+    """Begin a new period now, which the anchor moves to, with its invoice."""
+    made["billing_cycle_anchor"] = now
+    items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
+    declined = billing.invoice_now(call, made, reason, billing.full_lines(call, made))
+    save(call, "subscription", made)
+    return declined
+
+
+def _try(call: Call, made: Json, end: int, behavior: str, now: int) -> None:
+    """A trial until a time: what was paid for that is given back."""
+    if made["status"] != "trialing":
+        for item in items.of(call, made) if behavior != "none" else ():
+            prorations.credit(call, made, item, now)
+        made["trial_start"] = now
+    made |= {"billing_cycle_anchor": end, "status": "trialing", "trial_end": end}
+    start = made["trial_start"] or now
+    items.set_period(call, made, start, lambda _interval: end)

@@ -1,0 +1,163 @@
+"""How a subscription ends, pauses and resumes; what becomes of those of a deleted customer."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.related import known, save, theirs
+from stripe_simulator.operations.billing.invoices import discounts, drafts, states
+from stripe_simulator.operations.billing.invoices.prices import next_after
+from stripe_simulator.operations.billing.subscriptions import billing, items, prorations
+from stripe_simulator.operations.billing.subscriptions.changing import OVER
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+
+def cancel(subject: Subject) -> Json:
+    """DELETE of a subscription: it stays, canceled."""
+    call, made, params = subject.call, subject.made, subject.params
+    if made["status"] in OVER:
+        raise errors.no_object("subscription", made["id"])
+    details = params.get("cancellation_details") or {}
+    end(
+        call,
+        made,
+        prorate=bool(params.get("prorate")),
+        invoice_now=bool(params.get("invoice_now")),
+        reason="cancellation_requested",
+    )
+    made["cancellation_details"] |= {n: details[n] for n in ("comment", "feedback") if n in details}
+    if made["status"] == "incomplete_expired":
+        subject.emit("customer.subscription.updated")
+    else:
+        subject.emit("customer.subscription.deleted")
+    return made
+
+
+def end(
+    call: Call, made: Json, *, prorate: bool = False, invoice_now: bool = False, reason: str | None
+) -> None:
+    """Cancel a subscription now. It is changed, not written, and its event is left to the caller."""
+    now = test_clocks.now(call, made)
+    if made["status"] == "incomplete":
+        _expire(call, made)
+        made["status"] = "incomplete_expired"
+    else:
+        if prorate and made["status"] in {"active", "past_due"}:
+            for item in items.of(call, made):
+                prorations.credit(call, made, item, now)
+        if invoice_now and billing.has_pending(call, made):
+            billing.collect(call, made, billing.invoice(call, made, "subscription_update", []))
+        made["status"] = "canceled"
+    made |= {
+        "cancel_at_period_end": False,
+        "canceled_at": made["canceled_at"] or now,
+        "ended_at": now,
+        "pause_collection": None,
+        "cancellation_details": dict.fromkeys(("comment", "feedback", "reason"))
+        | (made.get("cancellation_details") or {})
+        | {"reason": reason},
+    }
+    drafts.discard(call, made)
+    schedule = known(call, "subscription_schedule", made.get("schedule"))
+    if schedule is not None and schedule["status"] in {"active", "not_started"}:
+        over = schedule | {"status": "canceled", "canceled_at": now, "current_phase": None}
+        save(call, "subscription_schedule", over, "subscription_schedule.canceled", before=schedule)
+
+
+def _expire(call: Call, made: Json) -> None:
+    """The first invoice was never paid: void."""
+    invoice = known(call, "invoice", made["latest_invoice"])
+    if invoice is not None and invoice["status"] == "open":
+        before = deepcopy(invoice)
+        states.void(call, invoice)
+        save(call, "invoice", invoice, "invoice.updated", before=before)
+
+
+def pause(subject: Subject) -> None:
+    """POST …/pause: no new periods and no invoices until it is resumed."""
+    call, made, params = subject.call, subject.made, subject.params
+    if made["status"] not in {"active", "trialing", "past_due"}:
+        raise StripeProblem(
+            f"A subscription with status `{made['status']}` can't be paused.", code="resource_invalid_state"
+        )
+    now = test_clocks.now(call, made)
+    unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
+    for item in items.of(call, made) if unused != "none" and made["status"] == "active" else ():
+        prorations.credit(call, made, item, item["current_period_start"] if "item" in unused else now)
+    if params.get("invoicing_behavior") == "invoice":
+        billing.invoice_now(call, made, "subscription_update", [])
+    made["status"] = "paused"
+    made["status_details"] = {
+        "paused": {
+            "subscription": {"type": "pause_requested"}, "transitioned_at": now, "type": "subscription",
+        }
+    }  # fmt: skip
+    subject.emit("customer.subscription.updated")
+    subject.emit("customer.subscription.paused")
+
+
+def resume(subject: Subject) -> None:
+    """POST …/resume: from paused, with a new period unless the anchor is to stay."""
+    call, made, params = subject.call, subject.made, subject.params
+    if made["status"] != "paused":
+        raise StripeProblem(
+            f"This subscription cannot be resumed because its status is `{made['status']}`.",
+            code="resource_invalid_state",
+        )
+    now = test_clocks.now(call, made)
+    anchor = params.get("billing_cycle_anchor")
+    stays = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
+    made |= {"status": "active", "status_details": None}
+    if made.get("trial_end") and made["trial_end"] > now:
+        made["status"] = "trialing"
+    elif stays:
+        if params.get("proration_behavior") != "none":
+            for item in items.of(call, made):
+                prorations.debit(call, made, item, now)
+    else:
+        made["billing_cycle_anchor"] = now
+        items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
+        billing.invoice_now(call, made, "subscription_update", billing.full_lines(call, made))
+        if params.get("payment_behavior") == "resume_on_payment_success" and made["status"] != "active":
+            made["status"] = "paused"
+            made["status_details"] = subject.before["status_details"]
+    subject.emit("customer.subscription.updated")
+    if made["status"] != "paused":
+        subject.emit("customer.subscription.resumed")
+
+
+def delete_discount(subject: Subject) -> Json:
+    """DELETE …/discount of a subscription or customer."""
+    owner = subject.collection.resource.name
+    gone = discounts.ended(subject.call, subject.made, owner)
+    subject.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
+    return gone
+
+
+def of_deleted_customer(subject: Subject) -> None:
+    """A deleted customer's subscriptions are canceled at once."""
+    call = subject.call
+    for made in theirs(call, "subscription", "customer", subject.made["id"]):
+        if made["status"] in OVER:
+            continue
+        before = deepcopy(made)
+        end(call, made, reason=None)
+        save(call, "subscription", made, before=before)
+        emit_as(call, "customer.subscription.deleted", made)
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("subscription", "pause"): pause,
+    ("subscription", "resume"): resume,
+    ("subscription", "delete_discount"): delete_discount,
+    ("customer", "delete_discount"): delete_discount,
+}
+DELETED: dict[str, Handler] = {"subscription": cancel, "customer": of_deleted_customer}

@@ -1,0 +1,153 @@
+"""The items of a subscription: what was asked for, checked; written; shown in the subscription."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.related import fresh_in, position_of, save
+from stripe_simulator.operations.billing.invoices import discounts
+from stripe_simulator.operations.billing.invoices.prices import interval_of, is_metered, plan_of, price_of
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call, Json
+
+Interval = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A price and how much of it, as an item asks for them."""
+
+    price: Json
+    quantity: int | None
+    sent: Json
+
+    @property
+    def interval(self) -> Interval:
+        """How long its periods are."""
+        return interval_of(self.price)
+
+
+def listed(sent: Any, param: str = "items") -> list[tuple[str, Json]]:
+    """A list of objects, each with the name of its parameter."""
+    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+        raise StripeProblem("Invalid array", param=param)
+    return [(f"{param}[{at}]", one) for at, one in enumerate(sent)]
+
+
+def wanted(call: Call, sent: Json, param: str, currency: str | None) -> Wanted:
+    """What an item asks for. Raises StripeProblem where that can't be had."""
+    price = price_of(call, sent, param, recurring=True, currency=currency)
+    quantity = sent.get("quantity")
+    if is_metered(price):
+        if quantity is not None:
+            raise StripeProblem(
+                "You cannot set the quantity for metered plans.",
+                param=f"{param}[quantity]" if param else "quantity",
+            )
+        return Wanted(price, None, sent)
+    return Wanted(price, 1 if quantity is None else checked_quantity(quantity, param), sent)
+
+
+def checked_quantity(quantity: Any, param: str) -> int:
+    """A quantity. Raises StripeProblem where it is none."""
+    name = f"{param}[quantity]" if param else "quantity"
+    try:
+        number = int(quantity)
+    except (TypeError, ValueError):
+        raise errors.not_an_integer(name, str(quantity)) from None
+    if number < 0:
+        raise StripeProblem(
+            "This value must be greater than or equal to 0.", code="parameter_invalid_integer", param=name
+        )
+    return number
+
+
+def all_wanted(call: Call, sent: Any, currency: str | None, billing_mode: str) -> list[Wanted]:
+    """All that a new subscription asks for; prices of one currency, and classically of one interval."""
+    found: list[Wanted] = []
+    for param, one in listed(sent):
+        found.append(wanted(call, one, param, currency))
+        currency = currency or found[0].price["currency"]
+    if not found:
+        raise errors.missing_parameter("items")
+    if billing_mode == "classic" and len({one.interval for one in found}) > 1:
+        raise StripeProblem(
+            "Currency and interval fields must match across all plans on this subscription. "
+            "Found mismatch in interval field.",
+            param="items",
+        )
+    return found
+
+
+def fill(call: Call, made: Json, subscription: Json, one: Wanted, period: tuple[int, int]) -> None:
+    """Make an item of what was asked for."""
+    made |= {
+        "billing_thresholds": None,
+        "current_period_start": period[0],
+        "current_period_end": period[1],
+        "discounts": discounts.applied(
+            call,
+            one.sent.get("discounts"),
+            made | {"customer": subscription["customer"]},
+            "subscription_item",
+        ),
+        "metadata": dict(one.sent.get("metadata") or {}),
+        "plan": plan_of(call, one.price),
+        "price": deepcopy(one.price),
+        "quantity": one.quantity,
+        "subscription": subscription["id"],
+        "tax_rates": list(one.sent.get("tax_rates") or ()),
+    }
+    if one.quantity is None:
+        made.pop("quantity")
+
+
+def add(call: Call, subscription: Json, one: Wanted, period: tuple[int, int]) -> Json:
+    """Write a new item of a subscription that is written."""
+    made = fresh_in(call, "subscription_item", position_of(call, "subscription", subscription["id"]))
+    fill(call, made, subscription, one, period)
+    save(call, "subscription_item", made)
+    return made
+
+
+def of(call: Call, subscription: Json) -> list[Json]:
+    """Copies of all items, oldest first."""
+    collection = call.world.children("subscription_item")
+    bounds = collection.bounds_in(position_of(call, "subscription", subscription["id"]))
+    return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
+
+
+def remove(call: Call, item: Json) -> None:
+    """Delete an item."""
+    call.world.children("subscription_item").delete(position_of(call, "subscription_item", item["id"]))
+
+
+def embed(call: Call, subscription: Json) -> None:
+    """Show the items as they are now in their subscription."""
+    url = f"/v1/subscription_items?subscription={subscription['id']}"
+    position = position_of(call, "subscription", subscription["id"])
+    subscription["items"] = deepcopy(call.world.embedded("subscription_item", position, url))
+
+
+def set_period(call: Call, subscription: Json, start: int, end_of: Any) -> None:
+    """A new period for all items: each ends where `end_of` its interval says."""
+    for item in of(call, subscription):
+        made = item | {
+            "current_period_start": start,
+            "current_period_end": end_of(interval_of(item["price"])),
+        }
+        save(call, "subscription_item", made, before=item)
+    embed(call, subscription)
+
+
+def last_removed() -> StripeProblem:
+    """A subscription without items is none."""
+    return StripeProblem(
+        "A subscription must have at least one active plan. To cancel a subscription, please use the cancel "
+        "API endpoint on the Subscription object."
+    )

@@ -1,0 +1,69 @@
+"""What a change in the middle of a period costs: credit for unused time, a charge for what remains."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.related import fresh, save
+from stripe_simulator.operations.billing.invoices.lines import pricing
+from stripe_simulator.operations.billing.invoices.pending import parent
+from stripe_simulator.operations.billing.invoices.prices import TIMES, amount_of, product_name, rounded
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call, Json
+
+
+def share(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:
+    """What a price costs from a moment to the end of its period."""
+    start, end = period
+    if end <= start or quantity is None:
+        return 0
+    left = Decimal(max(0, end - max(when, start))) / Decimal(end - start)
+    return rounded(amount_of(price, quantity) * left)
+
+
+def credit(call: Call, subscription: Json, item: Json, when: int) -> None:
+    """Give back what was paid for the rest of the period."""
+    amount = -share(item["price"], item.get("quantity"), _period(item), when)
+    _write(call, subscription, item, amount, when, "Unused time on")
+
+
+def debit(call: Call, subscription: Json, item: Json, when: int) -> None:
+    """Charge for the rest of the period."""
+    amount = share(item["price"], item.get("quantity"), _period(item), when)
+    _write(call, subscription, item, amount, when, "Remaining time on")
+
+
+def _period(item: Json) -> tuple[int, int]:
+    return item["current_period_start"], item["current_period_end"]
+
+
+def _write(call: Call, subscription: Json, item: Json, amount: int, when: int, words: str) -> None:
+    price, quantity = item["price"], item.get("quantity")
+    if quantity is None:
+        return
+    day = datetime.fromtimestamp(when, UTC).strftime("%d %b %Y")
+    product = product_name(call, price)
+    many = product if quantity == 1 else f"{quantity} {TIMES} {product}"
+    made = fresh(call, "invoiceitem")
+    made |= {
+        "amount": amount,
+        "currency": price["currency"],
+        "customer": subscription["customer"],
+        "date": when,
+        "description": f"{words} {many} after {day}",
+        "discountable": False,
+        "discounts": [],
+        "net_amount": amount,
+        "parent": parent(subscription["id"], item["id"]),
+        "period": {"end": item["current_period_end"], "start": when},
+        "pricing": pricing(price),
+        "proration": True,
+        "proration_details": {"credited_items": None, "discount_amounts": []},
+        "quantity": quantity,
+        "quantity_decimal": str(quantity),
+        "test_clock": subscription.get("test_clock"),
+    }
+    save(call, "invoiceitem", made, "invoiceitem.created")

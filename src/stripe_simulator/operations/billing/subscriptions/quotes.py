@@ -1,0 +1,289 @@
+"""Quotes: drawn up, finalized, accepted (which makes a subscription or an invoice), canceled."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.related import found, fresh, fresh_in, known, position_of, save
+from stripe_simulator.operations.billing.invoices import discounts, drafts, lines
+from stripe_simulator.operations.billing.invoices.prices import amount_of, interval_of, price_of, product_name
+from stripe_simulator.operations.billing.invoices.totals import reckon, total_up
+from stripe_simulator.operations.billing.subscriptions import items, starting
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+_DAY = 86_400
+_NOTHING: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
+
+
+def create(subject: Subject) -> None:
+    """A draft, valid for thirty days unless it says otherwise."""
+    call, made, params = subject.call, subject.made, subject.params
+    copied = _copied(call, made, params) if isinstance(params.get("from_quote"), dict) else []
+    now = test_clocks.now(call, {"customer": params.get("customer"), "test_clock": params.get("test_clock")})
+    asked = _asked(call, params) if params.get("line_items") else copied
+    owner = {"customer": params.get("customer"), "currency": asked[0][0]["currency"] if asked else None}
+    discounts.check(call, params.get("discounts"), owner)
+    made |= {
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "collection_method": params.get("collection_method") or "charge_automatically",
+        "created": now,
+        "default_tax_rates": list(params.get("default_tax_rates") or ()),
+        "discounts": [],
+        "expires_at": params.get("expires_at") or now + 30 * _DAY,
+        "from_quote": made.get("from_quote"),
+        "invoice_settings": {"days_until_due": None, "issuer": {"type": "self"}}
+        | dict(params.get("invoice_settings") or {}),
+        "metadata": made.get("metadata") or {},
+        "status": "draft",
+        "status_transitions": dict.fromkeys(("accepted_at", "canceled_at", "finalized_at")),
+        "subscription_data": {
+            "billing_mode": {"type": "flexible"},
+            "description": None,
+            "effective_date": None,
+            "metadata": {},
+            "trial_period_days": None,
+        }
+        | dict(params.get("subscription_data") or {}),
+    }
+    made.pop("line_items", None)
+    subject.write()
+    made["discounts"] = discounts.applied(call, params.get("discounts"), made | owner, "invoice")
+    _draw_up(call, made, asked)
+
+
+def _copied(call: Call, made: Json, params: Json) -> list[tuple[Json, int]]:
+    """What another quote offers, for its customer."""
+    sent = params["from_quote"]
+    if not sent.get("quote"):
+        raise errors.missing_parameter("from_quote[quote]")
+    old = found(call, "quote", sent["quote"], "from_quote[quote]")
+    params["customer"] = made["customer"] = old["customer"]
+    made["from_quote"] = {"is_revision": bool(sent.get("is_revision")), "quote": old["id"]}
+    return _present(call, old)
+
+
+def _asked(call: Call, params: Json) -> list[tuple[Json, int]]:
+    """Prices and quantities. Raises StripeProblem where one can't be had."""
+    asked: list[tuple[Json, int]] = []
+    for param, one in items.listed(params["line_items"], "line_items") if params.get("line_items") else ():
+        currency = asked[0][0]["currency"] if asked else None
+        price = price_of(call, one, param, recurring=None, currency=currency)
+        asked.append((price, items.checked_quantity(one.get("quantity", 1), param)))
+    return asked
+
+
+def _draw_up(call: Call, made: Json, asked: list[tuple[Json, int]]) -> None:
+    """Write the lines, and what they come to."""
+    position = position_of(call, "quote", made["id"])
+    collection = call.world.children("quote_line_item")
+    for at in list(collection.find([], *collection.bounds_in(position), newest_first=False)):
+        collection.delete(at)
+    upfront, recurring = _stub(made), _stub(made)
+    for price, quantity in asked:
+        amount = amount_of(price, quantity)
+        line = fresh_in(call, "quote_line_item", position)
+        line |= {
+            "amount_discount": 0,
+            "amount_subtotal": amount,
+            "amount_tax": 0,
+            "amount_total": amount,
+            "currency": price["currency"],
+            "description": product_name(call, price),
+            "discounts": [],
+            "object": "item",
+            "price": deepcopy(price),
+            "quantity": quantity,
+            "taxes": [],
+        }
+        save(call, "quote_line_item", line)
+        one = lines.line(made | {"currency": price["currency"]}, line["id"], {"amount": amount})
+        upfront["rows"].append(one)
+        if price["type"] == "recurring":
+            recurring["rows"].append(deepcopy(one))
+            recurring["price"] = recurring.get("price") or price
+    made["currency"] = asked[0][0]["currency"] if asked else None
+    now = _sums(call, upfront)
+    made |= {"amount_subtotal": now["amount_subtotal"], "amount_total": now["amount_total"]}
+    made["total_details"] = now["total_details"]
+    made["computed"] = {"recurring": None, "upfront": now}
+    if recurring["rows"]:
+        unit, count = interval_of(recurring["price"])
+        made["computed"]["recurring"] = _sums(call, recurring) | {"interval": unit, "interval_count": count}
+
+
+def _stub(made: Json) -> Json:
+    """As much of an invoice as is needed to reckon what it would come to."""
+    rates = list(made["default_tax_rates"])
+    return {"discounts": list(made["discounts"]), "default_tax_rates": rates, "status": "draft", "rows": []}
+
+
+def _sums(call: Call, stub: Json) -> Json:
+    reckon(call, stub, stub["rows"])
+    off = sum(one["amount"] for one in stub["total_discount_amounts"])
+    tax = sum(one["amount"] for one in stub["total_taxes"])
+    return {
+        "amount_subtotal": stub["subtotal"],
+        "amount_total": stub["total"],
+        "total_details": _NOTHING | {"amount_discount": off, "amount_tax": tax},
+    }
+
+
+def update(subject: Subject) -> None:
+    """A draft can be changed, of an open quote only little."""
+    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    if before["status"] != "draft" and set(params) - {"metadata", "expires_at"}:
+        raise StripeProblem(
+            f"You can only update quotes in the `draft` status. This quote is `{before['status']}`.",
+            code="resource_invalid_state",
+        )
+    made.pop("line_items", None)
+    made["discounts"] = list(before["discounts"])
+    if "discounts" in params:
+        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice")
+    asked = _asked(call, params) if "line_items" in params else _present(call, made)
+    if "line_items" in params or "discounts" in params or "default_tax_rates" in params:
+        made["default_tax_rates"] = list(made["default_tax_rates"] or ())
+        _draw_up(call, made, asked)
+
+
+def _present(call: Call, made: Json) -> list[tuple[Json, int]]:
+    collection = call.world.children("quote_line_item")
+    bounds = collection.bounds_in(position_of(call, "quote", made["id"]))
+    rows = [collection.read(at) for at in collection.find([], *bounds, newest_first=False)]
+    found_ = []
+    for row in rows:
+        price = row["price"] if isinstance(row["price"], dict) else known(call, "price", row["price"])
+        if price is not None:
+            found_.append((price, int(row["quantity"] or 1)))
+    return found_
+
+
+def _only(subject: Subject, verb: str, *states: str) -> None:
+    state = subject.made["status"]
+    if state not in states:
+        wanted = " or ".join(f"`{one}`" for one in states)
+        raise StripeProblem(
+            f"You cannot {verb} a quote that is currently in the `{state}` status. It must be {wanted}.",
+            code="resource_invalid_state",
+        )
+
+
+def finalize(subject: Subject) -> None:
+    """POST …/finalize: it can be accepted from now on."""
+    call, made = subject.call, subject.made
+    _only(subject, "finalize", "draft")
+    if made["customer"] is None:
+        raise StripeProblem("A customer must be set to finalize a quote.", param="customer")
+    if not _present(call, made):
+        raise StripeProblem("A quote without line items can't be finalized.", param="line_items")
+    customer = found(call, "customer", made["customer"], "customer")
+    prefix = customer.get("invoice_prefix") or customer["id"][-8:].upper()
+    now = test_clocks.now(call, made)
+    made |= {
+        "expires_at": subject.params.get("expires_at") or made["expires_at"],
+        "number": f"QT-{prefix}-{subject.position % 10_000:04d}-1",
+        "status": "open",
+    }
+    made["status_transitions"] = dict(made["status_transitions"] or {}) | {"finalized_at": now}
+    subject.emit("quote.finalized")
+
+
+def accept(subject: Subject) -> None:
+    """POST …/accept: a subscription where anything recurs, else an invoice."""
+    call, made = subject.call, subject.made
+    _only(subject, "accept", "open")
+    asked = _present(call, made)
+    if any(price["type"] == "recurring" for price, _ in asked):
+        made["subscription"] = _subscribe(call, made, asked)
+        subscription = found(call, "subscription", made["subscription"], "subscription")
+        made["invoice"] = subscription["latest_invoice"]
+    else:
+        made["invoice"] = _bill(call, made, asked)
+    now = test_clocks.now(call, made)
+    made["status"] = "accepted"
+    made["status_transitions"] = dict(made["status_transitions"] or {}) | {"accepted_at": now}
+    subject.emit("quote.accepted")
+
+
+def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
+    data = made["subscription_data"] or {}
+    method = made["collection_method"]
+    terms = (made["invoice_settings"] or {}).get("days_until_due")
+    subscription = fresh(call, "subscription")
+    subscription |= {
+        "collection_method": method,
+        "days_until_due": int(terms or 30) if method == "send_invoice" else None,
+        "description": data.get("description"),
+        "metadata": dict(data.get("metadata") or {}),
+    }
+    params: Json = {
+        "customer": made["customer"],
+        "add_invoice_items": [
+            {"price": price["id"], "quantity": quantity, "agreed": True}
+            for price, quantity in asked
+            if price["type"] != "recurring"
+        ],
+        "default_tax_rates": made["default_tax_rates"],
+        "discounts": [{"discount": one} for one in made["discounts"] or ()],
+        "items": [
+            {"price": price["id"], "quantity": quantity, "agreed": True}
+            for price, quantity in asked
+            if price["type"] == "recurring"
+        ],
+        "trial_period_days": data.get("trial_period_days"),
+    }
+    if method == "send_invoice":
+        params["days_until_due"] = subscription["days_until_due"]
+        params["collection_method"] = method
+    starting.start(call, subscription, params)
+    emit_as(call, "customer.subscription.created", subscription)
+    return str(subscription["id"])
+
+
+def _bill(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
+    customer = found(call, "customer", made["customer"], "customer")
+    invoice = fresh(call, "invoice")
+    drafts.begin(call, customer, invoice, made["currency"])
+    invoice |= {
+        "collection_method": made["collection_method"],
+        "discounts": list(made["discounts"] or ()),
+        "default_tax_rates": list(made["default_tax_rates"] or ()),
+        "parent": {
+            "quote_details": {"quote": made["id"]},
+            "subscription_details": None,
+            "type": "quote_details",
+        },
+    }
+    save(call, "invoice", invoice)
+    for price, quantity in asked:
+        lines.add(call, invoice, lines.of_price(call, price, quantity))
+    total_up(call, invoice)
+    save(call, "invoice", invoice, "invoice.created")
+    return str(invoice["id"])
+
+
+def cancel(subject: Subject) -> None:
+    """POST …/cancel: for good."""
+    _only(subject, "cancel", "draft", "open")
+    now = test_clocks.now(subject.call, subject.made)
+    subject.made["status"] = "canceled"
+    transitions = dict(subject.made["status_transitions"] or {})
+    subject.made["status_transitions"] = transitions | {"canceled_at": now}
+    subject.emit("quote.canceled")
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("quote", "finalize_quote"): finalize,
+    ("quote", "accept"): accept,
+    ("quote", "cancel"): cancel,
+}
+CREATED: dict[str, Handler] = {"quote": create}
+UPDATED: dict[str, Handler] = {"quote": update}

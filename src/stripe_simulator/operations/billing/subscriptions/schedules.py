@@ -1,0 +1,273 @@
+"""Subscription schedules: phases that follow one another, each with its items."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.related import found, fresh, known, save, theirs
+from stripe_simulator.operations.billing.subscriptions import billing, changing, ending, items, starting
+from stripe_simulator.operations.billing.subscriptions.phases import PHASE, SETTINGS, item_of, phases_of
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+_OPEN = ("not_started", "active")
+
+
+def create(subject: Subject) -> None:
+    """A schedule of its own, or one that takes over a subscription."""
+    call, made, params = subject.call, subject.made, subject.params
+    made |= {
+        "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
+        "default_settings": SETTINGS | dict(params.get("default_settings") or {}),
+        "end_behavior": params.get("end_behavior") or "release",
+        "metadata": made.get("metadata") or {},
+        "pause_schedules": [],
+        "phases": [],
+    }
+    if params.get("from_subscription"):
+        _take_over(subject)
+        return
+    if not params.get("customer"):
+        raise errors.missing_parameter("customer")
+    if not params.get("phases"):
+        raise errors.missing_parameter("phases")
+    customer = found(call, "customer", params["customer"], "customer")
+    now = test_clocks.now(call, {"customer": customer["id"]})
+    sent = params.get("start_date")
+    start = now if sent in {None, "now"} else int(str(sent))
+    made |= {
+        "created": now,
+        "customer": customer["id"],
+        "phases": phases_of(call, params["phases"], start),
+        "status": "not_started",
+        "test_clock": customer.get("test_clock"),
+    }
+    if start <= now:
+        _begin(call, made)
+
+
+def _take_over(subject: Subject) -> None:
+    call, made, params = subject.call, subject.made, subject.params
+    for name in ("customer", "phases", "start_date"):
+        if params.get(name) is not None:
+            raise StripeProblem(
+                f"You may only specify one of these parameters: from_subscription, {name}.", param=name
+            )
+    subscription = found(call, "subscription", params["from_subscription"], "from_subscription")
+    if subscription["status"] in changing.OVER:
+        raise StripeProblem(
+            f"A subscription schedule can't be created from a subscription that is "
+            f"`{subscription['status']}`.",
+            param="from_subscription",
+        )
+    if subscription["schedule"]:
+        raise StripeProblem(
+            "You cannot migrate a subscription that is already attached to a schedule: "
+            f"`{subscription['schedule']}`.",
+            param="from_subscription",
+        )
+    present = items.of(call, subscription)
+    phase = PHASE | {
+        "currency": subscription["currency"],
+        "end_date": max(item["current_period_end"] for item in present),
+        "items": [item_of(item["price"], item.get("quantity")) for item in present],
+        "start_date": min(item["current_period_start"] for item in present),
+        "trial_end": subscription["trial_end"] if subscription["status"] == "trialing" else None,
+    }
+    made |= {
+        "created": test_clocks.now(call, subscription),
+        "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
+        "customer": subscription["customer"],
+        "phases": [phase],
+        "status": "active",
+        "subscription": subscription["id"],
+        "test_clock": subscription["test_clock"],
+    }
+    attached = subscription | {"schedule": made["id"]}
+    save(call, "subscription", attached, "customer.subscription.updated", before=subscription)
+
+
+def _begin(call: Call, made: Json) -> None:
+    """The first phase starts: with it the subscription."""
+    phase = made["phases"][0]
+    settings = made["default_settings"]
+    subscription = fresh(call, "subscription")
+    method = phase["collection_method"] or settings["collection_method"]
+    subscription |= {"collection_method": method, "metadata": dict(phase["metadata"] or {})}
+    params: Json = {
+        "customer": made["customer"],
+        "default_payment_method": phase["default_payment_method"] or settings["default_payment_method"],
+        "discounts": phase["discounts"],
+        "items": [_sent(item) for item in phase["items"]],
+        "trial_end": phase["trial_end"],
+    }
+    if method == "send_invoice":
+        terms = (phase["invoice_settings"] or settings["invoice_settings"] or {}).get("days_until_due")
+        params["days_until_due"] = subscription["days_until_due"] = int(terms or 30)
+    starting.start(call, subscription, params)
+    subscription["schedule"] = made["id"]
+    save(call, "subscription", subscription)
+    emit_as(call, "customer.subscription.created", subscription)
+    made |= {
+        "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
+        "status": "active",
+        "subscription": subscription["id"],
+    }
+
+
+def _sent(item: Json) -> Json:
+    """A phase's item as an update of a subscription would send it."""
+    return {name: item[name] for name in ("price", "quantity") if name in item} | {"agreed": True}
+
+
+def update(subject: Subject) -> None:
+    """Other phases, for a schedule that is not over."""
+    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    if before["status"] not in _OPEN and set(params) - {"metadata"}:
+        raise _closed("update", before)
+    made["phases"] = deepcopy(before["phases"])
+    made["default_settings"] = before["default_settings"] | dict(params.get("default_settings") or {})
+    if params.get("phases"):
+        start = before["phases"][0]["start_date"] if before["phases"] else test_clocks.now(call, before)
+        made["phases"] = phases_of(call, params["phases"], start)
+        now = test_clocks.now(call, before)
+        made["current_phase"] = next(
+            (
+                {"end_date": phase["end_date"], "start_date": phase["start_date"]}
+                for phase in made["phases"]
+                if phase["start_date"] <= now < phase["end_date"] and before["status"] == "active"
+            ),
+            before["current_phase"],
+        )
+
+
+def _closed(verb: str, made: Json) -> StripeProblem:
+    return StripeProblem(
+        f"You cannot {verb} a subscription schedule that is currently in the `{made['status']}` status. Its "
+        "status must be one of `not_started` or `active`.",
+        code="resource_invalid_state",
+    )
+
+
+def cancel(subject: Subject) -> None:
+    """POST …/cancel: with its subscription."""
+    call, made, params = subject.call, subject.made, subject.params
+    if made["status"] not in _OPEN:
+        raise _closed("cancel", made)
+    made |= {"canceled_at": test_clocks.now(call, made), "current_phase": None, "status": "canceled"}
+    subject.write()
+    before = known(call, "subscription", made["subscription"])
+    if before is not None and before["status"] not in changing.OVER:
+        over = deepcopy(before)
+        ending.end(
+            call,
+            over,
+            prorate=bool(params.get("prorate", True)),
+            invoice_now=bool(params.get("invoice_now", True)),
+            reason="cancellation_requested",
+        )
+        save(call, "subscription", over)
+        emit_as(call, "customer.subscription.deleted", over)
+    subject.emit("subscription_schedule.canceled")
+
+
+def release(subject: Subject) -> None:
+    """POST …/release: the subscription goes on without it."""
+    made = subject.made
+    if made["status"] not in _OPEN:
+        raise _closed("release", made)
+    _release(subject.call, made, keep=bool(subject.params.get("preserve_cancel_date")))
+    subject.emit("subscription_schedule.released")
+
+
+def _release(call: Call, made: Json, *, keep: bool = True) -> None:
+    before = known(call, "subscription", made["subscription"])
+    made |= {
+        "current_phase": None,
+        "released_at": test_clocks.now(call, made),
+        "released_subscription": made["subscription"],
+        "status": "released",
+        "subscription": None,
+    }
+    if before is not None:
+        free = before | {"schedule": None} | ({} if keep else {"cancel_at": None, "canceled_at": None})
+        save(call, "subscription", free, "customer.subscription.updated", before=before)
+
+
+def begin_due(call: Call, customer: str, until: int) -> None:
+    """Schedules of a customer that were to start by then, start."""
+    for made in theirs(call, "subscription_schedule", "customer", customer):
+        if made["status"] == "not_started" and made["phases"] and made["phases"][0]["start_date"] <= until:
+            before = deepcopy(made)
+            _begin(call, made)
+            save(call, "subscription_schedule", made, "subscription_schedule.updated", before=before)
+
+
+def next_phase(call: Call, subscription: Json) -> int | None:
+    """When the present phase of a subscription's schedule ends."""
+    made = known(call, "subscription_schedule", subscription.get("schedule"))
+    if made is None or made["status"] != "active" or made["current_phase"] is None:
+        return None
+    end: int = made["current_phase"]["end_date"]
+    return end
+
+
+def follow(call: Call, subscription: Json, now: int) -> bool:
+    """Go on to the next phase, if the present one is over; after the last, what `end_behavior` says."""
+    made = known(call, "subscription_schedule", subscription.get("schedule"))
+    if made is None or made["status"] != "active" or (next_phase(call, subscription) or now + 1) > now:
+        return False
+    before = deepcopy(made)
+    later = [phase for phase in made["phases"] if phase["start_date"] >= made["current_phase"]["end_date"]]
+    if later:
+        _enter(call, subscription, later[0], now)
+        made["current_phase"] = {n: later[0][n] for n in ("end_date", "start_date")}
+        save(call, "subscription_schedule", made, "subscription_schedule.updated", before=before)
+    elif made["end_behavior"] == "cancel":
+        ending.end(call, subscription, reason="cancellation_requested")
+        over = {"completed_at": now, "current_phase": None, "status": "completed"}
+        save(call, "subscription_schedule", made | over, "subscription_schedule.completed")
+    else:
+        subscription["schedule"] = None
+        made |= {
+            "current_phase": None,
+            "released_at": now,
+            "released_subscription": subscription["id"],
+            "status": "released",
+            "subscription": None,
+        }
+        save(call, "subscription_schedule", made, "subscription_schedule.released")
+    return True
+
+
+def _enter(call: Call, subscription: Json, phase: Json, now: int) -> None:
+    """The items of the next phase take the place of those there are."""
+    old = items.of(call, subscription)
+    changes: list[changing.Change] = [(item, None, {}) for item in old]
+    for item in phase["items"]:
+        sent = _sent(item)
+        changes.append((None, items.wanted(call, sent, "items", subscription["currency"]), sent))
+    behavior = phase["proration_behavior"]
+    if all(item["current_period_end"] <= now for item in old):
+        behavior = "none"
+        changing.change_items(call, subscription, changes, behavior, now, now, reset=False)
+        changing.renew(call, subscription, now, "subscription_cycle")
+        return
+    changing.change_items(call, subscription, changes, behavior, now, now, reset=False)
+    if behavior == "always_invoice":
+        billing.invoice_now(call, subscription, "subscription_update", [])
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("subscription_schedule", "cancel"): cancel,
+    ("subscription_schedule", "release"): release,
+}
+CREATED: dict[str, Handler] = {"subscription_schedule": create}
+UPDATED: dict[str, Handler] = {"subscription_schedule": update}

@@ -1,0 +1,282 @@
+"""How a subscription begins: items, trial, anchor, first invoice, status."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.related import found, known, save
+from stripe_simulator.operations.billing.invoices import charging, collecting, discounts, lines
+from stripe_simulator.operations.billing.invoices.pending import pending
+from stripe_simulator.operations.billing.invoices.prices import (
+    after,
+    amount_of,
+    interval_of,
+    next_after,
+    price_of,
+)
+from stripe_simulator.operations.billing.subscriptions import billing, items
+from stripe_simulator.operations.billing.subscriptions.prorations import share
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Subject
+    from stripe_simulator.operations.billing.subscriptions.items import Wanted
+    from stripe_simulator.requests.call import Call, Json
+
+_DAY = 86_400
+_FUTURE = "Invalid timestamp: must be an integer Unix timestamp in the future."
+
+
+def create(subject: Subject) -> None:
+    """POST of a new subscription."""
+    start(subject.call, subject.made, subject.params)
+
+
+def start(call: Call, made: Json, params: Json) -> None:
+    """Make a blank subscription what the parameters ask for: written, but for its event.
+
+    Raises StripeProblem before anything is written.
+    """
+    customer = found(call, "customer", params["customer"], "customer")
+    now = test_clocks.now(call, {"customer": customer["id"]})
+    billing_mode = str((params.get("billing_mode") or {}).get("type") or "flexible")
+    asked = items.all_wanted(call, params["items"], params.get("currency"), billing_mode)
+    currency = asked[0].price["currency"]
+    once = _once(call, params, currency)
+    trial_end = _trial_end(params, asked, now)
+    check_collection(made, params)
+    collecting.check_method(
+        call, params.get("default_payment_method"), customer["id"], "default_payment_method"
+    )
+    owner = {"customer": customer["id"], "currency": currency}
+    discounts.check(call, params.get("discounts"), owner)
+    interval = asked[0].interval
+    begin = int(params.get("backdate_start_date") or now)
+    anchor = trial_end or _anchor(params, begin, interval) or begin
+    end = trial_end or (anchor if anchor > begin else None)
+    # Validated: nothing has been written so far but prices that were described.
+    due = _due(call, params, asked, once, customer, (now, end, trial_end))
+    _check_payable(call, made, params, customer, due)
+    made |= _values(made, params, customer, now, billing_mode)
+    made |= {
+        "billing_cycle_anchor": anchor,
+        "currency": currency,
+        "start_date": begin,
+        "status": "trialing" if trial_end else "active",
+        "trial_end": trial_end,
+        "trial_start": now if trial_end else None,
+    }
+    save(call, "subscription", made)
+    for one in asked:
+        period_end = end or next_after(anchor, now, one.interval)
+        items.add(call, made, one, (begin if end or begin == now else now, period_end))
+    items.embed(call, made)
+    set_cancel(made, params, now)
+    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "subscription")
+    _first_invoice(call, made, params, once, end if trial_end is None else None)
+
+
+def _values(made: Json, params: Json, customer: Json, now: int, billing_mode: str) -> Json:
+    usual: Json = {"payment_method_options": None, "payment_method_types": None}
+    usual["save_default_payment_method"] = "off"
+    flexible = {"proration_discounts": "included"} if billing_mode == "flexible" else None
+    ending = {"end_behavior": {"missing_payment_method": "create_invoice"}}
+    return {
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None}
+        | dict(params.get("automatic_tax") or {}),
+        "billing_mode": {"flexible": flexible, "type": billing_mode, "updated_at": now},
+        "billing_schedules": [],
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "created": now,
+        "customer": customer["id"],
+        "default_payment_method": params.get("default_payment_method"),
+        "default_tax_rates": list(params.get("default_tax_rates") or ()),
+        "discounts": [],
+        "invoice_settings": {"account_tax_ids": None, "issuer": {"type": "self"}}
+        | dict(params.get("invoice_settings") or {}),
+        "livemode": False,
+        "metadata": made.get("metadata") or {},
+        "payment_settings": usual | dict(params.get("payment_settings") or {}),
+        "status_details": None,
+        "test_clock": customer.get("test_clock"),
+        "trial_settings": ending | dict(params.get("trial_settings") or {}),
+    }
+
+
+def check_collection(made: Json, params: Json) -> None:
+    """Raises StripeProblem where an invoice to be sent has no term, or one to be charged has."""
+    sends = params.get("collection_method", made["collection_method"]) == "send_invoice"
+    if sends and params.get("days_until_due", made.get("days_until_due")) is None:
+        raise StripeProblem(
+            "If subscription `collection_method` is `send_invoice`, you must specify `days_until_due`.",
+            param="days_until_due",
+        )
+    if not sends and params.get("days_until_due") is not None:
+        raise StripeProblem(
+            "You can only specify `days_until_due` if subscription `collection_method` is `send_invoice`.",
+            param="days_until_due",
+        )
+
+
+def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
+    """When the trial ends; None without one."""
+    given = [name for name in ("trial_end", "trial_period_days") if params.get(name) is not None]
+    if len(given) > 1:
+        raise StripeProblem(
+            "You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_end"
+        )
+    end = params.get("trial_end")
+    if end == "now":
+        return None
+    if end is not None:
+        return future(end, now, "trial_end")
+    days = params.get("trial_period_days")
+    if days is None and params.get("trial_from_plan"):
+        days = (asked[0].price.get("recurring") or {}).get("trial_period_days")
+    if days is None:
+        return None
+    if int(days) < 0:
+        raise StripeProblem(
+            "This value must be greater than or equal to 0.",
+            code="parameter_invalid_integer",
+            param="trial_period_days",
+        )
+    return now + int(days) * _DAY if int(days) else None
+
+
+def future(value: Any, now: int, param: str) -> int:
+    """A time that has not come yet."""
+    try:
+        moment = int(value)
+    except (TypeError, ValueError):
+        raise errors.not_an_integer(param, str(value)) from None
+    if moment <= now:
+        raise StripeProblem(_FUTURE, param=param)
+    return moment
+
+
+def _anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:
+    """The anchor that was asked for: at most one period ahead."""
+    sent = params.get("billing_cycle_anchor")
+    if sent is None or sent == "now":
+        return None
+    anchor = future(sent, now, "billing_cycle_anchor")
+    natural = after(now, interval)
+    if anchor > natural:
+        raise StripeProblem(
+            f"`billing_cycle_anchor` cannot be later than next natural billing date ({natural}) for plan",
+            param="billing_cycle_anchor",
+        )
+    return anchor
+
+
+def _once(call: Call, params: Json, currency: str) -> list[tuple[Json, int, Json]]:
+    """Prices that are only on the first invoice, with quantities."""
+    sent = params.get("add_invoice_items")
+    found = []
+    for param, one in items.listed(sent, "add_invoice_items") if sent else ():
+        price = price_of(call, one, param, recurring=False, currency=currency)
+        found.append((price, items.checked_quantity(one.get("quantity") or 1, param), one))
+    return found
+
+
+def _due(
+    call: Call,
+    params: Json,
+    asked: list[Wanted],
+    once: list[tuple[Json, int, Json]],
+    customer: Json,
+    times: tuple[int, int | None, int | None],
+) -> int:
+    """About what the first invoice comes to: enough to know whether there is anything to pay."""
+    now, end, trial_end = times
+    total = sum(amount_of(price, quantity) for price, quantity, _ in once)
+    total += sum(item["amount"] for item in pending(call, customer["id"], asked[0].price["currency"], None))
+    for one in asked if trial_end is None else ():
+        if end is None:
+            total += amount_of(one.price, one.quantity or 0)
+        elif params.get("proration_behavior") != "none":
+            natural = end - after(now, one.interval)
+            total += share(one.price, one.quantity, (now + natural, end), now)
+    for one in params.get("discounts") or ():
+        total = _discounted(call, one, total)
+    return max(0, total + int(customer.get("balance") or 0))
+
+
+def _discounted(call: Call, sent: Json, total: int) -> int:
+    identifier = sent.get("coupon")
+    if sent.get("promotion_code"):
+        identifier = found(call, "promotion_code", sent["promotion_code"], "discounts")["promotion"]["coupon"]
+    if sent.get("discount"):
+        identifier = call.world.discounts[sent["discount"]]["source"]["coupon"]
+    coupon = known(call, "coupon", identifier)
+    if coupon is None:
+        return total
+    if coupon.get("percent_off"):
+        return int(total * (1 - Decimal(str(coupon["percent_off"])) / 100))
+    return total - int(coupon["amount_off"] or 0)
+
+
+def _check_payable(call: Call, made: Json, params: Json, customer: Json, due: int) -> None:
+    """Raises StripeProblem where the first invoice is to be charged, and there is nothing to charge."""
+    behavior = params.get("payment_behavior", "allow_incomplete")
+    if due <= 0 or made["collection_method"] == "send_invoice" or behavior == "default_incomplete":
+        return
+    method = collecting.method_of(call, params | {"object": "subscription"}, customer)
+    if method is None:
+        raise collecting.no_method()
+    refusal = charging.refusal_of(method)
+    if refusal is not None and behavior == "error_if_incomplete":
+        raise refusal
+
+
+def set_cancel(made: Json, params: Json, now: int) -> None:
+    """Have it end by itself: at the end of the period, or at a time."""
+    if params.get("cancel_at_period_end") and params.get("cancel_at") is not None:
+        raise StripeProblem(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
+            param="cancel_at",
+        )
+    ends = [item["current_period_end"] for item in made["items"]["data"]]
+    if params.get("cancel_at_period_end") or params.get("cancel_at") is not None:
+        at = params.get("cancel_at")
+        if params.get("cancel_at_period_end") or at == "max_period_end":
+            at = max(ends)
+        elif at == "min_period_end":
+            at = min(ends)
+        else:
+            at = future(at, now, "cancel_at")
+        made |= {
+            "cancel_at": at,
+            "cancel_at_period_end": bool(params.get("cancel_at_period_end")),
+            "canceled_at": now,
+        }
+        made["cancellation_details"]["reason"] = "cancellation_requested"
+    elif params.get("cancel_at_period_end") is False or "cancel_at" in params:
+        made |= {"cancel_at": None, "cancel_at_period_end": False, "canceled_at": None}
+        made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason"))
+
+
+def _first_invoice(
+    call: Call, made: Json, params: Json, once: list[tuple[Json, int, Json]], cut: int | None
+) -> None:
+    if made["status"] == "trialing":
+        values = billing.trial_lines(call, made)
+    elif cut is not None:
+        free = params.get("proration_behavior") == "none"
+        begin = made["start_date"]
+        values = billing.stub_lines(call, made, lambda price: after(begin, interval_of(price)), free=free)
+    else:
+        values = billing.full_lines(call, made)
+    for price, quantity, sent in once:
+        one = lines.of_price(call, price, quantity)
+        values.append(one | {"metadata": dict(sent.get("metadata") or {}), "subscription": made["id"]})
+    invoice = billing.invoice(call, made, "subscription_create", values)
+    waits = params.get("payment_behavior") == "default_incomplete"
+    billing.collect(call, made, invoice, wait=waits)
+    if invoice["status"] == "open" and made["status"] != "trialing":
+        made["status"] = "incomplete"
+    save(call, "subscription", made)

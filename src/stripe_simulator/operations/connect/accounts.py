@@ -1,0 +1,73 @@
+"""Connected accounts: made, and their bank accounts and capabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import living_in
+from stripe_simulator.operations.customers.customers import source_values
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Json
+
+_CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
+_NEEDED: Json = {
+    "alternatives": [],
+    "current_deadline": None,
+    "currently_due": ["external_account", "tos_acceptance.date", "tos_acceptance.ip"],
+    "disabled_reason": "requirements.past_due",
+    "errors": [],
+    "eventually_due": ["external_account", "tos_acceptance.date", "tos_acceptance.ip"],
+    "past_due": ["external_account", "tos_acceptance.date", "tos_acceptance.ip"],
+    "pending_verification": [],
+}
+
+
+def create(subject: Subject) -> None:
+    """A new account can't charge or be paid out before it is verified."""
+    made, params = subject.made, subject.params
+    if params.get("type") and params.get("controller"):
+        raise StripeProblem("You may not provide the `type` and `controller` parameters together.")
+    made["country"] = made["country"] or "US"
+    made |= {
+        "capabilities": _asked(params.get("capabilities")),
+        "charges_enabled": False,
+        "default_currency": made["default_currency"] or _CURRENCIES.get(made["country"], "eur"),
+        "details_submitted": False,
+        "payouts_enabled": False,
+        "requirements": dict(_NEEDED),
+        "type": params.get("type") or "none",
+    }
+
+
+def update(subject: Subject) -> None:
+    """Capabilities that are asked for are there, but not active yet."""
+    if "capabilities" in subject.params:
+        before = subject.before["capabilities"] or {}
+        subject.made["capabilities"] = before | _asked(subject.params["capabilities"])
+
+
+def _asked(capabilities: Any) -> dict[str, str]:
+    asked = capabilities if isinstance(capabilities, dict) else {}
+    return {name: "inactive" for name, one in asked.items() if (one or {}).get("requested")}
+
+
+def create_bank(subject: Subject) -> None:
+    """A bank account or a debit card, from a token or described."""
+    account = living_in(subject.call, "account", subject.call.ids[0])
+    sent = subject.params["external_account"]
+    if isinstance(sent, dict):
+        last = str(sent.get("account_number") or sent.get("number") or "")[-4:]
+        same = ("country", "currency", "account_holder_name", "account_holder_type", "routing_number")
+        values = {"object": "bank_account", "status": "new", **{name: sent.get(name) for name in same}}
+        values["last4"] = last
+    else:
+        values = source_values(str(sent), "external_account")
+    subject.made |= values | {"account": account["id"], "customer": None}
+    subject.made["available_payout_methods"] = ["standard"]
+
+
+CREATED: dict[str, Handler] = {"account": create, "external_account": create_bank}
+UPDATED: dict[str, Handler] = {"account": update}

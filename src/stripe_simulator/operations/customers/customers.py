@@ -1,0 +1,210 @@
+"""Customers: their addresses, payment methods, sources and cash."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import blank, changed, living_in, read
+from stripe_simulator.objects.read import shown
+from stripe_simulator.operations.payments import payment_methods
+from stripe_simulator.requests import test_cards
+from stripe_simulator.requests.body import checked
+from stripe_simulator.seeding import salt
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Answer, Call, Json
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_SETTINGS: Json = {
+    "custom_fields": None,
+    "default_payment_method": None,
+    "footer": None,
+    "rendering_options": None,
+}
+
+
+def _check_email(email: object) -> None:
+    if isinstance(email, str) and not _EMAIL.fullmatch(email):
+        raise StripeProblem(f"Invalid email address: {email}", code="email_invalid", param="email")
+
+
+def create(subject: Subject) -> None:
+    """A new customer, perhaps with a payment method, a source and tax ids."""
+    call, made, params = subject.call, subject.made, subject.params
+    _check_email(params.get("email"))
+    made["invoice_prefix"] = made["invoice_prefix"] or f"{salt('prefix', made['id']) & 0xFFFFFFFF:08X}"
+    made["next_invoice_sequence"] = made["next_invoice_sequence"] or 1
+    made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
+    chosen = params.get("payment_method")
+    if chosen is not None:
+        method = payment_methods.resolve(call, chosen)
+        card = test_cards.behind(method.get("card"))
+        if not card.attaches:
+            raise test_cards.refusal(card)
+        method = changed(call, "payment_method", method["id"], {"customer": made["id"]})
+        subject.emit("payment_method.attached", method)
+    _check_default(subject, just_attached=method["id"] if chosen is not None else None)
+    for at, data in enumerate(params.get("tax_id_data") or ()):
+        _add(subject, "customer_tax_id", data, at, "customer.tax_id.created")
+    if params.get("source"):
+        made["default_source"] = _add_source(subject, params["source"], 0)["id"]
+
+
+def _check_default(subject: Subject, just_attached: str | None = None) -> None:
+    """The default payment method must be one of the customer's."""
+    settings = subject.params.get("invoice_settings") or {}
+    identifier = settings.get("default_payment_method")
+    if identifier is None:
+        return
+    if just_attached is not None and test_cards.named(identifier) is not None:
+        identifier = just_attached  # the same test payment method, by its name
+        subject.made["invoice_settings"]["default_payment_method"] = identifier
+    if identifier != just_attached:
+        method = payment_methods.resolve(subject.call, identifier, "invoice_settings[default_payment_method]")
+        if method["customer"] != subject.made["id"]:
+            raise StripeProblem(
+                f"The customer does not have a payment method with the ID {identifier}. The payment method "
+                "must be attached to the customer.",
+                code="resource_missing",
+                param="invoice_settings[default_payment_method]",
+            )
+
+
+def _add(subject: Subject, name: str, data: Json, at: int, kind: str) -> Json:
+    """An object inside a customer who is being made."""
+    collection = subject.call.world.children(name)
+    position = collection.new_position_in(subject.position) + at
+    made = blank(collection, position) | {"customer": subject.made["id"]} | data
+    collection.write(position, made)
+    subject.emit(kind, made)
+    return made
+
+
+def _add_source(subject: Subject, token: str, at: int) -> Json:
+    values = source_values(token, "source")
+    return _add(subject, "customer_source", values, at, "customer.source.created")
+
+
+def update(subject: Subject) -> None:
+    """A changed customer has a valid address, and defaults that are its own."""
+    call, made, params = subject.call, subject.made, subject.params
+    _check_email(params.get("email"))
+    made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
+    _check_default(subject)
+    if params.get("default_source"):
+        sources = call.world.children("customer_source")
+        at = sources.position(params["default_source"], subject.position)
+        if at is None or sources.is_deleted(at):
+            raise errors.no_object("source", params["default_source"], "default_source", status=400)
+    if params.get("source"):
+        made["default_source"] = _add_source(subject, params["source"], 0)["id"]
+
+
+def source_values(token: str, param: str) -> Json:
+    """What a token becomes as somebody's source: a card or a bank account."""
+    if token.startswith("btok_"):
+        return {
+            "account_holder_name": "Jane Austen", "account_holder_type": "individual",
+            "bank_name": "STRIPE TEST BANK", "country": "US", "currency": "usd",
+            "fingerprint": "1JWtPxqbdX5Gamtz", "last4": "6789", "object": "bank_account",
+            "routing_number": "110000000", "status": "new",
+        }  # fmt: skip
+    card = test_cards.named(token) if token.startswith("tok_") else None
+    if card is None:
+        raise errors.no_object("token", token, param, status=400)
+    if not card.attaches:
+        raise test_cards.refusal(card)
+    display = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover"}
+    return {
+        "brand": display.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",
+        "exp_month": 8, "exp_year": 2030, "fingerprint": card.fingerprint, "funding": card.funding,
+        "last4": card.number[-4:], "object": "card",
+    }  # fmt: skip
+
+
+def create_source(subject: Subject) -> None:
+    """A card or a bank account from a token; the first one becomes the default."""
+    subject.made |= source_values(subject.params["source"], "source")
+    customer = read(subject.call, "customer", subject.call.ids[0], "customer")
+    if customer["default_source"] is None:
+        values = {"default_source": subject.made["id"]}
+        changed(subject.call, "customer", customer["id"], values, "customer.updated")
+
+
+def delete_source(subject: Subject) -> None:
+    """A source that goes is no default any more."""
+    customer = read(subject.call, "customer", subject.call.ids[0], "customer")
+    if customer["default_source"] == subject.made["id"]:
+        changed(subject.call, "customer", customer["id"], {"default_source": None}, "customer.updated")
+
+
+def verify_source(subject: Subject) -> None:
+    """Verify a bank account by the two amounts of the documentation: 32 and 45."""
+    made, amounts = subject.made, subject.params.get("amounts") or ()
+    if made["status"] == "verified":
+        raise StripeProblem("This bank account has already been verified.", code="bank_account_verified")
+    if sorted(amounts) != [32, 45]:
+        raise StripeProblem(
+            "The amounts provided do not match the amounts that were sent to the bank account.",
+            status=402,
+            kind="card_error",
+            code="bank_account_verification_failed",
+        )
+    made["status"] = "verified"
+    subject.emit("customer.source.updated")
+
+
+def _cash(call: Call) -> tuple[Json, Json]:
+    customer = living_in(call, "customer", call.ids[0])
+    mode = call.world.cash_modes.get(customer["id"], "automatic")
+    shown_ = {
+        "object": "cash_balance",
+        "available": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "livemode": False,
+        "settings": {"reconciliation_mode": mode, "using_merchant_default": mode == "automatic"},
+    }
+    return customer, shown_
+
+
+def cash_balance(call: Call) -> Answer:
+    """GET …/cash_balance: nothing is in it, but it has settings."""
+    return shown(call, _cash(call)[1])
+
+
+def change_cash_balance(call: Call) -> Answer:
+    """POST …/cash_balance: how it is reconciled."""
+    customer, _ = _cash(call)
+    assert call.route.operation is not None
+    params = checked(call, call.route.operation)
+    mode = (params.get("settings") or {}).get("reconciliation_mode")
+    if mode is not None:
+        call.world.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
+    return shown(call, _cash(call)[1])
+
+
+def payment_method(call: Call) -> Answer:
+    """GET of one of a customer's payment methods."""
+    _cash(call)
+    collection = call.world.collection("payment_method")
+    position = collection.position(call.ids[1])
+    if position is None or collection.read(position)["customer"] != call.ids[0]:
+        raise errors.no_object("payment_method", call.ids[1], "payment_method")
+    return shown(call, collection.read(position))
+
+
+OPERATIONS: dict[tuple[str, str], Handler] = {("customer_source", "verify"): verify_source}
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("GET", "/v1/customers/{customer}/cash_balance"): cash_balance,
+    ("POST", "/v1/customers/{customer}/cash_balance"): change_cash_balance,
+    ("GET", "/v1/customers/{customer}/payment_methods/{payment_method}"): payment_method,
+}
+CREATED: dict[str, Handler] = {"customer": create, "customer_source": create_source}
+UPDATED: dict[str, Handler] = {"customer": update}
+DELETED: dict[str, Handler] = {"customer_source": delete_source}

@@ -1,0 +1,84 @@
+"""The account's balance, and the balance transactions that move it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import new, now
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Call
+    from stripe_simulator.world.account import World
+
+_DAYS_2 = 2 * 86_400
+_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
+_PENDING = frozenset({"charge", "payment", "refund", "payment_refund", "adjustment"})
+
+
+def fee_of(amount: int) -> int:
+    """What Stripe keeps of a payment: 2.9% and 30."""
+    return (amount * 29 + 500) // 1000 + 30
+
+
+def move(call: Call, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> str:
+    """Write what moved in the balance; the id of the balance transaction.
+
+    Payments and what takes them back move what is pending, all others what is available.
+    """
+    details = {
+        "amount": fee,
+        "application": None,
+        "currency": currency,
+        "description": "Stripe processing fees",
+        "type": "stripe_fee",
+    }
+    pending = kind in _PENDING
+    made = new(
+        call,
+        "balance_transaction",
+        {
+            "amount": amount,
+            "available_on": now() + (_DAYS_2 if pending else 0),
+            "balance_type": "payments",
+            "currency": currency,
+            "fee": fee,
+            "fee_details": [details] if fee else [],
+            "net": amount - fee,
+            "reporting_category": _CATEGORIES.get(kind, kind),
+            "source": source,
+            "status": "pending" if pending else "available",
+            "type": kind,
+        },
+    )
+    sums = call.world.balance["pending" if pending else "available"]
+    sums[currency] = sums.get(currency, 0) + amount - fee
+    return str(made["id"])
+
+
+def require_available(call: Call, amount: int, currency: str) -> None:
+    """Raises StripeProblem where the available balance is lower."""
+    if amount > call.world.balance["available"].get(currency, 0):
+        raise StripeProblem(
+            "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
+            "available balance by creating Charges using the 4000000000000077 test card. See: "
+            "https://stripe.com/docs/testing#available-balance",
+            code="balance_insufficient",
+        )
+
+
+def shown(world: World) -> dict[str, Any]:
+    """The balance as GET /v1/balance answers it."""
+
+    def amounts(kind: str) -> list[dict[str, Any]]:
+        return [
+            {"amount": amount, "currency": currency, "source_types": {"card": amount}}
+            for currency, amount in sorted(world.balance[kind].items())
+        ]
+
+    return {
+        "object": "balance",
+        "available": amounts("available"),
+        "livemode": False,
+        "pending": amounts("pending"),
+    }

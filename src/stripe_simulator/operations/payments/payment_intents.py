@@ -1,0 +1,211 @@
+"""Payment intents: created, confirmed, captured and canceled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import changed, now, read
+from stripe_simulator.operations.payments import charges
+from stripe_simulator.operations.payments.attempts import (
+    attempt,
+    choose,
+    only,
+    unexpected,
+    verify_microdeposits,
+)
+from stripe_simulator.requests import currencies, test_cards
+from stripe_simulator.seeding import salt
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler, Subject
+    from stripe_simulator.requests.call import Call, Json
+
+_OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
+_CONFIRMABLE = ("requires_confirmation", "requires_action")
+_CANCELABLE = (
+    "requires_payment_method",
+    "requires_capture",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+)
+# What can still be changed of a payment intent that is paid, on its way or canceled.
+_ALWAYS = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
+
+
+def create(subject: Subject) -> None:
+    """A new payment intent, perhaps confirmed at once."""
+    call, made, params = subject.call, subject.made, subject.params
+    currencies.check(made["amount"], made["currency"])
+    made["client_secret"] = f"{made['id']}_secret_{salt(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    automatic = params.get("automatic_payment_methods")
+    if isinstance(automatic, dict):
+        made["automatic_payment_methods"] = {"allow_redirects": "always"} | automatic
+    else:
+        made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
+    made["payment_method_types"] = ["card", "link"]
+    made["payment_method_options"] = _options(params)
+    choose(call, made, params)
+    if not params.get("confirm"):
+        for name in ("off_session", "return_url", "mandate", "mandate_data"):
+            if name in params:
+                raise StripeProblem(f"`{name}` can only be set when `confirm` is true.", param=name)
+        return
+    attempt(subject, made["payment_method"])
+
+
+def _options(params: Json) -> Json:
+    usual: Json = {
+        "card": {
+            "installments": None,
+            "mandate_options": None,
+            "network": None,
+            "request_three_d_secure": "automatic",
+        }
+    }
+    sent = params.get("payment_method_options")
+    for kind, options in (sent if isinstance(sent, dict) else {}).items():
+        usual[kind] = {**usual.get(kind, {}), **(options if isinstance(options, dict) else {})}
+    return usual
+
+
+def confirm(subject: Subject) -> None:
+    """Confirm: charge, ask the customer, or be refused."""
+    made, status = subject.made, subject.made["status"]
+    if status == "succeeded":
+        raise unexpected(
+            made,
+            "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
+            "confirmed.",
+        )
+    if status not in _OPEN:
+        raise unexpected(
+            made,
+            f"You cannot confirm this PaymentIntent because it has a status of {status}. "
+            + only("PaymentIntent", _CONFIRMABLE, "confirmed"),
+        )
+    for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
+        if name in subject.params:
+            made[name] = subject.params[name]
+    choose(subject.call, made, subject.params)
+    attempt(subject, made["payment_method"])
+
+
+def update(subject: Subject) -> None:
+    """Change a payment intent, as far as its state allows."""
+    call, made, before, params = subject.call, subject.made, subject.before, subject.params
+    status = before["status"]
+    for name in params:
+        if status not in _OPEN and name not in _ALWAYS and made.get(name) != before.get(name):
+            raise unexpected(
+                before,
+                f"This PaymentIntent's {name} could not be updated because it has a status of {status}. "
+                f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
+                f"{', '.join(_OPEN)}.",
+            )
+    if "amount" in params or "currency" in params:
+        currencies.check(made["amount"], made["currency"])
+    if "customer" in params and before["customer"] not in {None, params["customer"]}:
+        raise StripeProblem(
+            "You cannot modify `customer` on a PaymentIntent once it already has been set. To fulfill a "
+            "payment with a different Customer, cancel this PaymentIntent and create a new one.",
+            param="customer",
+        )
+    made["payment_method"] = before["payment_method"]
+    choose(call, made, params)
+
+
+def capture(subject: Subject) -> None:
+    """Capture what was authorized, in whole or in part."""
+    made, call, params = subject.made, subject.call, subject.params
+    if made["status"] != "requires_capture":
+        raise unexpected(
+            made,
+            f"This PaymentIntent could not be captured because it has a status of {made['status']}. "
+            + only("PaymentIntent", ["requires_capture"], "captured"),
+        )
+    amount = params.get("amount_to_capture") or made["amount_capturable"]
+    charge = _authorized(call, made)
+    before = dict(charge)
+    charges.take(call, charge, amount, "amount_to_capture")
+    if charge != before:
+        changed(call, "charge", charge["id"], charge, "charge.captured")
+    if "metadata" in params and isinstance(params["metadata"], dict):
+        made["metadata"] = {**made["metadata"], **params["metadata"]}
+    final = params.get("final_capture", True)
+    made["amount_received"] += amount
+    made["amount_capturable"] = 0 if final else made["amount_capturable"] - amount
+    made["status"] = "requires_capture" if made["amount_capturable"] else "succeeded"
+    if made["status"] == "succeeded":
+        subject.emit("payment_intent.succeeded")
+
+
+def _authorized(call: Call, made: Json) -> Json:
+    """A copy of the charge that waits for its capture; made where a generated intent shows none."""
+    if made["latest_charge"] is not None:
+        charge: Json = dict(read(call, "charge", made["latest_charge"], "latest_charge"))
+        if charge["amount"] == made["amount"] and not charge["captured"]:
+            return charge
+    method = {"type": "card", "card": test_cards.CARDS["visa"].shown(), "id": made["payment_method"]}
+    made["latest_charge"] = (charge := charges.of_intent(call, made, method, capture=False))["id"]
+    return dict(charge)
+
+
+def cancel(subject: Subject) -> None:
+    """Cancel a payment intent that is not paid yet."""
+    made, call = subject.made, subject.call
+    if made["status"] not in _CANCELABLE:
+        raise unexpected(
+            made,
+            f"You cannot cancel this PaymentIntent because it has a status of {made['status']}. "
+            + only("PaymentIntent", _CANCELABLE, "canceled"),
+        )
+    if made["status"] == "requires_capture" and made["latest_charge"] is not None:
+        values = {"refunded": True, "amount_refunded": made["amount"]}
+        changed(call, "charge", made["latest_charge"], values, "charge.refunded")
+    reason = subject.params.get("cancellation_reason")
+    made |= {"status": "canceled", "canceled_at": now(), "cancellation_reason": reason}
+    made |= {"amount_capturable": 0, "next_action": None}
+    subject.emit("payment_intent.canceled")
+
+
+def increment(subject: Subject) -> None:
+    """Authorize a higher amount than at first."""
+    made, amount = subject.made, subject.params["amount"]
+    if made["status"] != "requires_capture":
+        raise unexpected(
+            made,
+            f"This PaymentIntent's authorization could not be incremented because it has a status of "
+            f"{made['status']}. " + only("PaymentIntent", ["requires_capture"], "incremented"),
+        )
+    if amount <= made["amount"]:
+        raise StripeProblem(
+            "The new amount must be greater than the currently authorized amount.", param="amount"
+        )
+    currencies.check(amount, made["currency"])
+    made |= {"amount": amount, "amount_capturable": amount}
+    if made["latest_charge"] is not None:
+        changed(subject.call, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")
+    subject.emit("payment_intent.amount_capturable_updated")
+
+
+def apply_customer_balance(subject: Subject) -> None:
+    """Refused: no customer here has cash with Stripe."""
+    made: Any = subject.made
+    if made["customer"] is None:
+        raise errors.missing_parameter("customer")
+    raise unexpected(made, "The customer's cash balance is not sufficient to fund this PaymentIntent.")
+
+
+# Confirming is entered by `invoices`, whose invoice it may pay.
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    ("payment_intent", "capture"): capture,
+    ("payment_intent", "cancel"): cancel,
+    ("payment_intent", "increment_authorization"): increment,
+    ("payment_intent", "verify_microdeposits"): verify_microdeposits,
+    ("payment_intent", "apply_customer_balance"): apply_customer_balance,
+}
+CREATED: dict[str, Handler] = {"payment_intent": create}
+UPDATED: dict[str, Handler] = {"payment_intent": update}

@@ -1,0 +1,292 @@
+"""Changes of state that need no more than a table: from where, to what, with which event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects.operation import Subject, now, require_state
+from stripe_simulator.objects.read import shown
+from stripe_simulator.requests.body import checked
+from stripe_simulator.requests.parameters import merged_metadata
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler
+    from stripe_simulator.requests.call import Answer, Call, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of state: `column` becomes `state` where it is one of `sources` (none: whatever it is).
+
+    `values` are set beside it, at their paths of names with dots; a value `NOW` is the present second.
+    `events` are told. `says` is Stripe's refusal, with ``{state}`` for the present one.
+    """
+
+    state: Any
+    sources: tuple[Any, ...] = ()
+    events: tuple[str, ...] = ()
+    column: str = "status"
+    values: Mapping[str, Any] = field(default_factory=dict)
+    says: str = ""
+
+    def apply(self, subject: Subject) -> None:
+        """Make the change. Raises StripeProblem where the present state does not allow it."""
+        made = subject.made
+        if self.sources:
+            thing, wanted = (
+                made["object"].replace("_", " ").replace(".", " "),
+                ", ".join(map(str, self.sources)),
+            )
+            usual = (
+                f"This {thing} has a status of {{state}}. Only one with one of the following statuses may "
+                f"become {self.state}: {wanted}."
+            )
+            require_state(subject, self.sources, self.says or usual, column=self.column)
+        if self.column:
+            made[self.column] = self.state
+        for path, value in self.values.items():
+            _put(made, path.split("."), now() if value is NOW else deepcopy(value))
+        if "metadata" in subject.params and "metadata" in made:
+            made["metadata"] = merged_metadata(made["metadata"] or {}, subject.params["metadata"])
+        for kind in self.events:
+            subject.emit(kind)
+
+
+NOW = object()
+
+
+def _put(made: Json, path: list[str], value: Any) -> None:
+    for step in path[:-1]:
+        if not isinstance(made.get(step), dict):
+            made[step] = {}
+        made = made[step]
+    made[path[-1]] = value
+
+
+_ACTION: Json = {"failure_code": None, "failure_message": None, "status": "in_progress"}
+_MOVES: Mapping[tuple[str, str], Move] = {
+    ("billing_meter", "deactivate"): Move(
+        "inactive", ("active",), ("billing.meter.deactivated",),
+        values={"status_transitions.deactivated_at": NOW, "updated": NOW},
+    ),
+    ("billing_meter", "reactivate"): Move(
+        "active", ("inactive",), ("billing.meter.reactivated",),
+        values={"status_transitions.deactivated_at": None, "updated": NOW},
+    ),
+    ("billing_alert", "activate"): Move("active", ("inactive",)),
+    ("billing_alert", "deactivate"): Move("inactive", ("active",)),
+    ("billing_alert", "archive"): Move("archived", ("active", "inactive")),
+    ("billing_feedback_option", "deactivate"): Move("inactive", ("active",)),
+    ("invoice_rendering_template", "archive"): Move("archived", ("active",)),
+    ("invoice_rendering_template", "unarchive"): Move("active", ("archived",)),
+    ("checkout_session", "expire"): Move(
+        "expired", ("open",), ("checkout.session.expired",), values={"url": None},
+        says='Only Checkout Sessions with a status in ["open"] can be expired. '
+        "This Checkout Session has a status of `{state}`.",
+    ),
+    ("climate_order", "cancel"): Move(
+        "canceled", ("awaiting_funds", "confirmed", "open"), ("climate.order.canceled",),
+        values={"canceled_at": NOW, "cancellation_reason": "requested"},
+    ),
+    ("identity_verification_session", "cancel"): Move(
+        "canceled", ("requires_input",), ("identity.verification_session.canceled",), values={"url": None}
+    ),
+    ("identity_verification_session", "redact"): Move(
+        {"status": "processing"}, column="redaction", values={"last_verification_report": None, "url": None}
+    ),
+    ("financial_connections_account", "disconnect"): Move(
+        "disconnected", ("active", "inactive"), ("financial_connections.account.disconnected",)
+    ),
+    ("issuing_dispute", "submit"): Move("submitted", ("unsubmitted",), ("issuing_dispute.submitted",)),
+    ("issuing_authorization", "approve"): Move(
+        True, column="approved", values={"status": "pending", "pending_request": None},
+        events=("issuing_authorization.updated",),
+    ),
+    ("issuing_authorization", "decline"): Move(
+        False, column="approved", values={"status": "closed", "pending_request": None},
+        events=("issuing_authorization.updated",),
+    ),
+    ("treasury_financial_account", "close"): Move(
+        "closed", ("open",), ("treasury.financial_account.closed",)
+    ),
+    ("treasury_inbound_transfer", "cancel"): Move(
+        "canceled", ("processing",), ("treasury.inbound_transfer.canceled",),
+        values={"cancelable": False, "status_transitions.canceled_at": NOW},
+    ),
+    ("treasury_outbound_payment", "cancel"): Move(
+        "canceled", ("processing",), ("treasury.outbound_payment.canceled",),
+        values={"cancelable": False, "status_transitions.canceled_at": NOW},
+    ),
+    ("treasury_outbound_transfer", "cancel"): Move(
+        "canceled", ("processing",), ("treasury.outbound_transfer.canceled",),
+        values={"cancelable": False, "status_transitions.canceled_at": NOW},
+    ),
+    ("three_d_secure_authentication", "cancel"): Move(
+        "canceled", ("requires_submission", "requires_challenge"), ("three_d_secure.authentication.canceled",)
+    ),
+    ("three_d_secure_authentication", "submit"): Move(
+        "succeeded", ("requires_submission",), ("three_d_secure.authentication.succeeded",)
+    ),
+    ("apps_install", "uninstall"): Move("uninstalling", ("installed",), ("apps.install.updated",)),
+    ("payment_method_domain", "validate"): Move(True, column="enabled"),
+    ("terminal_reader", "cancel_action"): Move(None, column="action"),
+}  # fmt: skip
+# Those below /v1/test_helpers that move an object of a table, by their paths: resource, and the change.
+_HELPERS: Mapping[str, tuple[str, Move]] = {
+    **{
+        f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", Move(
+            state, column="", values={"shipping.status": state}, events=("issuing_card.updated",)
+        ))
+        for verb, state in {
+            "deliver": "delivered", "fail": "failure", "return": "returned", "ship": "shipped",
+            "submit": "submitted",
+        }.items()
+    },
+    "issuing/authorizations/{authorization}/expire": ("issuing_authorization", Move(
+        "expired", ("pending",), ("issuing_authorization.updated",)
+    )),
+    "issuing/authorizations/{authorization}/reverse": ("issuing_authorization", Move(
+        "reversed", ("pending",), ("issuing_authorization.updated",)
+    )),
+    "issuing/authorizations/{authorization}/capture": ("issuing_authorization", Move(
+        "closed", ("pending",), ("issuing_authorization.updated",)
+    )),
+    **{
+        f"issuing/personalization_designs/{{personalization_design}}/{verb}": (
+            "issuing_personalization_design", Move(state, (), (f"issuing_personalization_design.{event}",))
+        )
+        for verb, state, event in (
+            ("activate", "active", "activated"), ("deactivate", "inactive", "deactivated"),
+            ("reject", "rejected", "rejected"),
+        )
+    },
+    "refunds/{refund}/expire": ("refund", Move("failed", ("requires_action",), ("refund.failed",))),
+    **{
+        f"treasury/inbound_transfers/{{id}}/{verb}": ("treasury_inbound_transfer", Move(
+            state, ("processing",), (f"treasury.inbound_transfer.{state}",), values={"cancelable": False}
+        ))
+        for verb, state in {"fail": "failed", "succeed": "succeeded"}.items()
+    },
+    "treasury/inbound_transfers/{id}/return": ("treasury_inbound_transfer", Move(
+        True, column="returned", sources=(False, None)
+    )),
+    **{
+        f"treasury/{kind}s/{{{name}}}/{verb}": (f"treasury_{kind}", Move(
+            state, sources, (f"treasury.{kind}.{state}",), values={"cancelable": False}
+        ))
+        for kind, name in (("outbound_payment", "id"), ("outbound_transfer", "outbound_transfer"))
+        for verb, state, sources in (
+            ("fail", "failed", ("processing",)), ("post", "posted", ("processing",)),
+            ("return", "returned", ("posted", "processing")),
+        )
+    },
+}  # fmt: skip
+
+
+def _helper(resource: str, move: Move) -> Callable[[Call], Answer]:
+    def answer(call: Call) -> Answer:
+        assert call.route.operation is not None
+        collection = call.world.collection(resource)
+        position = collection.position(call.ids[0])
+        if position is None or collection.is_deleted(position):
+            raise errors.no_object(collection.resource.object, call.ids[0])
+        params = checked(call, call.route.operation)
+        return shown(call, moved(call, resource, position, params, move))
+
+    return answer
+
+
+def moved(call: Call, resource: str, position: int, params: Json, move: Move) -> Json:
+    """The object at this position, after a change that no path of its own stands for."""
+    collection = call.world.collection(resource)
+    before = collection.read(position)
+    subject = Subject(call, params, collection, position, before, deepcopy(before))
+    move.apply(subject)
+    subject.write()
+    subject.tell()
+    return subject.made
+
+
+_REJECTED = frozenset({"fraud", "terms_of_service"})
+
+
+def reject_account(subject: Subject) -> None:
+    """Reject a connected account: it can neither charge nor be paid out."""
+    reason = str(subject.params["reason"])
+    kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
+    disabled = f"rejected.{kind if kind in _REJECTED else 'other'}"
+    subject.made |= {"charges_enabled": False, "payouts_enabled": False}
+    _put(subject.made, ["requirements", "disabled_reason"], disabled)
+    subject.emit("account.updated")
+
+
+def unreject_account(subject: Subject) -> None:
+    """Take a rejection back."""
+    subject.made |= {"charges_enabled": True, "payouts_enabled": True}
+    _put(subject.made, ["requirements", "disabled_reason"], None)
+    subject.emit("account.updated")
+
+
+def migrate(subject: Subject) -> None:
+    """A subscription is billed another way, for good."""
+    made, wanted = subject.made, subject.params["billing_mode"]
+    if (made["billing_mode"] or {}).get("type") == wanted["type"]:
+        raise StripeProblem(f"The subscription already has the billing mode {wanted['type']}.")
+    made["billing_mode"] = {"flexible": wanted.get("flexible"), "type": wanted["type"], "updated_at": now()}
+    subject.emit("customer.subscription.updated")
+
+
+def _act(kind: str) -> Handler:
+    """A reader of Stripe Terminal takes on something to do."""
+
+    def handler(subject: Subject) -> None:
+        details = {name: value for name, value in subject.params.items() if name != "metadata"}
+        subject.made["action"] = {**_ACTION, "type": kind, kind: details}
+        subject.emit("terminal.reader.action_updated")
+
+    return handler
+
+
+def _subscribe(subject: Subject) -> None:
+    now_ = set(subject.made.get("subscriptions") or ())
+    subject.made["subscriptions"] = sorted(now_ | set(subject.params.get("features") or ()))
+
+
+def _unsubscribe(subject: Subject) -> None:
+    now_ = set(subject.made.get("subscriptions") or ())
+    subject.made["subscriptions"] = sorted(now_ - set(subject.params.get("features") or ()))
+
+
+def _refresh(subject: Subject) -> None:
+    for feature in subject.params.get("features") or ():
+        name = "transaction" if feature == "transactions" else feature
+        subject.made[f"{name}_refresh"] = {
+            "last_attempted_at": now(),
+            "next_refresh_available_at": None,
+            "status": "pending",
+        }
+
+
+_READER = (
+    "collect_inputs", "collect_payment_method", "confirm_payment_intent", "process_payment_intent",
+    "process_setup_intent", "refund_payment", "set_reader_display",
+)  # fmt: skip
+OPERATIONS: dict[tuple[str, str], Handler] = {
+    **{key: move.apply for key, move in _MOVES.items()},
+    **{("terminal_reader", kind): _act(kind) for kind in _READER},
+    ("subscription", "migrate"): migrate,
+    ("account", "reject"): reject_account,
+    ("account", "unreject"): unreject_account,
+    ("financial_connections_account", "subscribe"): _subscribe,
+    ("financial_connections_account", "unsubscribe"): _unsubscribe,
+    ("financial_connections_account", "refresh"): _refresh,
+}
+PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", f"/v1/test_helpers/{path}"): _helper(resource, move)
+    for path, (resource, move) in _HELPERS.items()
+}

@@ -1,0 +1,40 @@
+"""A request and an answer as values, between HTTP and Stripe's operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.forms import Params
+    from stripe_simulator.requests.routes import Route
+    from stripe_simulator.world.account import World
+
+
+@dataclass(slots=True)
+class Call:
+    """A request whose key, account and route are known."""
+
+    method: str
+    path: str
+    params: Params
+    route: Route
+    ids: list[str]
+    world: World
+    platform: World
+    request_id: str
+    idempotency_key: str | None = None
+    api_version: str = ""
+    begun: bool = False  # the parameters were accepted: from here on an answer is kept under its key
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a status, a body of JSON and headers beyond the usual."""
+
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Json = dict[str, Any]

@@ -1,0 +1,74 @@
+"""Amounts and currencies, with Stripe's limits (https://docs.stripe.com/currencies)."""
+
+from __future__ import annotations
+
+from stripe_simulator.errors import StripeProblem
+
+# The smallest payment in each currency, in its minor unit, where Stripe documents one.
+_SMALLEST = {
+    "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250,
+    "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300,
+    "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000,
+}  # fmt: skip
+_SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cad": "$", "aud": "$"}
+ZERO_DECIMAL = frozenset(
+    "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905 - reads better
+)
+_MOST = 99_999_999
+_CURRENCIES = """
+    usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd
+    cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd
+    hkd hnl hrk htg huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl
+    mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr
+    pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd
+    tzs uah ugx uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw usdc
+"""
+CURRENCIES = tuple(_CURRENCIES.split())
+
+
+def written(amount: int, currency: str) -> str:
+    """An amount as a person writes it: $0.50 usd."""
+    text = f"{amount:,}" if currency in ZERO_DECIMAL else f"{amount / 100:,.2f}"
+    return f"{_SYMBOLS.get(currency, '')}{text} {currency}"
+
+
+def plain(amount: int, currency: str) -> str:
+    """An amount without the currency's code: $0.50."""
+    return written(amount, currency).rpartition(" ")[0]
+
+
+def too_low(param: str, least: int = 1) -> StripeProblem:
+    """A number below what makes sense."""
+    return StripeProblem(
+        f"This value must be greater than or equal to {least}.", code="parameter_invalid_integer", param=param
+    )
+
+
+def check(amount: int, currency: str, param: str = "amount") -> None:
+    """Raises StripeProblem for an amount that cannot be paid: below the least, above the most."""
+    if amount < 1:
+        raise too_low(param)
+    least = _SMALLEST.get(currency.lower(), 1)
+    if amount < least:
+        raise StripeProblem(
+            f"Amount must be at least {written(least, currency.lower())}",
+            code="amount_too_small",
+            param=param,
+        )
+    if amount > _MOST:
+        raise StripeProblem(
+            f"Amount must be no more than {written(_MOST, currency.lower())}",
+            code="amount_too_large",
+            param=param,
+        )
+
+
+def currency(value: str, param: str = "currency") -> str:
+    """A currency in lower case. Raises StripeProblem for one that Stripe does not have."""
+    if value.lower() not in CURRENCIES:
+        raise StripeProblem(
+            f"Invalid currency: {value.lower()}. Stripe currently supports these currencies: "
+            f"{', '.join(CURRENCIES)}",
+            param=param,
+        )
+    return value.lower()

@@ -1,0 +1,98 @@
+"""One page of a list: cursors, limits, has_more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.forms import Params
+    from stripe_simulator.requests.list_filters import Condition
+    from stripe_simulator.world.collection import Collection
+
+DEFAULT_LIMIT = 10
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Positions in the order they are shown, and whether there are more beyond."""
+
+    positions: list[int]
+    has_more: bool
+
+
+def limit_of(params: Params) -> int:
+    """The page size asked for. Raises StripeProblem unless it is 1 to 100."""
+    value = params.get("limit")
+    if value is None:
+        return DEFAULT_LIMIT
+    if value == "":
+        raise errors.empty_parameter("limit")
+    if not isinstance(value, str) or not value.lstrip("-").isdecimal():
+        raise errors.not_an_integer("limit", str(value))
+    limit = int(value)
+    if limit < 1:
+        raise _out_of_range("limit", limit, "greater than or equal to 1")
+    if limit > MOST:
+        raise _out_of_range("limit", limit, f"less than or equal to {MOST}")
+    return limit
+
+
+def _out_of_range(name: str, value: int, wanted: str) -> StripeProblem:
+    return StripeProblem(
+        f"This value must be {wanted} (currently `{value}`).", code="parameter_invalid_integer", param=name
+    )
+
+
+def page_of(
+    collection: Collection,
+    conditions: list[Condition],
+    params: Params,
+    *,
+    low: int,
+    high: int,
+    paged: bool = True,
+) -> Page:
+    """The page that the parameters ask for among the positions in [low, high)."""
+    limit = limit_of(params) if paged else high - low
+    after, before = params.get("starting_after"), params.get("ending_before")
+    if after is not None and before is not None:
+        raise StripeProblem(
+            "Received both starting_after and ending_before parameters. Please pass in only one."
+        )
+    if before is not None:
+        low = max(low, _cursor(collection, "ending_before", before) + 1)
+    elif after is not None:
+        high = min(high, _cursor(collection, "starting_after", after))
+    newest_first = before is None
+    found = list(
+        islice(collection.find(conditions, low, max(low, high), newest_first=newest_first), limit + 1)
+    )
+    page = found[:limit]
+    if not newest_first:
+        page.reverse()
+    return Page(page, has_more=len(found) > limit)
+
+
+def _cursor(collection: Collection, name: str, value: Any) -> int:
+    if value == "":
+        raise errors.empty_parameter(name)
+    position = collection.position(value) if isinstance(value, str) else None
+    if position is None or collection.is_deleted(position):
+        raise errors.no_object(collection.resource.object, str(value), name, status=400)
+    return position
+
+
+def body_of(bodies: Iterable[bytes], *, has_more: bool, url: str) -> bytes:
+    """A list as Stripe writes it."""
+    more = b"true" if has_more else b"false"
+    joined = b",".join(bodies)
+    return b'{"object":"list","data":[%b],"has_more":%b,"url":%b}' % (joined, more, orjson.dumps(url))

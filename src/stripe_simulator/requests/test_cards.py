@@ -1,0 +1,180 @@
+"""Stripe's test cards: what a card number, a token or a payment method of the documentation's leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.seeding import salt
+from stripe_simulator.world.ids import text_of
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.call import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A test card, and what comes of charging it.
+
+    `code` and `decline_code` are those of the refusal. With `attaches` False it can't be saved for a customer
+    either. With `asks` a payment needs the customer's authentication.
+    """
+
+    number: str
+    brand: str = "visa"
+    funding: str = "credit"
+    country: str = "US"
+    code: str = ""
+    decline_code: str = ""
+    message: str = ""
+    attaches: bool = True
+    asks: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for every payment method with this number."""
+        return text_of(salt("fingerprint", self.number) << 64 | salt(self.number), 16)
+
+    def shown(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
+        """The card as payment methods and charges show it."""
+        return {
+            "brand": self.brand,
+            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+            "country": self.country,
+            "display_brand": self.brand,
+            "exp_month": exp_month,
+            "exp_year": exp_year,
+            "fingerprint": self.fingerprint,
+            "funding": self.funding,
+            "generated_from": None,
+            "last4": self.number[-4:],
+            "networks": {"available": [self.brand], "preferred": None},
+            "three_d_secure_usage": {"supported": True},
+            "wallet": None,
+        }
+
+
+_DECLINED = "Your card was declined."
+
+
+def _declined(number: str, decline_code: str = "generic_decline", *, attaches: bool = False) -> Card:
+    return Card(
+        number,
+        code="card_declined",
+        decline_code=decline_code,
+        message="Your card has insufficient funds." if decline_code == "insufficient_funds" else _DECLINED,
+        attaches=attaches,
+    )
+
+
+# By the name in pm_card_… and tok_…
+CARDS: Mapping[str, Card] = {
+    "visa": Card("4242424242424242"),
+    "visa_debit": Card("4000056655665556", funding="debit"),
+    "mastercard": Card("5555555555554444", "mastercard"),
+    "mastercard_debit": Card("5200828282828210", "mastercard", "debit"),
+    "mastercard_prepaid": Card("5105105105105100", "mastercard", "prepaid"),
+    "amex": Card("378282246310005", "amex"),
+    "discover": Card("6011111111111117", "discover"),
+    "diners": Card("3056930009020004", "diners"),
+    "jcb": Card("3566002020360505", "jcb", country="JP"),
+    "unionpay": Card("6200000000000005", "unionpay", country="CN"),
+    "us": Card("4242424242424242"),
+    "de": Card("4000002760000016", country="DE"),
+    "fr": Card("4000002500000003", country="FR"),
+    "gb": Card("4000008260000000", country="GB"),
+    "bypassPending": Card("4000000000000077"),
+    "chargeDeclined": _declined("4000000000000002"),
+    "chargeDeclinedInsufficientFunds": _declined("4000000000009995", "insufficient_funds"),
+    "chargeDeclinedLostCard": _declined("4000000000009987", "lost_card"),
+    "chargeDeclinedStolenCard": _declined("4000000000009979", "stolen_card"),
+    "chargeDeclinedFraudulent": _declined("4100000000000019", "fraudulent"),
+    "chargeDeclinedExpiredCard": Card(
+        "4000000000000069", code="expired_card", message="Your card has expired.", attaches=False
+    ),
+    "chargeDeclinedIncorrectCvc": Card(
+        "4000000000000127",
+        code="incorrect_cvc",
+        message="Your card's security code is incorrect.",
+        attaches=False,
+    ),
+    "chargeDeclinedProcessingError": Card(
+        "4000000000000119",
+        code="processing_error",
+        message="An error occurred while processing your card. Try again in a little bit.",
+        attaches=False,
+    ),
+    "chargeCustomerFail": _declined("4000000000000341", attaches=True),
+    "authenticationRequired": Card("4000002760003184", country="DE", asks=True),
+    "authenticationRequiredOnSetup": Card("4000002500003155", country="FR"),
+    "threeDSecure2Required": Card("4000000000003220", asks=True),
+    "createDispute": Card("4000000000000259"),
+}
+# Payments from these banks take days, by the name of the test payment method.
+BANKS: Mapping[str, str] = {
+    "pm_usBankAccount_success": "us_bank_account",
+    "pm_usBankAccount_processing": "us_bank_account",
+}
+_BY_NUMBER = {card.number: card for card in CARDS.values()}
+_BY_FINGERPRINT = {card.fingerprint: card for card in CARDS.values()}
+_USUAL = CARDS["visa"]
+
+
+def named(identifier: str) -> Card | None:
+    """The card of a test payment method or token: pm_card_visa, tok_visa, pm_card_visa_chargeDeclined."""
+    for prefix in ("pm_card_visa_", "pm_card_", "tok_visa_", "tok_"):
+        if identifier.startswith(prefix) and (card := CARDS.get(identifier.removeprefix(prefix))):
+            return card
+    return None
+
+
+def numbered(number: str) -> Card:
+    """The card with this number. Raises StripeProblem where it is none of Stripe's test cards."""
+    card = _BY_NUMBER.get(number.replace(" ", "").replace("-", ""))
+    if card is None:
+        raise StripeProblem(
+            "Your card was declined. Your request was in test mode, but used a non test card. For a list of "
+            "valid test cards, visit: https://stripe.com/docs/testing.",
+            status=402,
+            kind="card_error",
+            code="card_declined",
+            extra={"decline_code": "test_mode_live_card"},
+        )
+    return card
+
+
+def behind(shown: Json | None) -> Card:
+    """The card that a payment method or source shows; one of a generated object works."""
+    fingerprint = str(shown.get("fingerprint")) if shown else ""
+    return _BY_FINGERPRINT.get(fingerprint, _USUAL)
+
+
+def refusal(card: Card, *, charge: str | None = None, extra: Json | None = None) -> StripeProblem:
+    """The 402 that comes of a card which is declined."""
+    more: Json = dict(extra or {})
+    if charge is not None:
+        more["charge"] = charge
+    if card.decline_code:
+        more["decline_code"] = card.decline_code
+    param = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(card.code)
+    return StripeProblem(card.message, status=402, kind="card_error", code=card.code, param=param, extra=more)
+
+
+def unauthenticated(extra: Json) -> StripeProblem:
+    """The 402 of a payment that nobody is there to authenticate."""
+    return StripeProblem(
+        "Your card was declined. This transaction requires authentication.",
+        status=402,
+        kind="card_error",
+        code="authentication_required",
+        extra={"decline_code": "authentication_required", **extra},
+    )
+
+
+def stands_for_method(identifier: str) -> bool:
+    """Whether a payment method is meant that is none of the account's: a test one, or a source."""
+    if identifier.startswith(("src_", "card_", "ba_")) or identifier in BANKS:
+        return True
+    return identifier.startswith("pm_card_") and named(identifier) is not None

@@ -1,0 +1,179 @@
+"""One request to Stripe: key, account, route, operation, and the headers that every answer carries."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from email.utils import formatdate
+from itertools import count
+from typing import TYPE_CHECKING
+
+import orjson
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeProblem
+from stripe_simulator.objects import read
+from stripe_simulator.objects.operation import carry_out
+from stripe_simulator.operations import crud, registry
+from stripe_simulator.operations.billing import preview
+from stripe_simulator.requests import forms
+from stripe_simulator.requests.call import Answer, Call
+from stripe_simulator.requests.routes import Route, Router
+from stripe_simulator.requests.search_query import search
+from stripe_simulator.server.api_keys import Keys
+from stripe_simulator.server.faults import Faults
+from stripe_simulator.server.idempotency import Idempotency
+from stripe_simulator.server.rate_limits import Limits
+from stripe_simulator.server.request_log import Journal
+from stripe_simulator.server.webhooks import Webhooks
+from stripe_simulator.world.account import PLATFORM, Settings, World
+from stripe_simulator.world.collection import BodyCache
+from stripe_simulator.world.ids import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stripe_fdw.catalog.model import Catalog
+
+
+class Api:
+    """The whole of Stripe: every account's world, and what all of them share."""
+
+    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.router = Router(catalog)
+        self.journal = Journal()
+        self.keys = Keys()
+        self.faults = Faults()
+        self.limits = Limits(settings.rate, settings.endpoint_rate)
+        self.webhooks = Webhooks(settings.webhook_retries)
+        self._requests = count(time.time_ns() // 1000)
+        self._request_codec = Codec("req_", "requests")
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state at the start: nothing written, declared, switched on or logged."""
+        self._cache = BodyCache()
+        self.worlds: dict[str, World] = {}
+        self.idempotency = Idempotency()
+        self.latency, self.jitter = self.settings.latency, self.settings.jitter
+        self.limits.set(self.settings.rate, self.settings.endpoint_rate)
+        self.keys.clear()
+        self.faults.clear()
+        self.webhooks.clear()
+        self.journal.clear()
+
+    def next_request_id(self) -> str:
+        """An id that no other request has."""
+        return self._request_codec.encode(next(self._requests))
+
+    def world(self, account: str) -> World:
+        """An account's world, made when first asked for."""
+        if account not in self.worlds:
+            settings = self.settings
+            if account != PLATFORM and self._is_new(account):
+                settings = replace(settings, customers=0)
+            world = self.worlds[account] = World(self.catalog, settings, account, self._cache)
+            world.on_event = lambda _world, event: self.webhooks.on_event(self.world(PLATFORM), event)
+        return self.worlds[account]
+
+    def _is_new(self, account: str) -> bool:
+        """Whether an account was made by a request: it begins empty."""
+        accounts = self.world(PLATFORM).collection("account")
+        at = accounts.position(account)
+        return at is not None and not accounts.generated(at)
+
+    def account_for(self, key: str, header: str | None) -> str:
+        """The account a request is for. Raises the 403 that Stripe answers for one that is not connected."""
+        if header is None or header == PLATFORM:
+            return PLATFORM
+        accounts = self.world(PLATFORM).collection("account") if self.world(PLATFORM).has("account") else None
+        if accounts is None or (at := accounts.position(header)) is None or accounts.is_deleted(at):
+            raise errors.no_account(key, header)
+        return header
+
+    def route(self, method: str, path: str) -> tuple[Route, list[str]]:
+        """The operation meant. Raises the 404 that Stripe answers for an unknown one."""
+        found = self.router.find(method, path)
+        if found is None:
+            raise errors.no_route(method, path)
+        return found
+
+    def answer(self, call: Call) -> Answer:
+        """Carry out one operation."""
+        route = call.route
+        key = (call.method, route.template)
+        action = _PATHS.get(key) or registry.PATHS.get(key)
+        if route.template == _ACCOUNT and call.method == "GET" and call.ids[0] == call.world.account:
+            action = preview.retrieve_account
+        if action is None and route.plain:
+            action = _ACTIONS.get(route.action)
+        if action is None and route.resource is not None and not route.plain:
+            handler = registry.OPERATIONS.get((route.resource.name, route.action))
+            if handler is not None:
+                return carry_out(call, handler)
+        if action is None:
+            raise StripeProblem(
+                f"The simulator does not carry out {call.method} {call.route.template}.",
+                status=501,
+                kind="api_error",
+            )
+        return action(call)
+
+    def headers(
+        self, answer: Answer, request_id: str, version: str, idempotency_key: str | None
+    ) -> dict[str, str]:
+        """All headers of an answer."""
+        headers = {
+            "Date": formatdate(usegmt=True),
+            "Content-Type": "application/json",
+            "Request-Id": request_id,
+            "Stripe-Version": version,
+            "Cache-Control": "no-cache, no-store",
+            "Server": "nginx",
+        }
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        return headers | answer.headers
+
+
+def answer_of(
+    problem: StripeProblem, request_id: str, account: str, headers: dict[str, str] | None = None
+) -> Answer:
+    """An error as an answer."""
+    return Answer(
+        orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers | (headers or {})
+    )
+
+
+def check_version(version: str) -> None:
+    """Raises the 400 that Stripe answers for an API version that is none: a date, since 2024 with a name."""
+    if not _VERSION.fullmatch(version):
+        raise StripeProblem(f"Invalid Stripe API version: {version}")
+
+
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", re.ASCII)
+
+
+def params_of(query: str, form: str) -> forms.Params:
+    """The parameters of the URL and the body together."""
+    params = forms.parse(query) if query else {}
+    return params | forms.parse(form) if form else params
+
+
+_ACCOUNT = "/v1/accounts/{account}"
+_ACTIONS: dict[str, Callable[[Call], Answer]] = {
+    "list": read.list_objects,
+    "retrieve": read.retrieve,
+    "search": search,
+    "create": crud.create,
+    "update": crud.update,
+    "delete": crud.delete,
+}
+_PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+    ("POST", "/v1/invoices/create_preview"): preview.invoice_preview,
+    ("GET", "/v1/account"): preview.retrieve_account,
+    ("GET", "/v1/balance"): preview.retrieve_balance,
+}

@@ -1,0 +1,58 @@
+"""The simulator as a server on the loopback address."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from stripe_fdw.catalog import load
+from stripe_simulator.server.app import App
+from stripe_simulator.server.connection_faults import Protocol
+from stripe_simulator.server.dispatcher import Api
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.account import Settings
+
+HOST = "127.0.0.1"
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for listening in sockets or []:
+            port = listening.getsockname()[1]
+            sys.stdout.write(f"listening on http://{HOST}:{port}\n")
+            sys.stdout.flush()
+
+
+def serve(settings: Settings, port: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT. Port 0 takes a free one. Raises OSError if the port is taken."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((HOST, port))
+    app = App(Api(load(), settings))
+    # Few objects made here lie in cycles: collecting as often as usual would only cost.
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 20)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=Protocol,
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=300,
+        server_header=False,
+        date_header=False,
+        backlog=1024,
+    )
+    _Server(config).run(sockets=[listening])

@@ -1,0 +1,174 @@
+"""All that one account holds. Each connected account is a world of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from stripe_simulator.seeding import salt
+from stripe_simulator.world.collection import BodyCache, ChildCollection, Collection, TwinCollection
+from stripe_simulator.world.generator import Generator
+from stripe_simulator.world.ids import Codec, Codes
+from stripe_simulator.world.population import ChildPopulation, Population
+from stripe_simulator.world.proportions import count_of
+from stripe_simulator.world.traits import CODES, parent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stripe_fdw.catalog.model import Catalog, Resource
+
+PLATFORM = "acct_1PlatformAccount00"
+EMBEDDED = 10  # how many objects of a list inside another are shown there
+_DAY = 86_400
+
+
+class _Origin(TypedDict):
+    seed: int
+    account: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a simulator is started with.
+
+    `until` is when the newest generated object was created, at the latest, in Unix seconds; `counts` are
+    objects by resource, where they differ from the usual proportion.
+    """
+
+    seed: int = 1
+    customers: int = 1000
+    counts: Mapping[str, int] = field(default_factory=dict)
+    until: int = field(default_factory=lambda: int(time.time()) // _DAY * _DAY)
+    search_delay: float = 1.0  # seconds until a written object can be found by search
+    latency: float = 0.0  # seconds
+    jitter: float = 0.0  # seconds at most, on top of the latency
+    rate: float | None = None  # requests/s in all
+    endpoint_rate: float | None = None  # requests/s on each endpoint
+    webhook_retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+
+
+class World:
+    """The collections of one account, made when they are first asked for."""
+
+    def __init__(self, catalog: Catalog, settings: Settings, account: str, cache: BodyCache) -> None:
+        self.catalog = catalog
+        self.settings = settings
+        self.account = account
+        self.seed = settings.seed
+        self.until = settings.until
+        # Money by currency, in minor units: what can be paid out, and what will be.
+        self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
+        self.cash_modes: dict[str, str] = {}  # by customer: how a cash balance is reconciled
+        self.singles: dict[str, dict[str, Any]] = {}  # objects that no list shows, by id
+        self._cache = cache
+        self._collections: dict[str, Collection] = {}
+        self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere
+        # Told of each event; answers how many webhooks it goes to.
+        self.on_event: Callable[[World, dict[str, Any]], int] = lambda _world, _event: 0
+
+    @property
+    def _customers(self) -> int:
+        return self.settings.customers if self.account == PLATFORM else self.settings.customers // 10
+
+    def has(self, name: str) -> bool:
+        """Whether there are objects of this name."""
+        return name in self.catalog.resource and not self.catalog.resource[name].preview
+
+    def is_plain(self, name: str) -> bool:
+        """Whether there are objects of this name that do not lie in others."""
+        return self.has(name) and parent_of(self.catalog.resource[name]) is None
+
+    def collection(self, name: str) -> Collection:
+        """The objects of a resource, by its table name."""
+        found = self._collections.get(name)
+        if found is None:
+            found = self._collections[name] = self._make(self.catalog.resource[name])
+        return found
+
+    def children(self, name: str) -> ChildCollection:
+        """The objects of a resource that lie in others."""
+        found = self.collection(name)
+        assert isinstance(found, ChildCollection)
+        return found
+
+    def _make(self, resource: Resource) -> Collection:
+        name = resource.name
+        codec = self._codec(resource)
+        parent = parent_of(resource)
+        shared = _Origin(seed=self.seed, account=self.account, until=self.until)
+        if parent is not None:
+            above = self.collection(parent[1]) if parent[1] else None
+            population = above.generator.population if above else None
+            return ChildCollection(
+                Generator(self, resource, ChildPopulation(name, codec, population, **shared)),
+                self._cache,
+                above,
+            )
+        count = self.settings.counts.get(name) if self.account == PLATFORM else None
+        if name == "plan":
+            count = self.collection("price").count
+        elif name in CODES:
+            count = len(CODES[name])
+        elif count is None:
+            count = count_of(name, self._customers)
+        times = "price" if name == "plan" else name
+        generator = Generator(self, resource, Population(times, codec, count, **shared))
+        if name == "plan":
+            return TwinCollection(generator, self._cache, self.collection("price"))
+        return Collection(generator, self._cache)
+
+    def _codec(self, resource: Resource) -> Codec:
+        name = resource.name
+        if name in CODES:
+            return Codes(CODES[name], resource.id_prefix, self.seed, self.account, name)
+        if name == "plan":  # a plan is a price, seen through the older API
+            return Codec("price_", self.seed, self.account, "price")
+        if name == "upcoming_invoice":
+            return Codec("upcoming_in_", self.seed, self.account, name)
+        return Codec(resource.id_prefix, self.seed, self.account, name)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many objects were generated and written, of each kind touched so far."""
+        return {
+            name: {"generated": found.count, "written": len(found.overlay)}
+            for name, found in self._collections.items()
+        }
+
+    def locate(self, identifier: str) -> tuple[Collection, int] | None:
+        """The object with this id, whatever its kind."""
+        prefix = identifier[: identifier.rfind("_") + 1]
+        for name in self._by_prefix.get(prefix, ()):
+            collection = self.collection(name)
+            position = collection.position(identifier)
+            if position is not None:
+                return collection, position
+        return None
+
+    @cached_property
+    def _by_prefix(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for resource in self.catalog.resources:
+            if resource.name not in {"plan", "upcoming_invoice"}:
+                found.setdefault(resource.id_prefix, []).append(resource.name)
+        return found
+
+    def embedded(self, name: str, parent: int, url: str) -> dict[str, Any]:
+        """The first objects that lie in another, as a list inside it."""
+        collection = self.children(name)
+        low, high = collection.bounds_in(parent)
+        found = list(islice(collection.find([], low, high, newest_first=True), EMBEDDED + 1))
+        return {
+            "object": "list",
+            "data": [collection.read(position) for position in found[:EMBEDDED]],
+            "has_more": len(found) > EMBEDDED,
+            "url": url,
+        }
+
+    def number(self, *names: object) -> int:
+        """A number that is fixed for this world and these names."""
+        return salt(self.seed, self.account, *names)

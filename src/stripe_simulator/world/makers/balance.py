@@ -1,0 +1,86 @@
+"""Balance transactions, refunds, payouts and disputes: fields that depend on one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator.world.fields import Field, constant, number_between
+from stripe_simulator.world.makers.subscriptions import Fields, salted
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.generator import Generator
+
+
+def _balance_transaction(generator: Generator) -> Fields:
+    amount = number_between(500, 100_000, *generator.names, "amount", step=5).value
+
+    def fee(index: int) -> int:
+        return amount(index) * 29 // 1000 + 30 if amount(index) else 0
+
+    fields: dict[str, Any] = {
+        "amount": Field(amount),
+        "fee": Field(fee),
+        "net": Field(lambda index: amount(index) - fee(index)),
+        "fee_details": Field(
+            lambda index: [
+                {
+                    "amount": fee(index),
+                    "application": None,
+                    "currency": "usd",
+                    "description": "Stripe processing fees",
+                    "type": "stripe_fee",
+                }
+            ]
+        ),
+        "type": salted(generator, {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4}, "type"),
+        "reporting_category": constant("charge"),
+        "status": salted(generator, {"available": 9, "pending": 1}, "status"),
+        "source": generator.reference("source", "charge"),
+    }
+    return fields
+
+
+def _refund(generator: Generator) -> Fields:
+    return {
+        "status": salted(
+            generator, {"succeeded": 18, "pending": 2, "failed": 2, "requires_action": 1}, "status"
+        ),
+        "customer_account": constant(None),
+    }
+
+
+def _payout(generator: Generator) -> Fields:
+    states = {"paid": 8, "in_transit": 2, "pending": 2, "failed": 1, "canceled": 1}
+    return {
+        "status": salted(generator, states, "status"),
+        "method": salted(generator, {"standard": 5, "instant": 1}, "method"),
+        "source_type": constant("card"),
+        "failure_code": constant(None),
+        "failure_message": constant(None),
+        "original_payout": constant(None),
+        "reversed_by": constant(None),
+    }
+
+
+def _dispute(generator: Generator) -> Fields:
+    reasons = {"fraudulent": 5, "product_not_received": 2, "duplicate": 1, "general": 1}
+    return {
+        "reason": salted(generator, reasons, "reason"),
+        "evidence_details": Field(
+            lambda index: {
+                "due_by": generator.population.created(index) + 9 * 86_400,
+                "has_evidence": False,
+                "past_due": False,
+                "submission_count": 0,
+            }
+        ),
+    }
+
+
+MAKERS: dict[str, Callable[[Generator], Fields]] = {
+    "balance_transaction": _balance_transaction,
+    "refund": _refund,
+    "payout": _payout,
+    "dispute": _dispute,
+}

@@ -1,0 +1,205 @@
+"""Invoices and their lines: fields that depend on one another and on subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator.world.fields import Field, constant, remembered, table
+from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.makers import sample_text
+from stripe_simulator.world.makers.subscriptions import MANUAL, Fields, salted
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.generator import Generator, Json
+
+INVOICE_STATUSES = {"paid": 78, "open": 9, "void": 6, "draft": 4, "uncollectible": 3}
+_UNITS = {900: 3, 1500: 4, 2900: 2, 12_000: 1}
+_DAY = 86_400
+
+
+def _invoice(generator: Generator) -> Fields:
+    from stripe_simulator.world.generator import Via
+
+    world, population = generator.world, generator.population
+    created, encode = population.created, population.codec.encode
+    subscriptions = world.collection("subscription").generator
+    customers = world.collection("customer").generator.population.codec
+    subscription = generator.reference("subscription", "subscription")
+    if subscription.constant:  # without subscriptions
+        customer = generator.reference("customer", "customer")
+        link = generator.link("customer", "customer") if not customer.constant else None
+    else:
+        link = generator.set_link(
+            "customer",
+            Via(generator.link("subscription", "subscription"), subscriptions.link("customer", "customer")),
+        )
+        customer = generator.reference("customer", "customer")
+    status = salted(generator, INVOICE_STATUSES, "status")
+    unit = salted(generator, _UNITS, "unit").value
+    lines = world.children("line_item").generator
+    sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
+
+    @remembered
+    def total(index: int) -> int:
+        return int(unit(index)) * lines.children(index)
+
+    def when(*states: str, delay: int = 3600) -> Callable[[int], int | None]:
+        return lambda index: created(index) + delay if status.value(index) in states else None
+
+    def amount(*states: str) -> Field:
+        return Field(lambda index: total(index) if status.value(index) in states else 0)
+
+    def of_customer(make: Callable[[int], Any]) -> Field:
+        return Field(lambda index: make(link.forward(index)) if link else None)
+
+    finalized, paid = when("open", "paid", "void", "uncollectible"), when("paid", delay=3700)
+    voided, given_up = when("void", delay=40 * _DAY), when("uncollectible", delay=60 * _DAY)
+    assert customers is not None
+
+    return {
+        "status": status,
+        "collection_method": sent,
+        "subscription": Field(
+            lambda index: subscription.value(index) if index % MANUAL else None, subscription.ranges
+        ),
+        "quote": constant(None),
+        "parent": Field(
+            lambda index: (
+                {
+                    "quote_details": None,
+                    "subscription_details": {"metadata": {}},
+                    "type": "subscription_details",
+                }
+                if index % MANUAL and not subscription.constant
+                else None
+            )
+        ),
+        "customer": customer,
+        "customer_email": of_customer(sample_text.email),
+        "customer_name": of_customer(sample_text.person),
+        "customer_tax_exempt": constant("none"),
+        "customer_account": constant(None),
+        "billing_reason": Field(lambda index: "subscription_cycle" if index % MANUAL else "manual"),
+        "total": Field(total),
+        "subtotal": Field(total),
+        "subtotal_excluding_tax": Field(total),
+        "total_excluding_tax": Field(total),
+        "starting_balance": constant(0),
+        "ending_balance": Field(lambda index: None if status.value(index) == "draft" else 0),
+        "amount_due": Field(total),
+        "amount_paid": amount("paid"),
+        "amount_remaining": amount("open", "draft", "uncollectible"),
+        "amount_overpaid": constant(0),
+        "amount_shipping": constant(0),
+        "post_payment_credit_notes_amount": constant(0),
+        "pre_payment_credit_notes_amount": constant(0),
+        "attempted": Field(lambda index: status.value(index) in {"paid", "uncollectible"}),
+        "attempt_count": Field(lambda index: 1 if status.value(index) in {"paid", "uncollectible"} else 0),
+        "auto_advance": Field(lambda index: status.value(index) in {"draft", "open"}),
+        "number": Field(
+            lambda index: (
+                None if status.value(index) == "draft" else f"{index % 0xFFFFF:05X}-{index % 9999 + 1:04d}"
+            )
+        ),
+        "due_date": Field(
+            lambda index: created(index) + 30 * _DAY if sent.value(index) == "send_invoice" else None,
+            window=(30 * _DAY, 30 * _DAY),
+        ),
+        "effective_at": Field(finalized),
+        "period_start": Field(lambda index: created(index) - 30 * _DAY),
+        "period_end": Field(created),
+        "webhooks_delivered_at": Field(lambda index: created(index) + 5),
+        "status_transitions": Field(
+            lambda index: {
+                "finalized_at": finalized(index),
+                "marked_uncollectible_at": given_up(index),
+                "paid_at": paid(index),
+                "voided_at": voided(index),
+            }
+        ),
+        "lines": Field(
+            lambda index: world.embedded("line_item", index, f"/v1/invoices/{encode(index)}/lines")
+        ),
+        "automatic_tax": Field(
+            lambda _: {"enabled": False, "liability": None, "provider": None, "status": None}
+        ),
+        "issuer": Field(lambda _: {"type": "self"}),
+        "hosted_invoice_url": Field(
+            lambda index: (
+                None if status.value(index) == "draft" else f"https://invoice.stripe.com/i/{encode(index)}"
+            )
+        ),
+        "latest_revision": constant(None),
+        "default_source": constant(None),
+        "default_payment_method": constant(None),
+        "test_clock": constant(None),
+        "application": constant(None),
+        "on_behalf_of": constant(None),
+        "next_payment_attempt": constant(None),
+        "automatically_finalizes_at": Field(when("draft")),
+        "last_finalization_error": constant(None),
+        "receipt_number": constant(None),
+    }
+
+
+def _line_item(generator: Generator) -> Fields:
+    world = generator.world
+    invoices, items = world.collection("invoice").generator, world.children("subscription_item")
+    prices = items.generator.fields["price"].value
+    unit = table(_UNITS, invoices.population.count, *invoices.names, "unit").value
+    subscription = invoices.fields["subscription"].value
+    created = invoices.population.created
+
+    @remembered
+    def item(index: int) -> int | None:
+        """The position of the subscription's item that the line bills."""
+        invoice, at = divmod(index, BLOCK)
+        if subscription(invoice) is None:
+            return None
+        of = invoices.link("subscription", "subscription").forward(invoice)
+        return of * BLOCK + at % items.generator.children(of)
+
+    def price(index: int) -> Json | None:
+        at = item(index)
+        return None if at is None else prices(at)
+
+    def from_price(name: str) -> Field:
+        return Field(lambda index: made[name] if (made := price(index)) else None)
+
+    def parent(index: int) -> Json | None:
+        return None if item(index) is None else {"type": "subscription_item_details"}
+
+    return {
+        "amount": Field(lambda index: unit(index // BLOCK)),
+        "subtotal": Field(lambda index: unit(index // BLOCK)),
+        "currency": Field(lambda index: invoices.fields["currency"].value(index // BLOCK)),
+        "description": Field(lambda index: f"1 x {sample_text.THINGS[index % 10]}"),
+        "period": Field(
+            lambda index: {
+                "end": created(index // BLOCK),
+                "start": created(index // BLOCK) - 30 * _DAY,
+            }
+        ),
+        "quantity": constant(1),
+        "quantity_decimal": constant("1"),
+        "subscription": Field(lambda index: subscription(index // BLOCK)),
+        "subscription_item": Field(
+            lambda index: None if (at := item(index)) is None else items.identifier(at)
+        ),
+        "parent": Field(parent),
+        "pricing": Field(
+            lambda index: (
+                None if item(index) is None else {"type": "price_details", "unit_amount_decimal": "900"}
+            )
+        ),
+        "price": from_price("id"),
+        "product": from_price("product"),
+        "livemode": constant(value=False),
+    }
+
+
+MAKERS: dict[str, Callable[[Generator], Fields]] = {
+    "invoice": _invoice,
+    "line_item": _line_item,
+}

@@ -1,0 +1,236 @@
+"""Payment intents, charges, payment methods and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stripe_simulator.world.fields import Field, constant, number_between
+from stripe_simulator.world.makers import sample_text
+from stripe_simulator.world.makers.subscriptions import Fields, salted
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.generator import Generator, Json
+
+_BRANDS = ("visa", "mastercard", "amex", "jcb")
+
+
+def card(index: int) -> Json:
+    """A card, as payment methods and charges show it."""
+    return {
+        "brand": _BRANDS[index % 4],
+        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
+        "country": "US",
+        "exp_month": index % 12 + 1,
+        "exp_year": 2027 + index % 6,
+        "fingerprint": f"Xt5EWLLD{index % 5000:08x}",
+        "funding": "credit" if index % 3 else "debit",
+        "last4": f"{index * 7 % 10_000:04d}",
+    }
+
+
+def billing_details(index: int) -> Json:
+    """Who pays."""
+    return {
+        "address": sample_text.address(index),
+        "email": sample_text.email(index) if index % 3 else None,
+        "name": sample_text.person(index),
+        "phone": None,
+        "tax_id": None,
+    }
+
+
+def _payment_method(generator: Generator) -> Fields:
+    kind = salted(generator, {"card": 85, "sepa_debit": 10, "link": 5}, "type")
+    return {
+        "type": kind,
+        "billing_details": Field(billing_details),
+        "card": Field(lambda index: card(index) if kind.value(index) == "card" else None),
+        "sepa_debit": Field(
+            lambda index: {"country": "DE", "last4": "3000"} if kind.value(index) == "sepa_debit" else None
+        ),
+        "link": Field(
+            lambda index: {"email": sample_text.email(index)} if kind.value(index) == "link" else None
+        ),
+        "customer_account": constant(None),
+    }
+
+
+def _payment_intent(generator: Generator) -> Fields:
+    status = salted(
+        generator,
+        {
+            "succeeded": 80,
+            "requires_payment_method": 8,
+            "canceled": 6,
+            "requires_capture": 3,
+            "processing": 3,
+        },
+        "status",
+    )
+    amount = number_between(500, 100_000, *generator.names, "amount", step=5).value
+    encode = generator.population.codec.encode
+
+    def if_status(*states: str) -> Field:
+        return Field(lambda index: amount(index) if status.value(index) in states else 0)
+
+    def latest_charge(index: int) -> str | None:
+        charges = generator.world.collection("charge").generator
+        link = charges.link("payment_intent", "payment_intent")
+        found = [one for progression in link.backward(index) or () for one in progression]
+        fitting = [at for at in found if link.forward(at) == index]
+        return charges.population.codec.encode(max(fitting)) if fitting else None
+
+    return {
+        "status": status,
+        "amount": Field(amount),
+        "amount_received": if_status("succeeded"),
+        "amount_capturable": if_status("requires_capture"),
+        "canceled_at": Field(
+            lambda index: (
+                generator.population.created(index) + 3600 if status.value(index) == "canceled" else None
+            )
+        ),
+        "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
+        "payment_method": _chosen(generator, status),
+        "latest_charge": Field(latest_charge),
+        "payment_method_types": Field(lambda _: ["card"]),
+        "source": constant(None),
+        "review": constant(None),
+        "on_behalf_of": constant(None),
+        "customer_account": constant(None),
+    }
+
+
+def _chosen(generator: Generator, status: Field) -> Field:
+    """The payment method of an intent, which has none while it waits for one."""
+    method = generator.reference("payment_method", "payment_method")
+    return Field(
+        lambda index: None if status.value(index) == "requires_payment_method" else method.value(index),
+        method.ranges,
+    )
+
+
+def _setup_intent(generator: Generator) -> Fields:
+    states = {
+        "succeeded": 8,
+        "requires_payment_method": 2,
+        "canceled": 2,
+        "requires_action": 1,
+        "processing": 1,
+    }
+    status = salted(generator, states, "status")
+    encode = generator.population.codec.encode
+    return {
+        "status": status,
+        "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
+        "payment_method": _chosen(generator, status),
+        "payment_method_types": Field(lambda _: ["card"]),
+        "usage": salted(generator, {"off_session": 9, "on_session": 1}, "usage"),
+    }
+
+
+def _charge(generator: Generator) -> Fields:
+    from stripe_simulator.world.generator import Via
+
+    world = generator.world
+    intents = world.collection("payment_intent").generator
+    intent = generator.reference("payment_intent", "payment_intent")
+    status = salted(generator, {"succeeded": 88, "failed": 10, "pending": 2}, "status")
+    fields: Fields = {}
+    if not intent.constant and world.collection("customer").count:
+        link = generator.link("payment_intent", "payment_intent")
+        generator.set_link("customer", Via(link, intents.link("customer", "customer")))
+        generator.reference("customer", "customer")
+        customer = intents.fields["customer"]
+        amount = intents.fields["amount"].value
+        fields = {
+            "customer": Field(
+                lambda index: customer.value(link.forward(index)),
+                generator.reference("customer", "customer").ranges,
+            ),
+            "amount": Field(lambda index: amount(link.forward(index))),
+            "currency": Field(lambda index: intents.fields["currency"].value(link.forward(index))),
+        }
+    value = fields.get("amount", constant(1000)).value
+    return fields | {
+        "payment_intent": intent,
+        "status": status,
+        "paid": Field(lambda index: status.value(index) == "succeeded"),
+        "captured": Field(lambda index: status.value(index) == "succeeded"),
+        "amount_captured": Field(lambda index: value(index) if status.value(index) == "succeeded" else 0),
+        "amount_refunded": constant(0),
+        "refunded": constant(value=False),
+        "disputed": salted(generator, {False: 99, True: 1}, "disputed"),
+        "billing_details": Field(billing_details),
+        "payment_method_details": Field(lambda index: {"card": card(index), "type": "card"}),
+        "failure_code": Field(lambda index: "card_declined" if status.value(index) == "failed" else None),
+        "failure_message": Field(
+            lambda index: "Your card was declined." if status.value(index) == "failed" else None
+        ),
+        "outcome": Field(
+            lambda index: {
+                "network_status": "declined_by_network"
+                if status.value(index) == "failed"
+                else "approved_by_network",
+                "reason": None,
+                "risk_level": "normal",
+                "risk_score": index % 60,
+                "seller_message": "Payment complete.",
+                "type": "authorized",
+            }
+        ),
+        "source": constant(None),
+        "source_transfer": constant(None),
+        "transfer": constant(None),
+        "review": constant(None),
+        "application_fee": constant(None),
+        "failure_balance_transaction": constant(None),
+        "on_behalf_of": constant(None),
+    }
+
+
+def _invoice_payment(generator: Generator) -> Fields:
+    kind = salted(generator, {"payment_intent": 4, "payment_record": 1}, "payment_type")
+
+    def only(name: str) -> Field:
+        field = generator.reference(name, name)
+        return Field(
+            lambda index: field.value(index) if kind.value(index) == name else None,
+            field.ranges,
+        )
+
+    return {
+        "payment_type": kind,
+        "payment_intent": only("payment_intent"),
+        "payment_record": only("payment_record"),
+        "status": salted(generator, {"paid": 8, "open": 2, "canceled": 1}, "status"),
+    }
+
+
+def _tax_id(generator: Generator) -> Fields:
+    owner = salted(generator, {"self": 1, "customer": 1}, "owner_type")
+    customer = generator.reference("owner_customer", "customer")
+    return {
+        "owner": Field(lambda _: {"application": None}),
+        "owner_type": owner,
+        "owner_account": constant(None),
+        "owner_customer_account": constant(None),
+        "owner_customer": Field(
+            lambda index: customer.value(index) if owner.value(index) == "customer" else None, customer.ranges
+        ),
+        "customer": Field(
+            lambda index: customer.value(index) if owner.value(index) == "customer" else None, customer.ranges
+        ),
+        "customer_account": constant(None),
+    }
+
+
+MAKERS: dict[str, Callable[[Generator], Fields]] = {
+    "payment_method": _payment_method,
+    "payment_intent": _payment_intent,
+    "setup_intent": _setup_intent,
+    "charge": _charge,
+    "invoice_payment": _invoice_payment,
+    "tax_id": _tax_id,
+}

@@ -1,0 +1,295 @@
+"""Customers, prices and subscriptions: fields that depend on one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stripe_simulator.seeding import salt
+from stripe_simulator.world.fields import Field, constant, remembered, sometimes, table
+from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.makers import sample_text
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.generator import Generator, Json
+
+SUBSCRIPTION_STATUSES = {
+    "active": 60, "canceled": 18, "trialing": 8, "past_due": 6, "unpaid": 3, "incomplete": 2,
+    "incomplete_expired": 2, "paused": 1,
+}  # fmt: skip
+_DAY = 86_400
+_MOST_ITEMS = 25
+MANUAL = 10  # every tenth invoice belongs to no subscription
+
+Fields = dict[str, Field]
+
+
+def salted(generator: Generator, weights: Mapping[Any, int], column: str) -> Field:
+    """A value out of a few, for a column."""
+    return table(weights, generator.population.count, *generator.names, column)
+
+
+def _customer(generator: Generator) -> Fields:
+    names, count = generator.names, generator.population.count
+    return {
+        "balance": salted(generator, {0: 80, -500: 8, -2500: 4, 1200: 8}, "balance"),
+        "default_source": constant(None),
+        "default_payment_method": Field(lambda index: _default_payment_method(generator, index)),
+        "delinquent": salted(generator, {False: 95, True: 5}, "delinquent"),
+        "invoice_prefix": Field(lambda index: f"{salt(*names) % 0xFFF:03X}{index:05X}"),
+        "invoice_settings": Field(
+            lambda _: {
+                "custom_fields": None,
+                "default_payment_method": None,
+                "footer": None,
+                "rendering_options": None,
+            }
+        ),
+        "next_invoice_sequence": salted(generator, {1: 5, 2: 3, 7: 1, 13: 1}, "next_invoice_sequence"),
+        "preferred_locales": Field(lambda index: ["de-DE", "en"] if index % 9 == 2 else []),
+        "shipping": sometimes(
+            Field(
+                lambda i: {"address": sample_text.address(i), "name": sample_text.person(i), "phone": None}
+            ),
+            2,
+            count,
+            *names,
+            "shipping",
+        ),
+        "address": sometimes(Field(sample_text.address), 3, count, *names, "address"),
+        "tax_exempt": salted(generator, {"none": 90, "exempt": 6, "reverse": 4}, "tax_exempt"),
+        "test_clock": constant(None),
+        "business_name": constant(None),
+        "individual_name": constant(None),
+        "customer_account": constant(None),
+    }
+
+
+def _default_payment_method(generator: Generator, index: int) -> str | None:
+    """A card of the customer's own, where it has one."""
+    methods = generator.world.collection("payment_method").generator
+    if not methods.population.count:
+        return None
+    customer, kind = methods.fields["customer"].value, methods.fields["type"].value
+    name = generator.population.codec.encode(index)
+    for progression in methods.link("customer", "customer").backward(index) or ():
+        for at in progression:
+            if kind(at) == "card" and customer(at) == name:
+                return methods.population.codec.encode(at)
+    return None
+
+
+def _product(generator: Generator) -> Fields:
+    return {
+        "name": Field(lambda index: f"{sample_text.THINGS[index % 10]} {index // 10 + 1}"),
+        "type": constant("service"),
+        "active": salted(generator, {True: 9, False: 1}, "active"),
+        "updated": Field(lambda index: generator.population.created(index) + index % 1000),
+    }
+
+
+def _price(generator: Generator) -> Fields:
+    kind = salted(generator, {"recurring": 5, "one_time": 1}, "type").value
+    interval = salted(generator, {"month": 6, "year": 3, "week": 1}, "recurring_interval").value
+    amount = salted(generator, {500: 2, 900: 2, 1500: 3, 2900: 2, 9900: 1, 0: 1}, "unit_amount").value
+
+    def only_recurring(value: Callable[[int], Any]) -> Field:
+        return Field(lambda index: value(index) if kind(index) == "recurring" else None)
+
+    return {
+        "type": Field(kind),
+        "active": salted(generator, {True: 9, False: 1}, "active"),
+        "billing_scheme": constant("per_unit"),
+        "tiers_mode": constant(None),
+        "custom_unit_amount": constant(None),
+        "unit_amount": Field(amount),
+        "unit_amount_decimal": Field(lambda index: str(amount(index))),
+        "lookup_key": Field(lambda index: f"lookup_{index}" if index % 6 == 2 else None),
+        "recurring": only_recurring(lambda _: {"interval_count": 1, "trial_period_days": None}),
+        "recurring_interval": only_recurring(interval),
+        "recurring_meter": constant(None),
+        "recurring_usage_type": only_recurring(lambda _: "licensed"),
+        "nickname": Field(lambda index: sample_text.THINGS[index % 10] if index % 3 == 0 else None),
+    }
+
+
+def _plan(generator: Generator) -> Fields:
+    price = generator.world.collection("price").generator.fields
+    same = ("active", "currency", "nickname", "metadata", "created", "billing_scheme", "product")
+    return {name: price[name] for name in same} | {
+        "amount": price["unit_amount"],
+        "amount_decimal": price["unit_amount_decimal"],
+        "interval": price["recurring_interval"],
+        "interval_count": constant(1),
+        "meter": constant(None),
+        "tiers_mode": constant(None),
+        "trial_period_days": constant(None),
+        "usage_type": constant("licensed"),
+    }
+
+
+def _period(generator: Generator, index: int) -> int:
+    """When the current period of a subscription began: whole months of 30 days after its creation."""
+    start, until = generator.population.created(index), generator.world.until
+    return start + max(0, until - start) // (30 * _DAY) * 30 * _DAY
+
+
+def _within(generator: Generator, later: int) -> tuple[int, int]:
+    """Between which times current periods begin, or end when that is `later` by so many seconds."""
+    until = generator.world.until
+    return until - 30 * _DAY + later, until + later
+
+
+def _subscription(generator: Generator) -> Fields:
+    population, world = generator.population, generator.world
+    status = salted(generator, SUBSCRIPTION_STATUSES, "status")
+    created = population.created
+    over = frozenset({"canceled", "incomplete_expired"})
+    days = salted(generator, {1: 3, 20: 4, 200: 3}, "canceled_at").value
+    items = world.children("subscription_item")
+    item_price = items.generator.fields["price"].value
+    item_prices = _item_prices(items.generator)
+
+    customers = world.collection("customer").generator
+    link = generator.link("customer", "customer")
+
+    def default(index: int) -> str | None:
+        """Every third has a payment method of its own: one of its customer's."""
+        if index % 3 or not customers.population.count:
+            return None
+        return _default_payment_method(customers, link.forward(index))
+
+    def ended(index: int) -> int | None:
+        return created(index) + days(index) * _DAY if status.value(index) in over else None
+
+    def trial(seconds: int) -> Field:
+        return Field(lambda index: created(index) + seconds if status.value(index) == "trialing" else None)
+
+    def prices(index: int) -> tuple[str, ...]:
+        return tuple(item_price(index * BLOCK + at)["id"] for at in range(items.generator.children(index)))
+
+    def listed(index: int) -> Json:
+        return world.embedded(
+            "subscription_item",
+            index,
+            f"/v1/subscription_items?subscription={population.codec.encode(index)}",
+        )
+
+    return {
+        "status": status,
+        "items": Field(listed),
+        "currency": Field(lambda index: item_price(index * BLOCK)["currency"]),
+        "price": Field(prices, item_prices, many=True),
+        "plan": Field(prices, item_prices, many=True),
+        "current_period_start": Field(lambda index: _period(generator, index), span=_within(generator, 0)),
+        "current_period_end": Field(
+            lambda index: _period(generator, index) + 30 * _DAY, span=_within(generator, 30 * _DAY)
+        ),
+        "canceled_at": Field(ended, window=(0, 200 * _DAY)),
+        "ended_at": Field(ended, window=(0, 200 * _DAY)),
+        "cancel_at": constant(None),
+        "cancellation_details": Field(
+            lambda index: {
+                "comment": None,
+                "feedback": None,
+                "reason": "cancellation_requested" if status.value(index) == "canceled" else None,
+            }
+        ),
+        "cancel_at_period_end": salted(generator, {False: 19, True: 1}, "cancel_at_period_end"),
+        "start_date": Field(created, window=(0, 0)),
+        "billing_cycle_anchor": Field(created, window=(0, 0)),
+        "trial_start": trial(0),
+        "trial_end": trial(14 * _DAY),
+        "customer": generator.reference("customer", "customer"),
+        "latest_invoice": Field(lambda index: _latest_invoice(generator, index)),
+        "description": Field(lambda index: sample_text.THINGS[index % 10] if index % 2 else None),
+        "automatic_tax": Field(lambda _: {"disabled_reason": None, "liability": None}),
+        "automatic_tax_enabled": salted(generator, {False: 4, True: 1}, "automatic_tax_enabled"),
+        "billing_mode": Field(lambda _: {"flexible": None, "type": "classic"}),
+        "invoice_settings": Field(lambda _: {"account_tax_ids": None, "issuer": {"type": "self"}}),
+        "test_clock": constant(None),
+        "schedule": constant(None),
+        "days_until_due": constant(None),
+        "pending_setup_intent": constant(None),
+        "next_pending_invoice_item_invoice": constant(None),
+        "default_payment_method": Field(default),
+        "default_source": constant(None),
+        "customer_account": constant(None),
+        "on_behalf_of": constant(None),
+        "application": constant(None),
+    }
+
+
+def _latest_invoice(generator: Generator, index: int) -> str | None:
+    invoices = generator.world.collection("invoice").generator
+    link = invoices.link("subscription", "subscription")
+    found = [one for progression in link.backward(index) or () for one in progression]
+    fitting = [at for at in found if link.forward(at) == index and at % MANUAL]
+    return invoices.population.codec.encode(max(fitting)) if fitting else None
+
+
+def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
+    """Which subscriptions may have an item with a price."""
+    prices = items.world.collection("price").generator.population
+    link = items.world.collection("subscription").generator.link("price", "plan")
+
+    def ranges(value: Any) -> list[range] | None:
+        at = prices.codec.decode(str(value))
+        if at is None or at >= prices.count:
+            return []
+        found: list[range] = []
+        # An item's price lies as many places after the first item's as the item does, beyond what is no plan.
+        for back in range(min(prices.count, _MOST_ITEMS + 12)):
+            found += link.backward((at - back) % prices.count) or ()
+        return found
+
+    return ranges
+
+
+def _subscription_item(generator: Generator) -> Fields:
+    world = generator.world
+    subscriptions = world.collection("subscription").generator
+    prices, plans = world.collection("price"), world.collection("plan")
+    kept: dict[int, tuple[Json, Json]] = {}
+
+    def both(index: int) -> tuple[Json, Json]:
+        price = place(index)
+        if price in prices.overlay or price in plans.overlay:
+            return prices.overlay.get(price) or prices.read(price), plans.read(price)
+        made = kept.get(price)
+        if made is None:
+            if len(kept) > 20_000:
+                kept.clear()
+            made = kept[price] = (prices.generator.object(price), plans.generator.object(price))
+        return made
+
+    @remembered
+    def place(index: int) -> int:
+        """Which price an item has."""
+        subscription, at = divmod(index, BLOCK)
+        count = max(1, prices.count)
+        price = (subscriptions.link("price", "plan").forward(subscription) + at) % count
+        for _ in range(count):
+            if not plans.generator.absent(price):
+                break
+            price = (price + 1) % count
+        return price
+
+    return {
+        "price": Field(lambda index: both(index)[0]),
+        "plan": Field(lambda index: both(index)[1]),
+        "quantity": salted(generator, {1: 6, 2: 2, 5: 1, 40: 1}, "quantity"),
+        "current_period_start": Field(lambda index: _period(subscriptions, index // BLOCK)),
+        "current_period_end": Field(lambda index: _period(subscriptions, index // BLOCK) + 30 * _DAY),
+        "billed_until": constant(None),
+    }
+
+
+MAKERS: dict[str, Callable[[Generator], Fields]] = {
+    "customer": _customer,
+    "product": _product,
+    "price": _price,
+    "plan": _plan,
+    "subscription": _subscription,
+    "subscription_item": _subscription_item,
+}
