@@ -31,6 +31,7 @@ test: setup
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m stripe_fdw.catalog build --check
 	$(BIN)/python -m stripe_fdw.catalog document --check

@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from stripe_fdw.devstack.postgres import Installation, PostgresError
+from stripe_fdw.host.installation import Installation, PostgresError
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # for database_support
 from database_support import KEY, Misbehaving, Server, Servers
 
 from stripe_fdw.database.install import Plan, initialize
-from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
+from stripe_fdw.host.installation import Installation
 from stripe_simulator.process import SimulatorProcess
 
 WRITTEN = (

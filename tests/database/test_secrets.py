@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 from database_support import KEY
 
-from stripe_fdw.devstack.postgres import Cluster
+from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 
 KEY_LIKE = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")

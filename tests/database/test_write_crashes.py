@@ -23,7 +23,7 @@ from bare_stripe import HUNT, BareStripe, chance
 from database_support import outcome
 
 from stripe_fdw.database.install import Plan, initialize
-from stripe_fdw.devstack.postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
 

@@ -15,9 +15,10 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.database.install import Plan, initialize
-from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
+from stripe_fdw.host.installation import Installation
 
 KEY = os.environ.get("STRIPE_SANDBOX_KEY", "")
 pytestmark = pytest.mark.skipif(not KEY, reason="STRIPE_SANDBOX_KEY is not set: Stripe itself is not asked")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stripe_fdw import __version__
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.connections import AbandonedError, Call
 from stripe_fdw.api.rate_limiter import Limiter
@@ -26,6 +25,7 @@ from stripe_fdw.errors import (
     StripeFdwError,
 )
 from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.version import __version__
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from stripe_fdw import __version__
 from stripe_fdw.catalog import load
 from stripe_fdw.cli import catalog, demo, dev, host, init, simulator
 from stripe_fdw.cli.output import out, report
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.version import __version__
 
 _app = typer.Typer(
     name="stripe-fdw",

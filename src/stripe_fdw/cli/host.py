@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.cli.output import out, say
-from stripe_fdw.devstack.postgres import Installation
 from stripe_fdw.host import check as checks
 from stripe_fdw.host.install import install as install_host
+from stripe_fdw.host.installation import Installation
 
 app = typer.Typer(help="The extension that runs the wrapper inside Postgres.", no_args_is_help=True)
 

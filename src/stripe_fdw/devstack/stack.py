@@ -22,8 +22,9 @@ import orjson
 import psycopg
 
 from stripe_fdw.database.install import Host, Plan, initialize
-from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.host.installation import Installation
 
 DATABASE = "stripe"
 NOT_RUNNING = "not running"

@@ -17,7 +17,6 @@ from decimal import Decimal
 from types import ModuleType
 from typing import Any, Final
 
-from stripe_fdw import __version__
 from stripe_fdw.fdw.backend.hosting import enter_run
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.failures import WrapperError, explain_error, without_values
@@ -39,6 +38,7 @@ from stripe_fdw.host.writing import (
     transaction,
     update,
 )
+from stripe_fdw.version import __version__
 
 # What C finds here by name, though it is defined elsewhere.
 __all__ = [

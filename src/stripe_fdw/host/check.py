@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stripe_fdw import __version__
-from stripe_fdw.devstack.postgres import Installation
 from stripe_fdw.host.install import MODULE, Build
+from stripe_fdw.host.installation import Installation
 from stripe_fdw.host.python import PythonError, describe, unreachable_folder
+from stripe_fdw.version import __version__
 
 _AGAIN: Final = 'Run "stripe-fdw host install" with this Python.'
 

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from stripe_fdw import __version__
-from stripe_fdw.devstack.postgres import Installation
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.host.installation import Installation
 from stripe_fdw.host.python import Python, describe
+from stripe_fdw.version import __version__
 
 SOURCES: Final = Path(__file__).parent
 MODULE: Final = "stripe_fdw.so"

@@ -11,7 +11,7 @@ import pytest
 from doc_pages import PAGES, WRITING, blocks, writes
 
 from stripe_fdw.database.install import Plan, initialize
-from stripe_fdw.devstack.postgres import Cluster
+from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"

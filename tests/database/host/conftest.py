@@ -9,8 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_fdw.devstack.postgres import Cluster, Installation, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.host.install import install
+from stripe_fdw.host.installation import Installation
 
 COLUMNS = (
     "id text, n bigint, flag boolean, amount numeric, created timestamptz, day date, data jsonb, text text, "

@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_fdw.devstack.postgres import Cluster, Installation
+from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.host.install import install
+from stripe_fdw.host.installation import Installation
 
 Host = Callable[[str], psycopg.Connection]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_fdw.devstack.postgres import Cluster
+from stripe_fdw.devstack.private_postgres import Cluster
 
 Table = Callable[..., str]
 

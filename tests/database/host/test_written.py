@@ -8,7 +8,7 @@ from threading import Timer
 import psycopg
 import pytest
 
-from stripe_fdw.devstack.postgres import Cluster
+from stripe_fdw.devstack.private_postgres import Cluster
 
 Table = Callable[..., str]
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from database_support import Servers, count
 
-from stripe_fdw.devstack.postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
 

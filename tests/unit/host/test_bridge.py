@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stripe_fdw import __version__
 from stripe_fdw.host import bridge
 from stripe_fdw.host.failures import WrapperError
+from stripe_fdw.version import __version__
 
 
 class Wrapper:

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from stripe_fdw.cli.host import app
-from stripe_fdw.devstack.postgres import Installation
 from stripe_fdw.host import install as module
 from stripe_fdw.host.check import check
 from stripe_fdw.host.install import Build, HostInstallError, install
+from stripe_fdw.host.installation import Installation
 from stripe_fdw.host.python import Python, PythonError, describe, unreachable_folder
 
 

@@ -1,0 +1,107 @@
+"""A PostgreSQL installation, as its ``pg_config`` describes it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stripe_fdw.errors import StripeFdwError
+
+
+class PostgresError(StripeFdwError):
+    """The private Postgres could not be set up, started or stopped."""
+
+
+def _packaged() -> list[str]:
+    places = [
+        *Path("/usr/lib/postgresql").glob("*/bin/pg_config"),
+        *Path("/usr").glob("pgsql-*/bin/pg_config"),
+    ]
+    return sorted(
+        map(str, places), key=lambda place: [int(n) for n in re.findall(r"\d+", place)], reverse=True
+    )
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A Postgres installation, as its ``pg_config`` tells of it."""
+
+    pg_config: str
+
+    @classmethod
+    def find(cls) -> Installation:
+        """The one that ``PG_CONFIG`` names, or the one on the PATH, or the newest of the packaged ones.
+
+        Raises:
+            PostgresError: none has both the server and its headers; names the packages that bring them.
+
+        """
+        named = os.environ.get("PG_CONFIG")
+        candidates = [named] if named else [shutil.which("pg_config"), *_packaged()]
+        for candidate in candidates:
+            if candidate and (found := cls(candidate)).complete():
+                return found
+        raise PostgresError(
+            f"no PostgreSQL server with its headers was found{f' by {named}' if named else ''}",
+            hint="Install both (Debian: apt-get install postgresql postgresql-server-dev-all), "
+            "or name the right pg_config in PG_CONFIG.",
+        )
+
+    def hosts(self) -> list[str]:
+        """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed.
+
+        Multicorn2 brings the Python it was built for, which can load this environment's compiled packages
+        only if it is of the same version.
+        """
+        module = self.pkglibdir / "multicorn.so"
+        library = f"libpython{sys.version_info.major}.{sys.version_info.minor}.".encode()
+        if module.exists() and library in module.read_bytes():
+            return ["bundled", "multicorn2"]
+        return ["bundled"]
+
+    def complete(self) -> bool:
+        """Whether the server and its headers are there, not only a client's library."""
+        try:
+            return (self.bindir / "postgres").exists() and Path(
+                self.show("includedir-server"), "postgres.h"
+            ).exists()
+        except PostgresError:
+            return False
+
+    def show(self, what: str) -> str:
+        """One of pg_config's answers: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``."""
+        try:
+            done = subprocess.run([self.pg_config, f"--{what}"], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise PostgresError(
+                f"cannot run {self.pg_config}: {error}",
+                hint="Install PostgreSQL's server and development packages "
+                "(Debian: postgresql-15 postgresql-server-dev-15), or name another with PG_CONFIG.",
+            ) from error
+        return done.stdout.strip()
+
+    @cached_property
+    def bindir(self) -> Path:
+        """Where the server's executables lie."""
+        return Path(self.show("bindir"))
+
+    @cached_property
+    def sharedir(self) -> Path:
+        """Where extensions' SQL and control files lie, below ``extension``."""
+        return Path(self.show("sharedir"))
+
+    @cached_property
+    def pkglibdir(self) -> Path:
+        """Where loadable modules lie."""
+        return Path(self.show("pkglibdir"))
+
+    @cached_property
+    def major(self) -> int:
+        """The major version: 15."""
+        return int(re.findall(r"\d+", self.show("version"))[0])
