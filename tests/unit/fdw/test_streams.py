@@ -253,7 +253,7 @@ def test_without_a_ttl_nothing_outlives_the_statement() -> None:
 @pytest.fixture
 def _shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_FDW_SHARED_DIRECTORY", str(tmp_path / "shared"))
-    invalidation._counter.cache_clear()
+    invalidation.generations._counter.cache_clear()  # type: ignore[attr-defined,unused-ignore]
 
 
 def cached(client: FakeStripe, memory: Memory, *quals: Qual, ttl: float = 60.0) -> list[str]:

@@ -1,4 +1,4 @@
-"""Keeps one client for each key, account and server in this backend, so that connections stay open."""
+"""HTTP clients of a session, one for each key, account and server."""
 
 from __future__ import annotations
 
@@ -10,24 +10,37 @@ from stripe_fdw.catalog import load
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.redaction import Secret
 
-_AT_MOST: Final = 16
-_clients: OrderedDict[ClientOptions, Client] = OrderedDict()
+_MAX_CLIENTS: Final = 16
 
 
-def client_for(server: ServerOptions, key: Secret) -> Client:
-    """The client for these options and this key: the same one while they stay the same."""
-    options = ClientOptions(
-        key=key,
-        api_version=load().api_version,
-        api_base=server.api_base,
-        stripe_account=server.stripe_account,
-        timeout=server.timeout,
-        max_requests_per_second=server.max_requests_per_second,
-    )
-    client = _clients.get(options)
-    if client is None:
-        client = _clients[options] = Client(options)
-        while len(_clients) > _AT_MOST:
-            _clients.popitem(last=False)[1].close()
-    _clients.move_to_end(options)
-    return client
+class ClientPool:
+    """The clients of a session, kept so that their connections stay open."""
+
+    def __init__(self, max_clients: int = _MAX_CLIENTS) -> None:
+        self._max_clients = max_clients
+        self._clients: OrderedDict[ClientOptions, Client] = OrderedDict()
+
+    def client_for(self, server: ServerOptions, key: Secret) -> Client:
+        """Return the client for these server options and this key: the same one while both stay the same.
+
+        The least recently used client is closed when there are more than ``max_clients``.
+        """
+        options = ClientOptions(
+            key=key,
+            api_version=load().api_version,
+            api_base=server.api_base,
+            stripe_account=server.stripe_account,
+            timeout=server.timeout,
+            max_requests_per_second=server.max_requests_per_second,
+        )
+        client = self._clients.get(options)
+        if client is None:
+            client = self._clients[options] = Client(options)
+            while len(self._clients) > self._max_clients:
+                self._clients.popitem(last=False)[1].close()
+        self._clients.move_to_end(options)
+        return client
+
+
+clients: Final = ClientPool()
+client_for = clients.client_for

@@ -14,7 +14,7 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, wrote
+from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, record_write
 from stripe_fdw.fdw.cache.response_cache import memory
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
@@ -161,7 +161,7 @@ class CallTable(_Machinery):
         made = cache(partial(writing_of, values))
 
         def told(identifier: str | None) -> None:
-            wrote(account, made().resource, identifier)
+            record_write(account, made().resource, identifier)
 
         writing = writings.of(self, account, 1)
         flight = writing.do(

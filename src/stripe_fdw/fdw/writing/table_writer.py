@@ -12,7 +12,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.invalidation import account_name, wrote
+from stripe_fdw.fdw.cache.invalidation import account_name, record_write
 from stripe_fdw.fdw.cache.response_cache import memory
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import value_of
@@ -119,7 +119,7 @@ class Writer:
         return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
 
     def _wrote(self, identifier: str | None) -> None:
-        wrote(self._account, self._resource.name, identifier)
+        record_write(self._account, self._resource.name, identifier)
 
     def _updating(self, old: Row, values: Row) -> Change:
         if old.get(RAW) is None and planner.needs_old(self._resource, values):
