@@ -6,12 +6,12 @@ import platform
 
 import pytest
 
-from stripe_fdw.host.installation import Installation, PostgresError
+from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     try:
-        installation = Installation.find()
+        installation = PostgresInstallation.find()
         postgres = f"{installation.show('version')}, hosts: {', '.join(installation.hosts())}"
     except PostgresError as error:
         postgres = error.message

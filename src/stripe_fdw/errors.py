@@ -13,7 +13,7 @@
     │   ├── RateLimitError        429, still after all retries
     │   └── IdempotencyError      one idempotency key, two contents
     ├── ConnectionFailedError     Stripe could not be reached, or broke off
-    ├── AnswerError               what came back is not Stripe's: HTML, half JSON, a redirect
+    ├── InvalidResponseError      what came back is not Stripe's: HTML, half JSON, a redirect
     └── Interrupted               the query was cancelled or timed out while it waited
 
 Each carries an SQLSTATE and, where there is more to say, a detail and a hint: the host turns them into the
@@ -143,7 +143,7 @@ class ConnectionFailedError(StripeFdwError):
     default_sqlstate = "08006"  # connection_failure
 
 
-class AnswerError(StripeFdwError):
+class InvalidResponseError(StripeFdwError):
     """What came back is not an answer of Stripe's API."""
 
     default_sqlstate = "08P01"  # protocol_violation

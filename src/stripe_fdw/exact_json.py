@@ -21,10 +21,10 @@ def loads(text: str | bytes) -> Any:
 
 def dumps(value: object) -> bytes:
     """Write JSON, without exponents."""
-    return orjson.dumps(value, default=written)
+    return orjson.dumps(value, default=encode_decimal)
 
 
-def number(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """A number's digits, without an exponent."""
     return format(value, "f")
 
@@ -47,8 +47,8 @@ def _refused(word: str) -> float:
     raise ValueError(word)
 
 
-def written(value: object) -> object:
+def encode_decimal(value: object) -> object:
     """A Decimal as its digits: what orjson.dumps calls for what it does not know itself."""
     if isinstance(value, Decimal) and value.is_finite():
-        return orjson.Fragment(number(value).encode())
+        return orjson.Fragment(format_decimal(value).encode())
     raise TypeError(f"JSON has no {type(value).__name__}")

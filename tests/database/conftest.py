@@ -20,7 +20,7 @@ from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 
 WRITTEN = (
@@ -72,7 +72,7 @@ def heard() -> Iterator[list[str]]:
 @pytest.fixture(scope="session")
 def tree(pytestconfig: pytest.Config) -> PrivateTree:
     """A private installation, kept between runs so that the host is only compiled when it changed."""
-    tree = PrivateTree(pytestconfig.rootpath / "build" / "tests", Installation.find())
+    tree = PrivateTree(pytestconfig.rootpath / "build" / "tests", PostgresInstallation.find())
     tree.build()
     install(tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir)
     return tree
@@ -107,7 +107,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorPro
         yield simulator
 
 
-@pytest.fixture(scope="session", params=Installation.find().hosts())
+@pytest.fixture(scope="session", params=PostgresInstallation.find().hosts())
 def host(request: pytest.FixtureRequest) -> str:
     """The host that runs the wrapper."""
     return str(request.param)

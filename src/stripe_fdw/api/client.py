@@ -11,16 +11,16 @@ from functools import partial
 from pathlib import Path
 
 from stripe_fdw.api.api_base import STRIPE, check_api_base
-from stripe_fdw.api.connections import AbandonedError, Call
-from stripe_fdw.api.rate_limiter import Limiter
+from stripe_fdw.api.connections import AbandonedError, Exchange
+from stripe_fdw.api.rate_limiter import RateLimiter
 from stripe_fdw.api.request import Request
-from stripe_fdw.api.responses import Response, read_answer
-from stripe_fdw.api.threads import Future, Threads
+from stripe_fdw.api.responses import Response, parse_response
+from stripe_fdw.api.threads import Future, ThreadPool
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import (
-    AnswerError,
     AuthenticationError,
     ConnectionFailedError,
+    InvalidResponseError,
     OptionError,
     StripeFdwError,
 )
@@ -33,7 +33,7 @@ _GRACE = 0.5  # seconds after its deadline in which a call may still end by itse
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _PATH = re.compile(r"/v\d+/[^\x00-\x20\x7f-\U0010ffff?#]+")
-_threads = Threads()
+_threads = ThreadPool()
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Client:
         if options.stripe_account is not None and not _VISIBLE.fullmatch(options.stripe_account):
             raise OptionError("stripe_account is not an account's id, like acct_…", sqlstate="HV024")
         base = check_api_base(options.api_base)
-        limiter = Limiter(
+        limiter = RateLimiter(
             options.key,
             base,
             options.stripe_account,
@@ -105,7 +105,7 @@ class Client:
         background: bool = False,
         idempotency_key: str | None = None,
         here: bool = False,
-    ) -> CallFuture:
+    ) -> ResponseFuture:
         """Send the request on another thread. ``background`` work leaves room for the rest.
 
         With ``here`` it is sent when the result is asked for, by the thread that asks, which is quicker.
@@ -118,8 +118,8 @@ class Client:
             raise StripeFdwError(
                 "the idempotency key is not 1 to 255 printable ASCII characters", sqlstate="22023"
             )
-        call = Call(request.endpoint, background=background)
-        future = CallFuture(call, f"{request.method} {request.path}")
+        call = Exchange(request.endpoint, background=background)
+        future = ResponseFuture(call, f"{request.method} {request.path}")
         serve = partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex())
         if here:
             future.do_here(serve)
@@ -131,7 +131,9 @@ class Client:
         """Close the connections kept open. Requests under way go on, and new ones open new connections."""
         self.transport.close()
 
-    def _serve(self, future: Future[Response], call: Call, request: Request, idempotency_key: str) -> None:
+    def _serve(
+        self, future: Future[Response], call: Exchange, request: Request, idempotency_key: str
+    ) -> None:
         try:
             future.finish(self._perform(call, request, idempotency_key))
         except AbandonedError:
@@ -139,7 +141,7 @@ class Client:
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the result
             future.finish(error=error)
 
-    def _perform(self, call: Call, request: Request, idempotency_key: str) -> Response:
+    def _perform(self, call: Exchange, request: Request, idempotency_key: str) -> Response:
         headers, body = self._headers, None
         if request.takes_key:
             headers = {**headers, "Idempotency-Key": idempotency_key}
@@ -148,18 +150,18 @@ class Client:
             headers = {**headers, "Content-Type": media_type}
         answer = self.transport.exchange(call, request.method, request.target, headers, body)
         try:
-            return read_answer(answer, f"{request.method} {request.path}")
-        except AnswerError:
+            return parse_response(answer, f"{request.method} {request.path}")
+        except InvalidResponseError:
             call.uncertain = True  # whoever answered, what became of the request stands nowhere
             raise
 
 
-class CallFuture(Future[Response]):
+class ResponseFuture(Future[Response]):
     """The answer to a request, with an eye on its deadline."""
 
     __slots__ = ("_call", "_serve", "_what")
 
-    def __init__(self, call: Call, what: str) -> None:
+    def __init__(self, call: Exchange, what: str) -> None:
         super().__init__(call.abandon)
         self._call = call
         self._serve: Callable[[], None] | None = None

@@ -24,7 +24,7 @@ _CONNECTIONS_KEPT = 16
 _ownership = threading.Lock()
 
 
-class Call:
+class Exchange:
     """One request on its way: when it must have ended, and how to break it off.
 
     ``deadline`` is in seconds of the monotonic clock, None while the call still waits for its first turn.
@@ -98,9 +98,9 @@ def _shut(sock: socket.socket) -> None:
 current = threading.local()  # .call: what this thread is busy with
 
 
-def _patient() -> Call | None:
+def _patient() -> Exchange | None:
     """The call that this thread makes for its own query, if it does."""
-    call: Call | None = getattr(current, "call", None)
+    call: Exchange | None = getattr(current, "call", None)
     return None if call is None or call.check is None else call
 
 
@@ -109,14 +109,14 @@ class _Response(HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         if (call := _patient()) is not None:
-            sock = interruptible.PatientSocket(sock, call.look)
+            sock = interruptible.InterruptibleSocket(sock, call.look)
         super().__init__(sock, *args, **kwargs)
 
 
 class _Owned:
     """A connection that tells the current call that it serves it, and sends head and body in one go."""
 
-    call: Call | None = None
+    call: Exchange | None = None
     close: Callable[[], None]
     sock: Any
     _held: list[bytes] | None = None
@@ -152,7 +152,7 @@ class _Owned:
         if (call := _patient()) is None:
             connect()
         else:
-            interruptible.elsewhere(connect, call.look, self.close)
+            interruptible.run_on_thread(connect, call.look, self.close)
 
 
 class _Connection(_Owned, HTTPConnection):

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stripe_fdw.api.threads import STEP_SECONDS, Future, Threads
+from stripe_fdw.api.threads import STEP_SECONDS, Future, ThreadPool
 
-Look = Callable[[], object]
+CheckInterrupts = Callable[[], object]
 """Raises when nobody waits any more, or no longer."""
 
-_threads = Threads()
+_threads = ThreadPool()
 
 
-def sleep(seconds: float, look: Look) -> None:
+def sleep(seconds: float, look: CheckInterrupts) -> None:
     """Wait so long."""
     ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0:
@@ -28,7 +28,9 @@ def sleep(seconds: float, look: Look) -> None:
         look()
 
 
-def elsewhere(work: Callable[[], object], look: Look, undo: Callable[[], object] = lambda: None) -> None:
+def run_on_thread(
+    work: Callable[[], object], look: CheckInterrupts, undo: Callable[[], object] = lambda: None
+) -> None:
     """Have another thread do it, and wait for that. Raises what it raised.
 
     ``undo`` is called, on that thread, if it was done when nobody waited any more.
@@ -49,7 +51,7 @@ def elsewhere(work: Callable[[], object], look: Look, undo: Callable[[], object]
     future.result(look)
 
 
-def send(sock: Any, data: bytes, look: Look) -> None:
+def send(sock: Any, data: bytes, look: CheckInterrupts) -> None:
     """Send all of it. The socket's timeout is short from now on."""
     sock.settimeout(STEP_SECONDS)
     left = memoryview(data)
@@ -60,10 +62,10 @@ def send(sock: Any, data: bytes, look: Look) -> None:
             look()
 
 
-class PatientSocket:
+class InterruptibleSocket:
     """What ``http.client`` reads an answer from, in place of the socket itself."""
 
-    def __init__(self, sock: Any, look: Look) -> None:
+    def __init__(self, sock: Any, look: CheckInterrupts) -> None:
         self._sock = sock
         self._look = look
 
@@ -75,7 +77,7 @@ class PatientSocket:
 class _Reader(io.RawIOBase):
     """Bytes as they come."""
 
-    def __init__(self, sock: Any, mode: str, look: Look) -> None:
+    def __init__(self, sock: Any, mode: str, look: CheckInterrupts) -> None:
         self._sock = sock
         self._open = sock.makefile(mode, buffering=0)  # keeps the socket open until we are closed
         self._look = look

@@ -9,12 +9,12 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
-from stripe_fdw.errors import AnswerError, NotFoundError
+from stripe_fdw.errors import InvalidResponseError, NotFoundError
 
 _SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next one is asked for
 
 
-def walk(
+def read_pages(
     client: Client,
     request: Request,
     *,
@@ -110,7 +110,7 @@ def objects(page: Response, request: Request) -> list[dict[str, Any]]:
     """The objects on a page. Raises AnswerError if it is no page of a list."""
     data = page.body.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        raise AnswerError(
+        raise InvalidResponseError(
             f"the answer to {request.method} {request.path} is not a list",
             detail=f"status {page.status}, request {page.request_id or 'without id'}",
         )
@@ -134,9 +134,9 @@ def next_request(request: Request, page: Response, cursor: str = "id") -> Reques
     return request.with_params(**{parameter: value})
 
 
-def leads_nowhere(request: Request, page: Response) -> AnswerError:
+def leads_nowhere(request: Request, page: Response) -> InvalidResponseError:
     """The error for a list that says that there is more and does not lead there."""
-    return AnswerError(
+    return InvalidResponseError(
         f"the list {request.method} {request.path} says that there is more, but does not lead there",
         detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",
     )

@@ -54,7 +54,7 @@ class Stage:
     limit: float  # requests a second
 
 
-class Limiter:
+class RateLimiter:
     """The limits of one account, shared with every process that asks for the same account, mode and base.
 
     Stripe counts by account, whichever of its keys asks. Today's keys name their account, so two of them
@@ -79,7 +79,7 @@ class Limiter:
         self._raised = max(1.0, self._total / standard)
         self._share = background_share
         self._memory: SharedMemory = shared_memory(directory)
-        self._name = f"{owner(key)} {base} {account or ''}"
+        self._name = f"{account_identity(key)} {base} {account or ''}"
         self._stages: dict[tuple[str, bool], Stage] = {}
         self._lock = threading.Lock()
 
@@ -146,7 +146,7 @@ class Limiter:
                     confirm(stage.cell.numbers(mapping, now), start, now)
 
 
-def owner(key: Secret) -> str:
+def account_identity(key: Secret) -> str:
     """Tells one account and mode from another, without a part of the key: the same for all its keys."""
     named = _NAMES_ITS_ACCOUNT.match(key.reveal())
     if named is None:

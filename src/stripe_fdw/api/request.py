@@ -41,7 +41,7 @@ def _flatten_value(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, bool):
         yield name, "true" if value else "false"
     else:
-        yield name, exact_json.number(value) if isinstance(value, Decimal) else str(value)
+        yield name, exact_json.format_decimal(value) if isinstance(value, Decimal) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from stripe_fdw.errors import (
-    AnswerError,
     ApiError,
     AuthenticationError,
     CardError,
     IdempotencyError,
+    InvalidResponseError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -48,7 +48,7 @@ _BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What came back over HTTP, unread. Header names are matched without case."""
 
     status: int
@@ -72,13 +72,13 @@ class Response:
     replayed: bool = False  # the answer that its idempotency key got before
 
 
-def read_answer(answer: Answer, what: str) -> Response:
+def parse_response(answer: HttpResponse, what: str) -> Response:
     """Parse a successful answer; ``what`` is the method and path, for errors.
 
     Raises the ApiError that Stripe's error maps to, or AnswerError for what is not Stripe's.
     """
     if not 200 <= answer.status < 300:
-        raise error_of(answer, what)
+        raise error_from_response(answer, what)
     try:
         body = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
@@ -116,7 +116,7 @@ def _parse_date(text: str) -> datetime | None:
         return None
 
 
-def error_of(answer: Answer, what: str) -> StripeFdwError:
+def error_from_response(answer: HttpResponse, what: str) -> StripeFdwError:
     """The error that an unsuccessful answer means."""
     if 300 <= answer.status < 400:
         return _not_stripe(answer, what, "is a redirect, which is not followed")
@@ -138,7 +138,7 @@ def _is_stripes(status: int, error: Mapping[str, Any]) -> bool:
     return any(isinstance(word, str) and word for word in (kind, code))
 
 
-def error_code(answer: Answer) -> str | None:
+def error_code(answer: HttpResponse) -> str | None:
     """Stripe's code in an unsuccessful answer, None where there is none."""
     try:
         code = orjson.loads(answer.body)["error"]["code"]
@@ -147,7 +147,7 @@ def error_code(answer: Answer) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _api_error(answer: Answer, error: Mapping[str, Any], what: str) -> ApiError:
+def _api_error(answer: HttpResponse, error: Mapping[str, Any], what: str) -> ApiError:
     kind, code, param = (_text(error.get(name)) for name in ("type", "code", "param"))
     declined = _text(error.get("decline_code"))  # why the bank did not pay
     request_id = _text(answer.headers.get("request-id"))
@@ -193,13 +193,13 @@ def _classify(
     return *_BY_STATUS.get(status, (ApiError, None)), None
 
 
-def _not_stripe(answer: Answer, what: str, how: str) -> AnswerError:
+def _not_stripe(answer: HttpResponse, what: str, how: str) -> InvalidResponseError:
     content_type = answer.headers.get("content-type", "none")
     parts = [f"status {answer.status}, content type {content_type}"]
     if 300 <= answer.status < 400:
         parts.append(f"to {answer.headers.get('location', 'nowhere')[:_PREFIX]}")
     parts.append(f"it begins: {_beginning(answer.body)}" if answer.body else "it is empty")
-    return AnswerError(
+    return InvalidResponseError(
         f"the answer to {redact(what)} {how}",
         detail=redact(", ".join(parts)),
         hint="Check that api_base is Stripe's API and that nothing between here and there answers for it.",

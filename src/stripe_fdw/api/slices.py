@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from stripe_fdw.api.client import CallFuture, Client
+from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.pages import cursor_is_gone, earlier_cursors, leads_nowhere, next_request, objects
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.responses import Response
@@ -102,7 +102,7 @@ class Slice:
         return replace(self, oldest=end + 1), older
 
 
-def scan(
+def read_slices(
     client: Client,
     request: Request,
     *,
@@ -185,7 +185,7 @@ class _Work:
         self._width = 1  # requests at a time, as far as they help
         self._changed = threading.Condition()  # guards all that follows; re-entrant
         self._ready: deque[Slice] = deque()
-        self._flights: dict[CallFuture, _Flight] = {}
+        self._flights: dict[ResponseFuture, _Flight] = {}
         self._pages: deque[Response] = deque()
         self._error: BaseException | None = None
         self._hungry = False
@@ -244,7 +244,7 @@ class _Work:
             self._flights[future] = _Flight(part, request, time.monotonic())
             future.when_done(lambda future=future: self._landed(future))  # type: ignore[misc]
 
-    def _landed(self, future: CallFuture) -> None:
+    def _landed(self, future: ResponseFuture) -> None:
         with self._changed:
             flight = self._flights.pop(future)
             if self._closed:
@@ -263,7 +263,7 @@ class _Work:
                 self._error = error
             self._changed.notify_all()
 
-    def _page(self, future: CallFuture, flight: _Flight) -> Response | None:
+    def _page(self, future: ResponseFuture, flight: _Flight) -> Response | None:
         """The page; None if its slice goes on from an earlier cursor because its own was deleted."""
         part = flight.slice
         try:

@@ -15,7 +15,7 @@ STEP_SECONDS = 0.02  # how often a waiting thread looks whether its query was ca
 _IDLE_SECONDS = 30.0
 
 
-class Threads:
+class ThreadPool:
     """A pool of daemon threads that start when needed and end after a while without work.
 
     All signals are blocked in them: in a Postgres backend, signals belong to the main thread.

@@ -22,13 +22,13 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from stripe_fdw.api.connections import AbandonedError, Call, connection_pool, current
-from stripe_fdw.api.responses import Answer, error_code, is_replayed
+from stripe_fdw.api.connections import AbandonedError, Exchange, connection_pool, current
+from stripe_fdw.api.responses import HttpResponse, error_code, is_replayed
 from stripe_fdw.errors import ConnectionFailedError
 from stripe_fdw.redaction import redact
 
 if TYPE_CHECKING:
-    from stripe_fdw.api.rate_limiter import Limiter
+    from stripe_fdw.api.rate_limiter import RateLimiter
 
 RETRIES = 5  # after a connection error, a conflict or a fault of Stripe's
 RETRIES_WHEN_LIMITED = 8  # after a 429
@@ -41,7 +41,7 @@ _NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was
 class Transport:
     """Sends requests to one host for one account; any number of threads may use it at once."""
 
-    def __init__(self, base: str, timeout: float, limiter: Limiter) -> None:
+    def __init__(self, base: str, timeout: float, limiter: RateLimiter) -> None:
         self._base = base
         self._path = urlsplit(base).path
         self._where = urlsplit(base).netloc
@@ -51,12 +51,12 @@ class Transport:
 
     def exchange(
         self,
-        call: Call,
+        call: Exchange,
         method: str,
         target: str,
         headers: Mapping[str, str],
         body: str | bytes | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send it in its turn, again where that may help, and return the last answer, whatever its status.
 
         ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from the
@@ -64,7 +64,7 @@ class Transport:
         """
         waited = 0.0
         attempt = 0
-        last: Answer | None = None
+        last: HttpResponse | None = None
         failure: HTTPError | None = None
         while (turn := self._take_turn(call)) is not None:
             waited += turn
@@ -84,14 +84,14 @@ class Transport:
         # If time ran out in the middle of an attempt, what Stripe said before it says more.
         if last is None or (failure is not None and not isinstance(failure, TimeoutError)):
             raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempt) from None
-        return Answer(last.status, last.headers, last.body, waited, attempt)
+        return HttpResponse(last.status, last.headers, last.body, waited, attempt)
 
     def close(self) -> None:
         """Close the connections that are not in use; whoever still has this transport can go on."""
         old, self._pool = self._pool, connection_pool(self._base)
         old.close()
 
-    def _take_turn(self, call: Call) -> float | None:
+    def _take_turn(self, call: Exchange) -> float | None:
         """Wait for a turn; the seconds that took, or None if it would come after the deadline."""
         if call.abandoned.is_set():  # before it takes a turn from others
             raise AbandonedError
@@ -103,13 +103,13 @@ class Transport:
             waited += seconds
         return waited
 
-    def _slow_down(self, call: Call, answer: Answer) -> None:
+    def _slow_down(self, call: Exchange, answer: HttpResponse) -> None:
         reason = answer.headers.get("stripe-rate-limited-reason")
         self._limiter.too_many(call.endpoint, reason, error_code(answer))
 
     def _attempt(
-        self, call: Call, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
-    ) -> tuple[Answer | None, HTTPError | None]:
+        self, call: Exchange, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
+    ) -> tuple[HttpResponse | None, HTTPError | None]:
         left = max(0.001, (call.deadline or 0.0) - time.monotonic())
         before = call.uncertain
         current.call = call
@@ -125,7 +125,7 @@ class Transport:
             )
             if response.status < 500:
                 call.uncertain = before and response.status >= 300
-            return Answer(response.status, response.headers, response.data), None
+            return HttpResponse(response.status, response.headers, response.data), None
         except HTTPError as error:
             if isinstance(error, _NEVER_LEFT) or _is_final(error):
                 call.uncertain = before
@@ -206,7 +206,7 @@ def _is_final(failure: HTTPError | None) -> bool:
     return isinstance(reason, ssl.SSLCertVerificationError)
 
 
-def _delay(answer: Answer | None, attempt: int) -> float | None:
+def _delay(answer: HttpResponse | None, attempt: int) -> float | None:
     """Seconds until the next attempt, None if there is to be none: https://docs.stripe.com/error-low-level."""
     limited = answer is not None and answer.status == 429
     if attempt > (RETRIES_WHEN_LIMITED if limited else RETRIES):
@@ -218,7 +218,7 @@ def _delay(answer: Answer | None, attempt: int) -> float | None:
     return max(delay, _retry_after(answer))
 
 
-def _may_help(answer: Answer) -> bool:
+def _may_help(answer: HttpResponse) -> bool:
     advice = answer.headers.get("stripe-should-retry")
     if advice in ("true", "false"):
         return advice == "true"
@@ -227,7 +227,7 @@ def _may_help(answer: Answer) -> bool:
     return answer.status in (409, 429) or answer.status >= 500
 
 
-def _retry_after(answer: Answer | None) -> float:
+def _retry_after(answer: HttpResponse | None) -> float:
     try:
         seconds = float(answer.headers.get("retry-after", "0")) if answer is not None else 0.0
     except ValueError:  # a date: nobody sends one here, and our own delay serves as well

@@ -11,7 +11,7 @@ import typer
 from stripe_fdw.cli.output import out, say
 from stripe_fdw.host import check as checks
 from stripe_fdw.host.install import install as install_host
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 app = typer.Typer(help="The extension that runs the wrapper inside Postgres.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def install(
     extensiondir: ExtensionDir = None,
 ) -> None:
     """Compile the extension for this Python and a PostgreSQL, and install it, unless that is done already."""
-    installation = Installation(pg_config) if pg_config else Installation.find()
+    installation = PostgresInstallation(pg_config) if pg_config else PostgresInstallation.find()
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"
     if destdir is not None:
@@ -49,7 +49,7 @@ def install(
 @app.command()
 def check(pg_config: PgConfig = None, pkglibdir: PkgLibDir = None, extensiondir: ExtensionDir = None) -> None:
     """Say whether the installed extension fits this Python and PostgreSQL; exit code 1 if it does not."""
-    installation = Installation(pg_config) if pg_config else Installation.find()
+    installation = PostgresInstallation(pg_config) if pg_config else PostgresInstallation.find()
     results = checks.check(
         installation, python=sys.executable, pkglibdir=pkglibdir, extensiondir=extensiondir
     )

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stripe_fdw.host.installation import Installation, PostgresError
+from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
 _COPIED = ("postgres", "initdb", "pg_ctl")
 
@@ -31,7 +31,7 @@ class PrivateTree:
     """A copy of an installation under ``root`` that extensions can be added to."""
 
     root: Path
-    system: Installation
+    system: PostgresInstallation
 
     @cached_property
     def _common(self) -> Path:

@@ -24,7 +24,7 @@ import psycopg
 from stripe_fdw.database.install import Host, Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 DATABASE = "stripe"
 NOT_RUNNING = "not running"
@@ -84,7 +84,9 @@ class Stack:
     def tree(self) -> PrivateTree:
         """The private Postgres installation."""
         # Looked at only when it is built or started: a stack can be stopped where Postgres is gone.
-        return PrivateTree(self.directory / "tree", Installation(os.environ.get("PG_CONFIG", "pg_config")))
+        return PrivateTree(
+            self.directory / "tree", PostgresInstallation(os.environ.get("PG_CONFIG", "pg_config"))
+        )
 
     @property
     def cluster(self) -> Cluster:
@@ -116,7 +118,7 @@ class Stack:
             StackError: it runs already with other options.
             PostgresError: Postgres is missing or does not start.
         """
-        installation = Installation.find()
+        installation = PostgresInstallation.find()
         with self._lock():
             before = self.state()
             if before is None:
@@ -209,7 +211,7 @@ class Stack:
             yield "simulator", NOT_RUNNING
 
     def _start_postgres(
-        self, installation: Installation, options: StackOptions, say: Callable[[str], None]
+        self, installation: PostgresInstallation, options: StackOptions, say: Callable[[str], None]
     ) -> None:
         tree = PrivateTree(self.directory / "tree", installation)
         cluster = replace(self.cluster, tree=tree)

@@ -1,7 +1,7 @@
 """Python's side of the bundled host: what the C extension calls, and nothing else calls.
 
 Each function takes and gives only plain values that C can use without a second look: it checks what the
-wrapper gave. Exceptions go through; ``explain_error`` (host/failures.py) says what each is in SQL.
+wrapper gave. Exceptions go through; ``explain_error`` (host/sql_errors.py) says what each is in SQL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from stripe_fdw.fdw.backend.hosting import enter_run
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
-from stripe_fdw.host.failures import WrapperError, explain_error, without_values
+from stripe_fdw.host.sql_errors import WrapperError, explain_error, without_values
 from stripe_fdw.host.values import (
     make_date,
     make_datetime,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from stripe_fdw.host.install import MODULE, Build
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import PythonError, describe, unreachable_folder
 from stripe_fdw.version import __version__
 
@@ -26,7 +26,7 @@ class Result:
 
 
 def check(
-    installation: Installation,
+    installation: PostgresInstallation,
     *,
     python: str,
     pkglibdir: Path | None = None,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import Python, describe
 from stripe_fdw.version import __version__
 
@@ -57,7 +57,9 @@ class Build:
             return None
 
     @classmethod
-    def of(cls, installation: Installation, python: Python, test_wrapper: Path | None = None) -> Build:
+    def of(
+        cls, installation: PostgresInstallation, python: Python, test_wrapper: Path | None = None
+    ) -> Build:
         """What a module built now would be built from."""
         digest = hashlib.sha256()
         for source in _sources():
@@ -73,7 +75,7 @@ class Build:
 
 
 def install(
-    installation: Installation,
+    installation: PostgresInstallation,
     *,
     python: str,
     pkglibdir: Path | None = None,
@@ -146,7 +148,7 @@ def _place(file: Path, target: Path) -> None:
         raise
 
 
-def _require(installation: Installation, python: Python) -> None:
+def _require(installation: PostgresInstallation, python: Python) -> None:
     headers = Path(installation.show("includedir-server"))
     missing = [
         (not shutil.which("make"), "make", "make"),
@@ -177,7 +179,11 @@ def _require(installation: Installation, python: Python) -> None:
 
 
 def _compile(
-    directory: Path, installation: Installation, python: Python, build: Build, test_wrapper: Path | None
+    directory: Path,
+    installation: PostgresInstallation,
+    python: Python,
+    build: Build,
+    test_wrapper: Path | None,
 ) -> Path:
     shutil.copytree(SOURCES / "c", directory / "c")
     for file in ("Makefile", "exports.map", "stripe_fdw.control"):

@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from stripe_fdw import exact_json
-from stripe_fdw.host.failures import WrapperError
+from stripe_fdw.host.sql_errors import WrapperError
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,7 +49,7 @@ def to_json(value: object) -> bytes:
     if isinstance(value, float) and not math.isfinite(value):
         raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
     try:
-        return orjson.dumps(value, default=exact_json.written, option=_OPTIONS)
+        return orjson.dumps(value, default=exact_json.encode_decimal, option=_OPTIONS)
     except TypeError as error:
         raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stripe_fdw.fdw.backend.hosting import enter_run
-from stripe_fdw.host.failures import WrapperError
+from stripe_fdw.host.sql_errors import WrapperError
 
 Row = dict[str, object]
 

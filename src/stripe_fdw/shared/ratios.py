@@ -13,7 +13,7 @@ from stripe_fdw.shared.memory import FACT_WORDS, FACTS, FACTS_AT, PROBES, Key, M
 _LARGEST = 1e15
 
 
-class Fact:
+class Ratio:
     """A quotient of two sums. Reading takes no system call and no lock."""
 
     __slots__ = ("_key", "_memory")

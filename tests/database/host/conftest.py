@@ -11,7 +11,7 @@ import pytest
 
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.host.install import install
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 COLUMNS = (
     "id text, n bigint, flag boolean, amount numeric, created timestamptz, day date, data jsonb, text text, "
@@ -21,7 +21,7 @@ COLUMNS = (
 
 @pytest.fixture(scope="session")
 def hostile_tree(pytestconfig: pytest.Config) -> PrivateTree:
-    tree = PrivateTree(pytestconfig.rootpath / "build" / "hostile", Installation.find())
+    tree = PrivateTree(pytestconfig.rootpath / "build" / "hostile", PostgresInstallation.find())
     tree.build()
     install(
         tree.system,

@@ -12,7 +12,7 @@ import pytest
 
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.host.install import install
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 Host = Callable[[str], psycopg.Connection]
 
@@ -23,7 +23,7 @@ def with_python(hostile_cluster: Cluster, tmp_path: Path) -> Iterator[Host]:
     opened: list[psycopg.Connection] = []
 
     def build(python: str) -> psycopg.Connection:
-        install(Installation.find(), python=python, pkglibdir=tmp_path, extensiondir=tmp_path)
+        install(PostgresInstallation.find(), python=python, pkglibdir=tmp_path, extensiondir=tmp_path)
         connection = psycopg.connect(hostile_cluster.dsn(), autocommit=True)
         opened.append(connection)
         connection.execute("drop foreign data wrapper if exists broken cascade")

@@ -22,13 +22,13 @@ from stripe_fdw.api import transport
 from stripe_fdw.api.client import Client, ClientOptions, _threads
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import (
-    AnswerError,
     ApiError,
     AuthenticationError,
     CardError,
     ConnectionFailedError,
     IdempotencyError,
     Interrupted,
+    InvalidResponseError,
     NotFoundError,
     OptionError,
     PermissionDeniedError,
@@ -280,7 +280,7 @@ def test_a_404_that_is_not_stripes_does_not_pass_for_a_missing_object(
 ) -> None:
     server.answer = lambda got: reply(body, status=404)
     raised = failing(client, key)
-    assert type(raised) is AnswerError
+    assert type(raised) is InvalidResponseError
     assert "status 404, content type application/json" in (raised.detail or "")
 
 
@@ -340,7 +340,7 @@ def test_what_is_not_stripes_is_an_error_and_never_an_empty_answer(
 ) -> None:
     server.answer = lambda got: reply(body, status=status, headers=headers)
     raised = failing(client, key, request_)
-    assert type(raised) is AnswerError
+    assert type(raised) is InvalidResponseError
     assert f"status {status}" in (raised.detail or "")
     assert headers.get("Content-Type", "application/json") in (raised.detail or "")
     assert "elsewhere" not in raised.message

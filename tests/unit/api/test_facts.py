@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from stripe_fdw.shared import memory as memory_module
 from stripe_fdw.shared import ratios
 from stripe_fdw.shared.memory import SharedMemory
-from stripe_fdw.shared.ratios import Fact
+from stripe_fdw.shared.ratios import Ratio
 
 
 @pytest.fixture
@@ -17,14 +18,14 @@ def memory(tmp_path: Path) -> SharedMemory:
 
 def test_what_one_learns_all_know(memory: SharedMemory, tmp_path: Path) -> None:
     other = SharedMemory(tmp_path / "stripe-fdw")
-    assert Fact(memory, b"rows").read() is None
-    Fact(other, b"rows").learn(300, 2, 10)
-    assert Fact(memory, b"rows").read() == 150
-    assert Fact(memory, b"others").read() is None
+    assert Ratio(memory, b"rows").read() is None
+    Ratio(other, b"rows").learn(300, 2, 10)
+    assert Ratio(memory, b"rows").read() == 150
+    assert Ratio(memory, b"others").read() is None
 
 
 def test_the_latest_counts_most(memory: SharedMemory) -> None:
-    fact = Fact(memory, b"rows")
+    fact = Ratio(memory, b"rows")
     fact.learn(10, 1, 1)
     fact.learn(20, 1, 1)
     assert fact.read() == 20
@@ -36,14 +37,14 @@ def test_the_latest_counts_most(memory: SharedMemory) -> None:
 
 
 def test_nothing_is_a_fact_too(memory: SharedMemory) -> None:
-    fact = Fact(memory, b"rows")
+    fact = Ratio(memory, b"rows")
     fact.learn(0, 1, 1)
     assert fact.read() == 0
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -1.0, 1e300])
 def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> None:
-    fact = Fact(memory, b"rows")
+    fact = Ratio(memory, b"rows")
     fact.learn(number, 1, 1)
     assert fact.read() is None
     fact.learn(7, 1, 5)
@@ -51,9 +52,9 @@ def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> Non
 
 
 def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (memory, ratios):
+    for module in (memory_module, ratios):
         monkeypatch.setattr(module, "FACTS", 16)
-    many = [Fact(memory, b"fact %d" % number) for number in range(64)]
+    many = [Ratio(memory, b"fact %d" % number) for number in range(64)]
     for fact in many:
         fact.learn(5, 1, 1)
         assert fact.read() == 5
@@ -61,8 +62,8 @@ def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.
 
 
 def test_a_new_file_knows_nothing(memory: SharedMemory, tmp_path: Path) -> None:
-    fact = Fact(memory, b"rows")
+    fact = Ratio(memory, b"rows")
     fact.learn(5, 1, 1)
-    (tmp_path / "stripe-fdw" / memory._NAME).unlink()
+    (tmp_path / "stripe-fdw" / memory_module._NAME).unlink()
     memory._recheck_at = 0.0
     assert fact.read() is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_fdw.api import rate_limiter
-from stripe_fdw.api.rate_limiter import Limiter, endpoint_limit, owner, reserve
+from stripe_fdw.api.rate_limiter import RateLimiter, account_identity, endpoint_limit, reserve
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.memory import CELL_NUMBERS, shared_memory
 
@@ -23,12 +23,12 @@ def cell() -> memoryview[float]:
 
 
 @pytest.fixture
-def limiter(tmp_path: Path) -> Limiter:
-    return Limiter(Secret("sk_test_1"), "https://api.stripe.com", directory=tmp_path / "shared")
+def limiter(tmp_path: Path) -> RateLimiter:
+    return RateLimiter(Secret("sk_test_1"), "https://api.stripe.com", directory=tmp_path / "shared")
 
 
 def turns(
-    limiter: Limiter, count: int, endpoint: str = CUSTOMERS, *, background: bool = False
+    limiter: RateLimiter, count: int, endpoint: str = CUSTOMERS, *, background: bool = False
 ) -> list[float]:
     """When so many requests one after the other may leave, waiting as told, in seconds from now."""
     began = time.monotonic()
@@ -97,8 +97,8 @@ def test_nonsense_in_shared_memory_blocks_nobody_for_ever(numbers: list[float]) 
 
 
 def test_the_limits_are_stripes_or_the_options(tmp_path: Path) -> None:
-    def made(key: str, maximum: float | None = None) -> Limiter:
-        return Limiter(Secret(key), "https://api.stripe.com", None, maximum, directory=tmp_path / "s")
+    def made(key: str, maximum: float | None = None) -> RateLimiter:
+        return RateLimiter(Secret(key), "https://api.stripe.com", None, maximum, directory=tmp_path / "s")
 
     assert made("sk_test_a").rate() == 25.0
     assert made("sk_live_a").rate() == made("rk_live_a").rate() == 100.0
@@ -110,15 +110,15 @@ def test_the_limits_are_stripes_or_the_options(tmp_path: Path) -> None:
 
 
 def test_a_busy_endpoint_does_not_hold_up_another(tmp_path: Path) -> None:
-    limiter = Limiter(Secret("sk_live_1"), "b", directory=tmp_path / "shared")
+    limiter = RateLimiter(Secret("sk_live_1"), "b", directory=tmp_path / "shared")
     for _ in range(100):
         next(limiter.waits(CUSTOMERS), None)
     assert sum(limiter.waits("/v1/invoices")) < 0.05
 
 
 def test_accounts_do_not_share_limits_but_clients_of_one_do(tmp_path: Path) -> None:
-    def made(account: str) -> Limiter:
-        return Limiter(Secret("sk_test_1"), "b", account, directory=tmp_path / "shared")
+    def made(account: str) -> RateLimiter:
+        return RateLimiter(Secret("sk_test_1"), "b", account, directory=tmp_path / "shared")
 
     for _ in range(50):
         next(made("acct_1").waits(CUSTOMERS), None)
@@ -126,14 +126,14 @@ def test_accounts_do_not_share_limits_but_clients_of_one_do(tmp_path: Path) -> N
     assert sum(made("acct_2").waits(CUSTOMERS)) == 0
 
 
-def test_background_work_takes_half_and_leaves_the_other(limiter: Limiter) -> None:
+def test_background_work_takes_half_and_leaves_the_other(limiter: RateLimiter) -> None:
     background = turns(limiter, 12, background=True)
     assert background[-1] > 0.5
     assert sum(limiter.waits(CUSTOMERS)) < 0.1
 
 
 def test_no_key_stands_in_shared_memory(tmp_path: Path) -> None:
-    limiter = Limiter(Secret("sk_test_51SecretSecret"), "b", directory=tmp_path / "shared")
+    limiter = RateLimiter(Secret("sk_test_51SecretSecret"), "b", directory=tmp_path / "shared")
     list(limiter.waits(CUSTOMERS))
     for file in (tmp_path / "shared").iterdir():
         assert b"51Secret" not in file.read_bytes()
@@ -144,7 +144,7 @@ def test_no_key_stands_in_shared_memory(tmp_path: Path) -> None:
 
 
 def test_on_429_it_slows_down_and_finds_its_way_back(
-    limiter: Limiter, monkeypatch: pytest.MonkeyPatch
+    limiter: RateLimiter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 5000.0
     monkeypatch.setattr(rate_limiter.time, "monotonic", lambda: now)
@@ -172,7 +172,7 @@ def test_on_429_it_slows_down_and_finds_its_way_back(
     ],
 )
 def test_stripes_reason_says_what_to_slow_down(
-    limiter: Limiter, reason: str | None, endpoint_is_slower: bool, account_is_slower: bool
+    limiter: RateLimiter, reason: str | None, endpoint_is_slower: bool, account_is_slower: bool
 ) -> None:
     limiter.too_many(CUSTOMERS, reason)
     assert (limiter.rate(CUSTOMERS) < 24) is endpoint_is_slower
@@ -180,7 +180,7 @@ def test_stripes_reason_says_what_to_slow_down(
     assert limiter.rate("/v1/invoices") == 25.0
 
 
-def test_a_lock_timeout_says_nothing_about_rates(limiter: Limiter) -> None:
+def test_a_lock_timeout_says_nothing_about_rates(limiter: RateLimiter) -> None:
     limiter.too_many(CUSTOMERS, None, "lock_timeout")
     assert limiter.rate(CUSTOMERS) == 25.0
 
@@ -192,9 +192,9 @@ def test_several_processes_together_keep_within_the_limit(tmp_path: Path) -> Non
     code = f"""
 import time
 from pathlib import Path
-from stripe_fdw.api.limits import Limiter
-from stripe_fdw.redact import Secret
-limiter = Limiter(Secret("sk_test_1"), "b", directory=Path({str(tmp_path / "shared")!r}))
+from stripe_fdw.api.rate_limiter import RateLimiter
+from stripe_fdw.redaction import Secret
+limiter = RateLimiter(Secret("sk_test_1"), "b", directory=Path({str(tmp_path / "shared")!r}))
 ends = time.monotonic() + 4
 while time.monotonic() < ends:
     for seconds in limiter.waits("/v1/customers"):
@@ -226,7 +226,7 @@ def modern(kind: str, account: str, secret: str) -> Secret:
 
 def test_two_keys_of_an_account_share_its_limit(tmp_path: Path) -> None:
     first, second, other = (
-        Limiter(key, "https://api.stripe.com", maximum=10.0, directory=tmp_path / "s")
+        RateLimiter(key, "https://api.stripe.com", maximum=10.0, directory=tmp_path / "s")
         for key in (
             modern("sk_test", ACCOUNT, "xY"),
             modern("rk_test", ACCOUNT, "Zz"),
@@ -248,6 +248,6 @@ def test_modes_accounts_and_old_keys_have_limits_of_their_own() -> None:
         Secret("sk_test_51AbCdEfGhIjKlMnOshort"),
         Secret("sk_test_51AbCdEfGhIjKlMnOshorter"),
     ]
-    names = {owner(key) for key in keys}
+    names = {account_identity(key) for key in keys}
     assert len(names) == len(keys)
     assert not any(ACCOUNT[1:] in name for name in names)

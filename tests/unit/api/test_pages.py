@@ -6,7 +6,7 @@ import pytest
 
 from stripe_fdw.api import pages
 from stripe_fdw.api.request import Request
-from stripe_fdw.errors import AnswerError
+from stripe_fdw.errors import InvalidResponseError
 
 CUSTOMERS = Request.of("GET", "/v1/customers")
 
@@ -34,7 +34,7 @@ def ids(found: Any) -> list[str]:
 
 def test_a_list_is_read_to_its_end_without_gaps(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 437)
-    assert ids(pages.walk(client, CUSTOMERS, check=never)) == [f"cus_{i}" for i in range(437)]
+    assert ids(pages.read_pages(client, CUSTOMERS, check=never)) == [f"cus_{i}" for i in range(437)]
     assert len(server.got) == 5
 
 
@@ -43,13 +43,15 @@ def test_a_list_goes_on_from_a_first_page_that_was_asked_for_already(
 ) -> None:
     server.answer = listing(reply, 437)
     first = client.submit(CUSTOMERS.with_params(limit=3))
-    assert ids(pages.walk(client, CUSTOMERS, check=never, first=first)) == [f"cus_{i}" for i in range(437)]
+    assert ids(pages.read_pages(client, CUSTOMERS, check=never, first=first)) == [
+        f"cus_{i}" for i in range(437)
+    ]
     assert [got.params["limit"] for got in server.got] == ["3", *["100"] * 5]
 
 
 def test_nothing_is_fetched_that_nobody_reads(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 1000)
-    found = pages.walk(client, CUSTOMERS, check=never)
+    found = pages.read_pages(client, CUSTOMERS, check=never)
     assert not server.got
     next(found)
     assert len(server.got) == 1
@@ -59,7 +61,7 @@ def test_nothing_is_fetched_that_nobody_reads(client: Any, server: Any, reply: A
 
 def test_from_the_second_page_on_one_page_is_read_ahead(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 1000)
-    found = pages.walk(client, CUSTOMERS, check=never)
+    found = pages.read_pages(client, CUSTOMERS, check=never)
     next(found)
     next(found)
     for _ in range(100):
@@ -73,7 +75,7 @@ def test_from_the_second_page_on_one_page_is_read_ahead(client: Any, server: Any
 
 def test_a_limit_hint_makes_the_first_page_small_and_no_more(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 300)
-    found = pages.walk(client, CUSTOMERS, check=never, limit_hint=10)
+    found = pages.read_pages(client, CUSTOMERS, check=never, limit_hint=10)
     assert len(next(found).body["data"]) == 10
     assert [got.params["limit"] for got in server.got] == ["10"]
     assert len(ids(found)) == 290
@@ -96,7 +98,7 @@ def test_a_search_continues_at_next_page(client: Any, server: Any, reply: Any) -
 
     server.answer = answer
     request = Request.of("GET", "/v1/customers/search", {"query": "email:'a'"})
-    assert ids(pages.walk(client, request, check=never)) == ["cus_0", "cus_1", "cus_2", "cus_3"]
+    assert ids(pages.read_pages(client, request, check=never)) == ["cus_0", "cus_1", "cus_2", "cus_3"]
 
 
 def test_another_cursor_than_id(client: Any, server: Any, reply: Any) -> None:
@@ -105,7 +107,7 @@ def test_another_cursor_than_id(client: Any, server: Any, reply: Any) -> None:
         return reply({"object": "list", "data": [{"name": "b" if last else "a"}], "has_more": last is None})
 
     server.answer = answer
-    list(pages.walk(client, CUSTOMERS, check=never, cursor="name"))
+    list(pages.read_pages(client, CUSTOMERS, check=never, cursor="name"))
     assert server.got[1].params["starting_after"] == "a"
 
 
@@ -127,8 +129,8 @@ def test_a_list_that_leads_nowhere_is_an_error_not_a_loop(
     client: Any, server: Any, reply: Any, body: dict[str, Any]
 ) -> None:
     server.answer = lambda got: reply(body)
-    with pytest.raises(AnswerError):
-        list(pages.walk(client, CUSTOMERS, check=never))
+    with pytest.raises(InvalidResponseError):
+        list(pages.read_pages(client, CUSTOMERS, check=never))
     assert len(server.got) <= 4
 
 
@@ -138,6 +140,6 @@ def test_a_list_that_goes_in_a_circle_is_an_error_too(client: Any, server: Any, 
         return reply({"object": "list", "data": [{"id": f"cus_{(after + 1) % 5}"}], "has_more": True})
 
     server.answer = answer
-    with pytest.raises(AnswerError, match="does not lead there"):
-        list(pages.walk(client, CUSTOMERS, check=never))
+    with pytest.raises(InvalidResponseError, match="does not lead there"):
+        list(pages.read_pages(client, CUSTOMERS, check=never))
     assert len(server.got) < 30

@@ -47,7 +47,7 @@ def test_a_scan_uses_the_limit_and_is_never_refused(simulator: SimulatorProcess,
     began = time.monotonic()
     found = [
         item["id"]
-        for page in slices.scan(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
+        for page in slices.read_slices(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
         for item in page.body["data"]
     ]
     took = time.monotonic() - began
@@ -58,7 +58,7 @@ def test_a_scan_uses_the_limit_and_is_never_refused(simulator: SimulatorProcess,
     assert answers[200] / took > 0.8 * 25
     one_by_one = [
         item["id"]
-        for page in pages.walk(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
+        for page in pages.read_pages(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
         for item in page.body["data"]
     ]
     assert sorted(one_by_one) == sorted(found)
@@ -97,7 +97,7 @@ def test_without_our_limiter_the_simulator_would_refuse_and_the_client_finds_its
     assert hasty.transport._limiter.rate("/v1/customers") < 50.0
 
 
-@pytest.mark.parametrize("read", [pages.walk, slices.scan])
+@pytest.mark.parametrize("read", [pages.read_pages, slices.read_slices])
 def test_an_object_deleted_where_the_list_was_to_go_on_costs_no_other(
     simulator: SimulatorProcess, tmp_path: Path, read: Any
 ) -> None:

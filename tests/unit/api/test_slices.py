@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.api import slices
-from stripe_fdw.api.client import CallFuture
-from stripe_fdw.api.connections import Call
+from stripe_fdw.api.client import ResponseFuture
+from stripe_fdw.api.connections import Exchange
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.errors import AnswerError, ConnectionFailedError, Interrupted, StripeFdwError
+from stripe_fdw.errors import ConnectionFailedError, Interrupted, InvalidResponseError, StripeFdwError
 
 CUSTOMERS = Request.of("GET", "/v1/customers")
 
@@ -37,7 +37,7 @@ class FakeStripe:
         self.on_request: Callable[[Request], None] = lambda request: None
         self._delay = delay
         self._random = random.Random(seed)
-        self._waiting: list[tuple[float, CallFuture, Request]] = []
+        self._waiting: list[tuple[float, ResponseFuture, Request]] = []
         self._changed = threading.Condition()
         self._over = False
         self._flying = 0
@@ -45,9 +45,9 @@ class FakeStripe:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, request: Request, *, background: bool = False) -> CallFuture:
-        call = Call(request.endpoint)
-        future = CallFuture(call, str(request))
+    def submit(self, request: Request, *, background: bool = False) -> ResponseFuture:
+        call = Exchange(request.endpoint)
+        future = ResponseFuture(call, str(request))
         with self._changed:
             self.requests.append(request)
             self._waiting.append((time.monotonic() + self._delay, future, request))
@@ -103,7 +103,7 @@ def stripe(times: list[int], **options: Any) -> Iterator[FakeStripe]:
 
 
 def found(fake: FakeStripe, **options: Any) -> list[str]:
-    pages = slices.scan(fake, CUSTOMERS, check=options.pop("check", never), **options)  # type: ignore[arg-type]
+    pages = slices.read_slices(fake, CUSTOMERS, check=options.pop("check", never), **options)  # type: ignore[arg-type]
     return [item["id"] for page in pages for item in page.body["data"]]
 
 
@@ -179,7 +179,7 @@ def _without_created(fake: FakeStripe, request: Request) -> Response:
 
 def test_page_one_is_alone_and_the_rest_waits_until_it_is_wanted() -> None:
     with stripe(list(range(1000))) as fake:
-        pages = slices.scan(fake, CUSTOMERS, check=never)  # type: ignore[arg-type]
+        pages = slices.read_slices(fake, CUSTOMERS, check=never)  # type: ignore[arg-type]
         assert not fake.requests
         next(pages)
         time.sleep(0.05)
@@ -207,7 +207,7 @@ def test_a_short_list_costs_no_more_requests_than_pages(count: int) -> None:
 
 def test_a_slow_reader_holds_up_the_requests() -> None:
     with stripe(list(range(10_000)), together=4) as fake:
-        pages = slices.scan(fake, CUSTOMERS, check=never, parallel=4)  # type: ignore[arg-type]
+        pages = slices.read_slices(fake, CUSTOMERS, check=never, parallel=4)  # type: ignore[arg-type]
         for _ in range(10):
             next(pages)
         time.sleep(0.2)
@@ -217,7 +217,7 @@ def test_a_slow_reader_holds_up_the_requests() -> None:
 
 def test_a_reader_that_stops_early_leaves_nothing_running() -> None:
     with stripe(list(range(10_000)), delay=0.02, together=8) as fake:
-        pages = slices.scan(fake, CUSTOMERS, check=never)  # type: ignore[arg-type]
+        pages = slices.read_slices(fake, CUSTOMERS, check=never)  # type: ignore[arg-type]
         for _ in range(12):
             next(pages)
         pages.close()
@@ -271,7 +271,7 @@ def test_a_list_that_goes_in_a_circle_is_an_error() -> None:
             return page
 
         fake.page = circle  # type: ignore[method-assign]
-        with pytest.raises(AnswerError):
+        with pytest.raises(InvalidResponseError):
             found(fake)
         assert len(fake.requests) < 40
 
@@ -287,7 +287,7 @@ def test_bounds_in_the_request_hold() -> None:
                 {k.replace("[gt]", "[gte]").replace("[lt]", "[lte]"): v for k, v in request.params},
             ),
         )
-        pages = list(slices.scan(fake, request, check=never))  # type: ignore[arg-type]
+        pages = list(slices.read_slices(fake, request, check=never))  # type: ignore[arg-type]
     assert dict(fake.requests[0].params)["created[gt]"] == "100"
     assert all(dict(r.params)["created[gte]"] >= "101" for r in fake.requests[1:])
     assert pages

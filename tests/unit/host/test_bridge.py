@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stripe_fdw.host import bridge
-from stripe_fdw.host.failures import WrapperError
+from stripe_fdw.host.sql_errors import WrapperError
 from stripe_fdw.version import __version__
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import ApiError, CardError, Interrupted, MissingQualError, OptionError
-from stripe_fdw.host.failures import explain_error, without_values
+from stripe_fdw.host.sql_errors import explain_error, without_values
 
 
 class Mute(Exception):  # noqa: N818

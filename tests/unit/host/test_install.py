@@ -14,7 +14,7 @@ from stripe_fdw.cli.host import app
 from stripe_fdw.host import install as module
 from stripe_fdw.host.check import check
 from stripe_fdw.host.install import Build, HostInstallError, install
-from stripe_fdw.host.installation import Installation
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import Python, PythonError, describe, unreachable_folder
 
 
@@ -22,7 +22,7 @@ from stripe_fdw.host.python import Python, PythonError, describe, unreachable_fo
 class Installed:
     """Where the fixture has installed it."""
 
-    installation: Installation
+    installation: PostgresInstallation
     pkglibdir: Path
     extensiondir: Path
 
@@ -39,7 +39,7 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     root = tmp_path_factory.mktemp("installed")
-    made = Installed(Installation.find(), root / "lib", root / "extension")
+    made = Installed(PostgresInstallation.find(), root / "lib", root / "extension")
     assert made.again()
     return made
 
@@ -95,7 +95,7 @@ def test_what_is_missing_of_python_is_named(
     lacking = replace(describe(sys.executable), **change)
     monkeypatch.setattr(module, "describe", lambda python: lacking)
     with pytest.raises(HostInstallError, match=missing) as caught:
-        install(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+        install(PostgresInstallation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
     assert package in str(caught.value.hint)
     assert not list(tmp_path.iterdir())
 
@@ -103,10 +103,15 @@ def test_what_is_missing_of_python_is_named(
 def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
     monkeypatch.setattr(
-        Installation, "show", lambda self, what: {"version": "PostgreSQL 15.1"}.get(what, "/no")
+        PostgresInstallation, "show", lambda self, what: {"version": "PostgreSQL 15.1"}.get(what, "/no")
     )
     with pytest.raises(HostInstallError) as caught:
-        install(Installation("pg_config"), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+        install(
+            PostgresInstallation("pg_config"),
+            python=sys.executable,
+            pkglibdir=tmp_path,
+            extensiondir=tmp_path,
+        )
     assert caught.value.message == (
         "missing to compile the host: make, a C compiler, the server headers of PostgreSQL 15"
     )
@@ -116,7 +121,7 @@ def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pyt
 def test_a_compiler_error_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.json, "dumps", lambda value: '"unfinished')
     with pytest.raises(HostInstallError, match="does not compile") as caught:
-        install(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+        install(PostgresInstallation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
     assert "error" in str(caught.value.detail)
 
 
@@ -124,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HostInstallError, match="cannot install into") as caught:
         install(
-            Installation.find(),
+            PostgresInstallation.find(),
             python=sys.executable,
             pkglibdir=tmp_path / "file" / "lib",
             extensiondir=tmp_path / "file" / "extension",
@@ -176,7 +181,9 @@ def test_check_of_what_fits(installed: Installed) -> None:
 
 
 def test_check_of_what_is_not_there(tmp_path: Path) -> None:
-    [result] = check(Installation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)
+    [result] = check(
+        PostgresInstallation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path
+    )
     assert not result.good
     assert "is missing" in result.found
 

@@ -20,15 +20,15 @@ from stripe_fdw.fdw.planning.restrictions import Bounds, Choice, Value, bounds, 
 from stripe_fdw.fdw.reading.reader import Page
 from stripe_fdw.fdw.schema.options import KEYS
 from stripe_fdw.shared.memory import shared_memory
-from stripe_fdw.shared.ratios import Fact
+from stripe_fdw.shared.ratios import Ratio
 
 _VALUES: Final = 100.0  # of a column: later ones make the earlier ones count less
 _LATELY: Final = 600.0  # seconds: a range that ends this long ago tells how fast objects come now
 
 
 @lru_cache(maxsize=4096)
-def _fact(name: str) -> Fact:
-    return Fact(shared_memory(), name.encode())
+def _fact(name: str) -> Ratio:
+    return Ratio(shared_memory(), name.encode())
 
 
 def account_of(options: Mapping[str, str]) -> str:

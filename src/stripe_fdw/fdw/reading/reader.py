@@ -155,7 +155,7 @@ class Reader:
         """What the request brings, after these objects. Nothing, if what it asks about is not there."""
         found: Iterator[Response]
         if way == "slices":
-            found = slices.scan(self.client, request, check=turn.check, on_response=turn.count)
+            found = slices.read_slices(self.client, request, check=turn.check, on_response=turn.count)
         elif way == "list":
             found = self._walk(request, resource, turn, before, first)
         else:
@@ -193,7 +193,7 @@ class Reader:
         before: Objects,
         first: Future[Response] | None,
     ) -> Iterator[Response]:
-        return pages.walk(
+        return pages.read_pages(
             self.client,
             request,
             check=turn.check,

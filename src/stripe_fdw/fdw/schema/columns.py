@@ -8,7 +8,7 @@ from typing import Final
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 RAW: Final = "_raw"
 WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}
@@ -64,7 +64,7 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
 
 
 def _no_column(resource: Resource, name: str) -> ColumnError:
-    near = closest(name, resource.column, cutoff=0.6)
+    near = closest_names(name, resource.column, cutoff=0.6)
     return ColumnError(
         f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
         detail=f"Closest: {', '.join(near)}." if near else None,

@@ -10,7 +10,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 EVERYTHING: Final = "stripe"
 CALL: Final = "_call"
@@ -85,7 +85,7 @@ def _all(catalog: Catalog, schema: str) -> list[Table]:
 
 
 def _no_table(name: str, schema: str, names: list[str]) -> TableError:
-    near = closest(name, names)
+    near = closest_names(name, names)
     return TableError(
         f'remote schema "{schema}" has no table "{name}"',
         detail=f"Closest: {', '.join(near)}." if near else None,

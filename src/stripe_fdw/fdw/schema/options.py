@@ -14,7 +14,7 @@ from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.redaction import Secret, redact
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 Place = Literal["wrapper", "server", "table", "user mapping", "column"]
 
@@ -110,7 +110,7 @@ def _unknown(place: Place, name: str) -> OptionError:
         return OptionError(
             f"option {name} belongs in the {places[0]}, not in a {place}", hint=_listing(place, valid)
         )
-    near = closest(name, valid, n=len(valid) + 1, cutoff=0.0)
+    near = closest_names(name, valid, n=len(valid) + 1, cutoff=0.0)
     return OptionError(f'there is no option "{redact(name)}" of a {place}', hint=_listing(place, near))
 
 

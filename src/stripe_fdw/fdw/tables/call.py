@@ -16,7 +16,7 @@ from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
 from stripe_fdw.fdw.writing.plan.write_request import Step
 from stripe_fdw.fdw.writing.values.column_parameters import key_of
 from stripe_fdw.fdw.writing.values.nested import plain
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 _WORDS = ("method", "path", "params")
 _KEY: Final = "idempotency_key"
@@ -143,7 +143,7 @@ def _endpoint(method: Method, path: str) -> str:
         if pattern.fullmatch(path):
             return template
     known = [template for template, _ in _templates(method)]
-    near = closest(path, known)
+    near = closest_names(path, known)
     raise CallError(
         f"Stripe has no operation {method} {path}", detail=f"Closest: {', '.join(near)}." if near else None
     )

@@ -25,7 +25,7 @@ from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION
 from stripe_fdw.fdw.schema.options import secret, server_options
 from stripe_fdw.fdw.tables.call import call_of, writing_of
 from stripe_fdw.fdw.writing.transaction import writings
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 Lines = list[tuple[str, str]]
 Definitions = Mapping[str, hosting.ColumnDefinition]
@@ -223,7 +223,7 @@ class InvalidationTable(_Machinery):
                 sqlstate=sqlstates.NOT_NULL_VIOLATION,
             )
         if resource not in load().resource:
-            near = closest(str(resource), load().resource)
+            near = closest_names(str(resource), load().resource)
             raise TableError(
                 f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
             )

@@ -29,7 +29,7 @@ from stripe_fdw.fdw.schema.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.schema.options import check_merged, secret, server_options
 from stripe_fdw.fdw.tables import functions
 from stripe_fdw.fdw.writing.table_writer import Writer
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 Lines = list[tuple[str, str]]
 Row = dict[str, Any]
@@ -92,7 +92,7 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
         )
     resource = load().resource.get(name)
     if resource is None:
-        near = closest(name, load().resource)
+        near = closest_names(name, load().resource)
         raise TableError(
             f'Stripe has no object "{name}"',
             detail=f"Closest: {', '.join(near)}." if near else None,

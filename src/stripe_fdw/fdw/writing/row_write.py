@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from stripe_fdw import sqlstates
-from stripe_fdw.api.client import CallFuture, Client
+from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.writing.plan.write_request import Step
@@ -48,7 +48,7 @@ class Flight:
     look: Callable[[Flight], object] | None = None  # called where an earlier run had done a part of it
     replayed: Response | None = None  # the last answer that was an earlier run's
     fresh: int = 0  # steps that this run has done
-    future: CallFuture | None = None
+    future: ResponseFuture | None = None
 
     @property
     def step(self) -> Step:

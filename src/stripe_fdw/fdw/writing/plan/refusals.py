@@ -11,7 +11,7 @@ from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing.plan.transitions import literal, literals, reachable, state, update_hint
 from stripe_fdw.fdw.writing.values.scalars import quoted
-from stripe_fdw.suggestions import closest
+from stripe_fdw.suggestions import closest_names
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _MOST: Final = 20  # names that an error lists
@@ -75,7 +75,7 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
         taken += [item.column for item in resource.transitions if item.column not in taken]
     else:
         taken += [parent.column for parent in resource.parents if parent.column not in taken]
-    near = closest(refused[0], taken)
+    near = closest_names(refused[0], taken)
     listed = [*near, *sorted(name for name in taken if name not in near)]
     quoted = ", ".join(f'"{name}"' for name in refused)
     words = f"column {quoted} of {resource.name} cannot be {verb}"

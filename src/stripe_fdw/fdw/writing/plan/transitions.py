@@ -10,7 +10,7 @@ from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.writing.values.scalars import identity, quoted
-from stripe_fdw.suggestions import is_slip
+from stripe_fdw.suggestions import is_typo
 
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -155,7 +155,7 @@ def _meant(resource: Resource, column: str, wanted: str | None, others: Iterable
     if wanted is None:
         return None
     word, known = wanted.lower(), _known(resource, column)
-    fits = (one for one in others if one is not None and (one == word or is_slip(word, one)))
+    fits = (one for one in others if one is not None and (one == word or is_typo(word, one)))
     return None if wanted in known else next((one for one in fits if one == word or word not in known), None)
 
 

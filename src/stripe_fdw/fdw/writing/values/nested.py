@@ -115,7 +115,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Decimal):
-        return exact_json.number(value)
+        return exact_json.format_decimal(value)
     return number_text(Decimal(str(value))) if isinstance(value, float) else value
 
 

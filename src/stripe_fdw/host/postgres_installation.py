@@ -29,13 +29,13 @@ def _packaged() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Installation:
+class PostgresInstallation:
     """A Postgres installation, as its ``pg_config`` tells of it."""
 
     pg_config: str
 
     @classmethod
-    def find(cls) -> Installation:
+    def find(cls) -> PostgresInstallation:
         """The one that ``PG_CONFIG`` names, or the one on the PATH, or the newest of the packaged ones.
 
         Raises:
