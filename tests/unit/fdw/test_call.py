@@ -6,7 +6,7 @@ import pytest
 
 from stripe_fdw.errors import ColumnError, MissingQualError
 from stripe_fdw.fdw.planning.quals import Qual
-from stripe_fdw.fdw.tables.call import CallError, call_of, writing_of
+from stripe_fdw.fdw.tables.call import CallError, plan_read_call, plan_write_call
 
 
 def quals(method: str | None, path: str | None, params: str | None = "{}") -> list[Qual]:
@@ -33,7 +33,7 @@ def quals(method: str | None, path: str | None, params: str | None = "{}") -> li
     ],
 )
 def test_requests(path: str, params: str, request_text: str, endpoint: str) -> None:
-    call = call_of(quals("GET", path, params))
+    call = plan_read_call(quals("GET", path, params))
     assert call is not None
     assert str(call.request) == request_text
     assert call.request.endpoint == endpoint
@@ -55,25 +55,25 @@ def test_requests(path: str, params: str, request_text: str, endpoint: str) -> N
 )
 def test_what_is_no_operation_is_not_sent(path: str) -> None:
     with pytest.raises(CallError):
-        call_of(quals("GET", path))
+        plan_read_call(quals("GET", path))
 
 
 def test_only_reading() -> None:
     with pytest.raises(CallError, match="POST /v1/customers") as caught:
-        call_of(quals("POST", "/v1/customers"))
+        plan_read_call(quals("POST", "/v1/customers"))
     assert caught.value.sqlstate == "0A000"
 
 
 def test_null_calls_nothing_and_a_missing_path_is_named() -> None:
-    assert call_of(quals("GET", None)) is None
+    assert plan_read_call(quals("GET", None)) is None
     with pytest.raises(MissingQualError, match="path"):
-        call_of([Qual("method", "=", "GET")])
+        plan_read_call([Qual("method", "=", "GET")])
 
 
 @pytest.mark.parametrize("params", ["[]", "5", "{", '"x"'])
 def test_parameters_are_an_object(params: str) -> None:
     with pytest.raises(CallError, match="JSON object"):
-        call_of(quals("GET", "/v1/balance", params))
+        plan_read_call(quals("GET", "/v1/balance", params))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_parameters_are_an_object(params: str) -> None:
     ],
 )
 def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource: str | None) -> None:
-    made = writing_of(
+    made = plan_write_call(
         {"method": method, "path": path, "params": '{"a": {"b": null}}', "idempotency_key": "k"}
     )
     (step,) = made.steps
@@ -112,19 +112,19 @@ def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource
     ],
 )
 def test_what_is_written_keeps_its_digits_and_unsets(params: str, sent: list[tuple[str, str]]) -> None:
-    made = writing_of({"method": "POST", "path": "/v1/customers", "params": params})
+    made = plan_write_call({"method": "POST", "path": "/v1/customers", "params": params})
     assert list(made.steps[0].request.params) == sent
 
 
 def test_what_is_read_keeps_its_digits() -> None:
-    call = call_of(quals("GET", "/v1/customers", '{"limit": 1e1, "a": 1234567890123456789012}'))
+    call = plan_read_call(quals("GET", "/v1/customers", '{"limit": 1e1, "a": 1234567890123456789012}'))
     assert call is not None
     assert call.request.params == (("limit", "10"), ("a", "1234567890123456789012"))
 
 
 def test_json_of_version_2_keeps_its_digits() -> None:
     params = '{"a":0.12345678901234567890,"b":[123456789012345678901,1.50],"c":[],"d":{},"e":null}'
-    made = writing_of({"method": "POST", "path": "/v2/core/accounts", "params": params})
+    made = plan_write_call({"method": "POST", "path": "/v2/core/accounts", "params": params})
     assert made.steps[0].request.body == params
 
 
@@ -132,14 +132,14 @@ def test_json_of_version_2_keeps_its_digits() -> None:
 def test_a_number_that_nobody_could_mean_is_said_so(number: str) -> None:
     values = {"method": "POST", "path": "/v1/customers", "params": f'{{"a": {number}}}'}
     with pytest.raises(CallError, match="sensible size") as caught:
-        writing_of(values)
+        plan_write_call(values)
     assert caught.value.sqlstate == "22003"
 
 
 def test_the_key_is_called_as_the_function_calls_it() -> None:
     values = {"method": "POST", "path": "/v1/customers", "idempotency_key": "ä"}
     with pytest.raises(ColumnError, match='"idempotency_key" takes 1 to'):
-        writing_of(values)
+        plan_write_call(values)
 
 
 @pytest.mark.parametrize(
@@ -156,5 +156,5 @@ def test_a_row_that_is_no_operation_that_writes_is_refused(
     values: dict[str, str | None], sqlstate: str
 ) -> None:
     with pytest.raises(CallError) as caught:
-        writing_of(values)
+        plan_write_call(values)
     assert caught.value.sqlstate == sqlstate

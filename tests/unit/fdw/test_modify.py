@@ -10,24 +10,30 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.writing.plan.planner import Change, deletion, insertion, needs_old, updating
+from stripe_fdw.fdw.writing.plan.planner import (
+    RowPlan,
+    needs_current_object,
+    plan_delete,
+    plan_insert,
+    plan_update,
+)
 
 Values = dict[str, Any]
 
 
-def requests(change: Change) -> list[str]:
+def requests(change: RowPlan) -> list[str]:
     """Each as ``POST /v1/customers?email=x``."""
     return [str(step.request).replace("%40", "@") for step in change.steps]
 
 
 def insert(table: str, **values: Any) -> list[str]:
-    return requests(insertion(load().resource[table], values))
+    return requests(plan_insert(load().resource[table], values))
 
 
 def update(table: str, found: Values, **values: Any) -> list[str]:
     old = {"id": found["id"], "_raw": found}
     old |= {parent.column: found.get(parent.column) for parent in load().resource[table].parents}
-    return requests(updating(load().resource[table], old, values))
+    return requests(plan_update(load().resource[table], old, values))
 
 
 # -- INSERT ------------------------------------------------------------------------------------------------
@@ -104,8 +110,8 @@ def test_items_copied_from_another_subscription_are_sent_without_what_stripe_mad
 
 
 def test_the_key_is_the_users() -> None:
-    assert insertion(load().resource["customer"], {"_idempotency_key": "order-1"}).key == "order-1"
-    assert insertion(load().resource["customer"], {}).key is None
+    assert plan_insert(load().resource["customer"], {"_idempotency_key": "order-1"}).key == "order-1"
+    assert plan_insert(load().resource["customer"], {}).key is None
 
 
 INSERT_ERRORS: list[tuple[str, Values, str, str]] = [
@@ -531,10 +537,10 @@ def test_the_writable_columns_are_listed_the_closest_first_and_not_all() -> None
 
 def test_an_object_that_was_not_read_is_changed_without_comparing() -> None:
     customer = load().resource["customer"]
-    change = updating(customer, {"id": "cus_1"}, {"email": "x", "name": "y"})
+    change = plan_update(customer, {"id": "cus_1"}, {"email": "x", "name": "y"})
     assert requests(change) == [CUS + "email=x&name=y"]
     assert change.old is None
-    assert not needs_old(customer, {"email": "x", "_params": {}, "_idempotency_key": "k"})
+    assert not needs_current_object(customer, {"email": "x", "_params": {}, "_idempotency_key": "k"})
 
 
 @pytest.mark.parametrize(
@@ -549,22 +555,22 @@ def test_an_object_that_was_not_read_is_changed_without_comparing() -> None:
     ],
 )
 def test_what_it_was_matters_for_objects_states_and_what_cannot_be_written(table: str, column: str) -> None:
-    assert needs_old(load().resource[table], {column: "x"})
+    assert needs_current_object(load().resource[table], {column: "x"})
 
 
 def test_the_object_may_come_as_its_text() -> None:
     old = {"id": "cus_1", "_raw": '{"id": "cus_1", "email": "a", "metadata": {"a": "1"}}'}
-    change = updating(load().resource["customer"], old, {"email": "a", "metadata": {}})
+    change = plan_update(load().resource["customer"], old, {"email": "a", "metadata": {}})
     assert requests(change) == [CUS + "metadata="]
     assert change.old == {"id": "cus_1", "email": "a", "metadata": {"a": "1"}}
 
 
 def test_a_table_without_the_column_id_has_it_in_the_object() -> None:
     old = {"_raw": {"id": "cus_1", "email": "a"}}
-    assert requests(updating(load().resource["customer"], old, {"email": "b"})) == [CUS + "email=b"]
-    assert requests(deletion(load().resource["customer"], old)) == ["DELETE /v1/customers/cus_1"]
+    assert requests(plan_update(load().resource["customer"], old, {"email": "b"})) == [CUS + "email=b"]
+    assert requests(plan_delete(load().resource["customer"], old)) == ["DELETE /v1/customers/cus_1"]
     with pytest.raises(ColumnError, match="without an id"):
-        deletion(load().resource["customer"], {"id": None})
+        plan_delete(load().resource["customer"], {"id": None})
 
 
 # -- DELETE ------------------------------------------------------------------------------------------------
@@ -581,13 +587,13 @@ DELETIONS = [
 
 @pytest.mark.parametrize(("table", "old", "path"), DELETIONS, ids=str)
 def test_delete(table: str, old: Values, path: str) -> None:
-    assert requests(deletion(load().resource[table], old)) == [f"DELETE {path}"]
+    assert requests(plan_delete(load().resource[table], old)) == [f"DELETE {path}"]
 
 
 @pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])
 def test_what_is_over_needs_no_delete(status: str) -> None:
     old = {"id": "sub_1", "_raw": SUBSCRIPTION | {"status": status}}
-    assert requests(deletion(load().resource["subscription"], old)) == []
+    assert requests(plan_delete(load().resource["subscription"], old)) == []
 
 
 NOT_DELETED = [
@@ -608,7 +614,7 @@ NOT_DELETED = [
 )
 def test_the_hint_is_an_end_that_can_be_reached(table: str, status: str, word: str) -> None:
     with pytest.raises(StripeFdwError) as caught:
-        deletion(load().resource[table], {"id": "x_1", "_raw": {"id": "x_1", "status": status}})
+        plan_delete(load().resource[table], {"id": "x_1", "_raw": {"id": "x_1", "status": status}})
     assert (caught.value.hint or "").startswith("UPDATE") == bool(word)
     assert word in (caught.value.hint or "")
 
@@ -616,6 +622,6 @@ def test_the_hint_is_an_end_that_can_be_reached(table: str, status: str, word: s
 @pytest.mark.parametrize(("table", "hint"), NOT_DELETED)
 def test_what_cannot_be_deleted_says_what_can_be_done(table: str, hint: str) -> None:
     with pytest.raises(StripeFdwError, match=f"cannot delete {table} x_1") as caught:
-        deletion(load().resource[table], {"id": "x_1"})
+        plan_delete(load().resource[table], {"id": "x_1"})
     assert hint in (caught.value.hint or "")
     assert caught.value.sqlstate == "0A000"

@@ -8,7 +8,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.writing.plan.planner import updating
+from stripe_fdw.fdw.writing.plan.planner import plan_update
 
 Values = dict[str, Any]
 ADA: Values = {"id": "cus_1", "object": "customer", "name": "Ada", "phone": None, "metadata": {"a": "1"}}
@@ -16,7 +16,7 @@ ADA: Values = {"id": "cus_1", "object": "customer", "name": "Ada", "phone": None
 
 def sent(table: str, found: Values, values: Values) -> list[str]:
     """The requests, as text."""
-    change = updating(load().resource[table], {"id": found["id"], "_raw": found}, values)
+    change = plan_update(load().resource[table], {"id": found["id"], "_raw": found}, values)
     return [str(step.request) for step in change.steps]
 
 
@@ -72,7 +72,7 @@ def test_parameters_of_an_operation_that_was_done_are_dropped(key: str | None) -
 def test_where_a_host_does_not_say_which_columns_are_named_the_state_counts() -> None:
     def further(found: Values, params: Values) -> list[str]:
         old, values = {"id": "in_1", "_raw": found}, {"_params": params}
-        change = updating(load().resource["invoice"], old, values, named=False)
+        change = plan_update(load().resource["invoice"], old, values, named=False)
         return [str(step.request) for step in change.steps]
 
     paid = INVOICE | {"status": "paid"}

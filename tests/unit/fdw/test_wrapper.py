@@ -19,7 +19,7 @@ from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scans
 from stripe_fdw.fdw.schema.import_schema import MACHINERY
 from stripe_fdw.fdw.tables import functions, resource
-from stripe_fdw.fdw.writing.transaction import writings
+from stripe_fdw.fdw.writing.transaction import transaction_writes
 
 OPTIONS = {"object": "customer", "api_key": KEY}
 COLUMNS = {name: PlainColumn(name) for name in ("email", "id")} | {
@@ -192,7 +192,7 @@ def test_the_end_of_a_transaction_raises_nothing(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(hosting, "warn", lambda message, *_: said.append(message))
     for name in ("commit", "rollback", "sub_commit", "sub_rollback"):
-        monkeypatch.setattr(writings, name, fail)
+        monkeypatch.setattr(transaction_writes, name, fail)
     wrapper.commit()
     wrapper.rollback()
     wrapper.sub_commit(2)

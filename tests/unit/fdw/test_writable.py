@@ -12,7 +12,7 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Column, Kind, Operation, Parameter, Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.writing.plan.planner import insertion, updating
+from stripe_fdw.fdw.writing.plan.planner import plan_insert, plan_update
 
 SINGLES: Mapping[Kind, Any] = {
     Kind.TEXT: "x",
@@ -84,7 +84,7 @@ def test_every_creatable_column_is_sent(resource: Resource) -> None:
     operation = resource.create
     if operation is None:
         with pytest.raises(StripeFdwError, match="cannot insert into"):
-            insertion(resource, {})
+            plan_insert(resource, {})
         return
     above = {parent.column: "x_1" for parent in resource.parents}
     for name, path in resource.creatable.items():
@@ -92,7 +92,7 @@ def test_every_creatable_column_is_sent(resource: Resource) -> None:
             continue
         value = sample(resource.column[name], found_at(operation, path))
         needed = {key: word for key, word in required(resource, operation).items() if key != path[0]}
-        change = insertion(resource, {**above, name: value, "_params": needed})
+        change = plan_insert(resource, {**above, name: value, "_params": needed})
         (step,) = change.steps
         assert step.request.method == "POST"
         assert "{" not in step.request.path
@@ -108,12 +108,12 @@ def test_every_updatable_column_is_sent(resource: Resource) -> None:
         if name in operating | above.keys() or resource.update is None:
             continue
         value = sample(resource.column[name], found_at(resource.update, path))
-        change = updating(resource, old, {name: value})
+        change = plan_update(resource, old, {name: value})
         (step,) = change.steps
         assert "{" not in step.request.path
         assert step.request.path.endswith("/x_9")
         assert is_sent(step.request.params, path), (name, step.request)
-        assert updating(resource, old, {name: None}).steps == ()
+        assert plan_update(resource, old, {name: None}).steps == ()
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)
@@ -125,7 +125,7 @@ def test_no_other_column_is_sent(resource: Resource) -> None:
         value = {"a": "1"} if column.kind is Kind.JSON else SINGLES[column.kind]
         if name not in resource.updatable and name not in operating and old.get(name) != value:
             with pytest.raises(StripeFdwError, match=r"cannot be changed|cannot update"):
-                updating(resource, old, {name: value})
+                plan_update(resource, old, {name: value})
         if resource.create and name not in resource.creatable and name not in old.keys() - {"id"}:
             with pytest.raises(ColumnError, match="cannot be set"):
-                insertion(resource, {name: value})
+                plan_insert(resource, {name: value})

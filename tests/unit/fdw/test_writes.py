@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,11 +23,11 @@ from stripe_fdw.errors import (
 )
 from stripe_fdw.fdw.backend import hosting, session_settings
 from stripe_fdw.fdw.writing import statement
-from stripe_fdw.fdw.writing.plan.write_request import Step
-from stripe_fdw.fdw.writing.row_write import Flight
-from stripe_fdw.fdw.writing.statement import Writing
-from stripe_fdw.fdw.writing.transaction import Writings
-from stripe_fdw.fdw.writing.write_log import ledger
+from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
+from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.statement import StatementWrite
+from stripe_fdw.fdw.writing.transaction import TransactionWrites
+from stripe_fdw.fdw.writing.write_log import WriteLog
 
 
 class Asked(Future[Response]):
@@ -72,27 +72,20 @@ class Client:
 @dataclass(frozen=True)
 class Change:
     id: str | None
-    steps: tuple[Step, ...]
+    steps: tuple[WriteRequest, ...]
     key: str | None = None
 
 
 def creation(name: str, key: str | None = None) -> Change:
     request = Request.of("POST", "/v1/customers", {"name": name})
-    return Change(None, (Step(request, "create"),), key)
+    return Change(None, (WriteRequest(request, "create"),), key)
 
 
 def both(identifier: str, key: str | None = None) -> Change:
     path = f"/v1/invoices/{identifier}"
-    pay = Step(Request("POST", path, f"{path}/pay"), "pay", derived=True)
-    steps = (Step(Request("POST", path, path), "update"), pay)
+    pay = WriteRequest(Request("POST", path, f"{path}/pay"), "pay", derived=True)
+    steps = (WriteRequest(Request("POST", path, path), "update"), pay)
     return Change(identifier, steps, key)
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    ledger.commit()
-    yield
-    ledger.commit()
 
 
 @pytest.fixture
@@ -100,12 +93,14 @@ def told() -> list[str | None]:
     return []
 
 
-def do(writing: Writing, client: Client, change: Change, told: list[Any], *, answered: bool = True) -> Any:
+def do(
+    writing: StatementWrite, client: Client, change: Change, told: list[Any], *, answered: bool = True
+) -> Any:
     return writing.do(lambda: change, lambda: client, told.append, answered=answered)  # type: ignore[arg-type,return-value]
 
 
 def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows(told: list[Any]) -> None:
-    client, writing = Client(), Writing("account", 1)
+    client, writing = Client(), StatementWrite(WriteLog(), "account", 1)
     do(writing, client, creation("a"), told)
     do(writing, client, creation("b"), told)
     do(writing, client, both("in_1", "mine"), told)
@@ -121,7 +116,7 @@ def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows
 
 def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: list[Any]) -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = Writing("account", 3)
+    writing = StatementWrite(WriteLog(), "account", 3)
     for name in "abc":
         do(writing, client, creation(name), told, answered=False)
     assert len(client.sent) == 3
@@ -136,18 +131,18 @@ def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: lis
 
 def test_a_row_whose_answer_is_seen_waits_for_those_before_it(told: list[Any]) -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = Writing("account", 3)
+    writing = StatementWrite(WriteLog(), "account", 3)
     do(writing, client, creation("a"), told, answered=False)
     client.asked[0].say("cus_a")
     client.answers = lambda request, asked: asked.say("cus_b")
     flight = do(writing, client, creation("b"), told)
     assert flight.body["id"] == "cus_b"
-    assert writing.tally.ids == ["cus_a", "cus_b"]
+    assert writing.tally.shown_ids == ["cus_a", "cus_b"]
 
 
 def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told: list[Any]) -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = Writing("account", 3)
+    writing = StatementWrite(WriteLog(), "account", 3)
     for name in "abc":
         do(writing, client, creation(name, f"key-{name}"), told, answered=False)
     client.asked[0].fail(ApiError("Declined.", status=402, detail="code card_declined"))
@@ -164,13 +159,13 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told:
     )
     again = "Run this row again with _idempotency_key = 'key-c': it is done once, whatever became of it."
     assert caught.value.hint == again
-    assert writing.tally.told
+    assert writing.tally.reported
     assert writing.tally.unknown_count == 1
 
 
 def test_rows_that_fail_as_well_are_told_of_in_sentences(told: list[Any]) -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = Writing("account", 2)
+    writing = StatementWrite(WriteLog(), "account", 2)
     for name in "ab":
         do(writing, client, creation(name), told, answered=False)
     for asked in client.asked:
@@ -197,7 +192,7 @@ def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
 ) -> None:
     client = Client(answers=lambda request, asked: asked.fail(error, uncertain=uncertain))
     with pytest.raises(type(error)) as caught:
-        do(Writing("account", 1), client, creation("a", "mine"), told)
+        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "mine"), told)
     assert ("is not known" in (caught.value.detail or "")) == unknown
     assert ("_idempotency_key = 'mine'" in (caught.value.hint or "")) == unknown
     assert bool(told) == uncertain
@@ -207,7 +202,7 @@ def test_a_key_is_shown_as_sql_writes_it(told: list[Any]) -> None:
     lost = ConnectionFailedError("gone")
     client = Client(answers=lambda request, asked: asked.fail(lost, uncertain=True))
     with pytest.raises(ConnectionFailedError) as caught:
-        do(Writing("account", 1), client, creation("a", "o'brien"), told)
+        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "o'brien"), told)
     assert "_idempotency_key = 'o''brien'" in (caught.value.hint or "")
 
 
@@ -217,27 +212,27 @@ def fail(error: StripeFdwError, uncertain: bool, _: Request, asked: Asked) -> No
 
 def test_a_key_may_be_used_for_other_values_if_it_was_certainly_not_done(told: list[Any]) -> None:
     for error, uncertain in ((ApiError("Declined.", status=402), False), (ConnectionFailedError("x"), True)):
+        write_log = WriteLog()
         failing = Client(answers=partial(fail, error, uncertain))
         with pytest.raises(type(error)):
-            do(Writing("account", 1), failing, creation("a", "mine"), told)
+            do(StatementWrite(write_log, "account", 1), failing, creation("a", "mine"), told)
         if uncertain:
             with pytest.raises(IdempotencyError, match="for another change"):
-                do(Writing("account", 1), Client(), creation("b", "mine"), told)
-        do(Writing("account", 1), Client(), creation("a", "mine"), told)
-        ledger.commit()
+                do(StatementWrite(write_log, "account", 1), Client(), creation("b", "mine"), told)
+        do(StatementWrite(write_log, "account", 1), Client(), creation("a", "mine"), told)
 
 
 def test_a_delete_that_was_sent_before_and_meets_404_is_done(told: list[Any]) -> None:
     request = Request("DELETE", "/v1/customers/{customer}", "/v1/customers/cus_1")
-    change = Change("cus_1", (Step(request, "delete"),))
+    change = Change("cus_1", (WriteRequest(request, "delete"),))
     gone = NotFoundError("No such customer", status=404)
     client = Client(answers=lambda request, asked: asked.fail(gone, uncertain=True))
-    writing = Writing("account", 1)
+    writing = StatementWrite(WriteLog(), "account", 1)
     assert do(writing, client, change, told).finished
-    assert writing.tally.ids == ["cus_1"]
+    assert writing.tally.shown_ids == ["cus_1"]
     client = Client(answers=lambda request, asked: asked.fail(gone))
     with pytest.raises(NotFoundError):
-        do(Writing("account", 1), client, change, told)
+        do(StatementWrite(WriteLog(), "account", 1), client, change, told)
 
 
 def test_a_row_that_fails_after_its_first_request_is_changed_in_part(told: list[Any]) -> None:
@@ -247,7 +242,7 @@ def test_a_row_that_fails_after_its_first_request_is_changed_in_part(told: list[
         else:
             asked.say("in_1")
 
-    writing = Writing("account", 1)
+    writing = StatementWrite(WriteLog(), "account", 1)
     with pytest.raises(ApiError) as caught:
         do(writing, Client(answers=answer), both("in_1"), told)
     assert caught.value.message == "pay failed: Declined."
@@ -263,7 +258,7 @@ def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_do
             asked.say("in_1")
 
     with pytest.raises(ConnectionFailedError) as caught:
-        do(Writing("account", 1), Client(answers=answer), both("in_1"), told)
+        do(StatementWrite(WriteLog(), "account", 1), Client(answers=answer), both("in_1"), told)
     detail = caught.value.detail or ""
     assert "in_1 is changed in part: update was done. Whether POST" in detail
     assert "was not" not in detail
@@ -271,7 +266,7 @@ def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_do
 
 def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(answers=lambda request, asked: setattr(asked, "uncertain", True))
-    writing = Writing("account", 3)
+    writing = StatementWrite(WriteLog(), "account", 3)
     for name in "abc":
         do(writing, client, creation(name, name), told, answered=False)
 
@@ -298,11 +293,11 @@ def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch:
 def test_a_cancel_hints_at_how_to_run_the_row_again(
     told: list[Any], monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
 ) -> None:
-    client, writing = Client(answers=lambda request, asked: None), Writing("account", 2)
+    client, writing = Client(answers=lambda request, asked: None), StatementWrite(WriteLog(), "account", 2)
     request = Request(method, "/v1/x", "/v1/x")
     called = operation == "call"
     name = "idempotency_key" if called else "_idempotency_key"
-    step = Step(request, operation, key_name=name, called=called)
+    step = WriteRequest(request, operation, key_name=name, called=called)
     do(writing, client, Change("x", (step,), "mine"), told, answered=False)
     client.asked[0].uncertain = True
 
@@ -321,8 +316,8 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     monkeypatch.setattr(statement, "_PATIENCE", 0.05)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
-    client, writings = Client(answers=lambda request, asked: None), Writings()
-    writing = writings.of("table", "account", 4)
+    client, writings = Client(answers=lambda request, asked: None), TransactionWrites(WriteLog())
+    writing = writings.statement("table", "account", 4)
     for name in "abcd":
         do(writing, client, creation(name), told, answered=False)
     client.asked[0].say("cus_a")
@@ -334,26 +329,26 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     assert "cus_a" in said[0]
     assert "row 3, POST" in said[0]
     assert "row 4" not in said[0]  # it never left
-    assert writings.of("table", "account", 4) is not writing
+    assert writings.statement("table", "account", 4) is not writing
 
 
 def test_a_statement_counts_the_rows_of_each_of_its_tables(told: list[Any]) -> None:
-    client, writings = Client(), Writings()
+    client, writings = Client(), TransactionWrites(WriteLog())
     for _ in range(2):
-        do(writings.of("one", "account", 1), client, creation("a"), told)
-    do(writings.of("two", "account", 1), client, creation("a"), told)
-    assert writings.of("one", "account", 1).rows == 2
-    assert writings.of("two", "account", 1).rows == 1
-    writings.end("one")
-    assert writings.of("one", "account", 1).rows == 0
+        do(writings.statement("one", "account", 1), client, creation("a"), told)
+    do(writings.statement("two", "account", 1), client, creation("a"), told)
+    assert writings.statement("one", "account", 1).rows == 2
+    assert writings.statement("two", "account", 1).rows == 1
+    writings.end_statement("one")
+    assert writings.statement("one", "account", 1).rows == 0
     writings.pre_commit()
-    assert writings.of("two", "account", 1).rows == 0
+    assert writings.statement("two", "account", 1).rows == 0
 
 
 def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_looked_at(told: list[Any]) -> None:
-    looked: list[Flight] = []
+    looked: list[RowWrite] = []
 
-    def again(writing: Writing, client: Client) -> None:
+    def again(writing: StatementWrite, client: Client) -> None:
         writing.do(
             lambda: both("in_1", "mine"),
             lambda: client,  # type: ignore[arg-type,return-value]
@@ -362,10 +357,10 @@ def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_looked_at(told:
             look=looked.append,
         )
 
-    writing = Writing("account", 1)
+    writing = StatementWrite(WriteLog(), "account", 1)
     again(writing, Client(answers=lambda request, asked: asked.say("in_1")))
     assert (writing.tally.count, looked) == (1, [])
-    writing = Writing("account", 1)
+    writing = StatementWrite(WriteLog(), "account", 1)
     again(writing, Client(answers=lambda request, asked: asked.say("in_1", replayed=True)))
     assert writing.tally.count == 0
     assert [flight.identifier for flight in looked] == ["in_1"]
@@ -375,7 +370,7 @@ def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_looked_at(told:
         asked.uncertain = True
         asked.say("in_1", replayed=True)
 
-    writing = Writing("account", 1)
+    writing = StatementWrite(WriteLog(), "account", 1)
     again(writing, Client(answers=lost_once))
     assert writing.tally.count == 1
     assert len(looked) == 1
@@ -390,7 +385,7 @@ def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(
     error = ApiError("broken", status=status, replayed=True)
     client = Client(answers=lambda request, asked: asked.fail(error, uncertain=True))
     with pytest.raises(ApiError) as caught:
-        do(Writing("account", 1), client, creation("a", "mine"), told)
+        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "mine"), told)
     assert f"Stripe keeps this error for the idempotency key 'mine'. {then}" in (caught.value.hint or "")
     assert "Run this row again" not in (caught.value.hint or "")
 
@@ -402,8 +397,11 @@ def test_a_rollback_after_a_cancel_waits_for_nothing(
     monkeypatch.setattr(statement, "_PATIENCE", 1000.0)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
-    client, writings = Client(answers=lambda request, asked: setattr(asked, "uncertain", True)), Writings()
-    do(writings.of("table", "account", 4), client, creation("a", "mine"), told, answered=False)
+    client, writings = (
+        Client(answers=lambda request, asked: setattr(asked, "uncertain", True)),
+        TransactionWrites(WriteLog()),
+    )
+    do(writings.statement("table", "account", 4), client, creation("a", "mine"), told, answered=False)
     writings.rollback()
     assert client.abandoned == 1
     assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in said[0]

@@ -18,7 +18,7 @@ from stripe_fdw.fdw.reading.scan import Scan, scans
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.options import check_server
 from stripe_fdw.fdw.tables.resource import table
-from stripe_fdw.fdw.writing.transaction import writings
+from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.redaction import redact
 
 P = ParamSpec("P")
@@ -185,27 +185,27 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
     @guarded
     def pre_commit(self) -> None:
         """The transaction is to be committed."""
-        writings.pre_commit()
+        transaction_writes.pre_commit()
 
     @quiet
     def commit(self) -> None:
         """It is committed."""
-        writings.commit()
+        transaction_writes.commit()
 
     @quiet
     def rollback(self) -> None:
         """It is rolled back: warn of what stays in Stripe."""
-        writings.rollback()
+        transaction_writes.rollback()
 
     @quiet
     def sub_commit(self, level: int) -> None:
         """A savepoint is released."""
-        writings.sub_commit(level)
+        transaction_writes.sub_commit(level)
 
     @quiet
     def sub_rollback(self, level: int) -> None:
         """What was done since a savepoint is rolled back: warn of what stays in Stripe."""
-        writings.sub_rollback(level)
+        transaction_writes.sub_rollback(level)
 
     # -- Multicorn --------------------------------------------------------------------------------------
 

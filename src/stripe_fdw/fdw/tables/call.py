@@ -13,7 +13,7 @@ from stripe_fdw.api.request import VERSION_2, Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
-from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values.column_parameters import key_of
 from stripe_fdw.fdw.writing.values.nested import plain
 from stripe_fdw.suggestions import closest_names
@@ -31,7 +31,7 @@ class CallError(StripeFdwError):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReadCall:
     """What to ask Stripe, and the words in which it was asked for: the row repeats them."""
 
     request: Request
@@ -39,17 +39,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
+class WriteCall:
     """An operation that writes, as ``fdw.writes`` takes it, and the resource that has it, if one does."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[WriteRequest, ...]
     key: str | None
     resource: str | None
     words: dict[str, str]
     id: str | None = None
 
 
-def call_of(quals: Iterable[Qual]) -> Call | None:
+def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     """The call that the quals describe; None if one of them is NULL.
 
     Raises:
@@ -67,7 +67,7 @@ def call_of(quals: Iterable[Qual]) -> Call | None:
         )
     words: dict[str, str] = {name: str(value) for name, value in given.items() if name in _WORDS}
     if any(isinstance(value, Unknown) for value in given.values()):
-        return Call(Request("GET", words["path"], words["path"]), words)
+        return ReadCall(Request("GET", words["path"], words["path"]), words)
     method = _method(words["method"])
     if method != "GET":
         raise CallError(
@@ -77,10 +77,10 @@ def call_of(quals: Iterable[Qual]) -> Call | None:
         )
     params = _params(words.get("params", "{}"))
     endpoint = _endpoint(method, words["path"])
-    return Call(replace(Request.of("GET", words["path"], params), endpoint=endpoint), words)
+    return ReadCall(replace(Request.of("GET", words["path"], params), endpoint=endpoint), words)
 
 
-def writing_of(values: Mapping[str, Any]) -> Writing:
+def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     """The operation that an inserted row describes.
 
     Raises:
@@ -105,7 +105,9 @@ def writing_of(values: Mapping[str, Any]) -> Writing:
     sent = params if path.startswith(VERSION_2) else plain(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
     key = key_of(values.get(_KEY), _KEY)
-    return Writing((Step(request, "call", key_name=_KEY, called=True),), key, _resource(endpoint), words)
+    return WriteCall(
+        (WriteRequest(request, "call", key_name=_KEY, called=True),), key, _resource(endpoint), words
+    )
 
 
 def _method(text: str) -> Method:

@@ -23,8 +23,8 @@ from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.clients import client_for
 from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION
 from stripe_fdw.fdw.schema.options import secret, server_options
-from stripe_fdw.fdw.tables.call import call_of, writing_of
-from stripe_fdw.fdw.writing.transaction import writings
+from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
+from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.suggestions import closest_names
 
 Lines = list[tuple[str, str]]
@@ -120,7 +120,7 @@ class CallTable(_Machinery):
         verbose: bool,
     ) -> Lines:
         """The request."""
-        call = call_of(quals)
+        call = plan_read_call(quals)
         return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
 
     def open_scan(
@@ -132,7 +132,7 @@ class CallTable(_Machinery):
         fresh: bool,
     ) -> Scan:
         """One row: the words of the call and its answer."""
-        call, counters = call_of(quals), Counters()
+        call, counters = plan_read_call(quals), Counters()
         client = client_for(self._server, secret(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
@@ -158,12 +158,12 @@ class CallTable(_Machinery):
         Raises what Stripe answered, and CallError for what is no operation that writes.
         """
         account = account_name(self._server.api_base, self._server.stripe_account)
-        made = cache(partial(writing_of, values))
+        made = cache(partial(plan_write_call, values))
 
         def told(identifier: str | None) -> None:
             record_write(account, made().resource, identifier)
 
-        writing = writings.of(self, account, 1)
+        writing = transaction_writes.statement(self, account, 1)
         flight = writing.do(
             made, lambda: client_for(self._server, secret(self._options)), told, answered=True
         )
@@ -179,7 +179,7 @@ class CallTable(_Machinery):
 
     def end_modify(self) -> None:
         """The statement calls no more operations."""
-        writings.end(self)
+        transaction_writes.end_statement(self)
 
 
 class InvalidationTable(_Machinery):

@@ -28,7 +28,8 @@ from stripe_fdw.fdw.schema.columns import RAW, check_columns, comparable
 from stripe_fdw.fdw.schema.import_schema import CALL, MACHINERY
 from stripe_fdw.fdw.schema.options import check_merged, secret, server_options
 from stripe_fdw.fdw.tables import functions
-from stripe_fdw.fdw.writing.table_writer import Writer
+from stripe_fdw.fdw.writing.table_writer import TableWriter
+from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.suggestions import closest_names
 
 Lines = list[tuple[str, str]]
@@ -112,7 +113,7 @@ class ObjectTable:
         self._server = server_options(options)
         self._comparable = comparable(resource, list(definitions.values()))
         self._known = Experience(account_of(options), resource)
-        self._writer = Writer(resource, definitions, self._server, self._client)
+        self._writer = TableWriter(resource, definitions, self._server, self._client, transaction_writes)
         self.rowid = RAW if RAW in definitions else "id"
 
     def size(self, quals: Sequence[Qual]) -> estimates.Size:

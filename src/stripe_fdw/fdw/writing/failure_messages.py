@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.fdw.writing.row_write import Flight
-from stripe_fdw.fdw.writing.write_log import Tally
+from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.write_log import StatementEffects
 
 
-def stays(tally: Tally) -> str:
+def stays(tally: StatementEffects) -> str:
     """What the statement has changed."""
     if not tally.count:
         return ""
     rows = "1 row is changed and stays" if tally.count == 1 else f"{tally.count} rows are changed and stay"
-    return f"{rows} so in Stripe: {tally.listed()}."
+    return f"{rows} so in Stripe: {tally.changed_text()}."
 
 
-def unknown(tally: Tally) -> str:
+def unknown(tally: StatementEffects) -> str:
     """What of it nobody knows."""
-    return f"Not known whether done: {tally.unknown_listed()}." if tally.unknown_count else ""
+    return f"Not known whether done: {tally.unknown_text()}." if tally.unknown_count else ""
 
 
 def tell(
     error: StripeFdwError,
-    tally: Tally,
+    tally: StatementEffects,
     row: int | None,
-    flight: Flight | None,
+    flight: RowWrite | None,
     *,
     unknown: bool,
     others: Iterable[str],

@@ -11,7 +11,7 @@ from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
-from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values.scalars import quoted
 
 Body = dict[str, Any]
@@ -26,7 +26,7 @@ class Asked(Protocol):
         """The object, if there is one yet."""
 
     @property
-    def steps(self) -> Sequence[Step]:
+    def steps(self) -> Sequence[WriteRequest]:
         """The requests, in order."""
 
     @property
@@ -35,7 +35,7 @@ class Asked(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Flight:
+class RowWrite:
     """The requests of one row, one after the other: how many are done, and the one that is under way."""
 
     row: int
@@ -45,13 +45,13 @@ class Flight:
     wrote: Callable[[str | None], object]  # told of each request that may have changed something
     done: int = 0  # steps
     response: Response | None = None  # the last answer
-    look: Callable[[Flight], object] | None = None  # called where an earlier run had done a part of it
+    look: Callable[[RowWrite], object] | None = None  # called where an earlier run had done a part of it
     replayed: Response | None = None  # the last answer that was an earlier run's
     fresh: int = 0  # steps that this run has done
     future: ResponseFuture | None = None
 
     @property
-    def step(self) -> Step:
+    def step(self) -> WriteRequest:
         """The one that comes next, or is under way."""
         return self.change.steps[self.done]
 
@@ -74,7 +74,7 @@ class Flight:
     def send(self, *, here: bool = False) -> None:
         """Send the next request; ``here``: only when its answer is waited for."""
         self.future = self.client.submit(
-            self.step.request, idempotency_key=step_key(self.key, self.step), here=here
+            self.step.request, idempotency_key=request_key(self.key, self.step), here=here
         )
 
     def land(self, check: Callable[[], object] | None = None) -> None:
@@ -155,14 +155,14 @@ class Flight:
         return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
 
 
-def _is_of_another(error: NotFoundError, step: Step) -> bool:
+def _is_of_another(error: NotFoundError, step: WriteRequest) -> bool:
     """Whether what is missing is not the row itself, but what it refers to or lies in."""
     if step.operation == "create" or error.status == 400:
         return True
     return error.param is not None and any(name == error.param for name, _ in step.request.params)
 
 
-def step_key(key: str, step: Step) -> str:
+def request_key(key: str, step: WriteRequest) -> str:
     """Creation, update and what is called by name have the row's key itself, an operation one made of it.
 
     That depends on nothing else: a row that broke off between the two needs only the operation when it is run

@@ -16,8 +16,8 @@ from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw.backend import hosting, session_settings
 from stripe_fdw.fdw.writing import failure_messages
-from stripe_fdw.fdw.writing.row_write import Asked, Flight, step_key
-from stripe_fdw.fdw.writing.write_log import Tally, ledger
+from stripe_fdw.fdw.writing.row_write import Asked, RowWrite, request_key
+from stripe_fdw.fdw.writing.write_log import StatementEffects, WriteLog
 
 _ROWS_KEPT: Final = 200_000  # of 8 bytes each
 _PATIENCE: Final = 2.0  # seconds that a rollback waits for what is still under way
@@ -25,20 +25,24 @@ _MOMENT: Final = 0.1  # seconds that a cancel waits for threads to break off
 
 
 @dataclass(eq=False)
-class Writing:
+class StatementWrite:
     """What one statement writes to one table: rows in order, with a few requests under way where it may."""
 
+    write_log: WriteLog
     account: str
     width: int  # requests under way at a time
     level: int = field(default_factory=session_settings.transaction_level)
-    tally: Tally = field(default_factory=ledger.begin)
+    tally: StatementEffects = field(init=False)
     rows: int = 0
     failed: bool = False
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # rows by id, the last ones; Multicorn's
     _changed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-    _flights: list[Flight] = field(default_factory=list)
-    _lost: Flight | None = None  # the last one whose outcome nobody knows
+    _flights: list[RowWrite] = field(default_factory=list)
+    _lost: RowWrite | None = None  # the last one whose outcome nobody knows
     _landed: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.tally = self.write_log.begin_statement()
 
     def do(
         self,
@@ -47,8 +51,8 @@ class Writing:
         wrote: Callable[[str | None], object],
         *,
         answered: bool,
-        look: Callable[[Flight], object] | None = None,
-    ) -> Flight:
+        look: Callable[[RowWrite], object] | None = None,
+    ) -> RowWrite:
         """Make the next row's change. If nobody wants its answer, the requests may still be under way.
 
         ``look`` is called where Stripe says that an earlier run with the row's key has done it. Raises what
@@ -63,7 +67,7 @@ class Writing:
             self._drain()
             raise self._failure(error, row) from None
         key = change.key if change.key is not None else os.urandom(16).hex()
-        flight = Flight(row, change, client(), key, wrote, look=look)
+        flight = RowWrite(row, change, client(), key, wrote, look=look)
         if flight.finished:
             return flight
         if answered or self.width == 1:
@@ -91,19 +95,21 @@ class Writing:
     def _use_keys(self, change: Asked) -> None:
         if change.key is not None:
             for step in change.steps:
-                ledger.use_key(step_key(change.key, step), self.account, str(step.request), self.tally)
+                self.write_log.use_key(
+                    request_key(change.key, step), self.account, str(step.request), self.tally
+                )
 
     def end(self) -> None:
         """Wait for all that is under way. Raises what a row failed with."""
         self._drain()
-        ledger.end(self.tally)
+        self.write_log.end_statement(self.tally)
 
-    def _launch(self, flight: Flight) -> None:
+    def _launch(self, flight: RowWrite) -> None:
         flight.send()
         self._watch(flight)
         self._flights.append(flight)
 
-    def _watch(self, flight: Flight) -> None:
+    def _watch(self, flight: RowWrite) -> None:
         if flight.future is not None:
             flight.future.when_done(self._landed.set)
 
@@ -123,7 +129,7 @@ class Writing:
             if flight.future is not None and (flight.future.done() or flight.future.is_late()):
                 self._attempt(flight, lambda flight=flight: self._go_on(flight))  # type: ignore[misc]
 
-    def _go_on(self, flight: Flight) -> None:
+    def _go_on(self, flight: RowWrite) -> None:
         flight.land(hosting.check_interrupts)
         if flight.finished:
             self._flights.remove(flight)
@@ -131,7 +137,7 @@ class Writing:
         flight.send()
         self._watch(flight)
 
-    def _attempt(self, flight: Flight, act: Callable[[], object]) -> None:
+    def _attempt(self, flight: RowWrite, act: Callable[[], object]) -> None:
         fresh = flight.fresh
         try:
             act()
@@ -150,7 +156,7 @@ class Writing:
         if flight.finished and flight.replayed is not None and flight.look is not None:
             self._look(flight, flight.look)
 
-    def _look(self, flight: Flight, look: Callable[[Flight], object]) -> None:
+    def _look(self, flight: RowWrite, look: Callable[[RowWrite], object]) -> None:
         try:
             look(flight)
         except Interrupted as error:
@@ -158,22 +164,22 @@ class Writing:
         except StripeFdwError as error:
             raise self._failure(error, flight.row, others=self._let_land()) from None
 
-    def _note(self, flight: Flight, before: int) -> None:
+    def _note(self, flight: RowWrite, before: int) -> None:
         """Note the row in the ledger with the first request that this run has done."""
         if before == 0 and flight.fresh > 0:
-            self.tally.changed(flight.identifier)
+            self.tally.add_object(flight.identifier)
 
-    def _unanswered(self, flight: Flight, error: BaseException) -> bool:
+    def _unanswered(self, flight: RowWrite, error: BaseException) -> bool:
         """Note what nobody knows the outcome of. What certainly was not done may be done with its key."""
         if not flight.is_unknown(error):
             if flight.change.key is not None:
-                ledger.release_key(step_key(flight.key, flight.step), self.account)
+                self.write_log.release_key(request_key(flight.key, flight.step), self.account)
             return False
         self._lose(flight)
         return True
 
-    def _lose(self, flight: Flight) -> None:
-        self.tally.unanswered(f"row {flight.row}, {flight.again()}")
+    def _lose(self, flight: RowWrite) -> None:
+        self.tally.add_unknown(f"row {flight.row}, {flight.again()}")
         self._lost = flight
 
     def _broken_off(self, error: Interrupted) -> Interrupted:
@@ -183,7 +189,7 @@ class Writing:
         details = (error.detail, failure_messages.stays(self.tally), failure_messages.unknown(self.tally))
         error.detail = " ".join(filter(None, details)) or None
         error.hint = self._how_again() or error.hint
-        self.tally.told = True
+        self.tally.reported = True
         return error
 
     def _let_land(self) -> list[str]:
@@ -246,7 +252,7 @@ class Writing:
         self,
         error: StripeFdwError,
         row: int,
-        flight: Flight | None = None,
+        flight: RowWrite | None = None,
         *,
         unknown: bool = False,
         others: list[str] | None = None,
@@ -257,5 +263,5 @@ class Writing:
         again = self._how_again()
         kept = flight.kept(error) if flight is not None else None
         error.hint = " ".join(filter(None, (error.hint, kept or again))) or None
-        self.tally.told = self.failed = True
+        self.tally.reported = self.failed = True
         return error

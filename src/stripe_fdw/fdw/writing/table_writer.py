@@ -21,10 +21,10 @@ from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.fdw.writing.plan import planner
-from stripe_fdw.fdw.writing.plan.planner import Change
-from stripe_fdw.fdw.writing.row_write import Flight
-from stripe_fdw.fdw.writing.statement import Writing
-from stripe_fdw.fdw.writing.transaction import writings
+from stripe_fdw.fdw.writing.plan.planner import RowPlan
+from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.statement import StatementWrite
+from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.fdw.writing.values import column_parameters
 
 _ANSWERS_KEPT: Final = 200  # of a statement under Multicorn: a join may have several rows for one object
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]
 
 
-class Writer:
+class TableWriter:
     """Inserts, updates and deletes objects of one resource."""
 
     def __init__(
@@ -42,10 +42,12 @@ class Writer:
         definitions: Definitions,
         server: ServerOptions,
         client: Callable[[], Client],
+        writes: TransactionWrites,
     ) -> None:
         self._resource = resource
         self._server = server
         self._client = client
+        self._writes = writes
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
@@ -72,7 +74,7 @@ class Writer:
 
         Raises what Stripe answered, and ColumnError for values that cannot be sent.
         """
-        flight = self._do(lambda: planner.insertion(self._resource, values), answered=answered)
+        flight = self._do(lambda: planner.plan_insert(self._resource, values), answered=answered)
         return self._answer(flight, values) if answered else None
 
     def update(self, old: Row, values: Row, *, answered: bool) -> Row | Literal[False] | None:
@@ -99,21 +101,21 @@ class Writer:
         return identifier is not None and self._writing.changes_again(str(identifier))
 
     @property
-    def _writing(self) -> Writing:
-        return writings.of(self, self._account, self._server.write_concurrency)
+    def _writing(self) -> StatementWrite:
+        return self._writes.statement(self, self._account, self._server.write_concurrency)
 
     def end(self) -> None:
         """The statement writes no more rows. Raises what one of them failed with."""
         self._above.clear()
-        writings.end(self)
+        self._writes.end_statement(self)
 
     def _do(
         self,
-        plan: Callable[[], Change],
+        plan: Callable[[], RowPlan],
         *,
         answered: bool,
-        look: Callable[[Flight], object] | None = None,
-    ) -> Flight:
+        look: Callable[[RowWrite], object] | None = None,
+    ) -> RowWrite:
         if self._writing.rows == 0:
             memory.running().writes(self._resource.name)
         return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
@@ -121,17 +123,17 @@ class Writer:
     def _wrote(self, identifier: str | None) -> None:
         record_write(self._account, self._resource.name, identifier)
 
-    def _updating(self, old: Row, values: Row) -> Change:
-        if old.get(RAW) is None and planner.needs_old(self._resource, values):
+    def _updating(self, old: Row, values: Row) -> RowPlan:
+        if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
             old = {**old, RAW: self._retrieve(old)}
-        return planner.updating(self._resource, old, values)
+        return planner.plan_update(self._resource, old, values)
 
-    def _deleting(self, old: Row) -> Change:
+    def _deleting(self, old: Row) -> RowPlan:
         if old.get(RAW) is None and self._resource.gone_where:
             old = {**old, RAW: self._retrieve(old)}
-        return planner.deletion(self._resource, old)
+        return planner.plan_delete(self._resource, old)
 
-    def _look_again(self, old: Row, values: Row, flight: Flight) -> None:
+    def _look_again(self, old: Row, values: Row, flight: RowWrite) -> None:
         """Take the object as it is now where an earlier run with the key has changed it, and not this one."""
         then, last = flight.replayed, flight.response
         if then is None or last is None or self._resource.retrieve is None:
@@ -154,7 +156,7 @@ class Writer:
 
     def _retrieve(self, old: Row) -> dict[str, Any]:
         """The object as it is now."""
-        request = planner.retrieval(self._resource, old)
+        request = planner.retrieve_request(self._resource, old)
         if request is None:
             raise StripeFdwError(
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
@@ -171,10 +173,10 @@ class Writer:
             return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
         values: Row = {}
 
-        def plan() -> Change:
+        def plan() -> RowPlan:
             body = row[RAW] = row.get(RAW) or self._retrieve(row)
             values.update(column_parameters.of_multicorn(self._resource, self._row(body), new))
-            return planner.updating(self._resource, row, values, named=False)
+            return planner.plan_update(self._resource, row, values, named=False)
 
         flight = self._do(plan, answered=True, look=lambda flight: self._look_again(row, values, flight))
         answer = answers[identifier] = self._answer(flight, row | new)
@@ -206,10 +208,10 @@ class Writer:
         self._above |= {item["id"]: page.fills for item in page.objects}
         return page
 
-    def _answer(self, flight: Flight, given: Row) -> Row:
+    def _answer(self, flight: RowWrite, given: Row) -> Row:
         """The row: what Stripe answered, and what its answers do not say as it was given."""
         change, body = flight.change, flight.body
-        if isinstance(change, Change) and not change.steps:
+        if isinstance(change, RowPlan) and not change.steps:
             body = change.old
         elif change.id is not None and (body is None or body.get("id") != change.id):
             body = self._retrieve(given)

@@ -1,4 +1,4 @@
-"""What the statements of a transaction are writing, and how the transaction ends."""
+"""The statements of a transaction that are writing, and the ends of transactions and savepoints."""
 
 from __future__ import annotations
 
@@ -6,64 +6,65 @@ from collections.abc import Hashable
 from typing import Final
 
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.writing.statement import Writing
-from stripe_fdw.fdw.writing.write_log import ledger
+from stripe_fdw.fdw.writing.statement import StatementWrite
+from stripe_fdw.fdw.writing.write_log import WriteLog
 
 
-class Writings:
-    """What statements of this backend's transaction are writing, each to its tables."""
+class TransactionWrites:
+    """The writes of the current transaction: one ``StatementWrite`` for each statement and table."""
 
-    def __init__(self) -> None:
-        self._running: dict[tuple[Hashable, Hashable], Writing] = {}
+    def __init__(self, write_log: WriteLog) -> None:
+        self._write_log = write_log
+        self._statements: dict[tuple[Hashable, Hashable], StatementWrite] = {}
 
-    def of(self, table: Hashable, account: str, width: int) -> Writing:
-        """What the statement that calls writes to the table."""
-        statement = hosting.executor_run()
-        found = self._running.get((statement, table))
-        if found is None or found.failed:
-            found = self._running[statement, table] = Writing(account, width)
-        return found
+    def statement(self, table: Hashable, account: str, concurrency: int) -> StatementWrite:
+        """Return the write of the running statement to the table; begin it where there is none yet."""
+        key = (hosting.executor_run(), table)
+        statement = self._statements.get(key)
+        if statement is None or statement.failed:
+            statement = self._statements[key] = StatementWrite(self._write_log, account, concurrency)
+        return statement
 
-    def end(self, table: Hashable) -> None:
-        """The statement that calls writes no more to the table. Raises what a row failed with."""
-        found = self._running.pop((hosting.executor_run(), table), None)
-        if found is not None and not found.failed:
-            found.end()
+    def end_statement(self, table: Hashable) -> None:
+        """Wait for the requests of the running statement to the table. Raises the error of a failed row."""
+        statement = self._statements.pop((hosting.executor_run(), table), None)
+        if statement is not None and not statement.failed:
+            statement.end()
 
-    # -- what the host tells; only the first may raise ------------------------------------------------------
+    # -- events of transactions; only the first may raise ---------------------------------------------------
 
     def pre_commit(self) -> None:
-        """The transaction is to be committed: nothing may be under way any more."""
-        for writing in list(self._running.values()):
-            if not writing.failed:
-                writing.end()
-        self._running.clear()
+        """Wait for all requests before a COMMIT. Raises the error of a failed row."""
+        for statement in list(self._statements.values()):
+            if not statement.failed:
+                statement.end()
+        self._statements.clear()
 
     def commit(self) -> None:
-        """It is committed."""
-        self._running.clear()
-        ledger.commit()
+        """Forget the writes: the transaction is committed."""
+        self._statements.clear()
+        self._write_log.commit()
 
     def rollback(self) -> None:
-        """It is rolled back."""
+        """End all writes and warn of the changes that stay in Stripe: the transaction is rolled back."""
         self._settle(0)
-        ledger.rollback()
+        self._write_log.rollback()
 
     def sub_commit(self, level: int) -> None:
-        """A savepoint, the transaction's one being number 1, is released."""
-        ledger.sub_commit(level)
+        """Release a savepoint; the transaction itself is level 1."""
+        self._write_log.sub_commit(level)
 
     def sub_rollback(self, level: int) -> None:
-        """What was done since a savepoint is rolled back."""
+        """End the writes since a savepoint that is rolled back, and warn of the changes that stay."""
         self._settle(level)
-        ledger.sub_rollback(level)
+        self._write_log.sub_rollback(level)
 
     def _settle(self, level: int) -> None:
-        for key, writing in list(self._running.items()):
-            if writing.level >= level:
-                writing.settle()
-                del self._running[key]
+        for key, statement in list(self._statements.items()):
+            if statement.level >= level:
+                statement.settle()
+                del self._statements[key]
 
 
-writings: Final = Writings()
-"""This backend's."""
+transaction_writes: Final = TransactionWrites(WriteLog())
+"""The writes of this backend."""

@@ -1,8 +1,8 @@
-"""What was written to Stripe in this transaction: so that whoever rolls it back learns what stays.
+"""The changes that a transaction made in Stripe, for the warnings of a rollback.
 
-Stripe cannot roll back. The ledger counts the objects that each statement changed, by the savepoint in which
-it did. An error tells of its own statement; the rest is told when it is rolled back, once. COMMIT says
-nothing.
+Stripe cannot roll back. The write log counts the objects that each statement changed, by the savepoint in
+which the statement ran. An error reports the changes of its own statement; a rollback reports the other
+changes, once. COMMIT reports nothing.
 """
 
 from __future__ import annotations
@@ -15,192 +15,193 @@ from typing import Final
 from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw.backend import hosting, session_settings
 
-SHOWN: Final = 20  # ids in a message
-_OBJECTS_KEPT: Final = 10_000  # about 1 MiB; writes to others are counted one by one
-_KEYS_KEPT: Final = (
-    100_000  # idempotency keys of a transaction, of 8 bytes each; Stripe itself checks older ones
+MAX_SHOWN: Final = 20  # ids in a message
+_MAX_OBJECTS: Final = (
+    10_000  # of a statement or savepoint, about 1 MiB; further writes are counted one by one
 )
+_MAX_KEYS: Final = 100_000  # idempotency keys of a transaction, 8 bytes each; Stripe itself checks older ones
 
 
 @dataclass(eq=False, slots=True)
-class Tally:
-    """Which objects were changed, some of their ids, and requests whose outcome nobody knows."""
+class StatementEffects:
+    """The objects that a statement changed, some of their ids, and its requests with an unknown outcome."""
 
-    seen: set[bytes] = field(default_factory=set)  # digests of the objects
-    beyond: int = 0  # writes to objects of which nobody knows any more whether they were seen before
-    ids: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    object_digests: set[bytes] = field(default_factory=set)
+    untracked_writes: int = 0  # after _MAX_OBJECTS objects: writes to objects that may be counted already
+    shown_ids: list[str] = field(default_factory=list)
+    shown_unknown: list[str] = field(default_factory=list)  # descriptions of requests
     unknown_count: int = 0
-    told: bool = False  # by an error
+    reported: bool = False  # by an error
 
     @property
     def count(self) -> int:
-        """How many objects; at most so many where some are ``beyond``."""
-        return len(self.seen) + self.beyond
+        """The number of changed objects; an upper bound where there are untracked writes."""
+        return len(self.object_digests) + self.untracked_writes
 
-    def changed(self, identifier: str) -> None:
-        """Add an object, if it is not there yet."""
+    def add_object(self, identifier: str) -> None:
+        """Count a changed object, once for each id."""
         digest = _digest(identifier)
-        if digest in self.seen:
+        if digest in self.object_digests:
             return
-        if len(self.seen) < _OBJECTS_KEPT:
-            self.seen.add(digest)
-        else:
-            self.beyond += 1
-        if len(self.ids) < SHOWN:
-            self.ids.append(identifier)
+        self._add_digest(digest)
+        if len(self.shown_ids) < MAX_SHOWN:
+            self.shown_ids.append(identifier)
 
-    def unanswered(self, what: str) -> None:
-        """Add a request that left and was not answered."""
+    def add_unknown(self, request: str) -> None:
+        """Count a request that was sent and not answered, given by its description."""
         self.unknown_count += 1
-        if len(self.unknown) < SHOWN:
-            self.unknown.append(what)
+        if len(self.shown_unknown) < MAX_SHOWN:
+            self.shown_unknown.append(request)
 
-    def add(self, other: Tally) -> None:
-        """Add all of another one."""
-        self.ids = (self.ids + [one for one in other.ids if _digest(one) not in self.seen])[:SHOWN]
-        for digest in other.seen - self.seen:
-            if len(self.seen) < _OBJECTS_KEPT:
-                self.seen.add(digest)
-            else:
-                self.beyond += 1
-        self.beyond += other.beyond
+    def merge(self, other: StatementEffects) -> None:
+        """Add the objects and requests of another statement."""
+        new_ids = [item for item in other.shown_ids if _digest(item) not in self.object_digests]
+        self.shown_ids = (self.shown_ids + new_ids)[:MAX_SHOWN]
+        for digest in other.object_digests - self.object_digests:
+            self._add_digest(digest)
+        self.untracked_writes += other.untracked_writes
         self.unknown_count += other.unknown_count
-        self.unknown = (self.unknown + other.unknown)[:SHOWN]
+        self.shown_unknown = (self.shown_unknown + other.shown_unknown)[:MAX_SHOWN]
 
-    def listed(self) -> str:
-        """The ids, as far as there is room for them."""
-        return _listed(self.ids, self.count)
+    def _add_digest(self, digest: bytes) -> None:
+        if len(self.object_digests) < _MAX_OBJECTS:
+            self.object_digests.add(digest)
+        else:
+            self.untracked_writes += 1
 
-    def unknown_listed(self) -> str:
-        """The requests, as far as there is room for them."""
-        return _listed(self.unknown, self.unknown_count)
+    def changed_text(self) -> str:
+        """Return the first ids, and how many more there are."""
+        return _list_text(self.shown_ids, self.count)
+
+    def unknown_text(self) -> str:
+        """Return the first requests with an unknown outcome, and how many more there are."""
+        return _list_text(self.shown_unknown, self.unknown_count)
 
 
-def _listed(items: list[str], count: int) -> str:
+def _list_text(items: list[str], count: int) -> str:
     return ", ".join(items) + (f" and {count - len(items)} more" if count > len(items) else "")
 
 
 @dataclass(slots=True)
-class Level:
-    """What was written since a savepoint, or since the transaction began."""
+class SavepointEffects:
+    """The changes since a savepoint, or since the transaction began."""
 
-    over: Tally = field(default_factory=Tally)  # by statements that have ended well
-    running: list[Tally] = field(default_factory=list)  # of the others
+    succeeded: StatementEffects = field(default_factory=StatementEffects)  # all statements that ended well
+    running: list[StatementEffects] = field(default_factory=list)  # the other statements
 
-    def add(self, other: Level) -> None:
-        """Take over what was written since a savepoint that is released."""
-        self.over.add(other.over)
+    def merge(self, other: SavepointEffects) -> None:
+        """Add the changes since a savepoint that is released."""
+        self.succeeded.merge(other.succeeded)
         self.running.extend(other.running)
 
-    def untold(self, *, repeat: bool) -> Tally:
-        """All that no error has told, or, to ``repeat``, all."""
-        found = Tally()
-        found.add(self.over)
-        for tally in self.running:
-            if repeat or not tally.told:
-                found.add(tally)
-        return found
+    def to_report(self, *, repeat: bool) -> StatementEffects:
+        """Return the changes that no error has reported; with ``repeat`` all changes."""
+        effects = StatementEffects()
+        effects.merge(self.succeeded)
+        for statement in self.running:
+            if repeat or not statement.reported:
+                effects.merge(statement)
+        return effects
 
 
-class Ledger:
-    """The ledger of this backend's transaction."""
+class WriteLog:
+    """The changes that the current transaction made in Stripe, and the idempotency keys that it used."""
 
     def __init__(self) -> None:
-        self._levels: dict[int, Level] = {}
-        self._keys: OrderedDict[bytes, tuple[bytes, Tally]] = OrderedDict()
+        self._levels: dict[int, SavepointEffects] = {}
+        self._keys: OrderedDict[bytes, tuple[bytes, StatementEffects]] = OrderedDict()
 
-    def begin(self) -> Tally:
-        """A statement begins to write: where it notes what it has done."""
-        tally = Tally()
-        self._levels.setdefault(session_settings.transaction_level(), Level()).running.append(tally)
-        return tally
+    def begin_statement(self) -> StatementEffects:
+        """Return the record in which a statement that begins to write counts its changes."""
+        effects = StatementEffects()
+        level = self._levels.setdefault(session_settings.transaction_level(), SavepointEffects())
+        level.running.append(effects)
+        return effects
 
-    def end(self, tally: Tally) -> None:
-        """The statement has ended, and nothing was wrong with it."""
+    def end_statement(self, effects: StatementEffects) -> None:
+        """Mark a statement as ended without an error."""
         for level in self._levels.values():
-            if any(item is tally for item in level.running):
-                level.running = [item for item in level.running if item is not tally]
-                level.over.add(tally)
+            if any(item is effects for item in level.running):
+                level.running = [item for item in level.running if item is not effects]
+                level.succeeded.merge(effects)
 
-    def use_key(self, key: str, account: str, content: str, statement: Tally) -> None:
-        """Take note of a user's idempotency key before it is sent.
+    def use_key(self, key: str, account: str, content: str, statement: StatementEffects) -> None:
+        """Record a user's idempotency key before it is sent.
 
-        The same change may be sent again by a later statement of the transaction, after ROLLBACK TO for
-        example: Stripe answers as it did. But two rows of one statement would become one object.
+        A later statement of the transaction may send the same change again, after ROLLBACK TO for example:
+        Stripe repeats its answer. Two rows of one statement may not, since they would become one object.
 
         Raises:
             IdempotencyError: another row had the same key.
         """
         name, digest = _digest(f"{account} {key}"), _digest(content)
-        before = self._keys.get(name)
-        if before is not None and before[0] != digest:
+        earlier = self._keys.get(name)
+        if earlier is not None and earlier[0] != digest:
             raise IdempotencyError(
                 f'the idempotency key "{key}" was used in this transaction for another change',
                 hint="Each row needs a key of its own: two changes with one key would become one.",
             )
-        if before is not None and before[1] is statement:
+        if earlier is not None and earlier[1] is statement:
             raise IdempotencyError(
                 f'two rows of the statement have the idempotency key "{key}"',
                 hint="Each row needs a key of its own: two rows with one key would become one object.",
             )
         self._keys[name] = (digest, statement)
-        if len(self._keys) > _KEYS_KEPT:
+        if len(self._keys) > _MAX_KEYS:
             self._keys.popitem(last=False)
 
     def release_key(self, key: str, account: str) -> None:
-        """What was sent with the key was not done: Stripe decides whether something else may be."""
+        """Forget a key whose request was certainly not carried out: Stripe decides on its next use."""
         self._keys.pop(_digest(f"{account} {key}"), None)
 
-    # -- what the host tells; none of these may raise -------------------------------------------------------
+    # -- ends of transactions and savepoints; none of these may raise ---------------------------------------
 
     def commit(self) -> None:
-        """All that was written stays, as was wanted."""
+        """Forget all changes and keys: the transaction is committed."""
         self._levels.clear()
         self._keys.clear()
 
     def rollback(self) -> None:
-        """Postgres forgets the transaction; Stripe does not."""
-        found = Tally()
+        """Warn of the changes that stay in Stripe although the transaction is rolled back."""
+        effects = StatementEffects()
         for level in self._levels.values():
-            found.add(level.untold(repeat=False))
+            effects.merge(level.to_report(repeat=False))
         self.commit()
-        _warn(found, "the transaction was rolled back")
+        _warn(effects, "the transaction was rolled back")
 
     def sub_commit(self, number: int) -> None:
-        """A savepoint is released: what was written since belongs to the one before it."""
+        """Add the changes since a savepoint that is released to those of the savepoint around it."""
         for level in sorted(self._levels, reverse=True):
             if level >= number:
                 released = self._levels.pop(level)
-                self._levels.setdefault(number - 1, Level()).add(released)
+                self._levels.setdefault(number - 1, SavepointEffects()).merge(released)
 
     def sub_rollback(self, number: int) -> None:
-        """Postgres goes back to a savepoint; Stripe does not."""
-        found, repeat = Tally(), session_settings.error_is_caught()
+        """Warn of the changes since a savepoint that stay in Stripe although it is rolled back."""
+        effects, repeat = StatementEffects(), session_settings.error_is_caught()
         for level in [level for level in self._levels if level >= number]:
-            found.add(self._levels.pop(level).untold(repeat=repeat))
-        _warn(found, "a part of the transaction was rolled back")
+            effects.merge(self._levels.pop(level).to_report(repeat=repeat))
+        _warn(effects, "a part of the transaction was rolled back")
 
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _warn(found: Tally, why: str) -> None:
-    """Say what stays."""
+def _warn(effects: StatementEffects, event: str) -> None:
+    """Show a WARNING that lists the changes that stay in Stripe; none where there are no changes."""
     details = []
-    if found.count:
-        details.append(f"Changed: {found.listed()}.")
-    if found.unknown_count:
-        details.append(f"Not known whether done: {found.unknown_listed()}.")
+    if effects.count:
+        details.append(f"Changed: {effects.changed_text()}.")
+    if effects.unknown_count:
+        details.append(f"Not known whether done: {effects.unknown_text()}.")
     if not details:
         return
-    one, many = "1 object is changed in Stripe and stays so", "{} objects are changed in Stripe and stay so"
-    number = f"up to {found.count}" if found.beyond else str(found.count)
-    changed = one if found.count == 1 else many.format(number)
-    what = changed if found.count else "Stripe may have changed something"
-    hosting.warn(f"{why}, but {what}", " ".join(details), "Stripe cannot roll back.")
-
-
-ledger: Final = Ledger()
-"""This backend's."""
+    if not effects.count:
+        consequence = "Stripe may have changed something"
+    elif effects.count == 1:
+        consequence = "1 object is changed in Stripe and stays so"
+    else:
+        number = f"up to {effects.count}" if effects.untracked_writes else str(effects.count)
+        consequence = f"{number} objects are changed in Stripe and stay so"
+    hosting.warn(f"{event}, but {consequence}", " ".join(details), "Stripe cannot roll back.")

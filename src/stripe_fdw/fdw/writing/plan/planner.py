@@ -22,7 +22,7 @@ from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.writing.plan import refusals, transitions
 from stripe_fdw.fdw.writing.plan.request_body import Body
 from stripe_fdw.fdw.writing.plan.update_columns import UPDATE, put_plainly
-from stripe_fdw.fdw.writing.plan.write_request import Step
+from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values import column_parameters
 from stripe_fdw.fdw.writing.values.column_parameters import Given
 from stripe_fdw.fdw.writing.values.nested import Json
@@ -30,12 +30,12 @@ from stripe_fdw.fdw.writing.values.scalars import shown, text
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowPlan:
     """All that one row needs, in order; no steps when nothing changes."""
 
     resource: Resource
     id: str | None  # None for a creation
-    steps: tuple[Step, ...]
+    steps: tuple[WriteRequest, ...]
     key: str | None  # the user's idempotency key
     old: Json | None  # the object as it was read
 
@@ -43,7 +43,7 @@ class Change:
 # -- INSERT ------------------------------------------------------------------------------------------------
 
 
-def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
+def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
     """The creation that an inserted row is.
 
     Raises:
@@ -67,7 +67,7 @@ def insertion(resource: Resource, values: Mapping[str, Any]) -> Change:
     body.merge(given.params)
     _check_required(resource, operation, columns, body)
     ids = {name: _step_of_path(name, columns[name]) for name in above}
-    return Change(resource, None, (_step(body, ids),), given.key, None)
+    return RowPlan(resource, None, (_step(body, ids),), given.key, None)
 
 
 def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
@@ -85,7 +85,7 @@ def _check_required(resource: Resource, operation: Operation, columns: Mapping[s
 # -- UPDATE ------------------------------------------------------------------------------------------------
 
 
-def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
+def needs_current_object(resource: Resource, values: Mapping[str, Any]) -> bool:
     """Whether the object must be known to say what these columns change; then it has to be read first.
 
     A single value that Stripe updates is sent as it is; of anything else it matters what it was.
@@ -103,9 +103,9 @@ def needs_old(resource: Resource, values: Mapping[str, Any]) -> bool:
     return False
 
 
-def updating(
+def plan_update(
     resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any], *, named: bool = True
-) -> Change:
+) -> RowPlan:
     """The requests that an updated row needs.
 
     Args:
@@ -151,7 +151,7 @@ def updating(
     ids = _ids(resource, old, raw)
     in_order = sorted(bodies.values(), key=lambda body: not body.first)
     steps = tuple(_step(body, ids) for body in in_order if not body.empty)
-    return Change(resource, identifier, steps, given.key, raw)
+    return RowPlan(resource, identifier, steps, given.key, raw)
 
 
 def _operate(bodies: dict[str, Body], found: Transition, body: Body, column: Column, value: Any) -> None:
@@ -233,7 +233,7 @@ def _shared_out(
 # -- DELETE ------------------------------------------------------------------------------------------------
 
 
-def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
+def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
     """The request that deletes the object, or what Stripe has in its place: a subscription is cancelled.
 
     None where that has been done already. Raises StripeFdwError where Stripe keeps such objects, saying what
@@ -244,12 +244,12 @@ def deletion(resource: Resource, old: Mapping[str, Any]) -> Change:
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier, raw or {})
     if any((raw or {}).get(name) == value for name, value in resource.gone_where):
-        return Change(resource, identifier, (), None, raw)
+        return RowPlan(resource, identifier, (), None, raw)
     step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
-    return Change(resource, identifier, (step,), None, raw)
+    return RowPlan(resource, identifier, (step,), None, raw)
 
 
-def retrieval(resource: Resource, old: Mapping[str, Any]) -> Request | None:
+def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | None:
     """The request for the object as it is now; None where Stripe has none."""
     if resource.retrieve is None:
         return None
@@ -259,8 +259,8 @@ def retrieval(resource: Resource, old: Mapping[str, Any]) -> Request | None:
 # -- requests ----------------------------------------------------------------------------------------------
 
 
-def _step(body: Body, ids: Mapping[str, str]) -> Step:
-    return Step(body.request(ids), body.operation.name, derived=body.wanted)
+def _step(body: Body, ids: Mapping[str, str]) -> WriteRequest:
+    return WriteRequest(body.request(ids), body.operation.name, derived=body.wanted)
 
 
 def _step_of_path(name: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from stripe_fdw.api.request import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WriteRequest:
     """One request, and what its operation is called."""
 
     request: Request
