@@ -12,16 +12,13 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for database_support
-
-from database_support import KEY, Misbehaving, Server, Servers
-
 from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, Misbehaving, Server, Servers
 
 WRITTEN = (
     *("_call", "customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem", "event"),

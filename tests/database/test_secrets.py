@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-from database_support import KEY
 
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.database import KEY
 
 KEY_LIKE = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
 

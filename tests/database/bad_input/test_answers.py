@@ -11,9 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from database_support import PLAIN, Misbehaving, Server, Servers, answer, column, count, failing, said
 
 from stripe_simulator.process import SimulatorProcess
+from support.database import PLAIN, Misbehaving, Server, Servers, answer, column, count, failing, said
 
 Start = Callable[[Callable[[socket.socket, str], object]], Misbehaving]
 MAPPING = {"api_key": "sk_test_51KeyOfTheAnswerTests000"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from database_support import PLAIN, Servers, count, failing, refused, said
 
 from stripe_simulator.process import SimulatorProcess
+from support.database import PLAIN, Servers, count, failing, refused, said
 
 Requests = Callable[[], list[str]]
 WRONG = "sk_test_51WrongKeyOfTheDatabaseTests0000"

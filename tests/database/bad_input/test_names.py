@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from database_support import PLAIN, Servers, failing, outcome, refused, said
 from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.planning.planner import plan
 from stripe_simulator.process import SimulatorProcess
+from support.database import PLAIN, Servers, failing, outcome, refused, said
 
 Requests = Callable[[], list[str]]
 KEY = "sk_test_51SomeKeyOfTheNameTests"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from doc_pages import PAGES, WRITING, blocks, writes
 
 from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.doc_pages import PAGES, WRITING, blocks, writes
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
 READING = [path for path in PAGES if path != WRITING]  # writing has a Stripe of its own: test_writing

@@ -11,11 +11,11 @@ from textwrap import dedent
 
 import psycopg
 import pytest
-from doc_pages import PAGES, WRITING, Block, Shown, blocks, session, writes
 
 from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.doc_pages import PAGES, WRITING, Block, Shown, blocks, session, writes
 
 KEY = "sk_test_51KeyOfTheDocsOfWriting0"
 FILE = "/srv/customers.csv"

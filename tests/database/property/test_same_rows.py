@@ -13,13 +13,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from database_support import KEY, Servers, create
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, Servers, create
 
 # One of each family: a list with filters, one whose default hides rows, one with required filters, lists
 # inside objects, one that is not paged by created, an append-only one.

@@ -70,7 +70,7 @@ from pathlib import Path
 from stripe_fdw.api import slices
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.api.request import Request
-from stripe_fdw.redact import Secret
+from stripe_fdw.redaction import Secret
 directory = Path({str(tmp_path / "s")!r})
 options = ClientOptions(
     Secret("sk_test_1"), "2026-10-28.endive", {simulator.url!r}, shared_directory=directory

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from tests.unit.simulator.billing_support import Shop
 
 from stripe_simulator.process import SimulatorProcess
+from support.shop import Shop
 
 KEY = "sk_test_simulator0123"
 

@@ -1,0 +1,124 @@
+"""A server whose stripe_fdw runs the wrapper of support/hostile_wrapper.py, compiled for these tests only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+import support
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.host.install import install
+from stripe_fdw.host.postgres_installation import PostgresInstallation
+
+COLUMNS = (
+    "id text, n bigint, flag boolean, amount numeric, created timestamptz, day date, data jsonb, text text, "
+    "ratio double precision, small int"
+)
+
+
+@pytest.fixture(scope="session")
+def hostile_tree(pytestconfig: pytest.Config) -> PrivateTree:
+    tree = PrivateTree(pytestconfig.rootpath / "build" / "hostile", PostgresInstallation.find())
+    tree.build()
+    install(
+        tree.system,
+        python=sys.executable,
+        pkglibdir=tree.pkglibdir,
+        extensiondir=tree.extensiondir,
+        test_wrapper=support.DIRECTORY / "hostile_wrapper.py",
+    )
+    return tree
+
+
+@pytest.fixture(scope="session")
+def hostile_cluster(hostile_tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    # An environment that would lead another interpreter astray.
+    cluster = Cluster(
+        tmp_path_factory.mktemp("hostile"),
+        hostile_tree,
+        environment=(("PYTHONPATH", "/nonexistent"), ("PYTHONHOME", "/nonexistent")),
+        settings=(("log_error_verbosity", "verbose"), ("max_prepared_transactions", "5")),
+    )
+    cluster.initialize()
+    cluster.start()
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create extension stripe_fdw")
+        connection.execute("create server hostile foreign data wrapper stripe_fdw")
+        connection.execute(f"create foreign table t ({COLUMNS}) server hostile")
+        connection.execute(
+            "create foreign table calls (call text, what text) server hostile options (object 'calls')"
+        )
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def new_log(hostile_cluster: Cluster) -> Callable[[], str]:
+    """What was logged since the last call."""
+    position = 0
+
+    def read() -> str:
+        nonlocal position
+        with hostile_cluster.log.open(errors="replace") as log:
+            log.seek(position)
+            text = log.read()
+            position = log.tell()
+        return text
+
+    return read
+
+
+@pytest.fixture
+def db(hostile_cluster: Cluster, new_log: Callable[[], str]) -> Iterator[psycopg.Connection]:
+    """A session; afterwards the server must be the one that was started, with no crash in its log."""
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        started = connection.execute("select pg_postmaster_start_time()").fetchone()
+        yield connection
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        assert connection.execute("select pg_postmaster_start_time()").fetchone() == started
+    log = new_log()
+    for sign in ("was terminated by signal", "PANIC", "Fatal Python error", "reinitializing"):
+        assert sign not in log
+
+
+@pytest.fixture(scope="module")
+def shared_db(hostile_cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """One session for many small cases: that it goes on after each is a test in itself."""
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as connection:
+        pid = hostile_cluster.pid()
+        yield connection
+        assert hostile_cluster.pid() == pid
+
+
+class Tables:
+    """Makes foreign tables that misbehave as their options say; each is dropped with its session."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._made = 0
+
+    def __call__(self, columns: str = COLUMNS, **options: object) -> str:
+        self._made += 1
+        name = f"hostile_{self._made}"
+        given = ", ".join(
+            f"{key} '{str(value).replace(chr(39), chr(39) * 2)}'" for key, value in options.items()
+        )
+        self._connection.execute(f"drop foreign table if exists {name} cascade")
+        self._connection.execute(
+            f"create foreign table {name} ({columns}) server hostile"
+            + (f" options ({given})" if given else "")
+        )
+        return name
+
+
+@pytest.fixture
+def table(db: psycopg.Connection) -> Tables:
+    return Tables(db)
+
+
+@pytest.fixture
+def shared_table(shared_db: psycopg.Connection) -> Tables:
+    return Tables(shared_db)

@@ -1,0 +1,346 @@
+"""One statement sees one answer; a cached one serves until it is too old or was said to have changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+import urllib3
+
+from stripe_simulator.process import SimulatorProcess
+from support.database import Server, Servers, column, count, failing, one, refused, said
+
+MAPPING = {"api_key": "sk_test_51KeyOfTheConsistencyTests"}
+FAST = {"max_requests_per_second": 10_000}
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe whose objects the tests change."""
+    log = tmp_path_factory.mktemp("changing") / "simulator.log"
+    with SimulatorProcess(customers=150, seed=11, log=log) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def requests(changing: SimulatorProcess) -> Callable[[], list[str]]:
+    """What reads left the machine since the last call."""
+
+    def since() -> list[str]:
+        found = changing.requests()
+        changing.control("DELETE", "/requests")
+        return [f"{item['path']}?{item['query_string']}" for item in found if item["method"] == "GET"]
+
+    since()
+    return since
+
+
+def post(simulator: SimulatorProcess, path: str, **fields: object) -> dict[str, Any]:
+    """Change something in Stripe, as somebody else would."""
+    answer = urllib3.request(
+        "POST",
+        f"{simulator.url}/v1/{path}",
+        body=urlencode(fields),
+        headers={
+            "Authorization": f"Bearer {MAPPING['api_key']}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+    )
+    assert answer.status == 200, answer.data
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+@pytest.fixture
+def live(servers: Servers, changing: SimulatorProcess) -> Server:
+    """Without a cache."""
+    return servers("customer", "subscription", "product", mapping=MAPPING, api_base=changing.url, **FAST)
+
+
+@pytest.fixture
+def cached(servers: Servers, changing: SimulatorProcess) -> Server:
+    """With a cache of a minute."""
+    return servers(
+        "customer", "subscription", "subscription_item", "invoice", "line_item", "_invalidation",
+        mapping=MAPPING, api_base=changing.url, cache_ttl=60, **FAST,
+    )  # fmt: skip
+
+
+STATEMENTS = {
+    "a self join": "select count(*) from {c} a join {c} b using (id)",
+    "a self join that is no equality": "select count(*) from {c} a join {c} b on a.id < b.id",
+    "a subquery for each row": "select count(*) from {c} a where exists"
+    " (select 1 from {c} b where b.id > a.id)",
+    "a CTE used twice": "with x as not materialized (select id from {c})"
+    " select count(*) from x, x y where x.id = y.id",
+    "EXCEPT": "select count(*) from (select id from {c} except all select id from {c}) d",
+    "two subqueries": "select (select count(*) from {c}) - (select count(*) from {c} where id is not null)",
+    "a union": "select count(*) from (select id from {c} union select id from {c}) d",
+}
+
+
+JOINS = ("enable_hashjoin", "enable_nestloop", "enable_mergejoin")
+
+
+@pytest.mark.parametrize("case", STATEMENTS)
+def test_a_statement_asks_for_a_list_once_however_it_is_joined(
+    db: psycopg.Connection, live: Server, requests: Callable[[], list[str]], case: str
+) -> None:
+    table = live.table("customer")
+    query = STATEMENTS[case].format(c=table)
+    whole = count(db, f"select count(*) from {table}")
+    pages = len(requests())
+    for join in JOINS:
+        for other in JOINS:
+            db.execute(f"set {other} = {'on' if other == join else 'off'}".encode())
+        found = count(db, query)
+        asked = requests()
+        lists = [request for request in asked if request.startswith("/v1/customers?")]
+        # A nested loop may ask for each object by its id instead, once for each.
+        assert len(lists) <= pages
+        assert len(set(asked)) == len(asked) <= pages + whole
+        assert found in (0, whole, whole * (whole - 1) // 2, whole - 1)
+
+
+def test_what_changes_while_a_statement_runs_is_not_seen_by_half_of_it(
+    db: psycopg.Connection, live: Server, changing: SimulatorProcess
+) -> None:
+    table = live.table("customer")
+    made: list[dict[str, Any]] = []
+    timer = threading.Timer(0.3, lambda: made.append(post(changing, "customers", name="Late Comer")))
+    timer.start()
+    first, _, second = db.execute(
+        f"select (select count(*) from {table}), pg_sleep(1), (select count(*) from {table})".encode()
+    ).fetchone() or (0, 0, 1)
+    timer.join()
+    assert made
+    assert first == second
+    assert count(db, f"select count(*) from {table}") == first + 1
+
+
+def test_an_object_that_a_loop_asks_for_twice_is_the_same_both_times(
+    db: psycopg.Connection, live: Server, changing: SimulatorProcess, requests: Callable[[], list[str]]
+) -> None:
+    made = post(changing, "customers", name="before")
+    timer = threading.Timer(0.3, lambda: post(changing, f"customers/{made['id']}", name="after"))
+    timer.start()
+    table = live.table("customer")
+    query = (
+        f"select (select name from {table} where id = '{made['id']}'), pg_sleep(0.8),"
+        f" (select name from {table} where id = '{made['id']}')"
+    )
+    assert [row[::2] for row in db.execute(query.encode())] == [("before", "before")]
+    timer.join()
+    assert len(requests()) == 1
+    assert one(db, f"select name from {table} where id = '{made['id']}'") == "after"
+
+
+def test_each_statement_of_a_transaction_sees_stripe_anew(
+    db: psycopg.Connection, live: Server, changing: SimulatorProcess
+) -> None:
+    table = live.table("customer")
+    with db.transaction():
+        db.execute("set transaction isolation level repeatable read")
+        made = post(changing, "customers", name="one")
+        query = f"select name from {table} where id = '{made['id']}'"
+        assert one(db, query) == "one"
+        post(changing, f"customers/{made['id']}", name="two")
+        assert one(db, query) == "two"
+
+
+def test_a_nested_loop_repeats_no_request(
+    db: psycopg.Connection, live: Server, requests: Callable[[], list[str]]
+) -> None:
+    table = live.table("customer")
+    ids = column(db, f"select id from {table} order by created desc limit 2")
+    db.execute("create temp table wanted (id text)")
+    for _ in range(2):
+        db.execute("insert into wanted select unnest(%s::text[])", (ids,))
+    db.execute("analyze wanted")
+    requests()
+    each = f"(select id from {table} c where c.id = w.id offset 0) x"
+    found = count(db, f"select count(*) from wanted w, lateral {each}")
+    db.execute("drop table wanted")
+    assert found == 4
+    assert sorted(requests()) == sorted(f"/v1/customers/{identifier}?" for identifier in ids)
+
+
+# -- the cache ----------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_served_until_it_is_too_old(
+    db: psycopg.Connection, servers: Servers, changing: SimulatorProcess, requests: Callable[[], list[str]]
+) -> None:
+    server = servers("customer", mapping=MAPPING, api_base=changing.url, cache_ttl=1, **FAST)
+    made = post(changing, "customers", name="old")
+    query = f"select name from {server.table('customer')} where id = '{made['id']}'"
+    began = time.monotonic()
+    assert one(db, query) == "old"
+    post(changing, f"customers/{made['id']}", name="new")
+    assert one(db, query) == "old" or time.monotonic() - began > 1
+    time.sleep(max(0, began + 1.1 - time.monotonic()))
+    assert one(db, query) == "new"
+
+
+WAYS = {
+    "an INSERT": "insert into {0} (resource, id) values ('customer', '{1}')",
+    "an INSERT of a query": "insert into {0} (resource, id) select 'customer', unnest(array['cus_1', '{1}'])",
+    "an INSERT about all": "insert into {0} (resource) values ('customer')",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_one_backend_says_has_changed_all_ask_for_again(
+    db: psycopg.Connection, database: str, cached: Server, changing: SimulatorProcess, way: str
+) -> None:
+    table = cached.table("customer")
+    newest = f"newest {time.monotonic_ns()}"
+    made = post(changing, "customers", name="old")
+    other = post(changing, "customers", name="old")
+    point = f"select name from {table} where id = '%s'"
+    listed = f"select name from {table} order by created desc, id limit 200"
+    with psycopg.connect(database, autocommit=True) as reader:
+        for session in (db, reader):
+            assert one(session, point % made["id"]) == one(session, point % other["id"]) == "old"
+            assert newest not in column(session, listed)
+        post(changing, f"customers/{made['id']}", name=newest)
+        post(changing, f"customers/{other['id']}", name=newest)
+        assert one(db, point % made["id"]) == one(reader, point % made["id"]) == "old"
+        db.execute(WAYS[way].format(cached.table("_invalidation"), made["id"]).encode())
+        for session in (db, reader):
+            assert one(session, point % made["id"]) == newest
+            assert newest in column(session, listed)
+        if "about all" not in way:
+            assert one(reader, point % other["id"]) == "old"
+
+
+def test_a_change_of_an_object_is_one_of_the_lists_inside_it(
+    db: psycopg.Connection, cached: Server, requests: Callable[[], list[str]]
+) -> None:
+    invoice = one(db, f"select id from {cached.table('invoice')} limit 1")
+    subscription = one(db, f"select id from {cached.table('subscription')} limit 1")
+    lines = f"select count(*) from {cached.table('line_item')} where invoice = '{invoice}'"
+    items = f"select count(*) from {cached.table('subscription_item')} where subscription = '{subscription}'"
+    for query, parent in ((lines, "invoice"), (items, "subscription")):
+        count(db, query)
+        requests()
+        count(db, query)
+        assert requests() == []
+        db.execute(f"insert into {cached.table('_invalidation')} (resource) values ('{parent}')".encode())
+        count(db, query)
+        assert len(requests()) == 1, parent
+
+
+def test_what_cannot_be_invalidated_is_said(db: psycopg.Connection, cached: Server) -> None:
+    table = cached.table("_invalidation")
+    assert "custmer" in said(failing(db, f"insert into {table} (resource) values ('custmer')"))
+    assert "resource" in said(failing(db, f"insert into {table} (id) values ('cus_1')"))
+    assert column(db, f"select resource from {table}") == []
+
+
+def test_a_failure_is_not_cached(db: psycopg.Connection, cached: Server, changing: SimulatorProcess) -> None:
+    query = f"select count(*) from {cached.table('customer')} where email is null or true"
+    changing.control("POST", "/faults", {"kind": "html", "path": "/v1/customers", "skip": 1})
+    failing(db, query)
+    assert count(db, query) > 100
+    changing.control("DELETE", "/faults")
+
+
+def test_a_missing_object_is_looked_for_again_when_it_was_said_to_be_there(
+    db: psycopg.Connection, cached: Server, changing: SimulatorProcess
+) -> None:
+    email = f"late{time.monotonic_ns()}@comer.example"
+    query = f"select count(*) from {cached.table('customer')} where email = '{email}'"
+    assert count(db, query) == 0
+    made = post(changing, "customers", email=email)
+    assert count(db, query) == 0
+    db.execute(f"insert into {cached.table('_invalidation')} values ('customer', '{made['id']}')".encode())
+    assert count(db, query) == 1
+
+
+def test_roles_do_not_see_each_others_cached_answers(
+    db: psycopg.Connection, database: str, cached: Server, changing: SimulatorProcess, host: str
+) -> None:
+    role = f"other_{host}_{time.monotonic_ns()}"
+    db.execute(f"create role {role}".encode())
+    db.execute(f"grant usage on schema {cached.name} to {role}".encode())
+    db.execute(f"grant select on {cached.table('customer')} to {role}".encode())
+    key = "rk_test_51OtherRole000"
+    db.execute(f"create user mapping for {role} server {cached.name} options (api_key '{key}')".encode())
+    changing.control("POST", "/keys", {"restricted": {key: []}})
+    query = f"select count(*) from {cached.table('customer')}"
+    try:
+        assert count(db, query) > 100
+        db.execute(f"set role {role}".encode())
+        error = refused(lambda: db.execute(query.encode()))
+        assert "required permissions" in said(error)
+    finally:
+        db.execute("reset role")
+        db.execute(f"drop owned by {role}".encode())
+        db.execute(f"drop user mapping if exists for {role} server {cached.name}".encode())
+        db.execute(f"drop role {role}".encode())
+        changing.control("DELETE", "/keys")
+    assert count(db, query) > 100
+
+
+def test_half_a_list_in_the_cache_is_not_taken_for_the_whole(db: psycopg.Connection, cached: Server) -> None:
+    table = cached.table("customer")
+    db.execute("begin")
+    db.execute(f"declare c cursor for select id from {table}")
+    db.execute("fetch 3 from c")
+    db.execute("commit")
+    whole = count(db, f"select count(*) from {table}")
+    assert whole > 100
+    assert count(db, f"select count(distinct id) from {table}") == whole
+
+
+def test_a_list_that_was_left_is_read_on_where_it_was_left(
+    db: psycopg.Connection, cached: Server, live: Server, changing: SimulatorProcess
+) -> None:
+    table = cached.table("customer")
+    query = "select id, created from {} order by created desc limit 150"
+    before = db.execute(query.format(live.table("customer")).encode()).fetchall()
+    db.execute("begin")
+    db.execute(f"declare c cursor for select id from {table} order by created desc")
+    db.execute("fetch 3 from c")
+    db.execute("close c")
+    db.execute("commit")
+    for number in range(3):
+        post(changing, "customers", name=f"Late {number}")
+    for _ in range(2):
+        assert db.execute(query.format(table).encode()).fetchall() == before
+
+
+def test_each_statement_counts_its_own_requests(
+    db: psycopg.Connection, servers: Servers, changing: SimulatorProcess, host: str
+) -> None:
+    if host != "bundled":
+        pytest.skip("Multicorn's EXPLAIN ANALYZE tells no requests")
+    cached = servers("customer", mapping=MAPPING, api_base=changing.url, cache_ttl=300, **FAST)
+    table = cached.table("customer")
+    db.execute(f"select id from {table} order by created desc limit 100".encode())
+    for requests, hits in ((1, 1), (0, 2)):
+        query = f"explain (analyze, costs off) select id from {table} order by created desc limit 150"
+        lines = "\n".join(row[0] for row in db.execute(query.encode()))
+        assert f"Stripe Requests Made: {requests}" in lines
+        assert f"Stripe Cache Hits: {hits}" in lines
+
+
+def test_a_cursor_keeps_its_answer_while_others_are_told_to_forget(
+    db: psycopg.Connection, cached: Server
+) -> None:
+    table = cached.table("customer")
+    whole = count(db, f"select count(*) from {table}")
+    db.execute("begin")
+    db.execute(f"declare c cursor for select id from {table}")
+    found = [row[0] for row in db.execute("fetch 10 from c")]
+    db.execute(f"insert into {cached.table('_invalidation')} (resource) values ('customer')".encode())
+    count(db, f"select count(*) from {table}")
+    found += [row[0] for row in db.execute("fetch all from c")]
+    db.execute("commit")
+    assert len(found) == len(set(found)) == whole

@@ -1,0 +1,170 @@
+"""What cannot be said is an error before any request leaves, and says what can be."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from stripe_simulator.process import SimulatorProcess
+from support.database import PLAIN, failing, said
+from support.written_objects import Made, World, filled
+
+
+def refuse(live: psycopg.Connection, statement: str) -> tuple[str, str]:
+    """The error that a statement ends with: all its words, and its SQLSTATE."""
+    error = failing(live, statement)
+    return said(error).replace("Error in python: PlainError ", ""), str(error.sqlstate)
+
+
+REFUSED: list[tuple[str, str, str]] = [
+    # What is missing
+    ("insert into subscription default values", "23502",
+     "subscription cannot be created without items, and customer or customer_account"),
+    ("insert into price (currency) values ('eur')", "23502",
+     "price cannot be created without product or _params[product_data], and unit_amount"),
+    ("insert into customer_balance_transaction (amount) values (5)", "23502",
+     "customer_balance_transaction cannot be created without customer and currency"),
+    ("insert into promotion_code (code) values ('X')", "23502", "cannot be created without promotion"),
+    # What cannot be written
+    ("insert into customer (id) values ('cus_1')", "428C9", 'column "id" of customer cannot be set'),
+    ("insert into customer (name, created, delinquent) values ('a', now(), true)", "428C9",
+     'columns "created", "delinquent" of customer cannot be set when it is created'),
+    ("""insert into customer (_raw) values ('{"name": "a"}')""", "0A000", 'column "_raw" of customer'),
+    ("insert into invoice (customer, status) values ('<cus>', 'open')", "0A000",
+     "status can become 'open', 'paid', 'uncollectible', 'void', 'sent'"),
+    ("insert into event (type) values ('x')", "0A000", "cannot insert into event"),
+    ("update customer set id = 'cus_2' where id = '<cus>'", "428C9",
+     'column "id" of customer cannot be changed'),
+    ("update customer set currency = 'eur' where id = '<cus>'", "0A000", "Writable: address, balance, "),
+    ("""update customer set _raw = '{"a": 1}' where id = '<cus>'""", "0A000", 'column "_raw" of customer'),
+    ("update price set unit_amount = 700 where id = '<price>'", "0A000", "It is given once"),
+    ("update subscription set customer = '<cus2>' where id = '<sub>'", "0A000", "It is given once"),
+    ("update event set type = 'x' where id = (select id from event limit 1)", "0A000", "cannot update event"),
+    ("delete from price where id = '<price>'", "0A000",
+     "UPDATE stripe_live.price SET active = false WHERE id = '<price>';"),
+    ("delete from payment_intent where id = '<pi>'", "0A000",
+     "UPDATE stripe_live.payment_intent SET status = 'canceled' WHERE id = '<pi>';"),
+    ("delete from event where id = (select id from event limit 1)", "0A000", "stripe_live.call"),
+    # States
+    ("update invoice set status = 'void' where id = '<inv>'", "55000", "'draft' to 'void'"),
+    ("update invoice set status = 'void' where id = '<inv>'", "55000",
+     "it can become 'open', 'paid', 'sent'."),
+    ("update invoice set status = 'opne' where id = '<inv>'", "55000",
+     "UPDATE stripe_live.invoice SET status = 'open' WHERE id = '<inv>';"),
+    ("update payment_intent set status = 'requires_capture' where id = '<pi_to_confirm>'", "55000",
+     "'requires_capture' needs capture_method = 'manual'; it is 'automatic_async'."),
+    ("""update customer set discount = '{"coupon": "x"}' where id = '<cus>'""", "55000",
+     """from NULL to '{"coupon":"""),
+    ("update invoice set status = null where id = '<inv>'", "55000", "'draft' to NULL"),
+    ("update payment_intent set status = 'requires_action' where id = '<pi>'", "55000", "cannot go from"),
+    ("update subscription set status = 'past_due' where id = '<sub>'", "55000", "cannot go from 'active'"),
+    # Values
+    ("insert into subscription (customer, price, trial_end) values ('<cus>', '<price>', 'infinity')", "22008",
+     '"trial_end" takes a time that comes'),
+    ("update subscription set trial_end = '-infinity' where id = '<sub>'", "22008",
+     '"trial_end" takes a time'),
+    ("update subscription set cancel_at = '200000-01-01' where id = '<sub>'", "22008",
+     '"cancel_at" takes a time that Stripe has'),
+    ("update subscription set cancel_at = '0044-03-15 BC' where id = '<sub>'", "22008",
+     '"cancel_at" takes a time that'),
+    ("""insert into customer (metadata) values ('{"a": 1e2000}')""", "22003", "sensible size"),
+    ("insert into coupon (percent_off, duration) values ('NaN', 'once')", "22003",
+     '"percent_off" takes a number'),
+    ("""insert into customer (metadata) values ('{"a": {"b": 1}}')""", "22023", '"metadata[a]" takes a text'),
+    ("insert into customer (metadata) values ('[1]')", "22023", '"metadata" takes an object of texts'),
+    ("insert into customer (address) values ('[1]')", "22023", '"address" takes an object'),
+    ("update customer set address = '5' where id = '<cus>'", "22023",
+     '"address" takes a JSON object or array'),
+    ("""insert into subscription (customer, items) values ('<cus>', '{"price": "<price>"}')""", "22023",
+     '"items" takes an array'),
+    ("""insert into subscription (customer, items)
+        values ('<cus>', '[{"price": "<price>", "quantity": "2x"}]')""",
+     "22023", '"items[0][quantity]" takes a number, not "2x"'),
+    ("""insert into subscription (customer, price, items)
+        values ('<cus>', '<price>', '[{"price": "<price>"}]')""",
+     "22023", "two values for items"),
+    ("update customer set balance = null where id = '<cus>'", "23502", '"balance" cannot be unset'),
+    ("update product set name = null where id = '<prod>'", "23502", '"name" cannot be unset'),
+    ("update subscription set cancel_at_period_end = null where id = '<sub>'", "23502", "cannot be unset"),
+    ("insert into customer (_params) values ('[1]')", "22023", '"_params" takes a JSON object'),
+    ("insert into customer (_idempotency_key) values ('')", "22023", "1 to 255 printable ASCII characters"),
+    ("insert into customer (_idempotency_key) values (repeat('k', 256))", "22023", "(256 characters)"),
+    ("insert into customer_balance_transaction (customer, amount, currency) values ('..', 5, 'eur')", "22023",
+     '"customer" is no id'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "sqlstate", "words"), REFUSED, ids=[case[0] for case in REFUSED])
+def test_what_cannot_be_said_is_an_error_before_any_request_leaves(
+    live: psycopg.Connection, host: str, world: World, made: Made, statement: str, sqlstate: str, words: str
+) -> None:
+    query, expected = filled(statement, world), filled(words, world)
+    made()
+    message, state = refuse(live, query)
+    assert expected in message
+    assert state == (sqlstate if host == "bundled" else PLAIN)
+    assert [request for request in made() if not request.startswith("GET")] == []
+
+
+# What Stripe itself refuses: statement, SQLSTATE, its words
+STRIPES: list[tuple[str, str, str]] = [
+    ("insert into subscription (customer, price) values ('cus_none', '<price>')", "23503",
+     "No such customer: 'cus_none'"),
+    ("insert into subscription (customer, price) values ('<cus>', 'price_none')", "23503",
+     "No such price: 'price_none'"),
+    ("insert into customer_balance_transaction (customer, amount, currency) values ('cus_none', 5, 'eur')",
+     "23503", "No such customer: 'cus_none'"),
+    ("update subscription_item set price = 'price_none' where id = '<si>'", "23503",
+     "No such price: 'price_none'"),
+    ("update payment_method set customer = 'cus_none' where id = '<pm>'", "23503",
+     "No such customer: 'cus_none'"),
+    ("insert into customer (email) values ('nonsense')", "22023", "Invalid email address: nonsense"),
+    ("""insert into customer (_params) values ('{"nmae": "x"}')""", "22023", "unknown parameter: nmae"),
+    ("insert into coupon (id, percent_off, duration) values ('<coupon>', 5, 'once')", "23505",
+     "already exists"),
+    ("update subscription set items = '[]' where id = '<sub>'", "HV000",
+     "must have at least one active"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "sqlstate", "words"), STRIPES, ids=[case[0] for case in STRIPES])
+def test_what_stripe_refuses_has_an_sqlstate_that_says_why(
+    live: psycopg.Connection, host: str, world: World, statement: str, sqlstate: str, words: str
+) -> None:
+    message, state = refuse(live, filled(statement, world))
+    assert filled(words, world) in message
+    assert state == (sqlstate if host == "bundled" else PLAIN)
+
+
+def test_a_row_that_is_gone_when_it_is_changed_is_no_data(
+    live: psycopg.Connection, host: str, world: World, stripe: SimulatorProcess
+) -> None:
+    statement = filled("update customer set name = 'x' where id = '<cus>'", world)
+    fault = {"kind": "status", "status": 404, "code": "resource_missing", "message": "No such customer"}
+    stripe.control("POST", "/faults", fault | {"method": "POST", "path": f"/v1/customers/{world['cus']}"})
+    message, state = refuse(live, statement)
+    assert "No such customer" in message
+    assert state == ("P0002" if host == "bundled" else PLAIN)
+
+
+def test_stripes_code_and_parameter_are_where_clients_look_for_constraint_and_column(
+    live: psycopg.Connection, host: str, world: World, stripe: SimulatorProcess
+) -> None:
+    error = failing(live, "insert into customer (email) values ('nonsense')")
+    names = (error.diag.constraint_name, error.diag.column_name)
+    assert names == (("email_invalid", "email") if host == "bundled" else (None, None))
+    statement = filled("update payment_intent set description = 'x' where id = '<pi>'", world)
+    declined = {"status": 402, "code": "card_declined", "message": "Your card was declined."}
+    stripe.control("POST", "/faults", {"kind": "status", "method": "POST"} | declined)
+    error = failing(live, statement)
+    assert error.sqlstate == ("ST402" if host == "bundled" else PLAIN)
+    assert error.diag.constraint_name == ("card_declined" if host == "bundled" else None)
+    assert "answered 402" in (error.diag.message_detail or "")
+
+
+def test_the_row_that_cannot_be_said_is_named(live: psycopg.Connection, made: Made) -> None:
+    statement = """insert into customer (name, metadata) values ('a', '{}'), ('b', '[1]'), ('c', '{}')"""
+    message, _ = refuse(live, statement)
+    assert "row 2 failed" in message
+    assert '"metadata" takes an object of texts' in message
+    assert made() == ["POST /v1/customers name=a"]

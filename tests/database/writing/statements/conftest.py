@@ -1,0 +1,63 @@
+"""A Stripe to write to, and what reached it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, Server, Servers
+
+
+@pytest.fixture(scope="package")
+def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """A simulated Stripe to write to, with three customers from the start."""
+    log = tmp_path_factory.mktemp("written") / "simulator.log"
+    with SimulatorProcess(customers=3, seed=11, log=log) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def live(servers: Servers, stripe: SimulatorProcess) -> Server:
+    """Foreign tables of which all objects are those of the start."""
+    stripe.control("POST", "/reset")
+    stripe.control("DELETE", "/faults")
+    stripe.control("POST", "/latency", {})
+    stripe.control("DELETE", "/requests")
+    return servers(
+        "customer", "coupon", "product",
+        mapping={"api_key": KEY}, api_base=stripe.url, max_requests_per_second=10_000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def customer(live: Server) -> str:
+    return live.table("customer")
+
+
+@pytest.fixture
+def wrote(stripe: SimulatorProcess) -> Callable[[], list[str]]:
+    """The requests that were no GET since the last call: ``POST /v1/customers email=a@b.c``."""
+
+    def since() -> list[str]:
+        log = stripe.requests()
+        stripe.control("DELETE", "/requests")
+        return [f"{item['method']} {item['path']}" for item in log if item["method"] != "GET"]
+
+    return since
+
+
+@pytest.fixture
+def warnings(db: psycopg.Connection) -> list[str]:
+    """What the client is warned of."""
+    told: list[str] = []
+    db.add_notice_handler(
+        lambda it: (
+            told.append(" ".join(filter(None, (it.message_primary, it.message_detail))))
+            if it.severity == "WARNING"
+            else None
+        )
+    )
+    return told

@@ -1,0 +1,166 @@
+"""Every operation of Stripe's can be called, and a call that writes keeps to the rules of writing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from importlib import resources
+
+import psycopg
+import pytest
+
+from support.database import KEY, Misbehaving, Server, Servers, answer, failing, one, said
+
+Sent = Callable[[], list[str]]
+
+
+@pytest.fixture
+def call(db: psycopg.Connection, live: Server) -> str:
+    """The function, over the tables of a server that may be written to."""
+    script = resources.files("stripe_fdw").joinpath("sql", "live_call.sql").read_text()
+    db.execute(script.replace("stripe_live", live.name).encode())
+    return f"{live.name}.call"
+
+
+def test_an_object_is_created_changed_and_deleted(db: psycopg.Connection, call: str, sent: Sent) -> None:
+    made = one(
+        db, f'select {call}(\'post\', \'/v1/customers\', \'{{"name": "Ada", "metadata": {{"a": 1}}}}\')'
+    )
+    assert isinstance(made, dict)
+    assert (made["name"], made["metadata"]) == ("Ada", {"a": "1"})
+    path = f"/v1/customers/{made['id']}"
+    changed = one(db, f"select {call}('POST', '{path}', '{{\"name\": null}}')")
+    assert isinstance(changed, dict)
+    assert not changed["name"]
+    gone = one(db, f"select {call}('DELETE', '{path}')")
+    assert gone == {"id": made["id"], "object": "customer", "deleted": True}
+    assert sent() == ["POST /v1/customers", f"POST {path}", f"DELETE {path}"]
+
+
+def test_reading_is_done_by_select_and_writing_by_insert(
+    db: psycopg.Connection, live: Server, call: str, sent: Sent
+) -> None:
+    table = live.table("_call")
+    read = f"select response from {table} where method = '%s' and path = '/v1/customers'"
+    assert "SELECT only reads" in said(failing(db, read % "POST"))
+    assert "INSERT INTO" in said(failing(db, read % "DELETE"))
+    assert "only reads" in said(
+        failing(db, f"insert into {table} (method, path) values ('GET', '/v1/balance')")
+    )
+    assert "needs its method and its path" in said(
+        failing(db, f"insert into {table} (method) values ('POST')")
+    )
+    for change in (f"update {table} set path = 'x'", f"delete from {table}"):
+        refused = said(failing(db, f"{change} where method = 'GET' and path = '/v1/balance'"))
+        assert 'rows of "_call" cannot be updated or deleted' in refused
+        assert "SELECT stripe_live.call('POST', …)" in refused
+    assert one(db, f"select {call}('GET', '/v1/customers', '{{\"limit\": 1}}')->>'object'") == "list"
+    assert sent() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("'POST', '/v1/custmers'", ["no operation POST /v1/custmers", "/v1/customers"]),
+        ("'DELETE', '/v1/customers'", ["no operation DELETE"]),
+        ("'PUT', '/v1/customers'", ['no operation with method "PUT"', "DELETE, GET, POST"]),
+        ("'POST', '/v1/customers?x=1'", ["no parameters"]),
+        ("'POST', '/v1/customers', '[]'", ["JSON object"]),
+        ("'POST', '/v1/customers', '{\"bogus\": 1}'", ["Received unknown parameter: bogus", "req_"]),
+        ("'DELETE', '/v1/customers/cus_none'", ["No such customer"]),
+        ("'POST', '/v1/customers', '{}', 'schlüssel'", ["printable ASCII", '"idempotency_key" takes']),
+        ("'POST', '/v1/customers', '{\"balance\": 1e2000}'", ["number of no sensible size"]),
+    ],
+)
+def test_what_cannot_be_called_says_so(
+    db: psycopg.Connection, call: str, arguments: str, words: list[str]
+) -> None:
+    text = said(failing(db, f"select {call}({arguments})"))
+    assert all(word in text for word in words), text
+
+
+def test_null_calls_nothing(db: psycopg.Connection, call: str, sent: Sent) -> None:
+    for arguments in ("null, '/v1/customers'", "'POST', null", "'DELETE', null, null, 'k'"):
+        assert one(db, f"select {call}({arguments})") is None
+    made = one(db, f"select {call}('POST', '/v1/customers', null)")
+    assert isinstance(made, dict)
+    assert sent() == ["POST /v1/customers"]
+
+
+def test_numbers_keep_their_digits_and_empty_lists_unset(db: psycopg.Connection, call: str) -> None:
+    params = (
+        '{"preferred_locales": ["de"], "metadata": {"a": 0.00001, "b": 123456789012345678901,'
+        ' "c": 0.12345678901234567890, "d": 1.50, "e": 1e30}}'
+    )
+    made = one(db, f"select {call}('POST', '/v1/customers', '{params}')")
+    assert isinstance(made, dict)
+    assert made["metadata"] == {
+        "a": "0.00001",
+        "b": "123456789012345678901",
+        "c": "0.12345678901234567890",
+        "d": "1.50",
+        "e": "1" + 30 * "0",
+    }
+    path = f"/v1/customers/{made['id']}"
+    changed = one(db, f"select {call}('POST', '{path}', '{{\"preferred_locales\": [], \"metadata\": {{}}}}')")
+    assert isinstance(changed, dict)
+    assert (changed["preferred_locales"], changed["metadata"]) == ([], {})
+
+
+def test_a_key_makes_one_object_of_two_calls(db: psycopg.Connection, call: str) -> None:
+    def made(key: str, name: str = "once") -> object:
+        return one(db, f"select {call}('POST', '/v1/customers', '{{\"name\": \"{name}\"}}', '{key}')->>'id'")
+
+    key = f"order {call}"
+    assert made(key) == made(key)
+    assert made(key) != made(key + "2")
+    error = failing(db, f"select {call}('POST', '/v1/customers', '{{\"name\": \"else\"}}', '{key}')")
+    assert "can only be used with the same parameters" in said(error)
+
+
+def test_who_rolls_back_learns_what_a_call_left(
+    db: psycopg.Connection, call: str, warnings: list[str]
+) -> None:
+    db.execute("begin")
+    made = one(db, f"select {call}('POST', '/v1/customers')->>'id'")
+    db.execute("rollback")
+    assert "1 object is" in warnings[0]
+    assert str(made) in warnings[0]
+
+
+def test_a_role_may_be_given_reading_without_writing(
+    db: psycopg.Connection, live: Server, call: str, sent: Sent
+) -> None:
+    role = f"reader_{live.name}"
+    db.execute(f"create role {role}; grant usage on schema {live.name} to {role}".encode())
+    db.execute(f"grant select on {live.table('_call')} to {role}".encode())
+    db.execute("set log_statement = 'none'")  # for the next one holds a key
+    db.execute(f"create user mapping for {role} server {live.name} options (api_key '{KEY}')".encode())
+    db.execute("reset log_statement")
+    try:
+        db.execute(f"set role {role}".encode())
+        assert one(db, f"select {call}('GET', '/v1/customers', '{{\"limit\": 1}}')->>'object'") == "list"
+        assert "permission denied" in said(failing(db, f"select {call}('POST', '/v1/customers')"))
+        assert sent() == []
+    finally:
+        db.execute("reset role")
+        db.execute(f"drop owned by {role} cascade".encode())
+        db.execute(f"drop role {role}".encode())
+
+
+def test_version_2_can_be_called(
+    db: psycopg.Connection, servers: Servers, misbehaving: Callable[..., Misbehaving]
+) -> None:
+    def behave(connection: socket.socket, line: str) -> None:
+        del line  # all requests are alike
+        connection.sendall(answer(b'{"id": "acct_1", "object": "v2.core.account"}'))
+
+    stripe = misbehaving(behave)
+    server = servers("_call", mapping={"api_key": KEY}, api_base=stripe.url, timeout=5)
+    params = '{"contact_email": "a@b.c", "include": ["identity"], "nested": {"n": 1}}'
+    query = (
+        f"insert into {server.table('_call')} (method, path, params)"
+        f" values ('POST', '/v2/core/accounts', '{params}') returning response->>'id', status, params"
+    )
+    assert db.execute(query.encode()).fetchone() == ("acct_1", 200, params)
+    assert stripe.requests == ["POST /v2/core/accounts"]

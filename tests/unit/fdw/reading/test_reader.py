@@ -1,0 +1,567 @@
+"""What leaves when a plan is read: no sooner than needed, no more than needed, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_fdw.api.request import PARALLEL
+from stripe_fdw.api.responses import Response
+from stripe_fdw.api.threads import Future
+from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
+from stripe_fdw.fdw.cache import invalidation
+from stripe_fdw.fdw.cache.response_cache import Memory
+from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading import reader as reader_module
+from stripe_fdw.fdw.reading.reader import Counters, Page, Reader
+from stripe_fdw.fdw.reading.scan import Scan
+from support import sample_resources as samples
+from support.fake_stripe import FakeStripe
+
+NEWEST = SortKey("created", descending=True, nulls_first=True)
+
+
+def line_list(invoice: str, data: list[dict[str, Any]], has_more: bool) -> dict[str, Any]:
+    return {"object": "list", "data": data, "has_more": has_more, "url": f"/v1/invoices/{invoice}/lines"}
+
+
+def stripe(count: int = 250) -> FakeStripe:
+    customers = [
+        {"id": f"cus_{i}", "created": 10_000 - i, "email": "a@b.c", "object": "customer"}
+        for i in range(count)
+    ]
+    subscriptions = [
+        {"id": f"sub_{i}", "created": 500 - i, "status": "active", "customer": f"cus_{i % 2}"}
+        for i in range(8)
+    ]
+    lines = [{"id": f"il_{i}", "amount": i} for i in range(3)]
+    invoices = [
+        {"id": "in_full", "created": 2, "lines": line_list("in_full", lines[:2], has_more=False)},
+        {"id": "in_more", "created": 1, "lines": line_list("in_more", lines[:1], has_more=True)},
+    ]
+    return FakeStripe(
+        samples.ALL,
+        {
+            "customer": customers,
+            "subscription": subscriptions,
+            "invoice": invoices,
+            "line_item": lines,
+        },
+    )
+
+
+def reader(client: FakeStripe, memory: Memory | None = None, cache_ttl: float = 0.0) -> Reader:
+    return Reader(client, lambda: None, samples.ALL, memory or Memory(), cache_ttl)  # type: ignore[arg-type]
+
+
+def pages(client: FakeStripe, table: str, *quals: Qual, **options: Any) -> Any:
+    memory, ttl = options.pop("memory", None), options.pop("cache_ttl", 0.0)
+    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    return reader(client, memory, ttl).pages(found)
+
+
+def ids(found: Any) -> list[str]:
+    return [item["id"] for page in found for item in page.objects]
+
+
+def test_nothing_leaves_before_the_first_page_is_read() -> None:
+    client = stripe()
+    found = pages(client, "customer", sortkeys=[NEWEST])
+    assert client.log == []
+    next(found)
+    assert client.log == ["GET /v1/customers?limit=100"]
+
+
+def test_a_sorted_list_is_read_to_its_end_one_page_ahead() -> None:
+    client = stripe()
+    assert ids(pages(client, "customer", sortkeys=[NEWEST], limit=3)) == [f"cus_{i}" for i in range(250)]
+    assert client.log[0] == "GET /v1/customers?limit=3"
+    assert client.log[1] == "GET /v1/customers?limit=100&starting_after=cus_2"
+    assert len(client.log) == 4
+
+
+def test_retrieves_leave_side_by_side_and_missing_ones_are_no_rows() -> None:
+    client = stripe()
+    wanted = tuple(f"cus_{i}" for i in (1, 2, 999, 3))
+    found = pages(client, "customer", Qual("id", "= any", wanted))
+    first = next(found)
+    assert len(client.log) == 4
+    assert ids([first, *found]) == ["cus_1", "cus_2", "cus_3"]
+
+
+def test_with_a_hint_retrieves_leave_one_by_one_at_first() -> None:
+    client = stripe()
+    next(pages(client, "customer", Qual("id", "= any", ("cus_1", "cus_2", "cus_3")), limit=1))
+    assert client.log == ["GET /v1/customers/cus_1"]
+
+
+def test_a_deleted_object_is_no_row() -> None:
+    client = stripe()
+    client.objects["customer"][1] = {"id": "cus_1", "deleted": True}
+    assert ids(pages(client, "customer", Qual("id", "=", "cus_1"))) == []
+
+
+def test_a_list_about_a_missing_object_is_empty_but_a_lost_cursor_is_an_error() -> None:
+    client = stripe()
+    answer = client.answer
+
+    def missing(request: Any) -> Any:
+        if "starting_after" in dict(request.params):
+            raise NotFoundError("No such customer: 'cus_99'", param="starting_after")
+        if dict(request.params).get("customer") == "cus_none":
+            raise NotFoundError("No such customer: 'cus_none'", param="customer")
+        return answer(request)
+
+    client.answer = missing  # type: ignore[method-assign]
+    assert ids(pages(client, "subscription", Qual("customer", "=", "cus_none"))) == []
+    with pytest.raises(NotFoundError):
+        ids(pages(client, "customer", sortkeys=[NEWEST]))
+
+
+def test_lists_are_merged_by_created() -> None:
+    client = stripe()
+    condition = Qual("customer", "= any", ("cus_1", "cus_0"))
+    assert ids(pages(client, "subscription", condition, sortkeys=[NEWEST])) == [f"sub_{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_no_id_is_remembered_where_no_object_can_come_twice(
+    merged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = stripe()
+
+    def unique(found: Any, resource: Any) -> Any:
+        raise AssertionError("ids were kept")
+
+    monkeypatch.setattr(reader_module, "_unique", unique)
+    condition = Qual("customer", "= any", ("cus_1", "cus_0"))
+    options = {"sortkeys": [NEWEST]} if merged else {}
+    assert len(ids(pages(client, "subscription", condition, **options))) == 8
+
+
+@pytest.mark.parametrize("count", [5, 30, 120])
+def test_however_many_lists_are_merged_few_requests_are_under_way(count: int) -> None:
+    customers = tuple(f"cus_{i}" for i in range(count))
+    objects = [
+        {"id": f"sub_{i}", "created": 9000 - i, "status": "active", "customer": customers[i % count]}
+        for i in range(1000)
+    ]
+    client = FakeStripe(samples.ALL, {"subscription": objects})
+    under_way, most = 0, 0
+    submit = client.submit
+
+    class Waiting(Future[Response]):
+        """An answer that counts as under way until somebody takes it."""
+
+        def result(self, check: Any = None, timeout: float | None = None) -> Response:
+            nonlocal under_way
+            under_way -= 1
+            return super().result(check, timeout)
+
+    def counted(request: Any, **options: Any) -> Future[Response]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        future = Waiting()
+        future.finish(submit(request, **options).result())
+        return future
+
+    client.submit = counted  # type: ignore[method-assign]
+    condition = Qual("customer", "= any", customers)
+    found = pages(client, "subscription", condition, sortkeys=[NEWEST])
+    assert ids(found) == [f"sub_{i}" for i in range(1000)]
+    assert most <= PARALLEL
+    assert under_way == 0
+
+
+def test_objects_by_id_are_sorted_where_order_was_promised() -> None:
+    client = stripe()
+    condition = Qual("id", "= any", ("cus_5", "cus_1", "cus_9"))
+    assert ids(pages(client, "customer", condition, sortkeys=[NEWEST])) == ["cus_1", "cus_5", "cus_9"]
+
+
+def test_a_parents_list_is_used_where_it_is_complete() -> None:
+    client = stripe()
+    found: list[Page] = list(pages(client, "line_item"))
+    assert [(ids([page]), dict(page.fills)) for page in found] == [
+        (["il_0", "il_1"], {"invoice": "in_full"}),
+        (["il_0", "il_1", "il_2"], {"invoice": "in_more"}),
+    ]
+    assert client.log == ["GET /v1/invoices?limit=100", "GET /v1/invoices/in_more/lines?limit=100"]
+
+
+def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    condition = Qual("id", "=", "cus_1")
+    for _ in range(3):
+        assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
+        assert ids(pages(client, "customer", Qual("id", "=", "cus_none"), memory=memory)) == []
+    assert client.log == ["GET /v1/customers/cus_1", "GET /v1/customers/cus_none"]
+    memory.end()
+    memory.begin()
+    assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
+    assert len(client.log) == 3
+
+
+def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    two = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    first = next(one)
+    everything = ids(two)
+    assert ids([first, *one]) == everything
+    assert len(client.log) == 3
+
+
+def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    next(one)
+    one.close()
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+    assert len(client.log) == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"sortkeys": [NEWEST]}])
+def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -> None:
+    client, memory = stripe(1000), Memory(statement_bytes=20_000)
+    memory.begin()
+    one = pages(client, "customer", memory=memory, **options)
+    two = pages(client, "customer", memory=memory, **options)
+    head = ids([next(one)])
+    expected = sorted(f"cus_{i}" for i in range(1000))
+    assert sorted(ids(two)) == expected
+    assert sorted([*head, *ids(one)]) == expected
+
+
+def test_without_a_ttl_nothing_outlives_the_statement() -> None:
+    client, memory = stripe(), Memory()
+    for _ in range(2):
+        memory.begin()
+        ids(pages(client, "customer", Qual("id", "=", "cus_1"), memory=memory))
+        memory.end()
+    assert len(client.log) == 2
+
+
+@pytest.fixture
+def _shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_FDW_SHARED_DIRECTORY", str(tmp_path / "shared"))
+    invalidation.generations._counter.cache_clear()  # type: ignore[attr-defined,unused-ignore]
+
+
+def cached(client: FakeStripe, memory: Memory, *quals: Qual, ttl: float = 60.0) -> list[str]:
+    memory.begin()
+    try:
+        return ids(pages(client, "customer", *quals, sortkeys=[NEWEST], memory=memory, cache_ttl=ttl))
+    finally:
+        memory.end()
+
+
+ONE = Qual("id", "=", "cus_1")
+ACCOUNT = "https://api.stripe.com|"
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_cache_answers_until_something_is_invalidated() -> None:
+    client, memory = stripe(), Memory()
+    for _ in range(3):
+        cached(client, memory, ONE)
+        cached(client, memory)
+    assert len(client.log) == 1 + 3
+    invalidation.invalidate(ACCOUNT, "invoice")
+    invalidation.invalidate("https://other|", "customer")
+    cached(client, memory, ONE)
+    assert len(client.log) == 4
+    invalidation.invalidate(ACCOUNT, "customer", "cus_2")
+    cached(client, memory, ONE)
+    assert len(client.log) == 4
+    cached(client, memory)
+    assert len(client.log) == 7
+    invalidation.invalidate(ACCOUNT, "customer", "cus_1")
+    cached(client, memory, ONE)
+    assert len(client.log) == 8
+    invalidation.invalidate(ACCOUNT, "customer")
+    cached(client, memory, ONE)
+    assert len(client.log) == 9
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, memory = stripe(), Memory()
+    cached(client, memory, ONE, ttl=0.000001)
+    cached(client, memory, ONE, ttl=0.000001)
+    assert len(client.log) == 2
+
+
+@pytest.mark.usefixtures("_shared")
+def test_keys_do_not_share_answers() -> None:
+    client, memory = stripe(), Memory()
+    other = FakeStripe(samples.ALL, client.objects, key="sk_test_another000000000000000000")
+    cached(client, memory, ONE)
+    cached(other, memory, ONE)
+    assert len(other.log) == 1
+
+
+@pytest.mark.usefixtures("_shared")
+def test_the_cache_stays_within_its_bytes() -> None:
+    client, memory = stripe(), Memory(cache_bytes=8000)
+    for i in range(100):
+        cached(client, memory, Qual("id", "=", f"cus_{i}"))
+    assert memory._cache.currsize <= 8000
+    assert 0 < len(memory._cache) < 10
+    cached(client, memory)  # larger than the whole cache
+    assert memory._cache.currsize <= 8000
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_was_read_in_part_is_cached_and_read_on() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
+    memory.end()
+    assert len(cached(client, memory)) == 250
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
+    memory.end()
+    answer = client.answer
+
+    def deleted(request: Any) -> Any:
+        if dict(request.params).get("starting_after") == "cus_99":
+            raise NotFoundError("No such customer: 'cus_99'", param="starting_after", code="resource_missing")
+        return answer(request)
+
+    client.answer = deleted  # type: ignore[method-assign]
+    customers = client.objects["customer"]
+    del customers[99]
+    customers.insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
+    assert cached(client, memory) == [f"cus_{i}" for i in range(250)]
+    assert "GET /v1/customers?limit=100&starting_after=cus_98" in client.log
+
+
+@pytest.mark.usefixtures("_shared")
+def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    next(pages(client, "customer", memory=memory, cache_ttl=60.0))
+    memory.end()
+    client.objects["customer"].insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
+    memory.begin()
+    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
+    memory.end()
+    asked = len(client.log)
+    memory.begin()
+    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
+    assert len(client.log) == asked
+
+
+@pytest.mark.usefixtures("_shared")
+def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
+    client, memory = stripe(), Memory()
+    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    stopped: list[str] = []
+    for name in ("first", "second"):
+        memory.begin()
+
+        def check(name: str = name) -> None:
+            if name in stopped:
+                raise Interrupted(name)
+
+        one = Reader(client, check, samples.ALL, memory, 60.0)  # type: ignore[arg-type]
+        if name == "first":
+            next(one.pages(found))
+        else:
+            stopped.append("first")  # its query is long over
+            assert len(ids(one.pages(found))) == 250
+        memory.end()
+    assert (one.counters.requests, one.counters.hits) == (2, 1)
+
+
+def test_an_error_is_not_remembered() -> None:
+    client, memory = stripe(), Memory()
+    answer, failing = client.answer, [True]
+
+    def fail(request: Any) -> Any:
+        if failing[0]:
+            raise NotFoundError("Unrecognized", param="limit_of_what")
+        return answer(request)
+
+    client.answer = fail  # type: ignore[method-assign]
+    memory.begin()
+    with pytest.raises(ApiError):
+        ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))
+    failing[0] = False
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+
+
+def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
+    client = stripe()
+    client.objects["customer"][7]["email"] = "odd"
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if dict(request.params).get("email") == "odd":
+            raise ApiError("Invalid email", status=400, param="email", code="email_invalid")
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    assert ids(pages(client, "customer", Qual("email", "=", "odd"))) == ["cus_7"]
+    both = Qual("email", "= any", ("odd", "a@b.c"))
+    assert sorted(ids(pages(client, "customer", both))) == sorted(f"cus_{i}" for i in range(250))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "param", "found"),
+    [
+        ("mad", "invalid_request_error", "type", 0),  # none can have it
+        ("recurring", "invalid_request_error", "type", 3),  # some may, so all are looked through
+        ("mad", "invalid_request_error", "product", None),
+        ("mad", "invalid_request_error", None, None),
+    ],
+)
+def test_a_refused_value_of_an_exact_filter_is_one_that_no_object_has(
+    value: str, kind: str, param: str | None, found: int | None
+) -> None:
+    prices = [{"id": f"price_{i}", "created": i, "active": True, "type": "recurring"} for i in range(3)]
+    client = FakeStripe(samples.ALL, {"price": prices})
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if "type" in dict(request.params):
+            raise ApiError("Invalid type: must be one of one_time", status=400, type=kind, param=param)
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    quals = (Qual("type", "=", value), Qual("active", "=", True))
+    if found is None:
+        with pytest.raises(ApiError, match="must be one of"):
+            ids(pages(client, "price", *quals))
+    else:
+        assert len(ids(pages(client, "price", *quals))) == found
+
+
+@pytest.mark.parametrize(
+    ("qual", "param"),
+    [
+        (Qual("type", "=", "odd"), "type"),
+        (Qual("type", "= any", ("odd", "mad")), "type"),
+        (Qual("lookup_key", "=", "key"), "lookup_keys"),
+        (Qual("lookup_key", "= any", ("key", "other")), "lookup_keys[0]"),
+        (Qual("created", ">", datetime.fromtimestamp(1, UTC)), "created[gt]"),
+        (Qual("created", "<", datetime.fromtimestamp(9, UTC)), "created"),
+    ],
+    ids=str,
+)
+def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, param: str) -> None:
+    prices = [
+        {"id": f"price_{i}", "created": 5 - i, "active": True, "type": "odd", "lookup_key": "key"}
+        for i in range(3)
+    ]
+    client = FakeStripe(samples.ALL, {"price": prices})
+    answer = client.answer
+
+    def refuse(request: Any) -> Any:
+        if {name.partition("[")[0] for name, _ in request.params} & {param.partition("[")[0]}:
+            raise ApiError(
+                "You may only specify one of these parameters.",
+                status=400,
+                type="invalid_request_error",
+                param=param,
+            )
+        return answer(request)
+
+    client.answer = refuse  # type: ignore[method-assign]
+    found = plan(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
+    assert qual in found.pushed
+    one = reader(client)
+    assert ids(one.pages(found)) == ["price_0", "price_1", "price_2"]
+    assert one.counters.widened > 0
+    statistics = dict(Scan(iter(()), one.counters).statistics())
+    assert statistics["Stripe Lists Without a Refused Filter"] == str(one.counters.widened)
+    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), Counters()).statistics())
+
+
+def test_a_refused_filter_that_cannot_be_left_out_is_an_error() -> None:
+    client = stripe()
+
+    def refuse(request: Any) -> Any:
+        raise ApiError("No.", status=400, type="invalid_request_error", param="subscription")
+
+    client.answer = refuse  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="No"):
+        ids(pages(client, "subscription_item", Qual("subscription", "=", "sub_1")))
+
+
+@pytest.mark.parametrize(
+    ("table", "quals", "options"),
+    [
+        ("customer", (Qual("id", "= any", tuple(f"cus_{i}" for i in range(1000, 3000))),), {}),
+        ("customer", (), {}),
+        ("customer", (), {"sortkeys": [NEWEST]}),
+        ("subscription", (Qual("customer", "= any", tuple(f"cus_{i}" for i in range(1000))),), {}),
+        (
+            "subscription",
+            (Qual("customer", "= any", tuple(f"cus_{i}" for i in range(1000))),),
+            {"sortkeys": [NEWEST]},
+        ),
+        ("line_item", (), {}),
+    ],
+    ids=["ids", "slices", "a list", "lists", "merged lists", "lists inside"],
+)
+def test_an_interrupt_ends_the_scan_though_every_answer_is_there_at_once(
+    table: str, quals: tuple[Qual, ...], options: dict[str, Any]
+) -> None:
+    client = stripe(3000)
+    client.objects["invoice"] = [
+        {"id": f"in_{i}", "created": i, "lines": line_list(f"in_{i}", [], has_more=True)} for i in range(500)
+    ]
+    after: list[int] = []
+
+    def check() -> None:
+        if len(client.log) >= 9:
+            after.append(len(client.log))
+            raise Interrupted("canceling statement due to user request")
+
+    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    with pytest.raises(Interrupted):
+        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+    assert len(after) <= 2
+    assert len(client.log) <= 9 + PARALLEL
+
+
+def test_an_interrupt_ends_the_scan() -> None:
+    client = stripe()
+
+    def submit(request: Any, **_: Any) -> Any:
+        from stripe_fdw.api.threads import Future
+
+        return Future()
+
+    def check() -> None:
+        raise Interrupted("canceling statement due to user request")
+
+    client.submit = submit  # type: ignore[method-assign]
+    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    with pytest.raises(Interrupted):
+        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+
+
+def test_the_scan_counts_what_it_cost() -> None:
+    client, memory = stripe(), Memory()
+    memory.begin()
+    found = plan(samples.CUSTOMER, (ONE,), resources=samples.ALL)
+    for expected in ((1, 0), (0, 1)):
+        one = reader(client, memory)
+        list(one.pages(found))
+        assert (one.counters.requests, one.counters.hits) == expected
