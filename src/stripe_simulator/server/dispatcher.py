@@ -16,7 +16,7 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import read
 from stripe_simulator.objects.operation import carry_out
 from stripe_simulator.operations import crud, registry
-from stripe_simulator.operations.billing import preview
+from stripe_simulator.operations.billing.invoices import preview
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.call import Answer, Call
 from stripe_simulator.requests.routes import Route, Router

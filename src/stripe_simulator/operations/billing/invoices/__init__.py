@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.operations.billing.invoices import (
-    balances,
-    coupons,
-    credit_notes,
-    drafts,
-    editing,
-    pending,
-    states,
-)
+from stripe_simulator.operations.billing import credit_notes
+from stripe_simulator.operations.billing.invoices import creation, finalization, invoice_items, line_editing
+from stripe_simulator.operations.customers import customer_balance
+from stripe_simulator.operations.products import coupons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,22 +17,22 @@ if TYPE_CHECKING:
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
     **credit_notes.OPERATIONS,
-    **editing.OPERATIONS,
-    **states.OPERATIONS,
+    **line_editing.OPERATIONS,
+    **finalization.OPERATIONS,
 }
 PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {**credit_notes.PATHS}
 CREATED: dict[str, Handler] = {
-    **balances.CREATED,
+    **customer_balance.CREATED,
     **coupons.CREATED,
     **credit_notes.CREATED,
-    **drafts.CREATED,
-    **pending.CREATED,
+    **creation.CREATED,
+    **invoice_items.CREATED,
 }
 UPDATED: dict[str, Handler] = {
-    **balances.UPDATED,
+    **customer_balance.UPDATED,
     **coupons.UPDATED,
-    **drafts.UPDATED,
-    **editing.UPDATED,
-    **pending.UPDATED,
+    **creation.UPDATED,
+    **line_editing.UPDATED,
+    **invoice_items.UPDATED,
 }
-DELETED: dict[str, Handler] = {**drafts.DELETED, **pending.DELETED}
+DELETED: dict[str, Handler] = {**creation.DELETED, **invoice_items.DELETED}

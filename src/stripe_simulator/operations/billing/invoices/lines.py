@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects.related import fresh_in, known, position_of, save
-from stripe_simulator.operations.billing.invoices.prices import (
+from stripe_simulator.operations.billing.amounts import (
     amount_of,
     described,
     price_of,

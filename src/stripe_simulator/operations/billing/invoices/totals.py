@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.objects.related import known, position_of
-from stripe_simulator.operations.billing.invoices import discounts
-from stripe_simulator.operations.billing.invoices.prices import rounded
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import rounded
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.call import Call, Json

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_simulator.operations.billing import quotes
 from stripe_simulator.operations.billing.subscriptions import (
-    changing,
-    cycles,
-    ending,
-    quotes,
+    cancellation,
+    creation,
+    renewal,
     schedules,
-    single,
-    starting,
+    subscription_items,
+    updates,
 )
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
-    **cycles.OPERATIONS,
-    **ending.OPERATIONS,
+    **renewal.OPERATIONS,
+    **cancellation.OPERATIONS,
     **quotes.OPERATIONS,
     **schedules.OPERATIONS,
 }
 CREATED: dict[str, Handler] = {
-    "subscription": starting.create,
-    **cycles.CREATED,
+    "subscription": creation.create,
+    **renewal.CREATED,
     **quotes.CREATED,
     **schedules.CREATED,
-    **single.CREATED,
+    **subscription_items.CREATED,
 }
 UPDATED: dict[str, Handler] = {
-    "subscription": changing.update,
+    "subscription": updates.update,
     **quotes.UPDATED,
     **schedules.UPDATED,
-    **single.UPDATED,
+    **subscription_items.UPDATED,
 }
-DELETED: dict[str, Handler] = {**cycles.DELETED, **ending.DELETED, **single.DELETED}
+DELETED: dict[str, Handler] = {**renewal.DELETED, **cancellation.DELETED, **subscription_items.DELETED}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects.related import fresh_in, position_of, save
-from stripe_simulator.operations.billing.invoices import discounts
-from stripe_simulator.operations.billing.invoices.prices import interval_of, is_metered, plan_of, price_of
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import interval_of, is_metered, plan_of, price_of
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.call import Call, Json

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.related import fresh, save
+from stripe_simulator.operations.billing.amounts import TIMES, amount_of, product_name, rounded
+from stripe_simulator.operations.billing.invoices.invoice_items import parent
 from stripe_simulator.operations.billing.invoices.lines import pricing
-from stripe_simulator.operations.billing.invoices.pending import parent
-from stripe_simulator.operations.billing.invoices.prices import TIMES, amount_of, product_name, rounded
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.call import Call, Json

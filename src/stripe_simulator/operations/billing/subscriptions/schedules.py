@@ -10,8 +10,19 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import found, fresh, known, save, theirs
-from stripe_simulator.operations.billing.subscriptions import billing, changing, ending, items, starting
-from stripe_simulator.operations.billing.subscriptions.phases import PHASE, SETTINGS, item_of, phases_of
+from stripe_simulator.operations.billing.subscriptions import (
+    cancellation,
+    creation,
+    invoicing,
+    items,
+    updates,
+)
+from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
+    PHASE,
+    SETTINGS,
+    item_of,
+    phases_of,
+)
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, Subject
@@ -61,7 +72,7 @@ def _take_over(subject: Subject) -> None:
                 f"You may only specify one of these parameters: from_subscription, {name}.", param=name
             )
     subscription = found(call, "subscription", params["from_subscription"], "from_subscription")
-    if subscription["status"] in changing.OVER:
+    if subscription["status"] in updates.OVER:
         raise StripeProblem(
             f"A subscription schedule can't be created from a subscription that is "
             f"`{subscription['status']}`.",
@@ -111,7 +122,7 @@ def _begin(call: Call, made: Json) -> None:
     if method == "send_invoice":
         terms = (phase["invoice_settings"] or settings["invoice_settings"] or {}).get("days_until_due")
         params["days_until_due"] = subscription["days_until_due"] = int(terms or 30)
-    starting.start(call, subscription, params)
+    creation.start(call, subscription, params)
     subscription["schedule"] = made["id"]
     save(call, "subscription", subscription)
     emit_as(call, "customer.subscription.created", subscription)
@@ -164,9 +175,9 @@ def cancel(subject: Subject) -> None:
     made |= {"canceled_at": test_clocks.now(call, made), "current_phase": None, "status": "canceled"}
     subject.write()
     before = known(call, "subscription", made["subscription"])
-    if before is not None and before["status"] not in changing.OVER:
+    if before is not None and before["status"] not in updates.OVER:
         over = deepcopy(before)
-        ending.end(
+        cancellation.end(
             call,
             over,
             prorate=bool(params.get("prorate", True)),
@@ -231,7 +242,7 @@ def follow(call: Call, subscription: Json, now: int) -> bool:
         made["current_phase"] = {n: later[0][n] for n in ("end_date", "start_date")}
         save(call, "subscription_schedule", made, "subscription_schedule.updated", before=before)
     elif made["end_behavior"] == "cancel":
-        ending.end(call, subscription, reason="cancellation_requested")
+        cancellation.end(call, subscription, reason="cancellation_requested")
         over = {"completed_at": now, "current_phase": None, "status": "completed"}
         save(call, "subscription_schedule", made | over, "subscription_schedule.completed")
     else:
@@ -250,19 +261,19 @@ def follow(call: Call, subscription: Json, now: int) -> bool:
 def _enter(call: Call, subscription: Json, phase: Json, now: int) -> None:
     """The items of the next phase take the place of those there are."""
     old = items.of(call, subscription)
-    changes: list[changing.Change] = [(item, None, {}) for item in old]
+    changes: list[updates.Change] = [(item, None, {}) for item in old]
     for item in phase["items"]:
         sent = _sent(item)
         changes.append((None, items.wanted(call, sent, "items", subscription["currency"]), sent))
     behavior = phase["proration_behavior"]
     if all(item["current_period_end"] <= now for item in old):
         behavior = "none"
-        changing.change_items(call, subscription, changes, behavior, now, now, reset=False)
-        changing.renew(call, subscription, now, "subscription_cycle")
+        updates.change_items(call, subscription, changes, behavior, now, now, reset=False)
+        updates.renew(call, subscription, now, "subscription_cycle")
         return
-    changing.change_items(call, subscription, changes, behavior, now, now, reset=False)
+    updates.change_items(call, subscription, changes, behavior, now, now, reset=False)
     if behavior == "always_invoice":
-        billing.invoice_now(call, subscription, "subscription_update", [])
+        invoicing.invoice_now(call, subscription, "subscription_update", [])
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

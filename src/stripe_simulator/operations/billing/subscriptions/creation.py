@@ -9,16 +9,17 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import found, known, save
-from stripe_simulator.operations.billing.invoices import charging, collecting, discounts, lines
-from stripe_simulator.operations.billing.invoices.pending import pending
-from stripe_simulator.operations.billing.invoices.prices import (
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import (
     after,
     amount_of,
     interval_of,
     next_after,
     price_of,
 )
-from stripe_simulator.operations.billing.subscriptions import billing, items
+from stripe_simulator.operations.billing.invoices import charging, invoice_payments, lines
+from stripe_simulator.operations.billing.invoices.invoice_items import pending
+from stripe_simulator.operations.billing.subscriptions import invoicing, items
 from stripe_simulator.operations.billing.subscriptions.prorations import share
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def start(call: Call, made: Json, params: Json) -> None:
     once = _once(call, params, currency)
     trial_end = _trial_end(params, asked, now)
     check_collection(made, params)
-    collecting.check_method(
+    invoice_payments.check_method(
         call, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
     owner = {"customer": customer["id"], "currency": currency}
@@ -225,9 +226,9 @@ def _check_payable(call: Call, made: Json, params: Json, customer: Json, due: in
     behavior = params.get("payment_behavior", "allow_incomplete")
     if due <= 0 or made["collection_method"] == "send_invoice" or behavior == "default_incomplete":
         return
-    method = collecting.method_of(call, params | {"object": "subscription"}, customer)
+    method = invoice_payments.method_of(call, params | {"object": "subscription"}, customer)
     if method is None:
-        raise collecting.no_method()
+        raise invoice_payments.no_method()
     refusal = charging.refusal_of(method)
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
@@ -264,19 +265,19 @@ def _first_invoice(
     call: Call, made: Json, params: Json, once: list[tuple[Json, int, Json]], cut: int | None
 ) -> None:
     if made["status"] == "trialing":
-        values = billing.trial_lines(call, made)
+        values = invoicing.trial_lines(call, made)
     elif cut is not None:
         free = params.get("proration_behavior") == "none"
         begin = made["start_date"]
-        values = billing.stub_lines(call, made, lambda price: after(begin, interval_of(price)), free=free)
+        values = invoicing.stub_lines(call, made, lambda price: after(begin, interval_of(price)), free=free)
     else:
-        values = billing.full_lines(call, made)
+        values = invoicing.full_lines(call, made)
     for price, quantity, sent in once:
         one = lines.of_price(call, price, quantity)
         values.append(one | {"metadata": dict(sent.get("metadata") or {}), "subscription": made["id"]})
-    invoice = billing.invoice(call, made, "subscription_create", values)
+    invoice = invoicing.invoice(call, made, "subscription_create", values)
     waits = params.get("payment_behavior") == "default_incomplete"
-    billing.collect(call, made, invoice, wait=waits)
+    invoicing.collect(call, made, invoice, wait=waits)
     if invoice["status"] == "open" and made["status"] != "trialing":
         made["status"] = "incomplete"
     save(call, "subscription", made)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects.related import found, fresh, known, position_of, save
-from stripe_simulator.operations.billing.invoices import discounts
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import amount_of
 from stripe_simulator.operations.billing.invoices.lines import editable, merged, priced, pull, release_item
-from stripe_simulator.operations.billing.invoices.prices import amount_of
 from stripe_simulator.operations.billing.invoices.totals import total_up
 
 if TYPE_CHECKING:

@@ -10,17 +10,18 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import known, position_of, save
-from stripe_simulator.operations.billing.invoices import charging, collecting, discounts
-from stripe_simulator.operations.billing.invoices.lines import merged
-from stripe_simulator.operations.billing.invoices.prices import (
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import (
     after,
     amount_of,
     interval_of,
     next_after,
     plan_of,
 )
-from stripe_simulator.operations.billing.subscriptions import billing, items, prorations
-from stripe_simulator.operations.billing.subscriptions.starting import check_collection, future, set_cancel
+from stripe_simulator.operations.billing.invoices import charging, invoice_payments
+from stripe_simulator.operations.billing.invoices.lines import merged
+from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
+from stripe_simulator.operations.billing.subscriptions.creation import check_collection, future, set_cancel
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Subject
@@ -73,7 +74,7 @@ def _check(call: Call, made: Json, params: Json) -> None:
         )
     if "collection_method" in params or "days_until_due" in params:
         check_collection(made, params)
-    collecting.check_method(
+    invoice_payments.check_method(
         call, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
     discounts.check(call, params.get("discounts"), made)
@@ -134,7 +135,7 @@ def _carry_out(call: Call, made: Json, plan: Plan, now: int) -> None:
     elif reset:
         renew(call, made, now, "subscription_update")
     elif plan.behavior == "always_invoice" and plan.changes:
-        billing.invoice_now(call, made, "subscription_update", [])
+        invoicing.invoice_now(call, made, "subscription_update", [])
 
 
 def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any, *, moves: bool) -> None:
@@ -152,9 +153,9 @@ def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any,
     paid = 0 if moves else sum(amount_of(*one) for one in before.values())
     if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
         return
-    method = collecting.method_of(call, made, known(call, "customer", made["customer"]))
+    method = invoice_payments.method_of(call, made, known(call, "customer", made["customer"]))
     if method is None:
-        raise collecting.no_method()
+        raise invoice_payments.no_method()
     refusal = charging.refusal_of(method)
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
@@ -278,7 +279,7 @@ def renew(call: Call, made: Json, now: int, reason: str) -> StripeProblem | None
     """Begin a new period now, which the anchor moves to, with its invoice."""
     made["billing_cycle_anchor"] = now
     items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
-    declined = billing.invoice_now(call, made, reason, billing.full_lines(call, made))
+    declined = invoicing.invoice_now(call, made, reason, invoicing.full_lines(call, made))
     save(call, "subscription", made)
     return declined
 

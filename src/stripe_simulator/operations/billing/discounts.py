@@ -11,7 +11,7 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import found, known, save
-from stripe_simulator.operations.billing.invoices.prices import after, rounded
+from stripe_simulator.operations.billing.amounts import after, rounded
 from stripe_simulator.seeding import salt
 from stripe_simulator.world.ids import text_of
 

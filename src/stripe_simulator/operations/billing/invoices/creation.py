@@ -10,8 +10,9 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import found, fresh, known, save, theirs
-from stripe_simulator.operations.billing.invoices import collecting, discounts, lines
-from stripe_simulator.operations.billing.invoices.pending import of, pending
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.invoices import invoice_payments, lines
+from stripe_simulator.operations.billing.invoices.invoice_items import of, pending
 from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def create(subject: Subject) -> None:
     customer = found(call, "customer", params["customer"], "customer")
     currency = params.get("currency") or (subscription or customer).get("currency") or "usd"
     _check_due(made, params)
-    collecting.check_method(
+    invoice_payments.check_method(
         call, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
     discounts.check(call, params.get("discounts"), {"customer": customer["id"], "currency": currency})
@@ -244,7 +245,7 @@ def update(subject: Subject) -> None:
                 "Finalized invoices can't be updated in this way", code="invoice_not_editable"
             )
         return
-    collecting.check_method(
+    invoice_payments.check_method(
         call, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
     if "collection_method" in params:
@@ -273,7 +274,7 @@ def delete(subject: Subject) -> None:
         raise StripeProblem(
             "You can only delete draft invoices. To void this invoice, use the void endpoint."
         )
-    if made["billing_reason"] not in {"manual", None} and collecting.subscription_of(made):
+    if made["billing_reason"] not in {"manual", None} and invoice_payments.subscription_of(made):
         raise StripeProblem("You can't delete invoices created by subscriptions.")
     lines.release(subject.call, made)
 

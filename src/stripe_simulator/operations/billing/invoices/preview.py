@@ -10,9 +10,10 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects.operation import blank
 from stripe_simulator.objects.read import shown
-from stripe_simulator.operations.billing.invoices import discounts, lines
-from stripe_simulator.operations.billing.invoices.pending import pending
-from stripe_simulator.operations.billing.invoices.prices import after, interval_of
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import after, interval_of
+from stripe_simulator.operations.billing.invoices import lines
+from stripe_simulator.operations.billing.invoices.invoice_items import pending
 from stripe_simulator.operations.billing.invoices.totals import reckon
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.world.account import PLATFORM

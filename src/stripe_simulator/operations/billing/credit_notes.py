@@ -14,9 +14,10 @@ from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.operation import Subject, blank
 from stripe_simulator.objects.read import shown
 from stripe_simulator.objects.related import found, fresh_in, known, save, theirs
-from stripe_simulator.operations.billing.invoices import balances, collecting, states
-from stripe_simulator.operations.billing.invoices.prices import money
+from stripe_simulator.operations.billing.amounts import money
+from stripe_simulator.operations.billing.invoices import finalization, invoice_payments
 from stripe_simulator.operations.billing.invoices.totals import due
+from stripe_simulator.operations.customers import customer_balance
 from stripe_simulator.operations.payments import refunds
 from stripe_simulator.requests.body import checked
 from stripe_simulator.requests.call import Answer
@@ -48,8 +49,8 @@ def create(subject: Subject) -> None:
         _give_back(call, made, params, invoice)
     save(call, "invoice", invoice, "invoice.updated", before=before)
     if invoice["status"] != before["status"]:
-        collecting.tell_outcome(call, invoice)
-        states.follow(call, invoice)
+        invoice_payments.tell_outcome(call, invoice)
+        finalization.follow(call, invoice)
 
 
 def preview(call: Call) -> Answer:
@@ -209,10 +210,10 @@ def _lower(call: Call, invoice: Json, amount: int) -> None:
     """An open invoice asks for less; for nothing more, it is paid."""
     invoice["pre_payment_credit_notes_amount"] += amount
     due(invoice)
-    payment = collecting.payment_of(call, invoice)
+    payment = invoice_payments.payment_of(call, invoice)
     if invoice["amount_due"] == 0:
-        collecting.drop(call, invoice, "void_invoice")
-        collecting.paid(call, invoice, invoice["amount_paid"])
+        invoice_payments.drop(call, invoice, "void_invoice")
+        invoice_payments.paid(call, invoice, invoice["amount_paid"])
     elif payment is not None:
         save(call, "invoice_payment", payment | {"amount_requested": invoice["amount_due"]}, before=payment)
         intent = known(call, "payment_intent", payment["payment"].get("payment_intent"))
@@ -222,7 +223,7 @@ def _lower(call: Call, invoice: Json, amount: int) -> None:
 
 def _give_back(call: Call, made: Json, params: Json, invoice: Json) -> None:
     credit = int(params.get("credit_amount") or 0)
-    entry = balances.adjust(
+    entry = customer_balance.adjust(
         call,
         invoice["customer"],
         -credit,

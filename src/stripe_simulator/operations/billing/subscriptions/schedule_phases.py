@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
-from stripe_simulator.operations.billing.invoices.prices import after
+from stripe_simulator.operations.billing.amounts import after
 from stripe_simulator.operations.billing.subscriptions import items
 
 if TYPE_CHECKING:

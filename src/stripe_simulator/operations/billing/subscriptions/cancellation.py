@@ -10,10 +10,11 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import known, save, theirs
-from stripe_simulator.operations.billing.invoices import discounts, drafts, states
-from stripe_simulator.operations.billing.invoices.prices import next_after
-from stripe_simulator.operations.billing.subscriptions import billing, items, prorations
-from stripe_simulator.operations.billing.subscriptions.changing import OVER
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import next_after
+from stripe_simulator.operations.billing.invoices import creation, finalization
+from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
+from stripe_simulator.operations.billing.subscriptions.updates import OVER
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, Subject
@@ -53,8 +54,8 @@ def end(
         if prorate and made["status"] in {"active", "past_due"}:
             for item in items.of(call, made):
                 prorations.credit(call, made, item, now)
-        if invoice_now and billing.has_pending(call, made):
-            billing.collect(call, made, billing.invoice(call, made, "subscription_update", []))
+        if invoice_now and invoicing.has_pending(call, made):
+            invoicing.collect(call, made, invoicing.invoice(call, made, "subscription_update", []))
         made["status"] = "canceled"
     made |= {
         "cancel_at_period_end": False,
@@ -65,7 +66,7 @@ def end(
         | (made.get("cancellation_details") or {})
         | {"reason": reason},
     }
-    drafts.discard(call, made)
+    creation.discard(call, made)
     schedule = known(call, "subscription_schedule", made.get("schedule"))
     if schedule is not None and schedule["status"] in {"active", "not_started"}:
         over = schedule | {"status": "canceled", "canceled_at": now, "current_phase": None}
@@ -77,7 +78,7 @@ def _expire(call: Call, made: Json) -> None:
     invoice = known(call, "invoice", made["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
         before = deepcopy(invoice)
-        states.void(call, invoice)
+        finalization.void(call, invoice)
         save(call, "invoice", invoice, "invoice.updated", before=before)
 
 
@@ -93,7 +94,7 @@ def pause(subject: Subject) -> None:
     for item in items.of(call, made) if unused != "none" and made["status"] == "active" else ():
         prorations.credit(call, made, item, item["current_period_start"] if "item" in unused else now)
     if params.get("invoicing_behavior") == "invoice":
-        billing.invoice_now(call, made, "subscription_update", [])
+        invoicing.invoice_now(call, made, "subscription_update", [])
     made["status"] = "paused"
     made["status_details"] = {
         "paused": {
@@ -125,7 +126,7 @@ def resume(subject: Subject) -> None:
     else:
         made["billing_cycle_anchor"] = now
         items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
-        billing.invoice_now(call, made, "subscription_update", billing.full_lines(call, made))
+        invoicing.invoice_now(call, made, "subscription_update", invoicing.full_lines(call, made))
         if params.get("payment_behavior") == "resume_on_payment_success" and made["status"] != "active":
             made["status"] = "paused"
             made["status_details"] = subject.before["status_details"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import known, save, theirs
-from stripe_simulator.operations.billing.invoices import collecting
-from stripe_simulator.operations.billing.invoices.prices import interval_of, next_after
-from stripe_simulator.operations.billing.subscriptions import billing, ending, items, schedules
-from stripe_simulator.operations.billing.subscriptions.changing import OVER
+from stripe_simulator.operations.billing.amounts import interval_of, next_after
+from stripe_simulator.operations.billing.invoices import invoice_payments
+from stripe_simulator.operations.billing.subscriptions import cancellation, invoicing, items, schedules
+from stripe_simulator.operations.billing.subscriptions.updates import OVER
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, Subject
@@ -37,7 +37,7 @@ def delete_clock(subject: Subject) -> None:
     for customer in theirs(call, "customer", "test_clock", subject.made["id"]):
         for made in theirs(call, "subscription", "customer", customer["id"]):
             if made["status"] not in OVER:
-                ending.end(call, made, reason=None)
+                cancellation.end(call, made, reason=None)
                 save(call, "subscription", made)
         collection = call.world.collection("customer")
         position = collection.position(customer["id"])
@@ -107,11 +107,11 @@ def _due(call: Call, made: Json) -> int | None:
 def step(call: Call, made: Json, now: int) -> None:
     """What happens to a subscription at its moment. It is changed, not written."""
     if made["status"] == "incomplete":
-        ending.end(call, made, reason=None)
+        cancellation.end(call, made, reason=None)
         return
     if made.get("cancel_at") and made["cancel_at"] <= now:
         at_end = made["cancel_at_period_end"]
-        ending.end(call, made, reason="cancellation_requested")
+        cancellation.end(call, made, reason="cancellation_requested")
         made["cancel_at_period_end"] = at_end
         return
     resumes = (made.get("pause_collection") or {}).get("resumes_at")
@@ -136,7 +136,7 @@ def _finalize(call: Call, made: Json, now: int) -> bool:
     moment = invoice["automatically_finalizes_at"]
     if not moment or moment > now:
         return False
-    declined = billing.finalize(call, made, invoice)
+    declined = invoicing.finalize(call, made, invoice)
     if made["status"] in {"active", "past_due", "unpaid"}:
         made["status"] = "active" if declined is None else "past_due"
     return True
@@ -145,9 +145,9 @@ def _finalize(call: Call, made: Json, now: int) -> bool:
 def _end_trial(call: Call, made: Json, now: int) -> None:
     """The first period that is paid for begins; without a payment method the settings say what comes."""
     missing = ((made.get("trial_settings") or {}).get("end_behavior") or {}).get("missing_payment_method")
-    method = collecting.method_of(call, made, known(call, "customer", made["customer"]))
+    method = invoice_payments.method_of(call, made, known(call, "customer", made["customer"]))
     if method is None and made["collection_method"] != "send_invoice" and missing == "cancel":
-        ending.end(call, made, reason="payment_failed")
+        cancellation.end(call, made, reason="payment_failed")
         return
     if method is None and made["collection_method"] != "send_invoice" and missing == "pause":
         made["status"] = "paused"
@@ -170,10 +170,10 @@ def _renew(call: Call, made: Json, now: int) -> None:
         end = next_after(made["billing_cycle_anchor"], now, interval_of(item["price"]))
         renewed = item | {"current_period_start": item["current_period_end"], "current_period_end": end}
         save(call, "subscription_item", renewed, before=item)
-        values.append(billing.line(call, made, renewed))
+        values.append(invoicing.line(call, made, renewed))
     items.embed(call, made)
-    invoice = billing.invoice(call, made, "subscription_cycle", values)
-    invoice["automatically_finalizes_at"] = now + billing.HOUR
+    invoice = invoicing.invoice(call, made, "subscription_cycle", values)
+    invoice["automatically_finalizes_at"] = now + invoicing.HOUR
     save(call, "invoice", invoice)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import found, position_of, save
-from stripe_simulator.operations.billing.invoices.prices import after, interval_of
-from stripe_simulator.operations.billing.subscriptions import billing, changing, items, prorations
+from stripe_simulator.operations.billing.amounts import after, interval_of
+from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations, updates
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, Subject
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _owner(subject: Subject, identifier: str) -> Json:
     made = found(subject.call, "subscription", identifier, "subscription")
-    if made["status"] in changing.OVER:
+    if made["status"] in updates.OVER:
         raise StripeProblem("A canceled subscription can only update its cancellation_details and metadata.")
     return made
 
@@ -47,13 +47,13 @@ def update(subject: Subject) -> None:
     owner = _owner(subject, subject.before["subscription"])
     before = deepcopy(owner)
     old = deepcopy(subject.before)
-    new = changing.changed_item(call, owner, old, params, "")
+    new = updates.changed_item(call, owner, old, params, "")
     now = test_clocks.now(call, owner)
     behavior = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date") or now
-    reset = changing.change_items(call, owner, [(old, new, params)], behavior, when, now, reset=False)
+    reset = updates.change_items(call, owner, [(old, new, params)], behavior, when, now, reset=False)
     if reset:
-        changing.renew(call, owner, now, "subscription_update")
+        updates.renew(call, owner, now, "subscription_update")
     _finish(subject, owner, before, "create_prorations" if reset else behavior)
     written = found(call, "subscription_item", old["id"], "item")
     subject.made.clear()
@@ -78,7 +78,7 @@ def delete(subject: Subject) -> None:
 def _finish(subject: Subject, owner: Json, before: Json, behavior: str) -> None:
     items.embed(subject.call, owner)
     if behavior == "always_invoice":
-        billing.invoice_now(subject.call, owner, "subscription_update", [])
+        invoicing.invoice_now(subject.call, owner, "subscription_update", [])
     save(subject.call, "subscription", owner, "customer.subscription.updated", before=before)
 
 

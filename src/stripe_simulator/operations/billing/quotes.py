@@ -10,10 +10,12 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import found, fresh, fresh_in, known, position_of, save
-from stripe_simulator.operations.billing.invoices import discounts, drafts, lines
-from stripe_simulator.operations.billing.invoices.prices import amount_of, interval_of, price_of, product_name
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import amount_of, interval_of, price_of, product_name
+from stripe_simulator.operations.billing.invoices import creation, lines
 from stripe_simulator.operations.billing.invoices.totals import reckon, total_up
-from stripe_simulator.operations.billing.subscriptions import items, starting
+from stripe_simulator.operations.billing.subscriptions import items
+from stripe_simulator.operations.billing.subscriptions.creation import start
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, Subject
@@ -243,7 +245,7 @@ def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
     if method == "send_invoice":
         params["days_until_due"] = subscription["days_until_due"]
         params["collection_method"] = method
-    starting.start(call, subscription, params)
+    start(call, subscription, params)
     emit_as(call, "customer.subscription.created", subscription)
     return str(subscription["id"])
 
@@ -251,7 +253,7 @@ def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
 def _bill(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
     customer = found(call, "customer", made["customer"], "customer")
     invoice = fresh(call, "invoice")
-    drafts.begin(call, customer, invoice, made["currency"])
+    creation.begin(call, customer, invoice, made["currency"])
     invoice |= {
         "collection_method": made["collection_method"],
         "discounts": list(made["discounts"] or ()),

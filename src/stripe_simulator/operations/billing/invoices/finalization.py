@@ -10,8 +10,9 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import found, known, save
-from stripe_simulator.operations.billing.invoices import balances, collecting
+from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.totals import due, total_up
+from stripe_simulator.operations.customers import customer_balance
 from stripe_simulator.operations.payments import payment_intents, payment_methods
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def finalize(call: Call, invoice: Json) -> None:
     emit_as(call, "invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         invoice["attempted"] = True
-        collecting.paid(call, invoice, 0)
-        collecting.tell_outcome(call, invoice)
+        invoice_payments.paid(call, invoice, 0)
+        invoice_payments.tell_outcome(call, invoice)
         return
-    collecting.intend(call, invoice)
+    invoice_payments.intend(call, invoice)
 
 
 def _number(call: Call, invoice: Json, before: Json) -> None:
@@ -72,7 +73,7 @@ def _balance(call: Call, invoice: Json, customer: Json) -> None:
     invoice["starting_balance"] = balance
     ending = min(0, balance + total) if balance < 0 or total < 0 else 0
     invoice["ending_balance"] = ending
-    balances.adjust(
+    customer_balance.adjust(
         call,
         customer["id"],
         ending - balance,
@@ -109,14 +110,14 @@ def pay(subject: Subject) -> None:
     declined = None
     if invoice["status"] != "paid":
         if params.get("paid_out_of_band"):
-            collecting.drop(call, invoice, "void_invoice")
+            invoice_payments.drop(call, invoice, "void_invoice")
             invoice["amount_paid_off_stripe"] = invoice["amount_due"]
-            collecting.paid(call, invoice, invoice["amount_due"])
+            invoice_payments.paid(call, invoice, invoice["amount_due"])
         else:
             assert method is not None
-            declined = collecting.collect(call, invoice, method)
+            declined = invoice_payments.collect(call, invoice, method)
         subject.write()
-        collecting.tell_outcome(call, invoice, declined)
+        invoice_payments.tell_outcome(call, invoice, declined)
     subject.write()
     emit_as(call, "invoice.updated", invoice, subject.before)
     follow(call, invoice)
@@ -133,9 +134,9 @@ def _method(subject: Subject) -> Json | None:
         method = payment_methods.resolve(call, chosen)
         if method["customer"] is None:
             method = payment_methods.attach_to(call, method, invoice["customer"])
-        collecting.check_method(call, method["id"], invoice["customer"], "payment_method")
+        invoice_payments.check_method(call, method["id"], invoice["customer"], "payment_method")
         return method
-    default = collecting.method_of(call, *collecting.owners_of(call, invoice))
+    default = invoice_payments.method_of(call, *invoice_payments.owners_of(call, invoice))
     if default is None and (invoice["status"] != "draft" or invoice["total"] > 0):
         raise StripeProblem(
             "There is no `default_payment_method` set on this Customer or Invoice. Please set a default "
@@ -156,9 +157,9 @@ def void_invoice(subject: Subject) -> None:
 
 def void(call: Call, invoice: Json) -> None:
     """Void an invoice: credit that it used comes back. It is changed, not written."""
-    collecting.drop(call, invoice, "void_invoice")
+    invoice_payments.drop(call, invoice, "void_invoice")
     used = (invoice.get("ending_balance") or 0) - (invoice.get("starting_balance") or 0)
-    balances.adjust(
+    customer_balance.adjust(
         call,
         invoice["customer"],
         -used,
@@ -204,7 +205,7 @@ def _only(subject: Subject, *states: str) -> None:
 
 def follow(call: Call, invoice: Json) -> None:
     """What becomes of a subscription whose latest invoice was paid, declined or voided."""
-    before = known(call, "subscription", collecting.subscription_of(invoice))
+    before = known(call, "subscription", invoice_payments.subscription_of(invoice))
     if before is None or before["latest_invoice"] != invoice["id"]:
         return
     made = deepcopy(before)
@@ -223,11 +224,11 @@ def confirm(subject: Subject) -> None:
     if subject.made["status"] != "succeeded":
         return
     call = subject.call
-    invoice = collecting.invoice_of(call, subject.made)
+    invoice = invoice_payments.invoice_of(call, subject.made)
     if invoice is not None:
         invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
         save(call, "invoice", invoice)
-        collecting.tell_outcome(call, invoice)
+        invoice_payments.tell_outcome(call, invoice)
         follow(call, invoice)
 
 
@@ -245,12 +246,12 @@ def attach_payment(subject: Subject) -> None:
         )
     if intent["status"] == "canceled":
         raise StripeProblem("A canceled payment intent can't be attached.", param="payment_intent")
-    payment = collecting.attach(call, invoice, intent)
+    payment = invoice_payments.attach(call, invoice, intent)
     if intent["status"] == "succeeded":
-        collecting.settle(call, invoice, payment, int(intent["amount_received"]))
+        invoice_payments.settle(call, invoice, payment, int(intent["amount_received"]))
         subject.write()
         if invoice["status"] == "paid":
-            collecting.tell_outcome(call, invoice)
+            invoice_payments.tell_outcome(call, invoice)
             follow(call, invoice)
     if invoice != subject.before:
         subject.emit("invoice.updated")

@@ -9,8 +9,9 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import found, known, save, theirs
-from stripe_simulator.operations.billing.invoices import discounts, lines
-from stripe_simulator.operations.billing.invoices.prices import amount_of
+from stripe_simulator.operations.billing import discounts
+from stripe_simulator.operations.billing.amounts import amount_of
+from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
 
 if TYPE_CHECKING:

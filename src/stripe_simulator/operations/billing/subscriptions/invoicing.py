@@ -9,9 +9,9 @@ from stripe_simulator.errors import StripeProblem
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import known, save
-from stripe_simulator.operations.billing.invoices import collecting, drafts, lines, states
-from stripe_simulator.operations.billing.invoices.pending import pending
-from stripe_simulator.operations.billing.invoices.prices import TIMES, product_name
+from stripe_simulator.operations.billing.amounts import TIMES, product_name
+from stripe_simulator.operations.billing.invoices import creation, finalization, invoice_payments, lines
+from stripe_simulator.operations.billing.invoices.invoice_items import pending
 from stripe_simulator.operations.billing.subscriptions import items
 from stripe_simulator.operations.billing.subscriptions.prorations import share
 
@@ -61,7 +61,7 @@ def period_of(item: Json) -> tuple[int, int]:
 
 def invoice(call: Call, subscription: Json, reason: str, values: list[Json]) -> Json:
     """A new draft of the subscription, which is its latest invoice from now on."""
-    made = drafts.for_subscription(call, subscription, reason, values)
+    made = creation.for_subscription(call, subscription, reason, values)
     subscription["latest_invoice"] = made["id"]
     return made
 
@@ -82,21 +82,21 @@ def finalize(call: Call, subscription: Json, made: Json, *, wait: bool = False) 
         _give_up(call, subscription["pause_collection"]["behavior"], made)
         return None
     before = deepcopy(made)
-    states.finalize(call, made)
+    finalization.finalize(call, made)
     declined = None
     if made["collection_method"] == "send_invoice":
         emit_as(call, "invoice.sent", made)
     elif made["status"] == "open" and not wait:
-        method = collecting.method_of(
+        method = invoice_payments.method_of(
             call, made, subscription, known(call, "customer", subscription["customer"])
         )
         if method is None:
             made |= {"attempted": True, "attempt_count": made["attempt_count"] + 1}
-            declined = collecting.no_method()
+            declined = invoice_payments.no_method()
         else:
-            declined = collecting.collect(call, made, method)
+            declined = invoice_payments.collect(call, made, method)
         save(call, "invoice", made)
-        collecting.tell_outcome(call, made, declined)
+        invoice_payments.tell_outcome(call, made, declined)
     save(call, "invoice", made)
     emit_as(call, "invoice.updated", made, before)
     return declined
@@ -108,9 +108,9 @@ def _give_up(call: Call, behavior: str, made: Json) -> None:
     if behavior == "keep_as_draft":
         made |= {"auto_advance": False, "automatically_finalizes_at": None}
     else:
-        states.finalize(call, made)
+        finalization.finalize(call, made)
     if made["status"] == "open" and behavior == "void":
-        states.void(call, made)
+        finalization.void(call, made)
     elif made["status"] == "open":
         made["status"] = "uncollectible"
         made["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(call, made)
