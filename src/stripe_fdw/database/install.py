@@ -13,7 +13,12 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION, MACHINERY, columns
+from stripe_fdw.fdw.schema.import_schema import (
+    CALL_TABLE,
+    FUNCTION_TABLES,
+    INVALIDATION_TABLE,
+    column_definitions,
+)
 
 Host = Literal["bundled", "multicorn2"]
 SCHEMA = "stripe_live"  # where the foreign tables lie; functions and other parts name it
@@ -166,7 +171,7 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
             hint=f"Name that server, or drop it with its tables first: DROP SERVER {min(others)} CASCADE.",
         )
     catalog = load()
-    wanted = [*(resource.name for resource in catalog.resources), CALL, INVALIDATION]
+    wanted = [*(resource.name for resource in catalog.resources), CALL_TABLE, INVALIDATION_TABLE]
     missing = [name for name in wanted if name not in existing]
     if missing:
         connection.execute(
@@ -181,8 +186,8 @@ def _tables(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         yield f"imported {tables} tables into schema {SCHEMA}{names}"
     for resource in catalog.resources:
         if resource.name in existing:
-            yield from _columns(connection, resource.name, columns(resource))
-    for name, definition in MACHINERY.items():
+            yield from _columns(connection, resource.name, column_definitions(resource))
+    for name, definition in FUNCTION_TABLES.items():
         if name in existing:
             yield from _columns(connection, name, definition)
 

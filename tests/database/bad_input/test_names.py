@@ -11,7 +11,7 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_simulator.process import SimulatorProcess
 from support.database import PLAIN, Servers, failing, outcome, refused, said
 
@@ -151,7 +151,7 @@ def _unreadable() -> list[str]:
     found = []
     for resource in load().resources:
         try:
-            plan(resource, (), resources=load().resource)
+            plan_read(resource, (), resources=load().resource)
         except MissingQualError:
             found.append(resource.name)
     return found

@@ -249,7 +249,7 @@ def _identity(item: dict[str, Any]) -> Hashable:
     return found if isinstance(found, str) else repr(item)
 
 
-class Memory:
+class ResponseCache:
     """The tapes of this backend: those of each executor run, and those that a later one may use.
 
     A run is what the host says it is (``hosting.executor_run``): the statement, and not those of the
@@ -356,5 +356,5 @@ def _new_cache(size: int) -> MutableMapping[Hashable, Tape]:
     )
 
 
-memory: Final = Memory()
+session_cache: Final = ResponseCache()
 """This backend's: statements of one session, whatever tables and servers they read."""

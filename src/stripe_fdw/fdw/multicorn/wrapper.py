@@ -12,11 +12,11 @@ from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
 from stripe_fdw.api.request import PAGE
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.response_cache import memory
+from stripe_fdw.fdw.cache.response_cache import session_cache
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, of_multicorn
 from stripe_fdw.fdw.reading.scan import Scan, scans
 from stripe_fdw.fdw.schema import import_schema
-from stripe_fdw.fdw.schema.options import check_server
+from stripe_fdw.fdw.schema.options import check_server_options
 from stripe_fdw.fdw.tables.resource import table
 from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.redaction import redact
@@ -164,16 +164,16 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         tables: Sequence[str],
     ) -> list[str]:
         """The CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
-        found = import_schema.tables(remote_schema, options, restriction, tables)
-        return [import_schema.statement(item, server) for item in found]
+        found = import_schema.imported_tables(remote_schema, options, restriction, tables)
+        return [import_schema.create_statement(item, server) for item in found]
 
     def begin_statement(self) -> None:
         """A node of a statement starts."""
-        memory.begin()
+        session_cache.begin()
 
     def end_statement(self) -> None:
         """A node of a statement ended, or failed."""
-        memory.end()
+        session_cache.end()
 
     # -- both -------------------------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         self, quals: Sequence[object], columns: Sequence[str], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
-            memory.join()
+            session_cache.join()
             found, order = of_multicorn(quals), _sortkeys(sortkeys)
             scan = self._table.open_scan(found, self._columns, order, None, self._is_changed(columns))
             while batch := scan.next_batch():
@@ -308,11 +308,11 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
 
         Here alone Multicorn shows the options of the server without those of a table.
         """
-        check_server(srv_options)
+        check_server_options(srv_options)
         restriction: import_schema.Restriction = None
         if restriction_type:
             restriction = "limit to" if "limit" in restriction_type else "except"
-        found = import_schema.tables(schema, options, restriction, list(restricts or ()))
+        found = import_schema.imported_tables(schema, options, restriction, list(restricts or ()))
         return [hosting.table_definition(item.name, list(item.columns), item.options) for item in found]
 
 

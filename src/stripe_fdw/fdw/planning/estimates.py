@@ -14,13 +14,13 @@ from typing import Final
 
 from stripe_fdw.api.request import PAGE
 from stripe_fdw.catalog.model import Column, Kind, Resource
-from stripe_fdw.fdw.planning.plan import FanOut, Lists, Nothing, Plan, Search
+from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, ReadPlan, Search
 from stripe_fdw.fdw.planning.quals import RANGES, Qual, Unknown
-from stripe_fdw.fdw.planning.restrictions import Choice, bounds, choices
-from stripe_fdw.fdw.planning.statistics import Experience, few_share
+from stripe_fdw.fdw.planning.restrictions import ValueSet, range_of, value_sets
+from stripe_fdw.fdw.planning.statistics import TableStatistics, is_selective
 
-ROWS: Final = 200_000.0  # of a resource that nobody has counted
-OFFERED: Final = 1_000.0  # of one that is set up by hand, as products, prices and coupons are
+DEFAULT_ROWS: Final = 200_000.0  # of a resource that nobody has counted
+DEFAULT_PRODUCT_ROWS: Final = 1_000.0  # of one that is set up by hand, as products, prices and coupons are
 _MATCHES: Final = 20.0  # of a reference or a free text
 _VALUES: Final = 10  # of an array that is not known yet
 _SHARED: Final = 0.1  # of all rows have a certain state or flag
@@ -34,7 +34,7 @@ _RAW_WIDTH: Final = 3000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class ScanEstimate:
     """What a scan brings and costs, roughly."""
 
     rows: float  # that match
@@ -42,9 +42,9 @@ class Size:
     requests: float
 
 
-def size(
-    plan: Plan | None, quals: Sequence[Qual], known: Experience, resources: Mapping[str, Resource]
-) -> Size:
+def estimate_scan(
+    plan: ReadPlan | None, quals: Sequence[Qual], known: TableStatistics, resources: Mapping[str, Resource]
+) -> ScanEstimate:
     """Guess the size of a scan.
 
     Args:
@@ -54,18 +54,18 @@ def size(
         resources: all resources by name.
     """
     if plan is None:
-        return Size(1.0, _IMPOSSIBLE, _IMPOSSIBLE)
+        return ScanEstimate(1.0, _IMPOSSIBLE, _IMPOSSIBLE)
     resource = resources[plan.resource]
     rows = max(1.0, _matching(resource, quals, known))
     match plan.access:
-        case Nothing():
-            return Size(1.0, 0.0, 0.0)
+        case EmptyResult():
+            return ScanEstimate(1.0, 0.0, 0.0)
         case Lists(fetches):
             fetched = max(1.0, _matching(resource, plan.pushed, known))
             requests = max(len(fetches), fetched / PAGE)
         case FanOut(parents):
             fetched = max(1.0, _matching(resource, plan.pushed, known))
-            above = size(parents, parents.pushed, known.of(resources[parents.resource]), resources)
+            above = estimate_scan(parents, parents.pushed, known.of(resources[parents.resource]), resources)
             inside = any(column.lists == resource.name for column in resources[parents.resource].columns)
             requests = above.requests + above.rows * (_INCOMPLETE if inside else 1.0)
         case Search():
@@ -73,10 +73,10 @@ def size(
         case others:
             fetched = requests = float(len(others.fetches))
             rows = min(rows, fetched)
-    return Size(min(rows, fetched), fetched, requests)
+    return ScanEstimate(min(rows, fetched), fetched, requests)
 
 
-def width(resource: Resource, columns: Sequence[str]) -> int:
+def estimate_row_width(resource: Resource, columns: Sequence[str]) -> int:
     """How many bytes a row has, roughly."""
     found = 0
     for name in columns:
@@ -85,7 +85,7 @@ def width(resource: Resource, columns: Sequence[str]) -> int:
     return max(found, 8)
 
 
-def path_keys(resource: Resource, known: Experience) -> list[tuple[tuple[str, ...], float]]:
+def path_keys(resource: Resource, known: TableStatistics) -> list[tuple[tuple[str, ...], float]]:
     """By which columns single rows can be asked for, and how many each value brings.
 
     Of the columns that only the request fills, those alone without which Stripe cannot be asked: by any other
@@ -98,19 +98,21 @@ def path_keys(resource: Resource, known: Experience) -> list[tuple[tuple[str, ..
         if column is None or not (item.equal or item.many):
             continue
         needed = item.required or item.column in resource.one_of
-        if needed or (few_share(column) and column.path):
+        if needed or (is_selective(column) and column.path):
             names.append(item.column)
-    return [((name,), max(1.0, _each(resource.column[name], Unknown(), known, ROWS))) for name in names]
+    return [
+        ((name,), max(1.0, _each(resource.column[name], Unknown(), known, DEFAULT_ROWS))) for name in names
+    ]
 
 
-def _matching(resource: Resource, quals: Iterable[Qual], known: Experience) -> float:
+def _matching(resource: Resource, quals: Iterable[Qual], known: TableStatistics) -> float:
     """How many objects meet the conditions; those that say nothing of this are left out."""
     quals = tuple(quals)
     learned = known.rows()
-    unknown = OFFERED if resource.area == "products" else ROWS
+    unknown = DEFAULT_PRODUCT_ROWS if resource.area == "products" else DEFAULT_ROWS
     total = unknown if learned is None else learned
     found = total
-    for name, choice in choices(quals, dict(resource.column)).items():
+    for name, choice in value_sets(quals, dict(resource.column)).items():
         found = min(found, _chosen(resource.column[name], choice, known, total))
     for name in {qual.column for qual in quals if qual.operator in RANGES}:
         if name in resource.column:
@@ -118,25 +120,25 @@ def _matching(resource: Resource, quals: Iterable[Qual], known: Experience) -> f
     return found
 
 
-def _chosen(column: Column, choice: Choice, known: Experience, total: float) -> float:
+def _chosen(column: Column, choice: ValueSet, known: TableStatistics, total: float) -> float:
     found = sum(_each(column, value, known, total) for value in choice.values)
     unknown = any(isinstance(qual.value, Unknown) and qual.operator != "=" for qual in choice.quals)
     return found * _VALUES if unknown else found
 
 
-def _each(column: Column, value: object, known: Experience, total: float) -> float:
+def _each(column: Column, value: object, known: TableStatistics, total: float) -> float:
     """How many objects have the value."""
     if column.name == "id":
         return 1.0
     learned = None
-    if few_share(column) or isinstance(value, str | int):
+    if is_selective(column) or isinstance(value, str | int):
         learned = known.each(column, value if isinstance(value, str | int) else "")
-    return learned if learned is not None else _MATCHES if few_share(column) else total * _SHARED
+    return learned if learned is not None else _MATCHES if is_selective(column) else total * _SHARED
 
 
-def _between(column: Column, quals: Sequence[Qual], known: Experience, total: float) -> float:
+def _between(column: Column, quals: Sequence[Qual], known: TableStatistics, total: float) -> float:
     """The part of all objects that lies between the bounds."""
-    found = bounds(quals, column)
+    found = range_of(quals, column)
     if column.name != "created":
         return _BEYOND if found.quals else 1.0
     if found.lowest is None and found.highest is None:

@@ -6,14 +6,23 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote_plus
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Nothing, Plan, Preview, Retrieve, Search
+from stripe_fdw.fdw.planning.plan import (
+    EmptyResult,
+    FanOut,
+    Fetch,
+    Lists,
+    Previews,
+    ReadPlan,
+    Retrieve,
+    Search,
+)
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 
 _SHOWN = 5
 
 
-def describe(plan: Plan, *, verbose: bool = False) -> list[tuple[str, str]]:
+def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, str]]:
     """The lines of EXPLAIN, each a label and a text."""
     lines = list(_requests(plan, verbose))
     if plan.pushed:
@@ -40,12 +49,12 @@ def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> 
     return [("Stripe Write", ", ".join(names) or "none: Stripe has no such operation")]
 
 
-def _requests(plan: Plan, verbose: bool) -> Iterable[tuple[str, str]]:
+def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
     label = "Stripe Request"
     match plan.access:
-        case Nothing(reason):
+        case EmptyResult(reason):
             yield label, f"none: {reason}"
-        case Retrieve(fetches) | Preview(fetches) | Lists(fetches):
+        case Retrieve(fetches) | Previews(fetches) | Lists(fetches):
             shown = fetches if verbose else fetches[:_SHOWN]
             for fetch in shown:
                 yield label, _show(fetch, plan.pushed)

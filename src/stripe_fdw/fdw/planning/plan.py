@@ -21,7 +21,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class EmptyResult:
     """No row can match: no request."""
 
     reason: str
@@ -48,7 +48,7 @@ class Lists:
 class FanOut:
     """A list inside each of the objects of another plan."""
 
-    parents: Plan
+    parents: ReadPlan
     parameter: str  # the path or query parameter that takes the parent's id
     column: str
     fetches: tuple[Fetch, ...]  # with {parameter} where the id goes
@@ -63,17 +63,17 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class Previews:
     """Objects that Stripe computes when asked."""
 
     fetches: tuple[Fetch, ...]
 
 
-Access = Nothing | Retrieve | Lists | FanOut | Search | Preview
+Access = EmptyResult | Retrieve | Lists | FanOut | Search | Previews
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReadPlan:
     """Which requests answer a query on a resource."""
 
     resource: str

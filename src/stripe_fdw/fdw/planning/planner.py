@@ -13,26 +13,26 @@ from stripe_fdw.catalog.model import Filter, Kind, Resource
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.planning.plan import (
     Access,
+    EmptyResult,
     FanOut,
     Fetch,
     Lists,
-    Nothing,
-    Plan,
-    Preview,
+    Previews,
+    ReadPlan,
     Retrieve,
     Search,
 )
 from stripe_fdw.fdw.planning.pushdown import (
-    Axis,
     Params,
-    axes_for,
+    PushedParameter,
     fetches,
-    parent_axis,
+    is_multivalued,
+    parent_parameter,
     placeholders,
-    several,
+    pushed_parameters,
 )
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
-from stripe_fdw.fdw.planning.restrictions import Bounds, Choice, bounds, choices, fits_path, is_id
+from stripe_fdw.fdw.planning.restrictions import Range, ValueSet, fits_path, is_id, range_of, value_sets
 from stripe_fdw.fdw.planning.search_query import search_query
 
 
@@ -55,7 +55,7 @@ def sortable(resource: Resource, sortkeys: Sequence[SortKey]) -> list[SortKey]:
     return [sortkeys[0]] if good else []
 
 
-def plan(
+def plan_read(
     resource: Resource,
     quals: Sequence[Qual],
     *,
@@ -63,7 +63,7 @@ def plan(
     limit: int | None = None,
     use_search: bool = False,
     resources: Mapping[str, Resource] | None = None,
-) -> Plan:
+) -> ReadPlan:
     """Plan a read of the resource.
 
     Args:
@@ -81,7 +81,7 @@ def plan(
     quals = [qual for qual in quals if not _always(qual, resource)]
     given = {
         name: _possible(resource, choice, every)
-        for name, choice in choices(quals, dict(resource.column)).items()
+        for name, choice in value_sets(quals, dict(resource.column)).items()
     }
     return _Planner(resource, tuple(quals), given, tuple(sortkeys), limit, every).plan(use_search)
 
@@ -100,26 +100,26 @@ class _Missing:
 class _Planner:
     resource: Resource
     quals: tuple[Qual, ...]
-    given: dict[str, Choice]
+    given: dict[str, ValueSet]
     sortkeys: tuple[SortKey, ...]
     limit: int | None
     resources: Mapping[str, Resource]
     pushed: list[Qual] = field(default_factory=list)
 
-    def plan(self, use_search: bool) -> Plan:
+    def plan(self, use_search: bool) -> ReadPlan:
         reason = self.contradiction()
         if reason:
-            return self.done(Nothing(reason))
+            return self.done(EmptyResult(reason))
         if self.resource.preview:
             return self.preview()
         by_id = self.retrieve()
         if by_id is not None:
             return by_id
-        axes = axes_for(self.resource, self.given)
+        axes = pushed_parameters(self.resource, self.given)
         for axis in axes:
             if not axis.groups:
                 self.push(axis)
-                return self.done(Nothing(f"no {axis.column} can have this value"))
+                return self.done(EmptyResult(f"no {axis.column} can have this value"))
         found = self.search() if use_search and not axes and not self.resource.parents else None
         return found or self.lists(axes)
 
@@ -134,11 +134,11 @@ class _Planner:
                 return f"no {choice.column} can have this value"
         return ""
 
-    def push(self, axis: Axis) -> None:
+    def push(self, axis: PushedParameter) -> None:
         self.pushed.extend(self.given[axis.column].quals)
 
-    def done(self, access: Access) -> Plan:
-        return Plan(
+    def done(self, access: Access) -> ReadPlan:
+        return ReadPlan(
             self.resource.name,
             access,
             tuple(qual for qual in self.quals if qual in self.pushed),
@@ -149,7 +149,7 @@ class _Planner:
 
     # -- by id ------------------------------------------------------------------------------------------
 
-    def retrieve(self) -> Plan | None:
+    def retrieve(self) -> ReadPlan | None:
         operation, ids = self.resource.retrieve, self.given.get("id")
         if operation is None or ids is None or self.needs_list():
             return None
@@ -158,17 +158,17 @@ class _Planner:
         if len(names) != len(self.resource.parents) + 1 or len(above) != len(self.resource.parents):
             return None
         parents = [
-            parent_axis(parent, choice, name)
+            parent_parameter(parent, choice, name)
             for parent, choice, name in zip(self.resource.parents, above, names, strict=False)
         ]
         axes = [axis for axis in parents if axis is not None]
         if len(axes) < len(parents) or not all(map(fits_path, ids.values)):
             return None  # such an id may exist, but cannot be asked for: all are listed
-        axes.append(Axis(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
+        axes.append(PushedParameter(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
         for axis in axes:
             self.push(axis)
         if not all(axis.groups for axis in axes):
-            return self.done(Nothing("no object has such an id"))
+            return self.done(EmptyResult("no object has such an id"))
         return self.done(Retrieve(tuple(fetches("GET", operation.path, axes, (), ()))))
 
     def needs_list(self) -> bool:
@@ -181,12 +181,12 @@ class _Planner:
 
     # -- lists ------------------------------------------------------------------------------------------
 
-    def lists(self, axes: list[Axis]) -> Plan:
+    def lists(self, axes: list[PushedParameter]) -> ReadPlan:
         params: list[tuple[str, str]] = []
         for item, between in self.ranges(axes):
             self.pushed.extend(between.quals)
             if between.empty:
-                return self.done(Nothing(f"no {item.column} lies between these bounds"))
+                return self.done(EmptyResult(f"no {item.column} lies between these bounds"))
             params.extend((f"{item.parameter}[{name}]", text) for name, text in between.params)
         for axis in axes:
             self.push(axis)
@@ -203,7 +203,7 @@ class _Planner:
             )
         )
 
-    def fetches(self, axes: list[Axis], params: Params) -> list[Fetch]:
+    def fetches(self, axes: list[PushedParameter], params: Params) -> list[Fetch]:
         """The lists, and those further ones that show what the first hide."""
         said = {axis.parameter for axis in axes} | {name for axis in axes for name, _ in axis.also}
         defaults = {name: text for name, text in self.resource.defaults if name not in said}
@@ -217,18 +217,18 @@ class _Planner:
             found.extend(fetches("GET", self.resource.list_path, axes, sent, self.page_size()))
         return found
 
-    def ranges(self, axes: list[Axis]) -> list[tuple[Filter, Bounds]]:
+    def ranges(self, axes: list[PushedParameter]) -> list[tuple[Filter, Range]]:
         taken = {axis.column for axis in axes}
         found = []
         for item in self.resource.filters:
             column = self.resource.column.get(item.column)
             if item.range and column is not None and item.column not in taken:
-                between = bounds(self.quals, column)
+                between = range_of(self.quals, column)
                 if between.quals:
                     found.append((item, between))
         return found
 
-    def sliceable(self, axes: list[Axis]) -> bool:
+    def sliceable(self, axes: list[PushedParameter]) -> bool:
         """Whether the lists may come in any order, and can be cut by created."""
         created = self.resource.filter.get("created")
         return (
@@ -251,7 +251,7 @@ class _Planner:
             return ()
         columns = {qual.column for qual in self.pushed}
         exact = all(item.exact for item in self.resource.filters if item.column in columns) and not any(
-            several(self.resource.column[name]) for name in columns
+            is_multivalued(self.resource.column[name]) for name in columns
         )
         if self.limit is None or not exact or any(qual not in self.pushed for qual in self.quals):
             return (("limit", str(PAGE)),)
@@ -259,7 +259,7 @@ class _Planner:
 
     # -- lists inside objects ---------------------------------------------------------------------------
 
-    def missing(self, axes: list[Axis]) -> list[_Missing]:
+    def missing(self, axes: list[PushedParameter]) -> list[_Missing]:
         there = {axis.column for axis in axes}
         found = [
             _Missing(parent.parameter, parent.column, True, (parent.resource,))
@@ -273,7 +273,7 @@ class _Planner:
                 found.append(_Missing(item.parameter, item.column, False, references))
         return found
 
-    def fan_out(self, missing: list[_Missing], axes: list[Axis], params: Params) -> Plan:
+    def fan_out(self, missing: list[_Missing], axes: list[PushedParameter], params: Params) -> ReadPlan:
         one = missing[0]
         parent = self.resources.get(one.parents[0]) if len(one.parents) == 1 else None
         if len(missing) > 1 or parent is None or parent is self.resource or parent.preview:
@@ -283,8 +283,12 @@ class _Planner:
             for other in parent.parents
             for qual in (self.given[other.column].quals if other.column in self.given else ())
         ]
-        parents = plan(parent, above, limit=None if self.limit is None else PAGE, resources=self.resources)
-        hole = Axis(one.parameter, one.column, ((Unknown("{" + one.parameter + "}"),),), in_path=one.in_path)
+        parents = plan_read(
+            parent, above, limit=None if self.limit is None else PAGE, resources=self.resources
+        )
+        hole = PushedParameter(
+            one.parameter, one.column, ((Unknown("{" + one.parameter + "}"),),), in_path=one.in_path
+        )
         found = self.fetches([hole, *axes], params)
         unique = any(axis.repeats for axis in axes)
         return self.done(FanOut(parents, one.parameter, one.column, tuple(found), unique))
@@ -312,7 +316,7 @@ class _Planner:
 
     # -- search and previews ----------------------------------------------------------------------------
 
-    def search(self) -> Plan | None:
+    def search(self) -> ReadPlan | None:
         found = search_query(self.resource, self.quals)
         if found is None:
             return None
@@ -321,11 +325,11 @@ class _Planner:
         params = {"query": query, "limit": PAGE}
         return self.done(Search(Fetch(Request.of("GET", self.resource.search_path, params))))
 
-    def preview(self) -> Plan:
-        axes = axes_for(self.resource, self.given)
+    def preview(self) -> ReadPlan:
+        axes = pushed_parameters(self.resource, self.given)
         names = self.resource.one_of or tuple(item.column for item in self.resource.filters)
         if any(not axis.groups for axis in axes):
-            return self.done(Nothing("no object has such an id"))
+            return self.done(EmptyResult("no object has such an id"))
         if not any(axis.column in names for axis in axes):
             raise MissingQualError(
                 f'table "{self.resource.name}" can only be read with a condition on {" or ".join(names)}',
@@ -335,7 +339,7 @@ class _Planner:
         for axis in axes:
             axis.filled = True
             self.push(axis)
-        return self.done(Preview(tuple(fetches("POST", self.resource.list_path, axes, (), ()))))
+        return self.done(Previews(tuple(fetches("POST", self.resource.list_path, axes, (), ()))))
 
 
 def _always(qual: Qual, resource: Resource) -> bool:
@@ -343,7 +347,7 @@ def _always(qual: Qual, resource: Resource) -> bool:
     return qual.operator == "is not null" and not resource.column[qual.column].nullable
 
 
-def _possible(resource: Resource, choice: Choice, resources: Mapping[str, Resource]) -> Choice:
+def _possible(resource: Resource, choice: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
     """The choice without texts that cannot be ids, where ids are chosen by Stripe: no object has them."""
     column = resource.column[choice.column]
     parents = [parent.resource for parent in resource.parents if parent.column == column.name]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Filter, Kind, Parent, Resource
 from stripe_fdw.fdw.planning.plan import Fetch
-from stripe_fdw.fdw.planning.restrictions import LONGEST, Choice, Value, fits_path
+from stripe_fdw.fdw.planning.restrictions import MAX_VALUE_LENGTH, Value, ValueSet, fits_path
 
 _STREAMS_AT_MOST: Final = 100  # of the product of several "= any": a condition beyond is left to Postgres
 _MANY_AT_MOST: Final = 50  # values in one request, where Stripe names no limit
@@ -20,7 +20,7 @@ Params = Sequence[tuple[str, str]]
 
 
 @dataclass(slots=True)
-class Axis:
+class PushedParameter:
     """A parameter and the values it is sent with: each group in a request of its own."""
 
     parameter: str
@@ -38,15 +38,17 @@ class Axis:
         return self.overlapping and len(self.groups) > 1
 
 
-def parent_axis(parent: Parent, choice: Choice, parameter: str | None = None) -> Axis | None:
+def parent_parameter(
+    parent: Parent, choice: ValueSet, parameter: str | None = None
+) -> PushedParameter | None:
     """The parent's ids in the path; None if one of them cannot stand there."""
     if not all(map(fits_path, choice.values)):
         return None
     values = tuple((value,) for value in choice.values)
-    return Axis(parameter or parent.parameter, parent.column, values, in_path=True, filled=True)
+    return PushedParameter(parameter or parent.parameter, parent.column, values, in_path=True, filled=True)
 
 
-def filter_axis(item: Filter, column: Column, choice: Choice) -> Axis | None:
+def filter_parameter(item: Filter, column: Column, choice: ValueSet) -> PushedParameter | None:
     """The filter with the values that the quals leave; None if it cannot say them all."""
     if not (item.equal or item.many) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
         return None
@@ -56,21 +58,23 @@ def filter_axis(item: Filter, column: Column, choice: Choice) -> Axis | None:
         return None  # Stripe would refuse the value, yet an object may have it
     # A row that gets its value from the request needs a request for each value.
     size = 1 if filled or not item.many else (item.most or _MANY_AT_MOST)
-    return Axis(
+    return PushedParameter(
         item.parameter,
         item.column,
         tuple(values[start : start + size] for start in range(0, len(values), size)),
         filled=filled,
         many=item.many,
-        overlapping=filled or several(column) or not item.exact,
+        overlapping=filled or is_multivalued(column) or not item.exact,
         also=item.also,
     )
 
 
-def axes_for(resource: Resource, given: Mapping[str, Choice]) -> list[Axis]:
+def pushed_parameters(resource: Resource, given: Mapping[str, ValueSet]) -> list[PushedParameter]:
     """The parents and filters that the quals give values for, unless the requests become too many."""
     parents = [
-        parent_axis(parent, given[parent.column]) for parent in resource.parents if parent.column in given
+        parent_parameter(parent, given[parent.column])
+        for parent in resource.parents
+        if parent.column in given
     ]
     axes = [axis for axis in parents if axis is not None]
     streams = 1
@@ -81,7 +85,7 @@ def axes_for(resource: Resource, given: Mapping[str, Choice]) -> list[Axis]:
         column, choice = resource.column.get(item.column), given.get(item.column)
         if column is None or choice is None or item.column in taken:
             continue
-        new = filter_axis(item, column, choice)
+        new = filter_parameter(item, column, choice)
         if new is None:
             continue
         count = max(1, len(new.groups))
@@ -92,7 +96,9 @@ def axes_for(resource: Resource, given: Mapping[str, Choice]) -> list[Axis]:
     return axes
 
 
-def fetches(method: Method, endpoint: str, axes: Sequence[Axis], params: Params, last: Params) -> list[Fetch]:
+def fetches(
+    method: Method, endpoint: str, axes: Sequence[PushedParameter], params: Params, last: Params
+) -> list[Fetch]:
     """One fetch for each combination of the axes' groups, in the order in which these were given."""
     found = []
     for groups in product(*(axis.groups for axis in axes)):
@@ -103,9 +109,11 @@ def fetches(method: Method, endpoint: str, axes: Sequence[Axis], params: Params,
             if axis.in_path:
                 path = path.replace("{" + axis.parameter + "}", _in_path(group[0]))
             elif axis.many:
-                sent.extend((f"{axis.parameter}[{index}]", text(value)) for index, value in enumerate(group))
+                sent.extend(
+                    (f"{axis.parameter}[{index}]", parameter_text(value)) for index, value in enumerate(group)
+                )
             else:
-                sent.append((axis.parameter, text(group[0])))
+                sent.append((axis.parameter, parameter_text(group[0])))
             sent.extend(axis.also)
         fills = tuple((axis.column, group[0]) for axis, group in chosen if axis.filled)
         found.append(Fetch(Request(method, endpoint, path, (*sent, *params, *last)), fills))
@@ -117,12 +125,12 @@ def placeholders(path: str) -> list[str]:
     return re.findall(r"\{([^}]*)\}", path)
 
 
-def several(column: Column) -> bool:
+def is_multivalued(column: Column) -> bool:
     """Whether an object may have several values of the column: its path goes through a list."""
     return "data" in column.path
 
 
-def text(value: Value) -> str:
+def parameter_text(value: Value) -> str:
     """A value as Stripe takes it in a parameter."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
@@ -135,5 +143,5 @@ def _accepted(value: Value, literals: Collection[str]) -> bool:
     """Whether Stripe takes the value for a filter with these literals; none means any."""
     if not isinstance(value, str | int | float):
         return True  # not known yet
-    written = text(value)
-    return 0 < len(written) <= LONGEST and (not literals or written in literals)
+    written = parameter_text(value)
+    return 0 < len(written) <= MAX_VALUE_LENGTH and (not literals or written in literals)

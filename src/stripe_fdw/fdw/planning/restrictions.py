@@ -13,16 +13,18 @@ from stripe_fdw.api.request import Scalar
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, LOWER, RANGES, Qual, Unknown
 
-LONGEST: Final = 500  # characters: Stripe's ids have at most 255, the texts it filters by at most 512
+MAX_VALUE_LENGTH: Final = (
+    500  # characters: Stripe's ids have at most 255, the texts it filters by at most 512
+)
 _LATEST: Final = 2**32 - 1  # seconds since the epoch (the year 2106): Stripe knows no later times
-_ID: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{{0,{LONGEST - 1}}}")
+_ID: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{{0,{MAX_VALUE_LENGTH - 1}}}")
 
 Value = Scalar | Unknown
 _PARAMETERS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ValueSet:
     """A column must have one of these values. No values: no row can be."""
 
     column: str
@@ -38,20 +40,20 @@ def is_id(value: Value) -> bool:
 def fits_path(value: Value) -> bool:
     """Whether this can be sent as a step of a path, percent-encoded."""
     return isinstance(value, Unknown) or (
-        isinstance(value, str) and value not in ("", ".", "..") and len(value) <= LONGEST
+        isinstance(value, str) and value not in ("", ".", "..") and len(value) <= MAX_VALUE_LENGTH
     )
 
 
-def choices(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, Choice]:
+def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, ValueSet]:
     """By column, the values that its ``=`` and ``= any`` quals leave. NULL equals nothing."""
-    found: dict[str, Choice] = {}
+    found: dict[str, ValueSet] = {}
     for qual in quals:
         column = columns.get(qual.column)
         if qual.operator not in (EQUAL, ANY) or column is None or column.per_second != 1:
             continue
         values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual) if encoded is not None))
         known = found.get(qual.column)
-        found[qual.column] = _both(known, values, qual) if known else Choice(qual.column, values, (qual,))
+        found[qual.column] = _both(known, values, qual) if known else ValueSet(qual.column, values, (qual,))
     return found
 
 
@@ -62,11 +64,11 @@ def _encode_all(qual: Qual) -> Iterable[Value | None]:
     return [encode(item) for item in items]
 
 
-def _both(known: Choice, values: tuple[Value, ...], qual: Qual) -> Choice:
+def _both(known: ValueSet, values: tuple[Value, ...], qual: Qual) -> ValueSet:
     if any(isinstance(value, Unknown) for value in (*known.values, *values)):
         return known
     shared = set(values)
-    return Choice(
+    return ValueSet(
         known.column, tuple(value for value in known.values if value in shared), (*known.quals, qual)
     )
 
@@ -83,7 +85,7 @@ def encode(value: object) -> Value | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class Range:
     """Between which whole numbers (for times: Unix seconds) a column lies, both ends included."""
 
     lowest: int | None = None
@@ -97,7 +99,7 @@ class Bounds:
         return self.lowest is not None and self.highest is not None and self.lowest > self.highest
 
 
-def bounds(quals: Sequence[Qual], column: Column) -> Bounds:
+def range_of(quals: Sequence[Qual], column: Column) -> Range:
     """Combine the ``>``, ``>=``, ``<`` and ``<=`` quals on the column; the strictest of each side counts."""
     lower: tuple[int, str] | None = None
     upper: tuple[int, str] | None = None
@@ -121,12 +123,12 @@ def bounds(quals: Sequence[Qual], column: Column) -> Bounds:
     if column.kind is Kind.TIME:
         # Of milliseconds the fraction counts: such a column's bounds are left to Postgres.
         if column.per_second != 1:
-            return Bounds()
+            return Range()
         lower, upper = _sayable(lower, upper)
         if upper is not None and upper[0] < 0:
-            return Bounds(0, upper[0], quals=tuple(used))
+            return Range(0, upper[0], quals=tuple(used))
     params = {**unknown, **{name: text for name, text in map(_param, (lower, upper)) if name}}
-    return Bounds(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used))
+    return Range(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used))
 
 
 def _bound(qual: Qual) -> tuple[int, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.fdw.planning.quals import EQUAL, RANGES, Qual
-from stripe_fdw.fdw.planning.restrictions import LONGEST, bounds
+from stripe_fdw.fdw.planning.restrictions import MAX_VALUE_LENGTH, range_of
 
 _CLAUSES_AT_MOST = 10
 
@@ -28,7 +28,7 @@ def search_query(resource: Resource, quals: Iterable[Qual]) -> tuple[str, tuple[
         column = resource.column.get(name)
         if column is None or column.kind is not Kind.TIME:
             continue
-        between = bounds(quals, column)
+        between = range_of(quals, column)
         for low, text in between.params:
             if len(clauses) < _CLAUSES_AT_MOST:
                 sign = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[low]
@@ -58,7 +58,7 @@ def _clauses(resource: Resource, qual: Qual) -> list[str]:
 
 
 def _sayable(text: str) -> bool:
-    return 0 < len(text) <= LONGEST and text.isprintable()
+    return 0 < len(text) <= MAX_VALUE_LENGTH and text.isprintable()
 
 
 def quoted(text: str) -> str:

@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
-from stripe_fdw.fdw.planning.plan import FanOut, Lists, Plan
-from stripe_fdw.fdw.planning.pushdown import text
+from stripe_fdw.fdw.planning.plan import FanOut, Lists, ReadPlan
+from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, RANGES, Unknown
-from stripe_fdw.fdw.planning.restrictions import Bounds, Choice, Value, bounds, choices
+from stripe_fdw.fdw.planning.restrictions import Range, Value, ValueSet, range_of, value_sets
 from stripe_fdw.fdw.reading.reader import Page
 from stripe_fdw.fdw.schema.options import KEYS
 from stripe_fdw.shared.memory import shared_memory
@@ -31,18 +31,18 @@ def _fact(name: str) -> Ratio:
     return Ratio(shared_memory(), name.encode())
 
 
-def account_of(options: Mapping[str, str]) -> str:
+def statistics_account(options: Mapping[str, str]) -> str:
     """Tells one account's facts from another's: where it is asked, and with which key, which none tells."""
     told = [options.get(name, "") for name in ("api_base", "stripe_account", *KEYS)]
     return blake2b("\n".join(told).encode(), digest_size=12).hexdigest()
 
 
-def few_share(column: Column) -> bool:
+def is_selective(column: Column) -> bool:
     """Whether few objects share a value: ids and free texts, unlike states and flags."""
     return column.kind is Kind.REFERENCE or (column.kind is Kind.TEXT and not column.values)
 
 
-class Experience:
+class TableStatistics:
     """What is known of one resource of one account."""
 
     def __init__(self, account: str, resource: Resource) -> None:
@@ -50,9 +50,9 @@ class Experience:
         self._resource = resource
         self._name = f"{account}|{resource.name}"
 
-    def of(self, resource: Resource) -> Experience:
+    def of(self, resource: Resource) -> TableStatistics:
         """What is known of another resource of the account."""
-        return Experience(self._account, resource)
+        return TableStatistics(self._account, resource)
 
     def rows(self) -> float | None:
         """How many there are, as the last scan of all of them found."""
@@ -70,7 +70,7 @@ class Experience:
         """How many were created in a second, lately."""
         return self._read("each second")
 
-    def watch(self, plan: Plan, pages: Iterable[Page]) -> Iterator[Page]:
+    def watch(self, plan: ReadPlan, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages; if they are read to their end, what they tell is remembered."""
         lesson = self._lesson(plan)
         if lesson is None:
@@ -84,7 +84,7 @@ class Experience:
             yield page
         self._learn(lesson, count, oldest)
 
-    def _lesson(self, plan: Plan) -> str | Choice | Bounds | None:
+    def _lesson(self, plan: ReadPlan) -> str | ValueSet | Range | None:
         """What a scan of this plan tells of when it has ended."""
         if not isinstance(plan.access, Lists | FanOut):
             return None
@@ -95,19 +95,19 @@ class Experience:
             return None
         column = self._resource.column[columns.pop()]
         if all(qual.operator in (EQUAL, ANY) for qual in plan.pushed):
-            choice = choices(plan.pushed, {column.name: column})[column.name]
+            choice = value_sets(plan.pushed, {column.name: column})[column.name]
             plain = choice.values and not any(isinstance(value, Unknown) for value in choice.values)
-            return choice if plain and (few_share(column) or len(choice.values) == 1) else None
+            return choice if plain and (is_selective(column) or len(choice.values) == 1) else None
         if column.name == "created" and all(qual.operator in RANGES for qual in plan.pushed):
-            return bounds(plan.pushed, column)
+            return range_of(plan.pushed, column)
         return None
 
-    def _learn(self, lesson: str | Choice | Bounds, count: int, oldest: int | None) -> None:
+    def _learn(self, lesson: str | ValueSet | Range, count: int, oldest: int | None) -> None:
         now = time.time()
-        if isinstance(lesson, Choice):
+        if isinstance(lesson, ValueSet):
             name = self._each(self._resource.column[lesson.column], lesson.values[0])
             _fact(f"{self._name}|{name}").learn(count, len(lesson.values), _VALUES)
-        elif isinstance(lesson, Bounds):
+        elif isinstance(lesson, Range):
             if lesson.lowest is None or (lesson.highest is not None and lesson.highest < now - _LATELY):
                 return
             seconds = now - lesson.lowest
@@ -119,7 +119,9 @@ class Experience:
                 _fact(f"{self._name}|began").learn(oldest, 1, 1)
 
     def _each(self, column: Column, value: Value) -> str:
-        return f"each {column.name}" if few_share(column) else f"each {column.name}={text(value)}"
+        return (
+            f"each {column.name}" if is_selective(column) else f"each {column.name}={parameter_text(value)}"
+        )
 
     def _read(self, name: str) -> float | None:
         return _fact(f"{self._name}|{name}").read()

@@ -19,14 +19,14 @@ from stripe_fdw.api.threads import Future
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.cache.invalidation import account_name, generation
-from stripe_fdw.fdw.cache.response_cache import Memory, Objects, Source, Tape, Turn
-from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Plan, Preview, Retrieve, Search
-from stripe_fdw.fdw.planning.pushdown import text
+from stripe_fdw.fdw.cache.response_cache import Objects, ResponseCache, Source, Tape, Turn
+from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Previews, ReadPlan, Retrieve, Search
+from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import value_of
 
 Object = dict[str, Any]
-Way = Literal["one", "list", "slices"]
+FetchMode = Literal["one", "list", "slices"]
 _NO_PREVIEW = frozenset({"invoice_upcoming_none"})
 _UNKNOWN_VALUE = "must be one of"  # what Stripe says of a value that is none of those that there are
 _BOUNDS = ("[gt]", "[gte]", "[lt]", "[lte]")
@@ -68,13 +68,13 @@ class Counters:
 
 
 @dataclass
-class Reader:
+class PlanReader:
     """Reads plans with a client, on behalf of one scan."""
 
     client: Client
     check: Callable[[], object]
     resources: Mapping[str, Resource]
-    memory: Memory
+    memory: ResponseCache
     cache_ttl: float = 0.0  # seconds
     counters: Counters = field(default_factory=Counters)
 
@@ -84,12 +84,12 @@ class Reader:
         self._scope = (options.key.fingerprint(), self._account, options.api_version)
         self._run = self.memory.running()
 
-    def pages(self, plan: Plan) -> Iterator[Page]:
+    def pages(self, plan: ReadPlan) -> Iterator[Page]:
         """The pages of a plan; requests leave as they are read."""
         resource, lazy = self.resources[plan.resource], plan.limit is not None
         access = plan.access
         found: Iterator[Page] = iter(())
-        if isinstance(access, Retrieve | Preview):
+        if isinstance(access, Retrieve | Previews):
             found = self._each(access.fetches, resource, "one", lazy=lazy)
         elif isinstance(access, Search):
             found = self._each((access.fetch,), resource, "list", lazy=lazy)
@@ -107,7 +107,7 @@ class Reader:
     # -- one after the other, a few ahead ---------------------------------------------------------------
 
     def _each(
-        self, fetches: Iterable[Fetch | Page], resource: Resource, way: Way, *, lazy: bool
+        self, fetches: Iterable[Fetch | Page], resource: Resource, way: FetchMode, *, lazy: bool
     ) -> Iterator[Page]:
         """Read all fetches in their order, with the first requests of the next ones on their way."""
         coming = iter(fetches)
@@ -121,7 +121,7 @@ class Reader:
             yield from window.popleft()
             width = min(PARALLEL, width * 2)
 
-    def _open(self, fetch: Fetch, resource: Resource, way: Way) -> Iterator[Page]:
+    def _open(self, fetch: Fetch, resource: Resource, way: FetchMode) -> Iterator[Page]:
         """Send the first request, unless its answer is remembered; the pages, as they are read."""
         self.check()  # before anything leaves
         request = fetch.request
@@ -147,7 +147,7 @@ class Reader:
         self,
         request: Request,
         resource: Resource,
-        way: Way,
+        way: FetchMode,
         turn: Turn,
         before: Objects,
         first: Future[Response] | None = None,
@@ -290,7 +290,7 @@ class _Wider:
     def holds(self, item: Object) -> bool:
         """Whether the object has the value all the same: then this list brings it, and no other."""
         found = value_of(self.column, item)
-        return not self.values or (found is not None and text(found) in self.values)
+        return not self.values or (found is not None and parameter_text(found) in self.values)
 
 
 def _none_has_it(error: ApiError, request: Request, resource: Resource) -> bool:

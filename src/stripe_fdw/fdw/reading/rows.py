@@ -14,7 +14,7 @@ from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import Extract, Object, extractor
-from stripe_fdw.fdw.schema.columns import EXACT, FLOATS, TEXTS, WHOLE, base_type
+from stripe_fdw.fdw.schema.columns import FLOAT_TYPES, INTEGER_TYPES, NUMERIC_TYPES, TEXT_TYPES, base_type
 from stripe_fdw.redaction import redact
 
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
@@ -84,13 +84,13 @@ def row_maker(
 
 
 def _shape(kind: Kind, type_name: str) -> Shape:
-    if type_name in TEXTS:
+    if type_name in TEXT_TYPES:
         return {Kind.TIME: _time_text, Kind.BOOLEAN: _boolean_text, Kind.JSON: _json_text}.get(kind, _text)
-    if type_name in WHOLE:
+    if type_name in INTEGER_TYPES:
         return _integer
-    if type_name in FLOATS:
+    if type_name in FLOAT_TYPES:
         return _float
-    if type_name in EXACT:
+    if type_name in NUMERIC_TYPES:
         return _decimal
     if kind is Kind.TIME and type_name != "timestamp with time zone":
         return _time_text

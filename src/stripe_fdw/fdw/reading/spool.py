@@ -9,13 +9,13 @@ from typing import Final
 
 import orjson
 
-from stripe_fdw.fdw.planning.plan import FanOut, Lists, Plan
+from stripe_fdw.fdw.planning.plan import FanOut, Lists, ReadPlan
 from stripe_fdw.fdw.reading.reader import Page
 
 _IN_MEMORY: Final = 8 * 2**20  # bytes; what is more goes into a temporary file
 
 
-def lasting(plan: Plan) -> bool:
+def unaffected_by_inserts(plan: ReadPlan) -> bool:
     """Whether what the plan will still bring is the same after an insert into its table.
 
     A list goes on after its last object, and what is new stands before. A list that begins only later, as
@@ -26,7 +26,7 @@ def lasting(plan: Plan) -> bool:
     return plan.limit is not None or not several
 
 
-class Pages(Iterator[Page]):
+class SpooledPages(Iterator[Page]):
     """The pages of a scan: from Stripe as they are read, or, once they are held, from here.
 
     Lists are read page by page. A list inside an object, one of several lists, or a list of objects of which

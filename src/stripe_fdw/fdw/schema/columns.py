@@ -13,30 +13,32 @@ from stripe_fdw.suggestions import closest_names
 RAW: Final = "_raw"
 WRITE_ONLY: Final = {"_params": "jsonb", "_idempotency_key": "text"}
 
-TEXTS: Final = frozenset({"text", "character varying", "character", "name", "citext"})
-WHOLE: Final = frozenset({"bigint", "integer", "smallint"})
-EXACT: Final = frozenset({"numeric"})
-FLOATS: Final = frozenset({"double precision", "real"})
+TEXT_TYPES: Final = frozenset({"text", "character varying", "character", "name", "citext"})
+INTEGER_TYPES: Final = frozenset({"bigint", "integer", "smallint"})
+NUMERIC_TYPES: Final = frozenset({"numeric"})
+FLOAT_TYPES: Final = frozenset({"double precision", "real"})
 _TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _JSONS: Final = frozenset({"jsonb", "json"})
 _ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
-    Kind.TEXT: TEXTS,
-    Kind.REFERENCE: TEXTS,
-    Kind.INTEGER: WHOLE | EXACT | FLOATS | TEXTS,
-    Kind.BOOLEAN: frozenset({"boolean"}) | TEXTS,
-    Kind.DECIMAL: EXACT | FLOATS | TEXTS,
-    Kind.FLOAT: FLOATS | EXACT | TEXTS,
-    Kind.TIME: _TIMES | TEXTS | {"bigint"},
-    Kind.JSON: _JSONS | TEXTS,
+    Kind.TEXT: TEXT_TYPES,
+    Kind.REFERENCE: TEXT_TYPES,
+    Kind.INTEGER: INTEGER_TYPES | NUMERIC_TYPES | FLOAT_TYPES | TEXT_TYPES,
+    Kind.BOOLEAN: frozenset({"boolean"}) | TEXT_TYPES,
+    Kind.DECIMAL: NUMERIC_TYPES | FLOAT_TYPES | TEXT_TYPES,
+    Kind.FLOAT: FLOAT_TYPES | NUMERIC_TYPES | TEXT_TYPES,
+    Kind.TIME: _TIMES | TEXT_TYPES | {"bigint"},
+    Kind.JSON: _JSONS | TEXT_TYPES,
 }
 _COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
     kind: frozenset({kind.postgres_type}) for kind in Kind
 } | {
     Kind.TEXT: frozenset({"text", "character varying"}),
     Kind.REFERENCE: frozenset({"text", "character varying"}),
-    Kind.INTEGER: WHOLE,
+    Kind.INTEGER: INTEGER_TYPES,
 }
-_KNOWN: Final = TEXTS | WHOLE | EXACT | FLOATS | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
+_KNOWN: Final = (
+    TEXT_TYPES | INTEGER_TYPES | NUMERIC_TYPES | FLOAT_TYPES | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
+)
 
 
 def base_type(type_name: str) -> str:
@@ -52,7 +54,7 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
         name, type_name = definition.column_name, base_type(definition.type_name)
         if name in WRITE_ONLY or name == RAW:
             wanted = WRITE_ONLY.get(name, "jsonb")
-            if type_name not in (TEXTS if wanted == "text" else _JSONS | TEXTS):
+            if type_name not in (TEXT_TYPES if wanted == "text" else _JSONS | TEXT_TYPES):
                 raise _wrong_type(resource, definition, wanted)
             continue
         column = resource.column.get(name)
@@ -82,7 +84,7 @@ def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) ->
     )
 
 
-def comparable(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
+def comparable_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
     """The columns whose type compares as Stripe's values do, so that a qual on them can be pushed."""
     found = {}
     for definition in definitions:

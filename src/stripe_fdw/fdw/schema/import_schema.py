@@ -13,12 +13,12 @@ from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.suggestions import closest_names
 
 EVERYTHING: Final = "stripe"
-CALL: Final = "_call"
-INVALIDATION: Final = "_invalidation"
+CALL_TABLE: Final = "_call"
+INVALIDATION_TABLE: Final = "_invalidation"
 Restriction = Literal["limit to", "except"] | None
 
-MACHINERY: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    CALL: (
+FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    CALL_TABLE: (
         ("method", "text"),
         ("path", "text"),
         ("params", "text"),
@@ -27,13 +27,13 @@ MACHINERY: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("status", "bigint"),
         ("request_id", "text"),
     ),
-    INVALIDATION: (("resource", "text"), ("id", "text")),
+    INVALIDATION_TABLE: (("resource", "text"), ("id", "text")),
 }
 """Tables behind functions: ``stripe_live.call`` and ``stripe_sync.invalidate``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ImportedTable:
     """A foreign table to be: its name and its columns with their types."""
 
     name: str
@@ -45,9 +45,9 @@ class Table:
         return {"object": self.name}
 
 
-def tables(
+def imported_tables(
     schema: str, options: Mapping[str, str], restriction: Restriction, names: Sequence[str]
-) -> list[Table]:
+) -> list[ImportedTable]:
     """The tables of a remote schema.
 
     Raises:
@@ -67,7 +67,7 @@ def tables(
     return [table for table in found.values() if table.name not in left_out]
 
 
-def _all(catalog: Catalog, schema: str) -> list[Table]:
+def _all(catalog: Catalog, schema: str) -> list[ImportedTable]:
     if schema != EVERYTHING and schema not in catalog.areas:
         raise TableError(
             f'there is no remote schema "{schema}"',
@@ -75,12 +75,12 @@ def _all(catalog: Catalog, schema: str) -> list[Table]:
             sqlstate="HV00Q",  # fdw_schema_not_found
         )
     found = [
-        Table(resource.name, columns(resource))
+        ImportedTable(resource.name, column_definitions(resource))
         for resource in catalog.resources
         if schema in (EVERYTHING, resource.area)
     ]
     if schema == EVERYTHING:
-        found.extend(Table(name, definition) for name, definition in MACHINERY.items())
+        found.extend(ImportedTable(name, definition) for name, definition in FUNCTION_TABLES.items())
     return found
 
 
@@ -93,7 +93,7 @@ def _no_table(name: str, schema: str, names: list[str]) -> TableError:
     )
 
 
-def columns(resource: Resource) -> tuple[tuple[str, str], ...]:
+def column_definitions(resource: Resource) -> tuple[tuple[str, str], ...]:
     """The columns of a resource's foreign table and their types, pseudo-columns last."""
     found = [(column.name, column.kind.postgres_type) for column in resource.columns]
     found.append((RAW, "jsonb"))
@@ -102,7 +102,7 @@ def columns(resource: Resource) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def statement(table: Table, server: str) -> str:
+def create_statement(table: ImportedTable, server: str) -> str:
     """The CREATE FOREIGN TABLE command; the schema is the importing command's business."""
     definitions = ",\n  ".join(f"{_identifier(name)} {type_name}" for name, type_name in table.columns)
     options = ", ".join(f"{_identifier(name)} {_literal(value)}" for name, value in table.options.items())

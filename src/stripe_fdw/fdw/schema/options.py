@@ -76,7 +76,7 @@ def validate_options(place: Place, options: Mapping[str, str]) -> None:
             )
 
 
-def check_merged(options: Mapping[str, str]) -> None:
+def check_merged_options(options: Mapping[str, str]) -> None:
     """Check options of which nobody can tell any more where they were set, as Multicorn hands them over.
 
     Raises:
@@ -88,7 +88,7 @@ def check_merged(options: Mapping[str, str]) -> None:
             raise _unknown("server", name)
 
 
-def check_server(options: Mapping[str, str]) -> None:
+def check_server_options(options: Mapping[str, str]) -> None:
     """Check the options of a Multicorn server, which come with those of the user mapping.
 
     Raises:
@@ -171,7 +171,7 @@ def _boolean(name: str, text: str) -> bool:
     return bool(value)
 
 
-def secret(options: Mapping[str, str]) -> Secret:
+def read_api_key(options: Mapping[str, str]) -> Secret:
     """The key that the user mapping names, read now: a file or variable may have changed since.
 
     Raises:

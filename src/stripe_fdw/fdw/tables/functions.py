@@ -15,14 +15,14 @@ from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
 from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, record_write
-from stripe_fdw.fdw.cache.response_cache import memory
+from stripe_fdw.fdw.cache.response_cache import session_cache
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.reader import Counters
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.clients import client_for
-from stripe_fdw.fdw.schema.import_schema import CALL, INVALIDATION
-from stripe_fdw.fdw.schema.options import secret, server_options
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
+from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
 from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.suggestions import closest_names
@@ -35,7 +35,7 @@ def read_only(name: str) -> StripeFdwError:
     """The error for a change that cannot be made."""
     hint = (
         "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
-        if name == CALL
+        if name == CALL_TABLE
         else "SELECT stripe_sync.invalidate(…) says what to forget."
     )
     return StripeFdwError(
@@ -61,9 +61,9 @@ class _Machinery:
         self._definitions = definitions
         self._server = server_options(options)
 
-    def size(self, quals: Sequence[Qual]) -> estimates.Size:
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
         """One row."""
-        return estimates.Size(1.0, 1.0, 1.0)
+        return estimates.ScanEstimate(1.0, 1.0, 1.0)
 
     def width(self, columns: Sequence[str]) -> int:
         """Roughly."""
@@ -109,7 +109,7 @@ class _Machinery:
 class CallTable(_Machinery):
     """Runs operations: see ``fdw.call``."""
 
-    name = CALL
+    name = CALL_TABLE
     rowid = "path"
 
     def describe(
@@ -133,7 +133,7 @@ class CallTable(_Machinery):
     ) -> Scan:
         """One row: the words of the call and its answer."""
         call, counters = plan_read_call(quals), Counters()
-        client = client_for(self._server, secret(self._options))
+        client = client_for(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
             if call is None:
@@ -165,7 +165,7 @@ class CallTable(_Machinery):
 
         writing = transaction_writes.statement(self, account, 1)
         flight = writing.do(
-            made, lambda: client_for(self._server, secret(self._options)), told, answered=True
+            made, lambda: client_for(self._server, read_api_key(self._options)), told, answered=True
         )
         answer = flight.response
         response = {"id": flight.identifier, "deleted": True} if answer is None else answer.body
@@ -185,7 +185,7 @@ class CallTable(_Machinery):
 class InvalidationTable(_Machinery):
     """Takes what is to be forgotten; has no rows itself."""
 
-    name = INVALIDATION
+    name = INVALIDATION_TABLE
     rowid = "resource"
 
     def describe(
@@ -229,5 +229,5 @@ class InvalidationTable(_Machinery):
             )
         account = account_name(self._server.api_base, self._server.stripe_account)
         invalidate(account, str(resource), None if identifier is None else str(identifier))
-        memory.forget()
+        session_cache.forget()
         return dict(values)

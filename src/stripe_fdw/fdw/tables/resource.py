@@ -12,21 +12,21 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, MissingQualError, OptionError, TableError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.response_cache import memory
+from stripe_fdw.fdw.cache.response_cache import session_cache
 from stripe_fdw.fdw.planning import estimates
-from stripe_fdw.fdw.planning.explain import describe, describe_write
-from stripe_fdw.fdw.planning.plan import Plan
-from stripe_fdw.fdw.planning.planner import plan, sortable
+from stripe_fdw.fdw.planning.explain import describe_read, describe_write
+from stripe_fdw.fdw.planning.plan import ReadPlan
+from stripe_fdw.fdw.planning.planner import plan_read, sortable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.planning.statistics import Experience, account_of
-from stripe_fdw.fdw.reading.reader import Reader
+from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
+from stripe_fdw.fdw.reading.reader import PlanReader
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.fdw.reading.scan import Scan
-from stripe_fdw.fdw.reading.spool import Pages, lasting
+from stripe_fdw.fdw.reading.spool import SpooledPages, unaffected_by_inserts
 from stripe_fdw.fdw.schema.clients import client_for
-from stripe_fdw.fdw.schema.columns import RAW, check_columns, comparable
-from stripe_fdw.fdw.schema.import_schema import CALL, MACHINERY
-from stripe_fdw.fdw.schema.options import check_merged, secret, server_options
+from stripe_fdw.fdw.schema.columns import RAW, check_columns, comparable_columns
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
+from stripe_fdw.fdw.schema.options import check_merged_options, read_api_key, server_options
 from stripe_fdw.fdw.tables import functions
 from stripe_fdw.fdw.writing.table_writer import TableWriter
 from stripe_fdw.fdw.writing.transaction import transaction_writes
@@ -42,7 +42,7 @@ class Table(Protocol):
 
     @property
     def rowid(self) -> str: ...
-    def size(self, quals: Sequence[Qual]) -> estimates.Size: ...
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate: ...
     def width(self, columns: Sequence[str]) -> int: ...
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]: ...
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]: ...
@@ -76,19 +76,19 @@ def table(options: Mapping[str, str], definitions: Definitions) -> Table:
         TableError: Stripe has no such object.
         ColumnError: the object has no such column, or has it with another type.
     """
-    check_merged(options)
+    check_merged_options(options)
     name = options.get("object")
     if name is None:
         raise OptionError("the foreign table does not name its object", hint="OPTIONS (object 'customer')")
-    if name in MACHINERY:
+    if name in FUNCTION_TABLES:
         for column in definitions:
-            if column not in dict(MACHINERY[name]):
+            if column not in dict(FUNCTION_TABLES[name]):
                 raise ColumnError(
-                    f'column "{column}" is not there: {name} has {", ".join(dict(MACHINERY[name]))}'
+                    f'column "{column}" is not there: {name} has {", ".join(dict(FUNCTION_TABLES[name]))}'
                 )
         return (
             functions.CallTable(options, definitions)
-            if name == CALL
+            if name == CALL_TABLE
             else functions.InvalidationTable(options, definitions)
         )
     resource = load().resource.get(name)
@@ -111,23 +111,23 @@ class ObjectTable:
         self._options = options
         self._definitions = definitions
         self._server = server_options(options)
-        self._comparable = comparable(resource, list(definitions.values()))
-        self._known = Experience(account_of(options), resource)
+        self._comparable = comparable_columns(resource, list(definitions.values()))
+        self._known = TableStatistics(statistics_account(options), resource)
         self._writer = TableWriter(resource, definitions, self._server, self._client, transaction_writes)
         self.rowid = RAW if RAW in definitions else "id"
 
-    def size(self, quals: Sequence[Qual]) -> estimates.Size:
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
         """How many rows the planner should expect, and what they cost."""
         try:
             found = self._plan(quals, (), None)
         except MissingQualError:
             found = None
         normal = normalise(quals, self._comparable)
-        return estimates.size(found, normal, self._known, load().resource)
+        return estimates.estimate_scan(found, normal, self._known, load().resource)
 
     def width(self, columns: Sequence[str]) -> int:
         """How many bytes a row has."""
-        return estimates.width(self._resource, columns)
+        return estimates.estimate_row_width(self._resource, columns)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         """The columns for which a nested loop may ask value by value."""
@@ -142,7 +142,7 @@ class ObjectTable:
         self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
     ) -> Lines:
         """EXPLAIN's lines."""
-        return describe(self._plan(quals, sortkeys, limit), verbose=verbose)
+        return describe_read(self._plan(quals, sortkeys, limit), verbose=verbose)
 
     def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
         """EXPLAIN's lines of INSERT, UPDATE and DELETE."""
@@ -162,7 +162,7 @@ class ObjectTable:
         """
         found = self._plan(quals, sortkeys, limit)
         ttl = 0.0 if fresh else self._server.cache_ttl
-        reader = Reader(self._client(), hosting.check_interrupts, load().resource, memory, ttl)
+        reader = PlanReader(self._client(), hosting.check_interrupts, load().resource, session_cache, ttl)
         maker = row_maker(
             self._resource,
             [self._definitions[name] for name in columns],
@@ -171,11 +171,14 @@ class ObjectTable:
         read = self._known.watch(found, reader.pages(found))
         if fresh:
             read = self._writer.watch(read)
-        pages = Pages(
-            read, resource=self._resource.name, held=fresh and limit is None, lasting=fresh or lasting(found)
+        pages = SpooledPages(
+            read,
+            resource=self._resource.name,
+            held=fresh and limit is None,
+            lasting=fresh or unaffected_by_inserts(found),
         )
         if not pages.lasting:
-            memory.running().scans.add(pages)
+            session_cache.running().scans.add(pages)
         batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
         return Scan(batches, reader.counters)
 
@@ -209,10 +212,10 @@ class ObjectTable:
         self._writer.end()
 
     def _client(self) -> Client:
-        return client_for(self._server, secret(self._options))
+        return client_for(self._server, read_api_key(self._options))
 
-    def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> Plan:
-        return plan(
+    def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> ReadPlan:
+        return plan_read(
             self._resource,
             normalise(quals, self._comparable),
             sortkeys=sortkeys,

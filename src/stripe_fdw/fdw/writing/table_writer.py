@@ -13,7 +13,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.cache.invalidation import account_name, record_write
-from stripe_fdw.fdw.cache.response_cache import memory
+from stripe_fdw.fdw.cache.response_cache import session_cache
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.reading.reader import Page
@@ -117,7 +117,7 @@ class TableWriter:
         look: Callable[[RowWrite], object] | None = None,
     ) -> RowWrite:
         if self._writing.rows == 0:
-            memory.running().writes(self._resource.name)
+            session_cache.running().writes(self._resource.name)
         return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
 
     def _wrote(self, identifier: str | None) -> None:

@@ -14,10 +14,10 @@ import pytest
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.planning import estimates
-from stripe_fdw.fdw.planning.estimates import Size
-from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.planning.estimates import ScanEstimate
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
-from stripe_fdw.fdw.planning.statistics import Experience, account_of
+from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
 from stripe_fdw.fdw.reading.reader import Page
 from support import sample_resources as samples
 
@@ -33,15 +33,17 @@ DAY = 86_400
 @pytest.fixture
 def account() -> str:
     """An account of which nobody knows anything yet."""
-    return account_of({"api_key": uuid4().hex})
+    return statistics_account({"api_key": uuid4().hex})
 
 
-def size(account: str, resource: Resource, *quals: Qual) -> Size:
+def size(account: str, resource: Resource, *quals: Qual) -> ScanEstimate:
     try:
-        found = plan(resource, quals, resources=RESOURCES)
+        found = plan_read(resource, quals, resources=RESOURCES)
     except MissingQualError:
         found = None
-    return estimates.size(found, quals, Experience(account, resource), {**RESOURCES, resource.name: resource})
+    return estimates.estimate_scan(
+        found, quals, TableStatistics(account, resource), {**RESOURCES, resource.name: resource}
+    )
 
 
 def rows(account: str, resource: Resource, *quals: Qual) -> float:
@@ -54,9 +56,9 @@ def since(days: float) -> Qual:
 
 def scan(account: str, resource: Resource, quals: Sequence[Qual], objects: list[dict[str, Any]]) -> None:
     """A scan that is read to its end."""
-    found = plan(resource, quals, resources=RESOURCES)
+    found = plan_read(resource, quals, resources=RESOURCES)
     pages = [Page(objects[start : start + 100], {}) for start in range(0, len(objects), 100)]
-    assert list(Experience(account, resource).watch(found, pages)) == pages
+    assert list(TableStatistics(account, resource).watch(found, pages)) == pages
 
 
 def objects(count: int, *, days: float = 100) -> list[dict[str, Any]]:
@@ -96,7 +98,7 @@ def test_requests_are_what_a_plan_takes(account: str) -> None:
     two = Qual("customer", "= any", ("cus_1", "cus_2"))
     assert size(account, samples.SUBSCRIPTION, two).requests == 2
     ids = Qual("id", "= any", ("sub_1", "sub_2", "sub_3"))
-    assert size(account, samples.SUBSCRIPTION, ids) == Size(3, 3, 3)
+    assert size(account, samples.SUBSCRIPTION, ids) == ScanEstimate(3, 3, 3)
     assert size(account, samples.SUBSCRIPTION, Qual("id", "=", None)).requests == 0
     local = size(account, samples.CUSTOMER, Qual("name", "=", "Ada"))
     assert local.rows < 100
@@ -113,22 +115,22 @@ def test_lists_inside_objects_cost_a_request_each_unless_the_parents_hold_them(a
 
 def test_what_is_set_up_by_hand_is_taken_to_be_few(account: str) -> None:
     price = replace(samples.SUBSCRIPTION, area="products")
-    assert rows(account, price) == estimates.OFFERED
-    assert size(account, price).requests == estimates.OFFERED / 100
+    assert rows(account, price) == estimates.DEFAULT_PRODUCT_ROWS
+    assert size(account, price).requests == estimates.DEFAULT_PRODUCT_ROWS / 100
 
 
 def test_a_full_scan_teaches_how_many_there_are(account: str) -> None:
     scan(account, samples.SUBSCRIPTION, [], objects(450, days=100))
-    assert size(account, samples.SUBSCRIPTION) == Size(450, 450, 4.5)
+    assert size(account, samples.SUBSCRIPTION) == ScanEstimate(450, 450, 4.5)
     assert rows(account, samples.SUBSCRIPTION, since(10)) == pytest.approx(45, rel=0.1)
-    assert rows(account_of({"api_key": "other"}), samples.SUBSCRIPTION) == estimates.ROWS
+    assert rows(statistics_account({"api_key": "other"}), samples.SUBSCRIPTION) == estimates.DEFAULT_ROWS
     scan(account, samples.SUBSCRIPTION, [], [])
     assert rows(account, samples.SUBSCRIPTION) == 1
 
 
 def test_a_scan_that_is_not_read_to_its_end_teaches_nothing(account: str) -> None:
-    found = plan(samples.SUBSCRIPTION, [], resources=RESOURCES)
-    known = Experience(account, samples.SUBSCRIPTION)
+    found = plan_read(samples.SUBSCRIPTION, [], resources=RESOURCES)
+    known = TableStatistics(account, samples.SUBSCRIPTION)
     pages = known.watch(found, [Page(objects(3), {}), Page(objects(3), {})])
     next(pages)
     pages.close()  # type: ignore[attr-defined]
@@ -147,7 +149,7 @@ def test_scans_by_a_reference_teach_the_average(account: str) -> None:
     three = Qual("customer", "= any", ("cus_7", "cus_8", "cus_9"))
     assert rows(account, samples.SUBSCRIPTION, three) == 3
     assert (("customer",), 1.0) in estimates.path_keys(
-        samples.SUBSCRIPTION, Experience(account, samples.SUBSCRIPTION)
+        samples.SUBSCRIPTION, TableStatistics(account, samples.SUBSCRIPTION)
     )
 
 
@@ -170,7 +172,7 @@ def test_scans_of_the_last_days_teach_how_fast_objects_come(account: str) -> Non
 
 def test_nested_loops_may_ask_by_id_by_parent_by_reference_and_by_text(account: str) -> None:
     def names(resource: Resource) -> list[tuple[str, ...]]:
-        return [names for names, _ in estimates.path_keys(resource, Experience(account, resource))]
+        return [names for names, _ in estimates.path_keys(resource, TableStatistics(account, resource))]
 
     assert names(samples.SUBSCRIPTION) == [("id",), ("customer",), ("price",)]
     assert names(samples.CUSTOMER) == [("id",), ("email",)]
@@ -179,10 +181,10 @@ def test_nested_loops_may_ask_by_id_by_parent_by_reference_and_by_text(account: 
 
 
 def test_a_whole_object_is_wide() -> None:
-    narrow = estimates.width(samples.CUSTOMER, ["id"])
+    narrow = estimates.estimate_row_width(samples.CUSTOMER, ["id"])
     assert (
         narrow
-        < estimates.width(samples.CUSTOMER, ["id", "metadata"])
-        < estimates.width(samples.CUSTOMER, ["_raw"])
+        < estimates.estimate_row_width(samples.CUSTOMER, ["id", "metadata"])
+        < estimates.estimate_row_width(samples.CUSTOMER, ["_raw"])
     )
-    assert estimates.width(samples.CUSTOMER, []) > 0
+    assert estimates.estimate_row_width(samples.CUSTOMER, []) > 0

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from stripe_fdw.errors import MissingQualError
-from stripe_fdw.fdw.planning.explain import describe
-from stripe_fdw.fdw.planning.plan import FanOut, Lists, Nothing, Plan, Preview, Retrieve, Search
-from stripe_fdw.fdw.planning.planner import plan, sortable
+from stripe_fdw.fdw.planning.explain import describe_read
+from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, Previews, ReadPlan, Retrieve, Search
+from stripe_fdw.fdw.planning.planner import plan_read, sortable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise
 from support import sample_resources as samples
 
@@ -20,14 +20,14 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def made(table: str, *quals: Qual, **options: object) -> Plan:
+def made(table: str, *quals: Qual, **options: object) -> ReadPlan:
     resource = samples.ALL[table]
     good = normalise(quals, dict(resource.column))
-    return plan(resource, good, resources=samples.ALL, **options)  # type: ignore[arg-type]
+    return plan_read(resource, good, resources=samples.ALL, **options)  # type: ignore[arg-type]
 
 
-def shown(found: Plan) -> list[str]:
-    return [text for label, text in describe(found, verbose=True) if label == "Stripe Request"]
+def shown(found: ReadPlan) -> list[str]:
+    return [text for label, text in describe_read(found, verbose=True) if label == "Stripe Request"]
 
 
 # table, quals, the requests as EXPLAIN shows them
@@ -207,7 +207,7 @@ NOTHING = [
 
 @pytest.mark.parametrize(("table", "quals"), NOTHING, ids=lambda value: str(value)[:60])
 def test_what_no_row_can_be_is_not_asked_for(table: str, quals: list[Qual]) -> None:
-    assert isinstance(made(table, *quals).access, Nothing)
+    assert isinstance(made(table, *quals).access, EmptyResult)
 
 
 TOKYO = timezone(timedelta(hours=9))
@@ -272,7 +272,7 @@ def test_a_list_by_one_of_several_values_is_not_cut_short() -> None:
 def test_that_a_column_which_never_is_null_is_not_null_needs_no_check() -> None:
     # What Postgres makes of max(created).
     found = made("customer", Qual("created", "is not null"), sortkeys=[NEWEST], limit=1)
-    assert describe(found)[0] == ("Stripe Request", "GET /v1/customers?limit=1")
+    assert describe_read(found)[0] == ("Stripe Request", "GET /v1/customers?limit=1")
     assert (found.pushed, found.checked) == ((), ())
     assert made("customer", Qual("name", "is not null")).checked != ()
 
@@ -358,16 +358,16 @@ def test_plans_are_values() -> None:
     assert made("customer", qual) == made("customer", qual)
     assert hash(made("customer", qual)) == hash(made("customer", qual))
     assert isinstance(made("customer", qual).access, Retrieve)
-    assert isinstance(made("upcoming_invoice", Qual("customer", "=", "cus_1")).access, Preview)
+    assert isinstance(made("upcoming_invoice", Qual("customer", "=", "cus_1")).access, Previews)
     assert isinstance(made("line_item").access, FanOut)
 
 
 def test_explain_tells_what_is_pushed_and_what_is_left() -> None:
     found = made("subscription", Qual("customer", "=", "cus_1"), Qual("status", "=", "mad"))
-    assert describe(found) == [
+    assert describe_read(found) == [
         ("Stripe Request", "GET /v1/subscriptions?customer=cus_1&status=all&limit=100"),
         ("Stripe Pushed", "customer = 'cus_1'"),
         ("Stripe Checked Locally", "status = 'mad'"),
     ]
     many = made("customer", Qual("id", "= any", tuple(f"cus_{i}" for i in range(9))))
-    assert [text for _, text in describe(many)][5] == "and 4 more like these"
+    assert [text for _, text in describe_read(many)][5] == "and 4 more like these"

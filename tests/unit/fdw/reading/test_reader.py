@@ -13,11 +13,11 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import Future
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
 from stripe_fdw.fdw.cache import invalidation
-from stripe_fdw.fdw.cache.response_cache import Memory
-from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading import reader as reader_module
-from stripe_fdw.fdw.reading.reader import Counters, Page, Reader
+from stripe_fdw.fdw.reading.reader import Counters, Page, PlanReader
 from stripe_fdw.fdw.reading.scan import Scan
 from support import sample_resources as samples
 from support.fake_stripe import FakeStripe
@@ -54,13 +54,13 @@ def stripe(count: int = 250) -> FakeStripe:
     )
 
 
-def reader(client: FakeStripe, memory: Memory | None = None, cache_ttl: float = 0.0) -> Reader:
-    return Reader(client, lambda: None, samples.ALL, memory or Memory(), cache_ttl)  # type: ignore[arg-type]
+def reader(client: FakeStripe, memory: ResponseCache | None = None, cache_ttl: float = 0.0) -> PlanReader:
+    return PlanReader(client, lambda: None, samples.ALL, memory or ResponseCache(), cache_ttl)  # type: ignore[arg-type]
 
 
 def pages(client: FakeStripe, table: str, *quals: Qual, **options: Any) -> Any:
     memory, ttl = options.pop("memory", None), options.pop("cache_ttl", 0.0)
-    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
     return reader(client, memory, ttl).pages(found)
 
 
@@ -195,7 +195,7 @@ def test_a_parents_list_is_used_where_it_is_complete() -> None:
 
 
 def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     condition = Qual("id", "=", "cus_1")
     for _ in range(3):
@@ -209,7 +209,7 @@ def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
 
 
 def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
     two = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
@@ -220,7 +220,7 @@ def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
 
 
 def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
     next(one)
@@ -231,7 +231,7 @@ def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"sortkeys": [NEWEST]}])
 def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -> None:
-    client, memory = stripe(1000), Memory(statement_bytes=20_000)
+    client, memory = stripe(1000), ResponseCache(statement_bytes=20_000)
     memory.begin()
     one = pages(client, "customer", memory=memory, **options)
     two = pages(client, "customer", memory=memory, **options)
@@ -242,7 +242,7 @@ def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -
 
 
 def test_without_a_ttl_nothing_outlives_the_statement() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     for _ in range(2):
         memory.begin()
         ids(pages(client, "customer", Qual("id", "=", "cus_1"), memory=memory))
@@ -256,7 +256,7 @@ def _shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     invalidation.generations._counter.cache_clear()  # type: ignore[attr-defined,unused-ignore]
 
 
-def cached(client: FakeStripe, memory: Memory, *quals: Qual, ttl: float = 60.0) -> list[str]:
+def cached(client: FakeStripe, memory: ResponseCache, *quals: Qual, ttl: float = 60.0) -> list[str]:
     memory.begin()
     try:
         return ids(pages(client, "customer", *quals, sortkeys=[NEWEST], memory=memory, cache_ttl=ttl))
@@ -270,7 +270,7 @@ ACCOUNT = "https://api.stripe.com|"
 
 @pytest.mark.usefixtures("_shared")
 def test_the_cache_answers_until_something_is_invalidated() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     for _ in range(3):
         cached(client, memory, ONE)
         cached(client, memory)
@@ -294,7 +294,7 @@ def test_the_cache_answers_until_something_is_invalidated() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     cached(client, memory, ONE, ttl=0.000001)
     cached(client, memory, ONE, ttl=0.000001)
     assert len(client.log) == 2
@@ -302,7 +302,7 @@ def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("_shared")
 def test_keys_do_not_share_answers() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     other = FakeStripe(samples.ALL, client.objects, key="sk_test_another000000000000000000")
     cached(client, memory, ONE)
     cached(other, memory, ONE)
@@ -311,7 +311,7 @@ def test_keys_do_not_share_answers() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_the_cache_stays_within_its_bytes() -> None:
-    client, memory = stripe(), Memory(cache_bytes=8000)
+    client, memory = stripe(), ResponseCache(cache_bytes=8000)
     for i in range(100):
         cached(client, memory, Qual("id", "=", f"cus_{i}"))
     assert memory._cache.currsize <= 8000
@@ -322,7 +322,7 @@ def test_the_cache_stays_within_its_bytes() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_what_was_read_in_part_is_cached_and_read_on() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
     memory.end()
@@ -331,7 +331,7 @@ def test_what_was_read_in_part_is_cached_and_read_on() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
     memory.end()
@@ -352,7 +352,7 @@ def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted()
 
 @pytest.mark.usefixtures("_shared")
 def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
     next(pages(client, "customer", memory=memory, cache_ttl=60.0))
     memory.end()
@@ -368,8 +368,8 @@ def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
 
 @pytest.mark.usefixtures("_shared")
 def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
-    client, memory = stripe(), Memory()
-    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    client, memory = stripe(), ResponseCache()
+    found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     stopped: list[str] = []
     for name in ("first", "second"):
         memory.begin()
@@ -378,7 +378,7 @@ def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
             if name in stopped:
                 raise Interrupted(name)
 
-        one = Reader(client, check, samples.ALL, memory, 60.0)  # type: ignore[arg-type]
+        one = PlanReader(client, check, samples.ALL, memory, 60.0)  # type: ignore[arg-type]
         if name == "first":
             next(one.pages(found))
         else:
@@ -389,7 +389,7 @@ def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
 
 
 def test_an_error_is_not_remembered() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     answer, failing = client.answer, [True]
 
     def fail(request: Any) -> Any:
@@ -482,7 +482,7 @@ def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, pa
         return answer(request)
 
     client.answer = refuse  # type: ignore[method-assign]
-    found = plan(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
+    found = plan_read(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
     assert qual in found.pushed
     one = reader(client)
     assert ids(one.pages(found)) == ["price_0", "price_1", "price_2"]
@@ -533,9 +533,9 @@ def test_an_interrupt_ends_the_scan_though_every_answer_is_there_at_once(
             after.append(len(client.log))
             raise Interrupted("canceling statement due to user request")
 
-    found = plan(samples.ALL[table], quals, resources=samples.ALL, **options)
+    found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
     with pytest.raises(Interrupted):
-        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+        list(PlanReader(client, check, samples.ALL, ResponseCache()).pages(found))  # type: ignore[arg-type]
     assert len(after) <= 2
     assert len(client.log) <= 9 + PARALLEL
 
@@ -552,15 +552,15 @@ def test_an_interrupt_ends_the_scan() -> None:
         raise Interrupted("canceling statement due to user request")
 
     client.submit = submit  # type: ignore[method-assign]
-    found = plan(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     with pytest.raises(Interrupted):
-        list(Reader(client, check, samples.ALL, Memory()).pages(found))  # type: ignore[arg-type]
+        list(PlanReader(client, check, samples.ALL, ResponseCache()).pages(found))  # type: ignore[arg-type]
 
 
 def test_the_scan_counts_what_it_cost() -> None:
-    client, memory = stripe(), Memory()
+    client, memory = stripe(), ResponseCache()
     memory.begin()
-    found = plan(samples.CUSTOMER, (ONE,), resources=samples.ALL)
+    found = plan_read(samples.CUSTOMER, (ONE,), resources=samples.ALL)
     for expected in ((1, 0), (0, 1)):
         one = reader(client, memory)
         list(one.pages(found))

@@ -12,7 +12,7 @@ from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import PlainColumn
 from stripe_fdw.fdw.reading.rows import row_maker
-from stripe_fdw.fdw.schema.columns import base_type, check_columns, comparable
+from stripe_fdw.fdw.schema.columns import base_type, check_columns, comparable_columns
 
 THING = Resource(
     name="thing",
@@ -169,7 +169,7 @@ def test_only_types_that_compare_like_stripe_are_pushed() -> None:
         PlainColumn("live", "boolean"),
     ]
     check_columns(THING, definitions)
-    assert set(comparable(THING, definitions)) == {"customer", "amount", "live"}
+    assert set(comparable_columns(THING, definitions)) == {"customer", "amount", "live"}
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.fdw.cache.response_cache import Memory
-from stripe_fdw.fdw.planning.planner import plan
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.reading.reader import Reader
+from stripe_fdw.fdw.reading.reader import PlanReader
 from support import sample_resources as samples
 from support.fake_stripe import FakeStripe, cell
 
@@ -134,7 +134,7 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
     ordered = data.draw(st.booleans(), label="ordered")
     limit = data.draw(st.sampled_from([None, None, 1, 7, 150]), label="limit")
     resource = samples.ALL[table]
-    found = plan(
+    found = plan_read(
         resource,
         normalise(conditions, dict(resource.column)),
         sortkeys=[NEWEST] if ordered else [],
@@ -142,7 +142,7 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
         resources=samples.ALL,
     )
     stripe = FakeStripe(samples.ALL, OBJECTS)
-    reader = Reader(stripe, lambda: None, samples.ALL, Memory())  # type: ignore[arg-type]
+    reader = PlanReader(stripe, lambda: None, samples.ALL, ResponseCache())  # type: ignore[arg-type]
     fetched = [item for page in reader.pages(found) for item in page.objects]
     kept = [item for item in fetched if all(holds(resource, qual, item) for qual in conditions)]
     expected = [item for item in OBJECTS[table] if all(holds(resource, qual, item) for qual in conditions)]

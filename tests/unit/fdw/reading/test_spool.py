@@ -8,7 +8,7 @@ import pytest
 
 from stripe_fdw.fdw.reading import spool
 from stripe_fdw.fdw.reading.reader import Page
-from stripe_fdw.fdw.reading.spool import Pages
+from stripe_fdw.fdw.reading.spool import SpooledPages
 
 
 def source(count: int, read: list[int]) -> Iterator[Page]:
@@ -25,13 +25,13 @@ def plain(pages: Iterator[Page]) -> list[tuple[object, object]]:
 @pytest.mark.parametrize("room", [100, 10**6])
 def test_held_pages_are_the_same(monkeypatch: pytest.MonkeyPatch, count: int, room: int) -> None:
     monkeypatch.setattr(spool, "_IN_MEMORY", room)
-    pages = Pages(source(count, []), resource="customer", held=True, lasting=True)
+    pages = SpooledPages(source(count, []), resource="customer", held=True, lasting=True)
     assert plain(pages) == plain(source(count, []))
 
 
 def test_all_are_read_before_the_first_is_used() -> None:
     read: list[int] = []
-    pages = Pages(source(5, read), resource="customer", held=True, lasting=True)
+    pages = SpooledPages(source(5, read), resource="customer", held=True, lasting=True)
     assert read == []
     next(pages)
     assert read == [0, 1, 2, 3, 4]
@@ -40,7 +40,7 @@ def test_all_are_read_before_the_first_is_used() -> None:
 @pytest.mark.parametrize("before", [0, 1, 4, 5])
 def test_the_rest_can_be_held_later(before: int) -> None:
     read: list[int] = []
-    pages = Pages(source(5, read), resource="customer", held=False, lasting=False)
+    pages = SpooledPages(source(5, read), resource="customer", held=False, lasting=False)
     found = [next(pages) for _ in range(before)]
     assert len(read) == before
     pages.hold()
@@ -51,7 +51,7 @@ def test_the_rest_can_be_held_later(before: int) -> None:
 
 def test_what_lasts_is_not_read_ahead() -> None:
     read: list[int] = []
-    pages = Pages(source(5, read), resource="customer", held=False, lasting=True)
+    pages = SpooledPages(source(5, read), resource="customer", held=False, lasting=True)
     next(pages)
     pages.hold()
     assert read == [0]

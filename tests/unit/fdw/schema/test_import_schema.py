@@ -7,16 +7,16 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import OptionError, TableError
 from stripe_fdw.fdw.backend.hosting import PlainColumn
-from stripe_fdw.fdw.schema.columns import check_columns, comparable
-from stripe_fdw.fdw.schema.import_schema import MACHINERY, statement, tables
+from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
+from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES, create_statement, imported_tables
 
 
 def names(schema: str, *restriction: object) -> list[str]:
-    return [table.name for table in tables(schema, {}, *(restriction or (None, [])))]  # type: ignore[arg-type]
+    return [table.name for table in imported_tables(schema, {}, *(restriction or (None, [])))]  # type: ignore[arg-type]
 
 
 def test_everything() -> None:
-    assert names("stripe") == [*(resource.name for resource in load().resources), *MACHINERY]
+    assert names("stripe") == [*(resource.name for resource in load().resources), *FUNCTION_TABLES]
 
 
 def test_an_area_has_its_own_tables_and_no_machinery() -> None:
@@ -37,12 +37,12 @@ def test_what_is_not_there_is_named() -> None:
         names("stripe", "limit to", ["custmer"])
     assert "customer" in (caught.value.detail or "")
     with pytest.raises(OptionError, match='"fast"'):
-        tables("stripe", {"fast": "1"}, None, [])
+        imported_tables("stripe", {"fast": "1"}, None, [])
 
 
 def test_a_statement_quotes_what_it_names() -> None:
-    (table,) = tables("stripe", {}, "limit to", ["customer"])
-    text = statement(table, 'my "server"')
+    (table,) = imported_tables("stripe", {}, "limit to", ["customer"])
+    text = create_statement(table, 'my "server"')
     assert text.startswith('CREATE FOREIGN TABLE "customer" (\n  "id" text,')
     assert '"created" timestamp with time zone' in text
     assert '"_raw" jsonb' in text
@@ -50,9 +50,11 @@ def test_a_statement_quotes_what_it_names() -> None:
 
 
 def test_every_imported_table_passes_its_own_checks_and_pushes_all_its_filters() -> None:
-    for table in tables("stripe", {}, None, []):
+    for table in imported_tables("stripe", {}, None, []):
         resource = load().resource.get(table.name)
         if resource is not None:
             definitions = [PlainColumn(name, type_name) for name, type_name in table.columns]
             check_columns(resource, definitions)
-            assert set(comparable(resource, definitions)) >= {item.column for item in resource.filters}
+            assert set(comparable_columns(resource, definitions)) >= {
+                item.column for item in resource.filters
+            }

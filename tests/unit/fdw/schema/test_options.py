@@ -11,8 +11,8 @@ from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.fdw.schema.options import (
     Place,
     ServerOptions,
-    check_merged,
-    secret,
+    check_merged_options,
+    read_api_key,
     server_options,
     validate_options,
 )
@@ -79,26 +79,26 @@ def test_right_options() -> None:
 
 def test_without_a_mapping_the_error_says_how_to_make_one() -> None:
     with pytest.raises(AuthenticationError) as caught:
-        secret({})
+        read_api_key({})
     assert caught.value.sqlstate == "28000"
     assert "CREATE USER MAPPING FOR CURRENT_USER" in (caught.value.hint or "")
 
 
 def test_a_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_KEY", f" {KEY}\n")
-    assert secret({"api_key_env": "A_KEY"}).reveal() == KEY
+    assert read_api_key({"api_key_env": "A_KEY"}).reveal() == KEY
     monkeypatch.delenv("A_KEY")
     with pytest.raises(AuthenticationError, match="A_KEY"):
-        secret({"api_key_env": "A_KEY"})
+        read_api_key({"api_key_env": "A_KEY"})
 
 
 def test_a_key_from_a_file_is_read_each_time(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
     file.chmod(0o600)
-    assert secret({"api_key_file": str(file)}).reveal() == KEY
+    assert read_api_key({"api_key_file": str(file)}).reveal() == KEY
     file.write_text("sk_test_another000000000000000000")
-    assert secret({"api_key_file": str(file)}).reveal() != KEY
+    assert read_api_key({"api_key_file": str(file)}).reveal() != KEY
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o620, 0o602])
@@ -107,7 +107,7 @@ def test_a_key_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) 
     file.write_text(KEY)
     file.chmod(mode)
     with pytest.raises(AuthenticationError, match="others") as caught:
-        secret({"api_key_file": str(file)})
+        read_api_key({"api_key_file": str(file)})
     assert "chmod 600" in (caught.value.hint or "")
 
 
@@ -118,7 +118,7 @@ def test_a_key_file_that_is_none(tmp_path: Path) -> None:
     large.chmod(0o600)
     for file in (tmp_path / "missing", tmp_path, empty, large):
         with pytest.raises(AuthenticationError, match=file.name):
-            secret({"api_key_file": str(file)})
+            read_api_key({"api_key_file": str(file)})
 
 
 @pytest.mark.parametrize(
@@ -136,17 +136,17 @@ def test_what_is_no_key_is_refused_and_not_repeated(
         given.append({"api_key_env": "A_KEY"})
     for options in given:
         with pytest.raises(AuthenticationError, match="something else than an API key") as caught:
-            secret(options)
+            read_api_key(options)
         told = f"{caught.value} {caught.value.detail} {caught.value.hint}"
         assert not any(word in told for word in re.split(r"\s", content) if len(word) > 4)
 
 
 def test_a_secret_never_prints() -> None:
-    assert KEY not in repr(secret({"api_key": KEY}))
+    assert KEY not in repr(read_api_key({"api_key": KEY}))
 
 
 def test_merged_options_are_checked_without_their_places() -> None:
-    check_merged({"object": "customer", "api_key": KEY, "cache_ttl": "1", "wrapper": "stripe_fdw.X"})
+    check_merged_options({"object": "customer", "api_key": KEY, "cache_ttl": "1", "wrapper": "stripe_fdw.X"})
     with pytest.raises(OptionError, match='"cache_tl"') as caught:
-        check_merged({"cache_tl": "1"})
+        check_merged_options({"cache_tl": "1"})
     assert (caught.value.hint or "").startswith("Options of a server: cache_ttl,")

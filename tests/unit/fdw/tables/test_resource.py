@@ -16,7 +16,7 @@ from stripe_fdw.fdw.backend.hosting import PlainColumn
 from stripe_fdw.fdw.multicorn.wrapper import StripeForeignDataWrapper
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scans
-from stripe_fdw.fdw.schema.import_schema import MACHINERY
+from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES
 from stripe_fdw.fdw.tables import functions, resource
 from stripe_fdw.fdw.writing.transaction import transaction_writes
 from support.fake_stripe import KEY, FakeStripe
@@ -117,8 +117,8 @@ def test_a_row_is_identified_by_the_whole_object_where_the_table_has_it() -> Non
 
 
 def test_the_tables_behind_functions_refuse_to_be_changed() -> None:
-    for name in MACHINERY:
-        columns = {column: PlainColumn(column, kind) for column, kind in MACHINERY[name]}
+    for name in FUNCTION_TABLES:
+        columns = {column: PlainColumn(column, kind) for column, kind in FUNCTION_TABLES[name]}
         wrapper = StripeForeignDataWrapper({"object": name, "api_key": KEY}, columns)
         writes: tuple[Callable[[], object], ...] = (
             partial(wrapper.update_row, {}, {"path": "x"}, True),
@@ -133,7 +133,7 @@ def test_the_tables_behind_functions_refuse_to_be_changed() -> None:
 
 
 def test_an_operation_is_a_row(stripe: FakeStripe) -> None:
-    columns = {name: PlainColumn(name, kind) for name, kind in MACHINERY["_call"]}
+    columns = {name: PlainColumn(name, kind) for name, kind in FUNCTION_TABLES["_call"]}
     wrapper = StripeForeignDataWrapper({"object": "_call", "api_key": KEY}, columns)
     quals = [
         Qual("method", "=", "GET"),
