@@ -102,7 +102,7 @@ class FakeStripe:
             raise AssertionError(f"Stripe would refuse {name}={text}")
         if bound:
             return value is not None and _COMPARE[bound[2]](value, int(text))
-        if wanted.many:
+        if wanted.any_of:
             return value in [given for key, given in params.items() if key.startswith(f"{parameter}[")]
         return value is not None and str(value).lower() == text.lower()
 

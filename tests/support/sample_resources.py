@@ -23,7 +23,7 @@ CUSTOMER = Resource(
     ),
     filters=(Filter("email", "email", exact=False), Filter("created", "created", range=True)),
     retrieve=Operation("retrieve", "GET", "/v1/customers/{customer}"),
-    search=("email", "name", "metadata", "created"),
+    search_fields=("email", "name", "metadata", "created"),
     search_path="/v1/customers/search",
     id_prefix="cus_",
 )
@@ -38,7 +38,7 @@ SUBSCRIPTION = Resource(
         Column("customer", Kind.REFERENCE, ("customer",), references=("customer",)),
         Column("price", Kind.REFERENCE, ("items", "data", "price", "id"), references=("price",)),
         Column("status", Kind.TEXT, ("status",), values=("active", "canceled", "paused")),
-        Column("current_period_end", Kind.TIME, ("items", "data", "current_period_end"), pick="min"),
+        Column("current_period_end", Kind.TIME, ("items", "data", "current_period_end"), aggregate="min"),
         Column("hidden", Kind.TEXT, ()),
     ),
     filters=(
@@ -60,7 +60,7 @@ ITEM = Resource(
     columns=(ID, Column("subscription", Kind.REFERENCE, ("subscription",), references=("subscription",))),
     filters=(Filter("subscription", "subscription", required=True),),
     newest_first=False,
-    follows="subscription",
+    events_of="subscription",
 )
 LINE = Resource(
     name="line_item",
@@ -110,7 +110,7 @@ PRICE = Resource(
     filters=(
         Filter("active", "active"),
         Filter("created", "created", range=True),
-        Filter("lookup_keys", "lookup_key", equal=False, many=True, most=2),
+        Filter("lookup_keys", "lookup_key", equal=False, any_of=True, max_values=2),
         Filter("product", "product"),
         Filter("type", "type"),
     ),
@@ -164,7 +164,7 @@ TAX_ID = Resource(
     area="billing",
     list_path="/v1/tax_ids",
     columns=(ID, CREATED, Column("owner_customer", Kind.REFERENCE, ("owner", "customer"))),
-    filters=(Filter("owner[customer]", "owner_customer", also=(("owner[type]", "customer"),)),),
+    filters=(Filter("owner[customer]", "owner_customer", extra_parameters=(("owner[type]", "customer"),)),),
 )
 
 ALL = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from stripe_fdw.catalog.model import (
-    ANY,
+    ANY_VALUE,
     Catalog,
     Column,
     Filter,
@@ -14,13 +14,13 @@ from stripe_fdw.catalog.model import (
     Operation,
     Parameter,
     Parent,
-    Place,
     Resource,
     Transition,
+    WritePath,
 )
 
 __all__ = [
-    "ANY",
+    "ANY_VALUE",
     "Catalog",
     "Column",
     "Filter",
@@ -29,9 +29,9 @@ __all__ = [
     "Operation",
     "Parameter",
     "Parent",
-    "Place",
     "Resource",
     "Transition",
+    "WritePath",
     "load",
 ]
 

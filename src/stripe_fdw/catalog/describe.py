@@ -95,7 +95,7 @@ def table(resource: Resource) -> TableDescription:
         requests=_requests(resource),
         defaults=dict(resource.defaults),
         further_lists=[dict(each) for each in resource.further_lists],
-        search=list(resource.search),
+        search=list(resource.search_fields),
         required=_required(resource),
         columns=columns,
         insert_needs=write_description.needs(resource),
@@ -112,8 +112,8 @@ def freshness(resource: Resource) -> str:
     """How the table's copy stays fresh, in a sentence."""
     if resource.preview:
         return "computed by Stripe on each query"
-    if resource.follows:
-        return f"events: those of {resource.follows}, in which the rows lie"
+    if resource.events_of:
+        return f"events: those of {resource.events_of}, in which the rows lie"
     return _FRESHNESS[resource.freshness]
 
 
@@ -149,7 +149,7 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         column=column.name,
         type=column.kind.postgres_type,
         references=list(column.references),
-        lists=column.lists,
+        lists=column.full_list_table,
         pushed=_pushed(resource, column),
         write=write_description.written(resource, column),
         values=list(column.values),
@@ -167,13 +167,13 @@ def _pushed(resource: Resource, column: Column) -> list[str]:
     for item in resource.filters:
         if item.column == column.name:
             found += _forms(item)
-    if column.name in resource.search:
+    if column.name in resource.search_fields:
         found.append("search")
     return list(dict.fromkeys(found))
 
 
 def _forms(item: Filter) -> list[str]:
-    forms = ["=", "= ANY"] if item.equal or item.many else []
+    forms = ["=", "= ANY"] if item.equal or item.any_of else []
     return [*forms, "range"] if item.range else forms
 
 

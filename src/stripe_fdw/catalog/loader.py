@@ -22,9 +22,9 @@ from stripe_fdw.catalog.model import (
     Kind,
     Operation,
     Parent,
-    Place,
     Resource,
     Transition,
+    WritePath,
 )
 from stripe_fdw.catalog.parameter_shapes import parameter
 
@@ -86,7 +86,7 @@ class _Reader:
         made["parents"] = tuple(Parent(**item) for item in entry.get("parents", ()))
         made["operations"] = tuple(self.operation(key) for key in entry.get("operations", ()))
         made["transitions"] = tuple(self._transition(item) for item in entry.get("transitions", ()))
-        made["places"] = tuple(Place(**self._entry(item)) for item in entry.get("places", ()))
+        made["write_paths"] = tuple(WritePath(**self._entry(item)) for item in entry.get("write_paths", ()))
         for role in ("retrieve", "create", "update", "delete"):
             if role in made:
                 made[role] = self.operation(made[role])

@@ -58,7 +58,7 @@ class Column:
     ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
     the object does not know it: a filter without a field, filled from the query's own qual. A path step into
     a list (``("items", "data", "price", "id")``) yields every value found; the column then holds the first,
-    unless ``pick`` says which.
+    unless ``aggregate`` says which.
     """
 
     name: str
@@ -67,9 +67,11 @@ class Column:
     nullable: bool = True
     references: tuple[str, ...] = ()  # names of the resources an id may belong to
     values: tuple[str, ...] = ()  # the literals that Stripe's types list, for enums
-    pick: str = ""  # "min" or "max": which of the values that a path through a list yields
-    per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
-    lists: str = ""  # of an embedded list, cut after its first objects: the table that has all of them
+    aggregate: str = ""  # "min" or "max": which of the values that a path through a list yields
+    units_per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
+    full_list_table: str = (
+        ""  # of an embedded list, cut after its first objects: the table that has all of them
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,14 @@ class Filter:
     column: str
     equal: bool = True  # parameter=value
     range: bool = False  # parameter[gt|gte|lt|lte]=value
-    many: bool = False  # parameter[]=a&parameter[]=b: any of them
+    any_of: bool = False  # parameter[]=a&parameter[]=b: any of them
     required: bool = False
     values: tuple[str, ...] = ()  # literals accepted; other values match nothing or are not pushed
     exact: bool = True  # False: returns more rows than the qual selects (then it is checked again)
-    also: tuple[tuple[str, str], ...] = ()  # sent along, in place of a default: owner[type]=customer
-    most: int = 0  # how many values ``many`` takes at most in one request; 0 where no limit is known
+    extra_parameters: tuple[
+        tuple[str, str], ...
+    ] = ()  # sent along, in place of a default: owner[type]=customer
+    max_values: int = 0  # how many values ``any_of`` takes at most in one request; 0 where no limit is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +110,11 @@ class Parameter:
     required: bool = False
     values: tuple[str, ...] = ()
     unsettable: bool = False  # accepts the empty string, which clears it
-    many: bool = False  # a list
+    is_list: bool = False  # a list
     shape: str = ""  # names what an object takes, or each object of a list; "" where anything may stand
     # Parameters beside it that start anew when it is sent without them, and with which value.
     resets: tuple[tuple[str, str], ...] = ()
-    whole: bool = False  # of an object: Stripe replaces it, so what it shall keep is sent too
+    replaced_whole: bool = False  # of an object: Stripe replaces it, so what it shall keep is sent too
 
     @property
     def fields(self) -> tuple[Parameter, ...]:
@@ -119,7 +123,7 @@ class Parameter:
 
         return fields(self.shape) if self.shape else ()
 
-    def takes(self, column: Column) -> bool:
+    def accepts(self, column: Column) -> bool:
         """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
 
         A parameter may be something else than the field of its name (a subscription's
@@ -151,24 +155,24 @@ class Transition:
     """
 
     column: str
-    # The state it leads to, "true" or "false" for a boolean column, None for NULL, ANY for whatever is
+    # The state it leads to, "true" or "false" for a boolean column, None for NULL, ANY_VALUE for whatever is
     # written. A word that is no value of the column asks for an operation that leaves it as it is.
     value: str | None
     operation: Operation
     sources: tuple[str, ...] = ()  # the values of the column from which Stripe accepts it; () for any
-    sends: str = ""  # the parameter that gets the value written: "customer" of attach
-    parameters: tuple[tuple[str, str], ...] = ()  # sent along always
-    first: bool = False  # before the update of other columns, not after it
+    value_parameter: str = ""  # the parameter that gets the value written: "customer" of attach
+    extra_parameters: tuple[tuple[str, str], ...] = ()  # sent along always
+    before_update: bool = False  # before the update of other columns, not after it
     # Columns that decide whether the operation leads there, each with the values with which it does.
-    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    ends: bool = False  # of a row that Stripe keeps: what who deletes it may want
+    conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ends_object: bool = False  # of a row that Stripe keeps: what who deletes it may want
 
 
-ANY: Final = "*"  # as a transition's value
+ANY_VALUE: Final = "*"  # as a transition's value
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WritePath:
     """Where a column's value goes in create and update, when that is not the parameter of its name.
 
     The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``; a number is a place in a list.
@@ -176,9 +180,9 @@ class Place:
 
     column: str
     path: tuple[str, ...]
-    also: tuple[tuple[str, str], ...] = ()  # sent along: promotion[type]=coupon
-    creates: bool = True  # whether creation takes it
-    updates: bool = True  # whether an update takes it
+    extra_parameters: tuple[tuple[str, str], ...] = ()  # sent along: promotion[type]=coupon
+    on_create: bool = True  # whether creation takes it
+    on_update: bool = True  # whether an update takes it
 
 
 @dataclass(frozen=True)
@@ -203,18 +207,18 @@ class Resource:
     delete: Operation | None = None
     operations: tuple[Operation, ...] = ()  # all others on this resource
     transitions: tuple[Transition, ...] = ()
-    places: tuple[Place, ...] = ()
-    gone_where: tuple[tuple[str, str], ...] = ()  # columns and values of rows that DELETE has dealt with
+    write_paths: tuple[WritePath, ...] = ()
+    deleted_when: tuple[tuple[str, str], ...] = ()  # columns and values of rows that DELETE has dealt with
     # What to do where INSERT ("insert"), DELETE ("delete") or a change of a column is refused; {id} is the
     # row's.
-    instead: tuple[tuple[str, str], ...] = ()
-    search: tuple[str, ...] = ()  # fields of the search API; () if there is none
+    hints: tuple[tuple[str, str], ...] = ()
+    search_fields: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()
     freshness: Freshness = Freshness.RESCAN
-    follows: str = ""  # the resource inside which these rows lie: its events tell of theirs
+    events_of: str = ""  # the resource inside which these rows lie: its events tell of theirs
     newest_first: bool = True  # lists come by created, newest first
-    cursor: str = "id"  # field whose last value continues the list: starting_after
+    cursor_field: str = "id"  # field whose last value continues the list: starting_after
     paged: bool = True  # accepts limit and starting_after
     id_prefix: str = ""  # "cus_": for examples and generated objects
     preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
@@ -232,14 +236,18 @@ class Resource:
         return {item.column: item for item in self.filters}
 
     @cached_property
-    def creatable(self) -> Mapping[str, tuple[str, ...]]:
+    def create_paths(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that creation takes, each with its parameter's path; parents stand in the URL."""
-        return self._written(self.create, {item.column: item.path for item in self.places if item.creates})
+        return self._written(
+            self.create, {item.column: item.path for item in self.write_paths if item.on_create}
+        )
 
     @cached_property
-    def updatable(self) -> Mapping[str, tuple[str, ...]]:
+    def update_paths(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that an update takes, each with its parameter's path."""
-        return self._written(self.update, {item.column: item.path for item in self.places if item.updates})
+        return self._written(
+            self.update, {item.column: item.path for item in self.write_paths if item.on_update}
+        )
 
     def _written(
         self, operation: Operation | None, places: Mapping[str, tuple[str, ...]]
@@ -252,7 +260,7 @@ class Resource:
             plain = parameters.get(column.name)
             if column.name in places:
                 found[column.name] = places[column.name]
-            elif plain is not None and plain.takes(column):
+            elif plain is not None and plain.accepts(column):
                 found[column.name] = (column.name,)
         return found
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from stripe_fdw.catalog import describe
 from stripe_fdw.catalog.model import Catalog
-from stripe_fdw.catalog.overlay.transitions import WORDS
+from stripe_fdw.catalog.overlay.transitions import PSEUDO_STATES
 from stripe_fdw.catalog.write_description import StateDescription
 
 REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
@@ -223,7 +223,7 @@ def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterato
     yield ""
     yield "These words are no values of Stripe's. They ask for an operation, and no row has them:"
     yield ""
-    for (table, column), words in WORDS.items():
+    for (table, column), words in PSEUDO_STATES.items():
         yield f"- {_code(words)} as {column} of {table}"
     for area, tables in areas.items():
         changing = [item for item in tables if item["states"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from stripe_fdw.catalog.model import ANY, Column, Kind, Operation, Parameter, Resource, Transition
+from stripe_fdw.catalog.model import ANY_VALUE, Column, Kind, Operation, Parameter, Resource, Transition
 
 
 class StateDescription(TypedDict):
@@ -26,14 +26,14 @@ def written(resource: Resource, column: Column) -> list[str]:
     "insert" or "insert, required", "update", "NULL" where that unsets it, "operation" where a change is one.
     """
     found = []
-    if column.name in resource.creatable:
+    if column.name in resource.create_paths:
         needed = any(group == [column.name] for group in needs(resource))
         found.append("insert, required" if needed else "insert")
     elif any(parent.column == column.name for parent in resource.parents) and resource.create:
         found.append("insert, required")
-    if column.name in resource.updatable:
+    if column.name in resource.update_paths:
         found.append("update")
-        leaf = _leaf(resource.update, resource.updatable[column.name])
+        leaf = _leaf(resource.update, resource.update_paths[column.name])
         if leaf is not None and leaf.unsettable:
             found.append("NULL")
     if any(item.column == column.name for item in resource.transitions):
@@ -53,7 +53,7 @@ def _leaf(operation: Operation | None, path: tuple[str, ...]) -> Parameter | Non
 
 def sent_as(resource: Resource, column: Column) -> str:
     """The parameter that takes a column's value, ``pricing[price]``; "" where it is the one of its name."""
-    found = [item.path for item in resource.places if item.column == column.name]
+    found = [item.path for item in resource.write_paths if item.column == column.name]
     return found[0][0] + "".join(f"[{step}]" for step in found[0][1:]) if found else ""
 
 
@@ -68,7 +68,7 @@ def needs(resource: Resource) -> list[list[str]]:
 
 
 def _columns(resource: Resource, parameter: str) -> list[str]:
-    found = [name for name, path in resource.creatable.items() if path[0] == parameter]
+    found = [name for name, path in resource.create_paths.items() if path[0] == parameter]
     return sorted(found, key=lambda name: name != parameter) or [f"_params[{parameter}]"]
 
 
@@ -77,8 +77,8 @@ def further_parameters(resource: Resource) -> list[str]:
     names = {
         parameter.name
         for operation, columns in (
-            (resource.create, resource.creatable),
-            (resource.update, resource.updatable),
+            (resource.create, resource.create_paths),
+            (resource.update, resource.update_paths),
         )
         for parameter in (operation.parameters if operation else ())
         if columns.get(parameter.name) != (parameter.name,)
@@ -97,17 +97,17 @@ def _state(resource: Resource, item: Transition) -> StateDescription:
         value=item.value,
         set=f"{item.column} = {_literal(resource.column[item.column], item.value)}",
         sources=list(item.sources),
-        needs={name: list(values) for name, values in item.needs},
+        needs={name: list(values) for name, values in item.conditions},
         operation=f"{item.operation.method} {item.operation.path}",
-        sends=item.sends,
-        parameters=dict(item.parameters),
+        sends=item.value_parameter,
+        parameters=dict(item.extra_parameters),
     )
 
 
 def _literal(column: Column, value: str | None) -> str:
     if value is None:
         return "NULL"
-    if value == ANY:
+    if value == ANY_VALUE:
         return "…"
     return value if column.kind is Kind.BOOLEAN else f"'{value}'"
 

@@ -192,7 +192,7 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
         bounds = tuple((key, _integer(f"{name}[{key}]", limit)) for key, limit in value.items())
         return Condition(column, bounds=bounds)
     if isinstance(value, list):
-        if not item.many:
+        if not item.any_of:
             raise StripeProblem(f"Invalid string: {value}", param=name)
         return Condition(column, tuple(_converted(resource.name, item, column, one) for one in value))
     if (resource.name, name) == ("invoiceitem", "pending"):  # on no invoice yet

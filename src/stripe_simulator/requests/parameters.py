@@ -63,7 +63,7 @@ class Reader:
             if parameter.unsettable or (self.updating and _clears(parameter)):
                 return None
             raise errors.empty_parameter(path)
-        if parameter.many:
+        if parameter.is_list:
             return self._list(parameter, path, sent)
         if isinstance(sent, dict):
             return self._object(parameter, path, sent)
@@ -184,7 +184,7 @@ def _clears(parameter: Parameter) -> bool:
     if parameter.required or parameter.values or parameter.name == "currency":
         return False
     names_another = parameter.name in _REFERENCES and not parameter.name.startswith("default_")
-    return parameter.many or (parameter.kind is Kind.TEXT and not names_another)
+    return parameter.is_list or (parameter.kind is Kind.TEXT and not names_another)
 
 
 def _not_text(sent: Any) -> str:

@@ -141,7 +141,7 @@ def _clause(found: re.Match[str], resource: Resource) -> Clause:
         path: tuple[str, ...] = (name, _unquoted(found["key"]))
     else:
         path = tuple(name.split("."))
-    if resource.search and name not in resource.search:
+    if resource.search_fields and name not in resource.search_fields:
         raise StripeProblem(
             f"Field `{name}` is an unsupported search field for resource `{resource.object}s`."
         )

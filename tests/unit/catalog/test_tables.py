@@ -110,12 +110,12 @@ def test_columns_without_a_field_say_where_their_value_is(path: str, where: tupl
     ],
 )
 def test_embedded_lists_name_the_table_that_has_all_of_them(path: str, table: str) -> None:
-    assert column(path).lists == table
+    assert column(path).full_list_table == table
 
 
 def test_a_subscription_is_as_over_as_its_first_item() -> None:
-    assert column("subscription.current_period_end").pick == "min"
-    assert column("subscription.current_period_start").pick == "max"
+    assert column("subscription.current_period_end").aggregate == "min"
+    assert column("subscription.current_period_start").aggregate == "max"
 
 
 def test_canceled_subscriptions_are_listed() -> None:
@@ -139,12 +139,12 @@ def test_inactive_prices_are_listed_beside_the_active_ones() -> None:
         ("issuing_cardholder.email", Filter("email", "email", exact=False)),
         ("price.currency", Filter("currency", "currency", exact=False)),
         ("promotion_code.code", Filter("code", "code", exact=False)),
-        ("price.lookup_key", Filter("lookup_keys", "lookup_key", equal=False, many=True, most=10)),
-        ("event.type", Filter("types", "type", equal=False, many=True, most=20)),
+        ("price.lookup_key", Filter("lookup_keys", "lookup_key", equal=False, any_of=True, max_values=10)),
+        ("event.type", Filter("types", "type", equal=False, any_of=True, max_values=20)),
         ("subscription_item.subscription", Filter("subscription", "subscription", required=True)),
         (
             "tax_id.owner_customer",
-            Filter("owner[customer]", "owner_customer", also=(("owner[type]", "customer"),)),
+            Filter("owner[customer]", "owner_customer", extra_parameters=(("owner[type]", "customer"),)),
         ),
         (
             "price.recurring_usage_type",
@@ -184,13 +184,13 @@ def test_operations_are_found_by_what_they_do() -> None:
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ("customer", Parameter("address", Kind.JSON, unsettable=True, whole=True)),
+        ("customer", Parameter("address", Kind.JSON, unsettable=True, replaced_whole=True)),
         ("customer", Parameter("email", Kind.TEXT)),
         ("customer", Parameter("metadata", Kind.JSON, unsettable=True)),
         ("subscription", Parameter("trial_end", Kind.TIME, values=("now",))),
         ("subscription", Parameter("description", Kind.TEXT, unsettable=True)),
         ("subscription", Parameter("application_fee_percent", Kind.FLOAT, unsettable=True)),
-        ("subscription", Parameter("items", Kind.JSON, many=True)),
+        ("subscription", Parameter("items", Kind.JSON, is_list=True)),
         ("invoiceitem", Parameter("unit_amount_decimal", Kind.DECIMAL)),
     ],
 )
@@ -206,7 +206,7 @@ def test_a_parameter_of_another_form_than_its_column_is_not_written_through_it()
     assert subscription.update is not None
     anchor = subscription.column["billing_cycle_anchor"]
     takes = [
-        item.takes(anchor)
+        item.accepts(anchor)
         for operation in (subscription.create, subscription.update)
         for item in operation.parameters
         if item.name == anchor.name

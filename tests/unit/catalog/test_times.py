@@ -97,7 +97,7 @@ def test_parameters_are_times_where_the_columns_are(name: str) -> None:
 
 
 def differs(parameter: Parameter, column: Column | None) -> bool:
-    if column is None or not parameter.takes(column):
+    if column is None or not parameter.accepts(column):
         return False
     return (parameter.kind is Kind.TIME) != (column.kind is Kind.TIME)
 
@@ -107,6 +107,6 @@ def test_a_time_in_milliseconds_says_so() -> None:
         (resource.name, column.name)
         for resource in load().resources
         for column in resource.columns
-        if column.per_second != 1
+        if column.units_per_second != 1
     ]
     assert odd == [("terminal_reader", "last_seen_at")]

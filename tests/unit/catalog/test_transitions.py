@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.catalog import ANY, Resource, Transition, load
+from stripe_fdw.catalog import ANY_VALUE, Resource, Transition, load
 from stripe_fdw.catalog.overlay import transitions
 
 CATALOG = load()
@@ -15,7 +15,11 @@ EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: 
 def reached(table: str, old: str | None, new: str | None, column: str = "status") -> str | None:
     """The operation that a change is, by the contract: the first whose column, value and sources fit."""
     for item in TABLES[table].transitions:
-        if item.column == column and item.value in (new, ANY) and (not item.sources or old in item.sources):
+        if (
+            item.column == column
+            and item.value in (new, ANY_VALUE)
+            and (not item.sources or old in item.sources)
+        ):
             return item.operation.name
     return None
 
@@ -94,15 +98,15 @@ def test_a_change_of_another_column_is_an_operation(
 
 
 def test_what_is_sent_with_an_operation() -> None:
-    sent = {(item.column, item.value): item.sends for item in TABLES["payment_method"].transitions}
+    sent = {(item.column, item.value): item.value_parameter for item in TABLES["payment_method"].transitions}
     assert sent == {
         ("customer", None): "",
-        ("customer", ANY): "customer",
+        ("customer", ANY_VALUE): "customer",
         ("customer_account", None): "",
-        ("customer_account", ANY): "customer_account",
+        ("customer_account", ANY_VALUE): "customer_account",
     }
     disabled = TABLES["webhook_endpoint"].transitions[0]
-    assert disabled.parameters == (("disabled", "true"),)
+    assert disabled.extra_parameters == (("disabled", "true"),)
 
 
 @EVERY
@@ -110,10 +114,10 @@ def test_changes_can_be_told_apart(resource: Resource) -> None:
     """No transition hides behind an earlier one, and none is of a column that update writes."""
     seen: list[Transition] = []
     for item in resource.transitions:
-        assert item.column not in resource.updatable, item
+        assert item.column not in resource.update_paths, item
         assert item.value not in item.sources, item
         for other in seen:
-            if other.column == item.column and other.value in (item.value, ANY):
+            if other.column == item.column and other.value in (item.value, ANY_VALUE):
                 assert other.sources, item
                 assert not set(other.sources) & set(item.sources), item
         seen.append(item)
@@ -228,6 +232,6 @@ def test_every_operation_that_writes_belongs_to_a_table_or_is_known_not_to() -> 
 
 
 def test_words_that_are_no_state_are_declared() -> None:
-    for (table, column), words in transitions.WORDS.items():
+    for (table, column), words in transitions.PSEUDO_STATES.items():
         assert not set(words) & set(TABLES[table].column[column].values)
         assert set(words) <= {item.value for item in TABLES[table].transitions}

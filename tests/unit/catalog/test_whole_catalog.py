@@ -31,7 +31,7 @@ def test_names_are_plain_identifiers_and_do_not_repeat(resource: Resource) -> No
 
 @EVERY
 def test_every_row_has_an_id_to_go_on_from(resource: Resource) -> None:
-    assert resource.cursor in resource.column
+    assert resource.cursor_field in resource.column
     assert resource.columns[0].name == "id"
 
 
@@ -42,9 +42,11 @@ def test_columns_have_a_type_and_sound_references(resource: Resource) -> None:
         assert column.kind.postgres_type
         assert all(name in CATALOG.resource for name in column.references), column
         assert column.kind is Kind.REFERENCE or not column.references, column
-        assert column.pick in ("", "min", "max")
-        assert column.per_second in (1, 1000)
-        assert not column.lists or (column.lists in CATALOG.resource and column.kind is Kind.JSON)
+        assert column.aggregate in ("", "min", "max")
+        assert column.units_per_second in (1, 1000)
+        assert not column.full_list_table or (
+            column.full_list_table in CATALOG.resource and column.kind is Kind.JSON
+        )
 
 
 @EVERY
@@ -53,7 +55,7 @@ def test_filters_select_on_columns_that_can_be_compared(resource: Resource) -> N
     for item in resource.filters:
         column = resource.column[item.column]
         assert column.kind is not Kind.JSON, item
-        assert item.equal or item.range or item.many, item
+        assert item.equal or item.range or item.any_of, item
         assert not item.range or column.path, f"{item}: a range of what no row says"
         assert not {"all", "ended"} & set(item.values), item
         assert all(value in column.values for value in item.values if column.values), item
@@ -78,7 +80,7 @@ def test_operations_of_a_table_are_operations_of_the_api(resource: Resource) -> 
     mine = [item for item in (*roles, *resource.operations) if item is not None]
     assert all((item.method, item.path) in PATHS for item in mine)
     assert not resource.search_path or ("GET", resource.search_path) in PATHS
-    assert bool(resource.search) == bool(resource.search_path)
+    assert bool(resource.search_fields) == bool(resource.search_path)
 
 
 @EVERY
@@ -118,7 +120,7 @@ def test_areas_and_states_are_known(resource: Resource) -> None:
     for item in resource.transitions:
         assert item.column in resource.column
         assert item.operation.method in ("POST", "DELETE")
-    assert resource.follows == "" or CATALOG.resource[resource.follows].events
+    assert resource.events_of == "" or CATALOG.resource[resource.events_of].events
 
 
 def test_every_event_type_is_about_one_table_or_has_a_reason_not_to_be() -> None:
@@ -136,13 +138,13 @@ BIRTHS = ("created", "opened", "attached", "succeeded")
 
 def test_tables_that_follow_events_are_told_of_new_rows() -> None:
     for resource in CATALOG.resources:
-        if resource.freshness is Freshness.EVENTS and not resource.follows:
+        if resource.freshness is Freshness.EVENTS and not resource.events_of:
             assert any(event.endswith(BIRTHS) for event in resource.events), resource.name
 
 
 def test_tables_that_are_not_told_of_updates_say_so() -> None:
     for resource in CATALOG.resources:
-        if resource.freshness is Freshness.EVENTS and resource.update and not resource.follows:
+        if resource.freshness is Freshness.EVENTS and resource.update and not resource.events_of:
             told = any(event.endswith(".updated") for event in resource.events)
             assert told != (events.SILENT_UPDATES in resource.notes), resource.name
 

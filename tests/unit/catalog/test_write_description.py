@@ -56,8 +56,8 @@ def test_a_column_is_written_where_stripe_takes_it(
     column: str, created: str | None, updated: str | None
 ) -> None:
     table, name = column.split(".")
-    assert shown(TABLES[table].creatable.get(name)) == created
-    assert shown(TABLES[table].updatable.get(name)) == (created if updated == "same" else updated)
+    assert shown(TABLES[table].create_paths.get(name)) == created
+    assert shown(TABLES[table].update_paths.get(name)) == (created if updated == "same" else updated)
 
 
 def shown(path: tuple[str, ...] | None) -> str | None:
@@ -67,8 +67,8 @@ def shown(path: tuple[str, ...] | None) -> str | None:
 @EVERY
 def test_paths_of_columns_lead_to_parameters_that_take_them(resource: Resource) -> None:
     for operation, columns in (
-        (resource.create, resource.creatable),
-        (resource.update, resource.updatable),
+        (resource.create, resource.create_paths),
+        (resource.update, resource.update_paths),
     ):
         for name, path in columns.items():
             assert operation is not None
@@ -80,12 +80,12 @@ def test_paths_of_columns_lead_to_parameters_that_take_them(resource: Resource) 
 
 @EVERY
 def test_what_a_place_sends_along_is_taken(resource: Resource) -> None:
-    assert len({place.column for place in resource.places}) == len(resource.places)
-    for place in resource.places:
-        assert place.creates or place.updates
-        for operation in [resource.create] * place.creates + [resource.update] * place.updates:
+    assert len({place.column for place in resource.write_paths}) == len(resource.write_paths)
+    for place in resource.write_paths:
+        assert place.on_create or place.on_update
+        for operation in [resource.create] * place.on_create + [resource.update] * place.on_update:
             assert operation is not None
-            for parameter, value in place.also:
+            for parameter, value in place.extra_parameters:
                 found = leaf(operation.parameters, tuple(re.findall(r"[^\[\]]+", parameter)))
                 assert value in found.values
 
@@ -94,7 +94,7 @@ def leaf(parameters: tuple[Parameter, ...], path: tuple[str, ...]) -> Parameter:
     found = next(item for item in parameters if item.name == path[0])
     for step in path[1:]:
         if step == "0":
-            assert found.many
+            assert found.is_list
         else:
             found = next(item for item in found.fields if item.name == step)
     return found
@@ -107,8 +107,8 @@ OF_ANOTHER_FORM = {("charge", "application_fee"), ("subscription", "billing_cycl
 @EVERY
 def test_every_parameter_called_as_a_column_is_written_through_it(resource: Resource) -> None:
     for operation, columns in (
-        (resource.create, resource.creatable),
-        (resource.update, resource.updatable),
+        (resource.create, resource.create_paths),
+        (resource.update, resource.update_paths),
     ):
         names = {item.name for item in operation.parameters} if operation else set()
         refused = {name for name in names & set(resource.column) if name not in columns}
@@ -145,7 +145,9 @@ def test_every_derived_column_of_a_writable_table_has_a_place_or_a_reason() -> N
         for column in resource.columns
         if column.path not in ((), (column.name,)) and (resource.create or resource.update)
     }
-    placed = {(resource.name, place.column) for resource in CATALOG.resources for place in resource.places}
+    placed = {
+        (resource.name, place.column) for resource in CATALOG.resources for place in resource.write_paths
+    }
     assert derived - placed == set(ONLY_READ)
     assert placed - derived == SENT_UNDER_ANOTHER_NAME
 
@@ -191,7 +193,7 @@ def test_what_an_object_takes_is_known() -> None:
         "state",
     }
     items = nested("subscription", "items")
-    assert items.many
+    assert items.is_list
     assert {"price", "price_data", "quantity", "metadata"} <= {item.name for item in items.fields}
     assert nested("subscription", "items", "0", "quantity").kind is Kind.INTEGER
 
@@ -207,14 +209,14 @@ def test_required_ones_literals_times_and_depth() -> None:
     assert nested("invoiceitem", "period", "start").kind is Kind.TIME
     assert nested("price", "transform_quantity", "divide_by").kind is Kind.INTEGER
     assert nested("account", "settings", "payouts", "schedule", "monthly_anchor").kind is Kind.INTEGER
-    assert nested("webhook_endpoint", "enabled_events").many
+    assert nested("webhook_endpoint", "enabled_events").is_list
     assert "customer.created" in nested("webhook_endpoint", "enabled_events").values
 
 
 def test_where_anything_may_stand_nothing_is_known() -> None:
     assert nested("customer", "metadata").fields == ()
     assert nested("customer", "email").fields == ()
-    assert not nested("customer", "metadata").many
+    assert not nested("customer", "metadata").is_list
 
 
 def test_of_several_objects_that_may_stand_somewhere_all_fields_are_known() -> None:
@@ -230,4 +232,4 @@ def test_reading_a_table_opens_no_file_of_nested_parameters(monkeypatch: pytest.
 
     monkeypatch.setattr("stripe_fdw.catalog.parameter_shapes.fields", opened)
     for resource in CATALOG.resources:
-        assert set(resource.creatable) | set(resource.updatable) <= set(resource.column)
+        assert set(resource.create_paths) | set(resource.update_paths) <= set(resource.column)

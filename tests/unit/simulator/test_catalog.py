@@ -54,9 +54,9 @@ def check_filter(
     exact = "data" not in path
     for value in [*known[:3], *known[-1:]]:
         sent = str(value).lower() if isinstance(value, bool) else value
-        if item.equal or item.many:
+        if item.equal or item.any_of:
             name = item.parameter if item.equal else f"{item.parameter}[]"
-            params = {**dict(resource.defaults), **dict(item.also), name: sent}
+            params = {**dict(resource.defaults), **dict(item.extra_parameters), name: sent}
             compare(
                 reader, resource, params, path, objects, lambda found, wanted=value: found == wanted, exact
             )

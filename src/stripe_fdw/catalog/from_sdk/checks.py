@@ -9,12 +9,12 @@ from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.from_sdk.source import Class
-from stripe_fdw.catalog.model import ANY, Catalog, Column, Kind
+from stripe_fdw.catalog.model import ANY_VALUE, Catalog, Column, Kind
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, NESTED_KINDS, NOT_TIMES, REFERENCES
 from stripe_fdw.catalog.overlay.events import (
     EVENT_TABLES,
+    EVENTS_OF,
     EVENTS_WITHOUT_TABLE,
-    FOLLOWS,
     FRESHNESS,
     IMMUTABLE,
 )
@@ -28,8 +28,8 @@ from stripe_fdw.catalog.overlay.tables import (
     OTHER_ORDER,
     TABLE_NAMES,
 )
-from stripe_fdw.catalog.overlay.transitions import GONE_WHERE, INSTEAD, TRANSITIONS, WORDS
-from stripe_fdw.catalog.overlay.writes import ONE_OF, PLACES, RESETS, WHOLE
+from stripe_fdw.catalog.overlay.transitions import DELETED_WHEN, HINTS, PSEUDO_STATES, TRANSITIONS
+from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS, WRITE_PATHS
 
 
 def check(
@@ -45,8 +45,8 @@ def check(
         *_unknown_parameters(listings),
         *_unknown_columns(catalog),
         *_unknown_states(catalog),
-        *_unknown_needs(catalog),
-        *_unknown_instead(catalog),
+        *_unknown_conditions(catalog),
+        *_unknown_hints(catalog),
         *_unknown_groups(catalog),
         *_unused_kinds(shapes),
         *_unknown_resets(catalog, shapes),
@@ -69,12 +69,12 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "SEARCH_FIELDS": SEARCH_FIELDS,
         "EVENT_TABLES": EVENT_TABLES.values(),
         "FRESHNESS": FRESHNESS,
-        "FOLLOWS": (*FOLLOWS, *FOLLOWS.values()),
+        "EVENTS_OF": (*EVENTS_OF, *EVENTS_OF.values()),
         "IMMUTABLE": IMMUTABLE,
         "TRANSITIONS": TRANSITIONS,
-        "GONE_WHERE": GONE_WHERE,
-        "INSTEAD": INSTEAD,
-        "PLACES": PLACES,
+        "DELETED_WHEN": DELETED_WHEN,
+        "HINTS": HINTS,
+        "WRITE_PATHS": WRITE_PATHS,
         "REFERENCES": REFERENCES.values(),
     }
     for where, names in named.items():
@@ -101,7 +101,7 @@ def _unknown_parameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
         if parameter not in known.get(table, ()):
             yield f"FILTERS: the list of {table} has no parameter {parameter}"
     for table, listing in LIST_DEFAULTS.items():
-        for parameter, _ in (*listing.parameters, *(pair for each in listing.further for pair in each)):
+        for parameter, _ in (*listing.parameters, *(pair for each in listing.further_lists for pair in each)):
             if parameter not in known.get(table, ()):
                 yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
 
@@ -116,35 +116,35 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
     for table, entries in TRANSITIONS.items():
         for each in entries:
             column = catalog.resource[table].column.get(each.column)
-            words = WORDS.get((table, each.column), ())
-            known = (None, ANY, *words, *(column.values if column else ()))
+            words = PSEUDO_STATES.get((table, each.column), ())
+            known = (None, ANY_VALUE, *words, *(column.values if column else ()))
             for value in (each.value, *each.sources):
                 if column is None or (column.values and value not in known):
                     yield f"TRANSITIONS: {table} has no {each.column} {value}"
-    for table, pairs in GONE_WHERE.items():
+    for table, pairs in DELETED_WHEN.items():
         for name, value in pairs:
             if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
-                yield f"GONE_WHERE: {table} has no DELETE, or no {name} {value}"
-    for table, name in WORDS:
+                yield f"DELETED_WHEN: {table} has no DELETE, or no {name} {value}"
+    for table, name in PSEUDO_STATES:
         if table not in TRANSITIONS or name not in catalog.resource[table].column:
-            yield f"WORDS: {table} has no state changes of a column {name}"
+            yield f"PSEUDO_STATES: {table} has no state changes of a column {name}"
     for resource in catalog.resources:
         for transition in resource.transitions:
             known_parameters = {item.name for item in transition.operation.parameters}
-            sent = (transition.sends, *(name for name, _ in transition.parameters))
+            sent = (transition.value_parameter, *(name for name, _ in transition.extra_parameters))
             for name in (name for name in sent if name and name not in known_parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
 
 
-def _unknown_instead(catalog: Catalog) -> Iterator[str]:
-    for table, texts in INSTEAD.items():
+def _unknown_hints(catalog: Catalog) -> Iterator[str]:
+    for table, texts in HINTS.items():
         for name in texts.keys() - {"insert", "delete", *catalog.resource[table].column}:
-            yield f"INSTEAD: {table} has no column {name}"
+            yield f"HINTS: {table} has no column {name}"
 
 
-def _unknown_needs(catalog: Catalog) -> Iterator[str]:
+def _unknown_conditions(catalog: Catalog) -> Iterator[str]:
     for resource in catalog.resources:
-        for name, values in (pair for item in resource.transitions for pair in item.needs):
+        for name, values in (pair for item in resource.transitions for pair in item.conditions):
             column = resource.column.get(name)
             if column is None or column.path != (name,) or set(values) - set(column.values):
                 yield f"TRANSITIONS: {resource.name} has no {name} {' or '.join(values)}"
@@ -168,7 +168,7 @@ def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[
         for reset, _ in item.resets
         if any(beside.name == reset for beside in parameters)
     }
-    for name in WHOLE - {item.name for each in together for item in each if item.whole}:
+    for name in REPLACED_WHOLE - {item.name for each in together for item in each if item.replaced_whole}:
         yield f"WHOLE: there is no object {name}"
     for name, entries in RESETS.items():
         for parameter, resets in entries.items():

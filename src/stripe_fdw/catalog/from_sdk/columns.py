@@ -102,7 +102,7 @@ def _column(name: str, member: Member, shape: Shape, references: References, *, 
         nullable=shape.nullable,
         references=targets,
         values=shape.literals if kind is Kind.TEXT else (),
-        per_second=1000 if kind is Kind.TIME and _MILLISECONDS.search(member.description) else 1,
+        units_per_second=1000 if kind is Kind.TIME and _MILLISECONDS.search(member.description) else 1,
     )
 
 
@@ -130,5 +130,5 @@ def _joined(one: Column, other: Column) -> Column:
         nullable=one.nullable or other.nullable,
         references=tuple(dict.fromkeys(one.references + other.references)),
         values=tuple(dict.fromkeys(one.values + other.values)) if kind is Kind.TEXT else (),
-        per_second=one.per_second,
+        units_per_second=one.units_per_second,
     )

@@ -29,7 +29,7 @@ def _named(
             same = [each for each in resources if shape.listed in tables[each.name].listed]
             found = [each.name for each in same if _in_path(each, owner, column)]
             found = found or [each.name for each in same if _by_filter(each, owner)]
-            return replace(column, lists=found[0]) if len(found) == 1 else column
+            return replace(column, full_list_table=found[0]) if len(found) == 1 else column
     return column
 
 

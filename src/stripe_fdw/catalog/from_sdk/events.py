@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from stripe_fdw.catalog.model import Freshness
 from stripe_fdw.catalog.overlay.events import (
     EVENT_TABLES,
+    EVENTS_OF,
     EVENTS_WITHOUT_TABLE,
-    FOLLOWS,
     FRESHNESS,
     IMMUTABLE,
 )
@@ -34,7 +34,7 @@ class EventMap:
         """How copies of a table are kept true."""
         if table in FRESHNESS:
             return FRESHNESS[table][0]
-        if table in FOLLOWS:
+        if table in EVENTS_OF:
             return Freshness.EVENTS
         events = self.of(table)
         only_created = all(event.endswith(".created") for event in events)

@@ -24,7 +24,7 @@ class ListParameter:
     shape: Shape
     required: bool
     range: bool
-    also: tuple[tuple[str, str], ...]
+    extra_parameters: tuple[tuple[str, str], ...]
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ def _filter_column(
     values = (
         tuple(value for value in shape.literals if value not in note.not_values) if kind is Kind.TEXT else ()
     )
-    return Column(name, kind, path, True, targets, values, note.pick)
+    return Column(name, kind, path, True, targets, values, note.aggregate)
 
 
 def _filter(parameter: ListParameter, column: str, known: Column, note: FilterNote) -> Filter:
@@ -123,11 +123,11 @@ def _filter(parameter: ListParameter, column: str, known: Column, note: FilterNo
         column=column,
         equal=single,
         range=parameter.range,
-        many=parameter.shape.item is not None,
+        any_of=parameter.shape.item is not None,
         required=parameter.required and not note.defaulted,
         values=values,
         exact=parameter.steps[-1] not in NEVER_EXACT if note.exact is None else note.exact,
-        also=parameter.also,
-        most=note.most,
+        extra_parameters=parameter.extra_parameters,
+        max_values=note.max_values,
     )
-    return replace(made, also=made.also + note.also)
+    return replace(made, extra_parameters=made.extra_parameters + note.extra_parameters)

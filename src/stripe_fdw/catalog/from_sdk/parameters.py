@@ -11,7 +11,7 @@ from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.source import Class
 from stripe_fdw.catalog.model import Kind, Operation, Parameter
 from stripe_fdw.catalog.overlay.columns import NESTED_KINDS
-from stripe_fdw.catalog.overlay.writes import ONE_OF, RESETS, WHOLE
+from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS
 
 Fields = tuple[Parameter, ...]
 
@@ -73,9 +73,9 @@ class Shapes:
             shape.required,
             literals or (shape.item.literals if shape.item else ()),
             unsettable="" in shape.literals,
-            many=shape.item is not None,
+            is_list=shape.item is not None,
             shape=self._shape(list(_classes(shape))),
-            whole=name in WHOLE and kind is Kind.JSON and shape.item is None,
+            replaced_whole=name in REPLACED_WHOLE and kind is Kind.JSON and shape.item is None,
         )
 
     def _shape(self, classes: list[Class]) -> str:

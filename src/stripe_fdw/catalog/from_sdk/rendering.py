@@ -14,7 +14,7 @@ from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource, Trans
 
 _SHARED_FROM = 4  # literals: fewer are written where they are used
 
-_LISTS = ("columns", "filters", "parents", "transitions", "places")  # one line an entry
+_LISTS = ("columns", "filters", "parents", "transitions", "write_paths")  # one line an entry
 
 Json = dict[str, Any]
 

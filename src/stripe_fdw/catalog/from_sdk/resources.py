@@ -17,12 +17,12 @@ from stripe_fdw.catalog.model import (
     Kind,
     Operation,
     Parent,
-    Place,
     Resource,
     Transition,
+    WritePath,
 )
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
-from stripe_fdw.catalog.overlay.events import FOLLOWS, SILENT_UPDATES
+from stripe_fdw.catalog.overlay.events import EVENTS_OF, SILENT_UPDATES
 from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
@@ -32,10 +32,10 @@ from stripe_fdw.catalog.overlay.tables import (
     NOTES,
     OTHER_ORDER,
     UPCOMING_INVOICE,
-    Listing,
+    ListDefaults,
 )
-from stripe_fdw.catalog.overlay.transitions import GONE_WHERE, INSTEAD, TRANSITIONS
-from stripe_fdw.catalog.overlay.writes import PLACES
+from stripe_fdw.catalog.overlay.transitions import DELETED_WHEN, HINTS, TRANSITIONS
+from stripe_fdw.catalog.overlay.writes import WRITE_PATHS
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
     parents, columns = _with_parents(listing, columns, sdk)
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
     columns = _with_overlay(name, columns)
-    defaults = LIST_DEFAULTS.get(name, Listing())
+    defaults = LIST_DEFAULTS.get(name, ListDefaults())
     events = sdk.events.of(name)
     freshness = sdk.events.freshness(name)
     silent = related.update and not any(event.endswith(".updated") for event in events)
@@ -72,21 +72,21 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         filters=tuple(filters),
         parents=tuple(parents),
         defaults=defaults.parameters,
-        further_lists=defaults.further,
+        further_lists=defaults.further_lists,
         retrieve=related.retrieve,
         create=related.create,
         update=related.update,
         delete=related.delete,
         operations=related.others,
         transitions=_transitions(name, related),
-        places=tuple(_places(name, related, sdk.shapes)),
-        gone_where=GONE_WHERE.get(name, ()),
-        instead=tuple(INSTEAD.get(name, {}).items()),
-        search=SEARCH_FIELDS.get(name, ()) if related.search else (),
+        write_paths=tuple(_write_paths(name, related, sdk.shapes)),
+        deleted_when=DELETED_WHEN.get(name, ()),
+        hints=tuple(HINTS.get(name, {}).items()),
+        search_fields=SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
         events=events,
         freshness=freshness,
-        follows=FOLLOWS.get(name, ""),
+        events_of=EVENTS_OF.get(name, ""),
         newest_first=_newest_first(name, columns),
         paged={"limit", "starting_after"} <= set(listing.shapes),
         id_prefix=ID_PREFIXES.get(name, ""),
@@ -97,7 +97,9 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
 def build_preview(base: Resource, operation: Operation) -> Resource:
     """A table of what an operation computes: ``upcoming_invoice``."""
     preview = UPCOMING_INVOICE
-    own = [replace(column, lists="") for column in base.columns]  # what it embeds has no list elsewhere
+    own = [
+        replace(column, full_list_table="") for column in base.columns
+    ]  # what it embeds has no list elsewhere
     columns = [*own, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
         name=preview.name,
@@ -179,21 +181,23 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
     return tuple(
-        Transition(**{**vars(each), "operation": found[each.operation], "ends": each.ends}) for each in wanted
+        Transition(**{**vars(entry), "operation": found[entry.operation], "ends_object": entry.ends_object})
+        for entry in wanted
     )
 
 
-def _places(name: str, related: _Related, shapes: Shapes) -> Iterator[Place]:
+def _write_paths(name: str, related: _Related, shapes: Shapes) -> Iterator[WritePath]:
     """Where derived columns are written. Raises ValueError for a path that neither create nor update has."""
-    for place in PLACES.get(name, ()):
-        creates = shapes.at(related.create, place.path) is not None
-        first_of_list = any(
-            step.isdigit() for step in place.path
-        )  # of a list that is there it would be one more
-        updates = not first_of_list and shapes.at(related.update, place.path) is not None
-        if not creates and not updates:
-            raise ValueError(f"PLACES: {name}.{place.column} is written nowhere at {'.'.join(place.path)}")
-        yield replace(place, creates=creates, updates=updates)
+    for entry in WRITE_PATHS.get(name, ()):
+        on_create = shapes.at(related.create, entry.path) is not None
+        # An update would append to the list that is there.
+        in_list = any(step.isdigit() for step in entry.path)
+        on_update = not in_list and shapes.at(related.update, entry.path) is not None
+        if not on_create and not on_update:
+            raise ValueError(
+                f"WRITE_PATHS: {name}.{entry.column} is written nowhere at {'.'.join(entry.path)}"
+            )
+        yield replace(entry, on_create=on_create, on_update=on_update)
 
 
 def _area(name: str, listing: SdkOperation) -> str:

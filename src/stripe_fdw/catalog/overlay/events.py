@@ -56,7 +56,7 @@ FRESHNESS: dict[str, tuple[Freshness, str]] = {
 }
 
 # Rows that lie inside an object and change with it: table → the table whose events tell of them.
-FOLLOWS = {
+EVENTS_OF = {
     "checkout_session_line_item": "checkout_session",
     "credit_note_line_item": "credit_note",
     "fee_refund": "application_fee",

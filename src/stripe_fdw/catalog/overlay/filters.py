@@ -12,14 +12,14 @@ class FilterNote:
     left_out: str = ""  # why it is no filter
     column: str = ""  # the column it selects on, if not the one of its name
     path: tuple[str, ...] | None = None  # where the object has the value
-    pick: str = ""
+    aggregate: str = ""
     references: tuple[str, ...] = ()
     values: tuple[str, ...] = ()  # the only values that it takes
     not_values: tuple[str, ...] = ()  # literals that are no value of the column
     exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
     defaulted: bool = False  # required, but LIST_DEFAULTS gives it
-    also: tuple[tuple[str, str], ...] = ()
-    most: int = 0
+    extra_parameters: tuple[tuple[str, str], ...] = ()
+    max_values: int = 0
 
 
 # Parameters that order or page and select nothing, on whatever list.
@@ -35,10 +35,10 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("tax_registration", "status"): FilterNote(not_values=("all",)),
     # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.
     ("subscription", "current_period_end"): FilterNote(
-        path=("items", "data", "current_period_end"), pick="min"
+        path=("items", "data", "current_period_end"), aggregate="min"
     ),
     ("subscription", "current_period_start"): FilterNote(
-        path=("items", "data", "current_period_start"), pick="max"
+        path=("items", "data", "current_period_start"), aggregate="max"
     ),
     ("subscription", "price"): FilterNote(path=("items", "data", "price", "id"), references=("price",)),
     ("subscription", "plan"): FilterNote(path=("items", "data", "plan", "id"), references=("plan",)),
@@ -68,8 +68,8 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ),
     ("charge", "transfer_group"): FilterNote(left_out="limited to 100 charges, so it can lose rows"),
     ("event", "type"): FilterNote(left_out="`types` does the same for several, and takes no wildcard"),
-    ("event", "types"): FilterNote(most=20),
-    ("price", "lookup_keys"): FilterNote(most=10),
+    ("event", "types"): FilterNote(max_values=20),
+    ("price", "lookup_keys"): FilterNote(max_values=10),
     ("product", "ids"): FilterNote(left_out="products are retrieved by id; this list cannot be paged"),
     ("payment_record", "created_after"): FilterNote(left_out="two parameters instead of a range"),
     ("payment_record", "created_before"): FilterNote(left_out="two parameters instead of a range"),

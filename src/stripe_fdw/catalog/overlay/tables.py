@@ -92,27 +92,27 @@ ID_PREFIXES = dict(entry.split("=") for entry in _ID_PREFIXES.split())
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListDefaults:
     """Parameters that make a list show every row, and further lists for those it still hides."""
 
     parameters: tuple[tuple[str, str], ...] = ()
-    further: tuple[tuple[tuple[str, str], ...], ...] = ()
+    further_lists: tuple[tuple[tuple[str, str], ...], ...] = ()
 
 
 LIST_DEFAULTS = {
     # "If no value is supplied, all subscriptions that have not been canceled are returned."
-    "subscription": Listing((("status", "all"),)),
+    "subscription": ListDefaults((("status", "all"),)),
     # The filter knows `all` beside the states; what is listed without it is not said.
-    "tax_registration": Listing((("status", "all"),)),
+    "tax_registration": ListDefaults((("status", "all"),)),
     # "Returns a list of your active prices … For the list of inactive prices, set active to false." There is
     # no value for both, so both are read. (Of plans and products nothing of the kind is said.)
-    "price": Listing((("active", "true"),), ((("active", "false"),),)),
+    "price": ListDefaults((("active", "true"),), ((("active", "false"),),)),
     # "Unfiltered, the list returns all payment method types except `custom`."
-    "payment_method": Listing((), ((("type", "custom"),),)),
+    "payment_method": ListDefaults((), ((("type", "custom"),),)),
     # Without a scope there is no list; secrets of single users need their user.
-    "apps_secret": Listing((("scope[type]", "account"),)),
+    "apps_secret": ListDefaults((("scope[type]", "account"),)),
     # The one kind there is, and it must be said.
-    "tax_location": Listing((("type", "performance"),)),
+    "tax_location": ListDefaults((("type", "performance"),)),
 }
 
 # Lists whose rows have `created` but do not come newest first, as https://docs.stripe.com/api/pagination says
@@ -144,7 +144,7 @@ NOTES: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Preview:
+class PreviewTable:
     """A table that an operation computes."""
 
     name: str
@@ -158,7 +158,7 @@ class Preview:
 
 
 # The invoice that Stripe would make next: an operation since 2025-03-31.basil, and no object of its own.
-UPCOMING_INVOICE = Preview(
+UPCOMING_INVOICE = PreviewTable(
     name="upcoming_invoice",
     operation="create_preview",
     base="invoice",

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stripe_fdw.catalog.model import ANY
+from stripe_fdw.catalog.model import ANY_VALUE
 
 
 @dataclass(frozen=True)
-class State:
+class TransitionEntry:
     """A change of a column and its operation; the fields are those of model.Transition."""
 
     column: str
     value: str | None
     operation: str  # the SDK's name of the method; "update" for the table's own
     sources: tuple[str, ...] = ()
-    sends: str = ""
-    parameters: tuple[tuple[str, str], ...] = ()
-    first: bool = False
-    needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    value_parameter: str = ""
+    extra_parameters: tuple[tuple[str, str], ...] = ()
+    before_update: bool = False
+    conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
-    def ends(self) -> bool:
+    def ends_object(self) -> bool:
         """Whether it is what comes nearest to deleting the row."""
         return self.value is None or self.value in _ENDS
 
 
 # Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
-WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+PSEUDO_STATES: dict[tuple[str, str], tuple[str, ...]] = {
     ("invoice", "status"): ("sent",),  # mails the invoice
     ("payout", "status"): (
         "reversed",
@@ -45,21 +45,23 @@ _RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after i
 _UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
-def _status(value: str, operation: str, *sources: str) -> State:
-    return State("status", value, operation, sources)
+def _status(value: str, operation: str, *sources: str) -> TransitionEntry:
+    return TransitionEntry("status", value, operation, sources)
 
 
-def _confirmed(value: str, *capture_methods: str) -> State:
+def _confirmed(value: str, *capture_methods: str) -> TransitionEntry:
     """A payment that is confirmed, which takes the money or holds it: that depends on capture_method."""
-    return State("status", value, "confirm", _UNCONFIRMED, needs=(("capture_method", capture_methods),))
+    return TransitionEntry(
+        "status", value, "confirm", _UNCONFIRMED, conditions=(("capture_method", capture_methods),)
+    )
 
 
-def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) -> State:
+def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) -> TransitionEntry:
     """A state that a parameter of update reaches which is not called as its column."""
-    return State(column, value, "update", sources, parameters=((parameter, sent),))
+    return TransitionEntry(column, value, "update", sources, extra_parameters=((parameter, sent),))
 
 
-TRANSITIONS: dict[str, tuple[State, ...]] = {
+TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "apps_install": (_status("uninstalling", "uninstall"),),
     # Archiving is for good.
     "billing_alert": (
@@ -68,18 +70,18 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _status("archived", "archive", "active", "inactive"),
     ),
     # A grant that is void says since when; Stripe takes the moment of the request, whatever is written.
-    "billing_credit_grant": (State("voided_at", ANY, "void_grant"),),
+    "billing_credit_grant": (TransitionEntry("voided_at", ANY_VALUE, "void_grant"),),
     "billing_feedback_option": (_status("inactive", "deactivate", "active"),),
     "billing_meter": (
         _status("active", "reactivate", "inactive"),
         _status("inactive", "deactivate", "active"),
     ),
-    "charge": (State("captured", "true", "capture", ("false",)),),
+    "charge": (TransitionEntry("captured", "true", "capture", ("false",)),),
     "checkout_session": (_status("expired", "expire", "open"),),
     "climate_order": (_status("canceled", "cancel"),),
     "credit_note": (_status("void", "void_credit_note", "issued"),),
     # The discount can only be taken away. The answer is the discount that was.
-    "customer": (State("discount", None, "delete_discount"),),
+    "customer": (TransitionEntry("discount", None, "delete_discount"),),
     # Of a bank account; the two amounts come with _params.
     "customer_source": (_status("verified", "verify"),),
     # Evidence is submitted for good; the column evidence goes along.
@@ -115,10 +117,12 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
     ),
     # "A PaymentMethod must be attached to a customer to be updated."
     "payment_method": (
-        State("customer", None, "detach"),
-        State("customer", ANY, "attach", sends="customer", first=True),
-        State("customer_account", None, "detach"),
-        State("customer_account", ANY, "attach", sends="customer_account", first=True),
+        TransitionEntry("customer", None, "detach"),
+        TransitionEntry("customer", ANY_VALUE, "attach", value_parameter="customer", before_update=True),
+        TransitionEntry("customer_account", None, "detach"),
+        TransitionEntry(
+            "customer_account", ANY_VALUE, "attach", value_parameter="customer_account", before_update=True
+        ),
     ),
     "payout": (
         _status("canceled", "cancel", "pending"),
@@ -131,7 +135,7 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _status("canceled", "cancel", "draft", "open"),
     ),
     "refund": (_status("canceled", "cancel", "requires_action"),),
-    "review": (State("open", "false", "approve", ("true",)),),
+    "review": (TransitionEntry("open", "false", "approve", ("true",)),),
     "setup_intent": (
         _status("canceled", "cancel", *_UNCONFIRMED),
         _status("succeeded", "confirm", *_UNCONFIRMED),
@@ -143,7 +147,7 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
         _status("active", "resume", "paused"),
         _updated("status", "active", "trial_end", "now", "trialing"),
         _status("paused", "pause", *_RUNNING),
-        State("billing_mode", ANY, "migrate", sends="billing_mode"),
+        TransitionEntry("billing_mode", ANY_VALUE, "migrate", value_parameter="billing_mode"),
     ),
     "subscription_schedule": (
         _status("canceled", "cancel", "not_started", "active"),
@@ -151,8 +155,10 @@ TRANSITIONS: dict[str, tuple[State, ...]] = {
     ),
     "tax_registration": (_updated("status", "expired", "expires_at", "now", "active", "scheduled"),),
     # What the reader is doing at the moment.
-    "terminal_reader": (State("action", None, "cancel_action"),),
-    "test_helpers_test_clock": (State("frozen_time", ANY, "advance", sends="frozen_time"),),
+    "terminal_reader": (TransitionEntry("action", None, "cancel_action"),),
+    "test_helpers_test_clock": (
+        TransitionEntry("frozen_time", ANY_VALUE, "advance", value_parameter="frozen_time"),
+    ),
     "three_d_secure_authentication": (
         _status("canceled", "cancel", "requires_submission", "requires_challenge"),
         _status("succeeded", "submit", "requires_submission"),
@@ -173,7 +179,7 @@ _ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, inv
 
 # What somebody wants who deletes an object that cannot be deleted, creates one that Stripe makes itself, or
 # sets a column whose value belongs elsewhere. {id} is the row's.
-INSTEAD: dict[str, dict[str, str]] = {
+HINTS: dict[str, dict[str, str]] = {
     "charge": {
         "amount_refunded": _REFUND,
         "delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
@@ -197,6 +203,6 @@ INSTEAD: dict[str, dict[str, str]] = {
 }
 
 # Rows that DELETE leaves where they are, with another state; Stripe does not know them when it is told again.
-GONE_WHERE: dict[str, tuple[tuple[str, str], ...]] = {
+DELETED_WHEN: dict[str, tuple[tuple[str, str], ...]] = {
     "subscription": (("status", "canceled"), ("status", "incomplete_expired")),
 }

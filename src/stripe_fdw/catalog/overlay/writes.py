@@ -7,50 +7,50 @@ entry that does not fit the SDK makes the build fail.
 
 from __future__ import annotations
 
-from stripe_fdw.catalog.model import Place
+from stripe_fdw.catalog.model import WritePath
 
 
-def _inside(parameter: str, *names: str) -> tuple[Place, ...]:
+def _inside(parameter: str, *names: str) -> tuple[WritePath, ...]:
     """Columns called as the parameter and what lies in it: relationship_owner is relationship[owner]."""
-    return tuple(Place(f"{parameter}_{name}", (parameter, name)) for name in names)
+    return tuple(WritePath(f"{parameter}_{name}", (parameter, name)) for name in names)
 
 
-PLACES: dict[str, tuple[Place, ...]] = {
+WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
     "apps_secret": (
-        Place("scope_type", ("scope", "type")),
-        Place("scope_user", ("scope", "user"), (("scope[type]", "user"),)),
+        WritePath("scope_type", ("scope", "type")),
+        WritePath("scope_user", ("scope", "user"), (("scope[type]", "user"),)),
     ),
-    "billing_alert": (Place("meter", ("usage_threshold", "meter")),),
+    "billing_alert": (WritePath("meter", ("usage_threshold", "meter")),),
     # A charge that is not captured yet.
-    "charge": (Place("captured", ("capture",)),),
-    "customer": (Place("default_payment_method", ("invoice_settings", "default_payment_method")),),
+    "charge": (WritePath("captured", ("capture",)),),
+    "customer": (WritePath("default_payment_method", ("invoice_settings", "default_payment_method")),),
     # What is read under pricing[price_details] is written one step further out.
-    "invoiceitem": (Place("price", ("pricing", "price")),),
-    "line_item": (Place("price", ("pricing", "price")),),
+    "invoiceitem": (WritePath("price", ("pricing", "price")),),
+    "line_item": (WritePath("price", ("pricing", "price")),),
     "issuing_personalization_design": _inside("preferences", "is_default"),
     "person": _inside(
         "relationship", "authorizer", "director", "executive", "legal_guardian", "owner", "representative"
     ),
     "price": _inside("recurring", "interval", "meter", "usage_type"),
     # Since 2025-09-30.clover under `promotion`, whose one kind must be named.
-    "promotion_code": (Place("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
-    "shipping_rate": (Place("currency", ("fixed_amount", "currency")),),
+    "promotion_code": (WritePath("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
+    "shipping_rate": (WritePath("currency", ("fixed_amount", "currency")),),
     # A subscription to one price needs no list of items. Afterwards a price is changed in subscription_item.
     # Its start differs from its creation where it was backdated.
     "subscription": (
         *_inside("automatic_tax", "enabled"),
-        Place("price", ("items", "0", "price")),
-        Place("plan", ("items", "0", "plan")),
-        Place("start_date", ("backdate_start_date",)),
+        WritePath("price", ("items", "0", "price")),
+        WritePath("plan", ("items", "0", "plan")),
+        WritePath("start_date", ("backdate_start_date",)),
     ),
     # The schedule that takes over a subscription.
-    "subscription_schedule": (Place("subscription", ("from_subscription",)),),
+    "subscription_schedule": (WritePath("subscription", ("from_subscription",)),),
     # An owner is named with its kind.
     "tax_id": (
-        Place("owner_type", ("owner", "type")),
-        Place("owner_account", ("owner", "account"), (("owner[type]", "account"),)),
-        Place("owner_customer", ("owner", "customer"), (("owner[type]", "customer"),)),
-        Place("owner_customer_account", ("owner", "customer_account"), (("owner[type]", "customer"),)),
+        WritePath("owner_type", ("owner", "type")),
+        WritePath("owner_account", ("owner", "account"), (("owner[type]", "account"),)),
+        WritePath("owner_customer", ("owner", "customer"), (("owner[type]", "customer"),)),
+        WritePath("owner_customer_account", ("owner", "customer_account"), (("owner[type]", "customer"),)),
     ),
 }
 
@@ -67,7 +67,7 @@ RESETS: dict[str, _Resets] = {
 # Objects that Stripe takes as a whole, or may: a key that is left out is lost
 # (https://github.com/stripe/stripe-go/pull/179, the country of a shipping address). To send what an object
 # shall keep does no harm where Stripe would have kept it.
-WHOLE = {"address", "pause_collection", "shipping", "shipping_details"}
+REPLACED_WHOLE = {"address", "pause_collection", "shipping", "shipping_details"}
 
 _CUSTOMER = ("customer", "customer_account")
 

@@ -59,7 +59,7 @@ class GenerationCounters:
             resource: the resource that was requested.
             identifier: the id of the object that was retrieved; None for a list.
         """
-        related = {parent.resource for parent in resource.parents} | {resource.follows}
+        related = {parent.resource for parent in resource.parents} | {resource.events_of}
         counters = [self._lists(account, name) for name in sorted(related) if name]
         if identifier is None:
             counters.append(self._lists(account, resource.name))

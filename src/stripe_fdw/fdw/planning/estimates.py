@@ -66,7 +66,9 @@ def estimate_scan(
         case FanOut(parents):
             fetched = max(1.0, _matching(resource, plan.pushed, known))
             above = estimate_scan(parents, parents.pushed, known.of(resources[parents.resource]), resources)
-            inside = any(column.lists == resource.name for column in resources[parents.resource].columns)
+            inside = any(
+                column.full_list_table == resource.name for column in resources[parents.resource].columns
+            )
             requests = above.requests + above.rows * (_INCOMPLETE if inside else 1.0)
         case Search():
             fetched, requests = rows, max(1.0, rows / PAGE)
@@ -95,7 +97,7 @@ def path_keys(resource: Resource, known: TableStatistics) -> list[tuple[tuple[st
     names.extend(parent.column for parent in resource.parents)
     for item in resource.filters:
         column = resource.column.get(item.column)
-        if column is None or not (item.equal or item.many):
+        if column is None or not (item.equal or item.any_of):
             continue
         needed = item.required or item.column in resource.one_of
         if needed or (is_selective(column) and column.path):

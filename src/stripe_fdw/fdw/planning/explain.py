@@ -42,7 +42,7 @@ def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> 
     found = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
     operations = [found] if found else []
     if command == "UPDATE":
-        if resource.update and any(name in resource.updatable or name in WRITE_ONLY for name in columns):
+        if resource.update and any(name in resource.update_paths or name in WRITE_ONLY for name in columns):
             operations = [resource.update]
         operations += [item.operation for item in resource.transitions if item.column in columns]
     names = dict.fromkeys(f"{item.method} {item.path}" for item in operations)

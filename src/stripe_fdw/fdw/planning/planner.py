@@ -237,7 +237,7 @@ class _Planner:
             and self.limit is None
             and self.resource.newest_first
             and self.resource.paged
-            and self.resource.cursor == "id"
+            and self.resource.cursor_field == "id"
             and created is not None
             and created.range
             and created.parameter == "created"

@@ -50,22 +50,22 @@ def parent_parameter(
 
 def filter_parameter(item: Filter, column: Column, choice: ValueSet) -> PushedParameter | None:
     """The filter with the values that the quals leave; None if it cannot say them all."""
-    if not (item.equal or item.many) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
+    if not (item.equal or item.any_of) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
         return None
     filled = not column.path
     values = tuple(value for value in choice.values if _accepted(value, item.values))
     if len(values) < len(choice.values) and not (filled or item.required):
         return None  # Stripe would refuse the value, yet an object may have it
     # A row that gets its value from the request needs a request for each value.
-    size = 1 if filled or not item.many else (item.most or _MANY_AT_MOST)
+    size = 1 if filled or not item.any_of else (item.max_values or _MANY_AT_MOST)
     return PushedParameter(
         item.parameter,
         item.column,
         tuple(values[start : start + size] for start in range(0, len(values), size)),
         filled=filled,
-        many=item.many,
+        many=item.any_of,
         overlapping=filled or is_multivalued(column) or not item.exact,
-        also=item.also,
+        also=item.extra_parameters,
     )
 
 

@@ -49,7 +49,7 @@ def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, V
     found: dict[str, ValueSet] = {}
     for qual in quals:
         column = columns.get(qual.column)
-        if qual.operator not in (EQUAL, ANY) or column is None or column.per_second != 1:
+        if qual.operator not in (EQUAL, ANY) or column is None or column.units_per_second != 1:
             continue
         values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual) if encoded is not None))
         known = found.get(qual.column)
@@ -122,7 +122,7 @@ def range_of(quals: Sequence[Qual], column: Column) -> Range:
             upper = bound if upper is None or bound[0] < upper[0] else upper
     if column.kind is Kind.TIME:
         # Of milliseconds the fraction counts: such a column's bounds are left to Postgres.
-        if column.per_second != 1:
+        if column.units_per_second != 1:
             return Range()
         lower, upper = _sayable(lower, upper)
         if upper is not None and upper[0] < 0:

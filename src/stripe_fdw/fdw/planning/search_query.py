@@ -24,7 +24,7 @@ def search_query(resource: Resource, quals: Iterable[Qual]) -> tuple[str, tuple[
     if not clauses:
         return None
     # Times narrow a search; alone they are a list's business.
-    for name in resource.search:
+    for name in resource.search_fields:
         column = resource.column.get(name)
         if column is None or column.kind is not Kind.TIME:
             continue
@@ -38,7 +38,7 @@ def search_query(resource: Resource, quals: Iterable[Qual]) -> tuple[str, tuple[
 
 
 def _clauses(resource: Resource, qual: Qual) -> list[str]:
-    if qual.column not in resource.search:
+    if qual.column not in resource.search_fields:
         return []
     column = resource.column.get(qual.column)
     if column is None:

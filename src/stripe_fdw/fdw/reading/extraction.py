@@ -50,7 +50,7 @@ def _identity(value: Any) -> Any:
 
 def _deep(column: Column) -> Extract:
     path = column.path
-    pick: Callable[[list[Any]], Any] | None = {"min": min, "max": max}.get(column.pick)
+    pick: Callable[[list[Any]], Any] | None = {"min": min, "max": max}.get(column.aggregate)
 
     def choose(values: list[Any]) -> Any:
         if not values:

@@ -198,10 +198,10 @@ class PlanReader:
             request,
             check=turn.check,
             on_response=turn.count,
-            cursor=resource.cursor,
+            cursor=resource.cursor_field,
             paged=resource.paged,
             first=first if first or before else self.client.submit(request),
-            after=pages.cursors(before, resource.cursor),
+            after=pages.cursors(before, resource.cursor_field),
         )
 
     def _merged(self, fetches: tuple[Fetch, ...], resource: Resource) -> Iterator[Page]:
@@ -321,7 +321,7 @@ def _without_refused(error: ApiError, request: Request, resource: Resource) -> _
     column = resource.column.get(refused.column) if refused else None
     if error.status != 400 or refused is None or refused.required or column is None or not column.path:
         return None
-    dropped = {*(name for name, _ in sent), *(name for name, _ in refused.also)}
+    dropped = {*(name for name, _ in sent), *(name for name, _ in refused.extra_parameters)}
     kept = tuple(item for item in request.params if item[0] not in dropped)
     defaults = tuple(item for item in resource.defaults if item[0] in dropped)
     wider = replace(request, params=(*defaults, *kept))
@@ -352,8 +352,8 @@ def _unique(found: Iterator[Page], resource: Resource) -> Iterator[Page]:
     """Each object once, though several lists have it."""
     seen: set[Any] = set()
     for page in found:
-        new = [item for item in page.objects if item.get(resource.cursor) not in seen]
-        seen.update(item.get(resource.cursor) for item in new)
+        new = [item for item in page.objects if item.get(resource.cursor_field) not in seen]
+        seen.update(item.get(resource.cursor_field) for item in new)
         if new:
             yield Page(new, page.fills)
 

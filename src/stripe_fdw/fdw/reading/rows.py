@@ -74,8 +74,8 @@ def row_maker(
         column = resource.column.get(name)
         extract = extractor(name, column)
         shape = _shape(column.kind if column else Kind.JSON, type_name)
-        if column is not None and column.per_second != 1:
-            shape = _scaled(shape, column.per_second)
+        if column is not None and column.units_per_second != 1:
+            shape = _scaled(shape, column.units_per_second)
         columns.append((name, extract, _then_text(shape) if as_text else shape))
     return RowMaker(tuple(columns))
 

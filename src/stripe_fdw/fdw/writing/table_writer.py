@@ -129,7 +129,7 @@ class TableWriter:
         return planner.plan_update(self._resource, old, values)
 
     def _deleting(self, old: Row) -> RowPlan:
-        if old.get(RAW) is None and self._resource.gone_where:
+        if old.get(RAW) is None and self._resource.deleted_when:
             old = {**old, RAW: self._retrieve(old)}
         return planner.plan_delete(self._resource, old)
 

@@ -94,7 +94,7 @@ def _float(generator: Generator, column: Column) -> Field:
 
 
 def _time(generator: Generator, column: Column) -> Field:
-    created, scale = generator.population.created, column.per_second
+    created, scale = generator.population.created, column.units_per_second
     if scale == 1:
         return after(created, 60, 40 * 86_400, *generator.names, column.name)
     return Field(lambda index: created(index) * scale)

@@ -142,7 +142,7 @@ def test_a_helper_for_tests_moves_a_transfer_of_the_treasury(post, reader):
 
 def sent_for(parameter, path: str, depth: int = 0) -> dict[str, str]:
     """The least that may be sent for a required parameter."""
-    path = f"{path}[0]" if parameter.many else path
+    path = f"{path}[0]" if parameter.is_list else path
     if parameter.kind is Kind.JSON and parameter.shape:
         needed = [one for one in parameter.fields if one.required] or list(parameter.fields[:1])
         found: dict[str, str] = {}

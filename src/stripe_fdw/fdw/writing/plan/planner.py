@@ -57,12 +57,12 @@ def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
         raise refusals.not_insertable(resource)
     columns = {name: value for name, value in given.columns.items() if value is not None}
     above = {parent.column for parent in resource.parents}
-    refused = [name for name in columns if name not in above and name not in resource.creatable]
+    refused = [name for name in columns if name not in above and name not in resource.create_paths]
     if refused:
         raise refusals.not_writable(resource, refused, creating=True)
     body = Body(resource, operation)
     for name, value in columns.items():
-        if name in resource.creatable and name not in above:
+        if name in resource.create_paths and name not in above:
             body.put(name, column_parameters.created(resource.column[name], value, body.parameter(name)))
     body.merge(given.params)
     _check_required(resource, operation, columns, body)
@@ -94,7 +94,7 @@ def needs_current_object(resource: Resource, values: Mapping[str, Any]) -> bool:
         column = resource.column.get(name)
         if name in WRITE_ONLY:
             continue
-        if column is None or column.kind is Kind.JSON or name not in resource.updatable:
+        if column is None or column.kind is Kind.JSON or name not in resource.update_paths:
             return True
         if any(item.column == name for item in resource.transitions):
             return True
@@ -132,12 +132,12 @@ def plan_update(
                 reached += transitions.leading(resource, name, value)
                 continue
             found = transitions.transition(resource, name, before, value, fields)
-            if found is None and given.key is not None and name not in resource.updatable:
+            if found is None and given.key is not None and name not in resource.update_paths:
                 found = transitions.once_more(resource, name, value, fields)
             if found is not None and column is not None:
                 _operate(bodies, found, Body(resource, found.operation), column, value)
                 continue
-        if column is not None and name in resource.updatable:
+        if column is not None and name in resource.update_paths:
             plainly.append((column, before, value))
         elif column_parameters.differs(name, column, before, value):
             others.append((name, column, before, value))
@@ -157,7 +157,11 @@ def plan_update(
 def _operate(bodies: dict[str, Body], found: Transition, body: Body, column: Column, value: Any) -> None:
     """Make a change of state the operation that it is."""
     body = bodies.setdefault(found.operation.name, body)
-    sent = None if value is None else column_parameters.created(column, value, body.parameter(found.sends))
+    sent = (
+        None
+        if value is None
+        else column_parameters.created(column, value, body.parameter(found.value_parameter))
+    )
     body.send(found, sent)
 
 
@@ -189,7 +193,7 @@ def _with_an_operation(
             return
     if any(item.column == name for item in resource.transitions):
         raise transitions.impossible(resource, identifier, name, before, value, fields)
-    if not resource.updatable and not resource.transitions:
+    if not resource.update_paths and not resource.transitions:
         raise refusals.not_updatable(resource)
     raise refusals.not_writable(resource, [name], creating=False)
 
@@ -243,7 +247,7 @@ def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
     identifier = _id_of(resource, old, raw)
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier, raw or {})
-    if any((raw or {}).get(name) == value for name, value in resource.gone_where):
+    if any((raw or {}).get(name) == value for name, value in resource.deleted_when):
         return RowPlan(resource, identifier, (), None, raw)
     step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
     return RowPlan(resource, identifier, (step,), None, raw)

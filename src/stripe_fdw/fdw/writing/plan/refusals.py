@@ -27,7 +27,7 @@ def names(found: Iterable[str], most: int = _MOST) -> str:
 
 def not_insertable(resource: Resource) -> StripeFdwError:
     """Stripe creates these itself, or computes them."""
-    hint = dict(resource.instead).get("insert")
+    hint = dict(resource.hints).get("insert")
     what = "computes it" if resource.preview else "creates these itself, or inside other objects"
     return StripeFdwError(
         f"cannot insert into {resource.name}: Stripe {what}",
@@ -48,16 +48,16 @@ def not_updatable(resource: Resource) -> StripeFdwError:
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
     """There is no such operation; often there is one that comes near, and leads on from the present state."""
-    hint = dict(resource.instead).get("delete", "").replace("{id}", quoted(identifier))
+    hint = dict(resource.hints).get("delete", "").replace("{id}", quoted(identifier))
     ends = [
         item
         for item in resource.transitions
-        if item.ends
+        if item.ends_object
         and (item.column not in old or not item.sources or state(old[item.column]) in item.sources)
     ]
     if not hint and ends:
         hint = update_hint(resource, identifier, ends[0].column, literal(ends[0].value))
-    if not hint and "active" in resource.updatable:
+    if not hint and "active" in resource.update_paths:
         hint = update_hint(resource, identifier, "active", "false")
     what = "computes" if resource.preview else "keeps"
     return StripeFdwError(
@@ -70,7 +70,7 @@ def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]
 def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> ColumnError:
     """Columns that Stripe does not take, with those that it does."""
     verb = "set when it is created" if creating else "changed"
-    taken = list(resource.creatable if creating else resource.updatable)
+    taken = list(resource.create_paths if creating else resource.update_paths)
     if not creating:
         taken += [item.column for item in resource.transitions if item.column not in taken]
     else:
@@ -97,7 +97,7 @@ def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
 def _reason(resource: Resource, name: str, creating: bool) -> str:
     """Why the column cannot be written and what can be done about it, where there is more to say."""
     column, reason = resource.column.get(name), ""
-    if name in (instead := dict(resource.instead)):
+    if name in (instead := dict(resource.hints)):
         reason = instead[name]
     elif name == RAW:
         reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
@@ -105,15 +105,19 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
         reason = f"Stripe decides on {name}."
     elif column is not None and not column.path:
         reason = f'"{name}" only selects rows; Stripe\'s objects have no such field.'
-    elif creating and name in resource.updatable:
+    elif creating and name in resource.update_paths:
         reason = f"Insert the row first, then UPDATE it: {name} can be changed."
     elif creating and (values := reachable(resource, name)):
         reason = f"Insert the row first, then UPDATE it: {name} can become {literals(values)}."
     elif column is not None and len(column.path) > 1 and column.path[0] != name:
         whole = resource.column.get(column.path[0])
-        where = f": change its row in stripe_live.{whole.lists}" if whole is not None and whole.lists else ""
+        where = (
+            f": change its row in stripe_live.{whole.full_list_table}"
+            if whole is not None and whole.full_list_table
+            else ""
+        )
         reason = f"It is a part of {column.path[0]}{where}."
-    elif not creating and name in resource.creatable:
+    elif not creating and name in resource.create_paths:
         reason = "It is given once, when the row is inserted."
     elif column is not None and not _is_parameter(resource, name, creating):
         reason = f"Stripe decides on {name}."
@@ -127,7 +131,7 @@ def _is_parameter(resource: Resource, name: str, creating: bool) -> bool:
 
 def column_of(resource: Resource, parameter: str) -> str:
     """The column that gives a parameter on creation: that of its name, else one that is a part of it."""
-    found = [name for name, path in resource.creatable.items() if path[0] == parameter]
+    found = [name for name, path in resource.create_paths.items() if path[0] == parameter]
     if not found:
         return f"_params[{parameter}]"
     return parameter if parameter in found else found[0]

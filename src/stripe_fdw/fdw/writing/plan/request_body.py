@@ -36,14 +36,16 @@ class Body:
 
     def takes(self, column: Column) -> bool:
         """Whether the operation has a parameter for the column's value."""
-        return any(item.takes(column) for item in self.operation.parameters)
+        return any(item.accepts(column) for item in self.operation.parameters)
 
     def path(self, name: str) -> tuple[str, ...]:
         """Where a column's value goes."""
         if self.operation is self.resource.create:
-            return self.resource.creatable.get(name, (name,))
+            return self.resource.create_paths.get(name, (name,))
         return (
-            self.resource.updatable.get(name, (name,)) if self.operation is self.resource.update else (name,)
+            self.resource.update_paths.get(name, (name,))
+            if self.operation is self.resource.update
+            else (name,)
         )
 
     def parameter(self, name: str) -> Parameter | None:
@@ -59,11 +61,11 @@ class Body:
     def send(self, found: Transition, value: Any) -> None:
         """Make it the operation that a change of state is; ``value`` as it is sent, where it is."""
         self.wanted = True
-        self.first = self.first or found.first
-        for name, word in found.parameters:
+        self.first = self.first or found.before_update
+        for name, word in found.extra_parameters:
             _put(self.tree, steps(name), word)
-        if found.sends and value is not NOTHING:
-            self.tree[found.sends] = value
+        if found.value_parameter and value is not NOTHING:
+            self.tree[found.value_parameter] = value
 
     def put(self, column: str, value: Any) -> None:
         """Add a column's value. Raises ColumnError where another column gives its place another one."""
@@ -79,9 +81,9 @@ class Body:
                 sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
         self.given.append(column)
-        for place in self.resource.places:
+        for place in self.resource.write_paths:
             if place.column == column and place.path == path:
-                for name, word in place.also:
+                for name, word in place.extra_parameters:
                     _put(self.tree, steps(name), word)
 
     def merge(self, params: Json) -> None:

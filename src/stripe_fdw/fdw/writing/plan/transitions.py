@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from stripe_fdw import exact_json, sqlstates
-from stripe_fdw.catalog.model import ANY, Operation, Resource, Transition
+from stripe_fdw.catalog.model import ANY_VALUE, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.writing.values.scalars import identity, quoted
 from stripe_fdw.suggestions import is_typo
@@ -63,7 +63,7 @@ def once_more(
 
 
 def _leads(found: Transition, target: str | None) -> bool:
-    return found.value == target or (found.value == ANY and target is not None)
+    return found.value == target or (found.value == ANY_VALUE and target is not None)
 
 
 def _from(found: Transition, source: str | None) -> bool:
@@ -72,7 +72,7 @@ def _from(found: Transition, source: str | None) -> bool:
 
 def _lacks(found: Transition, fields: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     """What the operation needs to lead there and these fields do not have."""
-    return [(name, values) for name, values in found.needs if state(fields.get(name)) not in values]
+    return [(name, values) for name, values in found.conditions if state(fields.get(name)) not in values]
 
 
 def possible(
@@ -93,7 +93,7 @@ def reachable(resource: Resource, column: str) -> list[str | None]:
 
 
 def _values(found: Iterable[Transition]) -> list[str | None]:
-    return list(dict.fromkeys(item.value for item in found if item.value != ANY))
+    return list(dict.fromkeys(item.value for item in found if item.value != ANY_VALUE))
 
 
 def literals(values: Iterable[str | None], joined: str = ", ") -> str:
@@ -134,7 +134,7 @@ def impossible(
     elsewhere = {source for item in leading for source in item.sources if not _from(item, state(old))}
     if elsewhere:
         detail += f" {wanted} can be reached from {literals(sorted(elsewhere))}."
-    hint = dict(resource.instead).get(column)
+    hint = dict(resource.hints).get(column)
     if len(lacking) == 1 and len(lacking[0][1]) == 1:
         hint = f"Set {lacking[0][0]} = {literal(lacking[0][1][0])} in the same UPDATE."
     elif meant := _meant(resource, column, state(new), others):

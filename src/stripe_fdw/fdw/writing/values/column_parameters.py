@@ -84,7 +84,9 @@ def created(column: Column, value: Any, parameter: Parameter | None) -> Any:
     if column.kind is Kind.JSON:
         found = _structured(column.name, value)
         return NOTHING if found is None else nested.encode(column.name, found, parameter)
-    return single(column.name, column.kind, value, column.per_second, parameter.values if parameter else ())
+    return single(
+        column.name, column.kind, value, column.units_per_second, parameter.values if parameter else ()
+    )
 
 
 def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
@@ -94,7 +96,7 @@ def changed(column: Column, old: Any, new: Any, parameter: Parameter | None) -> 
     if new is None:
         return NOTHING if old is None else diff.unset(column.name, old, parameter)
     words = parameter.values if parameter else ()
-    found = single(column.name, column.kind, new, column.per_second, words)
+    found = single(column.name, column.kind, new, column.units_per_second, words)
     if same(column.kind, old, found) or (column.kind is Kind.TIME and same_day(old, new)):
         return NOTHING
     return diff.unset(column.name, old, parameter) if found == UNSET else found

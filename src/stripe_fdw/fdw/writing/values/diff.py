@@ -62,7 +62,7 @@ def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> An
         rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
         return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
-        return _changed(name, old, new, fields, whole=parameter is not None and parameter.whole)
+        return _changed(name, old, new, fields, whole=parameter is not None and parameter.replaced_whole)
     found = encode(name, _without_answers(old, new, fields), parameter)
     return unset(name, old, parameter) if found is NOTHING and old not in (None, "", [], {}) else found
 
@@ -106,7 +106,7 @@ def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     and objects count as certain there. Raises ColumnError where Stripe does not take it.
     """
     inside = "[" in name
-    if parameter is None or parameter.unsettable or parameter.many or isinstance(old, list):
+    if parameter is None or parameter.unsettable or parameter.is_list or isinstance(old, list):
         return UNSET
     if parameter.kind is Kind.TEXT and not parameter.values and not parameter.required:
         return UNSET

@@ -45,9 +45,9 @@ def check_shape(name: str, value: Any, parameter: Parameter | None) -> None:
     """Raise ColumnError for an object where Stripe takes a list, or the other way round."""
     if parameter is None or is_list_object(value):
         return
-    if parameter.many and isinstance(value, dict):
+    if parameter.is_list and isinstance(value, dict):
         raise unfit(name, value, "an array")
-    if parameter.shape and not parameter.many and isinstance(value, list):
+    if parameter.shape and not parameter.is_list and isinstance(value, list):
         raise unfit(name, value, "an object")
 
 

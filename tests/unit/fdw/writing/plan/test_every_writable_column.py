@@ -87,7 +87,7 @@ def test_every_creatable_column_is_sent(resource: Resource) -> None:
             plan_insert(resource, {})
         return
     above = {parent.column: "x_1" for parent in resource.parents}
-    for name, path in resource.creatable.items():
+    for name, path in resource.create_paths.items():
         if name in above:
             continue
         value = sample(resource.column[name], found_at(operation, path))
@@ -104,7 +104,7 @@ def test_every_updatable_column_is_sent(resource: Resource) -> None:
     above = {parent.column: "x_1" for parent in resource.parents}
     old = {"id": "x_9", **above, "_raw": {"id": "x_9", **above}}
     operating = {item.column for item in resource.transitions}
-    for name, path in resource.updatable.items():
+    for name, path in resource.update_paths.items():
         if name in operating | above.keys() or resource.update is None:
             continue
         value = sample(resource.column[name], found_at(resource.update, path))
@@ -123,9 +123,9 @@ def test_no_other_column_is_sent(resource: Resource) -> None:
     operating = {item.column for item in resource.transitions}
     for name, column in resource.column.items():
         value = {"a": "1"} if column.kind is Kind.JSON else SINGLES[column.kind]
-        if name not in resource.updatable and name not in operating and old.get(name) != value:
+        if name not in resource.update_paths and name not in operating and old.get(name) != value:
             with pytest.raises(StripeFdwError, match=r"cannot be changed|cannot update"):
                 plan_update(resource, old, {name: value})
-        if resource.create and name not in resource.creatable and name not in old.keys() - {"id"}:
+        if resource.create and name not in resource.create_paths and name not in old.keys() - {"id"}:
             with pytest.raises(ColumnError, match="cannot be set"):
                 plan_insert(resource, {name: value})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stripe_fdw.catalog import load
-from stripe_fdw.catalog.model import ANY, Column, Kind, Operation, Resource, Transition
+from stripe_fdw.catalog.model import ANY_VALUE, Column, Kind, Operation, Resource, Transition
 from stripe_fdw.fdw.writing.plan.transitions import (
     impossible,
     literal,
@@ -31,7 +31,7 @@ THING = Resource(
         Transition("status", "open", OPERATIONS["send"], ("lost",)),
         Transition("status", "shut", OPERATIONS["shut"]),
         Transition("owner", None, OPERATIONS["shut"]),
-        Transition("owner", ANY, OPERATIONS["link"], sends="owner"),
+        Transition("owner", ANY_VALUE, OPERATIONS["link"], value_parameter="owner"),
         Transition("live", "false", OPERATIONS["shut"], ("true",)),
     ),
 )
@@ -120,7 +120,7 @@ STATES = {
     for resource in load().resources
     for item in resource.transitions
     for value in (item.value, *item.sources, *resource.column[item.column].values)
-    if value not in (None, ANY)
+    if value not in (None, ANY_VALUE)
 }
 """The states of all tables."""
 
@@ -144,9 +144,9 @@ def test_what_is_no_text_is_shown_as_json() -> None:
 @CHANGING
 def test_who_mistypes_one_letter_is_told_the_statement(resource: Resource) -> None:
     for item in resource.transitions:
-        if item.value in (None, ANY, "true", "false"):
+        if item.value in (None, ANY_VALUE, "true", "false"):
             continue
-        word, fields = str(item.value), {name: values[0] for name, values in item.needs}
+        word, fields = str(item.value), {name: values[0] for name, values in item.conditions}
         for typo in (word[1:], word[:-1], "x" + word, word[:2] + "x" + word[3:], word[1::-1] + word[2:]):
             old = item.sources[0] if item.sources else "x_old"
             error = impossible(resource, "x_1", item.column, old, typo, fields)
@@ -195,9 +195,9 @@ def test_who_has_it_held_is_told_how_to_take_it() -> None:
 @CHANGING
 def test_every_state_change_of_the_catalog_is_found_from_where_it_starts(resource: Resource) -> None:
     for item in resource.transitions:
-        new = "x_new" if item.value == ANY else item.value
+        new = "x_new" if item.value == ANY_VALUE else item.value
         for source in item.sources or ("x_old",):
-            fields = {name: values[0] for name, values in item.needs}
+            fields = {name: values[0] for name, values in item.conditions}
             found = transition(resource, item.column, source, new, fields)
             assert found is not None
-            assert (found.column, found.value) in {(item.column, item.value), (item.column, ANY)}
+            assert (found.column, found.value) in {(item.column, item.value), (item.column, ANY_VALUE)}
