@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from stripe_simulator.options import options_of
 from stripe_simulator.server.server import serve
-from stripe_simulator.server.settings import settings_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     port = arguments.pop("port")
     try:
-        settings = settings_of(**arguments)
+        settings = options_of(**arguments)
     except ValueError as error:
         parser.error(str(error))
     serve(settings, port)

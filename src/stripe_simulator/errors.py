@@ -8,7 +8,7 @@ from typing import Any
 _DOC = "https://stripe.com/docs/error-codes/"
 
 
-class StripeProblem(Exception):  # noqa: N818 - it is an answer, not a fault of ours
+class StripeError(Exception):
     """An answer that is an error: its status, and what goes into the body."""
 
     def __init__(
@@ -56,9 +56,9 @@ def masked(key: str) -> str:
     return f"{head}{separator}{'*' * (len(rest) - len(shown))}{shown}"
 
 
-def no_key() -> StripeProblem:
+def no_key() -> StripeError:
     """No key came with the request."""
-    return StripeProblem(
+    return StripeError(
         "You did not provide an API key. You need to provide your API key in the Authorization header, using "
         "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
         "https://stripe.com/docs/api#authentication for details, or we can help at https://support.stripe.com/.",
@@ -67,27 +67,27 @@ def no_key() -> StripeProblem:
     )
 
 
-def bad_key(key: str) -> StripeProblem:
+def bad_key(key: str) -> StripeError:
     """The key is none of this account's."""
-    return StripeProblem(
+    return StripeError(
         f"Invalid API Key provided: {masked(key)}",
         status=401,
         headers={"WWW-Authenticate": 'Basic realm="Stripe"'},
     )
 
 
-def not_permitted(key: str, account: str, permission: str) -> StripeProblem:
+def not_permitted(key: str, account: str, permission: str) -> StripeError:
     """A restricted key that may not do this."""
-    return StripeProblem(
+    return StripeError(
         f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on "
         f"account '{account}'. Having the '{permission}' permission would allow this request to continue.",
         status=403,
     )
 
 
-def no_account(key: str, account: str) -> StripeProblem:
+def no_account(key: str, account: str) -> StripeError:
     """The account in Stripe-Account does not exist for this key."""
-    return StripeProblem(
+    return StripeError(
         f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does "
         "not exist). Application access may have been revoked.",
         status=403,
@@ -95,9 +95,9 @@ def no_account(key: str, account: str) -> StripeProblem:
     )
 
 
-def no_route(method: str, path: str) -> StripeProblem:
+def no_route(method: str, path: str) -> StripeError:
     """No operation has this verb and path."""
-    return StripeProblem(
+    return StripeError(
         f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the "
         "trailing slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) "
         "identifier in your code. "
@@ -106,9 +106,9 @@ def no_route(method: str, path: str) -> StripeProblem:
     )
 
 
-def no_object(name: str, identifier: str, param: str = "id", *, status: int = 404) -> StripeProblem:
+def no_object(name: str, identifier: str, param: str = "id", *, status: int = 404) -> StripeError:
     """There is no such object."""
-    return StripeProblem(
+    return StripeError(
         f"No such {_NAMES.get(name, name)}: '{identifier}'",
         status=status,
         code="resource_missing",
@@ -120,22 +120,22 @@ def no_object(name: str, identifier: str, param: str = "id", *, status: int = 40
 _NAMES = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}
 
 
-def unknown_parameters(names: list[str]) -> StripeProblem:
+def unknown_parameters(names: list[str]) -> StripeError:
     """Parameters that the operation does not have."""
     word = "parameter" if len(names) == 1 else "parameters"
-    return StripeProblem(
+    return StripeError(
         f"Received unknown {word}: {', '.join(names)}", code="parameter_unknown", param=names[0]
     )
 
 
-def missing_parameter(name: str) -> StripeProblem:
+def missing_parameter(name: str) -> StripeError:
     """A required parameter is not there."""
-    return StripeProblem(f"Missing required param: {name}.", code="parameter_missing", param=name)
+    return StripeError(f"Missing required param: {name}.", code="parameter_missing", param=name)
 
 
-def empty_parameter(name: str) -> StripeProblem:
+def empty_parameter(name: str) -> StripeError:
     """A parameter that cannot be unset came empty."""
-    return StripeProblem(
+    return StripeError(
         f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
         f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
         "supply a non-empty value.",
@@ -144,23 +144,23 @@ def empty_parameter(name: str) -> StripeProblem:
     )
 
 
-def not_an_integer(name: str, value: str) -> StripeProblem:
+def not_an_integer(name: str, value: str) -> StripeError:
     """A number was expected."""
-    return StripeProblem(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
+    return StripeError(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
 
 
-def not_one_of(name: str, values: tuple[str, ...]) -> StripeProblem:
+def not_one_of(name: str, values: tuple[str, ...]) -> StripeError:
     """A literal that Stripe does not know."""
     wanted = values[0] if len(values) == 1 else f"{', '.join(values[:-1])}, or {values[-1]}"
-    return StripeProblem(f"Invalid {name}: must be one of {wanted}", param=name)
+    return StripeError(f"Invalid {name}: must be one of {wanted}", param=name)
 
 
-def rate_limited(reason: str, retry_after: float | None = None) -> StripeProblem:
+def rate_limited(reason: str, retry_after: float | None = None) -> StripeError:
     """Too many requests; the reason is that of the Stripe-Rate-Limited-Reason header."""
     headers = {"Stripe-Rate-Limited-Reason": reason}
     if retry_after is not None:
         headers["Retry-After"] = f"{retry_after:g}"
-    return StripeProblem(
+    return StripeError(
         "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
         status=429,
         code="rate_limit",
@@ -168,9 +168,9 @@ def rate_limited(reason: str, retry_after: float | None = None) -> StripeProblem
     )
 
 
-def lock_timeout() -> StripeProblem:
+def lock_timeout() -> StripeError:
     """Another request works on the object."""
-    return StripeProblem(
+    return StripeError(
         "This object cannot be accessed right now because another API request or Stripe process is currently "
         "accessing it. If you see this error intermittently, retry the request. If you see this error "
         "frequently and are making multiple concurrent requests to a single object, make your requests "
@@ -182,9 +182,9 @@ def lock_timeout() -> StripeProblem:
     )
 
 
-def conflict() -> StripeProblem:
+def conflict() -> StripeError:
     """The request conflicts with another that is under way."""
-    return StripeProblem(
+    return StripeError(
         "The request conflicts with another request, perhaps one that uses the same idempotent key. Please "
         "try again later.",
         status=409,
@@ -192,9 +192,9 @@ def conflict() -> StripeProblem:
     )
 
 
-def server_fault() -> StripeProblem:
+def server_fault() -> StripeError:
     """Something went wrong on Stripe's side."""
-    return StripeProblem(
+    return StripeError(
         "Sorry! There was an error while talking to Stripe. We have been notified of the problem. Please "
         "contact support@stripe.com with any questions you may have.",
         status=500,

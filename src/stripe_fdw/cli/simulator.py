@@ -33,14 +33,14 @@ def simulator(
 ) -> None:
     """Run a simulated Stripe until it is stopped. Any key that begins with sk_test_ is good."""
     try:
+        from stripe_simulator.options import options_of
         from stripe_simulator.server.server import serve
-        from stripe_simulator.server.settings import settings_of
     except ModuleNotFoundError as error:
         raise typer.BadParameter(
             f"the simulator needs {error.name}: install stripe-fdw with its extra 'simulator'"
         ) from error
     try:
-        settings = settings_of(
+        settings = options_of(
             seed=seed,
             customers=customers,
             subscriptions=subscriptions,

@@ -10,7 +10,7 @@ from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _MISSING = object()
 
@@ -36,21 +36,21 @@ def previous_attributes(before: Json, after: Json) -> Json:
     return changed
 
 
-def emit(call: Call, verb: str, made: Json, before: Json | None = None) -> None:
+def emit(request: ApiRequest, verb: str, made: Json, before: Json | None = None) -> None:
     """Write an event for what the call did, and hand it to the webhooks."""
-    resource = call.route.resource
+    resource = request.route.resource
     assert resource is not None
     kind = event_type(resource, verb)
     if kind is not None:
-        emit_as(call, kind, made, before)
+        emit_as(request, kind, made, before)
 
 
-def emit_as(call: Call, kind: str, made: Json, before: Json | None = None) -> None:
+def emit_as(request: ApiRequest, kind: str, made: Json, before: Json | None = None) -> None:
     """Write an event of this type."""
-    world = call.world
-    if "event" not in world.catalog.resource:
+    account = request.account
+    if "event" not in account.catalog.resource:
         return
-    events = world.collection("event")
+    events = account.collection("event")
     position = events.new_position()
     data: dict[str, Any] = {"object": deepcopy(made)}
     if before is not None:
@@ -58,15 +58,15 @@ def emit_as(call: Call, kind: str, made: Json, before: Json | None = None) -> No
     event: Json = {
         "id": events.identifier(position),
         "object": "event",
-        "api_version": call.api_version,
+        "api_version": request.api_version,
         "created": int(time.time()),
         "data": data,
         "livemode": False,
         "pending_webhooks": 0,
-        "request": {"id": call.request_id, "idempotency_key": call.idempotency_key},
+        "request": {"id": request.request_id, "idempotency_key": request.idempotency_key},
         "type": kind,
     }
-    if world.account != PLATFORM:
-        event["account"] = world.account
-    event["pending_webhooks"] = world.on_event(world, event)
+    if account.id != PLATFORM:
+        event["account"] = account.id
+    event["pending_webhooks"] = account.on_event(account, event)
     events.write(position, event)

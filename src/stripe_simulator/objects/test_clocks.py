@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def clock_of(call: Call, customer: str | None) -> str | None:
+def clock_of(request: ApiRequest, customer: str | None) -> str | None:
     """The test clock that a customer lives by."""
-    customers = call.world.collection("customer")
+    customers = request.account.collection("customer")
     position = None if customer is None else customers.position(customer)
     if position is None or customers.is_deleted(position):
         return None
@@ -19,13 +19,13 @@ def clock_of(call: Call, customer: str | None) -> str | None:
     return clock
 
 
-def now(call: Call, about: Json | None = None) -> int:
+def now(request: ApiRequest, about: Json | None = None) -> int:
     """The present second, for an object of a customer's: its test clock stands still."""
     clock = None
     if about is not None:
-        clock = about.get("test_clock") or clock_of(call, about.get("customer"))
+        clock = about.get("test_clock") or clock_of(request, about.get("customer"))
     if clock is not None:
-        clocks = call.world.collection("test_helpers_test_clock")
+        clocks = request.account.collection("test_helpers_test_clock")
         position = clocks.position(clock)
         if position is not None and not clocks.is_deleted(position):
             return int(clocks.read(position)["frozen_time"])

@@ -5,50 +5,50 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import NEEDED
 from stripe_simulator.objects.events import emit
-from stripe_simulator.objects.operation import Subject, blank, living
-from stripe_simulator.objects.read import parent_position, resource_of, shown, stub
+from stripe_simulator.objects.operation import OperationContext, get_existing, new_defaults
+from stripe_simulator.objects.read import deleted_object, object_response, parent_position, resource_of
 from stripe_simulator.operations import registry
-from stripe_simulator.requests.body import apply, checked
+from stripe_simulator.requests.body import apply_parameters, validate_parameters
 from stripe_simulator.world.collection import ChildCollection
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Answer, Call
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.world.collection import Collection
 
 
-def create(call: Call) -> Answer:
+def create(request: ApiRequest) -> ApiResponse:
     """POST of a new object."""
-    resource = resource_of(call)
+    resource = resource_of(request)
     assert resource.create is not None
-    params = checked(call, resource.create, NEEDED.get(resource.name, ()))
-    collection = call.world.collection(resource.name)
-    parent = parent_position(call, collection)
+    params = validate_parameters(request, resource.create, NEEDED.get(resource.name, ()))
+    collection = request.account.collection(resource.name)
+    parent = parent_position(request, collection)
     if parent is not None and isinstance(collection, ChildCollection):
         position = collection.new_position_in(parent)
     else:
         position = collection.new_position()
-    made = blank(collection, position)
+    made = new_defaults(collection, position)
     if isinstance(params.get("id"), str) and "id" in {one.name for one in resource.create.parameters}:
         made["id"] = _chosen(collection, params.pop("id"))
-    apply(resource, made, params)
+    apply_parameters(resource, made, params)
     if resource.parents and resource.parents[0].column in made:
-        made[resource.parents[0].column] = call.ids[0]
-    subject = Subject(call, params, collection, position, {}, made)
+        made[resource.parents[0].column] = request.ids[0]
+    context = OperationContext(request, params, collection, position, {}, made)
     handler = registry.CREATED.get(resource.name)
-    answer = handler(subject) if handler else None
-    subject.write()
-    emit(call, "created", made)
-    subject.tell()
-    return shown(call, made if answer is None else answer)
+    answer = handler(context) if handler else None
+    context.write()
+    emit(request, "created", made)
+    context.finish()
+    return object_response(request, made if answer is None else answer)
 
 
 def _chosen(collection: Collection, identifier: str) -> str:
     position = collection.position(identifier)
     if position is not None and not collection.is_deleted(position):
-        raise StripeProblem(
+        raise StripeError(
             f"{collection.resource.object.capitalize()} already exists.",
             code="resource_already_exists",
             param="id",
@@ -56,40 +56,40 @@ def _chosen(collection: Collection, identifier: str) -> str:
     return identifier
 
 
-def update(call: Call) -> Answer:
+def update(request: ApiRequest) -> ApiResponse:
     """POST to an object: only what is sent changes."""
-    resource = resource_of(call)
+    resource = resource_of(request)
     assert resource.update is not None
-    collection, position = living(call)
-    params = checked(call, resource.update)
+    collection, position = get_existing(request)
+    params = validate_parameters(request, resource.update)
     before = collection.read(position)
     made = deepcopy(before)
-    apply(resource, made, params)
-    subject = Subject(call, params, collection, position, before, made)
+    apply_parameters(resource, made, params)
+    context = OperationContext(request, params, collection, position, before, made)
     handler = registry.UPDATED.get(resource.name)
-    answer = handler(subject) if handler else None
+    answer = handler(context) if handler else None
     if before != made:
-        subject.write()
-        emit(call, "updated", made, before)
-    subject.tell()
-    return shown(call, made if answer is None else answer)
+        context.write()
+        emit(request, "updated", made, before)
+    context.finish()
+    return object_response(request, made if answer is None else answer)
 
 
-def delete(call: Call) -> Answer:
+def delete(request: ApiRequest) -> ApiResponse:
     """DELETE of an object; one whose handler answers with it stays, as a subscription does."""
-    resource = resource_of(call)
+    resource = resource_of(request)
     assert resource.delete is not None
-    collection, position = living(call)
-    params = checked(call, resource.delete)
+    collection, position = get_existing(request)
+    params = validate_parameters(request, resource.delete)
     made = collection.read(position)
-    subject = Subject(call, params, collection, position, made, deepcopy(made))
+    context = OperationContext(request, params, collection, position, made, deepcopy(made))
     handler = registry.DELETED.get(resource.name)
-    answer = handler(subject) if handler else None
+    answer = handler(context) if handler else None
     if answer is not None:
-        subject.write()
-        subject.tell()
-        return shown(call, answer)
+        context.write()
+        context.finish()
+        return object_response(request, answer)
     collection.delete(position)
-    emit(call, "deleted", made)
-    subject.tell()
-    return shown(call, stub(collection, made["id"]))
+    emit(request, "deleted", made)
+    context.finish()
+    return object_response(request, deleted_object(collection, made["id"]))

@@ -23,8 +23,8 @@ from stripe_simulator.operations.simple import transitions, unlisted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 _AREAS = (
     accounts,
@@ -50,7 +50,7 @@ _AREAS = (
 # By resource and the catalog's name of the operation.
 OPERATIONS: dict[tuple[str, str], Handler] = {}
 # By verb and path: operations that are about no object of a table, or about another than the path's.
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {}
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {}
 # By resource: what a creation, an update and a deletion do beyond the object's own parameters.
 CREATED: dict[str, Handler] = {}
 UPDATED: dict[str, Handler] = {}
@@ -58,9 +58,9 @@ DELETED: dict[str, Handler] = {}
 
 
 def _both(first: Handler, second: Handler) -> Handler:
-    def handler(subject: Subject) -> Json | None:
-        answer = first(subject)
-        return second(subject) or answer
+    def handler(context: OperationContext) -> Json | None:
+        answer = first(context)
+        return second(context) or answer
 
     return handler
 

@@ -6,33 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Kind, Operation, Resource
 from stripe_simulator import errors
-from stripe_simulator.requests.parameters import Reader, merged_metadata
+from stripe_simulator.requests.parameters import ParameterParser, merged_metadata
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
     from stripe_simulator.requests.forms import Params
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def checked(call: Call, operation: Operation, needed: tuple[str, ...] = ()) -> Params:
+def validate_parameters(request: ApiRequest, operation: Operation, needed: tuple[str, ...] = ()) -> Params:
     """The parameters with their types, without `expand`.
 
-    Raises StripeProblem where one is unknown, missing, empty though it cannot be unset, of a wrong type or
+    Raises StripeError where one is unknown, missing, empty though it cannot be unset, of a wrong type or
     names an object that does not exist. From here on the call has begun.
     """
     known = {parameter.name: parameter for parameter in operation.parameters if parameter.name != "expand"}
-    sent = {name: value for name, value in call.params.items() if name != "expand"}
+    sent = {name: value for name, value in request.params.items() if name != "expand"}
     unknown = [name for name in sent if name not in known]
     if unknown:
         raise errors.unknown_parameters(unknown)
     for name in needed:
         if sent.get(name) in (None, ""):
             raise errors.missing_parameter(name)
-    typed = Reader(call.world, operation.name == "update").fields(known, "", sent)
-    call.begun = True
+    typed = ParameterParser(request.account, operation.name == "update").fields(known, "", sent)
+    request.begun = True
     return typed
 
 
-def apply(resource: Resource, made: Json, params: Params) -> None:
+def apply_parameters(resource: Resource, made: Json, params: Params) -> None:
     """Put the parameters into the object, where it has a field of that name."""
     for name, value in params.items():
         if name == "metadata":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 
 # The smallest payment in each currency, in its minor unit, where Stripe documents one.
 _SMALLEST = {
@@ -37,26 +37,26 @@ def plain(amount: int, currency: str) -> str:
     return written(amount, currency).rpartition(" ")[0]
 
 
-def too_low(param: str, least: int = 1) -> StripeProblem:
+def too_low(param: str, least: int = 1) -> StripeError:
     """A number below what makes sense."""
-    return StripeProblem(
+    return StripeError(
         f"This value must be greater than or equal to {least}.", code="parameter_invalid_integer", param=param
     )
 
 
 def check(amount: int, currency: str, param: str = "amount") -> None:
-    """Raises StripeProblem for an amount that cannot be paid: below the least, above the most."""
+    """Raises StripeError for an amount that cannot be paid: below the least, above the most."""
     if amount < 1:
         raise too_low(param)
     least = _SMALLEST.get(currency.lower(), 1)
     if amount < least:
-        raise StripeProblem(
+        raise StripeError(
             f"Amount must be at least {written(least, currency.lower())}",
             code="amount_too_small",
             param=param,
         )
     if amount > _MOST:
-        raise StripeProblem(
+        raise StripeError(
             f"Amount must be no more than {written(_MOST, currency.lower())}",
             code="amount_too_large",
             param=param,
@@ -64,9 +64,9 @@ def check(amount: int, currency: str, param: str = "amount") -> None:
 
 
 def currency(value: str, param: str = "currency") -> str:
-    """A currency in lower case. Raises StripeProblem for one that Stripe does not have."""
+    """A currency in lower case. Raises StripeError for one that Stripe does not have."""
     if value.lower() not in CURRENCIES:
-        raise StripeProblem(
+        raise StripeError(
             f"Invalid currency: {value.lower()}. Stripe currently supports these currencies: "
             f"{', '.join(CURRENCIES)}",
             param=param,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 
 Params = dict[str, Any]  # of str, list and Params
 
@@ -24,7 +24,7 @@ def parse(text: str) -> Params:
         for step in steps[:-1]:
             below = inner.setdefault(step or str(len(inner)), {})
             if not isinstance(below, dict):
-                raise StripeProblem(f"Invalid object: {steps[0]}", param=steps[0])
+                raise StripeError(f"Invalid object: {steps[0]}", param=steps[0])
             inner = below
         inner[steps[-1] or str(len(inner))] = value
     return {name: _listed(value) for name, value in tree.items()}
@@ -35,7 +35,7 @@ def _steps(name: str) -> list[str]:
     if not bracket:
         return [name]
     if not rest.endswith("]"):
-        raise StripeProblem(f"Invalid parameter name: {name}", param=name)
+        raise StripeError(f"Invalid parameter name: {name}", param=name)
     return [head, *rest[:-1].split("][")]
 
 

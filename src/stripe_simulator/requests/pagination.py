@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
-    from stripe_simulator.requests.list_filters import Condition
     from stripe_simulator.world.collection import Collection
+    from stripe_simulator.world.conditions import Condition
 
 DEFAULT_LIMIT = 10
 MOST = 100
@@ -30,7 +30,7 @@ class Page:
 
 
 def limit_of(params: Params) -> int:
-    """The page size asked for. Raises StripeProblem unless it is 1 to 100."""
+    """The page size asked for. Raises StripeError unless it is 1 to 100."""
     value = params.get("limit")
     if value is None:
         return DEFAULT_LIMIT
@@ -46,8 +46,8 @@ def limit_of(params: Params) -> int:
     return limit
 
 
-def _out_of_range(name: str, value: int, wanted: str) -> StripeProblem:
-    return StripeProblem(
+def _out_of_range(name: str, value: int, wanted: str) -> StripeError:
+    return StripeError(
         f"This value must be {wanted} (currently `{value}`).", code="parameter_invalid_integer", param=name
     )
 
@@ -65,7 +65,7 @@ def page_of(
     limit = limit_of(params) if paged else high - low
     after, before = params.get("starting_after"), params.get("ending_before")
     if after is not None and before is not None:
-        raise StripeProblem(
+        raise StripeError(
             "Received both starting_after and ending_before parameters. Please pass in only one."
         )
     if before is not None:

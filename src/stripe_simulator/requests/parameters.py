@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import currencies, test_cards
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.account import World
+    from stripe_simulator.world.account import Account
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"-?(\d+(\.\d*)?|\.\d+)", re.ASCII)
@@ -43,19 +43,19 @@ _REFERENCES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ParameterParser:
     """Gives parameters their types; `world` has the objects that they may name.
 
     `updating`: what is empty clears a text or a list of the object, though Stripe's types do not say so.
     """
 
-    world: World
+    account: Account
     updating: bool = False
 
     def value(self, parameter: Parameter, path: str, sent: Any) -> Any:
         """The value of a parameter whose whole name is `path`; None where it is unset.
 
-        Raises StripeProblem in Stripe's words.
+        Raises StripeError in Stripe's words.
         """
         if parameter.name == "metadata":
             return None if sent == "" else metadata(path, sent)
@@ -68,14 +68,14 @@ class Reader:
         if isinstance(sent, dict):
             return self._object(parameter, path, sent)
         if isinstance(sent, list):
-            raise StripeProblem(
+            raise StripeError(
                 "Invalid object" if parameter.kind is Kind.JSON else _not_text(sent), param=path
             )
         return self._single(parameter, path, sent)
 
     def _list(self, parameter: Parameter, path: str, sent: Any) -> list[Any]:
         if not isinstance(sent, list):
-            raise StripeProblem("Invalid array", param=path)
+            raise StripeError("Invalid array", param=path)
         found = []
         for at, one in enumerate(sent):
             name = f"{path}[{at}]"
@@ -91,9 +91,9 @@ class Reader:
 
     def _object(self, parameter: Parameter, path: str, sent: Any) -> Any:
         if parameter.kind is not Kind.JSON and not parameter.shape:
-            raise StripeProblem(_not_text(sent), param=path)
+            raise StripeError(_not_text(sent), param=path)
         if not isinstance(sent, dict):
-            raise StripeProblem("Invalid object", param=path)
+            raise StripeError("Invalid object", param=path)
         fields = {one.name: one for one in parameter.fields}
         return self.fields(fields, path, sent) if fields else _leaves(sent, parameter.name)
 
@@ -121,12 +121,12 @@ class Reader:
                 raise errors.not_one_of(path, parameter.values)
         if parameter.kind is Kind.JSON:
             if parameter.shape:
-                raise StripeProblem("Invalid object", param=path)
+                raise StripeError("Invalid object", param=path)
             return _leaves(sent, parameter.name)
         if parameter.kind in _CONVERTERS:
             made = _CONVERTERS[parameter.kind](path, sent)
             if parameter.name in _NOT_NEGATIVE and made < 0:
-                raise StripeProblem(
+                raise StripeError(
                     "Invalid non-negative integer", code="parameter_invalid_integer", param=path
                 )
             return made
@@ -138,11 +138,11 @@ class Reader:
     def _refer(self, name: str, path: str, sent: str) -> None:
         """Raises the 400 of a parameter that names no object."""
         resource = _REFERENCES.get(name)
-        if resource is None or not self.world.has(resource):
+        if resource is None or not self.account.has(resource):
             return
         if resource == "payment_method" and test_cards.stands_for_method(sent):
             return
-        collection = self.world.collection(resource)
+        collection = self.account.collection(resource)
         position = collection.position(sent)
         if position is None or collection.is_deleted(position):
             raise errors.no_object(collection.resource.object, sent, path, status=400)
@@ -153,13 +153,13 @@ def metadata(path: str, sent: Any) -> dict[str, str]:
     if isinstance(sent, list):
         sent = {str(at): one for at, one in enumerate(sent)}
     if not isinstance(sent, dict):
-        raise StripeProblem("Invalid object", param=path)
+        raise StripeError("Invalid object", param=path)
     for name, text in sent.items():
         if not isinstance(text, str):
-            raise StripeProblem("Metadata values must be strings", param=f"{path}[{name}]")
+            raise StripeError("Metadata values must be strings", param=f"{path}[{name}]")
         for what, most, value in (("keys", _METADATA_KEY, name), ("values", _METADATA_VALUE, text)):
             if len(value) > most:
-                raise StripeProblem(
+                raise StripeError(
                     f"Metadata {what} can have up to {most} characters, but you passed in a {what[:-1]} "
                     f"that is {len(value)} characters. Invalid {what[:-1]}: {value}",
                     param=path if what == "keys" else f"{path}[{name}]",
@@ -173,7 +173,7 @@ def merged_metadata(before: dict[str, str], value: dict[str, str] | None) -> dic
         return {}
     merged = {name: text for name, text in {**before, **value}.items() if text != ""}
     if len(merged) > _METADATA_KEYS:
-        raise StripeProblem(
+        raise StripeError(
             f"Metadata can have up to {_METADATA_KEYS} keys, but you passed in {len(merged)}.",
             param="metadata",
         )
@@ -210,21 +210,19 @@ def _integer(name: str, value: str) -> int:
 def _time(name: str, value: str) -> int:
     made = _integer(name, value)
     if not 0 <= made <= _LATEST:
-        raise StripeProblem(
-            f"Invalid timestamp: {value}. Must be a number of seconds since 1970.", param=name
-        )
+        raise StripeError(f"Invalid timestamp: {value}. Must be a number of seconds since 1970.", param=name)
     return made
 
 
 def _boolean(name: str, value: str) -> bool:
     if value not in {"true", "false"}:
-        raise StripeProblem(f"Invalid boolean: {value}", param=name)
+        raise StripeError(f"Invalid boolean: {value}", param=name)
     return value == "true"
 
 
 def _decimal(name: str, value: str) -> str:
     if not _DECIMAL.fullmatch(value):
-        raise StripeProblem(f"Invalid decimal: {value}", param=name)
+        raise StripeError(f"Invalid decimal: {value}", param=name)
     return value
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import pagination
-from stripe_simulator.requests.call import Answer, Call, Json
 from stripe_simulator.requests.expand import expanded, paths_of
-from stripe_simulator.requests.list_filters import Condition, values_at
+from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+from stripe_simulator.world.conditions import Condition, values_at
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
@@ -99,7 +99,7 @@ class Query:
 
 
 def parse(text: str, resource: Resource) -> Query:
-    """Read a query. Raises StripeProblem where it is none, or names a field that cannot be searched."""
+    """Read a query. Raises StripeError where it is none, or names a field that cannot be searched."""
     clauses: list[Clause] = []
     joins: set[str] = set()
     at = 0
@@ -126,8 +126,8 @@ def parse(text: str, resource: Resource) -> Query:
     return Query(tuple(clauses), every="OR" not in joins)
 
 
-def _unparsable(message: str) -> StripeProblem:
-    return StripeProblem(
+def _unparsable(message: str) -> StripeError:
+    return StripeError(
         f'{message} Try using the format `metadata["key"]:"value"` to query for metadata or key:"value" to '
         "query for other fields.",
         param="query",
@@ -142,9 +142,7 @@ def _clause(found: re.Match[str], resource: Resource) -> Clause:
     else:
         path = tuple(name.split("."))
     if resource.search_fields and name not in resource.search_fields:
-        raise StripeProblem(
-            f"Field `{name}` is an unsupported search field for resource `{resource.object}s`."
-        )
+        raise StripeError(f"Field `{name}` is an unsupported search field for resource `{resource.object}s`.")
     if operator == "~" and (not quoted or len(value) - 2 < _LEAST_SUBSTRING):
         raise _unparsable("Substring matches need at least 3 characters in quotes.")
     text: str | None = _unquoted(value) if quoted else value
@@ -162,45 +160,45 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
-def search(call: Call) -> Answer:
+def search(request: ApiRequest) -> ApiResponse:
     """GET of a search: newest first, page by page."""
-    resource = call.route.resource
+    resource = request.route.resource
     assert resource is not None
-    unknown = [name for name in call.params if name not in {"query", "limit", "page", "expand"}]
+    unknown = [name for name in request.params if name not in {"query", "limit", "page", "expand"}]
     if unknown:
         raise errors.unknown_parameters(unknown)
-    if "query" not in call.params:
+    if "query" not in request.params:
         raise errors.missing_parameter("query")
-    query = parse(str(call.params["query"]), resource)
-    collection = call.world.collection(resource.name)
-    limit = pagination.limit_of(call.params)
+    query = parse(str(request.params["query"]), resource)
+    collection = request.account.collection(resource.name)
+    limit = pagination.limit_of(request.params)
     low, high = collection.bounds()
-    if "page" in call.params:
-        high = _position_of(str(call.params["page"]))
+    if "page" in request.params:
+        high = _position_of(str(request.params["page"]))
     found = list(islice(_found(collection, query, low, high), limit + 1))
     shown = [made for _, made in found[:limit]]
-    paths = paths_of(call.params)
+    paths = paths_of(request.params)
     total = ["total_count"] in paths
     paths = [path for path in paths if path != ["total_count"]]
     if paths:
         shown = [orjson.loads(orjson.dumps(made)) for made in shown]
-        expanded(call.world, {"data": shown}, paths)
+        expanded(request.account, {"data": shown}, paths)
     more = len(found) > limit
     body: Json = {
         "object": "search_result",
         "data": shown,
         "has_more": more,
         "next_page": _page_of(found[limit - 1][0]) if more else None,
-        "url": call.path,
+        "url": request.path,
     }
     if total:
         body["total_count"] = sum(1 for _ in _found(collection, query, *collection.bounds()))
-    return Answer(orjson.dumps(body))
+    return ApiResponse(orjson.dumps(body))
 
 
 def _found(collection: Collection, query: Query, low: int, high: int) -> Iterator[tuple[int, Json]]:
     """Positions and objects that the index knows and that fit, newest first."""
-    delay = collection.generator.world.settings.search_delay
+    delay = collection.generator.account.options.search_delay
     conditions = _conditions(collection, query) if query.every else []
     fits = query.tester(collection.generator)
     for position in collection.find(conditions, low, high, newest_first=True, loose=True):
@@ -238,4 +236,4 @@ def _position_of(page: str) -> int:
             return int(text[1:])
     except (ValueError, IndexError):
         pass
-    raise StripeProblem(f"Invalid page: {page}", param="page")
+    raise StripeError(f"Invalid page: {page}", param="page")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.seeding import salt
+from stripe_simulator.errors import StripeError
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Json
+    from stripe_simulator.requests.request import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Card:
     @property
     def fingerprint(self) -> str:
         """The same for every payment method with this number."""
-        return text_of(salt("fingerprint", self.number) << 64 | salt(self.number), 16)
+        return text_of(stable_hash("fingerprint", self.number) << 64 | stable_hash(self.number), 16)
 
     def shown(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
         """The card as payment methods and charges show it."""
@@ -131,10 +131,10 @@ def named(identifier: str) -> Card | None:
 
 
 def numbered(number: str) -> Card:
-    """The card with this number. Raises StripeProblem where it is none of Stripe's test cards."""
+    """The card with this number. Raises StripeError where it is none of Stripe's test cards."""
     card = _BY_NUMBER.get(number.replace(" ", "").replace("-", ""))
     if card is None:
-        raise StripeProblem(
+        raise StripeError(
             "Your card was declined. Your request was in test mode, but used a non test card. For a list of "
             "valid test cards, visit: https://stripe.com/docs/testing.",
             status=402,
@@ -151,7 +151,7 @@ def behind(shown: Json | None) -> Card:
     return _BY_FINGERPRINT.get(fingerprint, _USUAL)
 
 
-def refusal(card: Card, *, charge: str | None = None, extra: Json | None = None) -> StripeProblem:
+def refusal(card: Card, *, charge: str | None = None, extra: Json | None = None) -> StripeError:
     """The 402 that comes of a card which is declined."""
     more: Json = dict(extra or {})
     if charge is not None:
@@ -159,12 +159,12 @@ def refusal(card: Card, *, charge: str | None = None, extra: Json | None = None)
     if card.decline_code:
         more["decline_code"] = card.decline_code
     param = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(card.code)
-    return StripeProblem(card.message, status=402, kind="card_error", code=card.code, param=param, extra=more)
+    return StripeError(card.message, status=402, kind="card_error", code=card.code, param=param, extra=more)
 
 
-def unauthenticated(extra: Json) -> StripeProblem:
+def unauthenticated(extra: Json) -> StripeError:
     """The 402 of a payment that nobody is there to authenticate."""
-    return StripeProblem(
+    return StripeError(
         "Your card was declined. This transaction requires authentication.",
         status=402,
         kind="card_error",

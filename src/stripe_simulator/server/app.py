@@ -7,16 +7,9 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import (
-    StripeProblem,
-    conflict,
-    lock_timeout,
-    masked,
-    rate_limited,
-    server_fault,
-)
+from stripe_simulator.errors import StripeError, conflict, lock_timeout, masked, rate_limited, server_fault
 from stripe_simulator.requests import forms
-from stripe_simulator.requests.call import Answer, Call
+from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.server.api_keys import key_of
 from stripe_simulator.server.connection_faults import abort, hang, send_cut, send_slowly, spoiled
 from stripe_simulator.server.control import control_app
@@ -68,7 +61,7 @@ class App:
         api.journal.close(entry, None if fault and fault.kind in _SILENT else answer.status)
 
     async def _go_wrong(
-        self, fault: Fault, answer: Answer, entry: Entry, scope: Scope, receive: Receive, send: Send
+        self, fault: Fault, answer: ApiResponse, entry: Entry, scope: Scope, receive: Receive, send: Send
     ) -> None:
         entry.fault = fault.kind
         answer = spoiled(fault, answer)
@@ -87,7 +80,7 @@ class App:
                 await send(head)
                 await send({"type": "http.response.body", "body": answer.body})
 
-    def _headers(self, answer: Answer, entry: Entry) -> dict[str, str]:
+    def _headers(self, answer: ApiResponse, entry: Entry) -> dict[str, str]:
         return self.api.headers(answer, entry.request_id, entry.api_version or "", entry.idempotency_key)
 
     def _entry(self, scope: Scope, headers: dict[str, str], body: bytes) -> Entry:
@@ -113,7 +106,7 @@ class App:
 
     async def _answer(
         self, entry: Entry, headers: dict[str, str], body: bytes, fault: Fault | None
-    ) -> Answer:
+    ) -> ApiResponse:
         api = self.api
         account = PLATFORM
         try:
@@ -125,20 +118,20 @@ class App:
             if route.resource is not None:
                 api.keys.permit(key, account, route.resource.name, entry.method)
             api.limits.check(account, route.template)
-            call = Call(
+            request = ApiRequest(
                 entry.method,
                 entry.path,
                 params_of(entry.query_string, body.decode("utf-8", "replace")),
                 route,
                 ids,
-                api.world(account),
-                api.world(PLATFORM),
+                api.account(account),
+                api.account(PLATFORM),
                 entry.request_id,
                 entry.idempotency_key,
                 entry.api_version or "",
             )
-            return await self._once(call, fault)
-        except StripeProblem as problem:
+            return await self._once(request, fault)
+        except StripeError as problem:
             await self._wait()
             return answer_of(problem, entry.request_id, account)
 
@@ -147,34 +140,38 @@ class App:
         if delay > 0:
             await asyncio.sleep(delay)
 
-    async def _once(self, call: Call, fault: Fault | None) -> Answer:
+    async def _once(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """Carry out the operation, but for one that was carried out before under its idempotency key."""
-        key, account, idempotency = call.idempotency_key, call.world.account, self.api.idempotency
-        if key is None or call.method != "POST":
-            return await self._carried_out(call, fault)
-        replayed = idempotency.begin(account, key, call.path, call.params, call.request_id)
+        key, account, idempotency = request.idempotency_key, request.account.id, self.api.idempotency
+        if key is None or request.method != "POST":
+            return await self._carried_out(request, fault)
+        replayed = idempotency.begin(account, key, request.path, request.params, request.request_id)
         if replayed is not None:
             await self._wait()
             return replayed
-        answer: Answer | None = None
+        answer: ApiResponse | None = None
         try:
-            answer = await self._carried_out(call, fault)
+            answer = await self._carried_out(request, fault)
         finally:
             lost = fault is not None and not (fault.after or fault.kept) and fault.kind not in _DONE
-            begun = call.begun or (fault is not None and fault.kept)
+            begun = request.begun or (fault is not None and fault.kept)
             idempotency.finish(account, key, None if lost else answer, begun=begun)
         return answer if fault is None or not fault.is_error else _failed(fault)
 
-    async def _carried_out(self, call: Call, fault: Fault | None) -> Answer:
+    async def _carried_out(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """The operation, after the latency; not at all where a fault comes first."""
         await self._wait()
         if fault is not None and not fault.after and fault.kind not in _DONE:
-            return _failed(fault) if fault.is_error else Answer(b"{}")
+            return _failed(fault) if fault.is_error else ApiResponse(b"{}")
         try:
-            answer = self.api.answer(call)
-        except StripeProblem as problem:
-            answer = answer_of(problem, call.request_id, call.world.account)
-        if fault is not None and fault.is_error and (call.idempotency_key is None or call.method != "POST"):
+            answer = self.api.answer(request)
+        except StripeError as problem:
+            answer = answer_of(problem, request.request_id, request.account.id)
+        if (
+            fault is not None
+            and fault.is_error
+            and (request.idempotency_key is None or request.method != "POST")
+        ):
             return _failed(fault)
         return answer
 
@@ -184,7 +181,7 @@ _DONE = frozenset({"half", "slow", "cut", "html", "wrong", "empty"})
 _SILENT = frozenset({"reset", "hang"})
 
 
-def _failed(fault: Fault) -> Answer:
+def _failed(fault: Fault) -> ApiResponse:
     """An error of Stripe's instead of an answer."""
     if fault.kind == "lock_timeout":
         problem = lock_timeout()
@@ -214,12 +211,12 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _head(answer: Answer, headers: dict[str, str]) -> dict[str, Any]:
+def _head(answer: ApiResponse, headers: dict[str, str]) -> dict[str, Any]:
     headers["Content-Length"] = str(len(answer.body))
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": answer.status, "headers": pairs}
 
 
-async def _send(send: Send, answer: Answer, headers: dict[str, str]) -> None:
+async def _send(send: Send, answer: ApiResponse, headers: dict[str, str]) -> None:
     await send(_head(answer, headers))
     await send({"type": "http.response.body", "body": answer.body})

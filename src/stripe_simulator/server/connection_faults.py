@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from stripe_simulator.requests.call import Answer
+from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -42,25 +42,25 @@ def abort(scope: MutableMapping[str, Any]) -> None:
     transport.abort()
 
 
-def spoiled(fault: Fault, answer: Answer) -> Answer:
+def spoiled(fault: Fault, answer: ApiResponse) -> ApiResponse:
     """What comes instead of the answer, for the faults that leave the connection alone."""
     headers = answer.headers | fault.headers
     match fault.kind:
         case "html":
-            return Answer(_HTML, fault.status, {"Content-Type": "text/html", **fault.headers})
+            return ApiResponse(_HTML, fault.status, {"Content-Type": "text/html", **fault.headers})
         case "half":
-            return Answer(answer.body[: len(answer.body) // 2], answer.status, headers)
+            return ApiResponse(answer.body[: len(answer.body) // 2], answer.status, headers)
         case "redirect":
-            return Answer(b"", fault.status, {"Location": fault.location, **headers})
+            return ApiResponse(b"", fault.status, {"Location": fault.location, **headers})
         case "wrong":
-            return Answer(b'["not", "what", "Stripe", "says"]', fault.status, headers)
+            return ApiResponse(b'["not", "what", "Stripe", "says"]', fault.status, headers)
         case "empty":
-            return Answer(b"", fault.status, headers)
+            return ApiResponse(b"", fault.status, headers)
         case _:
             return answer
 
 
-async def send_slowly(send: Send, answer: Answer, head: dict[str, Any], seconds: float) -> None:
+async def send_slowly(send: Send, answer: ApiResponse, head: dict[str, Any], seconds: float) -> None:
     """The body in small pieces."""
     await send(head)
     size = max(1, -(-len(answer.body) // _PIECES))
@@ -70,7 +70,9 @@ async def send_slowly(send: Send, answer: Answer, head: dict[str, Any], seconds:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def send_cut(send: Send, answer: Answer, head: dict[str, Any], scope: MutableMapping[str, Any]) -> None:
+async def send_cut(
+    send: Send, answer: ApiResponse, head: dict[str, Any], scope: MutableMapping[str, Any]
+) -> None:
     """Half of the body, then the end of the connection."""
     await send(head)
     half = answer.body[: len(answer.body) // 2]

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from stripe_simulator.errors import masked
 from stripe_simulator.server.faults import KINDS
-from stripe_simulator.server.webhooks import Disturbances, Endpoint
+from stripe_simulator.server.webhooks import DeliveryFaults, Endpoint
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
@@ -42,18 +42,18 @@ def control_app(api: Api) -> Starlette:
     started = time.time()
 
     async def status(_: Request) -> Response:
-        worlds = {name: world.counts() for name, world in api.worlds.items()}
+        accounts = {name: account.counts() for name, account in api.accounts.items()}
         return _json(
             {
                 "pid": os.getpid(),
                 "uptime": round(time.time() - started, 3),
-                "seed": api.settings.seed,
-                "customers": api.settings.customers,
+                "seed": api.options.seed,
+                "customers": api.options.customers,
                 "account": PLATFORM,
                 "api_version": api.catalog.api_version,
                 "requests": api.journal.total,
                 "statuses": {str(code): number for code, number in api.journal.statuses.items()},
-                "worlds": worlds,
+                "worlds": accounts,
             }
         )
 
@@ -117,7 +117,7 @@ def control_app(api: Api) -> Starlette:
         if request.method == "DELETE":
             api.webhooks.clear()
         elif request.method == "POST":
-            api.webhooks.disturbances = Disturbances(**await request.json())
+            api.webhooks.delivery_faults = DeliveryFaults(**await request.json())
         return _json(api.webhooks.described())
 
     async def endpoints(request: Request) -> Response:

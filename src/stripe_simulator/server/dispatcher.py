@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import read
-from stripe_simulator.objects.operation import carry_out
+from stripe_simulator.objects.operation import run_operation
 from stripe_simulator.operations import crud, registry
 from stripe_simulator.operations.billing.invoices import preview
+from stripe_simulator.options import SimulatorOptions
 from stripe_simulator.requests import forms
-from stripe_simulator.requests.call import Answer, Call
+from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.requests.routes import Route, Router
 from stripe_simulator.requests.search_query import search
 from stripe_simulator.server.api_keys import Keys
@@ -27,7 +28,7 @@ from stripe_simulator.server.idempotency import Idempotency
 from stripe_simulator.server.rate_limits import Limits
 from stripe_simulator.server.request_log import Journal
 from stripe_simulator.server.webhooks import Webhooks
-from stripe_simulator.world.account import PLATFORM, Settings, World
+from stripe_simulator.world.account import PLATFORM, Account
 from stripe_simulator.world.collection import BodyCache
 from stripe_simulator.world.ids import Codec
 
@@ -40,15 +41,15 @@ if TYPE_CHECKING:
 class Api:
     """The whole of Stripe: every account's world, and what all of them share."""
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, options: SimulatorOptions) -> None:
         self.catalog = catalog
-        self.settings = settings
+        self.options = options
         self.router = Router(catalog)
         self.journal = Journal()
         self.keys = Keys()
         self.faults = Faults()
-        self.limits = Limits(settings.rate, settings.endpoint_rate)
-        self.webhooks = Webhooks(settings.webhook_retries)
+        self.limits = Limits(options.rate, options.endpoint_rate)
+        self.webhooks = Webhooks(options.webhook_retries)
         self._requests = count(time.time_ns() // 1000)
         self._request_codec = Codec("req_", "requests")
         self.reset()
@@ -56,10 +57,10 @@ class Api:
     def reset(self) -> None:
         """Back to the state at the start: nothing written, declared, switched on or logged."""
         self._cache = BodyCache()
-        self.worlds: dict[str, World] = {}
+        self.accounts: dict[str, Account] = {}
         self.idempotency = Idempotency()
-        self.latency, self.jitter = self.settings.latency, self.settings.jitter
-        self.limits.set(self.settings.rate, self.settings.endpoint_rate)
+        self.latency, self.jitter = self.options.latency, self.options.jitter
+        self.limits.set(self.options.rate, self.options.endpoint_rate)
         self.keys.clear()
         self.faults.clear()
         self.webhooks.clear()
@@ -69,27 +70,30 @@ class Api:
         """An id that no other request has."""
         return self._request_codec.encode(next(self._requests))
 
-    def world(self, account: str) -> World:
-        """An account's world, made when first asked for."""
-        if account not in self.worlds:
-            settings = self.settings
-            if account != PLATFORM and self._is_new(account):
-                settings = replace(settings, customers=0)
-            world = self.worlds[account] = World(self.catalog, settings, account, self._cache)
-            world.on_event = lambda _world, event: self.webhooks.on_event(self.world(PLATFORM), event)
-        return self.worlds[account]
+    def account(self, identifier: str) -> Account:
+        """Return the data of an account, which is created at the first call."""
+        if identifier not in self.accounts:
+            options = self.options
+            if identifier != PLATFORM and self._is_new(identifier):
+                options = replace(options, customers=0)
+            account = Account(self.catalog, options, identifier, self._cache)
+            account.on_event = lambda _account, event: self.webhooks.on_event(self.account(PLATFORM), event)
+            self.accounts[identifier] = account
+        return self.accounts[identifier]
 
-    def _is_new(self, account: str) -> bool:
-        """Whether an account was made by a request: it begins empty."""
-        accounts = self.world(PLATFORM).collection("account")
-        at = accounts.position(account)
+    def _is_new(self, identifier: str) -> bool:
+        """Return True if an account was created by a request: it begins empty."""
+        accounts = self.account(PLATFORM).collection("account")
+        at = accounts.position(identifier)
         return at is not None and not accounts.generated(at)
 
     def account_for(self, key: str, header: str | None) -> str:
         """The account a request is for. Raises the 403 that Stripe answers for one that is not connected."""
         if header is None or header == PLATFORM:
             return PLATFORM
-        accounts = self.world(PLATFORM).collection("account") if self.world(PLATFORM).has("account") else None
+        accounts = (
+            self.account(PLATFORM).collection("account") if self.account(PLATFORM).has("account") else None
+        )
         if accounts is None or (at := accounts.position(header)) is None or accounts.is_deleted(at):
             raise errors.no_account(key, header)
         return header
@@ -101,29 +105,29 @@ class Api:
             raise errors.no_route(method, path)
         return found
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, request: ApiRequest) -> ApiResponse:
         """Carry out one operation."""
-        route = call.route
-        key = (call.method, route.template)
+        route = request.route
+        key = (request.method, route.template)
         action = _PATHS.get(key) or registry.PATHS.get(key)
-        if route.template == _ACCOUNT and call.method == "GET" and call.ids[0] == call.world.account:
+        if route.template == _ACCOUNT and request.method == "GET" and request.ids[0] == request.account.id:
             action = preview.retrieve_account
         if action is None and route.plain:
             action = _ACTIONS.get(route.action)
         if action is None and route.resource is not None and not route.plain:
             handler = registry.OPERATIONS.get((route.resource.name, route.action))
             if handler is not None:
-                return carry_out(call, handler)
+                return run_operation(request, handler)
         if action is None:
-            raise StripeProblem(
-                f"The simulator does not carry out {call.method} {call.route.template}.",
+            raise StripeError(
+                f"The simulator does not carry out {request.method} {request.route.template}.",
                 status=501,
                 kind="api_error",
             )
-        return action(call)
+        return action(request)
 
     def headers(
-        self, answer: Answer, request_id: str, version: str, idempotency_key: str | None
+        self, answer: ApiResponse, request_id: str, version: str, idempotency_key: str | None
     ) -> dict[str, str]:
         """All headers of an answer."""
         headers = {
@@ -140,10 +144,10 @@ class Api:
 
 
 def answer_of(
-    problem: StripeProblem, request_id: str, account: str, headers: dict[str, str] | None = None
-) -> Answer:
+    problem: StripeError, request_id: str, account: str, headers: dict[str, str] | None = None
+) -> ApiResponse:
     """An error as an answer."""
-    return Answer(
+    return ApiResponse(
         orjson.dumps(problem.body(request_id, account)), problem.status, problem.headers | (headers or {})
     )
 
@@ -151,7 +155,7 @@ def answer_of(
 def check_version(version: str) -> None:
     """Raises the 400 that Stripe answers for an API version that is none: a date, since 2024 with a name."""
     if not _VERSION.fullmatch(version):
-        raise StripeProblem(f"Invalid Stripe API version: {version}")
+        raise StripeError(f"Invalid Stripe API version: {version}")
 
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", re.ASCII)
@@ -164,7 +168,7 @@ def params_of(query: str, form: str) -> forms.Params:
 
 
 _ACCOUNT = "/v1/accounts/{account}"
-_ACTIONS: dict[str, Callable[[Call], Answer]] = {
+_ACTIONS: dict[str, Callable[[ApiRequest], ApiResponse]] = {
     "list": read.list_objects,
     "retrieve": read.retrieve,
     "search": search,
@@ -172,7 +176,7 @@ _ACTIONS: dict[str, Callable[[Call], Answer]] = {
     "update": crud.update,
     "delete": crud.delete,
 }
-_PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+_PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("POST", "/v1/invoices/create_preview"): preview.invoice_preview,
     ("GET", "/v1/account"): preview.retrieve_account,
     ("GET", "/v1/balance"): preview.retrieve_balance,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.requests.call import Answer
+from stripe_simulator.errors import StripeError
+from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
@@ -21,7 +21,7 @@ class _Use:
     path: str
     params: Params
     request_id: str
-    answer: Answer | None = None
+    answer: ApiResponse | None = None
 
 
 class Idempotency:
@@ -30,13 +30,13 @@ class Idempotency:
     def __init__(self) -> None:
         self._uses: dict[tuple[str, str], _Use] = {}
 
-    def begin(self, account: str, key: str, path: str, params: Params, request_id: str) -> Answer | None:
+    def begin(self, account: str, key: str, path: str, params: Params, request_id: str) -> ApiResponse | None:
         """The first answer, if the request was made before; None if it is now to be made.
 
-        Raises StripeProblem if the key was used for something else, or if the first is still under way.
+        Raises StripeError if the key was used for something else, or if the first is still under way.
         """
         if len(key) > _LONGEST:
-            raise StripeProblem(
+            raise StripeError(
                 f"Keys for idempotent requests may have up to {_LONGEST} characters.",
                 kind="idempotency_error",
             )
@@ -45,20 +45,20 @@ class Idempotency:
             self._uses[account, key] = _Use(path, params, request_id)
             return None
         if use.path != path:
-            raise StripeProblem(
+            raise StripeError(
                 "Keys for idempotent requests can only be used for the same endpoint they were first "
                 f"used for ('{path}' vs '{use.path}'). Try using a key other than '{key}' if you meant to "
                 "execute a different request.",
                 kind="idempotency_error",
             )
         if use.params != params:
-            raise StripeProblem(
+            raise StripeError(
                 "Keys for idempotent requests can only be used with the same parameters they were first used "
                 f"with. Try using a key other than '{key}' if you meant to execute a different request.",
                 kind="idempotency_error",
             )
         if use.answer is None:
-            raise StripeProblem(
+            raise StripeError(
                 "There is currently another in-progress request using this Idempotent Key (that probably "
                 "means you submitted twice, and the other request is still going through): "
                 f"{key}. Please try again later.",
@@ -68,9 +68,9 @@ class Idempotency:
                 headers={"Stripe-Should-Retry": "true"},
             )
         replayed = {"Idempotent-Replayed": "true", "Original-Request": use.request_id}
-        return Answer(use.answer.body, use.answer.status, use.answer.headers | replayed)
+        return ApiResponse(use.answer.body, use.answer.status, use.answer.headers | replayed)
 
-    def finish(self, account: str, key: str, answer: Answer | None, *, begun: bool) -> None:
+    def finish(self, account: str, key: str, answer: ApiResponse | None, *, begun: bool) -> None:
         """Keep the answer for the next time, an error too; forget the key where nothing was begun.
 
         A request whose parameters are refused was not begun.

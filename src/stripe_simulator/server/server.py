@@ -16,7 +16,7 @@ from stripe_simulator.server.connection_faults import Protocol
 from stripe_simulator.server.dispatcher import Api
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.account import Settings
+    from stripe_simulator.options import SimulatorOptions
 
 HOST = "127.0.0.1"
 
@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
             sys.stdout.flush()
 
 
-def serve(settings: Settings, port: int = 0) -> None:
+def serve(settings: SimulatorOptions, port: int = 0) -> None:
     """Serve until SIGTERM or SIGINT. Port 0 takes a free one. Raises OSError if the port is taken."""
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

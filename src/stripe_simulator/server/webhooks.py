@@ -23,8 +23,8 @@ from stripe_simulator.operations.products.prices import secret_of
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Json
-    from stripe_simulator.world.account import World
+    from stripe_simulator.requests.request import Json
+    from stripe_simulator.world.account import Account
 
 _THREADS = 8
 _TIMEOUT = 10.0  # seconds that an endpoint has to answer
@@ -54,7 +54,7 @@ class Endpoint:
 
 
 @dataclass(slots=True)
-class Disturbances:
+class DeliveryFaults:
     """Shares (0 to 1) of deliveries that come twice, never or out of order; seconds by which all are late."""
 
     duplicate: float = 0.0
@@ -80,7 +80,7 @@ class Webhooks:
     """All deliveries."""
 
     def __init__(self, retries: tuple[float, ...]) -> None:
-        self.disturbances = Disturbances()
+        self.delivery_faults = DeliveryFaults()
         self.endpoints: list[Endpoint] = []
         self._retries = retries
         self._deliveries: deque[Delivery] = deque(maxlen=_KEPT)
@@ -90,7 +90,7 @@ class Webhooks:
         self._timers: set[threading.Timer] = set()
         self._generation = 0
 
-    def on_event(self, platform: World, event: Json) -> int:
+    def on_event(self, platform: Account, event: Json) -> int:
         """Send an event to all endpoints that want it; says how many that are."""
         wanting = [
             endpoint for endpoint in [*self.endpoints, *_registered(platform)] if endpoint.wants(event)
@@ -101,20 +101,20 @@ class Webhooks:
 
     def _begin(self, endpoint: Endpoint, event: Json) -> None:
         chance = self._random.random
-        disturbed = self.disturbances
+        delivery_faults = self.delivery_faults
         delivery = Delivery(event["id"], event["type"], endpoint.url)
         self._deliveries.append(delivery)
-        if chance() < disturbed.drop:
+        if chance() < delivery_faults.drop:
             delivery.done = True
             return
         if endpoint.api_version:
             event["api_version"] = endpoint.api_version
         payload = orjson.dumps(event, option=orjson.OPT_INDENT_2)
-        copies = 2 if chance() < disturbed.duplicate else 1
+        copies = 2 if chance() < delivery_faults.duplicate else 1
         for _ in range(copies):
-            delay = disturbed.late_seconds
-            if chance() < disturbed.reorder:
-                delay += chance() * disturbed.reorder_seconds
+            delay = delivery_faults.late_seconds
+            if chance() < delivery_faults.reorder:
+                delay += chance() * delivery_faults.reorder_seconds
             self._later(delay, endpoint, delivery, payload)
 
     def _later(self, delay: float, endpoint: Endpoint, delivery: Delivery, payload: bytes) -> None:
@@ -155,7 +155,7 @@ class Webhooks:
         """Endpoints, disturbances and deliveries; secrets are not shown."""
         return {
             "endpoints": [{**asdict(one), "secret": "whsec_…"} for one in self.endpoints],
-            "disturbances": asdict(self.disturbances),
+            "disturbances": asdict(self.delivery_faults),
             "pending": sum(1 for one in self._deliveries if not one.done),
             "deliveries": [asdict(one) for one in self._deliveries],
         }
@@ -168,12 +168,12 @@ class Webhooks:
         self._timers.clear()
         self.endpoints.clear()
         self._deliveries.clear()
-        self.disturbances = Disturbances()
+        self.delivery_faults = DeliveryFaults()
 
 
-def _registered(platform: World) -> list[Endpoint]:
+def _registered(platform: Account) -> list[Endpoint]:
     """The endpoints that were made through the API."""
-    assert platform.account == PLATFORM
+    assert platform.id == PLATFORM
     if "webhook_endpoint" not in platform.catalog.resource:
         return []
     return [

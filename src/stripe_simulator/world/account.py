@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.collection import BodyCache, ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.generator import Generator
 from stripe_simulator.world.ids import Codec, Codes
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stripe_fdw.catalog.model import Catalog, Resource
+    from stripe_simulator.options import SimulatorOptions
 
 PLATFORM = "acct_1PlatformAccount00"
 EMBEDDED = 10  # how many objects of a list inside another are shown there
@@ -32,48 +31,30 @@ class _Origin(TypedDict):
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a simulator is started with.
-
-    `until` is when the newest generated object was created, at the latest, in Unix seconds; `counts` are
-    objects by resource, where they differ from the usual proportion.
-    """
-
-    seed: int = 1
-    customers: int = 1000
-    counts: Mapping[str, int] = field(default_factory=dict)
-    until: int = field(default_factory=lambda: int(time.time()) // _DAY * _DAY)
-    search_delay: float = 1.0  # seconds until a written object can be found by search
-    latency: float = 0.0  # seconds
-    jitter: float = 0.0  # seconds at most, on top of the latency
-    rate: float | None = None  # requests/s in all
-    endpoint_rate: float | None = None  # requests/s on each endpoint
-    webhook_retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
-
-
-class World:
+class Account:
     """The collections of one account, made when they are first asked for."""
 
-    def __init__(self, catalog: Catalog, settings: Settings, account: str, cache: BodyCache) -> None:
+    def __init__(
+        self, catalog: Catalog, options: SimulatorOptions, identifier: str, cache: BodyCache
+    ) -> None:
         self.catalog = catalog
-        self.settings = settings
-        self.account = account
-        self.seed = settings.seed
-        self.until = settings.until
+        self.options = options
+        self.id = identifier
+        self.seed = options.seed
+        self.until = options.until
         # Money by currency, in minor units: what can be paid out, and what will be.
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
         self.cash_modes: dict[str, str] = {}  # by customer: how a cash balance is reconciled
-        self.singles: dict[str, dict[str, Any]] = {}  # objects that no list shows, by id
+        self.unlisted: dict[str, dict[str, Any]] = {}  # objects that no list shows, by id
         self._cache = cache
         self._collections: dict[str, Collection] = {}
         self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere
         # Told of each event; answers how many webhooks it goes to.
-        self.on_event: Callable[[World, dict[str, Any]], int] = lambda _world, _event: 0
+        self.on_event: Callable[[Account, dict[str, Any]], int] = lambda _account, _event: 0
 
     @property
     def _customers(self) -> int:
-        return self.settings.customers if self.account == PLATFORM else self.settings.customers // 10
+        return self.options.customers if self.id == PLATFORM else self.options.customers // 10
 
     def has(self, name: str) -> bool:
         """Whether there are objects of this name."""
@@ -100,7 +81,7 @@ class World:
         name = resource.name
         codec = self._codec(resource)
         parent = parent_of(resource)
-        shared = _Origin(seed=self.seed, account=self.account, until=self.until)
+        shared = _Origin(seed=self.seed, account=self.id, until=self.until)
         if parent is not None:
             above = self.collection(parent[1]) if parent[1] else None
             population = above.generator.population if above else None
@@ -109,7 +90,7 @@ class World:
                 self._cache,
                 above,
             )
-        count = self.settings.counts.get(name) if self.account == PLATFORM else None
+        count = self.options.counts.get(name) if self.id == PLATFORM else None
         if name == "plan":
             count = self.collection("price").count
         elif name in CODES:
@@ -125,12 +106,12 @@ class World:
     def _codec(self, resource: Resource) -> Codec:
         name = resource.name
         if name in CODES:
-            return Codes(CODES[name], resource.id_prefix, self.seed, self.account, name)
+            return Codes(CODES[name], resource.id_prefix, self.seed, self.id, name)
         if name == "plan":  # a plan is a price, seen through the older API
-            return Codec("price_", self.seed, self.account, "price")
+            return Codec("price_", self.seed, self.id, "price")
         if name == "upcoming_invoice":
-            return Codec("upcoming_in_", self.seed, self.account, name)
-        return Codec(resource.id_prefix, self.seed, self.account, name)
+            return Codec("upcoming_in_", self.seed, self.id, name)
+        return Codec(resource.id_prefix, self.seed, self.id, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many objects were generated and written, of each kind touched so far."""
@@ -171,4 +152,4 @@ class World:
 
     def number(self, *names: object) -> int:
         """A number that is fixed for this world and these names."""
-        return salt(self.seed, self.account, *names)
+        return stable_hash(self.seed, self.id, *names)

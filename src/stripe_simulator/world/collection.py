@@ -20,7 +20,7 @@ from stripe_simulator.world.fields import clip, count_in
 from stripe_simulator.world.ids import BLOCK
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.list_filters import Condition
+    from stripe_simulator.world.conditions import Condition
     from stripe_simulator.world.generator import Generator, Json
 
 _SCAN_SHARE = 12  # progressions that hold more than one in so many positions are not worth merging
@@ -137,7 +137,7 @@ class Collection:
         self.overlay[position] = made
         if self.resource.search_path:
             now = time.monotonic()
-            known = now - self.generator.world.settings.search_delay
+            known = now - self.generator.account.options.search_delay
             past = [one for one in self._past.get(position, ()) if one[0] > known]
             self._past[position] = [*past, (now, before)]
 

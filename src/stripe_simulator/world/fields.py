@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 
 Value = Callable[[int], Any]
 Ranges = Callable[[Any], "list[range] | None"]
@@ -62,7 +62,7 @@ def constant(value: object) -> Field:
 
 def table(weights: Mapping[Any, int], count: int, *names: object) -> Field:
     """A value out of a few, each in proportion to its weight, in a fixed irregular order."""
-    number = salt("table", *names)
+    number = stable_hash("table", *names)
     prime = _PRIMES[number % len(_PRIMES)]
     total = sum(weights.values())
     slots: list[Any] = []
@@ -70,7 +70,7 @@ def table(weights: Mapping[Any, int], count: int, *names: object) -> Field:
     for value, weight in weights.items():
         seen += weight
         slots += [value] * (round(seen * prime / total) - len(slots))
-    order = sorted(range(prime), key=lambda slot: salt(slot, number))
+    order = sorted(range(prime), key=lambda slot: stable_hash(slot, number))
     slots = [slots[slot] for slot in order]
 
     def ranges(value: Any) -> list[range]:
@@ -82,14 +82,14 @@ def table(weights: Mapping[Any, int], count: int, *names: object) -> Field:
 def number_between(low: int, high: int, *names: object, step: int = 1) -> Field:
     """A whole number of at least `low` and below `high`, a multiple of `step` above `low`."""
     width = max(1, (high - low) // step)
-    multiplier, offset = salt("number", *names) | 1, salt("offset", *names)
+    multiplier, offset = stable_hash("number", *names) | 1, stable_hash("offset", *names)
     return Field(lambda index: low + ((index * multiplier + offset) >> 7) % width * step)
 
 
 def after(created: Callable[[int], int], low: int, high: int, *names: object) -> Field:
     """A time between `low` and `high` seconds after the object was created."""
     width = high - low + 1
-    multiplier, offset = salt("after", *names) | 1, salt("offset", *names)
+    multiplier, offset = stable_hash("after", *names) | 1, stable_hash("offset", *names)
     return Field(
         lambda index: created(index) + low + ((index * multiplier + offset) >> 5) % width, window=(low, high)
     )
@@ -97,7 +97,7 @@ def after(created: Callable[[int], int], low: int, high: int, *names: object) ->
 
 def sometimes(field: Field, share: int, count: int, *names: object) -> Field:
     """The field, but null once in `share` indexes."""
-    at = salt("null", *names) % share
+    at = stable_hash("null", *names) % share
     inner, inner_ranges = field.value, field.ranges
 
     def ranges(value: Any) -> list[range] | None:
@@ -119,7 +119,7 @@ class Reference:
     ) -> None:
         self.count = count
         self.targets = targets = max(1, targets)
-        number = salt("reference", *names)
+        number = stable_hash("reference", *names)
         self._step = number % targets | 1
         while gcd(self._step, targets) != 1:
             self._step += 2 if targets % 2 == 0 else 1

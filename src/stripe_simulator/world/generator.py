@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.fields import Field, Reference, constant, remembered, sometimes
 from stripe_simulator.world.ids import BLOCK
 from stripe_simulator.world.makers import by_name
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.account import World
+    from stripe_simulator.world.account import Account
     from stripe_simulator.world.population import Population
 
 Json = dict[str, Any]
@@ -59,15 +59,15 @@ class Via:
 class Generator:
     """Makes the objects of one resource in one world."""
 
-    def __init__(self, world: World, resource: Resource, population: Population) -> None:
-        self.world = world
+    def __init__(self, account: Account, resource: Resource, population: Population) -> None:
+        self.account = account
         self.resource = resource
         self.population = population
-        self.names = (world.seed, world.account, resource.name)
+        self.names = (account.seed, account.id, resource.name)
         self._links: dict[str, Link] = {}
         from stripe_simulator.world import traits
 
-        self._children = salt(*self.names, "children")
+        self._children = stable_hash(*self.names, "children")
         self._number_of_children = traits.children_of(resource.name)
 
     def deleted(self, index: int) -> bool:
@@ -78,7 +78,7 @@ class Generator:
         """Whether there is no such object: prices that are not recurring are no plans."""
         if self.resource.name != "plan":
             return False
-        prices = self.world.collection("price").generator
+        prices = self.account.collection("price").generator
         return bool(prices.fields["type"].value(index) != "recurring")
 
     @cached_property
@@ -100,7 +100,7 @@ class Generator:
     def link(self, column: str, target: str) -> Link:
         """The link from a column to the objects it names."""
         if column not in self._links:
-            other = self.world.collection(target)
+            other = self.account.collection(target)
             self._links[column] = Reference(
                 self.population.count,
                 other.generator.population.count,
@@ -180,19 +180,19 @@ class Generator:
     def any_reference(self, column: Column) -> Field:
         """A field holding ids of the first resource it may refer to that lies in no other."""
         for target in column.references:
-            if self.world.is_plain(target):
+            if self.account.is_plain(target):
                 return self.reference(column.name, target)
         return constant(None if column.nullable else f"{column.name}_0")
 
     def _parent(self, name: str) -> Field:
         """The id of the object this one lies in."""
-        encode = self.world.collection(name).identifier if name else str
+        encode = self.account.collection(name).identifier if name else str
         parent = remembered(encode)
         return Field(lambda index: parent(index // BLOCK), lambda _: [range(self.population.count)])
 
     def reference(self, column: str, target: str) -> Field:
         """A field holding ids of another population; null where that is empty."""
-        other = self.world.collection(target).generator.population
+        other = self.account.collection(target).generator.population
         if other.count == 0:
             return constant(None)
         link = self.link(column, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 
 BLOCK = 4096  # positions for the children of one parent
 
@@ -30,12 +30,12 @@ class Codec:
     """Turns a position into an id and back; positions that differ never share an id."""
 
     def __init__(self, prefix: str, *names: object) -> None:
-        seed = salt("id", *names)
+        seed = stable_hash("id", *names)
         self.prefix = prefix
         # Customers and products have 14 characters; all others begin with a part fixed for the account.
-        self._head = prefix if prefix in _SHORT else prefix + "1" + text_of(salt("account", *names), 9)
+        self._head = prefix if prefix in _SHORT else prefix + "1" + text_of(stable_hash("account", *names), 9)
         # An odd number that 31 does not divide is a unit modulo a power of 62.
-        self._multiplier = (salt("multiplier", *names) << 18 | 1) % _MODULUS
+        self._multiplier = (stable_hash("multiplier", *names) << 18 | 1) % _MODULUS
         if self._multiplier % 31 == 0:
             self._multiplier += 2
         self._offset = seed * 3_000_017 % _MODULUS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import pi, sin
 
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import BLOCK, Codec
 
 SPAN = 3 * 365 * 86_400  # seconds between the oldest object and the newest
@@ -25,8 +25,8 @@ class Population:
         self.codec = codec
         self.since = until - SPAN
         self._last = (-1, 0)
-        self._phase = salt(seed, account, name, "phase") % 1000 / 1000
-        self._salt = salt(seed, account, name, "ties")
+        self._phase = stable_hash(seed, account, name, "phase") % 1000 / 1000
+        self._salt = stable_hash(seed, account, name, "ties")
         self._import = count // 3 // _BULK  # the one import that every larger population has
 
     def created(self, index: int) -> int:

@@ -8,38 +8,39 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import new
-from stripe_simulator.objects.related import found
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import create_related, get_referenced_copy
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 TIMES = "\N{MULTIPLICATION SIGN}"
 _WHOLE = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without minor units
 
 
-def price_of(call: Call, sent: Json, param: str, *, recurring: bool | None, currency: str | None) -> Json:
+def price_of(
+    request: ApiRequest, sent: Json, param: str, *, recurring: bool | None, currency: str | None
+) -> Json:
     """The price that an item names or describes.
 
-    Raises StripeProblem where there is none of that id, it is inactive, of the other type or currency. One
+    Raises StripeError where there is none of that id, it is inactive, of the other type or currency. One
     that was `agreed` on before, in a quote or a schedule, may be inactive by now.
     """
-    field, price = _named(call, sent, param)
+    field, price = _named(request, sent, param)
     if not price["active"] and not sent.get("agreed"):
-        raise StripeProblem(
+        raise StripeError(
             "The price specified is inactive. This field only accepts active prices.", param=field
         )
     if recurring is not None and (price["type"] == "recurring") is not recurring:
         is_, only = ("one_time", "recurring") if recurring else ("recurring", "one_time")
-        raise StripeProblem(
+        raise StripeError(
             f"The price specified is set to `type={is_}` but this field only accepts prices with "
             f"`type={only}`.",
             param=field,
         )
     if currency is not None and price["currency"] != currency:
-        raise StripeProblem(
+        raise StripeError(
             f"The price specified only supports `{price['currency']}`. This doesn't match the expected "
             f"currency: `{currency}`.",
             param=field,
@@ -47,28 +48,28 @@ def price_of(call: Call, sent: Json, param: str, *, recurring: bool | None, curr
     return price
 
 
-def _named(call: Call, sent: Json, param: str) -> tuple[str, Json]:
+def _named(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
     named = sent.get("price") or sent.get("plan")
     data = sent.get("price_data")
     if named and data:
-        raise StripeProblem("You may only specify one of these parameters: price, price_data.", param=param)
+        raise StripeError("You may only specify one of these parameters: price, price_data.", param=param)
     if named:
         field = f"{param}[price]" if param else "price"
-        return field, found(call, "price", named, field)
+        return field, get_referenced_copy(request, "price", named, field)
     field = f"{param}[price_data]" if param else "price_data"
     if not isinstance(data, dict):
         raise errors.missing_parameter(field.replace("price_data", "price"))
-    return field, _described(call, data, field)
+    return field, _described(request, data, field)
 
 
-def _described(call: Call, data: Json, param: str) -> Json:
+def _described(request: ApiRequest, data: Json, param: str) -> Json:
     """A price made on the spot: it is not active for others."""
     for name in ("currency", "product"):
         if not data.get(name):
             raise errors.missing_parameter(f"{param}[{name}]")
     if data.get("unit_amount") is None and data.get("unit_amount_decimal") is None:
         raise errors.missing_parameter(f"{param}[unit_amount]")
-    found(call, "product", data["product"], f"{param}[product]")
+    get_referenced_copy(request, "product", data["product"], f"{param}[product]")
     decimal = str(data.get("unit_amount_decimal") or data["unit_amount"])
     recurring = data.get("recurring")
     if isinstance(recurring, dict):
@@ -76,8 +77,8 @@ def _described(call: Call, data: Json, param: str) -> Json:
             raise errors.missing_parameter(f"{param}[recurring][interval]")
         usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
         recurring = usual | recurring
-    made = new(
-        call,
+    made = create_related(
+        request,
         "price",
         {
             "currency": str(data["currency"]).lower(),
@@ -94,9 +95,9 @@ def _described(call: Call, data: Json, param: str) -> Json:
     return made | {"active": True}  # for the check of who sent it
 
 
-def plan_of(call: Call, price: Json) -> Json:
+def plan_of(request: ApiRequest, price: Json) -> Json:
     """A price as the older API shows it."""
-    plans = call.world.collection("plan")
+    plans = request.account.collection("plan")
     position = plans.position(price["id"])
     if position is not None and not plans.is_deleted(position):
         return plans.read(position)
@@ -196,20 +197,19 @@ def money(amount: Any, currency: str) -> str:
     return f"{sign}{symbol}{value:,.0f}" if currency in _WHOLE else f"{sign}{symbol}{value / 100:,.2f}"
 
 
-def product_name(call: Call, price: Json) -> str:
+def product_name(request: ApiRequest, price: Json) -> str:
     """What the price is for."""
-    products = call.world.collection("product")
+    products = request.account.collection("product")
     position = products.position(str(price.get("product")))
     if position is None or products.is_deleted(position):
         return str(price.get("nickname") or "Item")
     return str(products.read(position)["name"])
 
 
-def described(call: Call, price: Json, quantity: int) -> str:
+def described(request: ApiRequest, price: Json, quantity: int) -> str:
     """The text of a line for a recurring price."""
     unit, count = interval_of(price)
     each = f"{unit}" if count == 1 else f"every {count} {unit}s"
     by = f"/ {each}" if count == 1 else each
-    return (
-        f"{quantity} {TIMES} {product_name(call, price)} (at {money(unit_of(price), price['currency'])} {by})"
-    )
+    amount = money(unit_of(price), price["currency"])
+    return f"{quantity} {TIMES} {product_name(request, price)} (at {amount} {by})"

@@ -7,65 +7,67 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import found, known, save
+from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing.amounts import after, rounded
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def applied(call: Call, sent: Any, owner: Json, kind: str, param: str = "discounts") -> list[str]:
+def applied(request: ApiRequest, sent: Any, owner: Json, kind: str, param: str = "discounts") -> list[str]:
     """The discounts that a list of coupons, promotion codes and discounts makes on an object.
 
     `kind` is the discount's field for the owner: subscription, invoice, invoice_item, subscription_item.
     """
     return [
-        one if isinstance(one, str) else _new(call, *one, owner, kind)
-        for one in _meant(call, sent, owner, param)
+        one if isinstance(one, str) else _new(request, *one, owner, kind)
+        for one in _meant(request, sent, owner, param)
     ]
 
 
-def check(call: Call, sent: Any, owner: Json, param: str = "discounts") -> None:
+def check(request: ApiRequest, sent: Any, owner: Json, param: str = "discounts") -> None:
     """Raise what `applied` would raise, and apply nothing."""
-    for _ in _meant(call, sent, owner, param):
+    for _ in _meant(request, sent, owner, param):
         continue
 
 
-def _meant(call: Call, sent: Any, owner: Json, param: str) -> Iterator[str | tuple[Json, Json | None]]:
+def _meant(
+    request: ApiRequest, sent: Any, owner: Json, param: str
+) -> Iterator[str | tuple[Json, Json | None]]:
     """Each discount of a list: one that there is by its id, else its coupon, and the code that it came by."""
     for at, one in enumerate(sent or ()):
         where = f"{param}[{at}]"
         if not isinstance(one, dict):
-            raise StripeProblem("Invalid object", param=where)
+            raise StripeError("Invalid object", param=where)
         if one.get("discount"):
-            if one["discount"] not in call.world.discounts:
+            if one["discount"] not in request.account.discounts:
                 raise errors.no_object("discount", one["discount"], f"{where}[discount]", status=400)
             yield one["discount"]
         else:
-            yield _coupon(call, one, owner, where)
+            yield _coupon(request, one, owner, where)
 
 
-def _coupon(call: Call, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
-    """The coupon, and the promotion code that it came by. Raises StripeProblem where it can't be redeemed."""
-    now = test_clocks.now(call, owner)
+def _coupon(request: ApiRequest, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
+    """The coupon, and the promotion code that it came by. Raises StripeError where it can't be redeemed."""
+    now = test_clocks.now(request, owner)
     if one.get("promotion_code"):
         where = f"{param}[promotion_code]"
-        code = found(call, "promotion_code", one["promotion_code"], where)
+        code = get_referenced_copy(request, "promotion_code", one["promotion_code"], where)
         _redeemable(code, owner, where, now)
-        return usable(call, code["promotion"]["coupon"], where, now), code
+        return usable(request, code["promotion"]["coupon"], where, now), code
     if not one.get("coupon"):
         raise errors.missing_parameter(f"{param}[coupon]")
-    coupon = usable(call, one["coupon"], f"{param}[coupon]", now)
+    coupon = usable(request, one["coupon"], f"{param}[coupon]", now)
     currency = owner.get("currency")
     if coupon.get("amount_off") and currency and coupon["currency"] not in {currency, None}:
-        raise StripeProblem(
+        raise StripeError(
             f"The coupon `{coupon['id']}` only supports `{coupon['currency']}`. This doesn't match the "
             f"expected currency: `{currency}`.",
             param=f"{param}[coupon]",
@@ -73,14 +75,14 @@ def _coupon(call: Call, one: Json, owner: Json, param: str) -> tuple[Json, Json 
     return coupon, None
 
 
-def usable(call: Call, identifier: str, param: str, now: int) -> Json:
+def usable(request: ApiRequest, identifier: str, param: str, now: int) -> Json:
     """A coupon that can still be redeemed."""
-    coupon = found(call, "coupon", identifier, param)
+    coupon = get_referenced_copy(request, "coupon", identifier, param)
     if coupon.get("redeem_by") and coupon["redeem_by"] <= now:
-        raise StripeProblem(f"Coupon expired: {identifier}", code="coupon_expired", param=param)
+        raise StripeError(f"Coupon expired: {identifier}", code="coupon_expired", param=param)
     most = coupon.get("max_redemptions")
     if not coupon["valid"] or (most and coupon["times_redeemed"] >= most):
-        raise StripeProblem(f"Coupon {identifier} is used up and cannot be applied.", param=param)
+        raise StripeError(f"Coupon {identifier} is used up and cannot be applied.", param=param)
     return coupon
 
 
@@ -91,19 +93,21 @@ def _redeemable(code: Json, owner: Json, param: str, now: int) -> None:
         or (code.get("expires_at") and code["expires_at"] <= now)
         or (most and code["times_redeemed"] >= most)
     ):
-        raise StripeProblem("This promotion code cannot be redeemed because it is not active.", param=param)
+        raise StripeError("This promotion code cannot be redeemed because it is not active.", param=param)
     if code.get("customer") and code["customer"] != owner.get("customer"):
-        raise StripeProblem(
+        raise StripeError(
             "This promotion code cannot be redeemed because it is restricted to another customer.",
             param=param,
         )
 
 
-def _new(call: Call, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
-    world = call.world
-    number = len(world.discounts) + 1
-    identifier = "di_1" + text_of(salt("discount", world.account, world.seed, number) << 60 | number, 23)
-    start = test_clocks.now(call, owner)
+def _new(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
+    account = request.account
+    number = len(account.discounts) + 1
+    identifier = "di_1" + text_of(
+        stable_hash("discount", account.id, account.seed, number) << 60 | number, 23
+    )
+    start = test_clocks.now(request, owner)
     months = coupon.get("duration_in_months")
     made: Json = {
         "id": identifier,
@@ -121,44 +125,46 @@ def _new(call: Call, coupon: Json, code: Json | None, owner: Json, kind: str) ->
         "subscription_item": None,
     }
     made[kind] = owner["id"]
-    world.discounts[identifier] = made
-    _redeem(call, "coupon", coupon)
+    account.discounts[identifier] = made
+    _redeem(request, "coupon", coupon)
     if code:
-        _redeem(call, "promotion_code", code)
+        _redeem(request, "promotion_code", code)
     if kind == "subscription":
-        emit_as(call, "customer.discount.created", made)
+        emit_as(request, "customer.discount.created", made)
     return identifier
 
 
-def _redeem(call: Call, name: str, before: Json) -> None:
+def _redeem(request: ApiRequest, name: str, before: Json) -> None:
     made = deepcopy(before)
     made["times_redeemed"] += 1
     most = made.get("max_redemptions")
     if most and made["times_redeemed"] >= most:
         made["valid" if name == "coupon" else "active"] = False
-    save(call, name, made, f"{name}.updated", before=before)
+    save(request, name, made, f"{name}.updated", before=before)
 
 
-def running(call: Call, ids: list[str], now: int) -> list[str]:
+def running(request: ApiRequest, ids: list[str], now: int) -> list[str]:
     """Those that still apply to a new invoice: not ended."""
     fitting = []
     for identifier in ids:
-        made = call.world.discounts.get(identifier)
+        made = request.account.discounts.get(identifier)
         if made is None or (made["end"] is not None and made["end"] <= now):
             continue
         fitting.append(identifier)
     return fitting
 
 
-def is_once(call: Call, identifier: str) -> bool:
+def is_once(request: ApiRequest, identifier: str) -> bool:
     """Whether the discount ends with the first invoice that it takes something off."""
-    coupon = known(call, "coupon", call.world.discounts[identifier]["source"]["coupon"])
+    coupon = get_or_none(request, "coupon", request.account.discounts[identifier]["source"]["coupon"])
     return coupon is not None and coupon["duration"] == "once"
 
 
-def amount_off(call: Call, identifier: str, rest: int, product_of: Any, lines: list[Json]) -> list[int]:
+def amount_off(
+    request: ApiRequest, identifier: str, rest: int, product_of: Any, lines: list[Json]
+) -> list[int]:
     """How much a discount takes off each line; `rest` is what is left of all of them together."""
-    coupon = known(call, "coupon", call.world.discounts[identifier]["source"]["coupon"])
+    coupon = get_or_none(request, "coupon", request.account.discounts[identifier]["source"]["coupon"])
     if coupon is None:
         return [0] * len(lines)
     only = (coupon.get("applies_to") or {}).get("products")
@@ -182,18 +188,18 @@ def spread(amount: int, weights: list[int]) -> list[int]:
     return shares
 
 
-def ended(call: Call, made: Json, owner: str) -> Json:
+def ended(request: ApiRequest, made: Json, owner: str) -> Json:
     """Remove a subscription's or customer's discount: its last words."""
     if not made.get("discounts") and not made.get("discount"):
-        raise StripeProblem(
+        raise StripeError(
             f"No active discount for {owner}: {made['id']}", status=404, code="resource_missing"
         )
     if owner == "customer":
         gone = made["discount"]
         made["discount"] = None
     else:
-        gone = call.world.discounts.get(made["discounts"][0]) or {"id": made["discounts"][0]}
+        gone = request.account.discounts.get(made["discounts"][0]) or {"id": made["discounts"][0]}
         made["discounts"] = []
     gone = {**gone, "object": "discount", "deleted": True}
-    emit_as(call, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
+    emit_as(request, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
     return gone

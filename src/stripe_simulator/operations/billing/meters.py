@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.read import shown
-from stripe_simulator.objects.related import found, theirs
-from stripe_simulator.requests.body import checked
-from stripe_simulator.seeding import salt
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import find_by, get_referenced_copy
+from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 
-def create_meter(subject: Subject) -> None:
+def create_meter(context: OperationContext) -> None:
     """A meter for events of a name that no other active meter has."""
-    made, params = subject.made, subject.params
-    if _meter(subject.call, params["event_name"]) is not None:
-        raise StripeProblem(
+    made, params = context.object, context.params
+    if _meter(context.request, params["event_name"]) is not None:
+        raise StripeError(
             f"An active meter with event name {params['event_name']} already exists.", param="event_name"
         )
     made |= {
@@ -37,20 +37,20 @@ def create_meter(subject: Subject) -> None:
     }
 
 
-def _meter(call: Call, name: Any) -> Json | None:
-    for meter in theirs(call, "billing_meter", "status", "active"):
+def _meter(request: ApiRequest, name: Any) -> Json | None:
+    for meter in find_by(request, "billing_meter", "status", "active"):
         if meter["event_name"] == name:
             return meter
     return None
 
 
-def create_event(call: Call) -> Answer:
+def create_event(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing/meter_events: a measurement for an active meter."""
-    assert call.route.operation is not None
-    params = checked(call, call.route.operation)
-    meter = _meter(call, params["event_name"])
+    assert request.route.operation is not None
+    params = validate_parameters(request, request.route.operation)
+    meter = _meter(request, params["event_name"])
     if meter is None:
-        raise StripeProblem(
+        raise StripeError(
             f"No active meter found for event name: {params['event_name']}",
             code="no_meter",
             param="event_name",
@@ -60,40 +60,42 @@ def create_event(call: Call) -> Answer:
         key = (settings or {}).get("event_payload_key")
         if key and (not isinstance(payload, dict) or key not in payload):
             raise errors.missing_parameter(f"payload[{key}]")
-    now = test_clocks.now(call)
+    now = test_clocks.now(request)
     made: Json = {
         "object": "billing.meter_event",
         "created": now,
         "event_name": params["event_name"],
-        "identifier": params.get("identifier") or text_of(salt(call.request_id), 24),
+        "identifier": params.get("identifier") or text_of(stable_hash(request.request_id), 24),
         "livemode": False,
         "payload": payload,
         "timestamp": params.get("timestamp") or now,
     }
-    return shown(call, made)
+    return object_response(request, made)
 
 
-def create_alert(subject: Subject) -> None:
+def create_alert(context: OperationContext) -> None:
     """An alert on usage, active at once."""
-    threshold = subject.params.get("usage_threshold")
+    threshold = context.params.get("usage_threshold")
     if isinstance(threshold, dict):
         if threshold.get("meter"):
-            found(subject.call, "billing_meter", threshold["meter"], "usage_threshold[meter]")
+            get_referenced_copy(
+                context.request, "billing_meter", threshold["meter"], "usage_threshold[meter]"
+            )
         usual: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
-        subject.made["usage_threshold"] = usual | threshold
-    subject.made["status"] = "active"
+        context.object["usage_threshold"] = usual | threshold
+    context.object["status"] = "active"
 
 
-def create_grant(subject: Subject) -> None:
+def create_grant(context: OperationContext) -> None:
     """Credit for metered usage."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
-    customer = found(subject.call, "customer", params["customer"], "customer")
+    customer = get_referenced_copy(context.request, "customer", params["customer"], "customer")
     monetary = (params["amount"] or {}).get("monetary") if isinstance(params["amount"], dict) else None
     if not isinstance(monetary, dict) or monetary.get("value") is None:
         raise errors.missing_parameter("amount[monetary][value]")
-    now = test_clocks.now(subject.call, {"customer": customer["id"]})
+    now = test_clocks.now(context.request, {"customer": customer["id"]})
     value = {"currency": monetary.get("currency"), "value": int(monetary["value"])}
     made |= {
         "amount": {"monetary": value, "type": "monetary"},
@@ -105,26 +107,26 @@ def create_grant(subject: Subject) -> None:
     }
 
 
-def expire_grant(subject: Subject) -> None:
+def expire_grant(context: OperationContext) -> None:
     """Credit that was granted is over now."""
-    now = _valid(subject)
-    subject.made |= {"expires_at": now, "updated": now}
-    subject.emit("billing.credit_grant.updated")
+    now = _valid(context)
+    context.object |= {"expires_at": now, "updated": now}
+    context.emit("billing.credit_grant.updated")
 
 
-def void_grant(subject: Subject) -> None:
+def void_grant(context: OperationContext) -> None:
     """Credit that was granted by mistake."""
-    now = _valid(subject)
-    subject.made |= {"updated": now, "voided_at": now}
-    subject.emit("billing.credit_grant.updated")
+    now = _valid(context)
+    context.object |= {"updated": now, "voided_at": now}
+    context.emit("billing.credit_grant.updated")
 
 
-def _valid(subject: Subject) -> int:
-    now = test_clocks.now(subject.call, subject.before)
-    if subject.made["voided_at"] is not None:
-        raise StripeProblem("This credit grant has already been voided.")
-    if subject.made["expires_at"] is not None and subject.made["expires_at"] <= now:
-        raise StripeProblem("This credit grant has already expired.")
+def _valid(context: OperationContext) -> int:
+    now = test_clocks.now(context.request, context.before)
+    if context.object["voided_at"] is not None:
+        raise StripeError("This credit grant has already been voided.")
+    if context.object["expires_at"] is not None and context.object["expires_at"] <= now:
+        raise StripeError("This credit grant has already expired.")
     return now
 
 
@@ -134,12 +136,12 @@ OPERATIONS: dict[tuple[str, str], Handler] = {
 }
 
 
-def adjust_event(call: Call) -> Answer:
+def adjust_event(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing/meter_event_adjustments: a measurement is taken back."""
-    assert call.route.operation is not None
-    params = checked(call, call.route.operation)
-    if _meter(call, params["event_name"]) is None:
-        raise StripeProblem(
+    assert request.route.operation is not None
+    params = validate_parameters(request, request.route.operation)
+    if _meter(request, params["event_name"]) is None:
+        raise StripeError(
             f"No active meter found for event name: {params['event_name']}",
             code="no_meter",
             param="event_name",
@@ -152,18 +154,18 @@ def adjust_event(call: Call) -> Answer:
         "status": "pending",
         "type": params["type"],
     }
-    return shown(call, made)
+    return object_response(request, made)
 
 
-def credit_balance(call: Call) -> Answer:
+def credit_balance(request: ApiRequest) -> ApiResponse:
     """GET /v1/billing/credit_balance_summary: what is left of a customer's grants, by currency."""
-    customer = call.params.get("customer")
+    customer = request.params.get("customer")
     if customer is None:
         raise errors.missing_parameter("customer")
-    found(call, "customer", customer, "customer")
-    now = test_clocks.now(call, {"customer": customer})
+    get_referenced_copy(request, "customer", customer, "customer")
+    now = test_clocks.now(request, {"customer": customer})
     left: dict[str, int] = {}
-    for grant in theirs(call, "billing_credit_grant", "customer", customer):
+    for grant in find_by(request, "billing_credit_grant", "customer", customer):
         value = (grant.get("amount") or {}).get("monetary")
         over = grant["voided_at"] is not None or (grant["expires_at"] or now + 1) <= now
         if value and not over and (grant["effective_at"] or now) <= now:
@@ -182,10 +184,10 @@ def credit_balance(call: Call) -> Answer:
         "customer_account": None,
         "livemode": False,
     }
-    return shown(call, made)
+    return object_response(request, made)
 
 
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("POST", "/v1/billing/meter_events"): create_event,
     ("POST", "/v1/billing/meter_event_adjustments"): adjust_event,
     ("GET", "/v1/billing/credit_balance_summary"): credit_balance,

@@ -6,19 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.read import shown
-from stripe_simulator.objects.related import found, theirs
-from stripe_simulator.requests.body import checked
-from stripe_simulator.seeding import salt
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import find_by, get_referenced_copy
+from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 _FEATURES: Json = {
     "customer_update": {"allowed_updates": [], "enabled": False},
@@ -41,9 +41,9 @@ _FEATURES: Json = {
 _VAT = re.compile(r"[A-Z]{2}[0-9A-Z]{2,13}", re.ASCII)
 
 
-def create_configuration(subject: Subject) -> None:
+def create_configuration(context: OperationContext) -> None:
     """What customers may do in the portal."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     made |= {
         "active": True,
         "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None}
@@ -51,26 +51,26 @@ def create_configuration(subject: Subject) -> None:
         "features": _features(_FEATURES, params["features"]),
         "is_default": False,
         "login_page": {"enabled": False, "url": None} | dict(params.get("login_page") or {}),
-        "updated": test_clocks.now(subject.call),
+        "updated": test_clocks.now(context.request),
     }
-    _page(subject)
+    _page(context)
 
 
-def update_configuration(subject: Subject) -> None:
+def update_configuration(context: OperationContext) -> None:
     """A default configuration stays active."""
-    made = subject.made
-    if subject.before["is_default"] and subject.params.get("active") is False:
-        raise StripeProblem("You cannot deactivate the default configuration.", param="active")
-    if isinstance(subject.params.get("features"), dict):
-        made["features"] = _features(subject.before["features"] or _FEATURES, subject.params["features"])
-    made["updated"] = test_clocks.now(subject.call)
-    _page(subject)
+    made = context.object
+    if context.before["is_default"] and context.params.get("active") is False:
+        raise StripeError("You cannot deactivate the default configuration.", param="active")
+    if isinstance(context.params.get("features"), dict):
+        made["features"] = _features(context.before["features"] or _FEATURES, context.params["features"])
+    made["updated"] = test_clocks.now(context.request)
+    _page(context)
 
 
-def _page(subject: Subject) -> None:
-    page = subject.made.get("login_page") or {}
+def _page(context: OperationContext) -> None:
+    page = context.object.get("login_page") or {}
     if page.get("enabled"):
-        page["url"] = f"https://billing.stripe.com/p/login/test_{subject.made['id'][-12:]}"
+        page["url"] = f"https://billing.stripe.com/p/login/test_{context.object['id'][-12:]}"
 
 
 def _features(usual: Json, sent: object) -> Json:
@@ -80,19 +80,19 @@ def _features(usual: Json, sent: object) -> Json:
     return merged
 
 
-def create_session(call: Call) -> Answer:
+def create_session(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing_portal/sessions: an address to send a customer to."""
-    assert call.route.operation is not None
-    params = checked(call, call.route.operation)
+    assert request.route.operation is not None
+    params = validate_parameters(request, request.route.operation)
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
-    customer = found(call, "customer", params["customer"], "customer")
-    identifier = f"bps_1{text_of(salt('portal', call.request_id), 23)}"
+    customer = get_referenced_copy(request, "customer", params["customer"], "customer")
+    identifier = f"bps_1{text_of(stable_hash('portal', request.request_id), 23)}"
     made: Json = {
         "id": identifier,
         "object": "billing_portal.session",
-        "configuration": _configuration(call, params),
-        "created": test_clocks.now(call),
+        "configuration": _configuration(request, params),
+        "created": test_clocks.now(request),
         "customer": customer["id"],
         "customer_account": None,
         "flow": params.get("flow_data"),
@@ -102,30 +102,32 @@ def create_session(call: Call) -> Answer:
         "return_url": params.get("return_url"),
         "url": f"https://billing.stripe.com/p/session/test_{identifier[5:]}",
     }
-    return shown(call, made)
+    return object_response(request, made)
 
 
-def _configuration(call: Call, params: Json) -> str:
+def _configuration(request: ApiRequest, params: Json) -> str:
     if params.get("configuration"):
-        chosen = found(call, "billing_portal_configuration", params["configuration"], "configuration")
+        chosen = get_referenced_copy(
+            request, "billing_portal_configuration", params["configuration"], "configuration"
+        )
         if not chosen["active"]:
-            raise StripeProblem("The configuration is not active.", param="configuration")
+            raise StripeError("The configuration is not active.", param="configuration")
         return str(chosen["id"])
-    for active in theirs(call, "billing_portal_configuration", "active", True):
+    for active in find_by(request, "billing_portal_configuration", "active", True):
         return str(active["id"])
-    raise StripeProblem(
+    raise StripeError(
         "No configuration provided and your test mode default configuration has not been created. Provide a "
         "configuration or create your default by saving your customer portal settings in test mode at "
         "https://dashboard.stripe.com/test/settings/billing/portal."
     )
 
 
-def create_tax_id(subject: Subject) -> None:
+def create_tax_id(context: OperationContext) -> None:
     """A tax id; what is no number of its type at all is refused."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     kind, value = params["type"], str(params["value"])
     if kind == "eu_vat" and not _VAT.fullmatch(value):
-        raise StripeProblem(f"Invalid value for {kind}.", code="tax_id_invalid", param="value")
+        raise StripeError(f"Invalid value for {kind}.", code="tax_id_invalid", param="value")
     made |= {
         "country": value[:2] if kind == "eu_vat" else kind[:2].upper(),
         "type": kind,
@@ -136,13 +138,13 @@ def create_tax_id(subject: Subject) -> None:
     if isinstance(owner, dict):
         customer = owner.get("customer")
         if owner.get("type") == "customer":
-            found(subject.call, "customer", customer, "owner[customer]")
+            get_referenced_copy(context.request, "customer", customer, "owner[customer]")
         made |= {"customer": customer, "owner": {"account": None, "application": None} | owner}
     elif "customer" in made and not made.get("customer"):
         made["owner"] = {"account": None, "application": None, "customer": None, "type": "self"}
 
 
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("POST", "/v1/billing_portal/sessions"): create_session,
 }
 CREATED: dict[str, Handler] = {

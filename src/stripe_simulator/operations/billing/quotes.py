@@ -6,33 +6,42 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import found, fresh, fresh_in, known, position_of, save
+from stripe_simulator.objects.related import (
+    get_or_none,
+    get_referenced_copy,
+    new_child_object,
+    new_object,
+    position_of,
+    save,
+)
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import amount_of, interval_of, price_of, product_name
 from stripe_simulator.operations.billing.invoices import creation, lines
-from stripe_simulator.operations.billing.invoices.totals import reckon, total_up
+from stripe_simulator.operations.billing.invoices.totals import compute_totals, total_up
 from stripe_simulator.operations.billing.subscriptions import items
 from stripe_simulator.operations.billing.subscriptions.creation import start
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _DAY = 86_400
 _NOTHING: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A draft, valid for thirty days unless it says otherwise."""
-    call, made, params = subject.call, subject.made, subject.params
-    copied = _copied(call, made, params) if isinstance(params.get("from_quote"), dict) else []
-    now = test_clocks.now(call, {"customer": params.get("customer"), "test_clock": params.get("test_clock")})
-    asked = _asked(call, params) if params.get("line_items") else copied
+    request, made, params = context.request, context.object, context.params
+    copied = _copied(request, made, params) if isinstance(params.get("from_quote"), dict) else []
+    now = test_clocks.now(
+        request, {"customer": params.get("customer"), "test_clock": params.get("test_clock")}
+    )
+    asked = _asked(request, params) if params.get("line_items") else copied
     owner = {"customer": params.get("customer"), "currency": asked[0][0]["currency"] if asked else None}
-    discounts.check(call, params.get("discounts"), owner)
+    discounts.check(request, params.get("discounts"), owner)
     made |= {
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "collection_method": params.get("collection_method") or "charge_automatically",
@@ -56,69 +65,72 @@ def create(subject: Subject) -> None:
         | dict(params.get("subscription_data") or {}),
     }
     made.pop("line_items", None)
-    subject.write()
-    made["discounts"] = discounts.applied(call, params.get("discounts"), made | owner, "invoice")
-    _draw_up(call, made, asked)
+    context.write()
+    made["discounts"] = discounts.applied(request, params.get("discounts"), made | owner, "invoice")
+    _draw_up(request, made, asked)
 
 
-def _copied(call: Call, made: Json, params: Json) -> list[tuple[Json, int]]:
+def _copied(request: ApiRequest, made: Json, params: Json) -> list[tuple[Json, int]]:
     """What another quote offers, for its customer."""
     sent = params["from_quote"]
     if not sent.get("quote"):
         raise errors.missing_parameter("from_quote[quote]")
-    old = found(call, "quote", sent["quote"], "from_quote[quote]")
+    old = get_referenced_copy(request, "quote", sent["quote"], "from_quote[quote]")
     params["customer"] = made["customer"] = old["customer"]
     made["from_quote"] = {"is_revision": bool(sent.get("is_revision")), "quote": old["id"]}
-    return _present(call, old)
+    return _present(request, old)
 
 
-def _asked(call: Call, params: Json) -> list[tuple[Json, int]]:
-    """Prices and quantities. Raises StripeProblem where one can't be had."""
+def _asked(request: ApiRequest, params: Json) -> list[tuple[Json, int]]:
+    """Prices and quantities. Raises StripeError where one can't be had."""
     asked: list[tuple[Json, int]] = []
     for param, one in items.listed(params["line_items"], "line_items") if params.get("line_items") else ():
         currency = asked[0][0]["currency"] if asked else None
-        price = price_of(call, one, param, recurring=None, currency=currency)
+        price = price_of(request, one, param, recurring=None, currency=currency)
         asked.append((price, items.checked_quantity(one.get("quantity", 1), param)))
     return asked
 
 
-def _draw_up(call: Call, made: Json, asked: list[tuple[Json, int]]) -> None:
+def _draw_up(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> None:
     """Write the lines, and what they come to."""
-    position = position_of(call, "quote", made["id"])
-    collection = call.world.children("quote_line_item")
+    position = position_of(request, "quote", made["id"])
+    collection = request.account.children("quote_line_item")
     for at in list(collection.find([], *collection.bounds_in(position), newest_first=False)):
         collection.delete(at)
     upfront, recurring = _stub(made), _stub(made)
     for price, quantity in asked:
         amount = amount_of(price, quantity)
-        line = fresh_in(call, "quote_line_item", position)
+        line = new_child_object(request, "quote_line_item", position)
         line |= {
             "amount_discount": 0,
             "amount_subtotal": amount,
             "amount_tax": 0,
             "amount_total": amount,
             "currency": price["currency"],
-            "description": product_name(call, price),
+            "description": product_name(request, price),
             "discounts": [],
             "object": "item",
             "price": deepcopy(price),
             "quantity": quantity,
             "taxes": [],
         }
-        save(call, "quote_line_item", line)
+        save(request, "quote_line_item", line)
         one = lines.line(made | {"currency": price["currency"]}, line["id"], {"amount": amount})
         upfront["rows"].append(one)
         if price["type"] == "recurring":
             recurring["rows"].append(deepcopy(one))
             recurring["price"] = recurring.get("price") or price
     made["currency"] = asked[0][0]["currency"] if asked else None
-    now = _sums(call, upfront)
+    now = _sums(request, upfront)
     made |= {"amount_subtotal": now["amount_subtotal"], "amount_total": now["amount_total"]}
     made["total_details"] = now["total_details"]
     made["computed"] = {"recurring": None, "upfront": now}
     if recurring["rows"]:
         unit, count = interval_of(recurring["price"])
-        made["computed"]["recurring"] = _sums(call, recurring) | {"interval": unit, "interval_count": count}
+        made["computed"]["recurring"] = _sums(request, recurring) | {
+            "interval": unit,
+            "interval_count": count,
+        }
 
 
 def _stub(made: Json) -> Json:
@@ -127,8 +139,8 @@ def _stub(made: Json) -> Json:
     return {"discounts": list(made["discounts"]), "default_tax_rates": rates, "status": "draft", "rows": []}
 
 
-def _sums(call: Call, stub: Json) -> Json:
-    reckon(call, stub, stub["rows"])
+def _sums(request: ApiRequest, stub: Json) -> Json:
+    compute_totals(request, stub, stub["rows"])
     off = sum(one["amount"] for one in stub["total_discount_amounts"])
     tax = sum(one["amount"] for one in stub["total_taxes"])
     return {
@@ -138,88 +150,90 @@ def _sums(call: Call, stub: Json) -> Json:
     }
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """A draft can be changed, of an open quote only little."""
-    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    request, made, params, before = context.request, context.object, context.params, context.before
     if before["status"] != "draft" and set(params) - {"metadata", "expires_at"}:
-        raise StripeProblem(
+        raise StripeError(
             f"You can only update quotes in the `draft` status. This quote is `{before['status']}`.",
             code="resource_invalid_state",
         )
     made.pop("line_items", None)
     made["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice")
-    asked = _asked(call, params) if "line_items" in params else _present(call, made)
+        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice")
+    asked = _asked(request, params) if "line_items" in params else _present(request, made)
     if "line_items" in params or "discounts" in params or "default_tax_rates" in params:
         made["default_tax_rates"] = list(made["default_tax_rates"] or ())
-        _draw_up(call, made, asked)
+        _draw_up(request, made, asked)
 
 
-def _present(call: Call, made: Json) -> list[tuple[Json, int]]:
-    collection = call.world.children("quote_line_item")
-    bounds = collection.bounds_in(position_of(call, "quote", made["id"]))
+def _present(request: ApiRequest, made: Json) -> list[tuple[Json, int]]:
+    collection = request.account.children("quote_line_item")
+    bounds = collection.bounds_in(position_of(request, "quote", made["id"]))
     rows = [collection.read(at) for at in collection.find([], *bounds, newest_first=False)]
     found_ = []
     for row in rows:
-        price = row["price"] if isinstance(row["price"], dict) else known(call, "price", row["price"])
+        price = (
+            row["price"] if isinstance(row["price"], dict) else get_or_none(request, "price", row["price"])
+        )
         if price is not None:
             found_.append((price, int(row["quantity"] or 1)))
     return found_
 
 
-def _only(subject: Subject, verb: str, *states: str) -> None:
-    state = subject.made["status"]
+def _only(context: OperationContext, verb: str, *states: str) -> None:
+    state = context.object["status"]
     if state not in states:
         wanted = " or ".join(f"`{one}`" for one in states)
-        raise StripeProblem(
+        raise StripeError(
             f"You cannot {verb} a quote that is currently in the `{state}` status. It must be {wanted}.",
             code="resource_invalid_state",
         )
 
 
-def finalize(subject: Subject) -> None:
+def finalize(context: OperationContext) -> None:
     """POST …/finalize: it can be accepted from now on."""
-    call, made = subject.call, subject.made
-    _only(subject, "finalize", "draft")
+    request, made = context.request, context.object
+    _only(context, "finalize", "draft")
     if made["customer"] is None:
-        raise StripeProblem("A customer must be set to finalize a quote.", param="customer")
-    if not _present(call, made):
-        raise StripeProblem("A quote without line items can't be finalized.", param="line_items")
-    customer = found(call, "customer", made["customer"], "customer")
+        raise StripeError("A customer must be set to finalize a quote.", param="customer")
+    if not _present(request, made):
+        raise StripeError("A quote without line items can't be finalized.", param="line_items")
+    customer = get_referenced_copy(request, "customer", made["customer"], "customer")
     prefix = customer.get("invoice_prefix") or customer["id"][-8:].upper()
-    now = test_clocks.now(call, made)
+    now = test_clocks.now(request, made)
     made |= {
-        "expires_at": subject.params.get("expires_at") or made["expires_at"],
-        "number": f"QT-{prefix}-{subject.position % 10_000:04d}-1",
+        "expires_at": context.params.get("expires_at") or made["expires_at"],
+        "number": f"QT-{prefix}-{context.position % 10_000:04d}-1",
         "status": "open",
     }
     made["status_transitions"] = dict(made["status_transitions"] or {}) | {"finalized_at": now}
-    subject.emit("quote.finalized")
+    context.emit("quote.finalized")
 
 
-def accept(subject: Subject) -> None:
+def accept(context: OperationContext) -> None:
     """POST …/accept: a subscription where anything recurs, else an invoice."""
-    call, made = subject.call, subject.made
-    _only(subject, "accept", "open")
-    asked = _present(call, made)
+    request, made = context.request, context.object
+    _only(context, "accept", "open")
+    asked = _present(request, made)
     if any(price["type"] == "recurring" for price, _ in asked):
-        made["subscription"] = _subscribe(call, made, asked)
-        subscription = found(call, "subscription", made["subscription"], "subscription")
+        made["subscription"] = _subscribe(request, made, asked)
+        subscription = get_referenced_copy(request, "subscription", made["subscription"], "subscription")
         made["invoice"] = subscription["latest_invoice"]
     else:
-        made["invoice"] = _bill(call, made, asked)
-    now = test_clocks.now(call, made)
+        made["invoice"] = _bill(request, made, asked)
+    now = test_clocks.now(request, made)
     made["status"] = "accepted"
     made["status_transitions"] = dict(made["status_transitions"] or {}) | {"accepted_at": now}
-    subject.emit("quote.accepted")
+    context.emit("quote.accepted")
 
 
-def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
+def _subscribe(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
     data = made["subscription_data"] or {}
     method = made["collection_method"]
     terms = (made["invoice_settings"] or {}).get("days_until_due")
-    subscription = fresh(call, "subscription")
+    subscription = new_object(request, "subscription")
     subscription |= {
         "collection_method": method,
         "days_until_due": int(terms or 30) if method == "send_invoice" else None,
@@ -245,15 +259,15 @@ def _subscribe(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
     if method == "send_invoice":
         params["days_until_due"] = subscription["days_until_due"]
         params["collection_method"] = method
-    start(call, subscription, params)
-    emit_as(call, "customer.subscription.created", subscription)
+    start(request, subscription, params)
+    emit_as(request, "customer.subscription.created", subscription)
     return str(subscription["id"])
 
 
-def _bill(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
-    customer = found(call, "customer", made["customer"], "customer")
-    invoice = fresh(call, "invoice")
-    creation.begin(call, customer, invoice, made["currency"])
+def _bill(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
+    customer = get_referenced_copy(request, "customer", made["customer"], "customer")
+    invoice = new_object(request, "invoice")
+    creation.begin(request, customer, invoice, made["currency"])
     invoice |= {
         "collection_method": made["collection_method"],
         "discounts": list(made["discounts"] or ()),
@@ -264,22 +278,22 @@ def _bill(call: Call, made: Json, asked: list[tuple[Json, int]]) -> str:
             "type": "quote_details",
         },
     }
-    save(call, "invoice", invoice)
+    save(request, "invoice", invoice)
     for price, quantity in asked:
-        lines.add(call, invoice, lines.of_price(call, price, quantity))
-    total_up(call, invoice)
-    save(call, "invoice", invoice, "invoice.created")
+        lines.add(request, invoice, lines.of_price(request, price, quantity))
+    total_up(request, invoice)
+    save(request, "invoice", invoice, "invoice.created")
     return str(invoice["id"])
 
 
-def cancel(subject: Subject) -> None:
+def cancel(context: OperationContext) -> None:
     """POST …/cancel: for good."""
-    _only(subject, "cancel", "draft", "open")
-    now = test_clocks.now(subject.call, subject.made)
-    subject.made["status"] = "canceled"
-    transitions = dict(subject.made["status_transitions"] or {})
-    subject.made["status_transitions"] = transitions | {"canceled_at": now}
-    subject.emit("quote.canceled")
+    _only(context, "cancel", "draft", "open")
+    now = test_clocks.now(context.request, context.object)
+    context.object["status"] = "canceled"
+    transitions = dict(context.object["status_transitions"] or {})
+    context.object["status_transitions"] = transitions | {"canceled_at": now}
+    context.emit("quote.canceled")
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import blank, now, read
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import new_defaults, unix_now
+from stripe_simulator.objects.related import get_referenced
 from stripe_simulator.operations.products.prices import complete_price
 from stripe_simulator.requests import currencies
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _DAY = 86_400
 _HOSTED = frozenset({"hosted", "hosted_page"})
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new checkout session, in one of its three modes."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     items = params.get("line_items") or []
     mode = params.get("mode")
     if mode is None:
@@ -29,18 +30,18 @@ def create(subject: Subject) -> None:
     _check_end(params)
     if mode == "setup":
         if items:
-            raise StripeProblem("You can not pass `line_items` in `setup` mode.", param="line_items")
+            raise StripeError("You can not pass `line_items` in `setup` mode.", param="line_items")
         made |= {"payment_status": "no_payment_required", "customer_creation": None}
     else:
         if not items:
             raise errors.missing_parameter("line_items")
-        _sell(subject, items, "checkout_session_line_item", mode)
+        _sell(context, items, "checkout_session_line_item", mode)
         made["customer_creation"] = None if made["customer"] or mode == "subscription" else "if_required"
         made["payment_method_collection"] = "always" if mode == "subscription" else "if_required"
     made["expires_at"] = params.get("expires_at") or made["created"] + _DAY
     made["payment_intent"] = made["subscription"] = made["invoice"] = made["setup_intent"] = None
     if made["customer"]:
-        customer = read(subject.call, "customer", made["customer"], "customer")
+        customer = get_referenced(context.request, "customer", made["customer"], "customer")
         made["customer_details"] = {
             "email": customer["email"],
             "name": customer["name"],
@@ -67,35 +68,35 @@ def _check_end(params: Json) -> None:
     end = params.get("expires_at")
     if end is None:
         return
-    if end > now() + _DAY:
-        raise StripeProblem(
+    if end > unix_now() + _DAY:
+        raise StripeError(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
             param="expires_at",
         )
-    if end < now() + 30 * 60 - 5:
-        raise StripeProblem(
+    if end < unix_now() + 30 * 60 - 5:
+        raise StripeError(
             "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
             param="expires_at",
         )
 
 
-def _sell(subject: Subject, items: list[Json], name: str, mode: str) -> None:
+def _sell(context: OperationContext, items: list[Json], name: str, mode: str) -> None:
     """Put the lines into their list, and what they come to into the object."""
-    made, recurring = subject.made, False
+    made, recurring = context.object, False
     total = 0
     for at, item in enumerate(items):
-        price = _price(subject.call, item, f"line_items[{at}]")
+        price = _price(context.request, item, f"line_items[{at}]")
         if price["recurring"] is not None:
             recurring = True
             if mode == "payment":
-                raise StripeProblem(
+                raise StripeError(
                     "You specified `payment` mode but passed a recurring price. Either switch to "
                     "`subscription` mode or use only one-time prices."
                 )
-        total += _line(subject, name, price, item.get("quantity", 1))
+        total += _line(context, name, price, item.get("quantity", 1))
         made["currency"] = price["currency"]
     if mode == "subscription" and not recurring:
-        raise StripeProblem(
+        raise StripeError(
             "You must provide at least one recurring price in `subscription` mode when using prices."
         )
     if "amount_total" in made:
@@ -105,36 +106,38 @@ def _sell(subject: Subject, items: list[Json], name: str, mode: str) -> None:
         currencies.check(total, made["currency"], "line_items")
 
 
-def _price(call: Call, item: Json, param: str) -> Json:
+def _price(request: ApiRequest, item: Json, param: str) -> Json:
     data = item.get("price_data")
     if isinstance(data, dict):
         values = {name: data.get(name) for name in ("currency", "unit_amount", "tax_behavior")}
-        collection = call.world.collection("price")
+        collection = request.account.collection("price")
         position = collection.new_position()
-        made = blank(collection, position) | values | {"active": False}
-        complete_price(call, made, data)
+        made = new_defaults(collection, position) | values | {"active": False}
+        complete_price(request, made, data)
         if data.get("product"):
-            made["product"] = read(call, "product", data["product"], f"{param}[price_data][product]")["id"]
+            made["product"] = get_referenced(
+                request, "product", data["product"], f"{param}[price_data][product]"
+            )["id"]
         collection.write(position, made)
         return made
     if not item.get("price"):
         raise errors.missing_parameter(f"{param}[price]")
-    price = read(call, "price", item["price"], f"{param}[price]")
+    price = get_referenced(request, "price", item["price"], f"{param}[price]")
     if not price["active"]:
-        raise StripeProblem(
+        raise StripeError(
             "The price specified is inactive. This field only accepts active prices.", param=f"{param}[price]"
         )
     return price
 
 
-def _line(subject: Subject, name: str, price: Json, quantity: Any) -> int:
-    collection = subject.call.world.children(name)
-    position = collection.new_position_in(subject.position)
+def _line(context: OperationContext, name: str, price: Json, quantity: Any) -> int:
+    collection = context.request.account.children(name)
+    position = collection.new_position_in(context.position)
     amount = (price["unit_amount"] or 0) * int(quantity or 1)
-    product = subject.call.world.collection("product")
+    product = context.request.account.collection("product")
     at = product.position(str(price["product"]))
     shown = product.read(at)["name"] if at is not None and not product.is_deleted(at) else None
-    line = blank(collection, position) | {
+    line = new_defaults(collection, position) | {
         "amount_subtotal": amount,
         "amount_total": amount,
         "currency": price["currency"],
@@ -146,38 +149,38 @@ def _line(subject: Subject, name: str, price: Json, quantity: Any) -> int:
     return amount
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """A session that is over can't be changed, but for its metadata."""
-    if subject.before["status"] != "open" and set(subject.params) - {"metadata"}:
-        raise StripeProblem(
+    if context.before["status"] != "open" and set(context.params) - {"metadata"}:
+        raise StripeError(
             "Only Checkout Sessions with a status of `open` can be updated. This Checkout Session has a "
-            f"status of `{subject.before['status']}`."
+            f"status of `{context.before['status']}`."
         )
 
 
-def create_link(subject: Subject) -> None:
+def create_link(context: OperationContext) -> None:
     """A new payment link."""
-    made = subject.made
-    items = subject.params["line_items"]
+    made = context.object
+    items = context.params["line_items"]
     if not items:
         raise errors.missing_parameter("line_items")
-    _sell(subject, items, "payment_link_line_item", "")
+    _sell(context, items, "payment_link_line_item", "")
     made["url"] = f"https://buy.stripe.com/test_{made['id'][-14:]}"
 
 
-def create_file_link(subject: Subject) -> None:
+def create_file_link(context: OperationContext) -> None:
     """A new link to a file."""
-    made = subject.made
+    made = context.object
     made["url"] = f"https://files.stripe.com/links/{made['id'][5:]}"
-    update_file_link(subject)
+    update_file_link(context)
 
 
-def update_file_link(subject: Subject) -> None:
+def update_file_link(context: OperationContext) -> None:
     """A link ends at its time, which may be now."""
-    made = subject.made
+    made = context.object
     if made["expires_at"] == "now":
-        made["expires_at"] = now()
-    made["expired"] = made["expires_at"] is not None and made["expires_at"] <= now()
+        made["expires_at"] = unix_now()
+    made["expired"] = made["expires_at"] is not None and made["expires_at"] <= unix_now()
 
 
 CREATED: dict[str, Handler] = {

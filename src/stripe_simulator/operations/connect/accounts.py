@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import living_in
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import get_or_404
 from stripe_simulator.operations.customers.customers import source_values
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import Json
 
 _CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
 _NEEDED: Json = {
@@ -25,11 +25,11 @@ _NEEDED: Json = {
 }
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new account can't charge or be paid out before it is verified."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     if params.get("type") and params.get("controller"):
-        raise StripeProblem("You may not provide the `type` and `controller` parameters together.")
+        raise StripeError("You may not provide the `type` and `controller` parameters together.")
     made["country"] = made["country"] or "US"
     made |= {
         "capabilities": _asked(params.get("capabilities")),
@@ -42,11 +42,11 @@ def create(subject: Subject) -> None:
     }
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """Capabilities that are asked for are there, but not active yet."""
-    if "capabilities" in subject.params:
-        before = subject.before["capabilities"] or {}
-        subject.made["capabilities"] = before | _asked(subject.params["capabilities"])
+    if "capabilities" in context.params:
+        before = context.before["capabilities"] or {}
+        context.object["capabilities"] = before | _asked(context.params["capabilities"])
 
 
 def _asked(capabilities: Any) -> dict[str, str]:
@@ -54,10 +54,10 @@ def _asked(capabilities: Any) -> dict[str, str]:
     return {name: "inactive" for name, one in asked.items() if (one or {}).get("requested")}
 
 
-def create_bank(subject: Subject) -> None:
+def create_bank(context: OperationContext) -> None:
     """A bank account or a debit card, from a token or described."""
-    account = living_in(subject.call, "account", subject.call.ids[0])
-    sent = subject.params["external_account"]
+    account = get_or_404(context.request, "account", context.request.ids[0])
+    sent = context.params["external_account"]
     if isinstance(sent, dict):
         last = str(sent.get("account_number") or sent.get("number") or "")[-4:]
         same = ("country", "currency", "account_holder_name", "account_holder_type", "routing_number")
@@ -65,8 +65,8 @@ def create_bank(subject: Subject) -> None:
         values["last4"] = last
     else:
         values = source_values(str(sent), "external_account")
-    subject.made |= values | {"account": account["id"], "customer": None}
-    subject.made["available_payout_methods"] = ["standard"]
+    context.object |= values | {"account": account["id"], "customer": None}
+    context.object["available_payout_methods"] = ["standard"]
 
 
 CREATED: dict[str, Handler] = {"account": create, "external_account": create_bank}

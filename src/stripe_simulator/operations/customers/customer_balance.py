@@ -5,27 +5,37 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.objects.operation import now
-from stripe_simulator.objects.related import found, fresh_in, known, position_of, save
+from stripe_simulator.objects.operation import unix_now
+from stripe_simulator.objects.related import (
+    get_or_none,
+    get_referenced_copy,
+    new_child_object,
+    position_of,
+    save,
+)
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def adjust(call: Call, customer: str, amount: int, kind: str, currency: str, **values: Any) -> Json | None:
+def adjust(
+    request: ApiRequest, customer: str, amount: int, kind: str, currency: str, **values: Any
+) -> Json | None:
     """Change a customer's balance by an amount: the transaction that says so."""
-    before = known(call, "customer", customer)
+    before = get_or_none(request, "customer", customer)
     if before is None or amount == 0:
         return None
     made = deepcopy(before)
     made["balance"] = (made["balance"] or 0) + amount
-    save(call, "customer", made, "customer.updated", before=before)
-    return _entry(call, made, amount, kind, currency, **values)
+    save(request, "customer", made, "customer.updated", before=before)
+    return _entry(request, made, amount, kind, currency, **values)
 
 
-def _entry(call: Call, customer: Json, amount: int, kind: str, currency: str, **values: Any) -> Json:
-    entry = fresh_in(call, "customer_balance_transaction", position_of(call, "customer", customer["id"]))
+def _entry(request: ApiRequest, customer: Json, amount: int, kind: str, currency: str, **values: Any) -> Json:
+    entry = new_child_object(
+        request, "customer_balance_transaction", position_of(request, "customer", customer["id"])
+    )
     entry |= {
         "amount": amount,
         "currency": currency,
@@ -34,28 +44,28 @@ def _entry(call: Call, customer: Json, amount: int, kind: str, currency: str, **
         "metadata": {},
         "type": kind,
     } | values
-    save(call, "customer_balance_transaction", entry)
+    save(request, "customer_balance_transaction", entry)
     return entry
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """An adjustment by hand."""
-    made = subject.made
-    before = found(subject.call, "customer", subject.call.ids[0], "customer", status=404)
+    made = context.object
+    before = get_referenced_copy(context.request, "customer", context.request.ids[0], "customer", status=404)
     customer = deepcopy(before)
     customer["balance"] = (customer["balance"] or 0) + made["amount"]
     customer["currency"] = customer["currency"] or made["currency"]
     made |= {"customer": customer["id"], "ending_balance": customer["balance"], "type": "adjustment"}
-    made["created"] = now()
-    save(subject.call, "customer", customer, "customer.updated", before=before)
+    made["created"] = unix_now()
+    save(context.request, "customer", customer, "customer.updated", before=before)
 
 
-def set_by_hand(subject: Subject) -> None:
+def set_by_hand(context: OperationContext) -> None:
     """A customer's balance was set: that is an adjustment too."""
-    change = (subject.made["balance"] or 0) - (subject.before["balance"] or 0)
+    change = (context.object["balance"] or 0) - (context.before["balance"] or 0)
     if change:
-        currency = subject.made["currency"] or "usd"
-        _entry(subject.call, subject.made, change, "adjustment", currency)
+        currency = context.object["currency"] or "usd"
+        _entry(context.request, context.object, change, "adjustment", currency)
 
 
 CREATED: dict[str, Handler] = {"customer_balance_transaction": create}

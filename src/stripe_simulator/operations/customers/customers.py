@@ -7,17 +7,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import blank, changed, living_in, read
-from stripe_simulator.objects.read import shown
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import get_or_404, get_referenced, update_related
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.requests import test_cards
-from stripe_simulator.requests.body import checked
-from stripe_simulator.seeding import salt
+from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _SETTINGS: Json = {
@@ -30,44 +31,46 @@ _SETTINGS: Json = {
 
 def _check_email(email: object) -> None:
     if isinstance(email, str) and not _EMAIL.fullmatch(email):
-        raise StripeProblem(f"Invalid email address: {email}", code="email_invalid", param="email")
+        raise StripeError(f"Invalid email address: {email}", code="email_invalid", param="email")
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new customer, perhaps with a payment method, a source and tax ids."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     _check_email(params.get("email"))
-    made["invoice_prefix"] = made["invoice_prefix"] or f"{salt('prefix', made['id']) & 0xFFFFFFFF:08X}"
+    made["invoice_prefix"] = made["invoice_prefix"] or f"{stable_hash('prefix', made['id']) & 0xFFFFFFFF:08X}"
     made["next_invoice_sequence"] = made["next_invoice_sequence"] or 1
     made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
     chosen = params.get("payment_method")
     if chosen is not None:
-        method = payment_methods.resolve(call, chosen)
+        method = payment_methods.resolve(request, chosen)
         card = test_cards.behind(method.get("card"))
         if not card.attaches:
             raise test_cards.refusal(card)
-        method = changed(call, "payment_method", method["id"], {"customer": made["id"]})
-        subject.emit("payment_method.attached", method)
-    _check_default(subject, just_attached=method["id"] if chosen is not None else None)
+        method = update_related(request, "payment_method", method["id"], {"customer": made["id"]})
+        context.emit("payment_method.attached", method)
+    _check_default(context, just_attached=method["id"] if chosen is not None else None)
     for at, data in enumerate(params.get("tax_id_data") or ()):
-        _add(subject, "customer_tax_id", data, at, "customer.tax_id.created")
+        _add(context, "customer_tax_id", data, at, "customer.tax_id.created")
     if params.get("source"):
-        made["default_source"] = _add_source(subject, params["source"], 0)["id"]
+        made["default_source"] = _add_source(context, params["source"], 0)["id"]
 
 
-def _check_default(subject: Subject, just_attached: str | None = None) -> None:
+def _check_default(context: OperationContext, just_attached: str | None = None) -> None:
     """The default payment method must be one of the customer's."""
-    settings = subject.params.get("invoice_settings") or {}
+    settings = context.params.get("invoice_settings") or {}
     identifier = settings.get("default_payment_method")
     if identifier is None:
         return
     if just_attached is not None and test_cards.named(identifier) is not None:
         identifier = just_attached  # the same test payment method, by its name
-        subject.made["invoice_settings"]["default_payment_method"] = identifier
+        context.object["invoice_settings"]["default_payment_method"] = identifier
     if identifier != just_attached:
-        method = payment_methods.resolve(subject.call, identifier, "invoice_settings[default_payment_method]")
-        if method["customer"] != subject.made["id"]:
-            raise StripeProblem(
+        method = payment_methods.resolve(
+            context.request, identifier, "invoice_settings[default_payment_method]"
+        )
+        if method["customer"] != context.object["id"]:
+            raise StripeError(
                 f"The customer does not have a payment method with the ID {identifier}. The payment method "
                 "must be attached to the customer.",
                 code="resource_missing",
@@ -75,34 +78,34 @@ def _check_default(subject: Subject, just_attached: str | None = None) -> None:
             )
 
 
-def _add(subject: Subject, name: str, data: Json, at: int, kind: str) -> Json:
+def _add(context: OperationContext, name: str, data: Json, at: int, kind: str) -> Json:
     """An object inside a customer who is being made."""
-    collection = subject.call.world.children(name)
-    position = collection.new_position_in(subject.position) + at
-    made = blank(collection, position) | {"customer": subject.made["id"]} | data
+    collection = context.request.account.children(name)
+    position = collection.new_position_in(context.position) + at
+    made = new_defaults(collection, position) | {"customer": context.object["id"]} | data
     collection.write(position, made)
-    subject.emit(kind, made)
+    context.emit(kind, made)
     return made
 
 
-def _add_source(subject: Subject, token: str, at: int) -> Json:
+def _add_source(context: OperationContext, token: str, at: int) -> Json:
     values = source_values(token, "source")
-    return _add(subject, "customer_source", values, at, "customer.source.created")
+    return _add(context, "customer_source", values, at, "customer.source.created")
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """A changed customer has a valid address, and defaults that are its own."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     _check_email(params.get("email"))
     made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
-    _check_default(subject)
+    _check_default(context)
     if params.get("default_source"):
-        sources = call.world.children("customer_source")
-        at = sources.position(params["default_source"], subject.position)
+        sources = request.account.children("customer_source")
+        at = sources.position(params["default_source"], context.position)
         if at is None or sources.is_deleted(at):
             raise errors.no_object("source", params["default_source"], "default_source", status=400)
     if params.get("source"):
-        made["default_source"] = _add_source(subject, params["source"], 0)["id"]
+        made["default_source"] = _add_source(context, params["source"], 0)["id"]
 
 
 def source_values(token: str, param: str) -> Json:
@@ -127,41 +130,43 @@ def source_values(token: str, param: str) -> Json:
     }  # fmt: skip
 
 
-def create_source(subject: Subject) -> None:
+def create_source(context: OperationContext) -> None:
     """A card or a bank account from a token; the first one becomes the default."""
-    subject.made |= source_values(subject.params["source"], "source")
-    customer = read(subject.call, "customer", subject.call.ids[0], "customer")
+    context.object |= source_values(context.params["source"], "source")
+    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
     if customer["default_source"] is None:
-        values = {"default_source": subject.made["id"]}
-        changed(subject.call, "customer", customer["id"], values, "customer.updated")
+        values = {"default_source": context.object["id"]}
+        update_related(context.request, "customer", customer["id"], values, "customer.updated")
 
 
-def delete_source(subject: Subject) -> None:
+def delete_source(context: OperationContext) -> None:
     """A source that goes is no default any more."""
-    customer = read(subject.call, "customer", subject.call.ids[0], "customer")
-    if customer["default_source"] == subject.made["id"]:
-        changed(subject.call, "customer", customer["id"], {"default_source": None}, "customer.updated")
+    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
+    if customer["default_source"] == context.object["id"]:
+        update_related(
+            context.request, "customer", customer["id"], {"default_source": None}, "customer.updated"
+        )
 
 
-def verify_source(subject: Subject) -> None:
+def verify_source(context: OperationContext) -> None:
     """Verify a bank account by the two amounts of the documentation: 32 and 45."""
-    made, amounts = subject.made, subject.params.get("amounts") or ()
+    made, amounts = context.object, context.params.get("amounts") or ()
     if made["status"] == "verified":
-        raise StripeProblem("This bank account has already been verified.", code="bank_account_verified")
+        raise StripeError("This bank account has already been verified.", code="bank_account_verified")
     if sorted(amounts) != [32, 45]:
-        raise StripeProblem(
+        raise StripeError(
             "The amounts provided do not match the amounts that were sent to the bank account.",
             status=402,
             kind="card_error",
             code="bank_account_verification_failed",
         )
     made["status"] = "verified"
-    subject.emit("customer.source.updated")
+    context.emit("customer.source.updated")
 
 
-def _cash(call: Call) -> tuple[Json, Json]:
-    customer = living_in(call, "customer", call.ids[0])
-    mode = call.world.cash_modes.get(customer["id"], "automatic")
+def _cash(request: ApiRequest) -> tuple[Json, Json]:
+    customer = get_or_404(request, "customer", request.ids[0])
+    mode = request.account.cash_modes.get(customer["id"], "automatic")
     shown_ = {
         "object": "cash_balance",
         "available": None,
@@ -173,34 +178,34 @@ def _cash(call: Call) -> tuple[Json, Json]:
     return customer, shown_
 
 
-def cash_balance(call: Call) -> Answer:
+def cash_balance(request: ApiRequest) -> ApiResponse:
     """GET …/cash_balance: nothing is in it, but it has settings."""
-    return shown(call, _cash(call)[1])
+    return object_response(request, _cash(request)[1])
 
 
-def change_cash_balance(call: Call) -> Answer:
+def change_cash_balance(request: ApiRequest) -> ApiResponse:
     """POST …/cash_balance: how it is reconciled."""
-    customer, _ = _cash(call)
-    assert call.route.operation is not None
-    params = checked(call, call.route.operation)
+    customer, _ = _cash(request)
+    assert request.route.operation is not None
+    params = validate_parameters(request, request.route.operation)
     mode = (params.get("settings") or {}).get("reconciliation_mode")
     if mode is not None:
-        call.world.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
-    return shown(call, _cash(call)[1])
+        request.account.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
+    return object_response(request, _cash(request)[1])
 
 
-def payment_method(call: Call) -> Answer:
+def payment_method(request: ApiRequest) -> ApiResponse:
     """GET of one of a customer's payment methods."""
-    _cash(call)
-    collection = call.world.collection("payment_method")
-    position = collection.position(call.ids[1])
-    if position is None or collection.read(position)["customer"] != call.ids[0]:
-        raise errors.no_object("payment_method", call.ids[1], "payment_method")
-    return shown(call, collection.read(position))
+    _cash(request)
+    collection = request.account.collection("payment_method")
+    position = collection.position(request.ids[1])
+    if position is None or collection.read(position)["customer"] != request.ids[0]:
+        raise errors.no_object("payment_method", request.ids[1], "payment_method")
+    return object_response(request, collection.read(position))
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("customer_source", "verify"): verify_source}
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("GET", "/v1/customers/{customer}/cash_balance"): cash_balance,
     ("POST", "/v1/customers/{customer}/cash_balance"): change_cash_balance,
     ("GET", "/v1/customers/{customer}/payment_methods/{payment_method}"): payment_method,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import new, now
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import unix_now
+from stripe_simulator.objects.related import create_related
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call
-    from stripe_simulator.world.account import World
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.world.account import Account
 
 _DAYS_2 = 2 * 86_400
 _CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
@@ -21,7 +22,7 @@ def fee_of(amount: int) -> int:
     return (amount * 29 + 500) // 1000 + 30
 
 
-def move(call: Call, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> str:
+def move(request: ApiRequest, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> str:
     """Write what moved in the balance; the id of the balance transaction.
 
     Payments and what takes them back move what is pending, all others what is available.
@@ -34,12 +35,12 @@ def move(call: Call, kind: str, amount: int, currency: str, source: str, fee: in
         "type": "stripe_fee",
     }
     pending = kind in _PENDING
-    made = new(
-        call,
+    made = create_related(
+        request,
         "balance_transaction",
         {
             "amount": amount,
-            "available_on": now() + (_DAYS_2 if pending else 0),
+            "available_on": unix_now() + (_DAYS_2 if pending else 0),
             "balance_type": "payments",
             "currency": currency,
             "fee": fee,
@@ -51,15 +52,15 @@ def move(call: Call, kind: str, amount: int, currency: str, source: str, fee: in
             "type": kind,
         },
     )
-    sums = call.world.balance["pending" if pending else "available"]
+    sums = request.account.balance["pending" if pending else "available"]
     sums[currency] = sums.get(currency, 0) + amount - fee
     return str(made["id"])
 
 
-def require_available(call: Call, amount: int, currency: str) -> None:
-    """Raises StripeProblem where the available balance is lower."""
-    if amount > call.world.balance["available"].get(currency, 0):
-        raise StripeProblem(
+def require_available(request: ApiRequest, amount: int, currency: str) -> None:
+    """Raises StripeError where the available balance is lower."""
+    if amount > request.account.balance["available"].get(currency, 0):
+        raise StripeError(
             "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
             "available balance by creating Charges using the 4000000000000077 test card. See: "
             "https://stripe.com/docs/testing#available-balance",
@@ -67,13 +68,13 @@ def require_available(call: Call, amount: int, currency: str) -> None:
         )
 
 
-def shown(world: World) -> dict[str, Any]:
+def shown(account: Account) -> dict[str, Any]:
     """The balance as GET /v1/balance answers it."""
 
     def amounts(kind: str) -> list[dict[str, Any]]:
         return [
             {"amount": amount, "currency": currency, "source_types": {"card": amount}}
-            for currency, amount in sorted(world.balance[kind].items())
+            for currency, amount in sorted(account.balance[kind].items())
         ]
 
     return {

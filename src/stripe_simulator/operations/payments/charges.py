@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import changed, new, read
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import create_related, get_referenced, update_related
 from stripe_simulator.operations.payments import balance, payment_methods
 from stripe_simulator.requests import currencies, test_cards
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _APPROVED = {
     "advice_code": None,
@@ -51,15 +51,15 @@ def _outcome(method: Json) -> Json:
     return values | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED)}
 
 
-def settled(call: Call, made: Json) -> Json:
+def settled(request: ApiRequest, made: Json) -> Json:
     """What capturing a charge adds to it: how much, and its balance transaction."""
     amount = made["amount_captured"]
     kind = "charge" if made.get("payment_method_details", {}).get("type") == "card" else "payment"
     fee = balance.fee_of(amount)
-    return {"balance_transaction": balance.move(call, kind, amount, made["currency"], made["id"], fee)}
+    return {"balance_transaction": balance.move(request, kind, amount, made["currency"], made["id"], fee)}
 
 
-def of_intent(call: Call, intent: Json, method: Json, *, capture: bool) -> Json:
+def of_intent(request: ApiRequest, intent: Json, method: Json, *, capture: bool) -> Json:
     """The charge that a payment intent makes; failed where the bank declines."""
     amount = intent["amount"]
     values: Json = {
@@ -75,9 +75,9 @@ def of_intent(call: Call, intent: Json, method: Json, *, capture: bool) -> Json:
         values["amount_captured"] = 0
     if method["type"] not in {"card", "link"}:
         values |= {"status": "pending", "paid": False, "captured": True, "amount_captured": amount}
-    made = new(call, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
+    made = create_related(request, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
     if values["status"] == "succeeded" and capture:
-        made = changed(call, "charge", made["id"], settled(call, made))
+        made = update_related(request, "charge", made["id"], settled(request, made))
     return made
 
 
@@ -95,33 +95,33 @@ _SAME = (
 )
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """POST /v1/charges, the older way: a token or a customer's source is charged at once."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     currencies.check(params["amount"], params["currency"])
     if "source" not in params and "customer" not in params:
-        raise StripeProblem("Must provide source or customer.", code="parameter_missing")
-    method = _paid_with(call, params)
+        raise StripeError("Must provide source or customer.", code="parameter_missing")
+    method = _paid_with(request, params)
     capture = params.get("capture", True)
     made |= {"captured": capture, "amount_captured": made["amount"] if capture else 0}
     made |= _outcome(method)
     made["payment_method"] = f"card_{made['id'][3:]}"
     if made["status"] == "failed":
         made["amount_captured"] = 0
-        subject.refused = test_cards.refusal(test_cards.behind(method.get("card")), charge=made["id"])
-        subject.emit("charge.failed")
+        context.deferred_error = test_cards.refusal(test_cards.behind(method.get("card")), charge=made["id"])
+        context.emit("charge.failed")
         return
     if capture:
-        made |= settled(call, made)
-    subject.emit("charge.succeeded")
+        made |= settled(request, made)
+    context.emit("charge.succeeded")
 
 
-def _paid_with(call: Call, params: Json) -> Json:
+def _paid_with(request: ApiRequest, params: Json) -> Json:
     source = params.get("source")
     if source is None:
-        customer = read(call, "customer", params["customer"], "customer")
+        customer = get_referenced(request, "customer", params["customer"], "customer")
         if customer.get("default_source") is None:
-            raise StripeProblem(
+            raise StripeError(
                 "Cannot charge a customer that has no active card",
                 code="missing",
                 kind="card_error",
@@ -134,28 +134,28 @@ def _paid_with(call: Call, params: Json) -> Json:
     return {"type": "card", "card": (card or test_cards.CARDS["visa"]).shown()}
 
 
-def capture(subject: Subject) -> None:
+def capture(context: OperationContext) -> None:
     """Capture a charge that was only authorized, in whole or in part."""
-    made = subject.made
+    made = context.object
     if made["refunded"]:
-        raise StripeProblem(f"Charge {made['id']} has already been refunded.", code="charge_already_refunded")
+        raise StripeError(f"Charge {made['id']} has already been refunded.", code="charge_already_refunded")
     if made["captured"]:
-        raise StripeProblem(f"Charge {made['id']} has already been captured.", code="charge_already_captured")
+        raise StripeError(f"Charge {made['id']} has already been captured.", code="charge_already_captured")
     if made["status"] != "succeeded":
-        raise StripeProblem(f"Charge {made['id']} cannot be captured because it was not successful.")
-    amount = subject.params.get("amount") or made["amount"]
-    take(subject.call, made, amount, "amount")
+        raise StripeError(f"Charge {made['id']} cannot be captured because it was not successful.")
+    amount = context.params.get("amount") or made["amount"]
+    take(context.request, made, amount, "amount")
     intent = made.get("payment_intent")
-    subject.emit("charge.captured")
+    context.emit("charge.captured")
     if intent is not None:
         values = {"status": "succeeded", "amount_received": amount, "amount_capturable": 0}
-        changed(subject.call, "payment_intent", intent, values, "payment_intent.succeeded")
+        update_related(context.request, "payment_intent", intent, values, "payment_intent.succeeded")
 
 
-def take(call: Call, made: Json, amount: int, param: str) -> None:
-    """Capture this much of a charge. Raises StripeProblem where it is too much."""
+def take(request: ApiRequest, made: Json, amount: int, param: str) -> None:
+    """Capture this much of a charge. Raises StripeError where it is too much."""
     if amount > made["amount"]:
-        raise StripeProblem(
+        raise StripeError(
             "You cannot capture a charge for an amount greater than it already has.",
             code="amount_too_large",
             param=param,
@@ -163,18 +163,18 @@ def take(call: Call, made: Json, amount: int, param: str) -> None:
     if amount < 1:
         raise currencies.too_low(param)
     made |= {"captured": True, "amount_captured": amount}
-    made |= settled(call, made)
+    made |= settled(request, made)
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """A charge's customer can be set only where it has none."""
-    params = subject.params
-    if "customer" in params and subject.before.get("customer") not in {None, params["customer"]}:
-        raise StripeProblem(
+    params = context.params
+    if "customer" in params and context.before.get("customer") not in {None, params["customer"]}:
+        raise StripeError(
             "You cannot change the customer of a charge that already has one.", param="customer"
         )
     if isinstance(params.get("fraud_details"), dict):
-        subject.made["fraud_details"] = dict(params["fraud_details"])
+        context.object["fraud_details"] = dict(params["fraud_details"])
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("charge", "capture"): capture}

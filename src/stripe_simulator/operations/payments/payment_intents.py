@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import changed, now, read
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import unix_now
+from stripe_simulator.objects.related import get_referenced, update_related
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.operations.payments.attempts import (
     attempt,
@@ -16,11 +17,11 @@ from stripe_simulator.operations.payments.attempts import (
     verify_microdeposits,
 )
 from stripe_simulator.requests import currencies, test_cards
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CONFIRMABLE = ("requires_confirmation", "requires_action")
@@ -35,11 +36,11 @@ _CANCELABLE = (
 _ALWAYS = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new payment intent, perhaps confirmed at once."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     currencies.check(made["amount"], made["currency"])
-    made["client_secret"] = f"{made['id']}_secret_{salt(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    made["client_secret"] = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
     automatic = params.get("automatic_payment_methods")
     if isinstance(automatic, dict):
         made["automatic_payment_methods"] = {"allow_redirects": "always"} | automatic
@@ -47,13 +48,13 @@ def create(subject: Subject) -> None:
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
     made["payment_method_types"] = ["card", "link"]
     made["payment_method_options"] = _options(params)
-    choose(call, made, params)
+    choose(request, made, params)
     if not params.get("confirm"):
         for name in ("off_session", "return_url", "mandate", "mandate_data"):
             if name in params:
-                raise StripeProblem(f"`{name}` can only be set when `confirm` is true.", param=name)
+                raise StripeError(f"`{name}` can only be set when `confirm` is true.", param=name)
         return
-    attempt(subject, made["payment_method"])
+    attempt(context, made["payment_method"])
 
 
 def _options(params: Json) -> Json:
@@ -71,9 +72,9 @@ def _options(params: Json) -> Json:
     return usual
 
 
-def confirm(subject: Subject) -> None:
+def confirm(context: OperationContext) -> None:
     """Confirm: charge, ask the customer, or be refused."""
-    made, status = subject.made, subject.made["status"]
+    made, status = context.object, context.object["status"]
     if status == "succeeded":
         raise unexpected(
             made,
@@ -87,15 +88,15 @@ def confirm(subject: Subject) -> None:
             + only("PaymentIntent", _CONFIRMABLE, "confirmed"),
         )
     for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
-        if name in subject.params:
-            made[name] = subject.params[name]
-    choose(subject.call, made, subject.params)
-    attempt(subject, made["payment_method"])
+        if name in context.params:
+            made[name] = context.params[name]
+    choose(context.request, made, context.params)
+    attempt(context, made["payment_method"])
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """Change a payment intent, as far as its state allows."""
-    call, made, before, params = subject.call, subject.made, subject.before, subject.params
+    request, made, before, params = context.request, context.object, context.before, context.params
     status = before["status"]
     for name in params:
         if status not in _OPEN and name not in _ALWAYS and made.get(name) != before.get(name):
@@ -108,18 +109,18 @@ def update(subject: Subject) -> None:
     if "amount" in params or "currency" in params:
         currencies.check(made["amount"], made["currency"])
     if "customer" in params and before["customer"] not in {None, params["customer"]}:
-        raise StripeProblem(
+        raise StripeError(
             "You cannot modify `customer` on a PaymentIntent once it already has been set. To fulfill a "
             "payment with a different Customer, cancel this PaymentIntent and create a new one.",
             param="customer",
         )
     made["payment_method"] = before["payment_method"]
-    choose(call, made, params)
+    choose(request, made, params)
 
 
-def capture(subject: Subject) -> None:
+def capture(context: OperationContext) -> None:
     """Capture what was authorized, in whole or in part."""
-    made, call, params = subject.made, subject.call, subject.params
+    made, request, params = context.object, context.request, context.params
     if made["status"] != "requires_capture":
         raise unexpected(
             made,
@@ -127,11 +128,11 @@ def capture(subject: Subject) -> None:
             + only("PaymentIntent", ["requires_capture"], "captured"),
         )
     amount = params.get("amount_to_capture") or made["amount_capturable"]
-    charge = _authorized(call, made)
+    charge = _authorized(request, made)
     before = dict(charge)
-    charges.take(call, charge, amount, "amount_to_capture")
+    charges.take(request, charge, amount, "amount_to_capture")
     if charge != before:
-        changed(call, "charge", charge["id"], charge, "charge.captured")
+        update_related(request, "charge", charge["id"], charge, "charge.captured")
     if "metadata" in params and isinstance(params["metadata"], dict):
         made["metadata"] = {**made["metadata"], **params["metadata"]}
     final = params.get("final_capture", True)
@@ -139,23 +140,23 @@ def capture(subject: Subject) -> None:
     made["amount_capturable"] = 0 if final else made["amount_capturable"] - amount
     made["status"] = "requires_capture" if made["amount_capturable"] else "succeeded"
     if made["status"] == "succeeded":
-        subject.emit("payment_intent.succeeded")
+        context.emit("payment_intent.succeeded")
 
 
-def _authorized(call: Call, made: Json) -> Json:
+def _authorized(request: ApiRequest, made: Json) -> Json:
     """A copy of the charge that waits for its capture; made where a generated intent shows none."""
     if made["latest_charge"] is not None:
-        charge: Json = dict(read(call, "charge", made["latest_charge"], "latest_charge"))
+        charge: Json = dict(get_referenced(request, "charge", made["latest_charge"], "latest_charge"))
         if charge["amount"] == made["amount"] and not charge["captured"]:
             return charge
     method = {"type": "card", "card": test_cards.CARDS["visa"].shown(), "id": made["payment_method"]}
-    made["latest_charge"] = (charge := charges.of_intent(call, made, method, capture=False))["id"]
+    made["latest_charge"] = (charge := charges.of_intent(request, made, method, capture=False))["id"]
     return dict(charge)
 
 
-def cancel(subject: Subject) -> None:
+def cancel(context: OperationContext) -> None:
     """Cancel a payment intent that is not paid yet."""
-    made, call = subject.made, subject.call
+    made, request = context.object, context.request
     if made["status"] not in _CANCELABLE:
         raise unexpected(
             made,
@@ -164,16 +165,16 @@ def cancel(subject: Subject) -> None:
         )
     if made["status"] == "requires_capture" and made["latest_charge"] is not None:
         values = {"refunded": True, "amount_refunded": made["amount"]}
-        changed(call, "charge", made["latest_charge"], values, "charge.refunded")
-    reason = subject.params.get("cancellation_reason")
-    made |= {"status": "canceled", "canceled_at": now(), "cancellation_reason": reason}
+        update_related(request, "charge", made["latest_charge"], values, "charge.refunded")
+    reason = context.params.get("cancellation_reason")
+    made |= {"status": "canceled", "canceled_at": unix_now(), "cancellation_reason": reason}
     made |= {"amount_capturable": 0, "next_action": None}
-    subject.emit("payment_intent.canceled")
+    context.emit("payment_intent.canceled")
 
 
-def increment(subject: Subject) -> None:
+def increment(context: OperationContext) -> None:
     """Authorize a higher amount than at first."""
-    made, amount = subject.made, subject.params["amount"]
+    made, amount = context.object, context.params["amount"]
     if made["status"] != "requires_capture":
         raise unexpected(
             made,
@@ -181,19 +182,19 @@ def increment(subject: Subject) -> None:
             f"{made['status']}. " + only("PaymentIntent", ["requires_capture"], "incremented"),
         )
     if amount <= made["amount"]:
-        raise StripeProblem(
+        raise StripeError(
             "The new amount must be greater than the currently authorized amount.", param="amount"
         )
     currencies.check(amount, made["currency"])
     made |= {"amount": amount, "amount_capturable": amount}
     if made["latest_charge"] is not None:
-        changed(subject.call, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")
-    subject.emit("payment_intent.amount_capturable_updated")
+        update_related(context.request, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")
+    context.emit("payment_intent.amount_capturable_updated")
 
 
-def apply_customer_balance(subject: Subject) -> None:
+def apply_customer_balance(context: OperationContext) -> None:
     """Refused: no customer here has cash with Stripe."""
-    made: Any = subject.made
+    made: Any = context.object
     if made["customer"] is None:
         raise errors.missing_parameter("customer")
     raise unexpected(made, "The customer's cash balance is not sufficient to fund this PaymentIntent.")

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import new
-from stripe_simulator.objects.read import shown
-from stripe_simulator.requests.body import checked
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import create_related
+from stripe_simulator.requests.body import validate_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 _SUMS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
 _PLAIN = ("customer_details", "description", "shipping_details")
 
 
-def report_payment(call: Call) -> Answer:
+def report_payment(request: ApiRequest) -> ApiResponse:
     """POST …/report_payment: a new record, with its first attempt."""
-    assert call.route.operation is not None
-    params = checked(call, call.route.operation)
+    assert request.route.operation is not None
+    params = validate_parameters(request, request.route.operation)
     asked = params["amount_requested"]
     nothing = {"currency": asked["currency"], "value": 0}
     values: Json = {
@@ -36,10 +36,10 @@ def report_payment(call: Call) -> Answer:
         **{name: params.get(name) for name in _PLAIN},
     }
     _settle(values, params.get("outcome"))
-    made = new(call, "payment_record", values)
-    attempt = new(call, "payment_attempt_record", _attempt(made))
+    made = create_related(request, "payment_record", values)
+    attempt = create_related(request, "payment_attempt_record", _attempt(made))
     made["latest_payment_attempt_record"] = attempt["id"]
-    return shown(call, made)
+    return object_response(request, made)
 
 
 def _attempt(record: Json) -> Json:
@@ -53,46 +53,48 @@ def _settle(made: Json, outcome: str | None) -> None:
         made[f"amount_{outcome}"] = dict(made["amount_requested"])
 
 
-def report_attempt(subject: Subject) -> None:
+def report_attempt(context: OperationContext) -> None:
     """Another attempt at a payment that did not succeed."""
-    made, params = subject.made, subject.params
+    made, params = context.object, context.params
     if (made["amount_guaranteed"] or {}).get("value"):
-        raise StripeProblem("This payment record was guaranteed and takes no more attempts.")
+        raise StripeError("This payment record was guaranteed and takes no more attempts.")
     _settle(made, params.get("outcome"))
-    _describe(subject)
-    attempt = new(subject.call, "payment_attempt_record", _attempt(made))
+    _describe(context)
+    attempt = create_related(context.request, "payment_attempt_record", _attempt(made))
     made["latest_payment_attempt_record"] = attempt["id"]
 
 
-def _describe(subject: Subject) -> None:
+def _describe(context: OperationContext) -> None:
     for name in _PLAIN:
-        if name in subject.params:
-            subject.made[name] = subject.params[name]
-    if "metadata" in subject.params:
-        subject.made["metadata"] = merged_metadata(subject.made["metadata"] or {}, subject.params["metadata"])
+        if name in context.params:
+            context.object[name] = context.params[name]
+    if "metadata" in context.params:
+        context.object["metadata"] = merged_metadata(
+            context.object["metadata"] or {}, context.params["metadata"]
+        )
 
 
 def _reports(outcome: str | None) -> Handler:
-    def handler(subject: Subject) -> None:
+    def handler(context: OperationContext) -> None:
         if outcome is not None:
-            if (subject.made[f"amount_{outcome}"] or {}).get("value"):
-                raise StripeProblem(f"The payment attempt was already reported as {outcome}.")
-            _settle(subject.made, outcome)
-        _describe(subject)
+            if (context.object[f"amount_{outcome}"] or {}).get("value"):
+                raise StripeError(f"The payment attempt was already reported as {outcome}.")
+            _settle(context.object, outcome)
+        _describe(context)
 
     return handler
 
 
-def report_refund(subject: Subject) -> None:
+def report_refund(context: OperationContext) -> None:
     """Money that was given back, elsewhere."""
-    made = subject.made
+    made = context.object
     asked, before = made["amount_requested"] or {}, made["amount_refunded"] or {}
     rest = asked.get("value", 0) - before.get("value", 0)
-    amount = (subject.params.get("amount") or {}).get("value", rest)
+    amount = (context.params.get("amount") or {}).get("value", rest)
     if not 1 <= amount <= rest:
-        raise StripeProblem("The refund is greater than what is left of the payment.", param="amount")
+        raise StripeError("The refund is greater than what is left of the payment.", param="amount")
     made["amount_refunded"] = {"currency": asked["currency"], "value": before.get("value", 0) + amount}
-    _describe(subject)
+    _describe(context)
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
@@ -103,6 +105,6 @@ OPERATIONS: dict[tuple[str, str], Handler] = {
     ("payment_record", "report_payment_attempt_informational"): _reports(None),
     ("payment_record", "report_refund"): report_refund,
 }
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("POST", "/v1/payment_records/report_payment"): report_payment,
 }

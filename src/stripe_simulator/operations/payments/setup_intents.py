@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.objects.operation import new, read
+from stripe_simulator.objects.related import create_related, get_referenced
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.operations.payments.attempts import choose, only, unexpected, verify_microdeposits
 from stripe_simulator.requests import test_cards
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.errors import StripeProblem
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Json
+    from stripe_simulator.errors import StripeError
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _ALWAYS = frozenset({"description", "metadata"})
 _ASKS_ON_SETUP = frozenset({test_cards.CARDS["authenticationRequiredOnSetup"].number})
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new setup intent, perhaps confirmed at once."""
-    made, params = subject.made, subject.params
-    made["client_secret"] = f"{made['id']}_secret_{salt(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    made, params = context.object, context.params
+    made["client_secret"] = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
     automatic = params.get("automatic_payment_methods")
     made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True} | (automatic or {})
-    choose(subject.call, made, params, "SetupIntent")
+    choose(context.request, made, params, "SetupIntent")
     if params.get("confirm"):
-        _confirm(subject)
+        _confirm(context)
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """Change a setup intent that is not done."""
-    made, before, status = subject.made, subject.before, subject.before["status"]
-    for name in subject.params:
+    made, before, status = context.object, context.before, context.before["status"]
+    for name in context.params:
         if status not in _OPEN and name not in _ALWAYS and made.get(name) != before.get(name):
             raise unexpected(
                 before,
@@ -43,24 +43,24 @@ def update(subject: Subject) -> None:
                 f"{', '.join(_OPEN)}.",
             )
     made["payment_method"] = before["payment_method"]
-    choose(subject.call, made, subject.params, "SetupIntent")
+    choose(context.request, made, context.params, "SetupIntent")
 
 
-def confirm(subject: Subject) -> None:
+def confirm(context: OperationContext) -> None:
     """Confirm: save the payment method, ask the customer, or be refused."""
-    made, status = subject.made, subject.made["status"]
+    made, status = context.object, context.object["status"]
     if status not in _OPEN:
         raise unexpected(
             made,
             f"You cannot confirm this SetupIntent because it has a status of {status}. "
             + only("SetupIntent", ("requires_confirmation", "requires_action"), "confirmed"),
         )
-    choose(subject.call, made, subject.params, "SetupIntent")
-    _confirm(subject)
+    choose(context.request, made, context.params, "SetupIntent")
+    _confirm(context)
 
 
-def _confirm(subject: Subject) -> None:
-    made, call = subject.made, subject.call
+def _confirm(context: OperationContext) -> None:
+    made, request = context.object, context.request
     if made["payment_method"] is None:
         raise unexpected(
             made,
@@ -68,38 +68,38 @@ def _confirm(subject: Subject) -> None:
             "update the SetupIntent with a payment method and then confirm it again, or confirm it again "
             "directly with a payment method or ConfirmationToken.",
         )
-    method = read(call, "payment_method", made["payment_method"], "payment_method")
+    method = get_referenced(request, "payment_method", made["payment_method"], "payment_method")
     card = test_cards.behind(method.get("card"))
     if not card.attaches:
         problem = test_cards.refusal(card, extra={"payment_method": method})
-        _failed(subject, problem, method)
+        _failed(context, problem, method)
         return
     if card.asks or card.number in _ASKS_ON_SETUP:
         made["status"] = "requires_action"
         details = {"source": f"src_{made['id'][5:]}", "type": "three_d_secure_redirect"}
         made["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": details}
-        _attempt(subject, method, "requires_action", None)
-        subject.emit("setup_intent.requires_action")
+        _attempt(context, method, "requires_action", None)
+        context.emit("setup_intent.requires_action")
         return
     made |= {"status": "succeeded", "last_setup_error": None, "next_action": None}
-    _attempt(subject, method, "succeeded", None)
+    _attempt(context, method, "succeeded", None)
     if made["customer"]:
-        payment_methods.attach_to(call, method, made["customer"])
-    subject.emit("setup_intent.succeeded")
+        payment_methods.attach_to(request, method, made["customer"])
+    context.emit("setup_intent.succeeded")
 
 
-def _failed(subject: Subject, problem: StripeProblem, method: Json) -> None:
-    made = subject.made
+def _failed(context: OperationContext, problem: StripeError, method: Json) -> None:
+    made = context.object
     made |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
     made["last_setup_error"] = problem.details()
-    _attempt(subject, method, "failed", problem.details())
-    subject.emit("setup_intent.setup_failed")
-    subject.refused = problem
+    _attempt(context, method, "failed", problem.details())
+    context.emit("setup_intent.setup_failed")
+    context.deferred_error = problem
     problem.extra["setup_intent"] = made
 
 
-def _attempt(subject: Subject, method: Json, status: str, error: Json | None) -> None:
-    made = subject.made
+def _attempt(context: OperationContext, method: Json, status: str, error: Json | None) -> None:
+    made = context.object
     values = {
         "customer": made["customer"],
         "payment_method": method["id"],
@@ -109,12 +109,12 @@ def _attempt(subject: Subject, method: Json, status: str, error: Json | None) ->
         "status": status,
         "usage": made["usage"],
     }
-    made["latest_attempt"] = new(subject.call, "setup_attempt", values)["id"]
+    made["latest_attempt"] = create_related(context.request, "setup_attempt", values)["id"]
 
 
-def cancel(subject: Subject) -> None:
+def cancel(context: OperationContext) -> None:
     """Cancel a setup intent that is not done."""
-    made = subject.made
+    made = context.object
     if made["status"] not in _OPEN:
         raise unexpected(
             made,
@@ -122,8 +122,8 @@ def cancel(subject: Subject) -> None:
             + only("SetupIntent", _OPEN, "canceled"),
         )
     made |= {"status": "canceled", "next_action": None}
-    made["cancellation_reason"] = subject.params.get("cancellation_reason")
-    subject.emit("setup_intent.canceled")
+    made["cancellation_reason"] = context.params.get("cancellation_reason")
+    context.emit("setup_intent.canceled")
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

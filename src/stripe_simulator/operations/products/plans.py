@@ -5,41 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.objects.operation import blank, changed, new, read
+from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.related import create_related, get_referenced, update_related
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import Json
 
 _SAME = ("active", "billing_scheme", "created", "currency", "metadata", "nickname", "product", "tiers_mode")
 _RECURRING = ("interval", "interval_count", "meter", "trial_period_days", "usage_type")
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A new plan is a new price as well; its product may come with it."""
-    made, params, call = subject.made, subject.params, subject.call
+    made, params, request = context.object, context.params, context.request
     product = params.get("product")
     if product is None:
         raise errors.missing_parameter("product")
     if isinstance(product, dict):
         values = {"name": str(product.get("name")), "metadata": dict(product.get("metadata") or {})}
-        made["product"] = new(call, "product", values, "product.created")["id"]
+        made["product"] = create_related(request, "product", values, "product.created")["id"]
     else:
-        made["product"] = read(call, "product", product, "product")["id"]
+        made["product"] = get_referenced(request, "product", product, "product")["id"]
     if params.get("amount") is None and not params.get("amount_decimal") and not params.get("tiers"):
         raise errors.missing_parameter("amount")
     made["interval_count"] = params.get("interval_count") or 1
     if made["amount"] is not None:
         made["amount_decimal"] = str(made["amount"])
-    price = price_of(subject)
-    call.world.collection("price").write(subject.position, price)
-    subject.emit("price.created", price)
+    price = price_of(context)
+    request.account.collection("price").write(context.position, price)
+    context.emit("price.created", price)
 
 
-def price_of(subject: Subject) -> Json:
+def price_of(context: OperationContext) -> Json:
     """The price that a plan is."""
-    made, prices = subject.made, subject.call.world.collection("price")
-    return blank(prices, subject.position) | {
+    made, prices = context.object, context.request.account.collection("price")
+    return new_defaults(prices, context.position) | {
         **{name: made[name] for name in _SAME},
         "id": made["id"],
         "recurring": {name: made[name] for name in _RECURRING},
@@ -50,17 +51,17 @@ def price_of(subject: Subject) -> Json:
     }
 
 
-def of_price(subject: Subject) -> None:
+def of_price(context: OperationContext) -> None:
     """A new recurring price is a plan as well."""
-    add_for(subject, subject.position, subject.made)
+    add_for(context, context.position, context.object)
 
 
-def add_for(subject: Subject, position: int, price: Json) -> None:
+def add_for(context: OperationContext, position: int, price: Json) -> None:
     """Write the plan that a new price at this position is, if it recurs."""
     if price["type"] != "recurring":
         return
-    plans = subject.call.world.collection("plan")
-    plan = blank(plans, position) | {
+    plans = context.request.account.collection("plan")
+    plan = new_defaults(plans, position) | {
         **{name: price[name] for name in _SAME},
         **{name: price["recurring"].get(name) for name in _RECURRING},
         "amount": price["unit_amount"],
@@ -68,33 +69,33 @@ def add_for(subject: Subject, position: int, price: Json) -> None:
         "id": price["id"],
     }
     plans.write(position, plan)
-    subject.emit("plan.created", plan)
+    context.emit("plan.created", plan)
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """What changes of a plan changes of its price."""
-    _follow(subject, "price")
+    _follow(context, "price")
 
 
-def of_changed_price(subject: Subject) -> None:
+def of_changed_price(context: OperationContext) -> None:
     """What changes of a price changes of its plan."""
-    if subject.made["type"] == "recurring":
-        _follow(subject, "plan")
+    if context.object["type"] == "recurring":
+        _follow(context, "plan")
 
 
-def _follow(subject: Subject, name: str) -> None:
-    before, made = subject.before, subject.made
+def _follow(context: OperationContext, name: str) -> None:
+    before, made = context.before, context.object
     values = {one: made[one] for one in _SAME if made[one] != before[one]}
-    if values and subject.call.world.collection(name).position(made["id"]) is not None:
-        changed(subject.call, name, made["id"], values, f"{name}.updated")
+    if values and context.request.account.collection(name).position(made["id"]) is not None:
+        update_related(context.request, name, made["id"], values, f"{name}.updated")
 
 
-def delete(subject: Subject) -> None:
+def delete(context: OperationContext) -> None:
     """With a plan its price goes."""
-    prices = subject.call.world.collection("price")
-    price = prices.read(subject.position)
-    prices.delete(subject.position)
-    subject.emit("price.deleted", price)
+    prices = context.request.account.collection("price")
+    price = prices.read(context.position)
+    prices.delete(context.position)
+    context.emit("price.deleted", price)
 
 
 CREATED: dict[str, Handler] = {"plan": create, "price": of_price}

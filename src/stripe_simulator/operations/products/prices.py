@@ -5,36 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import blank, changed, new, now, read
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import new_defaults, unix_now
+from stripe_simulator.objects.related import create_related, get_referenced, update_related
 from stripe_simulator.operations.products import plans
-from stripe_simulator.requests.list_filters import Condition
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
+from stripe_simulator.world.conditions import Condition
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.forms import Params
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _AMOUNTS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers")
 
 
-def create_price(subject: Subject) -> None:
+def create_price(context: OperationContext) -> None:
     """A new price, perhaps with its product."""
-    params = subject.params
+    params = context.params
     if not any(params.get(name) is not None for name in _AMOUNTS):
-        raise StripeProblem(
+        raise StripeError(
             "One of the following params should be provided for this request: unit_amount or "
             "unit_amount_decimal.",
             code="parameter_missing",
             param="unit_amount",
         )
-    complete_price(subject.call, subject.made, params)
-    _claim_key(subject)
+    complete_price(context.request, context.object, params)
+    _claim_key(context)
 
 
-def complete_price(call: Call, made: Json, params: Params) -> None:
+def complete_price(request: ApiRequest, made: Json, params: Params) -> None:
     """A price recurs if it is told how; its product may come with it."""
     recurring = params.get("recurring")
     if isinstance(recurring, dict):
@@ -53,94 +54,92 @@ def complete_price(call: Call, made: Json, params: Params) -> None:
         if not isinstance(data, dict):
             raise errors.missing_parameter("product")
         values = {"name": str(data.get("name")), "metadata": dict(data.get("metadata") or {})}
-        made["product"] = new(call, "product", values, "product.created")["id"]
+        made["product"] = create_related(request, "product", values, "product.created")["id"]
 
 
-def _claim_key(subject: Subject) -> None:
+def _claim_key(context: OperationContext) -> None:
     """A lookup key belongs to one price, which may hand it over."""
-    key, call = subject.params.get("lookup_key"), subject.call
+    key, request = context.params.get("lookup_key"), context.request
     if not key:
         return
-    prices = call.world.collection("price")
+    prices = request.account.collection("price")
     condition = Condition(prices.resource.column["lookup_key"], (key,))
     for position in list(prices.find([condition], *prices.bounds(), newest_first=True)):
         other = prices.read(position)
-        if other["id"] == subject.made["id"]:
+        if other["id"] == context.object["id"]:
             continue
-        if not subject.params.get("transfer_lookup_key"):
-            raise StripeProblem(
-                f"A price (`{other['id']}`) already uses that lookup key.", param="lookup_key"
-            )
-        changed(call, "price", other["id"], {"lookup_key": None}, "price.updated")
+        if not context.params.get("transfer_lookup_key"):
+            raise StripeError(f"A price (`{other['id']}`) already uses that lookup key.", param="lookup_key")
+        update_related(request, "price", other["id"], {"lookup_key": None}, "price.updated")
 
 
-def update_price(subject: Subject) -> None:
+def update_price(context: OperationContext) -> None:
     """The default price of a product can't be archived."""
-    _claim_key(subject)
-    if not subject.before["active"] or subject.made["active"]:
+    _claim_key(context)
+    if not context.before["active"] or context.object["active"]:
         return
-    products = subject.call.world.collection("product")
-    at = products.position(str(subject.made["product"]))
+    products = context.request.account.collection("product")
+    at = products.position(str(context.object["product"]))
     gone = at is None or products.is_deleted(at)
-    if at is not None and not gone and products.read(at)["default_price"] == subject.made["id"]:
-        raise StripeProblem("This price cannot be archived because it is the default price of its product.")
+    if at is not None and not gone and products.read(at)["default_price"] == context.object["id"]:
+        raise StripeError("This price cannot be archived because it is the default price of its product.")
 
 
-def create_product(subject: Subject) -> None:
+def create_product(context: OperationContext) -> None:
     """A product may bring its default price."""
-    made, data = subject.made, subject.params.get("default_price_data")
+    made, data = context.object, context.params.get("default_price_data")
     if not isinstance(data, dict):
         return
-    prices = subject.call.world.collection("price")
+    prices = context.request.account.collection("price")
     position = prices.new_position()
-    price = blank(prices, position)
+    price = new_defaults(prices, position)
     price |= {name: data[name] for name in ("currency", "unit_amount", "metadata") if name in data}
     price["product"] = made["id"]
-    complete_price(subject.call, price, {**data, "product": made["id"]})
+    complete_price(context.request, price, {**data, "product": made["id"]})
     prices.write(position, price)
     made["default_price"] = price["id"]
-    subject.emit("price.created", price)
-    plans.add_for(subject, position, price)
+    context.emit("price.created", price)
+    plans.add_for(context, position, price)
 
 
-def update_product(subject: Subject) -> None:
+def update_product(context: OperationContext) -> None:
     """The default price must be one of the product's, and active."""
-    made = subject.made
-    default = subject.params.get("default_price")
+    made = context.object
+    default = context.params.get("default_price")
     if default:
-        price = read(subject.call, "price", default, "default_price")
+        price = get_referenced(context.request, "price", default, "default_price")
         if price["product"] != made["id"]:
-            raise StripeProblem(
+            raise StripeError(
                 f"The price `{default}` is not a price of the product `{made['id']}`.", param="default_price"
             )
         if not price["active"]:
-            raise StripeProblem(f"The price `{default}` is inactive.", param="default_price")
-    if made != subject.before:
-        made["updated"] = now()
+            raise StripeError(f"The price `{default}` is inactive.", param="default_price")
+    if made != context.before:
+        made["updated"] = unix_now()
 
 
-def delete_product(subject: Subject) -> None:
+def delete_product(context: OperationContext) -> None:
     """A product that has prices stays."""
-    prices = subject.call.world.collection("price")
-    theirs = Condition(prices.resource.column["product"], (subject.made["id"],))
+    prices = context.request.account.collection("price")
+    theirs = Condition(prices.resource.column["product"], (context.object["id"],))
     if next(prices.find([theirs], *prices.bounds(), newest_first=True), None) is not None:
-        raise StripeProblem(
+        raise StripeError(
             "This product cannot be deleted because it has one or more user-created prices.", param="id"
         )
 
 
-def check_tax_rate(subject: Subject) -> None:
+def check_tax_rate(context: OperationContext) -> None:
     """A percentage lies between 0 and 100."""
-    percentage = subject.params.get("percentage")
+    percentage = context.params.get("percentage")
     if percentage is not None and not 0 <= percentage <= 100:
-        raise StripeProblem("Percentage must be between 0 and 100.", param="percentage")
+        raise StripeError("Percentage must be between 0 and 100.", param="percentage")
 
 
-def register(subject: Subject) -> None:
+def register(context: OperationContext) -> None:
     """A tax registration holds from one time to another; both may be now."""
-    made, moment = subject.made, now()
+    made, moment = context.object, unix_now()
     for name in ("active_from", "expires_at"):
-        if subject.params.get(name) == "now":
+        if context.params.get(name) == "now":
             made[name] = moment
     if made["expires_at"] is not None and made["expires_at"] <= moment:
         made["status"] = "expired"
@@ -148,39 +147,39 @@ def register(subject: Subject) -> None:
         made["status"] = "scheduled" if made["active_from"] > moment else "active"
 
 
-def create_verification(subject: Subject) -> None:
+def create_verification(context: OperationContext) -> None:
     """Where somebody is to show who they are."""
-    made = subject.made
+    made = context.object
     made["client_secret"] = f"{made['id']}_secret_test"
     made["url"] = f"https://verify.stripe.com/start/test_{made['id'][3:]}"
 
 
 def secret_of(endpoint: str) -> str:
     """The signing secret of a webhook endpoint."""
-    return "whsec_" + text_of(salt("secret", endpoint) << 64 | salt(endpoint), 21)
+    return "whsec_" + text_of(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
 
 
-def _check_url(subject: Subject) -> None:
-    url = subject.params.get("url")
+def _check_url(context: OperationContext) -> None:
+    url = context.params.get("url")
     if url is not None and not str(url).startswith(("http://", "https://")):
-        raise StripeProblem(
+        raise StripeError(
             "Invalid URL: An explicit scheme (such as https) must be provided.",
             code="url_invalid",
             param="url",
         )
 
 
-def create_webhook_endpoint(subject: Subject) -> Json:
+def create_webhook_endpoint(context: OperationContext) -> Json:
     """The secret of a webhook endpoint is shown once, when it is created."""
-    _check_url(subject)
-    return subject.made | {"secret": secret_of(subject.made["id"])}
+    _check_url(context)
+    return context.object | {"secret": secret_of(context.object["id"])}
 
 
-def update_webhook_endpoint(subject: Subject) -> None:
+def update_webhook_endpoint(context: OperationContext) -> None:
     """A webhook endpoint is switched off and on."""
-    _check_url(subject)
-    if "disabled" in subject.params:
-        subject.made["status"] = "disabled" if subject.params["disabled"] else "enabled"
+    _check_url(context)
+    if "disabled" in context.params:
+        context.object["status"] = "disabled" if context.params["disabled"] else "enabled"
 
 
 CREATED: dict[str, Handler] = {

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import Subject, now, require_state
-from stripe_simulator.objects.read import shown
-from stripe_simulator.requests.body import checked
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import OperationContext, require_state, unix_now
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.requests.body import validate_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Move:
     values: Mapping[str, Any] = field(default_factory=dict)
     says: str = ""
 
-    def apply(self, subject: Subject) -> None:
-        """Make the change. Raises StripeProblem where the present state does not allow it."""
-        made = subject.made
+    def apply(self, context: OperationContext) -> None:
+        """Make the change. Raises StripeError where the present state does not allow it."""
+        made = context.object
         if self.sources:
             thing, wanted = (
                 made["object"].replace("_", " ").replace(".", " "),
@@ -46,15 +46,15 @@ class Move:
                 f"This {thing} has a status of {{state}}. Only one with one of the following statuses may "
                 f"become {self.state}: {wanted}."
             )
-            require_state(subject, self.sources, self.says or usual, column=self.column)
+            require_state(context, self.sources, self.says or usual, column=self.column)
         if self.column:
             made[self.column] = self.state
         for path, value in self.values.items():
-            _put(made, path.split("."), now() if value is NOW else deepcopy(value))
-        if "metadata" in subject.params and "metadata" in made:
-            made["metadata"] = merged_metadata(made["metadata"] or {}, subject.params["metadata"])
+            _put(made, path.split("."), unix_now() if value is NOW else deepcopy(value))
+        if "metadata" in context.params and "metadata" in made:
+            made["metadata"] = merged_metadata(made["metadata"] or {}, context.params["metadata"])
         for kind in self.events:
-            subject.emit(kind)
+            context.emit(kind)
 
 
 NOW = object()
@@ -188,85 +188,89 @@ _HELPERS: Mapping[str, tuple[str, Move]] = {
 }  # fmt: skip
 
 
-def _helper(resource: str, move: Move) -> Callable[[Call], Answer]:
-    def answer(call: Call) -> Answer:
-        assert call.route.operation is not None
-        collection = call.world.collection(resource)
-        position = collection.position(call.ids[0])
+def _helper(resource: str, move: Move) -> Callable[[ApiRequest], ApiResponse]:
+    def answer(request: ApiRequest) -> ApiResponse:
+        assert request.route.operation is not None
+        collection = request.account.collection(resource)
+        position = collection.position(request.ids[0])
         if position is None or collection.is_deleted(position):
-            raise errors.no_object(collection.resource.object, call.ids[0])
-        params = checked(call, call.route.operation)
-        return shown(call, moved(call, resource, position, params, move))
+            raise errors.no_object(collection.resource.object, request.ids[0])
+        params = validate_parameters(request, request.route.operation)
+        return object_response(request, moved(request, resource, position, params, move))
 
     return answer
 
 
-def moved(call: Call, resource: str, position: int, params: Json, move: Move) -> Json:
+def moved(request: ApiRequest, resource: str, position: int, params: Json, move: Move) -> Json:
     """The object at this position, after a change that no path of its own stands for."""
-    collection = call.world.collection(resource)
+    collection = request.account.collection(resource)
     before = collection.read(position)
-    subject = Subject(call, params, collection, position, before, deepcopy(before))
-    move.apply(subject)
-    subject.write()
-    subject.tell()
-    return subject.made
+    context = OperationContext(request, params, collection, position, before, deepcopy(before))
+    move.apply(context)
+    context.write()
+    context.finish()
+    return context.object
 
 
 _REJECTED = frozenset({"fraud", "terms_of_service"})
 
 
-def reject_account(subject: Subject) -> None:
+def reject_account(context: OperationContext) -> None:
     """Reject a connected account: it can neither charge nor be paid out."""
-    reason = str(subject.params["reason"])
+    reason = str(context.params["reason"])
     kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
     disabled = f"rejected.{kind if kind in _REJECTED else 'other'}"
-    subject.made |= {"charges_enabled": False, "payouts_enabled": False}
-    _put(subject.made, ["requirements", "disabled_reason"], disabled)
-    subject.emit("account.updated")
+    context.object |= {"charges_enabled": False, "payouts_enabled": False}
+    _put(context.object, ["requirements", "disabled_reason"], disabled)
+    context.emit("account.updated")
 
 
-def unreject_account(subject: Subject) -> None:
+def unreject_account(context: OperationContext) -> None:
     """Take a rejection back."""
-    subject.made |= {"charges_enabled": True, "payouts_enabled": True}
-    _put(subject.made, ["requirements", "disabled_reason"], None)
-    subject.emit("account.updated")
+    context.object |= {"charges_enabled": True, "payouts_enabled": True}
+    _put(context.object, ["requirements", "disabled_reason"], None)
+    context.emit("account.updated")
 
 
-def migrate(subject: Subject) -> None:
+def migrate(context: OperationContext) -> None:
     """A subscription is billed another way, for good."""
-    made, wanted = subject.made, subject.params["billing_mode"]
+    made, wanted = context.object, context.params["billing_mode"]
     if (made["billing_mode"] or {}).get("type") == wanted["type"]:
-        raise StripeProblem(f"The subscription already has the billing mode {wanted['type']}.")
-    made["billing_mode"] = {"flexible": wanted.get("flexible"), "type": wanted["type"], "updated_at": now()}
-    subject.emit("customer.subscription.updated")
+        raise StripeError(f"The subscription already has the billing mode {wanted['type']}.")
+    made["billing_mode"] = {
+        "flexible": wanted.get("flexible"),
+        "type": wanted["type"],
+        "updated_at": unix_now(),
+    }
+    context.emit("customer.subscription.updated")
 
 
 def _act(kind: str) -> Handler:
     """A reader of Stripe Terminal takes on something to do."""
 
-    def handler(subject: Subject) -> None:
-        details = {name: value for name, value in subject.params.items() if name != "metadata"}
-        subject.made["action"] = {**_ACTION, "type": kind, kind: details}
-        subject.emit("terminal.reader.action_updated")
+    def handler(context: OperationContext) -> None:
+        details = {name: value for name, value in context.params.items() if name != "metadata"}
+        context.object["action"] = {**_ACTION, "type": kind, kind: details}
+        context.emit("terminal.reader.action_updated")
 
     return handler
 
 
-def _subscribe(subject: Subject) -> None:
-    now_ = set(subject.made.get("subscriptions") or ())
-    subject.made["subscriptions"] = sorted(now_ | set(subject.params.get("features") or ()))
+def _subscribe(context: OperationContext) -> None:
+    now_ = set(context.object.get("subscriptions") or ())
+    context.object["subscriptions"] = sorted(now_ | set(context.params.get("features") or ()))
 
 
-def _unsubscribe(subject: Subject) -> None:
-    now_ = set(subject.made.get("subscriptions") or ())
-    subject.made["subscriptions"] = sorted(now_ - set(subject.params.get("features") or ()))
+def _unsubscribe(context: OperationContext) -> None:
+    now_ = set(context.object.get("subscriptions") or ())
+    context.object["subscriptions"] = sorted(now_ - set(context.params.get("features") or ()))
 
 
-def _refresh(subject: Subject) -> None:
-    for feature in subject.params.get("features") or ():
+def _refresh(context: OperationContext) -> None:
+    for feature in context.params.get("features") or ():
         name = "transaction" if feature == "transactions" else feature
-        subject.made[f"{name}_refresh"] = {
-            "last_attempted_at": now(),
+        context.object[f"{name}_refresh"] = {
+            "last_attempted_at": unix_now(),
             "next_refresh_available_at": None,
             "status": "pending",
         }
@@ -286,7 +290,7 @@ OPERATIONS: dict[tuple[str, str], Handler] = {
     ("financial_connections_account", "unsubscribe"): _unsubscribe,
     ("financial_connections_account", "refresh"): _refresh,
 }
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
     ("POST", f"/v1/test_helpers/{path}"): _helper(resource, move)
     for path, (resource, move) in _HELPERS.items()
 }

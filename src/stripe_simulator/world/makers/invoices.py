@@ -21,10 +21,10 @@ _DAY = 86_400
 def _invoice(generator: Generator) -> Fields:
     from stripe_simulator.world.generator import Via
 
-    world, population = generator.world, generator.population
+    account, population = generator.account, generator.population
     created, encode = population.created, population.codec.encode
-    subscriptions = world.collection("subscription").generator
-    customers = world.collection("customer").generator.population.codec
+    subscriptions = account.collection("subscription").generator
+    customers = account.collection("customer").generator.population.codec
     subscription = generator.reference("subscription", "subscription")
     if subscription.constant:  # without subscriptions
         customer = generator.reference("customer", "customer")
@@ -37,7 +37,7 @@ def _invoice(generator: Generator) -> Fields:
         customer = generator.reference("customer", "customer")
     status = salted(generator, INVOICE_STATUSES, "status")
     unit = salted(generator, _UNITS, "unit").value
-    lines = world.children("line_item").generator
+    lines = account.children("line_item").generator
     sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
 
     @remembered
@@ -119,7 +119,7 @@ def _invoice(generator: Generator) -> Fields:
             }
         ),
         "lines": Field(
-            lambda index: world.embedded("line_item", index, f"/v1/invoices/{encode(index)}/lines")
+            lambda index: account.embedded("line_item", index, f"/v1/invoices/{encode(index)}/lines")
         ),
         "automatic_tax": Field(
             lambda _: {"enabled": False, "liability": None, "provider": None, "status": None}
@@ -144,8 +144,8 @@ def _invoice(generator: Generator) -> Fields:
 
 
 def _line_item(generator: Generator) -> Fields:
-    world = generator.world
-    invoices, items = world.collection("invoice").generator, world.children("subscription_item")
+    account = generator.account
+    invoices, items = account.collection("invoice").generator, account.children("subscription_item")
     prices = items.generator.fields["price"].value
     unit = table(_UNITS, invoices.population.count, *invoices.names, "unit").value
     subscription = invoices.fields["subscription"].value

@@ -75,7 +75,7 @@ def _payment_intent(generator: Generator) -> Fields:
         return Field(lambda index: amount(index) if status.value(index) in states else 0)
 
     def latest_charge(index: int) -> str | None:
-        charges = generator.world.collection("charge").generator
+        charges = generator.account.collection("charge").generator
         link = charges.link("payment_intent", "payment_intent")
         found = [one for progression in link.backward(index) or () for one in progression]
         fitting = [at for at in found if link.forward(at) == index]
@@ -133,12 +133,12 @@ def _setup_intent(generator: Generator) -> Fields:
 def _charge(generator: Generator) -> Fields:
     from stripe_simulator.world.generator import Via
 
-    world = generator.world
-    intents = world.collection("payment_intent").generator
+    account = generator.account
+    intents = account.collection("payment_intent").generator
     intent = generator.reference("payment_intent", "payment_intent")
     status = salted(generator, {"succeeded": 88, "failed": 10, "pending": 2}, "status")
     fields: Fields = {}
-    if not intent.constant and world.collection("customer").count:
+    if not intent.constant and account.collection("customer").count:
         link = generator.link("payment_intent", "payment_intent")
         generator.set_link("customer", Via(link, intents.link("customer", "customer")))
         generator.reference("customer", "customer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.fields import Field, constant, remembered, sometimes, table
 from stripe_simulator.world.ids import BLOCK
 from stripe_simulator.world.makers import sample_text
@@ -36,7 +36,7 @@ def _customer(generator: Generator) -> Fields:
         "default_source": constant(None),
         "default_payment_method": Field(lambda index: _default_payment_method(generator, index)),
         "delinquent": salted(generator, {False: 95, True: 5}, "delinquent"),
-        "invoice_prefix": Field(lambda index: f"{salt(*names) % 0xFFF:03X}{index:05X}"),
+        "invoice_prefix": Field(lambda index: f"{stable_hash(*names) % 0xFFF:03X}{index:05X}"),
         "invoice_settings": Field(
             lambda _: {
                 "custom_fields": None,
@@ -67,7 +67,7 @@ def _customer(generator: Generator) -> Fields:
 
 def _default_payment_method(generator: Generator, index: int) -> str | None:
     """A card of the customer's own, where it has one."""
-    methods = generator.world.collection("payment_method").generator
+    methods = generator.account.collection("payment_method").generator
     if not methods.population.count:
         return None
     customer, kind = methods.fields["customer"].value, methods.fields["type"].value
@@ -114,7 +114,7 @@ def _price(generator: Generator) -> Fields:
 
 
 def _plan(generator: Generator) -> Fields:
-    price = generator.world.collection("price").generator.fields
+    price = generator.account.collection("price").generator.fields
     same = ("active", "currency", "nickname", "metadata", "created", "billing_scheme", "product")
     return {name: price[name] for name in same} | {
         "amount": price["unit_amount"],
@@ -130,27 +130,27 @@ def _plan(generator: Generator) -> Fields:
 
 def _period(generator: Generator, index: int) -> int:
     """When the current period of a subscription began: whole months of 30 days after its creation."""
-    start, until = generator.population.created(index), generator.world.until
+    start, until = generator.population.created(index), generator.account.until
     return start + max(0, until - start) // (30 * _DAY) * 30 * _DAY
 
 
 def _within(generator: Generator, later: int) -> tuple[int, int]:
     """Between which times current periods begin, or end when that is `later` by so many seconds."""
-    until = generator.world.until
+    until = generator.account.until
     return until - 30 * _DAY + later, until + later
 
 
 def _subscription(generator: Generator) -> Fields:
-    population, world = generator.population, generator.world
+    population, account = generator.population, generator.account
     status = salted(generator, SUBSCRIPTION_STATUSES, "status")
     created = population.created
     over = frozenset({"canceled", "incomplete_expired"})
     days = salted(generator, {1: 3, 20: 4, 200: 3}, "canceled_at").value
-    items = world.children("subscription_item")
+    items = account.children("subscription_item")
     item_price = items.generator.fields["price"].value
     item_prices = _item_prices(items.generator)
 
-    customers = world.collection("customer").generator
+    customers = account.collection("customer").generator
     link = generator.link("customer", "customer")
 
     def default(index: int) -> str | None:
@@ -169,7 +169,7 @@ def _subscription(generator: Generator) -> Fields:
         return tuple(item_price(index * BLOCK + at)["id"] for at in range(items.generator.children(index)))
 
     def listed(index: int) -> Json:
-        return world.embedded(
+        return account.embedded(
             "subscription_item",
             index,
             f"/v1/subscription_items?subscription={population.codec.encode(index)}",
@@ -221,7 +221,7 @@ def _subscription(generator: Generator) -> Fields:
 
 
 def _latest_invoice(generator: Generator, index: int) -> str | None:
-    invoices = generator.world.collection("invoice").generator
+    invoices = generator.account.collection("invoice").generator
     link = invoices.link("subscription", "subscription")
     found = [one for progression in link.backward(index) or () for one in progression]
     fitting = [at for at in found if link.forward(at) == index and at % MANUAL]
@@ -230,8 +230,8 @@ def _latest_invoice(generator: Generator, index: int) -> str | None:
 
 def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
     """Which subscriptions may have an item with a price."""
-    prices = items.world.collection("price").generator.population
-    link = items.world.collection("subscription").generator.link("price", "plan")
+    prices = items.account.collection("price").generator.population
+    link = items.account.collection("subscription").generator.link("price", "plan")
 
     def ranges(value: Any) -> list[range] | None:
         at = prices.codec.decode(str(value))
@@ -247,9 +247,9 @@ def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
 
 
 def _subscription_item(generator: Generator) -> Fields:
-    world = generator.world
-    subscriptions = world.collection("subscription").generator
-    prices, plans = world.collection("price"), world.collection("plan")
+    account = generator.account
+    subscriptions = account.collection("subscription").generator
+    prices, plans = account.collection("price"), account.collection("plan")
     kept: dict[int, tuple[Json, Json]] = {}
 
     def both(index: int) -> tuple[Json, Json]:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stripe_simulator.objects.operation import Handler
-    from stripe_simulator.requests.call import Answer, Call
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
     **credit_notes.OPERATIONS,
     **line_editing.OPERATIONS,
     **finalization.OPERATIONS,
 }
-PATHS: dict[tuple[str, str], Callable[[Call], Answer]] = {**credit_notes.PATHS}
+PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {**credit_notes.PATHS}
 CREATED: dict[str, Handler] = {
     **customer_balance.CREATED,
     **coupons.CREATED,

@@ -5,21 +5,20 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.operation import changed, new
-from stripe_simulator.objects.related import known
+from stripe_simulator.objects.related import create_related, get_or_none, update_related
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.requests import test_cards
-from stripe_simulator.seeding import salt
+from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _SOURCES = ("card_", "src_", "ba_")
 
 
-def method(call: Call, identifier: Any) -> Json | None:
+def method(request: ApiRequest, identifier: Any) -> Json | None:
     """A payment method that exists; a source stands in for one."""
     if str(identifier).startswith(_SOURCES):
         return {
@@ -28,10 +27,10 @@ def method(call: Call, identifier: Any) -> Json | None:
             "card": test_cards.CARDS["visa"].shown(),
             "customer": None,
         }
-    return known(call, "payment_method", identifier)
+    return get_or_none(request, "payment_method", identifier)
 
 
-def refusal_of(method: Json) -> StripeProblem | None:
+def refusal_of(method: Json) -> StripeError | None:
     """What charging this payment method would meet, if it is not going to work."""
     card = test_cards.behind(method.get("card"))
     if card.code:
@@ -39,8 +38,8 @@ def refusal_of(method: Json) -> StripeProblem | None:
     return _asks() if card.asks and method["type"] == "card" else None
 
 
-def _asks() -> StripeProblem:
-    return StripeProblem(
+def _asks() -> StripeError:
+    return StripeError(
         "Cannot complete payment because the payment requires an action.",
         status=402,
         kind="card_error",
@@ -48,7 +47,7 @@ def _asks() -> StripeProblem:
     )
 
 
-def intent(call: Call, invoice: Json, default: Json | None) -> Json:
+def intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
     """The payment intent of an invoice: it waits for a payment method, or for its confirmation."""
     values: Json = {
         "amount": invoice["amount_due"],
@@ -61,10 +60,10 @@ def intent(call: Call, invoice: Json, default: Json | None) -> Json:
         "payment_method_types": ["card", "link"],
         "status": "requires_confirmation" if default else "requires_payment_method",
     }
-    made = new(call, "payment_intent", values)
-    secret = f"{made['id']}_secret_{salt(made['id']) & 0xFFFFFFFFFFFF:012x}"
-    made = changed(call, "payment_intent", made["id"], {"client_secret": secret})
-    emit_as(call, "payment_intent.created", made)
+    made = create_related(request, "payment_intent", values)
+    secret = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    made = update_related(request, "payment_intent", made["id"], {"client_secret": secret})
+    emit_as(request, "payment_intent.created", made)
     return made
 
 
@@ -72,18 +71,18 @@ def _first(invoice: Json) -> bool:
     return bool(invoice["billing_reason"] == "subscription_create")
 
 
-def charge(call: Call, identifier: str, method: Json) -> StripeProblem | None:
+def charge(request: ApiRequest, identifier: str, method: Json) -> StripeError | None:
     """Confirm a payment intent with a payment method; the refusal, if there is one."""
-    intent = deepcopy(known(call, "payment_intent", identifier))
+    intent = deepcopy(get_or_none(request, "payment_intent", identifier))
     assert intent is not None
     card = test_cards.behind(method.get("card"))
     if card.asks and method["type"] == "card":
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
         values: Json = {"next_action": action, "payment_method": method["id"], "status": "requires_action"}
-        made = changed(call, "payment_intent", identifier, values, "payment_intent.requires_action")
+        made = update_related(request, "payment_intent", identifier, values, "payment_intent.requires_action")
         return _with(_asks(), payment_intent=made)
-    charged = charges.of_intent(call, intent, method, capture=True)
-    emit_as(call, f"charge.{charged['status']}", charged)
+    charged = charges.of_intent(request, intent, method, capture=True)
+    emit_as(request, f"charge.{charged['status']}", charged)
     if charged["status"] == "failed":
         declined = _with(test_cards.refusal(card, charge=charged["id"]), payment_method=method)
         values = {
@@ -92,7 +91,7 @@ def charge(call: Call, identifier: str, method: Json) -> StripeProblem | None:
             "payment_method": None,
             "status": "requires_payment_method",
         }
-        made = changed(call, "payment_intent", identifier, values, "payment_intent.payment_failed")
+        made = update_related(request, "payment_intent", identifier, values, "payment_intent.payment_failed")
         return _with(declined, payment_intent=made)
     values = {
         "amount_received": intent["amount"],
@@ -102,10 +101,10 @@ def charge(call: Call, identifier: str, method: Json) -> StripeProblem | None:
         "payment_method": method["id"],
         "status": "succeeded",
     }
-    changed(call, "payment_intent", identifier, values, "payment_intent.succeeded")
+    update_related(request, "payment_intent", identifier, values, "payment_intent.succeeded")
     return None
 
 
-def _with(problem: StripeProblem, **extra: Any) -> StripeProblem:
+def _with(problem: StripeError, **extra: Any) -> StripeError:
     problem.extra |= extra
     return problem

@@ -6,18 +6,18 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import found, fresh, known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_object, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.invoices import invoice_payments, lines
 from stripe_simulator.operations.billing.invoices.invoice_items import of, pending
 from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _DAY = 86_400
 _HOUR = 3600
@@ -32,9 +32,9 @@ _LATER = frozenset(
 _ALWAYS = frozenset({"metadata", "rendering"})
 
 
-def begin(call: Call, customer: Json, made: Json, currency: str) -> None:
+def begin(request: ApiRequest, customer: Json, made: Json, currency: str) -> None:
     """What every new invoice of a customer has."""
-    now = test_clocks.now(call, {"customer": customer["id"]})
+    now = test_clocks.now(request, {"customer": customer["id"]})
     made |= {
         "account_country": "US",
         "account_name": "Simulated",
@@ -73,12 +73,12 @@ def begin(call: Call, customer: Json, made: Json, currency: str) -> None:
     made["payment_settings"] = settings | (made.get("payment_settings") or {})
 
 
-def for_subscription(call: Call, subscription: Json, reason: str, values: list[Json]) -> Json:
+def for_subscription(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:
     """A draft for a subscription, with these lines, and what is pending for it; written."""
-    customer = known(call, "customer", subscription["customer"])
+    customer = get_or_none(request, "customer", subscription["customer"])
     assert customer is not None
-    invoice = fresh(call, "invoice")
-    begin(call, customer, invoice, subscription["currency"])
+    invoice = new_object(request, "invoice")
+    begin(request, customer, invoice, subscription["currency"])
     metadata = dict(subscription.get("metadata") or {})
     invoice |= {
         "auto_advance": True,
@@ -92,52 +92,52 @@ def for_subscription(call: Call, subscription: Json, reason: str, values: list[J
             "type": "subscription_details",
         },
     }
-    running = discounts.running(call, list(subscription.get("discounts") or ()), invoice["created"])
+    running = discounts.running(request, list(subscription.get("discounts") or ()), invoice["created"])
     invoice["discounts"] = running
-    save(call, "invoice", invoice)
+    save(request, "invoice", invoice)
     for line in values:
-        lines.add(call, invoice, line)
-    lines.pull(call, invoice, pending(call, customer["id"], invoice["currency"], subscription["id"]))
-    total_up(call, invoice)
+        lines.add(request, invoice, line)
+    lines.pull(request, invoice, pending(request, customer["id"], invoice["currency"], subscription["id"]))
+    total_up(request, invoice)
     if invoice["collection_method"] == "send_invoice":
         invoice["automatically_finalizes_at"] = invoice["created"] + _HOUR
-    save(call, "invoice", invoice)
-    emit_as(call, "invoice.created", invoice)
-    _forget_once(call, subscription, invoice)
+    save(request, "invoice", invoice)
+    emit_as(request, "invoice.created", invoice)
+    _forget_once(request, subscription, invoice)
     return invoice
 
 
-def _forget_once(call: Call, subscription: Json, invoice: Json) -> None:
+def _forget_once(request: ApiRequest, subscription: Json, invoice: Json) -> None:
     """A discount for once is over after the first invoice that it took something off: not that of a trial."""
     ids = subscription.get("discounts") or []
     used = {one["discount"] for one in invoice["total_discount_amounts"] if one["amount"]}
     subscription["discounts"] = [
         one
         for one in ids
-        if one in call.world.discounts and not (one in used and discounts.is_once(call, one))
+        if one in request.account.discounts and not (one in used and discounts.is_once(request, one))
     ]
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A draft by hand."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     if params.get("from_invoice"):
-        _revise(subject)
+        _revise(context)
         return
-    subscription = _subscription(call, params)
+    subscription = _subscription(request, params)
     if subscription is not None:
         params.setdefault("customer", subscription["customer"])
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
-    customer = found(call, "customer", params["customer"], "customer")
+    customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     currency = params.get("currency") or (subscription or customer).get("currency") or "usd"
     _check_due(made, params)
     invoice_payments.check_method(
-        call, params.get("default_payment_method"), customer["id"], "default_payment_method"
+        request, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
-    discounts.check(call, params.get("discounts"), {"customer": customer["id"], "currency": currency})
-    taken = _pending(call, customer["id"], str(currency).lower(), subscription, params)
-    begin(call, customer, made, str(currency).lower())
+    discounts.check(request, params.get("discounts"), {"customer": customer["id"], "currency": currency})
+    taken = _pending(request, customer["id"], str(currency).lower(), subscription, params)
+    begin(request, customer, made, str(currency).lower())
     _dates(made, params)
     if subscription is not None:
         made["parent"] = {
@@ -148,53 +148,55 @@ def create(subject: Subject) -> None:
             "type": "subscription_details",
         }  # fmt: skip
         made["billing_reason"] = "manual"
-    subject.write()
-    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "invoice")
+    context.write()
+    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "invoice")
     if "discounts" not in params and subscription is not None:
-        made["discounts"] = discounts.running(call, list(subscription["discounts"]), made["created"])
-    lines.pull(call, made, taken)
-    total_up(call, made)
+        made["discounts"] = discounts.running(request, list(subscription["discounts"]), made["created"])
+    lines.pull(request, made, taken)
+    total_up(request, made)
 
 
-def _subscription(call: Call, params: Json) -> Json | None:
+def _subscription(request: ApiRequest, params: Json) -> Json | None:
     if not params.get("subscription"):
         return None
-    found_ = found(call, "subscription", params["subscription"], "subscription")
+    found_ = get_referenced_copy(request, "subscription", params["subscription"], "subscription")
     if params.get("customer") not in {None, found_["customer"]}:
         raise errors.no_object("subscription", params["subscription"], "subscription", status=400)
     return found_
 
 
-def _pending(call: Call, customer: str, currency: str, subscription: Json | None, params: Json) -> list[Json]:
+def _pending(
+    request: ApiRequest, customer: str, currency: str, subscription: Json | None, params: Json
+) -> list[Json]:
     """The pending items that a new invoice takes: none unless they are asked for."""
     if subscription is not None:
         waiting = [
             item
-            for item in pending(call, customer, currency, subscription["id"])
+            for item in pending(request, customer, currency, subscription["id"])
             if of(item) == subscription["id"]
         ]
         if not waiting:
-            raise StripeProblem(
+            raise StripeError(
                 "Nothing to invoice for subscription", code="invoice_no_subscription_line_items"
             )
         return waiting
     if params.get("pending_invoice_items_behavior", "exclude") != "include":
         return []
-    return [item for item in pending(call, customer, currency, None) if of(item) is None]
+    return [item for item in pending(request, customer, currency, None) if of(item) is None]
 
 
 def _check_due(made: Json, params: Json) -> None:
-    """Raises StripeProblem where an invoice that is sent has no due date, or another one has."""
+    """Raises StripeError where an invoice that is sent has no due date, or another one has."""
     sends = made["collection_method"] == "send_invoice"
     if sends and not (params.get("days_until_due") is not None or params.get("due_date")):
-        raise StripeProblem(
+        raise StripeError(
             "If invoice `collection_method` is `send_invoice`, you must specify either `due_date` or "
             "`days_until_due`.",
             param="days_until_due",
         )
     for name in ("days_until_due", "due_date"):
         if not sends and params.get(name) is not None:
-            raise StripeProblem(
+            raise StripeError(
                 f"You can only specify `{name}` if invoice `collection_method` is `send_invoice`.", param=name
             )
 
@@ -202,7 +204,7 @@ def _check_due(made: Json, params: Json) -> None:
 def _dates(made: Json, params: Json) -> None:
     made["due_date"] = params.get("due_date")
     if params.get("due_date") is not None and params["due_date"] <= made["created"]:
-        raise StripeProblem(
+        raise StripeError(
             "Invalid timestamp: must be an integer Unix timestamp in the future.", param="due_date"
         )
     if params.get("days_until_due") is not None:
@@ -213,40 +215,38 @@ def _dates(made: Json, params: Json) -> None:
         )
 
 
-def _revise(subject: Subject) -> None:
+def _revise(context: OperationContext) -> None:
     """A draft that replaces an open invoice when it is finalized."""
-    call, made = subject.call, subject.made
-    sent = subject.params["from_invoice"]
+    request, made = context.request, context.object
+    sent = context.params["from_invoice"]
     if not isinstance(sent, dict) or sent.get("action") != "revision" or not sent.get("invoice"):
         raise errors.missing_parameter("from_invoice[invoice]")
-    old = found(call, "invoice", sent["invoice"], "from_invoice[invoice]")
+    old = get_referenced_copy(request, "invoice", sent["invoice"], "from_invoice[invoice]")
     if old["status"] != "open":
-        raise StripeProblem("You can only create revisions of open invoices.", param="from_invoice[invoice]")
-    customer = found(call, "customer", old["customer"], "customer")
+        raise StripeError("You can only create revisions of open invoices.", param="from_invoice[invoice]")
+    customer = get_referenced_copy(request, "customer", old["customer"], "customer")
     made |= {name: deepcopy(old[name]) for name in ("collection_method", "parent", "metadata", "description")}
-    begin(call, customer, made, old["currency"])
+    begin(request, customer, made, old["currency"])
     made["from_invoice"] = {"action": "revision", "invoice": old["id"]}
     made["due_date"] = old.get("due_date")
     made["discounts"] = list(old["discounts"])
-    subject.write()
-    for line in lines_of(call, old):
-        lines.add(call, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
-    total_up(call, made)
-    save(call, "invoice", old | {"latest_revision": made["id"]}, "invoice.updated", before=old)
+    context.write()
+    for line in lines_of(request, old):
+        lines.add(request, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
+    total_up(request, made)
+    save(request, "invoice", old | {"latest_revision": made["id"]}, "invoice.updated", before=old)
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """What was sent, where the state of the invoice allows it."""
-    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    request, made, params, before = context.request, context.object, context.params, context.before
     if before["status"] != "draft":
         allowed = _LATER if before["status"] in {"open", "uncollectible"} else _ALWAYS
         if not allowed.issuperset(params):
-            raise StripeProblem(
-                "Finalized invoices can't be updated in this way", code="invoice_not_editable"
-            )
+            raise StripeError("Finalized invoices can't be updated in this way", code="invoice_not_editable")
         return
     invoice_payments.check_method(
-        call, params.get("default_payment_method"), made["customer"], "default_payment_method"
+        request, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
     if "collection_method" in params:
         _check_due(made, {"days_until_due": None, "due_date": made.get("due_date"), **params})
@@ -254,37 +254,35 @@ def update(subject: Subject) -> None:
         made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
     made["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice")
+        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice")
     made["default_tax_rates"] = _ids(params.get("default_tax_rates", before["default_tax_rates"]))
     if "auto_advance" in params:
         later = made["created"] + _HOUR if made["auto_advance"] else None
         made["automatically_finalizes_at"] = params.get("automatically_finalizes_at") or later
     if "discounts" in params or "default_tax_rates" in params:
-        total_up(call, made)
+        total_up(request, made)
 
 
 def _ids(value: Any) -> list[Any]:
     return list(value or ())
 
 
-def delete(subject: Subject) -> None:
+def delete(context: OperationContext) -> None:
     """A draft that no subscription made."""
-    made = subject.made
+    made = context.object
     if made["status"] != "draft":
-        raise StripeProblem(
-            "You can only delete draft invoices. To void this invoice, use the void endpoint."
-        )
+        raise StripeError("You can only delete draft invoices. To void this invoice, use the void endpoint.")
     if made["billing_reason"] not in {"manual", None} and invoice_payments.subscription_of(made):
-        raise StripeProblem("You can't delete invoices created by subscriptions.")
-    lines.release(subject.call, made)
+        raise StripeError("You can't delete invoices created by subscriptions.")
+    lines.release(context.request, made)
 
 
-def discard(call: Call, subscription: Json) -> None:
+def discard(request: ApiRequest, subscription: Json) -> None:
     """Drafts of a subscription that ended stay, and nobody is charged for them."""
-    for invoice in theirs(call, "invoice", "subscription", subscription["id"]):
+    for invoice in find_by(request, "invoice", "subscription", subscription["id"]):
         if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:
             save(
-                call, "invoice", invoice | {"auto_advance": False, "automatically_finalizes_at": None},
+                request, "invoice", invoice | {"auto_advance": False, "automatically_finalizes_at": None},
                 "invoice.updated", before=invoice,
             )  # fmt: skip
 

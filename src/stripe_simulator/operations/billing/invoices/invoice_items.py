@@ -6,23 +6,23 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.related import found, known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import amount_of
 from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def pending(call: Call, customer: str, currency: str, subscription: str | None) -> list[Json]:
+def pending(request: ApiRequest, customer: str, currency: str, subscription: str | None) -> list[Json]:
     """The customer's items on no invoice, oldest first: those of one subscription, and those of none."""
     fitting = []
-    for item in theirs(call, "invoiceitem", "customer", customer):
+    for item in find_by(request, "invoiceitem", "customer", customer):
         if item["invoice"] is None and item["currency"] == currency and of(item) in {None, subscription}:
             fitting.append(item)
     return fitting[::-1]
@@ -43,26 +43,30 @@ def parent(subscription: str, item: str | None = None) -> Json:
     }
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """An invoice item: pending, or a line of the draft that `invoice` names."""
-    call, made, params = subject.call, subject.made, subject.params
-    customer = known(call, "customer", params["customer"])
-    invoice = found(call, "invoice", params["invoice"], "invoice") if params.get("invoice") else None
+    request, made, params = context.request, context.object, context.params
+    customer = get_or_none(request, "customer", params["customer"])
+    invoice = (
+        get_referenced_copy(request, "invoice", params["invoice"], "invoice")
+        if params.get("invoice")
+        else None
+    )
     if invoice is not None:
         lines.editable(invoice)
         if invoice["customer"] != params["customer"]:
             raise errors.no_object("invoice", params["invoice"], "invoice", status=400)
     subscription = params.get("subscription")
     if subscription:
-        owner = found(call, "subscription", subscription, "subscription")
+        owner = get_referenced_copy(request, "subscription", subscription, "subscription")
         if owner["customer"] != params["customer"] or owner["status"] in {"canceled", "incomplete_expired"}:
-            raise StripeProblem(
+            raise StripeError(
                 f"Customer {params['customer']} does not have a subscription with ID {subscription}",
                 code="resource_missing",
                 param="subscription",
             )
-    currency = _currency(call, params, invoice, customer)
-    now = test_clocks.now(call, {"customer": params["customer"]})
+    currency = _currency(request, params, invoice, customer)
+    now = test_clocks.now(request, {"customer": params["customer"]})
     made |= {
         "customer": params["customer"],
         "currency": currency,
@@ -73,25 +77,25 @@ def create(subject: Subject) -> None:
         "period": params.get("period") or {"end": now, "start": now},
         "proration": False,
     }
-    made |= lines.priced(call, params, "", currency)
+    made |= lines.priced(request, params, "", currency)
     made["discountable"] = params.get("discountable", made["amount"] >= 0)
     made["quantity_decimal"] = str(made["quantity"])
     made["net_amount"] = made["amount"]
-    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "invoice_item")
+    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "invoice_item")
     made["test_clock"] = (customer or {}).get("test_clock")
     if invoice is not None:
         before = deepcopy(invoice)
-        subject.write()
-        lines.pull(call, invoice, [made])
-        total_up(call, invoice)
-        save(call, "invoice", invoice, "invoice.updated", before=before)
+        context.write()
+        lines.pull(request, invoice, [made])
+        total_up(request, invoice)
+        save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
-def _currency(call: Call, params: Json, invoice: Json | None, customer: Json | None) -> str:
+def _currency(request: ApiRequest, params: Json, invoice: Json | None, customer: Json | None) -> str:
     sent = str(params.get("currency") or "").lower()
     if invoice is not None:
         if sent not in {"", invoice["currency"]}:
-            raise StripeProblem(
+            raise StripeError(
                 f"The currency of the invoice item, `{sent}`, doesn't match that of the invoice, "
                 f"`{invoice['currency']}`.",
                 param="currency",
@@ -101,7 +105,7 @@ def _currency(call: Call, params: Json, invoice: Json | None, customer: Json | N
         return sent
     named = (params.get("pricing") or {}).get("price")
     if named:
-        return str(found(call, "price", named, "pricing[price]")["currency"])
+        return str(get_referenced_copy(request, "price", named, "pricing[price]")["currency"])
     if isinstance(params.get("price_data"), dict) and params["price_data"].get("currency"):
         return str(params["price_data"]["currency"]).lower()
     if customer is not None and customer.get("currency"):
@@ -109,63 +113,63 @@ def _currency(call: Call, params: Json, invoice: Json | None, customer: Json | N
     raise errors.missing_parameter("currency")
 
 
-def _draft_of(subject: Subject, verb: str) -> Json | None:
-    """The draft that an item is on. Raises StripeProblem where its invoice is none any more."""
-    if subject.before["invoice"] is None:
+def _draft_of(context: OperationContext, verb: str) -> Json | None:
+    """The draft that an item is on. Raises StripeError where its invoice is none any more."""
+    if context.before["invoice"] is None:
         return None
-    invoice = found(subject.call, "invoice", subject.before["invoice"], "invoice")
+    invoice = get_referenced_copy(context.request, "invoice", context.before["invoice"], "invoice")
     if invoice["status"] != "draft":
-        raise StripeProblem(
+        raise StripeError(
             f"Unable to {verb} invoice item because it is already attached to an invoice that is no longer "
             "editable."
         )
     return invoice
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """Change an item, and the line that it is on a draft."""
-    call, made, params = subject.call, subject.made, subject.params
-    invoice = _draft_of(subject, "update")
-    made |= {name: deepcopy(subject.before[name]) for name in ("pricing", "discounts", "amount", "period")}
+    request, made, params = context.request, context.object, context.params
+    invoice = _draft_of(context, "update")
+    made |= {name: deepcopy(context.before[name]) for name in ("pricing", "discounts", "amount", "period")}
     made["period"] = params.get("period") or made["period"]
     if any(
         params.get(name) is not None for name in ("amount", "pricing", "price_data", "unit_amount_decimal")
     ):
-        made |= lines.priced(call, {**params, "description": made["description"]}, "", made["currency"])
+        made |= lines.priced(request, {**params, "description": made["description"]}, "", made["currency"])
     elif params.get("quantity") is not None:
         made["amount"] = amount_of(made["pricing"] or {}, made["quantity"])
-    if made["amount"] != subject.before["amount"] or made["quantity"] != subject.before["quantity"]:
+    if made["amount"] != context.before["amount"] or made["quantity"] != context.before["quantity"]:
         made |= {"net_amount": made["amount"], "quantity_decimal": str(made["quantity"])}
     if "discounts" in params:
-        made["discounts"] = discounts.applied(call, params["discounts"], made, "invoice_item")
+        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice_item")
     if invoice is not None:
         before = deepcopy(invoice)
-        line = _line(call, invoice, made["id"])
+        line = _line(request, invoice, made["id"])
         if line is not None:
-            save(call, "line_item", line | lines.of_item(made), before=line)
-        total_up(call, invoice)
-        save(call, "invoice", invoice, "invoice.updated", before=before)
+            save(request, "line_item", line | lines.of_item(made), before=line)
+        total_up(request, invoice)
+        save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
-def delete(subject: Subject) -> None:
+def delete(context: OperationContext) -> None:
     """Delete an item, and its line on a draft."""
-    call = subject.call
-    invoice = _draft_of(subject, "delete")
+    request = context.request
+    invoice = _draft_of(context, "delete")
     if invoice is None:
         return
     before = deepcopy(invoice)
-    line = _line(call, invoice, subject.made["id"])
+    line = _line(request, invoice, context.object["id"])
     if line is not None:
-        collection = call.world.children("line_item")
+        collection = request.account.children("line_item")
         position = collection.position(line["id"])
         assert position is not None
         collection.delete(position)
-    total_up(call, invoice)
-    save(call, "invoice", invoice, "invoice.updated", before=before)
+    total_up(request, invoice)
+    save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
-def _line(call: Call, invoice: Json, item: str) -> Json | None:
-    for line in lines_of(call, invoice):
+def _line(request: ApiRequest, invoice: Json, item: str) -> Json | None:
+    for line in lines_of(request, invoice):
         details = (line.get("parent") or {}).get("invoice_item_details") or {}
         if details.get("invoice_item") == item:
             return line

@@ -5,14 +5,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import fresh, known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, new_object, save
 from stripe_simulator.operations.billing.invoices import charging
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _NO_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding a "
@@ -24,33 +24,33 @@ _NO_METHOD = (
 _WAITING = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 
 
-def no_method() -> StripeProblem:
+def no_method() -> StripeError:
     """There is nothing that could be charged."""
-    return StripeProblem(_NO_METHOD, code="resource_missing")
+    return StripeError(_NO_METHOD, code="resource_missing")
 
 
-def method_of(call: Call, *owners: Json | None) -> Json | None:
+def method_of(request: ApiRequest, *owners: Json | None) -> Json | None:
     """What is charged: the default of the invoice, else of the subscription, else of the customer."""
     for owner in owners:
         if owner is None:
             continue
         settings = owner.get("invoice_settings") if owner.get("object") == "customer" else owner
         for identifier in ((settings or {}).get("default_payment_method"), owner.get("default_source")):
-            method = charging.method(call, identifier)
+            method = charging.method(request, identifier)
             if method is not None:
                 return method
     return None
 
 
-def check_method(call: Call, identifier: Any, customer: str, param: str) -> None:
-    """Raises StripeProblem where a payment method is not the customer's."""
+def check_method(request: ApiRequest, identifier: Any, customer: str, param: str) -> None:
+    """Raises StripeError where a payment method is not the customer's."""
     if identifier is None:
         return
-    method = charging.method(call, identifier)
+    method = charging.method(request, identifier)
     if method is None:
-        raise StripeProblem(f"No such PaymentMethod: '{identifier}'", code="resource_missing", param=param)
+        raise StripeError(f"No such PaymentMethod: '{identifier}'", code="resource_missing", param=param)
     if method.get("customer") != customer:
-        raise StripeProblem(
+        raise StripeError(
             f"The customer does not have a payment method with the ID {identifier}. The payment method must "
             "be attached to the customer.",
             code="resource_missing",
@@ -58,12 +58,12 @@ def check_method(call: Call, identifier: Any, customer: str, param: str) -> None
         )
 
 
-def owners_of(call: Call, invoice: Json) -> tuple[Json, Json | None, Json | None]:
+def owners_of(request: ApiRequest, invoice: Json) -> tuple[Json, Json | None, Json | None]:
     """Whose defaults count for an invoice, in order."""
     return (
         invoice,
-        known(call, "subscription", subscription_of(invoice)),
-        known(call, "customer", invoice["customer"]),
+        get_or_none(request, "subscription", subscription_of(invoice)),
+        get_or_none(request, "customer", invoice["customer"]),
     )
 
 
@@ -74,17 +74,17 @@ def subscription_of(invoice: Json) -> str | None:
     return identifier
 
 
-def intend(call: Call, invoice: Json) -> None:
+def intend(request: ApiRequest, invoice: Json) -> None:
     """The payment intent of an invoice that was finalized, and the payment that it is to become."""
     if invoice["amount_due"] <= 0:
         return
-    method = method_of(call, *owners_of(call, invoice))
-    attach(call, invoice, charging.intent(call, invoice, method), default=True)
+    method = method_of(request, *owners_of(request, invoice))
+    attach(request, invoice, charging.intent(request, invoice, method), default=True)
 
 
-def attach(call: Call, invoice: Json, intent: Json, *, default: bool = False) -> Json:
+def attach(request: ApiRequest, invoice: Json, intent: Json, *, default: bool = False) -> Json:
     """Have a payment intent pay an invoice."""
-    payment = fresh(call, "invoice_payment")
+    payment = new_object(request, "invoice_payment")
     payment |= {
         "amount_paid": None,
         "amount_requested": min(intent["amount"], invoice["amount_remaining"]),
@@ -95,14 +95,14 @@ def attach(call: Call, invoice: Json, intent: Json, *, default: bool = False) ->
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
     }
-    save(call, "invoice_payment", payment)
+    save(request, "invoice_payment", payment)
     return payment
 
 
-def payment_of(call: Call, invoice: Json) -> Json | None:
+def payment_of(request: ApiRequest, invoice: Json) -> Json | None:
     """The payment of an invoice that is still to be made."""
-    for payment in theirs(call, "invoice_payment", "invoice", invoice["id"]):
-        intent = known(call, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
+    for payment in find_by(request, "invoice_payment", "invoice", invoice["id"]):
+        intent = get_or_none(request, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
         if payment["status"] != "open" or intent is None or intent["status"] not in _WAITING:
             continue
         if intent["amount"] == invoice["amount_due"]:  # generated ones differ
@@ -110,46 +110,46 @@ def payment_of(call: Call, invoice: Json) -> Json | None:
     return None
 
 
-def collect(call: Call, invoice: Json, method: Json) -> StripeProblem | None:
+def collect(request: ApiRequest, invoice: Json, method: Json) -> StripeError | None:
     """Charge an open invoice: paid, or the decline that was met. The invoice is changed, not written."""
-    payment = payment_of(call, invoice)
+    payment = payment_of(request, invoice)
     if payment is None:
-        intend(call, invoice)
-        payment = payment_of(call, invoice)
+        intend(request, invoice)
+        payment = payment_of(request, invoice)
     assert payment is not None
-    declined = charging.charge(call, payment["payment"]["payment_intent"], method)
+    declined = charging.charge(request, payment["payment"]["payment_intent"], method)
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
     if declined is not None:
         return declined
-    settle(call, invoice, payment, payment["amount_requested"])
+    settle(request, invoice, payment, payment["amount_requested"])
     return None
 
 
-def settle(call: Call, invoice: Json, payment: Json, amount: int) -> None:
+def settle(request: ApiRequest, invoice: Json, payment: Json, amount: int) -> None:
     """A payment of an invoice was made: of all that is due, or of a part."""
     amount = min(amount, payment["amount_requested"])
     made = deepcopy(payment)
     made |= {"amount_paid": amount, "status": "paid"}
-    made["status_transitions"] = {"canceled_at": None, "paid_at": test_clocks.now(call, invoice)}
-    save(call, "invoice_payment", made, "invoice_payment.paid", before=payment)
+    made["status_transitions"] = {"canceled_at": None, "paid_at": test_clocks.now(request, invoice)}
+    save(request, "invoice_payment", made, "invoice_payment.paid", before=payment)
     invoice["amount_paid"] += amount
     invoice["amount_remaining"] -= amount
     if invoice["amount_remaining"] <= 0:
-        paid(call, invoice, invoice["amount_paid"])
+        paid(request, invoice, invoice["amount_paid"])
 
 
-def invoice_of(call: Call, intent: Json) -> Json | None:
+def invoice_of(request: ApiRequest, intent: Json) -> Json | None:
     """The open invoice that a payment intent was made for; paid, not written, where the intent is."""
-    for payment in theirs(call, "invoice_payment", "payment_intent", intent["id"]):
-        invoice = known(call, "invoice", payment["invoice"])
+    for payment in find_by(request, "invoice_payment", "payment_intent", intent["id"]):
+        invoice = get_or_none(request, "invoice", payment["invoice"])
         if payment["status"] == "open" and invoice is not None and invoice["status"] == "open":
-            settle(call, invoice, payment, payment["amount_requested"])
+            settle(request, invoice, payment, payment["amount_requested"])
             return invoice
     return None
 
 
-def paid(call: Call, invoice: Json, amount: int) -> None:
+def paid(request: ApiRequest, invoice: Json, amount: int) -> None:
     """An invoice has been paid in full."""
     invoice |= {
         "amount_paid": amount,
@@ -158,33 +158,33 @@ def paid(call: Call, invoice: Json, amount: int) -> None:
         "next_payment_attempt": None,
         "status": "paid",
     }
-    invoice["status_transitions"]["paid_at"] = test_clocks.now(call, invoice)
+    invoice["status_transitions"]["paid_at"] = test_clocks.now(request, invoice)
 
 
-def drop(call: Call, invoice: Json, reason: str) -> None:
+def drop(request: ApiRequest, invoice: Json, reason: str) -> None:
     """Cancel the payment of an invoice that nobody will pay."""
-    payment = payment_of(call, invoice)
+    payment = payment_of(request, invoice)
     if payment is None:
         return
     made = deepcopy(payment)
     made["status"] = "canceled"
-    made["status_transitions"] = {"canceled_at": test_clocks.now(call, invoice), "paid_at": None}
-    save(call, "invoice_payment", made, before=payment)
-    before = known(call, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
+    made["status_transitions"] = {"canceled_at": test_clocks.now(request, invoice), "paid_at": None}
+    save(request, "invoice_payment", made, before=payment)
+    before = get_or_none(request, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
     if before is not None and before["status"] not in {"succeeded", "canceled"}:
-        canceled = {"canceled_at": test_clocks.now(call, invoice), "cancellation_reason": reason}
+        canceled = {"canceled_at": test_clocks.now(request, invoice), "cancellation_reason": reason}
         save(
-            call, "payment_intent", before | canceled | {"status": "canceled"}, "payment_intent.canceled",
+            request, "payment_intent", before | canceled | {"status": "canceled"}, "payment_intent.canceled",
             before=before,
         )  # fmt: skip
 
 
-def tell_outcome(call: Call, invoice: Json, declined: StripeProblem | None = None) -> None:
+def tell_outcome(request: ApiRequest, invoice: Json, declined: StripeError | None = None) -> None:
     """The events of a payment that was tried."""
     if invoice["status"] == "paid":
-        emit_as(call, "invoice.paid", invoice)
-        emit_as(call, "invoice.payment_succeeded", invoice)
+        emit_as(request, "invoice.paid", invoice)
+        emit_as(request, "invoice.payment_succeeded", invoice)
         return
-    emit_as(call, "invoice.payment_failed", invoice)
+    emit_as(request, "invoice.payment_failed", invoice)
     if declined is not None and declined.code == "invoice_payment_intent_requires_action":
-        emit_as(call, "invoice.payment_action_required", invoice)
+        emit_as(request, "invoice.payment_action_required", invoice)

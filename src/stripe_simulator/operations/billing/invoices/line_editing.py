@@ -6,39 +6,39 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.related import found, fresh, known, position_of, save
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import get_or_none, get_referenced_copy, new_object, position_of, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import amount_of
 from stripe_simulator.operations.billing.invoices.lines import editable, merged, priced, pull, release_item
 from stripe_simulator.operations.billing.invoices.totals import total_up
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def _sent(subject: Subject) -> list[tuple[str, Json]]:
-    sent = subject.params["lines"]
+def _sent(context: OperationContext) -> list[tuple[str, Json]]:
+    sent = context.params["lines"]
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
-        raise StripeProblem("Invalid array", param="lines")
+        raise StripeError("Invalid array", param="lines")
     return [(f"lines[{at}]", one) for at, one in enumerate(sent)]
 
 
-def add_lines(subject: Subject) -> None:
+def add_lines(context: OperationContext) -> None:
     """Lines for a draft: new ones, or pending invoice items."""
-    call, invoice = subject.call, subject.made
+    request, invoice = context.request, context.object
     editable(invoice)
-    for param, one in _sent(subject):
+    for param, one in _sent(context):
         if one.get("invoice_item"):
-            item = found(call, "invoiceitem", one["invoice_item"], f"{param}[invoice_item]")
+            item = get_referenced_copy(request, "invoiceitem", one["invoice_item"], f"{param}[invoice_item]")
             if item["invoice"]:
-                raise StripeProblem(
+                raise StripeError(
                     "The invoice item is already attached to an invoice.", param=f"{param}[invoice_item]"
                 )
         else:
-            priced_ = priced(call, one, param, invoice["currency"])
-            item = fresh(call, "invoiceitem")
+            priced_ = priced(request, one, param, invoice["currency"])
+            item = new_object(request, "invoiceitem")
             item |= priced_ | {
                 "currency": invoice["currency"],
                 "customer": invoice["customer"],
@@ -48,54 +48,54 @@ def add_lines(subject: Subject) -> None:
                 "period": one.get("period") or {"end": invoice["created"], "start": invoice["created"]},
                 "proration": False,
             }
-            item["discounts"] = discounts.applied(call, one.get("discounts"), item, "invoice_item")
+            item["discounts"] = discounts.applied(request, one.get("discounts"), item, "invoice_item")
             item["quantity_decimal"] = str(item["quantity"])
-            save(call, "invoiceitem", item, "invoiceitem.created")
-        pull(call, invoice, [item])
-    _finish(subject)
+            save(request, "invoiceitem", item, "invoiceitem.created")
+        pull(request, invoice, [item])
+    _finish(context)
 
 
-def update_lines(subject: Subject) -> None:
+def update_lines(context: OperationContext) -> None:
     """Change lines of a draft."""
-    editable(subject.made)
-    for param, one in _sent(subject):
-        change(subject.call, subject.made, _line(subject, one, param), one, param)
-    _finish(subject)
+    editable(context.object)
+    for param, one in _sent(context):
+        change(context.request, context.object, _line(context, one, param), one, param)
+    _finish(context)
 
 
-def remove_lines(subject: Subject) -> None:
+def remove_lines(context: OperationContext) -> None:
     """Take lines off a draft: their invoice items are deleted or pending again, as `behavior` says."""
-    call, collection = subject.call, subject.call.world.children("line_item")
-    editable(subject.made)
-    for param, one in _sent(subject):
-        old = _line(subject, one, param)
+    request, collection = context.request, context.request.account.children("line_item")
+    editable(context.object)
+    for param, one in _sent(context):
+        old = _line(context, one, param)
         if one.get("behavior") not in {"delete", "unassign"}:
             raise errors.missing_parameter(f"{param}[behavior]")
         details = (old.get("parent") or {}).get("invoice_item_details") or {}
-        release_item(call, old, subject.made)
+        release_item(request, old, context.object)
         if one["behavior"] == "delete" and details.get("invoice_item"):
-            items = call.world.collection("invoiceitem")
-            items.delete(position_of(call, "invoiceitem", details["invoice_item"]))
+            items = request.account.collection("invoiceitem")
+            items.delete(position_of(request, "invoiceitem", details["invoice_item"]))
         position = collection.position(old["id"])
         assert position is not None
         collection.delete(position)
-    _finish(subject)
+    _finish(context)
 
 
-def _line(subject: Subject, sent: Json, param: str) -> Json:
+def _line(context: OperationContext, sent: Json, param: str) -> Json:
     if not sent.get("id"):
         raise errors.missing_parameter(f"{param}[id]")
-    made = known(subject.call, "line_item", sent["id"])
-    if made is None or made["invoice"] != subject.made["id"]:
+    made = get_or_none(context.request, "line_item", sent["id"])
+    if made is None or made["invoice"] != context.object["id"]:
         raise errors.no_object("line item", sent["id"], f"{param}[id]", status=400)
     return made
 
 
-def change(call: Call, invoice: Json, made: Json, sent: Json, param: str) -> None:
+def change(request: ApiRequest, invoice: Json, made: Json, sent: Json, param: str) -> None:
     """Put what was sent into a line, and into its invoice item."""
     where = f"{param}[" if param else ""
     if any(sent.get(name) is not None for name in ("amount", "pricing", "price_data", "unit_amount_decimal")):
-        made |= priced(call, sent, param, invoice["currency"])
+        made |= priced(request, sent, param, invoice["currency"])
     elif sent.get("quantity") is not None:
         made |= {"quantity": int(sent["quantity"])}
         made["amount"] = amount_of(made["pricing"] or {}, made["quantity"])
@@ -105,36 +105,36 @@ def change(call: Call, invoice: Json, made: Json, sent: Json, param: str) -> Non
     if "metadata" in sent:
         made["metadata"] = merged(made["metadata"], sent["metadata"])
     if "discounts" in sent:
-        made["discounts"] = discounts.applied(call, sent["discounts"], made, "invoice_item", where[:-1])
+        made["discounts"] = discounts.applied(request, sent["discounts"], made, "invoice_item", where[:-1])
     made["quantity_decimal"] = str(made["quantity"])
-    save(call, "line_item", made)
+    save(request, "line_item", made)
     details = (made.get("parent") or {}).get("invoice_item_details") or {}
-    item = known(call, "invoiceitem", details.get("invoice_item"))
+    item = get_or_none(request, "invoiceitem", details.get("invoice_item"))
     if item is not None:
         same = ("amount", "description", "discountable", "metadata", "period", "pricing", "quantity")
-        save(call, "invoiceitem", item | {name: made[name] for name in same}, before=item)
+        save(request, "invoiceitem", item | {name: made[name] for name in same}, before=item)
 
 
-def _finish(subject: Subject) -> None:
-    sent = subject.params.get("invoice_metadata")
+def _finish(context: OperationContext) -> None:
+    sent = context.params.get("invoice_metadata")
     if isinstance(sent, dict):
-        subject.made["metadata"] = merged(subject.made.get("metadata"), sent)
-    total_up(subject.call, subject.made)
-    if subject.made != subject.before:
-        subject.emit("invoice.updated")
+        context.object["metadata"] = merged(context.object.get("metadata"), sent)
+    total_up(context.request, context.object)
+    if context.object != context.before:
+        context.emit("invoice.updated")
 
 
-def update_line(subject: Subject) -> None:
+def update_line(context: OperationContext) -> None:
     """POST to one line of an invoice: the invoice changes with it."""
-    call = subject.call
-    invoice = found(call, "invoice", subject.made["invoice"], "invoice")
+    request = context.request
+    invoice = get_referenced_copy(request, "invoice", context.object["invoice"], "invoice")
     before = deepcopy(invoice)
     editable(invoice)
-    subject.made |= {name: deepcopy(subject.before[name]) for name in ("pricing", "discounts", "period")}
-    change(call, invoice, subject.made, subject.params, "")
-    total_up(call, invoice)
-    save(call, "invoice", invoice, "invoice.updated", before=before)
-    subject.made |= known(call, "line_item", subject.made["id"]) or {}
+    context.object |= {name: deepcopy(context.before[name]) for name in ("pricing", "discounts", "period")}
+    change(request, invoice, context.object, context.params, "")
+    total_up(request, invoice)
+    save(request, "invoice", invoice, "invoice.updated", before=before)
+    context.object |= get_or_none(request, "line_item", context.object["id"]) or {}
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.related import fresh_in, known, position_of, save
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import get_or_none, new_child_object, position_of, save
 from stripe_simulator.operations.billing.amounts import (
     amount_of,
     described,
@@ -18,14 +18,14 @@ from stripe_simulator.operations.billing.amounts import (
 from stripe_simulator.operations.billing.invoices.totals import lines_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def add(call: Call, invoice: Json, values: Json) -> Json:
+def add(request: ApiRequest, invoice: Json, values: Json) -> Json:
     """Write one more line."""
-    made = fresh_in(call, "line_item", position_of(call, "invoice", invoice["id"]))
+    made = new_child_object(request, "line_item", position_of(request, "invoice", invoice["id"]))
     made |= line(invoice, made["id"], values)
-    save(call, "line_item", made)
+    save(request, "line_item", made)
     return made
 
 
@@ -81,13 +81,15 @@ def of_item(item: Json) -> Json:
     }
 
 
-def of_subscription(call: Call, subscription: Json, item: Json, period: tuple[int, int], **over: Any) -> Json:
+def of_subscription(
+    request: ApiRequest, subscription: Json, item: Json, period: tuple[int, int], **over: Any
+) -> Json:
     """The line for one item of a subscription in one period; `over` replaces what is usual."""
     price, quantity = item["price"], item.get("quantity")
     count = 0 if quantity is None else int(quantity)
     return {
         "amount": amount_of(price, count),
-        "description": described(call, price, count),
+        "description": described(request, price, count),
         "metadata": dict(subscription.get("metadata") or {}),
         "parent": {
             "invoice_item_details": None,
@@ -117,48 +119,48 @@ def pricing(price: Json) -> Json:
     }
 
 
-def pull(call: Call, invoice: Json, items: list[Json]) -> None:
+def pull(request: ApiRequest, invoice: Json, items: list[Json]) -> None:
     """Make pending invoice items lines of an invoice; they are pending no more."""
     for item in items:
         before = deepcopy(item)
-        add(call, invoice, of_item(item))
+        add(request, invoice, of_item(item))
         item["invoice"] = invoice["id"]
-        save(call, "invoiceitem", item, before=before)
+        save(request, "invoiceitem", item, before=before)
 
 
-def release(call: Call, invoice: Json) -> None:
+def release(request: ApiRequest, invoice: Json) -> None:
     """A draft is deleted: the invoice items on it are pending again."""
-    for one in lines_of(call, invoice):
-        release_item(call, one, invoice)
+    for one in lines_of(request, invoice):
+        release_item(request, one, invoice)
 
 
-def release_item(call: Call, one: Json, invoice: Json) -> None:
+def release_item(request: ApiRequest, one: Json, invoice: Json) -> None:
     """A line goes: the invoice item that it was made of is pending again."""
     details = (one.get("parent") or {}).get("invoice_item_details") or {}
-    item = known(call, "invoiceitem", details.get("invoice_item"))
+    item = get_or_none(request, "invoiceitem", details.get("invoice_item"))
     if item is not None and item["invoice"] == invoice["id"]:
-        save(call, "invoiceitem", item | {"invoice": None}, before=item)
+        save(request, "invoiceitem", item | {"invoice": None}, before=item)
 
 
-def of_price(call: Call, price: Json, quantity: int) -> Json:
+def of_price(request: ApiRequest, price: Json, quantity: int) -> Json:
     """What so many units of a price cost."""
     return {
         "amount": amount_of(price, quantity),
         "pricing": pricing(price),
         "quantity": quantity,
-        "description": product_name(call, price),
+        "description": product_name(request, price),
     }
 
 
-def priced(call: Call, sent: Json, param: str, currency: str) -> Json:
+def priced(request: ApiRequest, sent: Json, param: str, currency: str) -> Json:
     """What a line or an invoice item costs, by what was sent: an amount, a price, or a price described."""
     price_sent = (sent.get("pricing") or {}).get("price") if isinstance(sent.get("pricing"), dict) else None
     quantity = int(sent.get("quantity") or 1)
     if price_sent is not None or sent.get("price_data") is not None:
         named = {"price": price_sent, "price_data": sent.get("price_data")}
-        price = price_of(call, named, param, recurring=False, currency=currency)
+        price = price_of(request, named, param, recurring=False, currency=currency)
         own = {"description": sent["description"]} if sent.get("description") else {}
-        return of_price(call, price, quantity) | own
+        return of_price(request, price, quantity) | own
     if sent.get("unit_amount_decimal") is not None:
         amount = amount_of({"unit_amount_decimal": sent["unit_amount_decimal"]}, quantity)
         unit = str(sent["unit_amount_decimal"])
@@ -175,9 +177,9 @@ def priced(call: Call, sent: Json, param: str, currency: str) -> Json:
 
 
 def editable(invoice: Json) -> None:
-    """Raises StripeProblem where an invoice is no draft."""
+    """Raises StripeError where an invoice is no draft."""
     if invoice["status"] != "draft":
-        raise StripeProblem("This invoice is no longer editable", code="invoice_not_editable")
+        raise StripeError("This invoice is no longer editable", code="invoice_not_editable")
 
 
 def merged(before: Json | None, sent: Any) -> Json:

@@ -7,37 +7,37 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.operation import blank
-from stripe_simulator.objects.read import shown
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.read import object_response
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import after, interval_of
 from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.invoice_items import pending
-from stripe_simulator.operations.billing.invoices.totals import reckon
+from stripe_simulator.operations.billing.invoices.totals import compute_totals
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
-    from stripe_simulator.requests.call import Answer, Call, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
 
 _OVER = frozenset({"canceled", "incomplete_expired", "incomplete"})
 
 
-def invoice_preview(call: Call) -> Answer:
+def invoice_preview(request: ApiRequest) -> ApiResponse:
     """POST /v1/invoices/create_preview: what the next invoice of a subscription would be."""
-    assert call.route.operation is not None
-    known = {parameter.name for parameter in call.route.operation.parameters}
-    unknown = [name for name in call.params if known and name not in known and name != "expand"]
+    assert request.route.operation is not None
+    known = {parameter.name for parameter in request.route.operation.parameters}
+    unknown = [name for name in request.params if known and name not in known and name != "expand"]
     if unknown:
         raise errors.unknown_parameters(unknown)
-    subscription = deepcopy(_subscription(call))
+    subscription = deepcopy(_subscription(request))
     currency = subscription["currency"]
-    invoices = call.world.collection("upcoming_invoice")
+    invoices = request.account.collection("upcoming_invoice")
     # The next invoice always has the same id, whatever it is asked by.
-    position = call.world.number("upcoming", subscription["id"]) % 2**40
-    made = blank(invoices, position)
+    position = request.account.number("upcoming", subscription["id"]) % 2**40
+    made = new_defaults(invoices, position)
     made |= {
         "id": invoices.identifier(position),
         "object": "invoice",
@@ -46,7 +46,7 @@ def invoice_preview(call: Call) -> Answer:
         "created": int(time.time()),
         "currency": currency,
         "customer": subscription["customer"],
-        "discounts": discounts.running(call, subscription.get("discounts") or [], int(time.time())),
+        "discounts": discounts.running(request, subscription.get("discounts") or [], int(time.time())),
         "default_tax_rates": list(subscription.get("default_tax_rates") or ()),
         "parent": {
             "quote_details": None,
@@ -54,34 +54,35 @@ def invoice_preview(call: Call) -> Answer:
             "type": "subscription_details",
         },
     }
-    rows = [_line(call, subscription, item) for item in subscription["items"]["data"]]
+    rows = [_line(request, subscription, item) for item in subscription["items"]["data"]]
     rows += [
-        lines.of_item(item) for item in pending(call, subscription["customer"], currency, subscription["id"])
+        lines.of_item(item)
+        for item in pending(request, subscription["customer"], currency, subscription["id"])
     ]
     rows = [
         lines.line(made, f"il_tmp_{at}{subscription['id'][4:]}", values) | {"invoice": made["id"]}
         for at, values in enumerate(rows)
     ]
-    reckon(call, made, rows)
+    compute_totals(request, made, rows)
     made["lines"] = {
         "object": "list",
         "data": rows,
         "has_more": False,
         "url": f"/v1/invoices/{made['id']}/lines",
     }
-    return shown(call, made)
+    return object_response(request, made)
 
 
-def _line(call: Call, subscription: Json, item: Json) -> Json:
+def _line(request: ApiRequest, subscription: Json, item: Json) -> Json:
     """The line for an item's next period."""
     start = item["current_period_end"]
     end = after(start, interval_of(item["price"]))
-    return lines.of_subscription(call, subscription, item, (start, end))
+    return lines.of_subscription(request, subscription, item, (start, end))
 
 
-def _subscription(call: Call) -> Json:
-    world, params = call.world, call.params
-    subscriptions = world.collection("subscription")
+def _subscription(request: ApiRequest) -> Json:
+    account, params = request.account, request.params
+    subscriptions = account.collection("subscription")
     if "subscription" in params:
         position = subscriptions.position(str(params["subscription"]))
         if position is None:
@@ -91,13 +92,13 @@ def _subscription(call: Call) -> Json:
             raise _none(made["customer"])
         return made
     if "customer" not in params:
-        raise StripeProblem(
+        raise StripeError(
             "You must specify at least one of `customer`, `subscription` or `schedule`.", param="customer"
         )
     customer = str(params["customer"])
-    if world.collection("customer").position(customer) is None:
+    if account.collection("customer").position(customer) is None:
         raise errors.no_object("customer", customer, "customer", status=404)
-    from stripe_simulator.requests.list_filters import Condition
+    from stripe_simulator.world.conditions import Condition
 
     condition = Condition(subscriptions.resource.column["customer"], (customer,))
     for position in subscriptions.find([condition], *subscriptions.bounds(), newest_first=True):
@@ -107,26 +108,26 @@ def _subscription(call: Call) -> Json:
     raise _none(customer)
 
 
-def _none(customer: str) -> StripeProblem:
-    return StripeProblem(
+def _none(customer: str) -> StripeError:
+    return StripeError(
         f"No upcoming invoices for customer: {customer}", status=404, code="invoice_upcoming_none"
     )
 
 
-def retrieve_account(call: Call) -> Answer:
+def retrieve_account(request: ApiRequest) -> ApiResponse:
     """GET /v1/account: the account that the key, or the Stripe-Account header, stands for."""
-    resource: Resource = call.world.catalog.resource["account"]
-    if call.world.account == PLATFORM:
-        made = call.world.collection("account").generator.object(0)
+    resource: Resource = request.account.catalog.resource["account"]
+    if request.account.id == PLATFORM:
+        made = request.account.collection("account").generator.object(0)
         made |= {"id": PLATFORM, "object": resource.object}
     else:
-        above = call.platform.collection("account")
-        position = above.position(call.world.account)
+        above = request.platform.collection("account")
+        position = above.position(request.account.id)
         assert position is not None
         made = above.read(position)
-    return shown(call, made)
+    return object_response(request, made)
 
 
-def retrieve_balance(call: Call) -> Answer:
+def retrieve_balance(request: ApiRequest) -> ApiResponse:
     """GET /v1/balance."""
-    return shown(call, balance.shown(call.world))
+    return object_response(request, balance.shown(request.account))

@@ -6,46 +6,46 @@ from copy import deepcopy
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.objects.related import known, position_of
+from stripe_simulator.objects.related import get_or_none, position_of
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import rounded
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def lines_of(call: Call, invoice: Json) -> list[Json]:
+def lines_of(request: ApiRequest, invoice: Json) -> list[Json]:
     """All lines of an invoice, oldest first."""
-    collection = call.world.children("line_item")
-    bounds = collection.bounds_in(position_of(call, "invoice", invoice["id"]))
+    collection = request.account.children("line_item")
+    bounds = collection.bounds_in(position_of(request, "invoice", invoice["id"]))
     return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
 
 
-def total_up(call: Call, invoice: Json, *, keep: bool = True) -> None:
+def total_up(request: ApiRequest, invoice: Json, *, keep: bool = True) -> None:
     """Compute an invoice's amounts from its lines, and show its lines in it.
 
     With `keep` the lines are written with their shares of the discounts.
     """
-    lines = lines_of(call, invoice)
-    reckon(call, invoice, lines)
-    collection = call.world.children("line_item")
+    lines = lines_of(request, invoice)
+    compute_totals(request, invoice, lines)
+    collection = request.account.children("line_item")
     for line in lines if keep else ():
         position = collection.position(line["id"])
         assert position is not None
         collection.write(position, line)
-    position = position_of(call, "invoice", invoice["id"])
+    position = position_of(request, "invoice", invoice["id"])
     invoice["lines"] = deepcopy(
-        call.world.embedded("line_item", position, f"/v1/invoices/{invoice['id']}/lines")
+        request.account.embedded("line_item", position, f"/v1/invoices/{invoice['id']}/lines")
     )
 
 
-def reckon(call: Call, invoice: Json, lines: list[Json]) -> None:
+def compute_totals(request: ApiRequest, invoice: Json, lines: list[Json]) -> None:
     """The amounts of an invoice that has these lines; each line gets its share of discounts and taxes."""
     subtotal = sum(line["amount"] for line in lines)
     for line in lines:
         line["subtotal"] = line["amount"]
-    taken = _discounts(call, invoice, lines)
-    taxes, added = _taxes(call, invoice, lines)
+    taken = _discounts(request, invoice, lines)
+    taxes, added = _taxes(request, invoice, lines)
     total = subtotal - sum(taken.values()) + added
     invoice["subtotal"] = subtotal
     invoice["subtotal_excluding_tax"] = subtotal
@@ -69,20 +69,20 @@ def due(invoice: Json) -> None:
     invoice["amount_remaining"] = max(0, invoice["amount_due"] - paid)
 
 
-def _discounts(call: Call, invoice: Json, lines: list[Json]) -> dict[str, int]:
+def _discounts(request: ApiRequest, invoice: Json, lines: list[Json]) -> dict[str, int]:
     """How much each discount takes off; those of a line come before the invoice's."""
     taken: dict[str, int] = {}
     shares: list[dict[str, int]] = [{} for _ in lines]
     left = [{**line, "left": line["amount"]} for line in lines]
     for at, line in enumerate(lines):
         for identifier in line.get("discounts") or ():
-            (amount,) = discounts.amount_off(call, identifier, left[at]["left"], _product, [left[at]])
+            (amount,) = discounts.amount_off(request, identifier, left[at]["left"], _product, [left[at]])
             _take(identifier, at, amount, left, shares, taken)
     for identifier in invoice.get("discounts") or ():
-        if identifier not in call.world.discounts:
+        if identifier not in request.account.discounts:
             continue
         rest = sum(one["left"] for one in left)
-        amounts = discounts.amount_off(call, identifier, rest, _product, left)
+        amounts = discounts.amount_off(request, identifier, rest, _product, left)
         for at, amount in enumerate(amounts):
             _take(identifier, at, amount, left, shares, taken)
         taken.setdefault(identifier, 0)
@@ -109,7 +109,7 @@ def _product(line: Json) -> Any:
     return (((line.get("pricing") or {}).get("price_details")) or {}).get("product")
 
 
-def _taxes(call: Call, invoice: Json, lines: list[Json]) -> tuple[list[Json], int]:
+def _taxes(request: ApiRequest, invoice: Json, lines: list[Json]) -> tuple[list[Json], int]:
     """The taxes on all lines, by rate, and how much they add to the total: nothing where they are in it."""
     found: dict[str, Json] = {}
     added = 0
@@ -117,7 +117,7 @@ def _taxes(call: Call, invoice: Json, lines: list[Json]) -> tuple[list[Json], in
         off = sum(one["amount"] for one in line["discount_amounts"])
         line["taxes"] = []
         for identifier in line.get("tax_rates") or invoice.get("default_tax_rates") or ():
-            rate = known(call, "tax_rate", identifier)
+            rate = get_or_none(request, "tax_rate", identifier)
             if rate is None:
                 continue
             one = _tax(rate, line["amount"] - off)

@@ -6,10 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import next_after
 from stripe_simulator.operations.billing.invoices import creation, finalization
@@ -17,18 +17,18 @@ from stripe_simulator.operations.billing.subscriptions import invoicing, items, 
 from stripe_simulator.operations.billing.subscriptions.updates import OVER
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
-def cancel(subject: Subject) -> Json:
+def cancel(context: OperationContext) -> Json:
     """DELETE of a subscription: it stays, canceled."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     if made["status"] in OVER:
         raise errors.no_object("subscription", made["id"])
     details = params.get("cancellation_details") or {}
     end(
-        call,
+        request,
         made,
         prorate=bool(params.get("prorate")),
         invoice_now=bool(params.get("invoice_now")),
@@ -36,26 +36,26 @@ def cancel(subject: Subject) -> Json:
     )
     made["cancellation_details"] |= {n: details[n] for n in ("comment", "feedback") if n in details}
     if made["status"] == "incomplete_expired":
-        subject.emit("customer.subscription.updated")
+        context.emit("customer.subscription.updated")
     else:
-        subject.emit("customer.subscription.deleted")
+        context.emit("customer.subscription.deleted")
     return made
 
 
 def end(
-    call: Call, made: Json, *, prorate: bool = False, invoice_now: bool = False, reason: str | None
+    request: ApiRequest, made: Json, *, prorate: bool = False, invoice_now: bool = False, reason: str | None
 ) -> None:
     """Cancel a subscription now. It is changed, not written, and its event is left to the caller."""
-    now = test_clocks.now(call, made)
+    now = test_clocks.now(request, made)
     if made["status"] == "incomplete":
-        _expire(call, made)
+        _expire(request, made)
         made["status"] = "incomplete_expired"
     else:
         if prorate and made["status"] in {"active", "past_due"}:
-            for item in items.of(call, made):
-                prorations.credit(call, made, item, now)
-        if invoice_now and invoicing.has_pending(call, made):
-            invoicing.collect(call, made, invoicing.invoice(call, made, "subscription_update", []))
+            for item in items.of(request, made):
+                prorations.credit(request, made, item, now)
+        if invoice_now and invoicing.has_pending(request, made):
+            invoicing.collect(request, made, invoicing.invoice(request, made, "subscription_update", []))
         made["status"] = "canceled"
     made |= {
         "cancel_at_period_end": False,
@@ -66,54 +66,54 @@ def end(
         | (made.get("cancellation_details") or {})
         | {"reason": reason},
     }
-    creation.discard(call, made)
-    schedule = known(call, "subscription_schedule", made.get("schedule"))
+    creation.discard(request, made)
+    schedule = get_or_none(request, "subscription_schedule", made.get("schedule"))
     if schedule is not None and schedule["status"] in {"active", "not_started"}:
         over = schedule | {"status": "canceled", "canceled_at": now, "current_phase": None}
-        save(call, "subscription_schedule", over, "subscription_schedule.canceled", before=schedule)
+        save(request, "subscription_schedule", over, "subscription_schedule.canceled", before=schedule)
 
 
-def _expire(call: Call, made: Json) -> None:
+def _expire(request: ApiRequest, made: Json) -> None:
     """The first invoice was never paid: void."""
-    invoice = known(call, "invoice", made["latest_invoice"])
+    invoice = get_or_none(request, "invoice", made["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
         before = deepcopy(invoice)
-        finalization.void(call, invoice)
-        save(call, "invoice", invoice, "invoice.updated", before=before)
+        finalization.void(request, invoice)
+        save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
-def pause(subject: Subject) -> None:
+def pause(context: OperationContext) -> None:
     """POST …/pause: no new periods and no invoices until it is resumed."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     if made["status"] not in {"active", "trialing", "past_due"}:
-        raise StripeProblem(
+        raise StripeError(
             f"A subscription with status `{made['status']}` can't be paused.", code="resource_invalid_state"
         )
-    now = test_clocks.now(call, made)
+    now = test_clocks.now(request, made)
     unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
-    for item in items.of(call, made) if unused != "none" and made["status"] == "active" else ():
-        prorations.credit(call, made, item, item["current_period_start"] if "item" in unused else now)
+    for item in items.of(request, made) if unused != "none" and made["status"] == "active" else ():
+        prorations.credit(request, made, item, item["current_period_start"] if "item" in unused else now)
     if params.get("invoicing_behavior") == "invoice":
-        invoicing.invoice_now(call, made, "subscription_update", [])
+        invoicing.invoice_now(request, made, "subscription_update", [])
     made["status"] = "paused"
     made["status_details"] = {
         "paused": {
             "subscription": {"type": "pause_requested"}, "transitioned_at": now, "type": "subscription",
         }
     }  # fmt: skip
-    subject.emit("customer.subscription.updated")
-    subject.emit("customer.subscription.paused")
+    context.emit("customer.subscription.updated")
+    context.emit("customer.subscription.paused")
 
 
-def resume(subject: Subject) -> None:
+def resume(context: OperationContext) -> None:
     """POST …/resume: from paused, with a new period unless the anchor is to stay."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     if made["status"] != "paused":
-        raise StripeProblem(
+        raise StripeError(
             f"This subscription cannot be resumed because its status is `{made['status']}`.",
             code="resource_invalid_state",
         )
-    now = test_clocks.now(call, made)
+    now = test_clocks.now(request, made)
     anchor = params.get("billing_cycle_anchor")
     stays = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
     made |= {"status": "active", "status_details": None}
@@ -121,38 +121,38 @@ def resume(subject: Subject) -> None:
         made["status"] = "trialing"
     elif stays:
         if params.get("proration_behavior") != "none":
-            for item in items.of(call, made):
-                prorations.debit(call, made, item, now)
+            for item in items.of(request, made):
+                prorations.debit(request, made, item, now)
     else:
         made["billing_cycle_anchor"] = now
-        items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
-        invoicing.invoice_now(call, made, "subscription_update", invoicing.full_lines(call, made))
+        items.set_period(request, made, now, lambda interval: next_after(now, now, interval))
+        invoicing.invoice_now(request, made, "subscription_update", invoicing.full_lines(request, made))
         if params.get("payment_behavior") == "resume_on_payment_success" and made["status"] != "active":
             made["status"] = "paused"
-            made["status_details"] = subject.before["status_details"]
-    subject.emit("customer.subscription.updated")
+            made["status_details"] = context.before["status_details"]
+    context.emit("customer.subscription.updated")
     if made["status"] != "paused":
-        subject.emit("customer.subscription.resumed")
+        context.emit("customer.subscription.resumed")
 
 
-def delete_discount(subject: Subject) -> Json:
+def delete_discount(context: OperationContext) -> Json:
     """DELETE …/discount of a subscription or customer."""
-    owner = subject.collection.resource.name
-    gone = discounts.ended(subject.call, subject.made, owner)
-    subject.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
+    owner = context.collection.resource.name
+    gone = discounts.ended(context.request, context.object, owner)
+    context.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
     return gone
 
 
-def of_deleted_customer(subject: Subject) -> None:
+def of_deleted_customer(context: OperationContext) -> None:
     """A deleted customer's subscriptions are canceled at once."""
-    call = subject.call
-    for made in theirs(call, "subscription", "customer", subject.made["id"]):
+    request = context.request
+    for made in find_by(request, "subscription", "customer", context.object["id"]):
         if made["status"] in OVER:
             continue
         before = deepcopy(made)
-        end(call, made, reason=None)
-        save(call, "subscription", made, before=before)
-        emit_as(call, "customer.subscription.deleted", made)
+        end(request, made, reason=None)
+        save(request, "subscription", made, before=before)
+        emit_as(request, "customer.subscription.deleted", made)
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.related import found, known, save
+from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import (
     after,
@@ -23,44 +23,44 @@ from stripe_simulator.operations.billing.subscriptions import invoicing, items
 from stripe_simulator.operations.billing.subscriptions.prorations import share
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Subject
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.operations.billing.subscriptions.items import Wanted
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _DAY = 86_400
 _FUTURE = "Invalid timestamp: must be an integer Unix timestamp in the future."
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """POST of a new subscription."""
-    start(subject.call, subject.made, subject.params)
+    start(context.request, context.object, context.params)
 
 
-def start(call: Call, made: Json, params: Json) -> None:
+def start(request: ApiRequest, made: Json, params: Json) -> None:
     """Make a blank subscription what the parameters ask for: written, but for its event.
 
-    Raises StripeProblem before anything is written.
+    Raises StripeError before anything is written.
     """
-    customer = found(call, "customer", params["customer"], "customer")
-    now = test_clocks.now(call, {"customer": customer["id"]})
+    customer = get_referenced_copy(request, "customer", params["customer"], "customer")
+    now = test_clocks.now(request, {"customer": customer["id"]})
     billing_mode = str((params.get("billing_mode") or {}).get("type") or "flexible")
-    asked = items.all_wanted(call, params["items"], params.get("currency"), billing_mode)
+    asked = items.all_wanted(request, params["items"], params.get("currency"), billing_mode)
     currency = asked[0].price["currency"]
-    once = _once(call, params, currency)
+    once = _once(request, params, currency)
     trial_end = _trial_end(params, asked, now)
     check_collection(made, params)
     invoice_payments.check_method(
-        call, params.get("default_payment_method"), customer["id"], "default_payment_method"
+        request, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
     owner = {"customer": customer["id"], "currency": currency}
-    discounts.check(call, params.get("discounts"), owner)
+    discounts.check(request, params.get("discounts"), owner)
     interval = asked[0].interval
     begin = int(params.get("backdate_start_date") or now)
     anchor = trial_end or _anchor(params, begin, interval) or begin
     end = trial_end or (anchor if anchor > begin else None)
     # Validated: nothing has been written so far but prices that were described.
-    due = _due(call, params, asked, once, customer, (now, end, trial_end))
-    _check_payable(call, made, params, customer, due)
+    due = _due(request, params, asked, once, customer, (now, end, trial_end))
+    _check_payable(request, made, params, customer, due)
     made |= _values(made, params, customer, now, billing_mode)
     made |= {
         "billing_cycle_anchor": anchor,
@@ -70,14 +70,14 @@ def start(call: Call, made: Json, params: Json) -> None:
         "trial_end": trial_end,
         "trial_start": now if trial_end else None,
     }
-    save(call, "subscription", made)
+    save(request, "subscription", made)
     for one in asked:
         period_end = end or next_after(anchor, now, one.interval)
-        items.add(call, made, one, (begin if end or begin == now else now, period_end))
-    items.embed(call, made)
+        items.add(request, made, one, (begin if end or begin == now else now, period_end))
+    items.embed(request, made)
     set_cancel(made, params, now)
-    made["discounts"] = discounts.applied(call, params.get("discounts"), made, "subscription")
-    _first_invoice(call, made, params, once, end if trial_end is None else None)
+    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "subscription")
+    _first_invoice(request, made, params, once, end if trial_end is None else None)
 
 
 def _values(made: Json, params: Json, customer: Json, now: int, billing_mode: str) -> Json:
@@ -108,15 +108,15 @@ def _values(made: Json, params: Json, customer: Json, now: int, billing_mode: st
 
 
 def check_collection(made: Json, params: Json) -> None:
-    """Raises StripeProblem where an invoice to be sent has no term, or one to be charged has."""
+    """Raises StripeError where an invoice to be sent has no term, or one to be charged has."""
     sends = params.get("collection_method", made["collection_method"]) == "send_invoice"
     if sends and params.get("days_until_due", made.get("days_until_due")) is None:
-        raise StripeProblem(
+        raise StripeError(
             "If subscription `collection_method` is `send_invoice`, you must specify `days_until_due`.",
             param="days_until_due",
         )
     if not sends and params.get("days_until_due") is not None:
-        raise StripeProblem(
+        raise StripeError(
             "You can only specify `days_until_due` if subscription `collection_method` is `send_invoice`.",
             param="days_until_due",
         )
@@ -126,7 +126,7 @@ def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
     """When the trial ends; None without one."""
     given = [name for name in ("trial_end", "trial_period_days") if params.get(name) is not None]
     if len(given) > 1:
-        raise StripeProblem(
+        raise StripeError(
             "You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_end"
         )
     end = params.get("trial_end")
@@ -140,7 +140,7 @@ def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
     if days is None:
         return None
     if int(days) < 0:
-        raise StripeProblem(
+        raise StripeError(
             "This value must be greater than or equal to 0.",
             code="parameter_invalid_integer",
             param="trial_period_days",
@@ -155,7 +155,7 @@ def future(value: Any, now: int, param: str) -> int:
     except (TypeError, ValueError):
         raise errors.not_an_integer(param, str(value)) from None
     if moment <= now:
-        raise StripeProblem(_FUTURE, param=param)
+        raise StripeError(_FUTURE, param=param)
     return moment
 
 
@@ -167,25 +167,25 @@ def _anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:
     anchor = future(sent, now, "billing_cycle_anchor")
     natural = after(now, interval)
     if anchor > natural:
-        raise StripeProblem(
+        raise StripeError(
             f"`billing_cycle_anchor` cannot be later than next natural billing date ({natural}) for plan",
             param="billing_cycle_anchor",
         )
     return anchor
 
 
-def _once(call: Call, params: Json, currency: str) -> list[tuple[Json, int, Json]]:
+def _once(request: ApiRequest, params: Json, currency: str) -> list[tuple[Json, int, Json]]:
     """Prices that are only on the first invoice, with quantities."""
     sent = params.get("add_invoice_items")
     found = []
     for param, one in items.listed(sent, "add_invoice_items") if sent else ():
-        price = price_of(call, one, param, recurring=False, currency=currency)
+        price = price_of(request, one, param, recurring=False, currency=currency)
         found.append((price, items.checked_quantity(one.get("quantity") or 1, param), one))
     return found
 
 
 def _due(
-    call: Call,
+    request: ApiRequest,
     params: Json,
     asked: list[Wanted],
     once: list[tuple[Json, int, Json]],
@@ -195,7 +195,9 @@ def _due(
     """About what the first invoice comes to: enough to know whether there is anything to pay."""
     now, end, trial_end = times
     total = sum(amount_of(price, quantity) for price, quantity, _ in once)
-    total += sum(item["amount"] for item in pending(call, customer["id"], asked[0].price["currency"], None))
+    total += sum(
+        item["amount"] for item in pending(request, customer["id"], asked[0].price["currency"], None)
+    )
     for one in asked if trial_end is None else ():
         if end is None:
             total += amount_of(one.price, one.quantity or 0)
@@ -203,17 +205,19 @@ def _due(
             natural = end - after(now, one.interval)
             total += share(one.price, one.quantity, (now + natural, end), now)
     for one in params.get("discounts") or ():
-        total = _discounted(call, one, total)
+        total = _discounted(request, one, total)
     return max(0, total + int(customer.get("balance") or 0))
 
 
-def _discounted(call: Call, sent: Json, total: int) -> int:
+def _discounted(request: ApiRequest, sent: Json, total: int) -> int:
     identifier = sent.get("coupon")
     if sent.get("promotion_code"):
-        identifier = found(call, "promotion_code", sent["promotion_code"], "discounts")["promotion"]["coupon"]
+        identifier = get_referenced_copy(request, "promotion_code", sent["promotion_code"], "discounts")[
+            "promotion"
+        ]["coupon"]
     if sent.get("discount"):
-        identifier = call.world.discounts[sent["discount"]]["source"]["coupon"]
-    coupon = known(call, "coupon", identifier)
+        identifier = request.account.discounts[sent["discount"]]["source"]["coupon"]
+    coupon = get_or_none(request, "coupon", identifier)
     if coupon is None:
         return total
     if coupon.get("percent_off"):
@@ -221,12 +225,12 @@ def _discounted(call: Call, sent: Json, total: int) -> int:
     return total - int(coupon["amount_off"] or 0)
 
 
-def _check_payable(call: Call, made: Json, params: Json, customer: Json, due: int) -> None:
-    """Raises StripeProblem where the first invoice is to be charged, and there is nothing to charge."""
+def _check_payable(request: ApiRequest, made: Json, params: Json, customer: Json, due: int) -> None:
+    """Raises StripeError where the first invoice is to be charged, and there is nothing to charge."""
     behavior = params.get("payment_behavior", "allow_incomplete")
     if due <= 0 or made["collection_method"] == "send_invoice" or behavior == "default_incomplete":
         return
-    method = invoice_payments.method_of(call, params | {"object": "subscription"}, customer)
+    method = invoice_payments.method_of(request, params | {"object": "subscription"}, customer)
     if method is None:
         raise invoice_payments.no_method()
     refusal = charging.refusal_of(method)
@@ -237,7 +241,7 @@ def _check_payable(call: Call, made: Json, params: Json, customer: Json, due: in
 def set_cancel(made: Json, params: Json, now: int) -> None:
     """Have it end by itself: at the end of the period, or at a time."""
     if params.get("cancel_at_period_end") and params.get("cancel_at") is not None:
-        raise StripeProblem(
+        raise StripeError(
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
             param="cancel_at",
         )
@@ -262,22 +266,24 @@ def set_cancel(made: Json, params: Json, now: int) -> None:
 
 
 def _first_invoice(
-    call: Call, made: Json, params: Json, once: list[tuple[Json, int, Json]], cut: int | None
+    request: ApiRequest, made: Json, params: Json, once: list[tuple[Json, int, Json]], cut: int | None
 ) -> None:
     if made["status"] == "trialing":
-        values = invoicing.trial_lines(call, made)
+        values = invoicing.trial_lines(request, made)
     elif cut is not None:
         free = params.get("proration_behavior") == "none"
         begin = made["start_date"]
-        values = invoicing.stub_lines(call, made, lambda price: after(begin, interval_of(price)), free=free)
+        values = invoicing.stub_lines(
+            request, made, lambda price: after(begin, interval_of(price)), free=free
+        )
     else:
-        values = invoicing.full_lines(call, made)
+        values = invoicing.full_lines(request, made)
     for price, quantity, sent in once:
-        one = lines.of_price(call, price, quantity)
+        one = lines.of_price(request, price, quantity)
         values.append(one | {"metadata": dict(sent.get("metadata") or {}), "subscription": made["id"]})
-    invoice = invoicing.invoice(call, made, "subscription_create", values)
+    invoice = invoicing.invoice(request, made, "subscription_create", values)
     waits = params.get("payment_behavior") == "default_incomplete"
-    invoicing.collect(call, made, invoice, wait=waits)
+    invoicing.collect(request, made, invoice, wait=waits)
     if invoice["status"] == "open" and made["status"] != "trialing":
         made["status"] = "incomplete"
-    save(call, "subscription", made)
+    save(request, "subscription", made)

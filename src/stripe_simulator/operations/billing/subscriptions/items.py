@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
-from stripe_simulator.objects.related import fresh_in, position_of, save
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import new_child_object, position_of, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import interval_of, is_metered, plan_of, price_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 Interval = tuple[str, int]
 
@@ -35,17 +35,17 @@ class Wanted:
 def listed(sent: Any, param: str = "items") -> list[tuple[str, Json]]:
     """A list of objects, each with the name of its parameter."""
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
-        raise StripeProblem("Invalid array", param=param)
+        raise StripeError("Invalid array", param=param)
     return [(f"{param}[{at}]", one) for at, one in enumerate(sent)]
 
 
-def wanted(call: Call, sent: Json, param: str, currency: str | None) -> Wanted:
-    """What an item asks for. Raises StripeProblem where that can't be had."""
-    price = price_of(call, sent, param, recurring=True, currency=currency)
+def wanted(request: ApiRequest, sent: Json, param: str, currency: str | None) -> Wanted:
+    """What an item asks for. Raises StripeError where that can't be had."""
+    price = price_of(request, sent, param, recurring=True, currency=currency)
     quantity = sent.get("quantity")
     if is_metered(price):
         if quantity is not None:
-            raise StripeProblem(
+            raise StripeError(
                 "You cannot set the quantity for metered plans.",
                 param=f"{param}[quantity]" if param else "quantity",
             )
@@ -54,29 +54,29 @@ def wanted(call: Call, sent: Json, param: str, currency: str | None) -> Wanted:
 
 
 def checked_quantity(quantity: Any, param: str) -> int:
-    """A quantity. Raises StripeProblem where it is none."""
+    """A quantity. Raises StripeError where it is none."""
     name = f"{param}[quantity]" if param else "quantity"
     try:
         number = int(quantity)
     except (TypeError, ValueError):
         raise errors.not_an_integer(name, str(quantity)) from None
     if number < 0:
-        raise StripeProblem(
+        raise StripeError(
             "This value must be greater than or equal to 0.", code="parameter_invalid_integer", param=name
         )
     return number
 
 
-def all_wanted(call: Call, sent: Any, currency: str | None, billing_mode: str) -> list[Wanted]:
+def all_wanted(request: ApiRequest, sent: Any, currency: str | None, billing_mode: str) -> list[Wanted]:
     """All that a new subscription asks for; prices of one currency, and classically of one interval."""
     found: list[Wanted] = []
     for param, one in listed(sent):
-        found.append(wanted(call, one, param, currency))
+        found.append(wanted(request, one, param, currency))
         currency = currency or found[0].price["currency"]
     if not found:
         raise errors.missing_parameter("items")
     if billing_mode == "classic" and len({one.interval for one in found}) > 1:
-        raise StripeProblem(
+        raise StripeError(
             "Currency and interval fields must match across all plans on this subscription. "
             "Found mismatch in interval field.",
             param="items",
@@ -84,20 +84,20 @@ def all_wanted(call: Call, sent: Any, currency: str | None, billing_mode: str) -
     return found
 
 
-def fill(call: Call, made: Json, subscription: Json, one: Wanted, period: tuple[int, int]) -> None:
+def fill(request: ApiRequest, made: Json, subscription: Json, one: Wanted, period: tuple[int, int]) -> None:
     """Make an item of what was asked for."""
     made |= {
         "billing_thresholds": None,
         "current_period_start": period[0],
         "current_period_end": period[1],
         "discounts": discounts.applied(
-            call,
+            request,
             one.sent.get("discounts"),
             made | {"customer": subscription["customer"]},
             "subscription_item",
         ),
         "metadata": dict(one.sent.get("metadata") or {}),
-        "plan": plan_of(call, one.price),
+        "plan": plan_of(request, one.price),
         "price": deepcopy(one.price),
         "quantity": one.quantity,
         "subscription": subscription["id"],
@@ -107,47 +107,51 @@ def fill(call: Call, made: Json, subscription: Json, one: Wanted, period: tuple[
         made.pop("quantity")
 
 
-def add(call: Call, subscription: Json, one: Wanted, period: tuple[int, int]) -> Json:
+def add(request: ApiRequest, subscription: Json, one: Wanted, period: tuple[int, int]) -> Json:
     """Write a new item of a subscription that is written."""
-    made = fresh_in(call, "subscription_item", position_of(call, "subscription", subscription["id"]))
-    fill(call, made, subscription, one, period)
-    save(call, "subscription_item", made)
+    made = new_child_object(
+        request, "subscription_item", position_of(request, "subscription", subscription["id"])
+    )
+    fill(request, made, subscription, one, period)
+    save(request, "subscription_item", made)
     return made
 
 
-def of(call: Call, subscription: Json) -> list[Json]:
+def of(request: ApiRequest, subscription: Json) -> list[Json]:
     """Copies of all items, oldest first."""
-    collection = call.world.children("subscription_item")
-    bounds = collection.bounds_in(position_of(call, "subscription", subscription["id"]))
+    collection = request.account.children("subscription_item")
+    bounds = collection.bounds_in(position_of(request, "subscription", subscription["id"]))
     return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
 
 
-def remove(call: Call, item: Json) -> None:
+def remove(request: ApiRequest, item: Json) -> None:
     """Delete an item."""
-    call.world.children("subscription_item").delete(position_of(call, "subscription_item", item["id"]))
+    request.account.children("subscription_item").delete(
+        position_of(request, "subscription_item", item["id"])
+    )
 
 
-def embed(call: Call, subscription: Json) -> None:
+def embed(request: ApiRequest, subscription: Json) -> None:
     """Show the items as they are now in their subscription."""
     url = f"/v1/subscription_items?subscription={subscription['id']}"
-    position = position_of(call, "subscription", subscription["id"])
-    subscription["items"] = deepcopy(call.world.embedded("subscription_item", position, url))
+    position = position_of(request, "subscription", subscription["id"])
+    subscription["items"] = deepcopy(request.account.embedded("subscription_item", position, url))
 
 
-def set_period(call: Call, subscription: Json, start: int, end_of: Any) -> None:
+def set_period(request: ApiRequest, subscription: Json, start: int, end_of: Any) -> None:
     """A new period for all items: each ends where `end_of` its interval says."""
-    for item in of(call, subscription):
+    for item in of(request, subscription):
         made = item | {
             "current_period_start": start,
             "current_period_end": end_of(interval_of(item["price"])),
         }
-        save(call, "subscription_item", made, before=item)
-    embed(call, subscription)
+        save(request, "subscription_item", made, before=item)
+    embed(request, subscription)
 
 
-def last_removed() -> StripeProblem:
+def last_removed() -> StripeError:
     """A subscription without items is none."""
-    return StripeProblem(
+    return StripeError(
         "A subscription must have at least one active plan. To cancel a subscription, please use the cancel "
         "API endpoint on the Subscription object."
     )

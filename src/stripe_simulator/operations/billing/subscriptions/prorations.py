@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from stripe_simulator.objects.related import fresh, save
+from stripe_simulator.objects.related import new_object, save
 from stripe_simulator.operations.billing.amounts import TIMES, amount_of, product_name, rounded
 from stripe_simulator.operations.billing.invoices.invoice_items import parent
 from stripe_simulator.operations.billing.invoices.lines import pricing
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 
 def share(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:
@@ -24,30 +24,30 @@ def share(price: Json, quantity: int | None, period: tuple[int, int], when: int)
     return rounded(amount_of(price, quantity) * left)
 
 
-def credit(call: Call, subscription: Json, item: Json, when: int) -> None:
+def credit(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
     """Give back what was paid for the rest of the period."""
     amount = -share(item["price"], item.get("quantity"), _period(item), when)
-    _write(call, subscription, item, amount, when, "Unused time on")
+    _write(request, subscription, item, amount, when, "Unused time on")
 
 
-def debit(call: Call, subscription: Json, item: Json, when: int) -> None:
+def debit(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
     """Charge for the rest of the period."""
     amount = share(item["price"], item.get("quantity"), _period(item), when)
-    _write(call, subscription, item, amount, when, "Remaining time on")
+    _write(request, subscription, item, amount, when, "Remaining time on")
 
 
 def _period(item: Json) -> tuple[int, int]:
     return item["current_period_start"], item["current_period_end"]
 
 
-def _write(call: Call, subscription: Json, item: Json, amount: int, when: int, words: str) -> None:
+def _write(request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, words: str) -> None:
     price, quantity = item["price"], item.get("quantity")
     if quantity is None:
         return
     day = datetime.fromtimestamp(when, UTC).strftime("%d %b %Y")
-    product = product_name(call, price)
+    product = product_name(request, price)
     many = product if quantity == 1 else f"{quantity} {TIMES} {product}"
-    made = fresh(call, "invoiceitem")
+    made = new_object(request, "invoiceitem")
     made |= {
         "amount": amount,
         "currency": price["currency"],
@@ -66,4 +66,4 @@ def _write(call: Call, subscription: Json, item: Json, amount: int, when: int, w
         "quantity_decimal": str(quantity),
         "test_clock": subscription.get("test_clock"),
     }
-    save(call, "invoiceitem", made, "invoiceitem.created")
+    save(request, "invoiceitem", made, "invoiceitem.created")

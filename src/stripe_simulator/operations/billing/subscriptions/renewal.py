@@ -5,149 +5,151 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, save
 from stripe_simulator.operations.billing.amounts import interval_of, next_after
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.subscriptions import cancellation, invoicing, items, schedules
 from stripe_simulator.operations.billing.subscriptions.updates import OVER
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _RUNNING = frozenset({"active", "past_due", "trialing", "unpaid"})
 _INCOMPLETE_FOR = 23 * 3600
 _MOST_STEPS = 5000
 
 
-def create_clock(subject: Subject) -> None:
+def create_clock(context: OperationContext) -> None:
     """A clock that stands still until it is advanced."""
-    subject.made |= {
-        "deletes_after": subject.made["created"] + 30 * 86_400,
+    context.object |= {
+        "deletes_after": context.object["created"] + 30 * 86_400,
         "status": "ready",
         "status_details": {},
     }
 
 
-def delete_clock(subject: Subject) -> None:
+def delete_clock(context: OperationContext) -> None:
     """With its clock go the customers that live by it."""
-    call = subject.call
-    for customer in theirs(call, "customer", "test_clock", subject.made["id"]):
-        for made in theirs(call, "subscription", "customer", customer["id"]):
+    request = context.request
+    for customer in find_by(request, "customer", "test_clock", context.object["id"]):
+        for made in find_by(request, "subscription", "customer", customer["id"]):
             if made["status"] not in OVER:
-                cancellation.end(call, made, reason=None)
-                save(call, "subscription", made)
-        collection = call.world.collection("customer")
+                cancellation.end(request, made, reason=None)
+                save(request, "subscription", made)
+        collection = request.account.collection("customer")
         position = collection.position(customer["id"])
         assert position is not None
         collection.delete(position)
 
 
-def advance(subject: Subject) -> Json:
+def advance(context: OperationContext) -> Json:
     """POST …/advance: all that happens until then, in order; the answer still says advancing."""
-    call, clock = subject.call, subject.made
-    until = int(subject.params["frozen_time"])
+    request, clock = context.request, context.object
+    until = int(context.params["frozen_time"])
     if until <= clock["frozen_time"]:
-        raise StripeProblem(
+        raise StripeError(
             "`frozen_time` must be after the current frozen time of the test clock.", param="frozen_time"
         )
     answer = clock | {"status": "advancing", "status_details": {"advancing": {"target_frozen_time": until}}}
-    emit_as(call, "test_helpers.test_clock.advancing", answer)
+    emit_as(request, "test_helpers.test_clock.advancing", answer)
     for _ in range(_MOST_STEPS):
-        due = _next(call, clock["id"], until)
+        due = _next(request, clock["id"], until)
         if due is None:
             break
         moment, made = due
         clock["frozen_time"] = max(clock["frozen_time"], moment)
-        subject.write()
+        context.write()
         before = deepcopy(made)
-        step(call, made, moment)
+        step(request, made, moment)
         if made["status"] in OVER:
-            save(call, "subscription", made, before=before)
-            emit_as(call, "customer.subscription.deleted", made)
+            save(request, "subscription", made, before=before)
+            emit_as(request, "customer.subscription.deleted", made)
         else:
-            save(call, "subscription", made, "customer.subscription.updated", before=before)
+            save(request, "subscription", made, "customer.subscription.updated", before=before)
     clock["frozen_time"] = until
-    subject.write()
-    subject.emit("test_helpers.test_clock.ready")
+    context.write()
+    context.emit("test_helpers.test_clock.ready")
     return answer
 
 
-def _next(call: Call, clock: str, until: int) -> tuple[int, Json] | None:
+def _next(request: ApiRequest, clock: str, until: int) -> tuple[int, Json] | None:
     """What comes next on the clock: when, and to which subscription."""
     found: tuple[int, Json] | None = None
-    for customer in theirs(call, "customer", "test_clock", clock):
-        schedules.begin_due(call, customer["id"], until)
-        for made in theirs(call, "subscription", "customer", customer["id"]):
-            moment = _due(call, made)
+    for customer in find_by(request, "customer", "test_clock", clock):
+        schedules.begin_due(request, customer["id"], until)
+        for made in find_by(request, "subscription", "customer", customer["id"]):
+            moment = _due(request, made)
             if moment is not None and moment <= until and (found is None or moment < found[0]):
                 found = moment, made
     return found
 
 
-def _due(call: Call, made: Json) -> int | None:
+def _due(request: ApiRequest, made: Json) -> int | None:
     """When something happens to a subscription by itself."""
     moments: list[int] = []
     if made["status"] == "incomplete":
         moments.append(made["created"] + _INCOMPLETE_FOR)
     if made["status"] in _RUNNING:
-        moments += [item["current_period_end"] for item in items.of(call, made)]
+        moments += [item["current_period_end"] for item in items.of(request, made)]
         moments += [moment for moment in (made.get("trial_end"),) if moment and made["status"] == "trialing"]
-        invoice = known(call, "invoice", made["latest_invoice"])
+        invoice = get_or_none(request, "invoice", made["latest_invoice"])
         if invoice is not None and invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
             moments.append(invoice["automatically_finalizes_at"])
     if made["status"] not in OVER:
-        moments += [moment for moment in (made.get("cancel_at"), schedules.next_phase(call, made)) if moment]
+        moments += [
+            moment for moment in (made.get("cancel_at"), schedules.next_phase(request, made)) if moment
+        ]
         moments += [moment for moment in ((made.get("pause_collection") or {}).get("resumes_at"),) if moment]
     return min(moments, default=None)
 
 
-def step(call: Call, made: Json, now: int) -> None:
+def step(request: ApiRequest, made: Json, now: int) -> None:
     """What happens to a subscription at its moment. It is changed, not written."""
     if made["status"] == "incomplete":
-        cancellation.end(call, made, reason=None)
+        cancellation.end(request, made, reason=None)
         return
     if made.get("cancel_at") and made["cancel_at"] <= now:
         at_end = made["cancel_at_period_end"]
-        cancellation.end(call, made, reason="cancellation_requested")
+        cancellation.end(request, made, reason="cancellation_requested")
         made["cancel_at_period_end"] = at_end
         return
     resumes = (made.get("pause_collection") or {}).get("resumes_at")
     if resumes and resumes <= now:
         made["pause_collection"] = None
         return
-    if schedules.follow(call, made, now):
+    if schedules.follow(request, made, now):
         return
-    if _finalize(call, made, now) or made["status"] not in _RUNNING:
+    if _finalize(request, made, now) or made["status"] not in _RUNNING:
         return
     if made["status"] == "trialing" and made["trial_end"] <= now:
-        _end_trial(call, made, now)
+        _end_trial(request, made, now)
         return
-    _renew(call, made, now)
+    _renew(request, made, now)
 
 
-def _finalize(call: Call, made: Json, now: int) -> bool:
+def _finalize(request: ApiRequest, made: Json, now: int) -> bool:
     """A draft whose hour is over is finalized and charged."""
-    invoice = known(call, "invoice", made["latest_invoice"])
+    invoice = get_or_none(request, "invoice", made["latest_invoice"])
     if invoice is None or invoice["status"] != "draft":
         return False
     moment = invoice["automatically_finalizes_at"]
     if not moment or moment > now:
         return False
-    declined = invoicing.finalize(call, made, invoice)
+    declined = invoicing.finalize(request, made, invoice)
     if made["status"] in {"active", "past_due", "unpaid"}:
         made["status"] = "active" if declined is None else "past_due"
     return True
 
 
-def _end_trial(call: Call, made: Json, now: int) -> None:
+def _end_trial(request: ApiRequest, made: Json, now: int) -> None:
     """The first period that is paid for begins; without a payment method the settings say what comes."""
     missing = ((made.get("trial_settings") or {}).get("end_behavior") or {}).get("missing_payment_method")
-    method = invoice_payments.method_of(call, made, known(call, "customer", made["customer"]))
+    method = invoice_payments.method_of(request, made, get_or_none(request, "customer", made["customer"]))
     if method is None and made["collection_method"] != "send_invoice" and missing == "cancel":
-        cancellation.end(call, made, reason="payment_failed")
+        cancellation.end(request, made, reason="payment_failed")
         return
     if method is None and made["collection_method"] != "send_invoice" and missing == "pause":
         made["status"] = "paused"
@@ -155,26 +157,26 @@ def _end_trial(call: Call, made: Json, now: int) -> None:
         made["status_details"] = {
             "paused": {"subscription": reason, "transitioned_at": now, "type": "subscription"}
         }
-        emit_as(call, "customer.subscription.paused", made)
+        emit_as(request, "customer.subscription.paused", made)
         return
     made["status"] = "active"
-    _renew(call, made, now)
+    _renew(request, made, now)
 
 
-def _renew(call: Call, made: Json, now: int) -> None:
+def _renew(request: ApiRequest, made: Json, now: int) -> None:
     """The items whose period is over get the next one, and an invoice, a draft for an hour."""
     values = []
-    for item in items.of(call, made):
+    for item in items.of(request, made):
         if item["current_period_end"] > now:
             continue
         end = next_after(made["billing_cycle_anchor"], now, interval_of(item["price"]))
         renewed = item | {"current_period_start": item["current_period_end"], "current_period_end": end}
-        save(call, "subscription_item", renewed, before=item)
-        values.append(invoicing.line(call, made, renewed))
-    items.embed(call, made)
-    invoice = invoicing.invoice(call, made, "subscription_cycle", values)
+        save(request, "subscription_item", renewed, before=item)
+        values.append(invoicing.line(request, made, renewed))
+    items.embed(request, made)
+    invoice = invoicing.invoice(request, made, "subscription_cycle", values)
     invoice["automatically_finalizes_at"] = now + invoicing.HOUR
-    save(call, "invoice", invoice)
+    save(request, "invoice", invoice)
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("test_helpers_test_clock", "advance"): advance}

@@ -6,12 +6,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.operations.billing.amounts import after
 from stripe_simulator.operations.billing.subscriptions import items
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 SETTINGS: Json = {
     "application_fee_percent": None,
@@ -51,8 +51,8 @@ def item_of(price: Json, quantity: int | None) -> Json:
     return made if quantity is None else made | {"quantity": quantity}
 
 
-def phases_of(call: Call, sent: Any, start: int) -> list[Json]:
-    """Phases with their times. Raises StripeProblem where one can't be."""
+def phases_of(request: ApiRequest, sent: Any, start: int) -> list[Json]:
+    """Phases with their times. Raises StripeError where one can't be."""
     made: list[Json] = []
     listed = items.listed(sent, "phases")
     for param, one in listed:
@@ -61,7 +61,7 @@ def phases_of(call: Call, sent: Any, start: int) -> list[Json]:
         if one.get("start_date") not in {None, "now"} and not made:
             start = int(one["start_date"])
         asked = [
-            items.wanted(call, item, where, one.get("currency"))
+            items.wanted(request, item, where, one.get("currency"))
             for where, item in items.listed(one["items"], f"{param}[items]")
         ]
         last = one is listed[-1][1]
@@ -95,7 +95,5 @@ def _end(one: Json, start: int, interval: tuple[str, int], param: str, *, last: 
     else:
         raise errors.missing_parameter(f"{param}[end_date]")
     if end <= start:
-        raise StripeProblem(
-            "The end date of a phase must be after its start date.", param=f"{param}[end_date]"
-        )
+        raise StripeError("The end date of a phase must be after its start date.", param=f"{param}[end_date]")
     return end

@@ -6,10 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import found, fresh, known, save, theirs
+from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_object, save
 from stripe_simulator.operations.billing.subscriptions import (
     cancellation,
     creation,
@@ -25,15 +25,15 @@ from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
 )
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 _OPEN = ("not_started", "active")
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """A schedule of its own, or one that takes over a subscription."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     made |= {
         "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
         "default_settings": SETTINGS | dict(params.get("default_settings") or {}),
@@ -43,48 +43,50 @@ def create(subject: Subject) -> None:
         "phases": [],
     }
     if params.get("from_subscription"):
-        _take_over(subject)
+        _take_over(context)
         return
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     if not params.get("phases"):
         raise errors.missing_parameter("phases")
-    customer = found(call, "customer", params["customer"], "customer")
-    now = test_clocks.now(call, {"customer": customer["id"]})
+    customer = get_referenced_copy(request, "customer", params["customer"], "customer")
+    now = test_clocks.now(request, {"customer": customer["id"]})
     sent = params.get("start_date")
     start = now if sent in {None, "now"} else int(str(sent))
     made |= {
         "created": now,
         "customer": customer["id"],
-        "phases": phases_of(call, params["phases"], start),
+        "phases": phases_of(request, params["phases"], start),
         "status": "not_started",
         "test_clock": customer.get("test_clock"),
     }
     if start <= now:
-        _begin(call, made)
+        _begin(request, made)
 
 
-def _take_over(subject: Subject) -> None:
-    call, made, params = subject.call, subject.made, subject.params
+def _take_over(context: OperationContext) -> None:
+    request, made, params = context.request, context.object, context.params
     for name in ("customer", "phases", "start_date"):
         if params.get(name) is not None:
-            raise StripeProblem(
+            raise StripeError(
                 f"You may only specify one of these parameters: from_subscription, {name}.", param=name
             )
-    subscription = found(call, "subscription", params["from_subscription"], "from_subscription")
+    subscription = get_referenced_copy(
+        request, "subscription", params["from_subscription"], "from_subscription"
+    )
     if subscription["status"] in updates.OVER:
-        raise StripeProblem(
+        raise StripeError(
             f"A subscription schedule can't be created from a subscription that is "
             f"`{subscription['status']}`.",
             param="from_subscription",
         )
     if subscription["schedule"]:
-        raise StripeProblem(
+        raise StripeError(
             "You cannot migrate a subscription that is already attached to a schedule: "
             f"`{subscription['schedule']}`.",
             param="from_subscription",
         )
-    present = items.of(call, subscription)
+    present = items.of(request, subscription)
     phase = PHASE | {
         "currency": subscription["currency"],
         "end_date": max(item["current_period_end"] for item in present),
@@ -93,7 +95,7 @@ def _take_over(subject: Subject) -> None:
         "trial_end": subscription["trial_end"] if subscription["status"] == "trialing" else None,
     }
     made |= {
-        "created": test_clocks.now(call, subscription),
+        "created": test_clocks.now(request, subscription),
         "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
         "customer": subscription["customer"],
         "phases": [phase],
@@ -102,14 +104,14 @@ def _take_over(subject: Subject) -> None:
         "test_clock": subscription["test_clock"],
     }
     attached = subscription | {"schedule": made["id"]}
-    save(call, "subscription", attached, "customer.subscription.updated", before=subscription)
+    save(request, "subscription", attached, "customer.subscription.updated", before=subscription)
 
 
-def _begin(call: Call, made: Json) -> None:
+def _begin(request: ApiRequest, made: Json) -> None:
     """The first phase starts: with it the subscription."""
     phase = made["phases"][0]
     settings = made["default_settings"]
-    subscription = fresh(call, "subscription")
+    subscription = new_object(request, "subscription")
     method = phase["collection_method"] or settings["collection_method"]
     subscription |= {"collection_method": method, "metadata": dict(phase["metadata"] or {})}
     params: Json = {
@@ -122,10 +124,10 @@ def _begin(call: Call, made: Json) -> None:
     if method == "send_invoice":
         terms = (phase["invoice_settings"] or settings["invoice_settings"] or {}).get("days_until_due")
         params["days_until_due"] = subscription["days_until_due"] = int(terms or 30)
-    creation.start(call, subscription, params)
+    creation.start(request, subscription, params)
     subscription["schedule"] = made["id"]
-    save(call, "subscription", subscription)
-    emit_as(call, "customer.subscription.created", subscription)
+    save(request, "subscription", subscription)
+    emit_as(request, "customer.subscription.created", subscription)
     made |= {
         "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
         "status": "active",
@@ -138,17 +140,17 @@ def _sent(item: Json) -> Json:
     return {name: item[name] for name in ("price", "quantity") if name in item} | {"agreed": True}
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """Other phases, for a schedule that is not over."""
-    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    request, made, params, before = context.request, context.object, context.params, context.before
     if before["status"] not in _OPEN and set(params) - {"metadata"}:
         raise _closed("update", before)
     made["phases"] = deepcopy(before["phases"])
     made["default_settings"] = before["default_settings"] | dict(params.get("default_settings") or {})
     if params.get("phases"):
-        start = before["phases"][0]["start_date"] if before["phases"] else test_clocks.now(call, before)
-        made["phases"] = phases_of(call, params["phases"], start)
-        now = test_clocks.now(call, before)
+        start = before["phases"][0]["start_date"] if before["phases"] else test_clocks.now(request, before)
+        made["phases"] = phases_of(request, params["phases"], start)
+        now = test_clocks.now(request, before)
         made["current_phase"] = next(
             (
                 {"end_date": phase["end_date"], "start_date": phase["start_date"]}
@@ -159,92 +161,92 @@ def update(subject: Subject) -> None:
         )
 
 
-def _closed(verb: str, made: Json) -> StripeProblem:
-    return StripeProblem(
+def _closed(verb: str, made: Json) -> StripeError:
+    return StripeError(
         f"You cannot {verb} a subscription schedule that is currently in the `{made['status']}` status. Its "
         "status must be one of `not_started` or `active`.",
         code="resource_invalid_state",
     )
 
 
-def cancel(subject: Subject) -> None:
+def cancel(context: OperationContext) -> None:
     """POST …/cancel: with its subscription."""
-    call, made, params = subject.call, subject.made, subject.params
+    request, made, params = context.request, context.object, context.params
     if made["status"] not in _OPEN:
         raise _closed("cancel", made)
-    made |= {"canceled_at": test_clocks.now(call, made), "current_phase": None, "status": "canceled"}
-    subject.write()
-    before = known(call, "subscription", made["subscription"])
+    made |= {"canceled_at": test_clocks.now(request, made), "current_phase": None, "status": "canceled"}
+    context.write()
+    before = get_or_none(request, "subscription", made["subscription"])
     if before is not None and before["status"] not in updates.OVER:
         over = deepcopy(before)
         cancellation.end(
-            call,
+            request,
             over,
             prorate=bool(params.get("prorate", True)),
             invoice_now=bool(params.get("invoice_now", True)),
             reason="cancellation_requested",
         )
-        save(call, "subscription", over)
-        emit_as(call, "customer.subscription.deleted", over)
-    subject.emit("subscription_schedule.canceled")
+        save(request, "subscription", over)
+        emit_as(request, "customer.subscription.deleted", over)
+    context.emit("subscription_schedule.canceled")
 
 
-def release(subject: Subject) -> None:
+def release(context: OperationContext) -> None:
     """POST …/release: the subscription goes on without it."""
-    made = subject.made
+    made = context.object
     if made["status"] not in _OPEN:
         raise _closed("release", made)
-    _release(subject.call, made, keep=bool(subject.params.get("preserve_cancel_date")))
-    subject.emit("subscription_schedule.released")
+    _release(context.request, made, keep=bool(context.params.get("preserve_cancel_date")))
+    context.emit("subscription_schedule.released")
 
 
-def _release(call: Call, made: Json, *, keep: bool = True) -> None:
-    before = known(call, "subscription", made["subscription"])
+def _release(request: ApiRequest, made: Json, *, keep: bool = True) -> None:
+    before = get_or_none(request, "subscription", made["subscription"])
     made |= {
         "current_phase": None,
-        "released_at": test_clocks.now(call, made),
+        "released_at": test_clocks.now(request, made),
         "released_subscription": made["subscription"],
         "status": "released",
         "subscription": None,
     }
     if before is not None:
         free = before | {"schedule": None} | ({} if keep else {"cancel_at": None, "canceled_at": None})
-        save(call, "subscription", free, "customer.subscription.updated", before=before)
+        save(request, "subscription", free, "customer.subscription.updated", before=before)
 
 
-def begin_due(call: Call, customer: str, until: int) -> None:
+def begin_due(request: ApiRequest, customer: str, until: int) -> None:
     """Schedules of a customer that were to start by then, start."""
-    for made in theirs(call, "subscription_schedule", "customer", customer):
+    for made in find_by(request, "subscription_schedule", "customer", customer):
         if made["status"] == "not_started" and made["phases"] and made["phases"][0]["start_date"] <= until:
             before = deepcopy(made)
-            _begin(call, made)
-            save(call, "subscription_schedule", made, "subscription_schedule.updated", before=before)
+            _begin(request, made)
+            save(request, "subscription_schedule", made, "subscription_schedule.updated", before=before)
 
 
-def next_phase(call: Call, subscription: Json) -> int | None:
+def next_phase(request: ApiRequest, subscription: Json) -> int | None:
     """When the present phase of a subscription's schedule ends."""
-    made = known(call, "subscription_schedule", subscription.get("schedule"))
+    made = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
     if made is None or made["status"] != "active" or made["current_phase"] is None:
         return None
     end: int = made["current_phase"]["end_date"]
     return end
 
 
-def follow(call: Call, subscription: Json, now: int) -> bool:
+def follow(request: ApiRequest, subscription: Json, now: int) -> bool:
     """Go on to the next phase, if the present one is over; after the last, what `end_behavior` says."""
-    made = known(call, "subscription_schedule", subscription.get("schedule"))
-    if made is None or made["status"] != "active" or (next_phase(call, subscription) or now + 1) > now:
+    made = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
+    if made is None or made["status"] != "active" or (next_phase(request, subscription) or now + 1) > now:
         return False
     before = deepcopy(made)
     later = [phase for phase in made["phases"] if phase["start_date"] >= made["current_phase"]["end_date"]]
     if later:
-        _enter(call, subscription, later[0], now)
+        _enter(request, subscription, later[0], now)
         made["current_phase"] = {n: later[0][n] for n in ("end_date", "start_date")}
-        save(call, "subscription_schedule", made, "subscription_schedule.updated", before=before)
+        save(request, "subscription_schedule", made, "subscription_schedule.updated", before=before)
     elif made["end_behavior"] == "cancel":
-        cancellation.end(call, subscription, reason="cancellation_requested")
+        cancellation.end(request, subscription, reason="cancellation_requested")
         over = {"completed_at": now, "current_phase": None, "status": "completed"}
-        save(call, "subscription_schedule", made | over, "subscription_schedule.completed")
+        save(request, "subscription_schedule", made | over, "subscription_schedule.completed")
     else:
         subscription["schedule"] = None
         made |= {
@@ -254,26 +256,26 @@ def follow(call: Call, subscription: Json, now: int) -> bool:
             "status": "released",
             "subscription": None,
         }
-        save(call, "subscription_schedule", made, "subscription_schedule.released")
+        save(request, "subscription_schedule", made, "subscription_schedule.released")
     return True
 
 
-def _enter(call: Call, subscription: Json, phase: Json, now: int) -> None:
+def _enter(request: ApiRequest, subscription: Json, phase: Json, now: int) -> None:
     """The items of the next phase take the place of those there are."""
-    old = items.of(call, subscription)
+    old = items.of(request, subscription)
     changes: list[updates.Change] = [(item, None, {}) for item in old]
     for item in phase["items"]:
         sent = _sent(item)
-        changes.append((None, items.wanted(call, sent, "items", subscription["currency"]), sent))
+        changes.append((None, items.wanted(request, sent, "items", subscription["currency"]), sent))
     behavior = phase["proration_behavior"]
     if all(item["current_period_end"] <= now for item in old):
         behavior = "none"
-        updates.change_items(call, subscription, changes, behavior, now, now, reset=False)
-        updates.renew(call, subscription, now, "subscription_cycle")
+        updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
+        updates.renew(request, subscription, now, "subscription_cycle")
         return
-    updates.change_items(call, subscription, changes, behavior, now, now, reset=False)
+    updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
     if behavior == "always_invoice":
-        invoicing.invoice_now(call, subscription, "subscription_update", [])
+        invoicing.invoice_now(request, subscription, "subscription_update", [])
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

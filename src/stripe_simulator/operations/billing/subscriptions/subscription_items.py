@@ -5,81 +5,81 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.related import found, position_of, save
+from stripe_simulator.objects.related import get_referenced_copy, position_of, save
 from stripe_simulator.operations.billing.amounts import after, interval_of
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations, updates
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, Subject
-    from stripe_simulator.requests.call import Json
+    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.requests.request import Json
 
 
-def _owner(subject: Subject, identifier: str) -> Json:
-    made = found(subject.call, "subscription", identifier, "subscription")
+def _owner(context: OperationContext, identifier: str) -> Json:
+    made = get_referenced_copy(context.request, "subscription", identifier, "subscription")
     if made["status"] in updates.OVER:
-        raise StripeProblem("A canceled subscription can only update its cancellation_details and metadata.")
+        raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
     return made
 
 
-def create(subject: Subject) -> None:
+def create(context: OperationContext) -> None:
     """POST of an item: charged for the rest of the period."""
-    call, made, params = subject.call, subject.made, subject.params
-    owner = _owner(subject, params["subscription"])
+    request, made, params = context.request, context.object, context.params
+    owner = _owner(context, params["subscription"])
     before = deepcopy(owner)
-    one = items.wanted(call, params, "", owner["currency"])
-    now = test_clocks.now(call, owner)
-    present = items.of(call, owner)
+    one = items.wanted(request, params, "", owner["currency"])
+    now = test_clocks.now(request, owner)
+    present = items.of(request, owner)
     fitting = [item for item in present if interval_of(item["price"]) == one.interval]
     end = fitting[0]["current_period_end"] if fitting else after(now, one.interval)
-    items.fill(call, made, owner, one, (now, end))
-    subject.write()
+    items.fill(request, made, owner, one, (now, end))
+    context.write()
     behavior = params.get("proration_behavior", "create_prorations")
     if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.debit(call, owner, made, params.get("proration_date") or now)
-    _finish(subject, owner, before, behavior)
+        prorations.debit(request, owner, made, params.get("proration_date") or now)
+    _finish(context, owner, before, behavior)
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """POST to an item."""
-    call, params = subject.call, subject.params
-    owner = _owner(subject, subject.before["subscription"])
+    request, params = context.request, context.params
+    owner = _owner(context, context.before["subscription"])
     before = deepcopy(owner)
-    old = deepcopy(subject.before)
-    new = updates.changed_item(call, owner, old, params, "")
-    now = test_clocks.now(call, owner)
+    old = deepcopy(context.before)
+    new = updates.changed_item(request, owner, old, params, "")
+    now = test_clocks.now(request, owner)
     behavior = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date") or now
-    reset = updates.change_items(call, owner, [(old, new, params)], behavior, when, now, reset=False)
+    reset = updates.change_items(request, owner, [(old, new, params)], behavior, when, now, reset=False)
     if reset:
-        updates.renew(call, owner, now, "subscription_update")
-    _finish(subject, owner, before, "create_prorations" if reset else behavior)
-    written = found(call, "subscription_item", old["id"], "item")
-    subject.made.clear()
-    subject.made |= written
+        updates.renew(request, owner, now, "subscription_update")
+    _finish(context, owner, before, "create_prorations" if reset else behavior)
+    written = get_referenced_copy(request, "subscription_item", old["id"], "item")
+    context.object.clear()
+    context.object |= written
 
 
-def delete(subject: Subject) -> None:
+def delete(context: OperationContext) -> None:
     """DELETE of an item: what is left of its period is given back."""
-    call, params = subject.call, subject.params
-    owner = _owner(subject, subject.made["subscription"])
+    request, params = context.request, context.params
+    owner = _owner(context, context.object["subscription"])
     before = deepcopy(owner)
-    if len(items.of(call, owner)) < 2:
+    if len(items.of(request, owner)) < 2:
         raise items.last_removed()
     behavior = params.get("proration_behavior", "create_prorations")
-    now = test_clocks.now(call, owner)
+    now = test_clocks.now(request, owner)
     if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.credit(call, owner, subject.before, params.get("proration_date") or now)
-    subject.collection.delete(position_of(call, "subscription_item", subject.made["id"]))
-    _finish(subject, owner, before, behavior)
+        prorations.credit(request, owner, context.before, params.get("proration_date") or now)
+    context.collection.delete(position_of(request, "subscription_item", context.object["id"]))
+    _finish(context, owner, before, behavior)
 
 
-def _finish(subject: Subject, owner: Json, before: Json, behavior: str) -> None:
-    items.embed(subject.call, owner)
+def _finish(context: OperationContext, owner: Json, before: Json, behavior: str) -> None:
+    items.embed(context.request, owner)
     if behavior == "always_invoice":
-        invoicing.invoice_now(subject.call, owner, "subscription_update", [])
-    save(subject.call, "subscription", owner, "customer.subscription.updated", before=before)
+        invoicing.invoice_now(context.request, owner, "subscription_update", [])
+    save(context.request, "subscription", owner, "customer.subscription.updated", before=before)
 
 
 CREATED: dict[str, Handler] = {"subscription_item": create}

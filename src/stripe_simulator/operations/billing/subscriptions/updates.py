@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeProblem
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.related import known, position_of, save
+from stripe_simulator.objects.related import get_or_none, position_of, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import (
     after,
@@ -24,8 +24,8 @@ from stripe_simulator.operations.billing.subscriptions import invoicing, items, 
 from stripe_simulator.operations.billing.subscriptions.creation import check_collection, future, set_cancel
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Subject
-    from stripe_simulator.requests.call import Call, Json
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest, Json
 
 OVER = frozenset({"canceled", "incomplete_expired"})
 # Columns that a parameter of the same name does not simply replace.
@@ -40,48 +40,48 @@ _CANCELING = frozenset({"cancel_at", "cancel_at_period_end"})
 Change = tuple["Json | None", "items.Wanted | None", "Json"]
 
 
-def update(subject: Subject) -> None:
+def update(context: OperationContext) -> None:
     """POST to a subscription."""
-    call, made, params, before = subject.call, subject.made, subject.params, subject.before
+    request, made, params, before = context.request, context.object, context.params, context.before
     if before["status"] in OVER and not {"cancellation_details", "metadata"}.issuperset(params):
-        raise StripeProblem("A canceled subscription can only update its cancellation_details and metadata.")
+        raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
     made |= {name: deepcopy(before.get(name)) for name in _OWN}
     details = params.get("cancellation_details")
     made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
         (made["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
     )
-    now = test_clocks.now(call, before)
-    _check(call, made, params)
+    now = test_clocks.now(request, before)
+    _check(request, made, params)
     set_cancel(deepcopy(made), params, now)
     paused = _pause(params.get("pause_collection"), now)
-    plan = _planned(call, made, params, now)
+    plan = _planned(request, made, params, now)
     # Nothing is refused from here on.
     if "days_until_due" in params:
         made["days_until_due"] = params["days_until_due"]
     if "discounts" in params:
-        made["discounts"] = discounts.applied(call, params["discounts"], made, "subscription")
+        made["discounts"] = discounts.applied(request, params["discounts"], made, "subscription")
     if "pause_collection" in params:
         made["pause_collection"] = paused
-    _carry_out(call, made, plan, now)
+    _carry_out(request, made, plan, now)
     set_cancel(made, params, now)
 
 
-def _check(call: Call, made: Json, params: Json) -> None:
+def _check(request: ApiRequest, made: Json, params: Json) -> None:
     if made.get("schedule") and _CANCELING & params.keys():
-        raise StripeProblem(
+        raise StripeError(
             f"The subscription is managed by the subscription schedule `{made['schedule']}`, and updating "
             "any cancelation behavior directly is not allowed. Please update the schedule instead."
         )
     if "collection_method" in params or "days_until_due" in params:
         check_collection(made, params)
     invoice_payments.check_method(
-        call, params.get("default_payment_method"), made["customer"], "default_payment_method"
+        request, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
-    discounts.check(call, params.get("discounts"), made)
+    discounts.check(request, params.get("discounts"), made)
     if "discounts" in params:
         param = params["discounts"]
         if param is not None and not isinstance(param, list):
-            raise StripeProblem("Invalid array", param="discounts")
+            raise StripeError("Invalid array", param="discounts")
 
 
 def _pause(sent: Any, now: int) -> Json | None:
@@ -107,43 +107,45 @@ class Plan:
     trial_end: int | None
 
 
-def _planned(call: Call, made: Json, params: Json, now: int) -> Plan:
-    """What was asked for. Raises StripeProblem where it can't be had, or not be paid."""
+def _planned(request: ApiRequest, made: Json, params: Json, now: int) -> Plan:
+    """What was asked for. Raises StripeError where it can't be had, or not be paid."""
     sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
     plan = Plan(
-        changes=_changes(call, made, params),
+        changes=_changes(request, made, params),
         behavior=params.get("proration_behavior", "create_prorations"),
         when=params.get("proration_date") or now,
         reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
         ends_trial=sent == "now" and made["status"] == "trialing",
         trial_end=None if sent in {None, "now"} else future(sent, now, "trial_end"),
     )
-    moves = plan.reset or plan.ends_trial or _moves(made, items.of(call, made), plan.changes)
+    moves = plan.reset or plan.ends_trial or _moves(made, items.of(request, made), plan.changes)
     if moves or (plan.changes and plan.behavior == "always_invoice"):
-        _check_payable(call, made, plan.changes, params.get("payment_behavior"), moves=moves)
+        _check_payable(request, made, plan.changes, params.get("payment_behavior"), moves=moves)
     return plan
 
 
-def _carry_out(call: Call, made: Json, plan: Plan, now: int) -> None:
+def _carry_out(request: ApiRequest, made: Json, plan: Plan, now: int) -> None:
     """Change items and periods, and make the invoices that follow."""
-    reset = change_items(call, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
+    reset = change_items(request, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
     if plan.ends_trial:
         made |= {"trial_end": now, "status": "active"}
-        renew(call, made, now, "subscription_update")
+        renew(request, made, now, "subscription_update")
     elif plan.trial_end is not None:
-        _try(call, made, plan.trial_end, plan.behavior, now)
+        _try(request, made, plan.trial_end, plan.behavior, now)
     elif reset:
-        renew(call, made, now, "subscription_update")
+        renew(request, made, now, "subscription_update")
     elif plan.behavior == "always_invoice" and plan.changes:
-        invoicing.invoice_now(call, made, "subscription_update", [])
+        invoicing.invoice_now(request, made, "subscription_update", [])
 
 
-def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any, *, moves: bool) -> None:
+def _check_payable(
+    request: ApiRequest, made: Json, changes: list[Change], behavior: Any, *, moves: bool
+) -> None:
     """Raise what an invoice that is due at once would meet, before anything is changed.
 
     Without something to charge it is refused; a card that is declined only where `behavior` says so.
     """
-    before = {item["id"]: (item["price"], item.get("quantity") or 0) for item in items.of(call, made)}
+    before = {item["id"]: (item["price"], item.get("quantity") or 0) for item in items.of(request, made)}
     later = dict(before)
     for at, (old, new, _) in enumerate(changes):
         later.pop(old["id"] if old else "", None)
@@ -153,7 +155,7 @@ def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any,
     paid = 0 if moves else sum(amount_of(*one) for one in before.values())
     if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
         return
-    method = invoice_payments.method_of(call, made, known(call, "customer", made["customer"]))
+    method = invoice_payments.method_of(request, made, get_or_none(request, "customer", made["customer"]))
     if method is None:
         raise invoice_payments.no_method()
     refusal = charging.refusal_of(method)
@@ -161,27 +163,29 @@ def _check_payable(call: Call, made: Json, changes: list[Change], behavior: Any,
         raise refusal
 
 
-def _changes(call: Call, made: Json, params: Json) -> list[Change]:
-    """What `items` asks for, checked. Raises StripeProblem before anything is changed."""
+def _changes(request: ApiRequest, made: Json, params: Json) -> list[Change]:
+    """What `items` asks for, checked. Raises StripeError before anything is changed."""
     if "items" not in params:
         return []
     found: list[Change] = []
-    left = {item["id"]: item for item in items.of(call, made)}
+    left = {item["id"]: item for item in items.of(request, made)}
     for param, sent in items.listed(params["items"]):
         if sent.get("id") is None:
-            found.append((None, items.wanted(call, sent, param, made["currency"]), sent))
+            found.append((None, items.wanted(request, sent, param, made["currency"]), sent))
             continue
         old = left.get(sent["id"])
         if old is None:
             raise errors.no_object("subscription_item", sent["id"], f"{param}[id]", status=400)
-        found.append((old, None if sent.get("deleted") else changed_item(call, made, old, sent, param), sent))
+        found.append(
+            (old, None if sent.get("deleted") else changed_item(request, made, old, sent, param), sent)
+        )
     gone = sum(1 for old, new, _ in found if new is None)
     if gone >= len(left) and not any(old is None for old, _, _ in found):
         raise items.last_removed()
     return found
 
 
-def changed_item(call: Call, subscription: Json, old: Json, sent: Json, param: str) -> items.Wanted:
+def changed_item(request: ApiRequest, subscription: Json, old: Json, sent: Json, param: str) -> items.Wanted:
     """What an item is to become: what is not sent stays."""
     named = {name: sent[name] for name in ("price", "plan", "price_data") if sent.get(name)}
     if not named:
@@ -191,14 +195,14 @@ def changed_item(call: Call, subscription: Json, old: Json, sent: Json, param: s
         return items.Wanted(old["price"], quantity, sent)
     # Another price starts with one unit unless it is told otherwise.
     more = {"quantity": sent["quantity"]} if sent.get("quantity") is not None else {}
-    return items.wanted(call, named | more, param, subscription["currency"])
+    return items.wanted(request, named | more, param, subscription["currency"])
 
 
 def change_items(
-    call: Call, made: Json, changes: list[Change], behavior: str, when: int, now: int, *, reset: bool
+    request: ApiRequest, made: Json, changes: list[Change], behavior: str, when: int, now: int, *, reset: bool
 ) -> bool:
     """Carry out changes of items, with their prorations. Whether a new period has to begin now."""
-    before = items.of(call, made)
+    before = items.of(request, made)
     prorates = behavior != "none" and made["status"] in _CHARGED
     period = _period(before)
     added = []
@@ -206,27 +210,27 @@ def change_items(
     for old, new, sent in changes:
         same = old is not None and new is not None and _same(old, new)
         if old is not None and prorates and not same:
-            prorations.credit(call, made, old, when)
+            prorations.credit(request, made, old, when)
         if new is None:
             assert old is not None
-            items.remove(call, old)
+            items.remove(request, old)
         elif old is None:
             same_end = new.interval == period[2] or made["status"] == "trialing"
             end = period[1] if same_end else after(now, new.interval)
-            added.append(items.add(call, made, new, (now, end)))
+            added.append(items.add(request, made, new, (now, end)))
         else:
-            item = _applied(call, made, old, new, sent)
+            item = _applied(request, made, old, new, sent)
             if not same:
                 added.append(item)
     if reset and prorates:
         touched = {old["id"] for old, _, _ in changes if old is not None}
         for item in before:
             if item["id"] not in touched:
-                prorations.credit(call, made, item, when)
+                prorations.credit(request, made, item, when)
     if prorates and not reset:
         for item in added:
-            prorations.debit(call, made, item, when)
-    items.embed(call, made)
+            prorations.debit(request, made, item, when)
+    items.embed(request, made)
     return reset
 
 
@@ -255,11 +259,11 @@ def _same(old: Json, new: items.Wanted) -> bool:
     return bool(old["price"]["id"] == new.price["id"] and old.get("quantity") == new.quantity)
 
 
-def _applied(call: Call, subscription: Json, old: Json, new: items.Wanted, sent: Json) -> Json:
+def _applied(request: ApiRequest, subscription: Json, old: Json, new: items.Wanted, sent: Json) -> Json:
     """Write an item as it is to be."""
     made = deepcopy(old)
     if old["price"]["id"] != new.price["id"]:
-        made |= {"price": deepcopy(new.price), "plan": plan_of(call, new.price)}
+        made |= {"price": deepcopy(new.price), "plan": plan_of(request, new.price)}
     if new.quantity is None:
         made.pop("quantity", None)
     else:
@@ -268,28 +272,30 @@ def _applied(call: Call, subscription: Json, old: Json, new: items.Wanted, sent:
         made["metadata"] = merged(made["metadata"], sent["metadata"])
     if "discounts" in sent:
         owner = made | {"customer": subscription["customer"]}
-        made["discounts"] = discounts.applied(call, sent["discounts"], owner, "subscription_item")
+        made["discounts"] = discounts.applied(request, sent["discounts"], owner, "subscription_item")
     if "tax_rates" in sent:
         made["tax_rates"] = list(sent["tax_rates"] or ())
-    call.world.children("subscription_item").write(position_of(call, "subscription_item", made["id"]), made)
+    request.account.children("subscription_item").write(
+        position_of(request, "subscription_item", made["id"]), made
+    )
     return made
 
 
-def renew(call: Call, made: Json, now: int, reason: str) -> StripeProblem | None:
+def renew(request: ApiRequest, made: Json, now: int, reason: str) -> StripeError | None:
     """Begin a new period now, which the anchor moves to, with its invoice."""
     made["billing_cycle_anchor"] = now
-    items.set_period(call, made, now, lambda interval: next_after(now, now, interval))
-    declined = invoicing.invoice_now(call, made, reason, invoicing.full_lines(call, made))
-    save(call, "subscription", made)
+    items.set_period(request, made, now, lambda interval: next_after(now, now, interval))
+    declined = invoicing.invoice_now(request, made, reason, invoicing.full_lines(request, made))
+    save(request, "subscription", made)
     return declined
 
 
-def _try(call: Call, made: Json, end: int, behavior: str, now: int) -> None:
+def _try(request: ApiRequest, made: Json, end: int, behavior: str, now: int) -> None:
     """A trial until a time: what was paid for that is given back."""
     if made["status"] != "trialing":
-        for item in items.of(call, made) if behavior != "none" else ():
-            prorations.credit(call, made, item, now)
+        for item in items.of(request, made) if behavior != "none" else ():
+            prorations.credit(request, made, item, now)
         made["trial_start"] = now
     made |= {"billing_cycle_anchor": end, "status": "trialing", "trial_end": end}
     start = made["trial_start"] or now
-    items.set_period(call, made, start, lambda _interval: end)
+    items.set_period(request, made, start, lambda _interval: end)

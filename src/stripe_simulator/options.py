@@ -1,14 +1,40 @@
-"""Settings from the options of a command line."""
+"""Options that a simulator is started with."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog import load
-from stripe_simulator.world.account import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DAY = 86_400
 
 
-def settings_of(
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """What a simulator is started with.
+
+    `until` is when the newest generated object was created, at the latest, in Unix seconds; `counts` are
+    objects by resource, where they differ from the usual proportion.
+    """
+
+    seed: int = 1
+    customers: int = 1000
+    counts: Mapping[str, int] = field(default_factory=dict)
+    until: int = field(default_factory=lambda: int(time.time()) // _DAY * _DAY)
+    search_delay: float = 1.0  # seconds until a written object can be found by search
+    latency: float = 0.0  # seconds
+    jitter: float = 0.0  # seconds at most, on top of the latency
+    rate: float | None = None  # requests/s in all
+    endpoint_rate: float | None = None  # requests/s on each endpoint
+    webhook_retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+
+
+def options_of(
     *,
     seed: int = 1,
     customers: int = 1000,
@@ -21,7 +47,7 @@ def settings_of(
     endpoint_rate: float | None = None,
     search_delay_ms: float = 1000.0,
     until: int | None = None,
-) -> Settings:
+) -> SimulatorOptions:
     """The settings; `count` holds ``resource=number``. Raises ValueError where one is not of that form."""
     counts: dict[str, int] = {"customer": customers}
     if subscriptions is not None:
@@ -34,7 +60,7 @@ def settings_of(
             raise ValueError(f"--count takes RESOURCE=N with a resource of the catalog, not {item!r}")
         counts[name] = int(number)
     more: dict[str, Any] = {} if until is None else {"until": until}
-    return Settings(
+    return SimulatorOptions(
         seed=seed,
         customers=customers,
         counts=counts,

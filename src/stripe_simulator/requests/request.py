@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
     from stripe_simulator.requests.routes import Route
-    from stripe_simulator.world.account import World
+    from stripe_simulator.world.account import Account
 
 
 @dataclass(slots=True)
-class Call:
+class ApiRequest:
     """A request whose key, account and route are known."""
 
     method: str
@@ -20,8 +20,8 @@ class Call:
     params: Params
     route: Route
     ids: list[str]
-    world: World
-    platform: World
+    account: Account
+    platform: Account
     request_id: str
     idempotency_key: str | None = None
     api_version: str = ""
@@ -29,7 +29,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What goes back: a status, a body of JSON and headers beyond the usual."""
 
     body: bytes
