@@ -1,12 +1,12 @@
-"""What Stripe has, as values: resources, their columns, filters and operations.
+"""The catalog's values: resources with their columns, filters, operations and transitions.
 
-A *resource* becomes one table. Everything here is plain data, loaded from the built file; nothing in it
-decides how a query is answered (that is ``fdw.plan``) or what is sent (``fdw.modify``).
+A *resource* becomes one foreign table. All of this is plain data, read from the built files. How a query is
+answered is decided in ``fdw.planning``, and which requests a write needs in ``fdw.writing.plan``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -14,20 +14,20 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """How a JSON value of Stripe's becomes a Postgres value."""
+    """Kinds of JSON values, each with one Postgres type."""
 
     TEXT = "text"
     INTEGER = "integer"  # bigint; amounts are in the currency's minor unit
     BOOLEAN = "boolean"
-    DECIMAL = "decimal"  # a decimal string of Stripe's -> numeric
+    DECIMAL = "decimal"  # a number that Stripe sends as a string -> numeric
     FLOAT = "float"  # a JSON number with a fraction -> double precision
-    TIME = "time"  # seconds since the epoch -> timestamptz
-    REFERENCE = "reference"  # an id, or the expanded object whose id is taken -> text
-    JSON = "json"  # anything nested -> jsonb
+    TIME = "time"  # a Unix timestamp -> timestamptz
+    REFERENCE = "reference"  # an id, or the expanded object, whose id is taken -> text
+    JSON = "json"  # an object or a list -> jsonb
 
     @property
     def postgres_type(self) -> str:
-        """The column's type, as format_type() prints it."""
+        """Return the type's name as format_type() prints it."""
         return _POSTGRES_TYPES[self]
 
 
@@ -44,21 +44,21 @@ _POSTGRES_TYPES: Mapping[Kind, str] = {
 
 
 class Freshness(StrEnum):
-    """How a copy of the resource is kept true."""
+    """Ways to keep a copy of the resource up to date."""
 
-    EVENTS = "events"  # Stripe tells of each change
-    APPEND = "append"  # objects never change: new ones by created
-    RESCAN = "rescan"  # nobody tells: list again
+    EVENTS = "events"  # Stripe sends an event for every change
+    APPEND = "append"  # objects never change; new ones are found by created
+    RESCAN = "rescan"  # changes send no event, so the list is read again
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the resource's table.
 
-    ``path`` says where the value lies in the object, outermost first: usually ``(name,)``. It is empty where
-    the object does not know it: a filter without a field, filled from the query's own qual. A path step into
-    a list (``("items", "data", "price", "id")``) yields every value found; the column then holds the first,
-    unless ``aggregate`` says which.
+    ``path`` holds the keys that lead to the value in the object, outermost first: usually ``(name,)``. It is
+    empty where the object has no such field: a filter without a field, whose value is the query's own. A key
+    that leads through a list (``("items", "data", "price", "id")``) yields the values of all its objects; the
+    column then holds the first one, or the one that ``aggregate`` chooses.
     """
 
     name: str
@@ -67,11 +67,10 @@ class Column:
     nullable: bool = True
     references: tuple[str, ...] = ()  # names of the resources an id may belong to
     values: tuple[str, ...] = ()  # the literals that Stripe's types list, for enums
-    aggregate: str = ""  # "min" or "max": which of the values that a path through a list yields
+    aggregate: str = ""  # "min" or "max" of the values that a path through a list yields
     units_per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
-    full_list_table: str = (
-        ""  # of an embedded list, cut after its first objects: the table that has all of them
-    )
+    # Of a list of which the object holds only the first entries: the table that has all of them.
+    full_list_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +81,14 @@ class Filter:
     column: str
     equal: bool = True  # parameter=value
     range: bool = False  # parameter[gt|gte|lt|lte]=value
-    any_of: bool = False  # parameter[]=a&parameter[]=b: any of them
+    any_of: bool = False  # parameter[]=a&parameter[]=b: rows with any of these values
     required: bool = False
-    values: tuple[str, ...] = ()  # literals accepted; other values match nothing or are not pushed
-    exact: bool = True  # False: returns more rows than the qual selects (then it is checked again)
+    values: tuple[str, ...] = ()  # the literals accepted; other values match nothing or are not pushed
+    exact: bool = True  # False: the list may hold more rows than the qual selects, so they are checked again
     extra_parameters: tuple[
         tuple[str, str], ...
-    ] = ()  # sent along, in place of a default: owner[type]=customer
-    max_values: int = 0  # how many values ``any_of`` takes at most in one request; 0 where no limit is known
+    ] = ()  # sent with it instead of a default: owner[type]=customer
+    max_values: int = 0  # the most values that ``any_of`` takes in one request; 0 where no limit is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,10 @@ class Parent:
     resource: str  # whose ids it takes; "" where no table lists them
 
 
+def _no_fields(_shape: str) -> tuple[Parameter, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter that an operation accepts in its body."""
@@ -110,25 +113,27 @@ class Parameter:
     required: bool = False
     values: tuple[str, ...] = ()
     unsettable: bool = False  # accepts the empty string, which clears it
-    is_list: bool = False  # a list
-    shape: str = ""  # names what an object takes, or each object of a list; "" where anything may stand
-    # Parameters beside it that start anew when it is sent without them, and with which value.
+    is_list: bool = False
+    shape: str = ""  # names the fields of an object, or of each object of a list; "" where any are accepted
+    # Parameters next to it that Stripe resets when it is sent without them, each with the value they get.
     resets: tuple[tuple[str, str], ...] = ()
-    replaced_whole: bool = False  # of an object: Stripe replaces it, so what it shall keep is sent too
+    replaced_whole: bool = False  # of an object: Stripe replaces all of it, so keys to keep are sent too
+    # Returns the fields of a shape. The loader passes the function that knows the built file.
+    fields_of_shape: Callable[[str], tuple[Parameter, ...]] = field(
+        default=_no_fields, repr=False, compare=False
+    )
 
     @property
     def fields(self) -> tuple[Parameter, ...]:
-        """What the object takes, or each object of the list; () where anything may stand there."""
-        from stripe_fdw.catalog.parameter_shapes import fields
-
-        return fields(self.shape) if self.shape else ()
+        """Return the fields of the object, or of each object of the list; () where any are accepted."""
+        return self.fields_of_shape(self.shape) if self.shape else ()
 
     def accepts(self, column: Column) -> bool:
-        """Whether it is the column's value that is sent: jsonb for an object or list, else one value.
+        """Return True if the column's value can be sent as this parameter.
 
-        A parameter may be something else than the field of its name (a subscription's
-        ``billing_cycle_anchor`` is an object on update, a charge's ``application_fee`` an amount); then only
-        ``_params`` can send it.
+        That takes the same name, and for jsonb an object or a list. A parameter may differ from the field of
+        its name: a subscription's ``billing_cycle_anchor`` is an object on update, a charge's
+        ``application_fee`` an amount. Then only ``_params`` can send it.
         """
         if self.name != column.name or (self.kind is Kind.JSON) != (column.kind is Kind.JSON):
             return False
@@ -137,35 +142,35 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One of Stripe's operations: ``finalize_invoice`` is POST /v1/invoices/{invoice}/finalize."""
+    """An operation of Stripe's API: ``finalize_invoice`` is POST /v1/invoices/{invoice}/finalize."""
 
     name: str  # the SDK's method: create, update, delete, retrieve, search, list, finalize_invoice
     method: str  # GET, POST, DELETE
-    path: str  # the template
+    path: str  # with placeholders: /v1/invoices/{invoice}
     parameters: tuple[Parameter, ...] = ()
-    one_of: tuple[tuple[str, ...], ...] = ()  # of each group at least one parameter must be given
+    one_of: tuple[tuple[str, ...], ...] = ()  # groups of parameters; each needs at least one of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
     """A change of a column that is an operation: an invoice whose ``status`` becomes ``open`` is finalized.
 
-    They are tried in the resource's order; the first whose column, value, sources and needs fit is the one.
-    Several operations may lead to one value, each from other states.
+    The first of the resource's transitions whose column, value, sources and conditions fit is taken. Several
+    operations may lead to one value, each from other states.
     """
 
     column: str
-    # The state it leads to, "true" or "false" for a boolean column, None for NULL, ANY_VALUE for whatever is
-    # written. A word that is no value of the column asks for an operation that leaves it as it is.
+    # The value it leads to: "true" or "false" for a boolean column, None for NULL, ANY_VALUE for any value.
+    # A value that is no state of the column's asks for an operation that leaves the state as it is.
     value: str | None
     operation: Operation
     sources: tuple[str, ...] = ()  # the values of the column from which Stripe accepts it; () for any
     value_parameter: str = ""  # the parameter that gets the value written: "customer" of attach
-    extra_parameters: tuple[tuple[str, str], ...] = ()  # sent along always
-    before_update: bool = False  # before the update of other columns, not after it
-    # Columns that decide whether the operation leads there, each with the values with which it does.
+    extra_parameters: tuple[tuple[str, str], ...] = ()  # always sent with it
+    before_update: bool = False  # sent before the update of other columns, not after it
+    # Columns that decide if the operation leads there, each with the values for which it does.
     conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    ends_object: bool = False  # of a row that Stripe keeps: what who deletes it may want
+    ends_object: bool = False  # suggested where a row is deleted that Stripe keeps
 
 
 ANY_VALUE: Final = "*"  # as a transition's value
@@ -173,21 +178,21 @@ ANY_VALUE: Final = "*"  # as a transition's value
 
 @dataclass(frozen=True, slots=True)
 class WritePath:
-    """Where a column's value goes in create and update, when that is not the parameter of its name.
+    """The parameter that takes a column's value on create and update, where their names differ.
 
-    The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``; a number is a place in a list.
+    The path ``("promotion", "coupon")`` is sent as ``promotion[coupon]``; a number is an index of a list.
     """
 
     column: str
     path: tuple[str, ...]
-    extra_parameters: tuple[tuple[str, str], ...] = ()  # sent along: promotion[type]=coupon
-    on_create: bool = True  # whether creation takes it
-    on_update: bool = True  # whether an update takes it
+    extra_parameters: tuple[tuple[str, str], ...] = ()  # always sent with it: promotion[type]=coupon
+    on_create: bool = True
+    on_update: bool = True
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One Stripe object and its table."""
+    """A type of Stripe object and its table."""
 
     name: str  # the table: "checkout_session"
     object: str  # the API's: "checkout.session"
@@ -208,61 +213,58 @@ class Resource:
     operations: tuple[Operation, ...] = ()  # all others on this resource
     transitions: tuple[Transition, ...] = ()
     write_paths: tuple[WritePath, ...] = ()
-    deleted_when: tuple[tuple[str, str], ...] = ()  # columns and values of rows that DELETE has dealt with
-    # What to do where INSERT ("insert"), DELETE ("delete") or a change of a column is refused; {id} is the
-    # row's.
+    deleted_when: tuple[tuple[str, str], ...] = ()  # columns and values of rows that are deleted already
+    # Hints for a refused INSERT ("insert"), DELETE ("delete") or change of a column; {id} is the row's id.
     hints: tuple[tuple[str, str], ...] = ()
     search_fields: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""
     events: tuple[str, ...] = ()
     freshness: Freshness = Freshness.RESCAN
-    events_of: str = ""  # the resource inside which these rows lie: its events tell of theirs
-    newest_first: bool = True  # lists come by created, newest first
+    events_of: str = ""  # the resource that contains these rows and whose events report their changes
+    newest_first: bool = True  # lists are ordered by created, newest first
     cursor_field: str = "id"  # field whose last value continues the list: starting_after
     paged: bool = True  # accepts limit and starting_after
     id_prefix: str = ""  # "cus_": for examples and generated objects
     preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
     one_of: tuple[str, ...] = ()  # columns of which one must be given, where no single one is required
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def column(self) -> Mapping[str, Column]:
-        """Columns by name."""
+        """Map names to columns."""
         return {column.name: column for column in self.columns}
 
     @cached_property
     def filter(self) -> Mapping[str, Filter]:
-        """Filters by the column they select on."""
+        """Map names of columns to the filters that select on them."""
         return {item.column: item for item in self.filters}
 
     @cached_property
     def create_paths(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns that creation takes, each with its parameter's path; parents stand in the URL."""
-        return self._written(
-            self.create, {item.column: item.path for item in self.write_paths if item.on_create}
-        )
+        """Map the columns that create accepts to their parameters' paths; parents are in the URL."""
+        differing = {item.column: item.path for item in self.write_paths if item.on_create}
+        return self._parameter_paths(self.create, differing)
 
     @cached_property
     def update_paths(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns that an update takes, each with its parameter's path."""
-        return self._written(
-            self.update, {item.column: item.path for item in self.write_paths if item.on_update}
-        )
+        """Map the columns that update accepts to their parameters' paths."""
+        differing = {item.column: item.path for item in self.write_paths if item.on_update}
+        return self._parameter_paths(self.update, differing)
 
-    def _written(
-        self, operation: Operation | None, places: Mapping[str, tuple[str, ...]]
+    def _parameter_paths(
+        self, operation: Operation | None, differing: Mapping[str, tuple[str, ...]]
     ) -> Mapping[str, tuple[str, ...]]:
         if operation is None:
             return {}
         parameters = {item.name: item for item in operation.parameters}
-        found = {}
+        paths = {}
         for column in self.columns:
-            plain = parameters.get(column.name)
-            if column.name in places:
-                found[column.name] = places[column.name]
-            elif plain is not None and plain.accepts(column):
-                found[column.name] = (column.name,)
-        return found
+            same_name = parameters.get(column.name)
+            if column.name in differing:
+                paths[column.name] = differing[column.name]
+            elif same_name is not None and same_name.accepts(column):
+                paths[column.name] = (column.name,)
+        return paths
 
     def __str__(self) -> str:
         return f"{self.name} ({self.list_path}, {len(self.columns)} columns)"
@@ -270,7 +272,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All of Stripe, at one API version."""
+    """All resources and operations of one version of Stripe's API."""
 
     api_version: str  # "2026-10-28.endive"
     sdk_version: str
@@ -280,10 +282,10 @@ class Catalog:
 
     @cached_property
     def resource(self) -> Mapping[str, Resource]:
-        """Resources by table name."""
+        """Map names of tables to resources."""
         return {resource.name: resource for resource in self.resources}
 
     @cached_property
     def areas(self) -> tuple[str, ...]:
-        """The product areas, each a remote schema."""
+        """The product areas in alphabetical order; each is a remote schema."""
         return tuple(sorted({resource.area for resource in self.resources}))

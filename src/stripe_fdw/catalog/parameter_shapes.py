@@ -1,7 +1,7 @@
-"""What is known inside the parameters that are objects: a file of its own, read when first asked for.
+"""Shapes of nested parameters: which fields each object inside a request's body takes.
 
-Most of Stripe's nested parameters are alike, so their fields stand once under the name of a class of the SDK
-that has them. Fewest statements need them: a backend that only reads never opens the file.
+Many nested parameters share their fields, so a shape is stored once, named after a class of the SDK. The
+shapes are a file of their own that is read on first use: a backend that only reads never opens it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ PATH = Path(__file__).with_name("parameter_shapes.json")
 
 @cache
 def fields(shape: str) -> tuple[Parameter, ...]:
-    """The parameters that an object of this shape takes, required ones first.
+    """Return the fields of a shape, required ones first.
 
-    Raises KeyError for a shape that there is not, OSError where the installation lost its file.
+    Raises:
+        KeyError: the file has no such shape.
+        OSError: the file is missing from the installation.
+
     """
     return tuple(parameter(entry, _document()["literals"]) for entry in _document()["shapes"][shape])
 
 
 def parameter(entry: dict[str, Any], literals: dict[str, list[str]]) -> Parameter:
-    """A parameter from its entry in the file; longer lists of literals stand once, under ``literals``."""
+    """Return the parameter of an entry; ``literals`` has the lists that are stored once for many entries."""
     values = entry.get("values", ())
     return Parameter(
         **{
@@ -35,6 +38,7 @@ def parameter(entry: dict[str, Any], literals: dict[str, list[str]]) -> Paramete
             "kind": Kind(entry["kind"]),
             "values": tuple(literals[values] if isinstance(values, str) else values),
             "resets": tuple(map(tuple, entry.get("resets", ()))),
+            "fields_of_shape": fields,
         }
     )
 
