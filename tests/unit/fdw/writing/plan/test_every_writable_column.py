@@ -47,9 +47,9 @@ def sample(column: Column, parameter: Parameter) -> Any:
     if parameter.fields:
         first = parameter.fields[0]
         value = {first.name: _nested(first)}
-    elif not parameter.many:
+    elif not parameter.is_list:
         value = {"a": "1"}
-    return [value] if parameter.many else value
+    return [value] if parameter.is_list else value
 
 
 def _nested(parameter: Parameter) -> Any:
@@ -58,9 +58,9 @@ def _nested(parameter: Parameter) -> Any:
     value: Any = "x"
     if parameter.fields:
         value = {parameter.fields[0].name: _nested(parameter.fields[0])}
-    elif not parameter.many:
+    elif not parameter.is_list:
         value = {"a": "1"}
-    return [value] if parameter.many else value
+    return [value] if parameter.is_list else value
 
 
 def named(path: tuple[str, ...]) -> str:
