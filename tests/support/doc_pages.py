@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-WRITING = ROOT / "docs" / "how-to" / "write.md"
+# Pages whose statements write, and are followed from top to bottom; the first is the one with the examples.
+WRITING_PAGES = tuple(
+    ROOT / "docs" / name for name in ("how-to/write.md", "how-to/write-errors.md", "reference/writing.md")
+)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>.*?) -->\n)?^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```", re.M | re.S

@@ -12,10 +12,11 @@ import pytest
 from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
-from support.doc_pages import PAGES, WRITING, blocks, writes
+from support.doc_pages import PAGES, WRITING_PAGES, blocks, writes
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
-READING = [path for path in PAGES if path != WRITING]  # writing has a Stripe of its own: test_writing
+# Pages on writing have a simulator of their own: test_writing.
+READING = [path for path in PAGES if path not in WRITING_PAGES]
 ORGS = """create table orgs (id int primary key, name text, stripe_id text);
 insert into orgs select row_number() over (), 'org', id from stripe_live.customer limit 50;
 analyze orgs"""
