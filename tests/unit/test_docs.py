@@ -133,16 +133,11 @@ def test_an_error_is_documented_with_its_sqlstate(error: type[errors.StripeFdwEr
 
 
 def test_every_sqlstate_that_a_query_can_meet_is_documented() -> None:
-    documented = {sqlstate for sqlstate, _ in rows_of_errors()}
-    for module in [
-        *(SOURCE / "stripe_fdw" / "api").glob("*.py"),
-        *(SOURCE / "stripe_fdw" / "fdw").glob("*.py"),
-    ]:
-        used = set(
-            re.findall(
-                r"(?:sqlstate=|[A-Z]: Final = |INVALID_VALUE.* = )\"([0-9A-Z]{5})\"", module.read_text()
-            )
-        )
+    documented = set(re.findall(r"`([0-9A-Z]{5})`", page("reference/errors.md")))
+    package = SOURCE / "stripe_fdw"
+    modules = [path for folder in ("api", "fdw", "host") for path in (package / folder).rglob("*.py")]
+    for module in [*modules, package / "errors.py", package / "sqlstates.py"]:
+        used = set(re.findall(r"\"(?=\w*\d)([0-9A-Z]{5})\"", module.read_text()))
         assert used <= documented, module.name
 
 
@@ -180,7 +175,7 @@ def test_every_fault_of_the_simulator_is_shown() -> None:
 def test_every_path_of_the_control_endpoint_is_listed() -> None:
     text = page("how-to/develop.md")
     paths = re.findall(
-        r'Route\("(/_simulator/\w+)"', (SOURCE / "stripe_simulator" / "control.py").read_text()
+        r'Route\("(/_simulator/\w+)"', (SOURCE / "stripe_simulator" / "server" / "control.py").read_text()
     )
     assert paths
     assert [path for path in paths if f"{path}` |" not in text] == []
@@ -195,6 +190,23 @@ def test_every_table_has_a_section_and_every_column_a_row() -> None:
         section = sections(page(f"reference/tables/{resource.area}.md"))[resource.name]
         rows = set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
         assert rows == set(resource.column), resource.name
+
+
+# -- the glossary ---------------------------------------------------------------------------------------
+
+TERMS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]*)\|$", page("glossary.md"), flags=re.MULTILINE)
+
+
+def test_the_glossary_names_code_that_exists() -> None:
+    assert TERMS
+    for term, _, code in TERMS:
+        for path in re.findall(r"`([^`]+)`", code):
+            assert (SOURCE / "stripe_fdw" / path).exists(), f"{term}: {path}"
+
+
+def test_the_terms_of_each_part_of_the_glossary_are_unique() -> None:
+    terms = [term.strip() for term, _, _ in TERMS if not term.startswith(("Term", "-"))]
+    assert len(terms) == len(set(terms))
 
 
 # -- links ----------------------------------------------------------------------------------------------
