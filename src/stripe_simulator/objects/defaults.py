@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from stripe_fdw.catalog.model import Kind
+from stripe_simulator.objects.test_clocks import unix_now
+
+if TYPE_CHECKING:
+    from stripe_simulator.types import Json
+    from stripe_simulator.world.collection import Collection
 
 INITIAL: dict[str, dict[str, Any]] = {
     "customer": {"tax_exempt": "none", "balance": 0, "delinquent": False, "preferred_locales": []},
@@ -78,3 +86,29 @@ NEEDED: dict[str, tuple[str, ...]] = {
 }
 # Flags that are on at first.
 TRUE = frozenset({"active", "enabled", "discountable", "valid", "charges_enabled", "payouts_enabled"})
+
+
+def new_defaults(collection: Collection, position: int) -> Json:
+    """A new object before its parameters: null where that may be, else what is usual."""
+    resource = collection.resource
+    made = collection.generator.object(position)
+    for column in resource.columns:
+        if len(column.path) != 1 or column.name not in made or column.name in {"id", "object", "livemode"}:
+            continue
+        if column.name == "metadata":
+            made["metadata"] = {}
+        elif column.nullable:
+            made[column.name] = None
+        elif column.kind is Kind.TIME:
+            made[column.name] = unix_now()
+        elif column.kind is Kind.INTEGER:
+            made[column.name] = 0
+        elif column.kind is Kind.BOOLEAN:
+            made[column.name] = column.name in TRUE
+        elif column.kind is Kind.TEXT and column.values:
+            made[column.name] = column.values[0]
+    if "created" in made:
+        made["created"] = unix_now()
+    made |= deepcopy(INITIAL.get(resource.name, {}))
+    made["id"] = collection.identifier(position)
+    return made

@@ -10,9 +10,12 @@ from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _MISSING = object()
+# Events other than "….updated" that say what was before.
+WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
 
 
 def event_type(resource: Resource, verb: str) -> str | None:

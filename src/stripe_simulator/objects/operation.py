@@ -11,33 +11,32 @@ To add an operation, write a handler in the module of its area and enter it in t
     OPERATIONS = {("invoice", "void_invoice"): void}
 
 When a handler is called, the parameters are validated (`context.params`). `context.object` is a copy of
-the object, to be changed; `context.before` is the object as it was. Afterwards the copy is written, the events are
-sent in the order in which they were emitted, and the response shows the copy, or the object that the handler
-returns. `CREATED`, `UPDATED` and `DELETED` are tables of such handlers by resource. They are called after the
-parameters are applied to the object and before it is written; the usual event (``customer.created``) comes
-before theirs. An error that a handler raises leaves the object as it was; an error assigned to
-`context.deferred_error` is raised after the object is written. `related` has functions for other objects.
+the object, to be changed; `context.before` is the object as it was. Afterwards the copy is written, the
+events are sent in the order in which they were emitted, and the response shows the copy, or the object that
+the handler returns. `CREATED`, `UPDATED` and `DELETED` are tables of such handlers by resource. They are
+called after the parameters are applied to the object and before it is written; the usual event
+(``customer.created``) comes before theirs. An error that a handler raises leaves the object as it was; an
+error assigned to `context.deferred_error` is raised after the object is written. `related` has functions for
+other objects.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_fdw.catalog.model import Kind
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import events
-from stripe_simulator.objects.defaults import INITIAL, TRUE
 from stripe_simulator.objects.read import locate, object_response
 from stripe_simulator.requests.body import validate_parameters
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
     from stripe_simulator.world.collection import Collection
 
 
@@ -61,7 +60,7 @@ class OperationContext:
         """
         if made is None:
             made = self.object
-            before = self.before if before is None and kind in WITH_PREVIOUS else before
+            before = self.before if before is None and kind in events.WITH_PREVIOUS else before
             before = self.before if before is None and kind.endswith(".updated") else before
         self._pending_events.append((kind, made, before))
 
@@ -78,8 +77,6 @@ class OperationContext:
             raise self.deferred_error
 
 
-# Events other than "….updated" that say what was before.
-WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
 Handler = Callable[[OperationContext], "Json | None"]
 
 
@@ -123,34 +120,3 @@ def require_state(
     if state not in tuple(allowed):
         text = message.format(state=state, id=context.before["id"])
         raise StripeError(text, code=code, param=param, extra=extra)
-
-
-def unix_now() -> int:
-    """The present second, in Unix time."""
-    return int(time.time())
-
-
-def new_defaults(collection: Collection, position: int) -> Json:
-    """A new object before its parameters: null where that may be, else what is usual."""
-    resource = collection.resource
-    made = collection.generator.object(position)
-    for column in resource.columns:
-        if len(column.path) != 1 or column.name not in made or column.name in {"id", "object", "livemode"}:
-            continue
-        if column.name == "metadata":
-            made["metadata"] = {}
-        elif column.nullable:
-            made[column.name] = None
-        elif column.kind is Kind.TIME:
-            made[column.name] = unix_now()
-        elif column.kind is Kind.INTEGER:
-            made[column.name] = 0
-        elif column.kind is Kind.BOOLEAN:
-            made[column.name] = column.name in TRUE
-        elif column.kind is Kind.TEXT and column.values:
-            made[column.name] = column.values[0]
-    if "created" in made:
-        made["created"] = unix_now()
-    made |= deepcopy(INITIAL.get(resource.name, {}))
-    made["id"] = collection.identifier(position)
-    return made

@@ -10,8 +10,9 @@ from stripe_simulator import errors
 from stripe_simulator.requests import pagination
 from stripe_simulator.requests.expand import expanded, paths_of
 from stripe_simulator.requests.list_filters import conditions_of
-from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.seeding import stable_hash
+from stripe_simulator.types import Json
 from stripe_simulator.world.collection import ChildCollection
 from stripe_simulator.world.traits import parent_of
 

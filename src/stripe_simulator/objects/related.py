@@ -7,12 +7,13 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.operation import WITH_PREVIOUS, new_defaults
+from stripe_simulator.objects.defaults import new_defaults
+from stripe_simulator.objects.events import WITH_PREVIOUS, emit_as
 from stripe_simulator.world.conditions import Condition
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def get_referenced_copy(

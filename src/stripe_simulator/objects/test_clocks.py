@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def clock_of(request: ApiRequest, customer: str | None) -> str | None:
@@ -29,4 +30,9 @@ def now(request: ApiRequest, about: Json | None = None) -> int:
         position = clocks.position(clock)
         if position is not None and not clocks.is_deleted(position):
             return int(clocks.read(position)["frozen_time"])
+    return int(time.time())
+
+
+def unix_now() -> int:
+    """The present second, in Unix time."""
     return int(time.time())

@@ -6,9 +6,9 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.defaults import NEEDED
+from stripe_simulator.objects.defaults import NEEDED, new_defaults
 from stripe_simulator.objects.events import emit
-from stripe_simulator.objects.operation import OperationContext, get_existing, new_defaults
+from stripe_simulator.objects.operation import OperationContext, get_existing
 from stripe_simulator.objects.read import deleted_object, object_response, parent_position, resource_of
 from stripe_simulator.operations import registry
 from stripe_simulator.requests.body import apply_parameters, validate_parameters

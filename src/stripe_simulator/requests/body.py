@@ -10,7 +10,8 @@ from stripe_simulator.requests.parameters import ParameterParser, merged_metadat
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def validate_parameters(request: ApiRequest, operation: Operation, needed: tuple[str, ...] = ()) -> Params:

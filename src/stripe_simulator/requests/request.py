@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
@@ -35,6 +35,3 @@ class ApiResponse:
     body: bytes
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-
-
-Json = dict[str, Any]

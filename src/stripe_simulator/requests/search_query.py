@@ -18,7 +18,8 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import pagination
 from stripe_simulator.requests.expand import expanded, paths_of
-from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+from stripe_simulator.requests.request import ApiRequest, ApiResponse
+from stripe_simulator.types import Json
 from stripe_simulator.world.conditions import Condition, values_at
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from stripe_simulator.operations.products.prices import secret_of
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
     from stripe_simulator.world.account import Account
 
 _THREADS = 8

@@ -20,8 +20,9 @@ from stripe_simulator.world.fields import clip, count_in
 from stripe_simulator.world.ids import BLOCK
 
 if TYPE_CHECKING:
+    from stripe_simulator.types import Json
     from stripe_simulator.world.conditions import Condition
-    from stripe_simulator.world.generator import Generator, Json
+    from stripe_simulator.world.generator import Generator
 
 _SCAN_SHARE = 12  # progressions that hold more than one in so many positions are not worth merging
 

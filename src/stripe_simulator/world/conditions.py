@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stripe_fdw.catalog.model import Column
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.generator import Generator, Json
+    from stripe_simulator.types import Json
+    from stripe_simulator.world.generator import Generator
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,

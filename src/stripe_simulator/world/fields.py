@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd
 from typing import Any
 
 from stripe_simulator.seeding import stable_hash
@@ -19,9 +18,6 @@ Ranges = Callable[[Any], "list[range] | None"]
 
 # Prime, so that fields of one object vary independently of each other.
 _PRIMES = (61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157)
-HOT_STEP = 101  # every 101st object at first belongs to a handful of favourites
-HOT_END = HOT_STEP * 420
-_FAVOURITES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,9 @@ class Field:
     constant: bool = False
     span: tuple[int, int] | None = None
     many: bool = False  # the value is a tuple, of which any may fit
+
+
+Fields = dict[str, Field]  # by column
 
 
 def remembered(value: Value) -> Value:
@@ -106,59 +105,6 @@ def sometimes(field: Field, share: int, count: int, *names: object) -> Field:
         return inner_ranges(value) if inner_ranges else None
 
     return Field(lambda index: None if index % share == at else inner(index), ranges, field.window)
-
-
-class Reference:
-    """Points from `count` objects to `targets` others, evenly but for a few favourites that get hundreds.
-
-    `skip` says which targets nobody may point to; its neighbours take their share.
-    """
-
-    def __init__(
-        self, count: int, targets: int, *names: object, skip: Callable[[int], bool] | None = None
-    ) -> None:
-        self.count = count
-        self.targets = targets = max(1, targets)
-        number = stable_hash("reference", *names)
-        self._step = number % targets | 1
-        while gcd(self._step, targets) != 1:
-            self._step += 2 if targets % 2 == 0 else 1
-        self._offset = (number >> 20) % targets
-        self._inverse = pow(self._step, -1, targets) if targets > 1 else 0
-        self._skip = skip
-        few = min(_FAVOURITES, targets)
-        self._favourites = [self._allowed((number >> 8 * n) % targets) for n in range(few)]
-        self._hot_at = number % HOT_STEP
-
-    def _allowed(self, target: int) -> int:
-        for _ in range(self.targets):
-            if self._skip is None or not self._skip(target):
-                break
-            target = (target + 1) % self.targets
-        return target
-
-    def forward(self, index: int) -> int:
-        """The target that this object points to."""
-        if index < HOT_END and index % HOT_STEP == self._hot_at:
-            return self._favourites[index // HOT_STEP % len(self._favourites)]
-        return self._allowed((index * self._step + self._offset) % self.targets)
-
-    def backward(self, target: int) -> list[range]:
-        """The objects that may point to this target."""
-        found = []
-        wanted = target
-        while True:
-            first = (target - self._offset) * self._inverse % self.targets
-            found.append(range(first, self.count, self.targets))
-            previous = (target - 1) % self.targets
-            if self._skip is None or self.targets == 1 or not self._skip(previous):
-                break
-            target = previous
-            if len(found) > 8:
-                break
-        if wanted in self._favourites:
-            found.append(range(self._hot_at, min(self.count, HOT_END), HOT_STEP))
-        return found
 
 
 def count_in(ranges: Sequence[range]) -> int:

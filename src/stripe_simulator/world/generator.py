@@ -4,56 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.fields import Field, Reference, constant, remembered, sometimes
+from stripe_simulator.types import Json
+from stripe_simulator.world.fields import Field, constant, remembered, sometimes
 from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.links import Link, Reference
 from stripe_simulator.world.makers import by_name
 
 if TYPE_CHECKING:
     from stripe_simulator.world.account import Account
     from stripe_simulator.world.population import Population
 
-Json = dict[str, Any]
 _NULL_SHARES = {"email": 11, "name": 7, "phone": 3, "description": 2, "address": 3, "customer": 9}
-_LINK_LIMIT = 5000
-
-
-class Link(Protocol):
-    """Which object of another population each object points to."""
-
-    def forward(self, index: int) -> int:
-        """The target's index."""
-
-    def backward(self, target: int) -> list[range] | None:
-        """The indexes that may point to the target; None where they are too many to say."""
-
-
-class Via:
-    """A link through another: an invoice's customer is that of its subscription."""
-
-    def __init__(self, first: Link, second: Link) -> None:
-        self._first = first
-        self._second = second
-
-    def forward(self, index: int) -> int:
-        """The target's index."""
-        return self._second.forward(self._first.forward(index))
-
-    def backward(self, target: int) -> list[range] | None:
-        """The indexes that may point to the target."""
-        middles = self._second.backward(target)
-        if middles is None or sum(map(len, middles)) > _LINK_LIMIT:
-            return None
-        found: list[range] = []
-        for middle in sorted({one for progression in middles for one in progression}):
-            ranges = self._first.backward(middle)
-            if ranges is None:
-                return None
-            found += ranges
-        return found
 
 
 class Generator:

@@ -12,7 +12,8 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import create_related, get_referenced_copy
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -10,8 +10,9 @@ import orjson
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.operation import OperationContext, new_defaults
+from stripe_simulator.objects.operation import OperationContext
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_child_object, save
 from stripe_simulator.operations.billing.amounts import money
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stripe_simulator.objects.operation import Handler
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 _PAGE = frozenset({"limit", "starting_after", "ending_before"})

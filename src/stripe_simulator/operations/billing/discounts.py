@@ -18,7 +18,8 @@ from stripe_simulator.world.ids import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def applied(request: ApiRequest, sent: Any, owner: Json, kind: str, param: str = "discounts") -> list[str]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
 
 _FEATURES: Json = {
     "customer_update": {"allowed_updates": [], "enabled": False},

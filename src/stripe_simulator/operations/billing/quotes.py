@@ -26,7 +26,8 @@ from stripe_simulator.operations.billing.subscriptions.creation import start
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _DAY = 86_400
 _NOTHING: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}

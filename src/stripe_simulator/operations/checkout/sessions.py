@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import new_defaults, unix_now
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import get_referenced
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.products.prices import complete_price
 from stripe_simulator.requests import currencies
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _DAY = 86_400
 _HOSTED = frozenset({"hosted", "hosted_page"})

@@ -10,7 +10,7 @@ from stripe_simulator.operations.customers.customers import source_values
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 _CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
 _NEEDED: Json = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.objects.operation import unix_now
 from stripe_simulator.objects.related import (
     get_or_none,
     get_referenced_copy,
@@ -13,10 +12,12 @@ from stripe_simulator.objects.related import (
     position_of,
     save,
 )
+from stripe_simulator.objects.test_clocks import unix_now
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def adjust(

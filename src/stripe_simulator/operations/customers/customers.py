@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import get_or_404, get_referenced, update_related
 from stripe_simulator.operations.payments import payment_methods
@@ -18,7 +18,8 @@ from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _SETTINGS: Json = {

@@ -12,7 +12,8 @@ from stripe_simulator.requests import test_cards
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def unexpected(intent: Json, message: str) -> StripeError:

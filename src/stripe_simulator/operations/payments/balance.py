@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import unix_now
 from stripe_simulator.objects.related import create_related
+from stripe_simulator.objects.test_clocks import unix_now
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest

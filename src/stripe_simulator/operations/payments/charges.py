@@ -12,7 +12,8 @@ from stripe_simulator.requests import currencies, test_cards
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _APPROVED = {
     "advice_code": None,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import unix_now
 from stripe_simulator.objects.related import get_referenced, update_related
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.operations.payments.attempts import (
     attempt,
@@ -21,7 +21,8 @@ from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CONFIRMABLE = ("requires_confirmation", "requires_action")

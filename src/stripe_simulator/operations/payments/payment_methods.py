@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.forms import Params
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.requests.test_cards import Card
+    from stripe_simulator.types import Json
 
 NOBODY: Json = {
     "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),

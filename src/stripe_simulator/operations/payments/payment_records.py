@@ -13,7 +13,8 @@ from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
 
 _SUMS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
 _PLAIN = ("customer_details", "description", "shipping_details")

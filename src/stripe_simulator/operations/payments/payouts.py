@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import require_state, unix_now
+from stripe_simulator.objects.operation import require_state
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.requests import currencies
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 _DAY = 86_400
 

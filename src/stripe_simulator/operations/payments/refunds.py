@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import require_state, unix_now
+from stripe_simulator.objects.operation import require_state
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.requests import currencies
 from stripe_simulator.requests.test_cards import CARDS
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.requests.test_cards import Card
+    from stripe_simulator.types import Json
 
 _UNANSWERED = ("needs_response", "warning_needs_response", "appeal_needs_response")
 

@@ -13,7 +13,7 @@ from stripe_simulator.seeding import stable_hash
 if TYPE_CHECKING:
     from stripe_simulator.errors import StripeError
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 _ALWAYS = frozenset({"description", "metadata"})

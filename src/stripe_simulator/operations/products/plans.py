@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
-from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 _SAME = ("active", "billing_scheme", "created", "currency", "metadata", "nickname", "product", "tiers_mode")
 _RECURRING = ("interval", "interval_count", "meter", "trial_period_days", "usage_type")

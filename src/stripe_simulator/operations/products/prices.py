@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import new_defaults, unix_now
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.products import plans
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.conditions import Condition
@@ -16,7 +17,8 @@ from stripe_simulator.world.ids import text_of
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.forms import Params
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _AMOUNTS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers")
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import OperationContext, require_state, unix_now
+from stripe_simulator.objects.operation import OperationContext, require_state
 from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.requests.body import validate_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
 
 
 @dataclass(frozen=True, slots=True)

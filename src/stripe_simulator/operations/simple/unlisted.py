@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import unix_now
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import get_or_404, get_referenced
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.payments.payment_methods import from_data
 from stripe_simulator.requests import pagination, test_cards
 from stripe_simulator.requests.body import validate_parameters
@@ -20,7 +20,8 @@ from stripe_simulator.world.conditions import Condition
 from stripe_simulator.world.ids import Codec
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _SOON = 300  # seconds for which a link to a page of Stripe's is good
 

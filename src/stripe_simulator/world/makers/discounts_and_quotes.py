@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.world.fields import Field, constant
-from stripe_simulator.world.makers.subscriptions import Fields, salted
+from stripe_simulator.world.fields import Field, Fields, constant
+from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
     from stripe_simulator.world.generator import Generator

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.world.fields import Field, constant, remembered, table
+from stripe_simulator.world.fields import Field, Fields, constant, remembered, table
 from stripe_simulator.world.ids import BLOCK
 from stripe_simulator.world.makers import sample_text
-from stripe_simulator.world.makers.subscriptions import MANUAL, Fields, salted
+from stripe_simulator.world.makers.subscriptions import MANUAL, salted
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.generator import Generator, Json
+    from stripe_simulator.types import Json
+    from stripe_simulator.world.generator import Generator
 
 INVOICE_STATUSES = {"paid": 78, "open": 9, "void": 6, "draft": 4, "uncollectible": 3}
 _UNITS = {900: 3, 1500: 4, 2900: 2, 12_000: 1}
@@ -19,7 +20,7 @@ _DAY = 86_400
 
 
 def _invoice(generator: Generator) -> Fields:
-    from stripe_simulator.world.generator import Via
+    from stripe_simulator.world.links import Via
 
     account, population = generator.account, generator.population
     created, encode = population.created, population.codec.encode

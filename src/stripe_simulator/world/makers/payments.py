@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stripe_simulator.world.fields import Field, constant, number_between
+from stripe_simulator.world.fields import Field, Fields, constant, number_between
 from stripe_simulator.world.makers import sample_text
-from stripe_simulator.world.makers.subscriptions import Fields, salted
+from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.generator import Generator, Json
+    from stripe_simulator.types import Json
+    from stripe_simulator.world.generator import Generator
 
 _BRANDS = ("visa", "mastercard", "amex", "jcb")
 
@@ -131,7 +132,7 @@ def _setup_intent(generator: Generator) -> Fields:
 
 
 def _charge(generator: Generator) -> Fields:
-    from stripe_simulator.world.generator import Via
+    from stripe_simulator.world.links import Via
 
     account = generator.account
     intents = account.collection("payment_intent").generator

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.fields import Field, constant, remembered, sometimes, table
+from stripe_simulator.world.fields import Field, Fields, constant, remembered, sometimes, table
 from stripe_simulator.world.ids import BLOCK
 from stripe_simulator.world.makers import sample_text
 
 if TYPE_CHECKING:
-    from stripe_simulator.world.generator import Generator, Json
+    from stripe_simulator.types import Json
+    from stripe_simulator.world.generator import Generator
 
 SUBSCRIPTION_STATUSES = {
     "active": 60, "canceled": 18, "trialing": 8, "past_due": 6, "unpaid": 3, "incomplete": 2,
@@ -20,8 +21,6 @@ SUBSCRIPTION_STATUSES = {
 _DAY = 86_400
 _MOST_ITEMS = 25
 MANUAL = 10  # every tenth invoice belongs to no subscription
-
-Fields = dict[str, Field]
 
 
 def salted(generator: Generator, weights: Mapping[Any, int], column: str) -> Field:

@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_simulator.world.fields import Reference
 from stripe_simulator.world.ids import Codec
+from stripe_simulator.world.links import Reference
 from stripe_simulator.world.population import SPAN, Population
 
 UNTIL = 1_790_000_000

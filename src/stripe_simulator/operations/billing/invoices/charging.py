@@ -13,7 +13,8 @@ from stripe_simulator.requests import test_cards
 from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _SOURCES = ("card_", "src_", "ba_")
 

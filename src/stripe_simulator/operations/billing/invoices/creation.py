@@ -17,7 +17,8 @@ from stripe_simulator.operations.billing.invoices.totals import lines_of, total_
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _DAY = 86_400
 _HOUR = 3600

@@ -16,7 +16,8 @@ from stripe_simulator.operations.billing.invoices.totals import lines_of, total_
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def pending(request: ApiRequest, customer: str, currency: str, subscription: str | None) -> list[Json]:

@@ -12,7 +12,8 @@ from stripe_simulator.objects.related import find_by, get_or_none, new_object, s
 from stripe_simulator.operations.billing.invoices import charging
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _NO_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding a "

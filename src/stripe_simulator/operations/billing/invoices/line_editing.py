@@ -15,7 +15,8 @@ from stripe_simulator.operations.billing.invoices.totals import total_up
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def _sent(context: OperationContext) -> list[tuple[str, Json]]:

@@ -18,7 +18,8 @@ from stripe_simulator.operations.billing.amounts import (
 from stripe_simulator.operations.billing.invoices.totals import lines_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def add(request: ApiRequest, invoice: Json, values: Json) -> Json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.operation import new_defaults
+from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import after, interval_of
@@ -20,7 +20,8 @@ from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse, Json
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
 
 _OVER = frozenset({"canceled", "incomplete_expired", "incomplete"})
 

@@ -11,7 +11,8 @@ from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import rounded
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def lines_of(request: ApiRequest, invoice: Json) -> list[Json]:

@@ -18,7 +18,8 @@ from stripe_simulator.operations.billing.subscriptions.updates import OVER
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def cancel(context: OperationContext) -> Json:

@@ -25,7 +25,8 @@ from stripe_simulator.operations.billing.subscriptions.prorations import share
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.operations.billing.subscriptions.items import Wanted
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _DAY = 86_400
 _FUTURE = "Invalid timestamp: must be an integer Unix timestamp in the future."

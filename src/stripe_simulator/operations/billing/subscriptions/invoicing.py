@@ -16,7 +16,8 @@ from stripe_simulator.operations.billing.subscriptions import items
 from stripe_simulator.operations.billing.subscriptions.prorations import share
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 HOUR = 3600
 

@@ -13,7 +13,8 @@ from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import interval_of, is_metered, plan_of, price_of
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 Interval = tuple[str, int]
 

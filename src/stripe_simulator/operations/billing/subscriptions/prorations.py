@@ -12,7 +12,8 @@ from stripe_simulator.operations.billing.invoices.invoice_items import parent
 from stripe_simulator.operations.billing.invoices.lines import pricing
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 
 def share(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:

@@ -11,7 +11,8 @@ from stripe_simulator.operations.billing.amounts import after
 from stripe_simulator.operations.billing.subscriptions import items
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 SETTINGS: Json = {
     "application_fee_percent": None,

@@ -26,7 +26,8 @@ from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 _OPEN = ("not_started", "active")
 

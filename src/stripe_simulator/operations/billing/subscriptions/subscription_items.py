@@ -13,7 +13,7 @@ from stripe_simulator.operations.billing.subscriptions import invoicing, items, 
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import Json
+    from stripe_simulator.types import Json
 
 
 def _owner(context: OperationContext, identifier: str) -> Json:

@@ -25,7 +25,8 @@ from stripe_simulator.operations.billing.subscriptions.creation import check_col
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
-    from stripe_simulator.requests.request import ApiRequest, Json
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
 
 OVER = frozenset({"canceled", "incomplete_expired"})
 # Columns that a parameter of the same name does not simply replace.
