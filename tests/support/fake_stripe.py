@@ -14,7 +14,7 @@ import orjson
 from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.api.threads import Future
+from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.reading.rows import row_maker
@@ -43,18 +43,18 @@ class FakeStripe:
         self.options = ClientOptions(key=Secret(self.key), api_version="2026-10-28.endive")
 
     def fetch(self, request: Request, *, check: Callable[[], object], background: bool = False) -> Response:
-        return self.submit(request, background=background).result(check)
+        return self.submit(request, background=background).result(check=check)
 
-    def submit(self, request: Request, *, background: bool = False) -> Future[Response]:
+    def submit(self, request: Request, *, background: bool = False) -> InterruptibleFuture[Response]:
         self.log.append(str(request))
-        future: Future[Response] = Future()
+        future: InterruptibleFuture[Response] = InterruptibleFuture()
         try:
             body = self.answer(request)
         except ApiError as error:
-            future.finish(error=error)
+            future.set_exception(error)
         else:
             size = len(orjson.dumps(body))
-            future.finish(Response(200, body, datetime.now(UTC), "req_1", size, 0.0, 1))  # type: ignore[call-arg,unused-ignore]
+            future.set_result(Response(200, body, datetime.now(UTC), "req_1", size, 0.0, 1))  # type: ignore[call-arg,unused-ignore]
         return future
 
     def answer(self, request: Request) -> dict[str, Any]:

@@ -6,16 +6,17 @@ import os
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from stripe_fdw.api.api_base import STRIPE, check_api_base
-from stripe_fdw.api.connections import AbandonedError, Exchange
+from stripe_fdw.api.connections import Exchange
 from stripe_fdw.api.rate_limiter import RateLimiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response, parse_response
-from stripe_fdw.api.threads import Future, ThreadPool
+from stripe_fdw.api.threads import InterruptibleFuture, ThreadPool
 from stripe_fdw.api.transport import Transport
 from stripe_fdw.errors import (
     AuthenticationError,
@@ -96,7 +97,7 @@ class Client:
         ConnectionFailedError or AnswerError.
         """
         future = self.submit(request, background=background, idempotency_key=idempotency_key, here=True)
-        return future.result(check)
+        return future.result(check=check)
 
     def submit(
         self,
@@ -132,14 +133,16 @@ class Client:
         self.transport.close()
 
     def _serve(
-        self, future: Future[Response], call: Exchange, request: Request, idempotency_key: str
+        self, future: InterruptibleFuture[Response], call: Exchange, request: Request, idempotency_key: str
     ) -> None:
         try:
-            future.finish(self._perform(call, request, idempotency_key))
-        except AbandonedError:
-            future.finish(error=ConnectionFailedError(f"{request.method} {request.path} was broken off"))
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the result
-            future.finish(error=error)
+            response = self._perform(call, request, idempotency_key)
+        except CancelledError:
+            future.set_exception(ConnectionFailedError(f"{request.method} {request.path} was broken off"))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+            future.set_exception(error)
+        else:
+            future.set_result(response)
 
     def _perform(self, call: Exchange, request: Request, idempotency_key: str) -> Response:
         headers, body = self._headers, None
@@ -156,13 +159,11 @@ class Client:
             raise
 
 
-class ResponseFuture(Future[Response]):
+class ResponseFuture(InterruptibleFuture[Response]):
     """The answer to a request, with an eye on its deadline."""
 
-    __slots__ = ("_call", "_serve", "_what")
-
     def __init__(self, call: Exchange, what: str) -> None:
-        super().__init__(call.abandon)
+        super().__init__(call.cancel)
         self._call = call
         self._serve: Callable[[], None] | None = None
         self._what = what
@@ -171,7 +172,7 @@ class ResponseFuture(Future[Response]):
         """Leave it to ``result`` to make the call, on the thread that asks for it."""
         self._serve = serve
 
-    def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> Response:
+    def result(self, timeout: float | None = None, *, check: Callable[[], object] | None = None) -> Response:
         """The answer, or its error raised; see Future. Ends in time even if the call's thread does not."""
         serve, self._serve = self._serve, None
         if serve is not None:
@@ -179,11 +180,11 @@ class ResponseFuture(Future[Response]):
             try:
                 check()
             except BaseException as error:
-                self.finish(error=error)  # it never left
+                self.set_exception(error)  # it never left
                 raise
             serve()
             check = None  # the answer is there: not to be lost any more
-        return super().result(partial(self._watch, check), timeout)
+        return super().result(timeout, check=partial(self._watch, check))
 
     @property
     def uncertain(self) -> bool:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -32,21 +33,21 @@ class Exchange:
     makes the call on its own thread: it raises when the query is cancelled.
     """
 
-    __slots__ = ("_connection", "abandoned", "background", "check", "deadline", "endpoint", "uncertain")
+    __slots__ = ("_connection", "background", "cancelled", "check", "deadline", "endpoint", "uncertain")
 
     def __init__(self, endpoint: str, *, background: bool = False) -> None:
         self.endpoint = endpoint
         self.background = background
-        self.abandoned = threading.Event()
+        self.cancelled = threading.Event()
         self.check: Callable[[], object] | None = None
         self.deadline: float | None = None
         self.uncertain = False
         self._connection: Any = None
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Break off: whoever waits for the network or for a turn stops at once."""
         with _ownership:
-            self.abandoned.set()
+            self.cancelled.set()
             connection = self._connection
             sock = connection.sock if connection is not None and connection.call is self else None
             if sock is not None:
@@ -60,31 +61,27 @@ class Exchange:
             raise TimeoutError("timed out")
 
     def sleep(self, seconds: float) -> None:
-        """Wait so long. Raises AbandonedError, or what ``check`` raises, as soon as nobody waits any more."""
+        """Wait so long. Raises CancelledError, or what ``check`` raises, as soon as nobody waits any more."""
         if self.check is not None:
             interruptible.sleep(seconds, self.check)
-        elif self.abandoned.wait(seconds):
-            raise AbandonedError
+        elif self.cancelled.wait(seconds):
+            raise CancelledError
 
     def holds(self, connection: Any) -> None:
         """The connection serves this call now, and no other."""
         with _ownership:
             connection.call = self
             self._connection = connection
-            abandoned = self.abandoned.is_set()
-        if abandoned:
-            raise AbandonedError
+            cancelled = self.cancelled.is_set()
+        if cancelled:
+            raise CancelledError
 
     def leaves(self) -> None:
         """Say that it is sent now: what becomes of it is not known until there is an answer."""
         with _ownership:
-            if self.abandoned.is_set():
-                raise AbandonedError
+            if self.cancelled.is_set():
+                raise CancelledError
             self.uncertain = True
-
-
-class AbandonedError(Exception):
-    """Nobody waits for this call any more; never seen outside this package's threads."""
 
 
 def _shut(sock: socket.socket) -> None:

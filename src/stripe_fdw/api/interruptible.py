@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stripe_fdw.api.threads import STEP_SECONDS, Future, ThreadPool
+from stripe_fdw.api.threads import STEP_SECONDS, InterruptibleFuture, ThreadPool
 
 CheckInterrupts = Callable[[], object]
 """Raises when nobody waits any more, or no longer."""
@@ -36,19 +36,20 @@ def run_on_thread(
     ``undo`` is called, on that thread, if it was done when nobody waited any more.
     """
     given_up = threading.Event()
-    future: Future[object] = Future(given_up.set)
+    future: InterruptibleFuture[object] = InterruptibleFuture(given_up.set)
 
     def do() -> None:
         try:
             work()
             if given_up.is_set():
                 undo()
-            future.finish()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
-            future.finish(error=error)
+        except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+            future.set_exception(error)
+        else:
+            future.set_result(None)
 
     _threads.run(do)
-    future.result(look)
+    future.result(check=look)
 
 
 def send(sock: Any, data: bytes, look: CheckInterrupts) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.api.threads import Future
+from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.errors import InvalidResponseError, NotFoundError
 
 _SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next one is asked for
@@ -24,7 +24,7 @@ def read_pages(
     cursor: str = "id",
     paged: bool = True,
     background: bool = False,
-    first: Future[Response] | None = None,
+    first: InterruptibleFuture[Response] | None = None,
     after: tuple[str, ...] = (),
 ) -> Iterator[Response]:
     """The pages of a list or a search, in order.
@@ -46,7 +46,7 @@ def read_pages(
     page = _result(client, first, begin, after[:-1], check, background)
     full = request.with_params(limit=PAGE) if paged else request
     follow = next_request(full, page, cursor)
-    ahead: Future[Response] | None = None
+    ahead: InterruptibleFuture[Response] | None = None
     number = 1
     milestone = follow
     try:
@@ -69,12 +69,12 @@ def read_pages(
                 milestone = follow
     finally:
         if ahead is not None:
-            ahead.abandon()
+            ahead.cancel()
 
 
 def _result(
     client: Client,
-    future: Future[Response],
+    future: InterruptibleFuture[Response],
     request: Request,
     earlier: tuple[str, ...],
     check: Callable[[], object],
@@ -82,7 +82,7 @@ def _result(
 ) -> Response:
     """The page that this request brings; from an earlier cursor if its own was deleted meanwhile."""
     try:
-        return future.result(check)
+        return future.result(check=check)
     except NotFoundError as error:
         if not earlier or not cursor_is_gone(error):
             raise

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from stripe_fdw.api.client import Client, ResponseFuture
@@ -169,6 +170,7 @@ def _bounds(request: Request, since: int | None, until: int | None) -> tuple[Req
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
+    future: ResponseFuture
     slice: Slice
     request: Request
     started: float
@@ -185,7 +187,7 @@ class _Work:
         self._width = 1  # requests at a time, as far as they help
         self._changed = threading.Condition()  # guards all that follows; re-entrant
         self._ready: deque[Slice] = deque()
-        self._flights: dict[ResponseFuture, _Flight] = {}
+        self._flights: dict[Future[Response], _Flight] = {}
         self._pages: deque[Response] = deque()
         self._error: BaseException | None = None
         self._hungry = False
@@ -214,10 +216,10 @@ class _Work:
                 if not self._flights and not self._ready:
                     return None
                 self._changed.wait(STEP_SECONDS)
-                flights = list(self._flights)
+                flights = list(self._flights.values())
             check()
-            for future in flights:
-                future.ensure_in_time()
+            for flight in flights:
+                flight.future.ensure_in_time()
 
     def close(self) -> None:
         """Break off what is under way."""
@@ -227,7 +229,7 @@ class _Work:
             self._ready.clear()
             self._pages.clear()
         for future in flights:
-            future.abandon()
+            future.cancel()
 
     def _launch(self) -> None:
         """Send requests for slices that wait, as far as connections and the buffer allow."""
@@ -241,10 +243,10 @@ class _Work:
             part = self._ready.popleft()
             request = part.request(self._base)
             future = self._client.submit(request, background=self._background)
-            self._flights[future] = _Flight(part, request, time.monotonic())
-            future.when_done(lambda future=future: self._landed(future))  # type: ignore[misc]
+            self._flights[future] = _Flight(future, part, request, time.monotonic())
+            future.add_done_callback(self._landed)
 
-    def _landed(self, future: ResponseFuture) -> None:
+    def _landed(self, future: Future[Response]) -> None:
         with self._changed:
             flight = self._flights.pop(future)
             if self._closed:
@@ -263,7 +265,7 @@ class _Work:
                 self._error = error
             self._changed.notify_all()
 
-    def _page(self, future: ResponseFuture, flight: _Flight) -> Response | None:
+    def _page(self, future: Future[Response], flight: _Flight) -> Response | None:
         """The page; None if its slice goes on from an earlier cursor because its own was deleted."""
         part = flight.slice
         try:

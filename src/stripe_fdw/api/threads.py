@@ -7,7 +7,9 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -75,83 +77,48 @@ class ThreadPool:
                 self._idle += 1
 
 
-class Future(Generic[T]):
-    """A result that another thread will bring.
+class InterruptibleFuture(Future[T]):
+    """A result that another thread sets, waited for in short steps so that a query can be cancelled.
 
-    ``abandon`` is what is called, once, when nobody waits for the result any more.
+    It differs from ``concurrent.futures.Future`` in what ``cancel`` does: a request that has left cannot be
+    taken back, so cancelling calls ``on_cancel`` to end the work early, and the result or the error that the
+    work ends with is still set. A write learns from it whether its request left.
     """
 
-    __slots__ = ("_abandon", "_abandoned", "_callbacks", "_error", "_finished", "_guard", "_lock", "_result")
-
-    def __init__(self, abandon: Callable[[], None] | None = None) -> None:
-        self._abandon = abandon
-        self._abandoned = False
-        self._callbacks: list[Callable[[], None]] = []
-        self._error: BaseException | None = None
-        self._finished = False
-        self._guard = threading.Lock()
-        self._lock = threading.Lock()  # held until there is a result
-        self._lock.acquire()
-        self._result: T | None = None
-
-    def done(self) -> bool:
-        """Whether there is a result or an error."""
-        return self._finished
-
-    def finish(self, result: T | None = None, error: BaseException | None = None) -> None:
-        """Bring the result or the error; only the first one counts."""
-        with self._guard:
-            if self._finished:
-                return
-            self._result, self._error = result, error
-            self._finished = True
-            callbacks, self._callbacks = self._callbacks, []
-        self._lock.release()
-        for callback in callbacks:
-            callback()
-
-    def when_done(self, callback: Callable[[], None]) -> None:
-        """Call this, on whichever thread, once there is a result; at once if there is one already."""
-        with self._guard:
-            if not self._finished:
-                self._callbacks.append(callback)
-                return
-        callback()
+    def __init__(self, on_cancel: Callable[[], object] | None = None) -> None:
+        super().__init__()
+        self._on_cancel = on_cancel
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether there is a result."""
-        if not self._finished and self._lock.acquire(timeout=seconds):
-            self._lock.release()
-        return self._finished
+        """Wait at most this many seconds. Return True if there is a result or an error."""
+        with suppress(TimeoutError):
+            self.exception(seconds)
+        return self.done()
 
-    def result(self, check: Callable[[], object] | None = None, timeout: float | None = None) -> T:
-        """The result, or its error raised.
+    def result(self, timeout: float | None = None, *, check: Callable[[], object] | None = None) -> T:
+        """Return the result, or raise the error that was set in its place.
 
-        ``check`` is called at once, since many results that are there already take long as well, and then at
-        least every 20 ms while waiting. What it raises propagates, and the work is abandoned; so it is after
-        ``timeout`` seconds, with TimeoutError.
+        ``check`` raises if the query was cancelled. It is called at once, because many results that are there
+        already take long to read as well, and then every 20 ms while waiting. What it raises cancels the
+        work and propagates. After ``timeout`` seconds the work is cancelled, and TimeoutError is raised.
         """
-        ends = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
             if check is not None:
                 check()
             while not self.wait(STEP_SECONDS):
                 if check is not None:
                     check()
-                if ends is not None and time.monotonic() >= ends:
+                if deadline is not None and time.monotonic() >= deadline:
                     raise TimeoutError(f"no answer within {timeout} s")
         except BaseException:
-            self.abandon()
+            self.cancel()
             raise
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]  # finished without error: it is there
+        return super().result()
 
-    def abandon(self) -> None:
-        """Nobody wants the result any more: end the work as soon as possible."""
-        with self._guard:
-            if self._abandoned or self._finished:
-                return
-            self._abandoned = True
-        if self._abandon is not None:
-            self._abandon()
+    def cancel(self) -> bool:
+        """Call ``on_cancel`` once, unless the work is done. Return False: its outcome is still set."""
+        on_cancel, self._on_cancel = self._on_cancel, None
+        if on_cancel is not None and not self.done():
+            on_cancel()
+        return False

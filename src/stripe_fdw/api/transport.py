@@ -6,6 +6,7 @@ import random
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from stripe_fdw.api.connections import AbandonedError, Exchange, connection_pool, current
+from stripe_fdw.api.connections import Exchange, connection_pool, current
 from stripe_fdw.api.responses import HttpResponse, error_code, is_replayed
 from stripe_fdw.errors import ConnectionFailedError
 from stripe_fdw.redaction import redact
@@ -60,7 +61,7 @@ class Transport:
         """Send it in its turn, again where that may help, and return the last answer, whatever its status.
 
         ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from the
-        first turn. Raises ConnectionFailedError when no answer came, AbandonedError when nobody waits for it.
+        first turn. Raises ConnectionFailedError when no answer came, CancelledError when nobody waits for it.
         """
         waited = 0.0
         attempt = 0
@@ -72,8 +73,8 @@ class Transport:
                 call.deadline = time.monotonic() + self._timeout
             attempt += 1
             answer, failure = self._attempt(call, method, target, headers, body)
-            if answer is None and call.abandoned.is_set():  # an answer that came nevertheless is one
-                raise AbandonedError
+            if answer is None and call.cancelled.is_set():  # an answer that came nevertheless is one
+                raise CancelledError
             last = answer or last
             if answer is not None and answer.status == 429:
                 self._slow_down(call, answer)
@@ -93,8 +94,8 @@ class Transport:
 
     def _take_turn(self, call: Exchange) -> float | None:
         """Wait for a turn; the seconds that took, or None if it would come after the deadline."""
-        if call.abandoned.is_set():  # before it takes a turn from others
-            raise AbandonedError
+        if call.cancelled.is_set():  # before it takes a turn from others
+            raise CancelledError
         waited = 0.0
         for seconds in self._limiter.waits(call.endpoint, background=call.background):
             if call.deadline is not None and time.monotonic() + seconds >= call.deadline:

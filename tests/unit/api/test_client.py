@@ -432,14 +432,14 @@ def test_it_is_known_whether_a_request_may_have_been_done(
     server.answer = answer
     future = make_client(timeout=0.5 if "slow" in replies else 10.0).submit(CREATE)
     with suppress(StripeFdwError):
-        future.result(never)
+        future.result(check=never)
     assert future.uncertain is uncertain
 
 
 def test_a_request_that_never_left_is_certainly_not_done(make_client: Any) -> None:
     future = make_client(api_base="http://127.0.0.1:1").submit(CREATE)
     with pytest.raises(ConnectionFailedError):
-        future.result(never)
+        future.result(check=never)
     assert not future.uncertain
 
 
@@ -506,7 +506,7 @@ def test_many_requests_that_meet_429_for_ever_all_say_so_in_bounded_time(
     began = time.monotonic()
     for future in [client.submit(ONE) for _ in range(40)]:
         with pytest.raises(RateLimitError, match="Too many requests"):
-            future.result(never)
+            future.result(check=never)
     assert time.monotonic() - began < 12
 
 
@@ -667,7 +667,7 @@ def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
     began = time.monotonic()
     future = client.submit(request_, here=here)
     with pytest.raises(Interrupted):
-        future.result(cancel_after(0.1))
+        future.result(check=cancel_after(0.1))
     assert time.monotonic() - began < 1
     assert future.uncertain
 
@@ -679,13 +679,13 @@ def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
     server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "8"})
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        make_client().submit(ONE, here=here).result(cancel_after(0.1))
+        make_client().submit(ONE, here=here).result(check=cancel_after(0.1))
     slow = make_client(max_requests_per_second=0.05, key=Secret("sk_test_other"))
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     slow.fetch(ONE, check=never)
     future = slow.submit(ONE, here=here)
     with pytest.raises(Interrupted):
-        future.result(cancel_after(0.1))
+        future.result(check=cancel_after(0.1))
     assert time.monotonic() - began < 3
     assert not future.uncertain
 
@@ -703,7 +703,7 @@ def test_a_cancel_ends_the_wait_for_a_connection(
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
     future = client.submit(ONE, here=here)
     with pytest.raises(Interrupted):
-        future.result(cancel_after(0.1))
+        future.result(check=cancel_after(0.1))
     assert not over.is_set()
     over.set()
     ends = time.monotonic() + 5
@@ -720,7 +720,7 @@ def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, here: bool
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
         future = client.submit(Request.of("POST", "/v1/x", {"name": "x" * 50_000_000}), here=here)
         with pytest.raises(Interrupted):
-            future.result(cancel_after(0.3))
+            future.result(check=cancel_after(0.3))
 
 
 @on_either_thread
@@ -745,7 +745,7 @@ def test_a_cancel_ends_reading_what_never_ends(make_client: Any, here: bool) -> 
         thread.start()
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(Interrupted):
-            client.submit(ONE, here=here).result(check)
+            client.submit(ONE, here=here).result(check=check)
         thread.join(10)
         assert not thread.is_alive()
 
@@ -765,7 +765,7 @@ def test_an_answer_that_is_there_is_not_lost_to_a_cancel(client: Any, server: An
         if future.done():
             raise Interrupted("canceling statement due to user request")
 
-    assert future.result(check).body["id"] == "cus_1"
+    assert future.result(check=check).body["id"] == "cus_1"
 
 
 def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
@@ -774,7 +774,7 @@ def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
     server.answer = lambda got: reply(delay=20)
     for _ in range(3):
         with pytest.raises(Interrupted):
-            client.submit(ONE).result(cancel_after(0.05))
+            client.submit(ONE).result(check=cancel_after(0.05))
         with pytest.raises(Interrupted):
             client.fetch(ONE, check=cancel_after(0.05))
     ends = time.monotonic() + 5

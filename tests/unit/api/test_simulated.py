@@ -75,7 +75,7 @@ directory = Path({str(tmp_path / "s")!r})
 options = ClientOptions(
     Secret("sk_test_1"), "2026-10-28.endive", {simulator.url!r}, shared_directory=directory
 )
-scan = slices.scan(Client(options), Request.of("GET", "/v1/customers"), check=lambda: None)
+scan = slices.read_slices(Client(options), Request.of("GET", "/v1/customers"), check=lambda: None)
 for number, page in enumerate(scan):
     if number == 25:
         break
@@ -92,7 +92,7 @@ def test_without_our_limiter_the_simulator_would_refuse_and_the_client_finds_its
 ) -> None:
     hasty = client(simulator, tmp_path / "s", max_requests_per_second=50.0)
     futures = [hasty.submit(CUSTOMERS.with_params(limit=1)) for _ in range(60)]
-    assert {future.result(never).status for future in futures} == {200}
+    assert {future.result(check=never).status for future in futures} == {200}
     assert statuses(simulator)[429] > 0
     assert hasty.transport._limiter.rate("/v1/customers") < 50.0
 

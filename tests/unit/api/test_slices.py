@@ -57,7 +57,7 @@ class FakeStripe:
         return future
 
     def fetch(self, request: Request, *, check: Callable[[], object], background: bool = False) -> Response:
-        return self.submit(request, background=background).result(check)
+        return self.submit(request, background=background).result(check=check)
 
     def close(self) -> None:
         with self._changed:
@@ -78,9 +78,9 @@ class FakeStripe:
                 self._flying -= 1
             try:
                 self.on_request(request)
-                future.finish(self.page(request))
+                future.set_result(self.page(request))
             except StripeFdwError as error:
-                future.finish(error=error)
+                future.set_exception(error)
 
     def page(self, request: Request) -> Response:
         params = dict(request.params)

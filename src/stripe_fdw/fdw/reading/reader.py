@@ -15,7 +15,7 @@ from stripe_fdw.api import pages, slices
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.api.threads import Future
+from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.cache.invalidation import account_name, generation
@@ -136,7 +136,7 @@ class PlanReader:
         )
         if new and way != "slices":
             first = self.client.submit(request)
-            tape.start(self._source(request, resource, way, tape.turn, [], first), first.abandon)
+            tape.start(self._source(request, resource, way, tape.turn, [], first), first.cancel)
         return self._play(tape, partial(self._source, request, resource, way), dict(fetch.fills))
 
     def _play(self, tape: Tape, source: Source, fills: Mapping[str, Value]) -> Iterator[Page]:
@@ -150,7 +150,7 @@ class PlanReader:
         way: FetchMode,
         turn: Turn,
         before: Objects,
-        first: Future[Response] | None = None,
+        first: InterruptibleFuture[Response] | None = None,
     ) -> Iterator[Objects]:
         """What the request brings, after these objects. Nothing, if what it asks about is not there."""
         found: Iterator[Response]
@@ -191,7 +191,7 @@ class PlanReader:
         resource: Resource,
         turn: Turn,
         before: Objects,
-        first: Future[Response] | None,
+        first: InterruptibleFuture[Response] | None,
     ) -> Iterator[Response]:
         return pages.read_pages(
             self.client,
@@ -231,8 +231,8 @@ class PlanReader:
                     yield inner if held is None else Page(held, dict(inner.fills))
 
 
-def _single(future: Future[Response], turn: Turn) -> Iterator[Response]:
-    response = future.result(turn.check)
+def _single(future: InterruptibleFuture[Response], turn: Turn) -> Iterator[Response]:
+    response = future.result(check=turn.check)
     turn.count(response)
     yield response
 

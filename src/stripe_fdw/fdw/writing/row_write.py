@@ -83,7 +83,7 @@ class RowWrite:
         if future is None:
             raise StripeFdwError("nothing was sent")
         try:
-            self.response = future.result(check)
+            self.response = future.result(check=check)
         except NotFoundError as error:
             # A DELETE that was sent before, without an answer: it has done what it should.
             if self.step.request.method != "DELETE" or not future.uncertain:
@@ -108,10 +108,10 @@ class RowWrite:
                 self.send(here=True)
             self.land(check)
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Break off."""
         if self.future is not None:
-            self.future.abandon()
+            self.future.cancel()
 
     def is_unknown(self, error: BaseException) -> bool:
         """Whether Stripe may have done what failed so."""

@@ -111,7 +111,7 @@ class StatementWrite:
 
     def _watch(self, flight: RowWrite) -> None:
         if flight.future is not None:
-            flight.future.when_done(self._landed.set)
+            flight.future.add_done_callback(lambda _: self._landed.set())
 
     def _drain(self) -> None:
         while self._flights:
@@ -225,7 +225,7 @@ class StatementWrite:
     def _give_up(self) -> None:
         """Break off what is under way. Some may have been done this moment; of others nobody knows."""
         for flight in self._flights:
-            flight.abandon()
+            flight.cancel()
         ends = time.monotonic() + _MOMENT
         for flight in self._flights:
             if flight.future is None:

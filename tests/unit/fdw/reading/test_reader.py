@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.api.responses import Response
-from stripe_fdw.api.threads import Future
+from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
 from stripe_fdw.fdw.cache import invalidation
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
@@ -154,20 +154,20 @@ def test_however_many_lists_are_merged_few_requests_are_under_way(count: int) ->
     under_way, most = 0, 0
     submit = client.submit
 
-    class Waiting(Future[Response]):
+    class Waiting(InterruptibleFuture[Response]):
         """An answer that counts as under way until somebody takes it."""
 
-        def result(self, check: Any = None, timeout: float | None = None) -> Response:
+        def result(self, timeout: float | None = None, *, check: Any = None) -> Response:
             nonlocal under_way
             under_way -= 1
-            return super().result(check, timeout)
+            return super().result(timeout, check=check)
 
-    def counted(request: Any, **options: Any) -> Future[Response]:
+    def counted(request: Any, **options: Any) -> InterruptibleFuture[Response]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         future = Waiting()
-        future.finish(submit(request, **options).result())
+        future.set_result(submit(request, **options).result())
         return future
 
     client.submit = counted  # type: ignore[method-assign]
@@ -544,9 +544,9 @@ def test_an_interrupt_ends_the_scan() -> None:
     client = stripe()
 
     def submit(request: Any, **_: Any) -> Any:
-        from stripe_fdw.api.threads import Future
+        from stripe_fdw.api.threads import InterruptibleFuture
 
-        return Future()
+        return InterruptibleFuture()
 
     def check() -> None:
         raise Interrupted("canceling statement due to user request")
