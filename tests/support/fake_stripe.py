@@ -109,7 +109,7 @@ class FakeStripe:
 
 def cell(resource: Resource, column: str, item: dict[str, Any]) -> Any:
     """The column's value as Postgres would compare it."""
-    from stripe_fdw.fdw.backend.hosting import PlainColumn
+    from stripe_fdw.fdw.backend.standalone import PlainColumn
 
     known = resource.column[column]
     value = row_maker(resource, [PlainColumn(column, known.kind.postgres_type)]).rows([item])[0][0]

@@ -1,4 +1,4 @@
-"""A wrapper that does on demand whatever a wrapper must not do. It runs inside the backend (see conftest.py).
+"""Tables that do on demand whatever a table must not do. They run inside the backend (see conftest.py).
 
 Table options say what: ``rows`` and ``batch`` how much, ``fail`` with ``with`` at which entry point which of
 FAILURES is raised, ``values`` one of VALUES instead of good ones, ``rows_like`` one of ROWS instead of good
@@ -16,16 +16,21 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import _stripe_fdw_host as host
 
 from stripe_fdw.errors import ApiError, ColumnError, Interrupted, NotFoundError, OptionError
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.bundled import BundledHost
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 
 CALLS: list[tuple[str, str]] = []
 ALIVE = {"scans": 0, "statements": 0}
+
+
+class Size(NamedTuple):
+    rows: Any
+    requests: Any
 
 
 class Mute(Exception):  # noqa: N818
@@ -236,19 +241,19 @@ def work_forever() -> None:
 
 
 class Scan:
-    def __init__(self, wrapper: StripeForeignDataWrapper, columns: Sequence[str]) -> None:
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
         ALIVE["scans"] += 1
-        self.wrapper, self.columns, self.next = wrapper, columns, 0
+        self.table, self.columns, self.next = table, columns, 0
         self.closed = False
-        if "finalizer" in wrapper.options:
+        if "finalizer" in table.options:
             self.last = SlowFinalizer()
-        for _ in range(int(wrapper.options.get("threads", "0"))):
+        for _ in range(int(table.options.get("threads", "0"))):
             threading.Thread(target=work_forever, daemon=True).start()
 
     def next_batch(self) -> Any:
-        wrapper, options = self.wrapper, self.wrapper.options
+        table, options = self.table, self.table.options
         if self.next >= int(options.get("fail_after", "0")):
-            wrapper.maybe_fail("next_batch")
+            table.maybe_fail("next_batch")
         wait = time.monotonic() + float(options.get("slow", "0"))
         while time.monotonic() < wait:
             try:
@@ -267,38 +272,40 @@ class Scan:
         return batch
 
     def same(self, times: int) -> Any:
-        """The same batch over and over: the wrapper's own work does not count."""
+        """The same batch over and over: the table's own work does not count."""
         if self.next == 0:
-            self.batch = [self.row(number) for number in range(int(self.wrapper.options.get("batch", "100")))]
+            self.batch = [self.row(number) for number in range(int(self.table.options.get("batch", "100")))]
         self.next += 1
         return self.batch if self.next <= times else []
 
     def row(self, number: int) -> Any:
-        options = self.wrapper.options
+        options = self.table.options
         if options.get("object") == "calls":
-            call, what = self.wrapper.calls[number]
+            call, what = self.table.calls[number]
             return tuple({"call": call, "what": what}.get(name) for name in self.columns)
         if "rows_like" in options:
             return ROWS[options["rows_like"]](len(self.columns))
         if "values" in options:
             return tuple(VALUES[options["values"]] for _ in self.columns)
-        return tuple(good(number, self.wrapper.columns[name]) for name in self.columns)
+        return tuple(good(number, self.table.columns[name]) for name in self.columns)
 
     def statistics(self) -> list[tuple[str, str]]:
-        self.wrapper.maybe_fail("statistics")
+        self.table.maybe_fail("statistics")
         return [("Rows read", str(self.next))]
 
     def close(self) -> None:
         assert not self.closed
         self.closed = True
         ALIVE["scans"] -= 1
-        self.wrapper.maybe_fail("close")
+        self.table.maybe_fail("close")
 
 
-class StripeForeignDataWrapper:
-    def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
-        self.options, self.columns = options, columns
+class Table:
+    def __init__(self, session: Session, options: dict[str, str], columns: dict[str, Any]) -> None:
+        self.session, self.options, self.columns = session, options, columns
         self.maybe_fail("init")
+        if options.get("fail") in ("begin_statement", "end_statement"):
+            session.failing[options["fail"]] = self
 
     def maybe_fail(self, point: str) -> None:
         if self.options.get("fail") == point:
@@ -308,12 +315,18 @@ class StripeForeignDataWrapper:
         if self.options.get("object") != "calls" and "quiet" not in self.options:
             CALLS.append((call, ", ".join(map(repr, what))))
 
-    def rel_size(self, quals: list[Qual], columns: list[str]) -> tuple[float, int, float]:
-        self.maybe_fail("rel_size")
+    def size(self, quals: list[Qual]) -> Any:
+        self.maybe_fail("size")
         if "size" in self.options:
-            return eval(self.options["size"])
+            size = eval(self.options["size"])
+            return Size(size[0], size[2]) if isinstance(size, tuple) and len(size) == 3 else size
         rows = float(self.options.get("estimate", "3"))
-        return rows, 100, rows / 100
+        return Size(rows, rows / 100)
+
+    def width(self, columns: list[str]) -> Any:
+        self.maybe_fail("width")
+        size = eval(self.options.get("size", "()"))
+        return size[1] if isinstance(size, tuple) and len(size) == 3 else 100
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         self.maybe_fail("path_keys")
@@ -328,7 +341,7 @@ class StripeForeignDataWrapper:
         return keys[:1] if keys[0].column in ("created", "n") and not keys[0].descending else []
 
     def describe(
-        self, quals: list[Qual], columns: list[str], keys: list[SortKey], limit: int | None, verbose: bool
+        self, quals: list[Qual], keys: list[SortKey], limit: int | None, verbose: bool
     ) -> list[tuple[str, str]]:
         self.maybe_fail("describe")
         if "lines" in self.options:
@@ -377,14 +390,6 @@ class StripeForeignDataWrapper:
             CALLS.clear()
         return Scan(self, columns)
 
-    def begin_statement(self) -> None:
-        ALIVE["statements"] += 1
-        self.maybe_fail("begin_statement")
-
-    def end_statement(self) -> None:
-        ALIVE["statements"] -= 1
-        self.maybe_fail("end_statement")
-
     # ---- writing
 
     def row_identity(self) -> Any:
@@ -401,6 +406,7 @@ class StripeForeignDataWrapper:
         self.write("delete", None, answered, old)
 
     def write(self, call: str, answer: Any, answered: bool, *what: object) -> Any:
+        self.session.writing[id(self)] = self
         self.note(call, *what, *(() if answered else ("unseen",)))
         self.written = getattr(self, "written", 0) + 1
         if self.written > int(self.options.get("fail_after", "0")):
@@ -416,14 +422,27 @@ class StripeForeignDataWrapper:
         wait_for(float(self.options.get("slow_end", "0")), self.options.get("interrupted"))
         self.maybe_fail("end_modify")
 
-    def begin(self, serializable: bool) -> None:
-        self.note("begin")
 
-    def _event(self, name: str, *arguments: object) -> None:
-        self.note(name, *arguments)
-        if "warn" in self.options:
-            hosting.warn(f"{name}: {self.options['warn']}", "a d\u00e9tail", "a hint")
-        self.maybe_fail(name)
+class Session:
+    """Tells the tables that have written how their transaction goes on."""
+
+    def __init__(self, host: BundledHost) -> None:
+        self.host = host
+        self.failing: dict[str, Table] = {}
+        self.writing: dict[int, Table] = {}
+
+    def begin_statement(self) -> None:
+        ALIVE["statements"] += 1
+        self._fail("begin_statement")
+
+    def end_statement(self) -> None:
+        ALIVE["statements"] -= 1
+        self._fail("end_statement")
+
+    def _fail(self, point: str) -> None:
+        table = self.failing.pop(point, None)
+        if table is not None:
+            table.maybe_fail(point)
 
     def pre_commit(self) -> None:
         self._event("pre_commit")
@@ -434,31 +453,45 @@ class StripeForeignDataWrapper:
     def rollback(self) -> None:
         self._event("rollback")
 
-    def sub_begin(self, level: int) -> None:
-        self._event("sub_begin", level)
-
     def sub_commit(self, level: int) -> None:
         self._event("sub_commit", level)
 
     def sub_rollback(self, level: int) -> None:
         self._event("sub_rollback", level)
 
-    @classmethod
-    def import_schema_statements(
-        cls,
-        remote_schema: str,
-        server: str,
-        server_options: dict[str, str],
-        options: dict[str, str],
-        restriction: str | None,
-        tables: list[str],
-    ) -> Any:
-        if "with" in options:
-            FAILURES[options["with"]]()
-        if "give" in options:
-            return eval(options["give"])
-        CALLS.append(("import", repr((remote_schema, restriction, tables))))
-        return [f"create foreign table {name} (id text) server {server}" for name in ("one", "two")]
+    def _event(self, name: str, *arguments: object) -> None:
+        tables = list(self.writing.values())
+        if name in ("commit", "rollback"):
+            self.writing.clear()
+        failure: BaseException | None = None
+        for table in tables:
+            table.note(name, *arguments)
+            if "warn" in table.options:
+                self.host.warn(f"{name}: {table.options['warn']}", "a d\u00e9tail", "a hint")
+            try:
+                table.maybe_fail(name)
+            except BaseException as error:  # noqa: BLE001 - the others must hear of it too
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+
+open_table = Table
+
+
+def import_statements(
+    remote_schema: str,
+    server: str,
+    options: dict[str, str],
+    restriction: str | None,
+    tables: list[str],
+) -> Any:
+    if "with" in options:
+        FAILURES[options["with"]]()
+    if "give" in options:
+        return eval(options["give"])
+    CALLS.append(("import", repr((remote_schema, restriction, tables))))
+    return [f"create foreign table {name} (id text) server {server}" for name in ("one", "two")]
 
 
 def validate_options(kind: str, options: dict[str, str]) -> None:

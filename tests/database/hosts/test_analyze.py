@@ -124,7 +124,7 @@ def test_partitions_are_sampled_with_their_parent(db: psycopg.Connection) -> Non
         {"fail": "next_batch", "with": "stop iteration", "fail_after": 200},
         {"fail": "next_batch", "with": "exit", "fail_after": 200},
         {"fail": "close", "with": "keyboard"},
-        {"fail": "rel_size", "with": "memory"},
+        {"fail": "size", "with": "memory"},
         {"values": "object"},
         {"rows_like": "short"},
         {"rows_like": "none"},

@@ -43,7 +43,8 @@ KINDS = {
 }
 READING = {
     "init": "select * from {table}",
-    "rel_size": "select * from {table}",
+    "size": "select * from {table}",
+    "width": "select * from {table}",
     "path_keys": "select * from {table} order by created",
     "sortable": "select * from {table} order by created",
     "describe": "explain select * from {table}",

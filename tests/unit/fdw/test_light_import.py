@@ -10,12 +10,15 @@ import pytest
 HEAVY = ("stripe", "pydantic", "psycopg", "httpx", "click", "asyncio", "cachetools", "difflib")
 FIRST_READ = """
 import gc, sys
-from stripe_fdw import StripeForeignDataWrapper
-from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.imports import import_permanently
+open_table = import_permanently("stripe_fdw.fdw.tables.factory").open_table
+from stripe_fdw.fdw.backend.standalone import PlainColumn, StandaloneHost
 from stripe_fdw.fdw.planning.quals import Qual
-wrapper = StripeForeignDataWrapper({"object": "customer", "api_key": "sk_test_1"}, {"id": PlainColumn("id")})
-wrapper.rel_size([Qual("id", "=", "cus_1")], ["id"])
-wrapper.open_scan([Qual("id", "=", "cus_1")], ["id"])
+from stripe_fdw.fdw.session import Session
+options = {"object": "customer", "api_key": "sk_test_1"}
+table = open_table(Session(StandaloneHost()), options, {"id": PlainColumn("id")})
+table.size([Qual("id", "=", "cus_1")])
+table.open_scan([Qual("id", "=", "cus_1")], ["id"], [], None, False)
 assert gc.isenabled() and gc.get_freeze_count() > 1000
 print(*sys.modules)
 """

@@ -1,62 +1,60 @@
-"""What the bridge makes of a wrapper's answers, without Postgres."""
+"""The bridge's checks of what tables return, without Postgres."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stripe_fdw.host import bridge
+from stripe_fdw.host import backend, bridge
+from stripe_fdw.host.backend import OpenTables
 from stripe_fdw.host.sql_errors import WrapperError
 from stripe_fdw.version import __version__
-
-
-class Wrapper:
-    made = 0
-
-    def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
-        Wrapper.made += 1
-        self.options, self.columns = options, columns
-
-
-@pytest.fixture(autouse=True)
-def wrapper(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(bridge, "_wrapper_class", lambda: Wrapper)
-    yield
-    bridge._wrappers.clear()
-
 
 COLUMN = ("id", "text", 25, -1)
 
 
-def table(
-    relid: int = 1, user: int = 10, mapping: str = "x", column: tuple[str, str, int, int] = COLUMN
+class Table:
+    def __init__(self, session: object, options: dict[str, str], columns: dict[str, Any]) -> None:
+        self.options, self.columns = options, columns
+
+
+@pytest.fixture
+def tables() -> OpenTables:
+    return OpenTables(Table, object())
+
+
+def get(
+    tables: OpenTables,
+    relid: int = 1,
+    user: int = 10,
+    mapping: str = "x",
+    column: tuple[str, str, int, int] = COLUMN,
 ) -> Any:
     options = ({"a": "wrapper"}, {"a": "table", "b": "table"}, {"b": "server"}, {"key": mapping})
-    return bridge.table(relid, user, "t", options, [column])
+    return tables.get(relid, user, "t", options, [column])
 
 
-def test_options_are_merged_and_columns_described() -> None:
-    made = table()
-    assert made.options == {"a": "table", "b": "server", "key": "x"}
-    assert made.columns["id"].type_name == "text"
-    assert (made.columns["id"].type_oid, made.columns["id"].typmod) == (25, -1)
+def test_options_are_merged_and_columns_described(tables: OpenTables) -> None:
+    table = get(tables)
+    assert table.options == {"a": "table", "b": "server", "key": "x"}
+    assert table.columns["id"].type_name == "text"
+    assert (table.columns["id"].type_oid, table.columns["id"].typmod) == (25, -1)
 
 
-def test_a_wrapper_is_kept_until_something_changes() -> None:
-    first = table()
-    assert table() is first
-    assert table(user=11) is not first
-    assert table(mapping="y") is not first
-    changed = table(mapping="y", column=("id", "bigint", 20, -1))
-    assert table(mapping="y", column=("id", "bigint", 20, -1)) is changed
+def test_a_table_is_kept_until_something_changes(tables: OpenTables) -> None:
+    first = get(tables)
+    assert get(tables) is first
+    assert get(tables, user=11) is not first
+    assert get(tables, mapping="y") is not first
+    changed = get(tables, mapping="y", column=("id", "bigint", 20, -1))
+    assert get(tables, mapping="y", column=("id", "bigint", 20, -1)) is changed
 
 
-def test_kept_wrappers_are_bounded() -> None:
-    for relid in range(bridge._WRAPPERS_KEPT + 20):
-        table(relid)
-    assert len(bridge._wrappers) == bridge._WRAPPERS_KEPT
+def test_kept_tables_are_bounded(tables: OpenTables) -> None:
+    for relid in range(backend._TABLES_KEPT + 20):
+        get(tables, relid)
+    assert len(tables) == backend._TABLES_KEPT
 
 
 def test_another_version_of_the_package_is_refused() -> None:
@@ -93,24 +91,3 @@ def test_statistics_are_added(text: str, before: str | None, together: str) -> N
 )
 def test_texts_for_input_functions(value: object, text: str | None) -> None:
     assert bridge.to_text(value) == text
-
-
-def test_all_who_wrote_hear_of_the_end_though_one_fails() -> None:
-    heard = []
-
-    class Writer:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def commit(self) -> None:
-            heard.append(self.name)
-            raise KeyError(self.name)
-
-    writers = [Writer("one"), Writer("two")]
-    for writer in writers:
-        bridge.begin_modify(writer, 1)
-    with pytest.raises(KeyError, match="one"):
-        bridge.transaction("commit", 1)
-    assert heard == ["one", "two"]
-    bridge.transaction("commit", 1)
-    assert len(heard) == 2

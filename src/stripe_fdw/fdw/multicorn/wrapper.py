@@ -1,255 +1,104 @@
-"""The foreign data wrapper: what a host calls for each foreign table, and nothing that decides anything.
-
-The bundled host calls the methods of the first half. Multicorn calls those of the second, which translate.
-"""
+"""The class that Multicorn2 calls for each foreign table, translating to ``tables.base.Table``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from stripe_fdw.api.request import PAGE
-from stripe_fdw.errors import StripeFdwError
-from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.response_cache import session_cache
-from stripe_fdw.fdw.planning.quals import Qual, SortKey, of_multicorn
-from stripe_fdw.fdw.reading.scan import Scan, scans
+from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.fdw.backend.multicorn2 import Multicorn2Host, inside_server
+from stripe_fdw.fdw.backend.standalone import StandaloneHost
+from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
+from stripe_fdw.fdw.multicorn.open_scans import OpenScans
+from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.options import check_server_options
-from stripe_fdw.fdw.tables.resource import table
-from stripe_fdw.fdw.writing.transaction import transaction_writes
-from stripe_fdw.redaction import redact
+from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.factory import open_table
+
+if TYPE_CHECKING:
+
+    class ForeignDataWrapper:
+        """Multicorn's base class."""
+
+        def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
+            """Keep nothing."""
+
+else:
+    try:
+        from multicorn import ForeignDataWrapper
+    except ImportError:
+
+        class ForeignDataWrapper:
+            """Stands for Multicorn's base class where Multicorn is not installed."""
+
+            def __init__(self, options, columns):
+                """Keep nothing."""
+
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 
-def _fail(error: BaseException) -> NoReturn:
-    """Raise what this host can bear: Multicorn only a fresh exception with a plain message."""
-    if not hosting.needs_plain_errors():
-        raise error
-    try:
-        message = str(error) if isinstance(error, StripeFdwError) else f"{type(error).__name__}: {error}"
-    except BaseException:  # noqa: BLE001 - its text cannot be had, so its type has to do
-        message = type(error).__name__
-    raise hosting.PlainError(redact(message)) from None
+session: Final = Session(Multicorn2Host() if inside_server() else StandaloneHost())
+"""The state of this backend: Multicorn makes wrappers by their class alone, so it cannot be handed in."""
 
 
-def guarded(method: Callable[P, T]) -> Callable[P, T]:
-    """Let no exception out that the host cannot bear."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - any other would end the backend
-            _fail(error)
-
-    return call
+def _transaction_started() -> int | None:
+    return session.host.transaction_started() if isinstance(session.host, Multicorn2Host) else None
 
 
-def quiet(method: Callable[P, None]) -> Callable[P, None]:
-    """Let no exception out at all: where a transaction ends, any would end the whole server."""
+open_scans: Final = OpenScans(_transaction_started)
+
+
+def never_raises(method: Callable[P, None]) -> Callable[P, None]:
+    """Turn every exception into a warning: at the end of a transaction, one would end the whole server."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - see above
-            hosting.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
+            session.host.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
 
     return call
 
 
-class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
-    """One foreign table. Holds no state of a scan, since one instance serves several at a time."""
+class StripeForeignDataWrapper(ForeignDataWrapper):
+    """One foreign table under Multicorn2. Holds no state of a scan: one instance serves several at a time."""
 
     modify_batch_size = 1
 
     @guarded
-    def __init__(self, options: dict[str, str], columns: Mapping[str, hosting.ColumnDefinition]) -> None:
-        """Check options and columns. Makes no request.
-
-        Raises:
-            OptionError: an option's value cannot be used, or the table does not name its object.
-            TableError: Stripe has no such object.
-            ColumnError: the object has no such column, or has it with another type.
-        """
+    def __init__(self, options: dict[str, str], columns: Mapping[str, ColumnDefinition]) -> None:
+        """Check options and columns. Makes no request."""
         super().__init__(dict(options), dict(columns))
-        self._table = table(options, columns)
+        self._table: Any = open_table(session, options, columns)
         self._columns = tuple(columns)
         self._changed_by: int | None = None
 
-    # -- the bundled host -------------------------------------------------------------------------------
-
-    def rel_size(self, quals: Sequence[Qual], columns: Sequence[str]) -> tuple[float, int, float]:
-        """How many rows the planner should expect, how many bytes each has, and how many requests they take.
-
-        Makes no request.
-        """
-        size = self._table.size(quals)
-        return size.rows, self._table.width(columns), size.requests
-
-    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
-        """The columns for which a nested loop may ask value by value, and how many rows a value brings."""
-        return self._table.path_keys()
-
-    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-        """The part of the order that scans deliver."""
-        return self._table.sortable(sortkeys)
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],  # noqa: ARG002 - which columns are read changes no request
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-    ) -> list[tuple[str, str]]:
-        """EXPLAIN's lines: the requests, what they say of the WHERE, what Postgres checks."""
-        return self._table.describe(quals, sortkeys, limit, verbose)
-
-    def describe_write(self, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
-        """EXPLAIN's lines of an INSERT or UPDATE that sets these columns, or of a DELETE."""
-        return self._table.describe_write(command, columns)
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey] = (),
-        limit: int | None = None,
-        fresh: bool = False,
-    ) -> Scan:
-        """Prepare a scan with these columns in this order; the first request leaves with the first batch.
-
-        ``fresh`` is a scan whose rows will be changed: it asks Stripe, whatever is remembered.
-
-        Raises:
-            MissingQualError: the table needs a qual that is not there.
-            AuthenticationError: the current role has no user mapping.
-        """
-        return self._table.open_scan(quals, columns, sortkeys, limit, fresh)
-
-    def row_identity(self) -> tuple[str, ...]:
-        """The columns of a row as it was read that ``update_row`` and ``delete_row`` want."""
-        return self._table.identity
-
-    def insert_row(self, values: dict[str, Any], answered: bool) -> dict[str, Any] | None:
-        """Create an object with the columns that were given; its row, unless nobody sees it.
-
-        Where nobody does (``answered`` is False), the request may still be under way.
-        """
-        return self._table.insert_row(values, answered)
-
-    def update_row(
-        self, old: dict[str, Any], values: dict[str, Any], answered: bool
-    ) -> dict[str, Any] | Literal[False] | None:
-        """Set columns of the object that was read as ``old``. False: the statement has changed it before."""
-        return self._table.update_row(old, values, answered)
-
-    def delete_row(self, old: dict[str, Any], answered: bool) -> Literal[False] | None:
-        """Delete the object that was read as ``old``. False: the statement has deleted it before."""
-        return self._table.delete_row(old, answered)
-
-    @classmethod
-    def import_schema_statements(
-        cls,
-        remote_schema: str,
-        server: str,
-        server_options: Mapping[str, str],  # noqa: ARG003 - what Stripe has does not depend on them
-        options: Mapping[str, str],
-        restriction: import_schema.Restriction,
-        tables: Sequence[str],
-    ) -> list[str]:
-        """The CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
-        found = import_schema.imported_tables(remote_schema, options, restriction, tables)
-        return [import_schema.create_statement(item, server) for item in found]
-
-    def begin_statement(self) -> None:
-        """A node of a statement starts."""
-        session_cache.begin()
-
-    def end_statement(self) -> None:
-        """A node of a statement ended, or failed."""
-        session_cache.end()
-
-    # -- both -------------------------------------------------------------------------------------------
-
-    @guarded
-    def end_modify(self) -> None:
-        """A statement writes no more rows: waits for what is under way, and raises what failed."""
-        self._table.end_modify()
-
-    @guarded
-    def pre_commit(self) -> None:
-        """The transaction is to be committed."""
-        transaction_writes.pre_commit()
-
-    @quiet
-    def commit(self) -> None:
-        """It is committed."""
-        transaction_writes.commit()
-
-    @quiet
-    def rollback(self) -> None:
-        """It is rolled back: warn of what stays in Stripe."""
-        transaction_writes.rollback()
-
-    @quiet
-    def sub_commit(self, level: int) -> None:
-        """A savepoint is released."""
-        transaction_writes.sub_commit(level)
-
-    @quiet
-    def sub_rollback(self, level: int) -> None:
-        """What was done since a savepoint is rolled back: warn of what stays in Stripe."""
-        transaction_writes.sub_rollback(level)
-
-    # -- Multicorn --------------------------------------------------------------------------------------
-
-    @property
-    def rowid_column(self) -> str:
-        """The column that identifies a row: the whole object, where the table has it.
-
-        Asked for when a statement that changes rows begins: its scans of them must ask Stripe.
-        """
-        self._changed_by = hosting.executor_run()
-        return self._table.rowid
-
-    @guarded
-    def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Create an object; columns that were not given are None, as are those set to NULL."""
-        return self._table.insert_row(values, True)
-
-    @guarded
-    def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Change an object; ``values`` has all columns, also those that were not set."""
-        return self._table.update_as_multicorn_says(rowid, values)
-
-    @guarded
-    def delete(self, rowid: object) -> None:
-        """Delete an object."""
-        self._table.delete_as_multicorn_says(rowid)
+    # -- planning -------------------------------------------------------------------------------------------
 
     @guarded
     def get_rel_size(self, quals: Sequence[object], columns: Sequence[str]) -> tuple[int, int]:
-        """Rows and width, of which Multicorn makes the cost: so the rows are all that come."""
-        return int(self._table.size(of_multicorn(quals)).fetched), self._table.width(list(columns))
+        """Return rows and width, from which Multicorn computes the cost: all rows that are fetched."""
+        size = self._table.size(translate_quals(quals))
+        return int(size.fetched), self._table.width(list(columns))
 
     @guarded
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
-        """Columns for nested loops, and how many rows a value brings: at least the price of a page."""
+        """Return the columns for nested loops, and the rows that a value brings: a page at least."""
         return [(names, max(PAGE, int(rows))) for names, rows in self._table.path_keys()]
 
     @guarded
     def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
-        """The part of the order that scans deliver."""
-        return list(sortkeys)[: len(self._table.sortable(_sortkeys(sortkeys)))]
+        """Return the leading part of the order that scans deliver."""
+        return list(sortkeys)[: len(self._table.sortable(translate_sort_keys(sortkeys)))]
 
     def can_limit(self, limit: int | None, offset: int | None) -> bool:  # noqa: ARG002
-        """Say no: Multicorn would leave out Postgres's own Limit, and lose rows."""
+        """Return False: Multicorn would leave out Postgres's own Limit node, and lose rows."""
         return False
 
     @guarded
@@ -260,10 +109,13 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         sortkeys: Sequence[Any] | None = None,
         verbose: bool = False,
     ) -> list[str]:
-        """EXPLAIN's lines."""
-        known = of_multicorn(quals, explaining=True)
-        lines = self._table.describe(known, _sortkeys(sortkeys), None, verbose)
+        """Return EXPLAIN's lines."""
+        lines = self._table.describe(
+            translate_quals(quals, explaining=True), translate_sort_keys(sortkeys), None, verbose
+        )
         return [f"{label}: {text}" for label, text in lines]
+
+    # -- reading --------------------------------------------------------------------------------------------
 
     def execute(
         self,
@@ -271,28 +123,95 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         columns: Sequence[str],
         sortkeys: Sequence[Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The rows, each with every column: ``columns`` is empty where the whole row is wanted."""
-        return scans.add(self._rows(quals, columns, sortkeys))
+        """Return the rows, each with every column: ``columns`` is empty where the whole row is wanted."""
+        return open_scans.add(self._rows(quals, columns, sortkeys))
 
     def _rows(
         self, quals: Sequence[object], columns: Sequence[str], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
-            session_cache.join()
-            found, order = of_multicorn(quals), _sortkeys(sortkeys)
-            scan = self._table.open_scan(found, self._columns, order, None, self._is_changed(columns))
+            session.response_cache.join()
+            scan = self._table.open_scan(
+                translate_quals(quals),
+                self._columns,
+                translate_sort_keys(sortkeys),
+                None,
+                self._is_changed(columns),
+            )
             while batch := scan.next_batch():
                 for row in batch:
                     yield dict(zip(self._columns, row, strict=True))
         except GeneratorExit:
             raise
         except BaseException as error:  # noqa: BLE001 - any other would end the backend
-            _fail(error)
+            raise_plain(error)
 
     def _is_changed(self, columns: Sequence[str]) -> bool:
-        """Whether the statement that reads these columns changes the rows."""
-        run = hosting.executor_run()
+        """Return True if the statement that reads these columns changes the rows."""
+        run = session.host.executor_run()
         return run is not None and run == self._changed_by and (not columns or self._table.rowid in columns)
+
+    # -- writing --------------------------------------------------------------------------------------------
+
+    @property
+    def rowid_column(self) -> str:
+        """The column that identifies a row: the whole object, where the table has it.
+
+        Multicorn asks when a statement that changes rows begins: its scans of them must ask Stripe.
+        """
+        self._changed_by = session.host.executor_run()
+        return str(self._table.rowid)
+
+    @guarded
+    def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Create an object; columns that were not given are None, as are those set to NULL."""
+        row: dict[str, Any] | None = self._table.insert_row(values, True)
+        return row
+
+    @guarded
+    def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
+        """Change an object; ``values`` has all columns, also those that were not set."""
+        row: dict[str, Any] | None = self._table.update_as_multicorn_says(rowid, values)
+        return row
+
+    @guarded
+    def delete(self, rowid: object) -> None:
+        """Delete an object."""
+        self._table.delete_as_multicorn_says(rowid)
+
+    @guarded
+    def end_modify(self) -> None:
+        """Wait for what is under way: the statement writes no more rows."""
+        self._table.end_modify()
+
+    # -- transactions ---------------------------------------------------------------------------------------
+
+    @guarded
+    def pre_commit(self) -> None:
+        """Finish what is under way before the transaction commits."""
+        session.pre_commit()
+
+    @never_raises
+    def commit(self) -> None:
+        """Forget the transaction: it is committed."""
+        session.commit()
+
+    @never_raises
+    def rollback(self) -> None:
+        """Warn of what a rolled-back transaction leaves changed in Stripe."""
+        session.rollback()
+
+    @never_raises
+    def sub_commit(self, level: int) -> None:
+        """Count what was written since a savepoint to the level above."""
+        session.sub_commit(level)
+
+    @never_raises
+    def sub_rollback(self, level: int) -> None:
+        """Warn of what was changed in Stripe since a savepoint that is rolled back to."""
+        session.sub_rollback(level)
+
+    # -- IMPORT FOREIGN SCHEMA ------------------------------------------------------------------------------
 
     @classmethod
     @guarded
@@ -304,20 +223,19 @@ class StripeForeignDataWrapper(hosting.ForeignDataWrapper):
         restriction_type: str | None,
         restricts: Sequence[str],
     ) -> list[Any]:
-        """The tables of an IMPORT FOREIGN SCHEMA, as Multicorn wants them.
+        """Return the table definitions of an IMPORT FOREIGN SCHEMA, in Multicorn's classes.
 
-        Here alone Multicorn shows the options of the server without those of a table.
+        Only here does Multicorn show the server's options without those of a table.
         """
         check_server_options(srv_options)
         restriction: import_schema.Restriction = None
         if restriction_type:
             restriction = "limit to" if "limit" in restriction_type else "except"
-        found = import_schema.imported_tables(schema, options, restriction, list(restricts or ()))
-        return [hosting.table_definition(item.name, list(item.columns), item.options) for item in found]
+        tables = import_schema.imported_tables(schema, options, restriction, list(restricts or ()))
+        return [_table_definition(table) for table in tables]
 
 
-def _sortkeys(sortkeys: Sequence[Any] | None) -> list[SortKey]:
-    return [
-        SortKey(str(key.attname), bool(key.is_reversed), bool(key.nulls_first), key.collate)
-        for key in sortkeys or ()
-    ]
+def _table_definition(table: import_schema.ImportedTable) -> Any:
+    multicorn = import_module("multicorn")
+    columns = [multicorn.ColumnDefinition(name, type_name=type_name) for name, type_name in table.columns]
+    return multicorn.TableDefinition(table.name, columns=columns, options=table.options)

@@ -7,9 +7,9 @@ doubtful here is dropped, and nothing that is kept may mean less than the SQL di
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -197,35 +197,3 @@ def _time(value: object) -> datetime | None:
         except OverflowError:
             return None
     return None
-
-
-def of_multicorn(quals: Sequence[object], *, explaining: bool = False) -> list[Qual]:
-    """Multicorn's quals as ours: list operators are tuples there, and IS NULL looks like ``= NULL``.
-
-    While ``explaining``, a value that is not known yet comes as a question mark.
-    """
-    found = [qual for qual in map(_of_multicorn, quals) if qual is not None]
-    if not explaining:
-        return found
-    return [replace(qual, value=Unknown()) if qual.value == "?" else qual for qual in found]
-
-
-def _of_multicorn(qual: object) -> Qual | None:
-    column = getattr(qual, "field_name", None)
-    operator = getattr(qual, "operator", None)
-    value = getattr(qual, "value", None)
-    if not isinstance(column, str):
-        return None
-    if isinstance(operator, tuple):
-        # Under a generic plan IN ($1, $2) arrives with garbage instead of a list.
-        name = {("=", True): ANY, ("<>", False): "<> all"}.get(operator)
-        return Qual(column, name, tuple(value)) if name and isinstance(value, list | tuple) else None
-    if not isinstance(operator, str) or operator == "IS":
-        return None
-    if value is None:
-        # "IS NULL" and "= $1" with a NULL look the same: the first selects more, so that is what it means.
-        name = {"=": "is null", "<>": "is not null"}.get(operator)
-        return Qual(column, name) if name else None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return None
-    return Qual(column, operator, tuple(value) if isinstance(value, list) else value)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Any, Final, TypeVar
-from weakref import WeakSet
+from collections.abc import Iterator
+from typing import Any
 
-from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.reading.reader import Counters
 
 Row = tuple[Any, ...]
-G = TypeVar("G", bound=Generator[Any, None, None])
 
 
 class Scan:
@@ -52,29 +49,3 @@ class Scan:
         close = getattr(batches, "close", None)
         if close is not None:
             close()
-
-
-class Scans:
-    """The scans under Multicorn, which forgets to end those of a statement that failed or was rolled back.
-
-    No scan outlives its transaction: so those of earlier ones are ended when a later one begins to read.
-    """
-
-    def __init__(self) -> None:
-        self._transaction: int | None = None
-        self._open: WeakSet[Generator[Any, None, None]] = WeakSet()
-
-    def add(self, rows: G) -> G:
-        """Take note of a scan, and end those that nobody can read any more."""
-        transaction = hosting.transaction_id()
-        if transaction != self._transaction:
-            self._transaction = transaction
-            for left in list(self._open):
-                left.close()
-            self._open.clear()
-        self._open.add(rows)
-        return rows
-
-
-scans: Final = Scans()
-"""This backend's."""

@@ -102,6 +102,14 @@ def column_definitions(resource: Resource) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def import_statements(
+    schema: str, server: str, options: Mapping[str, str], restriction: Restriction, names: Sequence[str]
+) -> list[str]:
+    """Return the CREATE FOREIGN TABLE commands of a remote schema. Raises as ``imported_tables`` does."""
+    tables = imported_tables(schema, options, restriction, names)
+    return [create_statement(table, server) for table in tables]
+
+
 def create_statement(table: ImportedTable, server: str) -> str:
     """The CREATE FOREIGN TABLE command; the schema is the importing command's business."""
     definitions = ",\n  ".join(f"{_identifier(name)} {type_name}" for name, type_name in table.columns)

@@ -13,22 +13,17 @@ import orjson
 from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
-from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, record_write
-from stripe_fdw.fdw.cache.response_cache import session_cache
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.reader import Counters
 from stripe_fdw.fdw.reading.scan import Scan
-from stripe_fdw.fdw.schema.clients import client_for
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
+from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.base import Definitions, Lines
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
-from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.suggestions import closest_names
-
-Lines = list[tuple[str, str]]
-Definitions = Mapping[str, hosting.ColumnDefinition]
 
 
 def read_only(name: str) -> StripeFdwError:
@@ -45,21 +40,22 @@ def read_only(name: str) -> StripeFdwError:
     )
 
 
-def _json(value: Any) -> Any:
-    text = orjson.dumps(value)
-    return text.decode() if hosting.renders_text() else text
-
-
-class _Machinery:
+class _FunctionTable:
     """What the tables behind functions have in common: one row, no order."""
 
     name = ""
     rowid = ""
 
-    def __init__(self, options: Mapping[str, str], definitions: Definitions) -> None:
+    def __init__(self, session: Session, options: Mapping[str, str], definitions: Definitions) -> None:
+        """Check the options. Raises OptionError for a value that cannot be used."""
+        self._session = session
         self._options = options
         self._definitions = definitions
         self._server = server_options(options)
+
+    def _json(self, value: Any) -> Any:
+        text = orjson.dumps(value)
+        return text.decode() if self._session.host.renders_text else text
 
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
         """One row."""
@@ -81,8 +77,7 @@ class _Machinery:
         """Nothing: what is sent is in the row."""
         return []
 
-    @property
-    def identity(self) -> tuple[str, ...]:
+    def row_identity(self) -> tuple[str, ...]:
         """Asked for by what would change a row: refuse."""
         raise read_only(self.name)
 
@@ -106,7 +101,7 @@ class _Machinery:
         """Nothing is under way."""
 
 
-class CallTable(_Machinery):
+class CallTable(_FunctionTable):
     """Runs operations: see ``fdw.call``."""
 
     name = CALL_TABLE
@@ -133,18 +128,18 @@ class CallTable(_Machinery):
     ) -> Scan:
         """One row: the words of the call and its answer."""
         call, counters = plan_read_call(quals), Counters()
-        client = client_for(self._server, read_api_key(self._options))
+        client = self._session.client(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
             if call is None:
                 return
-            answer = client.fetch(call.request, check=hosting.check_interrupts)
+            answer = client.fetch(call.request, check=self._session.host.check_interrupts)
             counters.count(answer)
             row = {
                 "params": "{}",
                 **call.words,
                 "idempotency_key": None,
-                "response": _json(answer.body),
+                "response": self._json(answer.body),
                 "status": answer.status,
                 "request_id": answer.request_id,
             }
@@ -163,26 +158,26 @@ class CallTable(_Machinery):
         def told(identifier: str | None) -> None:
             record_write(account, made().resource, identifier)
 
-        writing = transaction_writes.statement(self, account, 1)
+        writing = self._session.writes.statement(self, account, 1)
         flight = writing.do(
-            made, lambda: client_for(self._server, read_api_key(self._options)), told, answered=True
+            made, lambda: self._session.client(self._server, read_api_key(self._options)), told, answered=True
         )
         answer = flight.response
         response = {"id": flight.identifier, "deleted": True} if answer is None else answer.body
         return {
             **made().words,
             "idempotency_key": None,
-            "response": _json(response),
+            "response": self._json(response),
             "status": None if answer is None else answer.status,
             "request_id": None if answer is None else answer.request_id,
         }
 
     def end_modify(self) -> None:
         """The statement calls no more operations."""
-        transaction_writes.end_statement(self)
+        self._session.writes.end_statement(self)
 
 
-class InvalidationTable(_Machinery):
+class InvalidationTable(_FunctionTable):
     """Takes what is to be forgotten; has no rows itself."""
 
     name = INVALIDATION_TABLE
@@ -229,5 +224,5 @@ class InvalidationTable(_Machinery):
             )
         account = account_name(self._server.api_base, self._server.stripe_account)
         invalidate(account, str(resource), None if identifier is None else str(identifier))
-        session_cache.forget()
+        self._session.response_cache.forget()
         return dict(values)

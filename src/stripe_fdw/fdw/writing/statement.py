@@ -14,7 +14,7 @@ from typing import Any, Final
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
-from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.writing import failure_messages
 from stripe_fdw.fdw.writing.row_write import Asked, RowWrite, request_key
 from stripe_fdw.fdw.writing.write_log import StatementEffects, WriteLog
@@ -31,7 +31,7 @@ class StatementWrite:
     write_log: WriteLog
     account: str
     width: int  # requests under way at a time
-    level: int = field(default_factory=session_settings.transaction_level)
+    level: int = field(default_factory=hosting.transaction_level)
     tally: StatementEffects = field(init=False)
     rows: int = 0
     failed: bool = False
@@ -216,7 +216,7 @@ class StatementWrite:
         """The statement failed elsewhere: learn what can be learnt soon of what is under way."""
         if not self._flights:
             return
-        ends = time.monotonic() + (0.0 if session_settings.nobody_waits() else _PATIENCE)
+        ends = time.monotonic() + (0.0 if hosting.is_cancelled() else _PATIENCE)
         for flight in self._flights:
             if flight.future is not None:
                 flight.future.wait(max(0.0, ends - time.monotonic()))

@@ -175,7 +175,8 @@ class TableWriter:
 
         def plan() -> RowPlan:
             body = row[RAW] = row.get(RAW) or self._retrieve(row)
-            values.update(column_parameters.of_multicorn(self._resource, self._row(body), new))
+            format_time = hosting.host.format_time  # type: ignore[attr-defined]
+            values.update(column_parameters.of_multicorn(self._resource, self._row(body), new, format_time))
             return planner.plan_update(self._resource, row, values, named=False)
 
         flight = self._do(plan, answered=True, look=lambda flight: self._look_again(row, values, flight))

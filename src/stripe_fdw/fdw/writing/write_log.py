@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Final
 
 from stripe_fdw.errors import IdempotencyError
-from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.backend import hosting
 
 MAX_SHOWN: Final = 20  # ids in a message
 _MAX_OBJECTS: Final = (
@@ -114,7 +114,7 @@ class WriteLog:
     def begin_statement(self) -> StatementEffects:
         """Return the record in which a statement that begins to write counts its changes."""
         effects = StatementEffects()
-        level = self._levels.setdefault(session_settings.transaction_level(), SavepointEffects())
+        level = self._levels.setdefault(hosting.transaction_level(), SavepointEffects())
         level.running.append(effects)
         return effects
 
@@ -178,7 +178,7 @@ class WriteLog:
 
     def sub_rollback(self, number: int) -> None:
         """Warn of the changes since a savepoint that stay in Stripe although it is rolled back."""
-        effects, repeat = StatementEffects(), session_settings.error_is_caught()
+        effects, repeat = StatementEffects(), hosting.error_is_caught()
         for level in [level for level in self._levels if level >= number]:
             effects.merge(self._levels.pop(level).to_report(repeat=repeat))
         _warn(effects, "a part of the transaction was rolled back")

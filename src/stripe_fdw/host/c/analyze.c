@@ -158,13 +158,13 @@ open_whole_table(Sample *sample)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *wrapper = table_wrapper(relid, sample->relation->rd_rel->relowner);
+		PyObject   *table = open_table(relid, sample->relation->rd_rel->relowner);
 
-		hold(&sample->holder->wrapper, wrapper);
+		hold(&sample->holder->table, table);
 		begin_statement(sample->holder);
 		hold(&sample->holder->scan,
-			 bridge_call("open_scan", Py_BuildValue("(OOOOOin)", wrapper, own(PyList_New(0)),
-													column_names(relid, sample->columns), own(PyList_New(0)),
+			 bridge_call("open_scan", Py_BuildValue("(OOOOOin)", table, own_reference(PyList_New(0)),
+													column_names(relid, sample->columns), own_reference(PyList_New(0)),
 													Py_None, 0,
 													executor_run(sample->holder))));
 	}
@@ -185,7 +185,7 @@ close_whole_table(Sample *sample)
 	{
 		close_scan(sample->holder);
 		end_statement(sample->holder);
-		hold(&sample->holder->wrapper, NULL);
+		hold(&sample->holder->table, NULL);
 	}
 	PG_FINALLY();
 	{
@@ -242,9 +242,9 @@ pages_of(Relation relation)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *wrapper = table_wrapper(relid, relation->rd_rel->relowner);
-		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", wrapper, own(PyList_New(0)),
-																 own(PyList_New(0))));
+		PyObject   *table = open_table(relid, relation->rd_rel->relowner);
+		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", table, own_reference(PyList_New(0)),
+																 own_reference(PyList_New(0))));
 
 		rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
 	}

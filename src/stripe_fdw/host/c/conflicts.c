@@ -1,9 +1,9 @@
 /*
- * conflicts.c: refuse INSERT ... ON CONFLICT with words that help.
+ * conflicts.c: refuse INSERT ... ON CONFLICT with a message that says what to do instead.
  *
  * Without a conflict target PlanForeignModify() is asked.  With one PostgreSQL looks for a unique index before that,
  * and says only that there is none: so statements are looked at before they are planned.  (The first statement of a
- * session is planned before this module is loaded, and gets PostgreSQL's own words.)
+ * session is planned before this module is loaded, and gets PostgreSQL's own message.)
  */
 #include "host.h"
 
@@ -12,6 +12,7 @@
 #include "parser/parsetree.h"
 
 static planner_hook_type next_planner = NULL;
+static PlanForeignModify_function our_plan_modify = NULL;
 
 void
 refuse_on_conflict(void)
@@ -31,7 +32,7 @@ inserts_into_ours(Query *query)
 	RangeTblEntry *rte = rt_fetch(query->resultRelation, query->rtable);
 
 	return rte->relkind == RELKIND_FOREIGN_TABLE &&
-		GetFdwRoutineByRelId(rte->relid)->PlanForeignModify == PlanForeignModify;
+		GetFdwRoutineByRelId(rte->relid)->PlanForeignModify == our_plan_modify;
 }
 
 static void
@@ -52,9 +53,11 @@ look_and_plan(Query *query, const char *text, int options, ParamListInfo paramet
 	return (next_planner ? next_planner : standard_planner) (query, text, options, parameters);
 }
 
+/* "plan_modify" is what tells our foreign tables from others'. */
 void
-watch_plans(void)
+install_planner_hook(PlanForeignModify_function plan_modify)
 {
+	our_plan_modify = plan_modify;
 	next_planner = planner_hook;
 	planner_hook = look_and_plan;
 }

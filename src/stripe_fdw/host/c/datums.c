@@ -50,7 +50,7 @@ family_of(Oid type)
 static PyObject *
 text_datum_to_python(Datum value)
 {
-	return own(text_to_python(TextDatumGetCString(value)));
+	return own_reference(text_to_python(TextDatumGetCString(value)));
 }
 
 /* By the type's output function, then by a function of bridge.py. */
@@ -62,7 +62,7 @@ output_to_python(Datum value, Oid type, const char *function)
 	PyObject   *text;
 
 	getTypeOutputInfo(type, &output, &varlena);
-	text = own(text_to_python(OidOutputFunctionCall(output, value)));
+	text = own_reference(text_to_python(OidOutputFunctionCall(output, value)));
 	return function ? bridge_call(function, Py_BuildValue("(O)", text)) : text;
 }
 
@@ -104,14 +104,14 @@ datum_to_python(Datum value, Oid type)
 		case FAMILY_TEXT:
 			return text_datum_to_python(value);
 		case FAMILY_INTEGER:
-			return own(PyLong_FromLongLong(type == INT8OID ? DatumGetInt64(value) :
+			return own_reference(PyLong_FromLongLong(type == INT8OID ? DatumGetInt64(value) :
 										   type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value)));
 		case FAMILY_FLOAT:
-			return own(PyFloat_FromDouble(type == FLOAT8OID ? DatumGetFloat8(value) : DatumGetFloat4(value)));
+			return own_reference(PyFloat_FromDouble(type == FLOAT8OID ? DatumGetFloat8(value) : DatumGetFloat4(value)));
 		case FAMILY_NUMERIC:
 			return output_to_python(value, type, "make_decimal");
 		case FAMILY_BOOLEAN:
-			return own(PyBool_FromLong(DatumGetBool(value)));
+			return own_reference(PyBool_FromLong(DatumGetBool(value)));
 		case FAMILY_TIMESTAMPTZ:
 			return timestamptz_to_python(DatumGetTimestampTz(value));
 		case FAMILY_DATE:
@@ -139,7 +139,7 @@ array_to_python(Datum value, Oid element_type)
 
 	get_typlenbyvalalign(element_type, &length, &by_value, &align);
 	deconstruct_array(array, element_type, length, by_value, align, &elements, &nulls, &count);
-	tuple = own(PyTuple_New(count));
+	tuple = own_reference(PyTuple_New(count));
 	for (i = 0; i < count; i++)
 	{
 		PyObject   *item = nulls[i] ? Py_None : datum_to_python(elements[i], element_type);

@@ -1,16 +1,10 @@
 /*
- * errors.c: Python's exceptions as SQL errors, and text between the two.
+ * errors.c: Python's exceptions as SQL errors.
  *
- * bridge.py says what an exception is in SQL.  It may itself fail (no memory left, __str__ raises, recursion too
- * deep), and then the exception's type has to do: whatever happens, one plain SQL error comes out.
+ * The bridge's explain_error() says what an exception is in SQL.  It may itself fail (no memory left, __str__ raises,
+ * recursion too deep), and then the exception's type stands for it: in every case one plain SQL error comes out.
  */
 #include "host.h"
-
-#include "access/xact.h"
-#include "mb/pg_wchar.h"
-
-/* Longer messages are cut: they would fill the server's log. */
-#define LONGEST_TEXT 8000
 
 typedef struct SqlError
 {
@@ -23,55 +17,13 @@ typedef struct SqlError
 	char	   *column;
 } SqlError;
 
-/*
- * UTF-8 as a string in the server's encoding; palloc'd.  While a transaction ends nothing can be looked up in the
- * catalogs, so then other encodings get ASCII alone.
- */
-char *
-server_encoded(const char *utf8)
+/* The bridge's explain_error(), or NULL before the bridge is loaded. */
+static PyObject *explain_function = NULL;
+
+void
+set_explain_function(PyObject *function)
 {
-	int			encoding = GetDatabaseEncoding();
-	char	   *copy = pstrdup(utf8);
-	char	   *at;
-
-	if (IsTransactionState() || encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
-		return pg_any_to_server(copy, (int) strlen(copy), PG_UTF8);
-	for (at = copy; *at != '\0'; at++)
-		if (IS_HIGHBIT_SET(*at))
-			*at = '?';
-	return copy;
-}
-
-/* A Python str as a string in the server's encoding, whatever is in it; palloc'd. */
-char *
-python_text(PyObject *text)
-{
-	PyObject   *bytes = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
-	char	   *copy;
-	Py_ssize_t	length;
-
-	if (bytes == NULL)
-	{
-		PyErr_Clear();
-		return pstrdup("(text that cannot be shown)");
-	}
-	own(bytes);
-	length = Py_MIN(PyBytes_GET_SIZE(bytes), LONGEST_TEXT);
-	if (length < PyBytes_GET_SIZE(bytes))
-		length = pg_encoding_mbcliplen(PG_UTF8, PyBytes_AS_STRING(bytes), (int) PyBytes_GET_SIZE(bytes),
-									   LONGEST_TEXT);
-	copy = pnstrdup(PyBytes_AS_STRING(bytes), length);	/* ends at the first NUL */
-	return server_encoded(copy);
-}
-
-/* A string in the server's encoding as a Python str; a new reference. */
-PyObject *
-text_to_python(const char *text)
-{
-	char	   *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
-
-	/* In a database of encoding SQL_ASCII anything may come. */
-	return PyUnicode_DecodeUTF8(utf8, (Py_ssize_t) strlen(utf8), "replace");
+	explain_function = function;
 }
 
 static int
@@ -95,24 +47,23 @@ optional_text(PyObject *tuple, Py_ssize_t index)
 	return PyUnicode_Check(item) ? python_text(item) : NULL;
 }
 
-/* Ask bridge.py; false when it cannot answer. */
+/* Ask the bridge; false when it cannot answer. */
 static bool
 explain_by_bridge(PyObject *exception, SqlError *error)
 {
-	PyObject   *function;
 	PyObject   *parts;
 
-	if (!python_running())
+	if (explain_function == NULL)
 		return false;
-	function = bridge_function("explain_error");
-	parts = PyObject_CallFunctionObjArgs(function, exception, NULL);
+	parts = PyObject_CallFunctionObjArgs(explain_function, exception, NULL);
 	if (parts == NULL || !PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 7)
 	{
 		Py_XDECREF(parts);
 		PyErr_Clear();
 		return false;
 	}
-	own(parts);
+	if (!add_owned(parts))
+		return false;
 	error->sqlstate = sqlstate_of(PyTuple_GET_ITEM(parts, 0));
 	error->message = optional_text(parts, 1);
 	error->detail = optional_text(parts, 2);
@@ -131,10 +82,10 @@ explain_by_type(PyObject *exception, SqlError *error)
 	error->sqlstate = ERRCODE_FDW_ERROR;
 	if (PyErr_GivenExceptionMatches(exception, PyExc_MemoryError))
 		error->sqlstate = ERRCODE_OUT_OF_MEMORY;
-	else if (!python_running())
+	else if (explain_function == NULL)
 		text = PyObject_Str(exception); /* the bridge did not load: why, is what matters */
-	if (text != NULL)
-		error->message = psprintf("Python exception %s: %s", Py_TYPE(exception)->tp_name, python_text(own(text)));
+	if (text != NULL && add_owned(text))
+		error->message = psprintf("Python exception %s: %s", Py_TYPE(exception)->tp_name, python_text(text));
 	else
 		error->message = psprintf("Python exception %s", Py_TYPE(exception)->tp_name);
 	PyErr_Clear();
@@ -174,21 +125,26 @@ take_python_error(SqlError *error)
 		error->message = pstrdup("Python failed without an exception");
 		return;
 	}
-	own(exception);
+	if (!add_owned(exception))
+	{
+		error->sqlstate = ERRCODE_OUT_OF_MEMORY;
+		error->message = pstrdup("out of memory");
+		return;
+	}
 	if (!explain_by_bridge(exception, error))
 		explain_by_type(exception, error);
 }
 
-/* What the exception that is set says beside its message; false if nothing.  It stays cleared. */
-bool
-join_python_error(char **detail, char **hint)
+/* Python raised: what it says beside a pending error (what was under way) becomes a part of that. */
+void
+explain_pending_error(void)
 {
 	SqlError	error;
 
+	if (!pending_error_is_bare())
+		return;
 	take_python_error(&error);
-	*detail = error.detail;
-	*hint = error.hint;
-	return error.detail != NULL || error.hint != NULL;
+	add_to_pending_error(error.detail, error.hint);
 }
 
 void
@@ -207,4 +163,15 @@ throw_python_error(void)
 			 error.constraint ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, error.constraint) : 0,
 			 error.column ? err_generic_string(PG_DIAG_COLUMN_NAME, error.column) : 0));
 	pg_unreachable();
+}
+
+/* A new reference becomes the innermost entry's.  NULL means that Python raised: an SQL error follows. */
+PyObject *
+own_reference(PyObject *reference)
+{
+	if (reference == NULL)
+		throw_python_error();
+	if (!add_owned(reference))
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	return reference;
 }

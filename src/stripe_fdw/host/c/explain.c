@@ -44,8 +44,7 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		Holder	   *holder = scan->holder;
 		PyObject   *quals = scan_quals(node);
 
-		show_lines(bridge_call("describe", Py_BuildValue("(OOOOOi)", holder->wrapper, quals,
-														 column_names(scan->relid, scan->columns),
+		show_lines(bridge_call("describe", Py_BuildValue("(OOOOi)", holder->table, quals,
 														 sort_to_python(scan->relid, scan->sort),
 														 scan_limit(node), (int) es->verbose)), es);
 		if (es->analyze)
@@ -95,7 +94,7 @@ show_operations(Oid relid, Oid user, const char *command, List *attnums, Explain
 	python_enter(&entry);
 	PG_TRY();
 	{
-		show_lines(bridge_call("describe_write", Py_BuildValue("(OsO)", table_wrapper(relid, user), command,
+		show_lines(bridge_call("describe_write", Py_BuildValue("(OsO)", open_table(relid, user), command,
 															   column_names(relid, attnums))), es);
 	}
 	PG_FINALLY();

@@ -1,5 +1,5 @@
 /*
- * extension.c: what CREATE EXTENSION finds: the handler, which tells PostgreSQL of the steps.
+ * extension.c: the handler, which gives PostgreSQL the functions for each step.
  */
 #include "host.h"
 
@@ -13,7 +13,7 @@ extern void _PG_init(void);
 void
 _PG_init(void)
 {
-	watch_plans();
+	install_planner_hook(PlanForeignModify);
 }
 
 Datum

@@ -1,14 +1,14 @@
 /*
  * The bundled host: PostgreSQL's side of stripe-fdw.
  *
- * Python runs the wrapper, PostgreSQL runs queries, and this extension stands between them.  Three rules keep
+ * Python has the foreign tables, PostgreSQL runs queries, and this extension stands between them.  Three rules keep
  * the two apart, and every file here obeys them:
  *
- * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls (interrupts.c)
+ * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls (server_module.c)
  *    catches it and gives Python an exception instead; the SQL error is raised again once Python has unwound.
  * 2. The interpreter's lock (GIL) is held between python_enter() and python_leave() only, so Python's threads
  *    run whenever PostgreSQL does.  What lies between may raise SQL errors if it is in PG_TRY .. PG_FINALLY.
- * 3. References are never dropped by hand.  own() gives one to the innermost python_enter(), whose
+ * 3. References are never dropped by hand.  own_reference() gives one to the innermost python_enter(), whose
  *    python_leave() drops it, error or not; what lives longer is held by a Holder (references.c) that a memory
  *    context drops when it is reset, since PostgreSQL calls no End functions after an error.
  *
@@ -57,35 +57,49 @@ typedef struct PythonEntry
 
 extern void python_enter(PythonEntry *entry);
 extern void python_leave(PythonEntry *entry);
-extern bool python_running(void);
-
-/* A new reference becomes the innermost entry's.  NULL means that Python raised: an SQL error follows. */
-extern PyObject *own(PyObject *reference);
 
 /* Call one of bridge.py's functions.  "arguments" are Py_BuildValue()'s: a tuple.  The result is owned. */
 extern PyObject *bridge_call(const char *function, PyObject *arguments);
-extern PyObject *bridge_function(const char *name);
+
+/* ---- server_module.c: the module that Python calls ---- */
+
+extern PyObject *PyInit__stripe_fdw_host(void);
 
 /* ---- errors.c: Python's exceptions as SQL errors ---- */
 
 NORETURN extern void throw_python_error(void);
+extern void explain_pending_error(void);
+extern void set_explain_function(PyObject *function);
+
+/* A new reference becomes the innermost entry's.  NULL means that Python raised: an SQL error follows. */
+extern PyObject *own_reference(PyObject *reference);
+
+/* ---- pending_error.c: SQL errors that wait until Python has unwound ---- */
+
+extern bool error_is_pending(void);
+extern void keep_pending_error(MemoryContext old);
+extern void throw_pending_error(void);
+extern void return_pending_error(void);
+extern bool pending_error_is_bare(void);
+extern void add_to_pending_error(char *detail, char *hint);
+
+/* ---- text.c ---- */
+
 extern char *python_text(PyObject *text);
 extern char *server_encoded(const char *utf8);
-extern bool join_python_error(char **detail, char **hint);
 extern PyObject *text_to_python(const char *text);
 
-/* ---- interrupts.c: the module that Python calls ---- */
+/* ---- owned.c: references of Python entries ---- */
 
-extern PyObject *PyInit__stripe_fdw_host(void);
-extern void throw_pending_error(void);
-extern void explain_pending_error(void);
-extern void return_pending_error(void);
+extern Py_ssize_t count_owned(void);
+extern bool add_owned(PyObject *reference);
+extern void drop_owned(Py_ssize_t count);
 
 /* ---- references.c: references that live as long as a memory context ---- */
 
 typedef struct Holder
 {
-	PyObject   *wrapper;		/* of the table */
+	PyObject   *table;			/* tables.base.Table */
 	PyObject   *scan;			/* of the running scan, or NULL */
 	PyObject   *batch;			/* the scan's latest batch, a tuple, or NULL */
 	PyObject   *statistics;		/* what scans before this one have done, or NULL */
@@ -104,7 +118,7 @@ extern void end_statement(Holder *holder);
 /* ---- options.c: what stands in the catalogs about a table ---- */
 
 extern PyObject *options_to_python(List *options);
-extern PyObject *table_wrapper(Oid relid, Oid userid);
+extern PyObject *open_table(Oid relid, Oid userid);
 extern Oid	scan_user(EState *estate, ForeignScan *plan);
 
 /* ---- datums.c: Datum to Python ---- */
@@ -288,7 +302,7 @@ extern PyObject *old_row(HostModify *modify, TupleTableSlot *plan_slot);
 extern void store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer);
 extern void store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slot);
 
-extern void watch_plans(void);
+extern void install_planner_hook(PlanForeignModify_function plan_modify);
 NORETURN extern void refuse_on_conflict(void);
 extern Oid modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern List *identity_attnums(Relation relation, Oid user);
@@ -313,7 +327,6 @@ extern void ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo
 
 /* ---- transactions.c ---- */
 
-extern void watch_transactions(void);
 extern void note_writing(void);
 
 extern List *ImportStripeSchema(ImportForeignSchemaStmt *stmt, Oid serverid);

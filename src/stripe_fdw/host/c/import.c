@@ -11,7 +11,7 @@
 static PyObject *
 restriction_of(ImportForeignSchemaStmt *stmt)
 {
-	PyObject   *tables = own(PyList_New(0));
+	PyObject   *tables = own_reference(PyList_New(0));
 	const char *word = NULL;
 	ListCell   *cell;
 
@@ -23,10 +23,10 @@ restriction_of(ImportForeignSchemaStmt *stmt)
 	{
 		RangeVar   *table = lfirst_node(RangeVar, cell);
 
-		if (PyList_Append(tables, own(text_to_python(table->relname))) != 0)
+		if (PyList_Append(tables, own_reference(text_to_python(table->relname))) != 0)
 			throw_python_error();
 	}
-	return own(Py_BuildValue("(zO)", word, tables));
+	return own_reference(Py_BuildValue("(zO)", word, tables));
 }
 
 /* A command in full length, unlike python_text(), which is for messages. */
@@ -50,11 +50,10 @@ ImportStripeSchema(ImportForeignSchemaStmt *stmt, Oid serverid)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *schema = own(text_to_python(stmt->remote_schema));
-		PyObject   *name = own(text_to_python(server->servername));
+		PyObject   *schema = own_reference(text_to_python(stmt->remote_schema));
+		PyObject   *name = own_reference(text_to_python(server->servername));
 		PyObject   *statements = bridge_call("import_schema",
-											 Py_BuildValue("(OOOOO)", schema, name,
-														   options_to_python(server->options),
+											 Py_BuildValue("(OOOO)", schema, name,
 														   options_to_python(stmt->options),
 														   restriction_of(stmt)));
 		Py_ssize_t	i;

@@ -19,21 +19,16 @@
 static const char build[] __attribute__((used)) = STRIPE_FDW_BUILD;
 
 /*
- * Tests run the same sources with a wrapper of their own, by another module that is never installed for real.
+ * Tests run the same sources with tables of their own, by another module that is never installed for real.
  * It is compiled in: an option or a variable would be a way to run any Python.
  */
 #ifdef STRIPE_FDW_TEST_WRAPPER
-#define WRAPPER_FILE STRIPE_FDW_TEST_WRAPPER
+#define TABLES_FILE STRIPE_FDW_TEST_WRAPPER
 #else
-#define WRAPPER_FILE NULL
+#define TABLES_FILE NULL
 #endif
 
 static PyObject *bridge = NULL;
-
-/* The references that entries own, innermost last. */
-static PyObject **owned = NULL;
-static Py_ssize_t owned_count = 0;
-static Py_ssize_t owned_size = 0;
 
 static bool tried = false;
 
@@ -97,12 +92,13 @@ leave_at_once(int status, void *argument)
 }
 #endif
 
-/* Start Python and load bridge.py.  The lock is held afterwards by nobody. */
+/* Start Python and load bridge.py.  The interpreter's lock is free afterwards. */
 static void
 python_start(void)
 {
 	PyObject   *module;
 	PyObject   *started = NULL;
+	PyObject   *explain = NULL;
 
 	if (tried)
 		ereport(ERROR,
@@ -122,8 +118,10 @@ python_start(void)
 
 	module = PyImport_ImportModule("stripe_fdw.host.bridge");
 	if (module != NULL)
-		started = PyObject_CallMethod(module, "start", "sz", STRIPE_FDW_VERSION, WRAPPER_FILE);
-	if (started == NULL)
+		started = PyObject_CallMethod(module, "start", "sz", STRIPE_FDW_VERSION, TABLES_FILE);
+	if (started != NULL)
+		explain = PyObject_GetAttrString(module, "explain_error");
+	if (explain == NULL)
 	{
 		/* throw_python_error() needs no bridge; the lock must not stay with us. */
 		PG_TRY();
@@ -139,17 +137,11 @@ python_start(void)
 	}
 	Py_DECREF(started);
 	bridge = module;
+	set_explain_function(explain);
 	PyEval_SaveThread();
 #ifdef __GLIBC__
 	on_exit(leave_at_once, NULL);
 #endif
-	watch_transactions();
-}
-
-bool
-python_running(void)
-{
-	return bridge != NULL;
 }
 
 void
@@ -158,58 +150,21 @@ python_enter(PythonEntry *entry)
 	if (bridge == NULL)
 		python_start();
 	entry->gil = PyGILState_Ensure();
-	entry->owned = owned_count;
+	entry->owned = count_owned();
 }
 
-/*
- * Dropping references may run finalizers, and they may ask for interrupts.  There are none now: we may be on the way
- * of an error, which a second one would wipe out, and Python swallows what a finalizer raises.
- */
 void
 python_leave(PythonEntry *entry)
 {
-	uint32		held = InterruptHoldoffCount;
-
-	HOLD_INTERRUPTS();
-	while (owned_count > entry->owned)
-	{
-		PyObject   *last = owned[--owned_count];
-
-		/* May run a finalizer, which may come here again: so the count is right before. */
-		Py_DECREF(last);
-	}
-	PyErr_Clear();
-	InterruptHoldoffCount = held;
+	drop_owned(entry->owned);
 	return_pending_error();
 	PyGILState_Release(entry->gil);
 }
 
-PyObject *
-own(PyObject *reference)
-{
-	if (reference == NULL)
-		throw_python_error();
-	if (owned_count == owned_size)
-	{
-		Py_ssize_t	size = owned_size ? owned_size * 2 : 256;
-		PyObject  **larger = realloc(owned, size * sizeof(PyObject *));
-
-		if (larger == NULL)
-		{
-			Py_DECREF(reference);
-			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		}
-		owned = larger;
-		owned_size = size;
-	}
-	owned[owned_count++] = reference;
-	return reference;
-}
-
-PyObject *
+static PyObject *
 bridge_function(const char *name)
 {
-	return own(PyObject_GetAttrString(bridge, name));
+	return own_reference(PyObject_GetAttrString(bridge, name));
 }
 
 PyObject *
@@ -217,11 +172,11 @@ bridge_call(const char *function, PyObject *arguments)
 {
 	PyObject   *result;
 
-	own(arguments);
+	own_reference(arguments);
 	throw_pending_error();
 	result = PyObject_CallObject(bridge_function(function), arguments);
 	if (result != NULL)
-		own(result);
+		own_reference(result);
 	else
 		explain_pending_error();
 	/* An interrupt that Python swallowed is still an interrupt: PostgreSQL has taken note of it only once. */

@@ -68,11 +68,9 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		hold(&modify->holder->wrapper, table_wrapper(RelationGetRelid(relation), user));
+		hold(&modify->holder->table, open_table(RelationGetRelid(relation), user));
 		begin_statement(modify->holder);
 		note_writing();
-		bridge_call("begin_modify", Py_BuildValue("(Oi)", modify->holder->wrapper,
-												  GetCurrentTransactionNestLevel()));
 	}
 	PG_FINALLY();
 	{
@@ -166,7 +164,7 @@ ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *values = values_to_send(modify, rinfo, slot, true);
-		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOi)", modify->holder->wrapper,
+		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOi)", modify->holder->table,
 																 executor_run(modify->holder), values, (int) seen));
 
 		if (seen)
@@ -197,7 +195,7 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	{
 		PyObject   *before = old_row(modify, plan_slot);
 		PyObject   *values = values_to_send(modify, rinfo, slot, false);
-		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOi)", modify->holder->wrapper,
+		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOi)", modify->holder->table,
 																 executor_run(modify->holder), before, values,
 																 (int) seen));
 
@@ -230,7 +228,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *before = old_row(modify, plan_slot);
-		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->wrapper,
+		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->table,
 																 executor_run(modify->holder), before,
 																 (int) answered(modify, rinfo)));
 
@@ -257,14 +255,14 @@ EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 	PythonEntry entry;
 
 	(void) estate;
-	if (modify == NULL || modify->holder->wrapper == NULL)
+	if (modify == NULL || modify->holder->table == NULL)
 		return;
 	python_enter(&entry);
 	PG_TRY();
 	{
-		bridge_call("end_modify", Py_BuildValue("(On)", modify->holder->wrapper, executor_run(modify->holder)));
+		bridge_call("end_modify", Py_BuildValue("(On)", modify->holder->table, executor_run(modify->holder)));
 		end_statement(modify->holder);
-		hold(&modify->holder->wrapper, NULL);
+		hold(&modify->holder->table, NULL);
 	}
 	PG_FINALLY();
 	{

@@ -41,7 +41,7 @@ identity_attnums(Relation relation, Oid user)
 	PG_TRY();
 	{
 		PyObject   *names = bridge_call("row_identity",
-										Py_BuildValue("(O)", table_wrapper(RelationGetRelid(relation), user)));
+										Py_BuildValue("(O)", open_table(RelationGetRelid(relation), user)));
 		Py_ssize_t	i;
 
 		for (i = 0; i < PyTuple_GET_SIZE(names); i++)

@@ -41,7 +41,7 @@ PyObject *
 values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, bool inserting)
 {
 	TupleDesc	desc = modify->desc;
-	PyObject   *values = own(PyDict_New());
+	PyObject   *values = own_reference(PyDict_New());
 	int			i;
 
 	slot_getallattrs(slot);
@@ -57,7 +57,7 @@ values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, b
 			continue;
 		if (!slot->tts_isnull[i])
 			value = any_datum_to_python(slot->tts_values[i], attribute->atttypid);
-		if (PyDict_SetItem(values, own(text_to_python(NameStr(attribute->attname))), value) != 0)
+		if (PyDict_SetItem(values, own_reference(text_to_python(NameStr(attribute->attname))), value) != 0)
 			throw_python_error();
 	}
 	return values;
@@ -82,7 +82,7 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 
 		if (TupleDescAttr(desc, i)->attisdropped)
 			continue;
-		value = PyDict_GetItemWithError(answer, own(text_to_python(NameStr(TupleDescAttr(desc, i)->attname))));
+		value = PyDict_GetItemWithError(answer, own_reference(text_to_python(NameStr(TupleDescAttr(desc, i)->attname))));
 		if (value == NULL && PyErr_Occurred())
 			throw_python_error();
 		if (value != NULL)
@@ -99,7 +99,7 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 PyObject *
 old_row(HostModify *modify, TupleTableSlot *plan_slot)
 {
-	PyObject   *row = own(PyDict_New());
+	PyObject   *row = own_reference(PyDict_New());
 	bool		known = false;
 	ListCell   *cell;
 
@@ -111,7 +111,7 @@ old_row(HostModify *modify, TupleTableSlot *plan_slot)
 		PyObject   *value = isnull ? Py_None : any_datum_to_python(datum, attribute->atttypid);
 
 		known = known || !isnull;
-		if (PyDict_SetItem(row, own(text_to_python(NameStr(attribute->attname))), value) != 0)
+		if (PyDict_SetItem(row, own_reference(text_to_python(NameStr(attribute->attname))), value) != 0)
 			throw_python_error();
 	}
 	if (!known)

@@ -1,5 +1,5 @@
 /*
- * options.c: the options in the catalogs, their validator, and the wrapper that they make.
+ * options.c: the options in the catalogs, their validator, and the table that they open.
  */
 #include "host.h"
 
@@ -27,14 +27,14 @@ PG_FUNCTION_INFO_V1(stripe_fdw_validator);
 PyObject *
 options_to_python(List *options)
 {
-	PyObject   *dict = own(PyDict_New());
+	PyObject   *dict = own_reference(PyDict_New());
 	ListCell   *cell;
 
 	foreach(cell, options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
-		PyObject   *name = own(text_to_python(option->defname));
-		PyObject   *value = own(text_to_python(option->arg ? defGetString(option) : ""));
+		PyObject   *name = own_reference(text_to_python(option->defname));
+		PyObject   *value = own_reference(text_to_python(option->arg ? defGetString(option) : ""));
 
 		if (PyDict_SetItem(dict, name, value) != 0)
 			throw_python_error();
@@ -67,7 +67,7 @@ user_mapping_options(Oid userid, Oid serverid)
 static PyObject *
 columns_to_python(TupleDesc desc)
 {
-	PyObject   *columns = own(PyList_New(0));
+	PyObject   *columns = own_reference(PyList_New(0));
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
@@ -79,9 +79,9 @@ columns_to_python(TupleDesc desc)
 
 		if (attribute->attisdropped)
 			continue;
-		name = own(text_to_python(NameStr(attribute->attname)));
-		type = own(text_to_python(format_type_with_typemod(attribute->atttypid, attribute->atttypmod)));
-		column = own(Py_BuildValue("(OOki)", name, type, (unsigned long) attribute->atttypid,
+		name = own_reference(text_to_python(NameStr(attribute->attname)));
+		type = own_reference(text_to_python(format_type_with_typemod(attribute->atttypid, attribute->atttypmod)));
+		column = own_reference(Py_BuildValue("(OOki)", name, type, (unsigned long) attribute->atttypid,
 								   (int) attribute->atttypmod));
 		if (PyList_Append(columns, column) != 0)
 			throw_python_error();
@@ -90,26 +90,26 @@ columns_to_python(TupleDesc desc)
 }
 
 /*
- * The wrapper of a table for a user.  bridge.py keeps wrappers and compares what they were made of, so nothing
- * here has to watch the catalogs for changes.
+ * Python's table for a user.  The bridge keeps tables and compares what they were opened from, so nothing here has to
+ * watch the catalogs for changes.
  */
 PyObject *
-table_wrapper(Oid relid, Oid userid)
+open_table(Oid relid, Oid userid)
 {
 	ForeignTable *table = GetForeignTable(relid);
 	ForeignServer *server = GetForeignServer(table->serverid);
 	ForeignDataWrapper *fdw = GetForeignDataWrapper(server->fdwid);
 	Relation	relation = table_open(relid, NoLock);
-	PyObject   *name = own(text_to_python(RelationGetRelationName(relation)));
+	PyObject   *name = own_reference(text_to_python(RelationGetRelationName(relation)));
 	PyObject   *columns = columns_to_python(RelationGetDescr(relation));
 	PyObject   *options;
 
 	table_close(relation, NoLock);
 	/* What stands later wins: a table cannot send a mapping's key elsewhere, since it has no such options. */
-	options = own(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
+	options = own_reference(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
 								options_to_python(server->options),
 								options_to_python(user_mapping_options(userid, server->serverid))));
-	return bridge_call("table", Py_BuildValue("(kkOOO)", (unsigned long) relid, (unsigned long) userid, name,
+	return bridge_call("open_table", Py_BuildValue("(kkOOO)", (unsigned long) relid, (unsigned long) userid, name,
 											  options, columns));
 }
 

@@ -74,7 +74,7 @@ PyObject *
 scan_quals(ForeignScanState *node)
 {
 	HostScan   *scan = node->fdw_state;
-	PyObject   *list = own(PyList_New(0));
+	PyObject   *list = own_reference(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, scan->quals)
@@ -114,5 +114,5 @@ scan_limit(ForeignScanState *node)
 							   pg_add_s64_overflow(sum, DatumGetInt64(value->datum), &sum)))
 			return Py_None;
 	}
-	return own(PyLong_FromLongLong(sum));
+	return own_reference(PyLong_FromLongLong(sum));
 }

@@ -101,7 +101,7 @@ sort_keys(PlannerInfo *root, RelOptInfo *rel)
 PyObject *
 sort_to_python(Oid relid, List *keys)
 {
-	PyObject   *list = own(PyList_New(0));
+	PyObject   *list = own_reference(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, keys)
@@ -109,9 +109,9 @@ sort_to_python(Oid relid, List *keys)
 		List	   *key = lfirst_node(List, cell);
 		char	   *column = get_attname(relid, (AttrNumber) intVal(linitial(key)), false);
 		char	   *collation = strVal(lfourth(key));
-		PyObject   *item = own(Py_BuildValue("(OiiO)", own(text_to_python(column)), (int) intVal(lsecond(key)),
+		PyObject   *item = own_reference(Py_BuildValue("(OiiO)", own_reference(text_to_python(column)), (int) intVal(lsecond(key)),
 											 (int) intVal(lthird(key)),
-											 collation[0] ? own(text_to_python(collation)) : Py_None));
+											 collation[0] ? own_reference(text_to_python(collation)) : Py_None));
 
 		if (PyList_Append(list, item) != 0)
 			throw_python_error();
@@ -120,7 +120,7 @@ sort_to_python(Oid relid, List *keys)
 }
 
 static void
-add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper)
+add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *table)
 {
 	double		requests = ((TablePlan *) rel->fdw_private)->requests;
 	List	   *keys = sort_keys(root, rel);
@@ -128,7 +128,7 @@ add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper
 
 	if (keys == NIL)
 		return;
-	length = (int) PyLong_AsLong(bridge_call("sortable", Py_BuildValue("(OO)", wrapper,
+	length = (int) PyLong_AsLong(bridge_call("sortable", Py_BuildValue("(OO)", table,
 																	   sort_to_python(relid, keys))));
 	if (length <= 0)
 		return;
@@ -238,9 +238,9 @@ combine(PlannerInfo *root, RelOptInfo *rel, List *clauses, int column, Relids ou
 
 /* path_keys() are [((column, ...), rows), ...]; bridge.py has checked their form. */
 static void
-add_parameterised_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *wrapper)
+add_parameterised_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *table)
 {
-	PyObject   *keys = bridge_call("path_keys", Py_BuildValue("(O)", wrapper));
+	PyObject   *keys = bridge_call("path_keys", Py_BuildValue("(O)", table));
 	Py_ssize_t	i;
 	int			budget = 20;
 
@@ -278,11 +278,11 @@ GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *wrapper = table_wrapper(relid, user);
+		PyObject   *table = open_table(relid, user);
 
 		if (bms_is_empty(rel->lateral_relids))
-			add_sorted_path(root, rel, relid, wrapper);
-		add_parameterised_paths(root, rel, relid, wrapper);
+			add_sorted_path(root, rel, relid, table);
+		add_parameterised_paths(root, rel, relid, table);
 	}
 	PG_FINALLY();
 	{

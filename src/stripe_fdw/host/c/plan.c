@@ -63,14 +63,14 @@ columns_used(RelOptInfo *rel, Oid relid)
 PyObject *
 column_names(Oid relid, List *attnums)
 {
-	PyObject   *names = own(PyList_New(0));
+	PyObject   *names = own_reference(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, attnums)
 	{
 		char	   *name = get_attname(relid, (AttrNumber) intVal(lfirst(cell)), false);
 
-		if (PyList_Append(names, own(text_to_python(name))) != 0)
+		if (PyList_Append(names, own_reference(text_to_python(name))) != 0)
 			throw_python_error();
 	}
 	return names;
@@ -85,9 +85,9 @@ ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan, double 
 	python_enter(&entry);
 	PG_TRY();
 	{
-		PyObject   *wrapper = table_wrapper(relid, user);
+		PyObject   *table = open_table(relid, user);
 		PyObject   *quals = planned_quals(root, relid, plan->quals);
-		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", wrapper, quals,
+		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", table, quals,
 																 column_names(relid, plan->columns)));
 
 		/* bridge.py has made three finite floats of them. */

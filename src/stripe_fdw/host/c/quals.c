@@ -279,7 +279,7 @@ alternatives(ScanValue *values, int count)
 
 	if (count == 1)
 		return array_to_python(values[0].datum, get_element_type(getBaseType(values[0].type)));
-	all = own(PyList_New(0));
+	all = own_reference(PyList_New(0));
 	for (i = 0; i < count; i++)
 	{
 		Oid			type = getBaseType(values[i].type);
@@ -292,11 +292,11 @@ alternatives(ScanValue *values, int count)
 			datum_to_python(values[i].datum, type);
 		if (item == NULL)
 			return NULL;
-		if (PyList_SetSlice(all, known, known, OidIsValid(element) ? item : own(PyTuple_Pack(1, item))) != 0)
+		if (PyList_SetSlice(all, known, known, OidIsValid(element) ? item : own_reference(PyTuple_Pack(1, item))) != 0)
 			throw_python_error();
 		known = (int) PyList_GET_SIZE(all);
 	}
-	return own(PyList_AsTuple(all));
+	return own_reference(PyList_AsTuple(all));
 }
 
 /*
@@ -348,7 +348,7 @@ add_qual(PyObject *quals, const char *column, const char *operator, QualKind kin
 		value = qual_value(kind, values, count);
 	if (value == NULL)
 		return;
-	if (PyList_Append(quals, own(Py_BuildValue("(OsO)", own(text_to_python(column)), operator, value))) != 0)
+	if (PyList_Append(quals, own_reference(Py_BuildValue("(OsO)", own_reference(text_to_python(column)), operator, value))) != 0)
 		throw_python_error();
 }
 
@@ -356,7 +356,7 @@ add_qual(PyObject *quals, const char *column, const char *operator, QualKind kin
 PyObject *
 planned_quals(PlannerInfo *root, Oid relid, List *quals)
 {
-	PyObject   *list = own(PyList_New(0));
+	PyObject   *list = own_reference(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, quals)

@@ -29,7 +29,7 @@ executor_run(Holder *holder)
 void
 begin_statement(Holder *holder)
 {
-	bridge_call("begin_statement", Py_BuildValue("(On)", holder->wrapper, executor_run(holder)));
+	bridge_call("begin_statement", Py_BuildValue("(n)", executor_run(holder)));
 	holder->in_statement = true;
 }
 
@@ -49,7 +49,7 @@ close_scan(Holder *holder)
 	if (scan == NULL)
 		return;
 	/* First out of the holder: should it fail, it is not closed a second time. */
-	own(scan);
+	own_reference(scan);
 	holder->scan = NULL;
 	hold(&holder->batch, NULL);
 	bridge_call("close_scan", Py_BuildValue("(O)", scan));
@@ -61,7 +61,7 @@ end_statement(Holder *holder)
 	if (!holder->in_statement)
 		return;
 	holder->in_statement = false;
-	bridge_call("end_statement", Py_BuildValue("(On)", holder->wrapper, executor_run(holder)));
+	bridge_call("end_statement", Py_BuildValue("(n)", executor_run(holder)));
 }
 
 /* As above, but nothing may fail: what does is shown as a warning. */
@@ -99,7 +99,7 @@ release(void *argument)
 	MemoryContext old;
 	uint32		held = InterruptHoldoffCount;
 
-	if (holder->wrapper == NULL || proc_exit_inprogress)
+	if (holder->table == NULL || proc_exit_inprogress)
 		return;
 
 	/* We are called while memory goes: work in memory of our own, and let no cancel come between. */
@@ -112,7 +112,7 @@ release(void *argument)
 	hold(&holder->scan, NULL);
 	hold(&holder->batch, NULL);
 	hold(&holder->statistics, NULL);
-	hold(&holder->wrapper, NULL);
+	hold(&holder->table, NULL);
 	python_leave(&entry);
 	InterruptHoldoffCount = held;	/* an error on the way has set it to 0 */
 	MemoryContextSwitchTo(old);

@@ -51,7 +51,7 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		hold(&scan->holder->wrapper, table_wrapper(scan->relid, scan_user(estate, plan)));
+		hold(&scan->holder->table, open_table(scan->relid, scan_user(estate, plan)));
 		if (!(flags & EXEC_FLAG_EXPLAIN_ONLY))
 		{
 			prepare_readers(scan, node->ss.ss_currentRelation);
@@ -71,7 +71,7 @@ open_scan(ForeignScanState *node)
 	HostScan   *scan = node->fdw_state;
 	PyObject   *quals = scan_quals(node);
 	PyObject   *opened = bridge_call("open_scan",
-									 Py_BuildValue("(OOOOOin)", scan->holder->wrapper, quals,
+									 Py_BuildValue("(OOOOOin)", scan->holder->table, quals,
 												   column_names(scan->relid, scan->columns),
 												   sort_to_python(scan->relid, scan->sort),
 												   scan_limit(node), scan->fresh,
@@ -246,7 +246,7 @@ EndForeignScan(ForeignScanState *node)
 	HostScan   *scan = node->fdw_state;
 	PythonEntry entry;
 
-	if (scan == NULL || scan->holder == NULL || scan->holder->wrapper == NULL)
+	if (scan == NULL || scan->holder == NULL || scan->holder->table == NULL)
 		return;
 	python_enter(&entry);
 	PG_TRY();
@@ -254,7 +254,7 @@ EndForeignScan(ForeignScanState *node)
 		close_scan(scan->holder);
 		end_statement(scan->holder);
 		hold(&scan->holder->statistics, NULL);
-		hold(&scan->holder->wrapper, NULL);
+		hold(&scan->holder->table, NULL);
 	}
 	PG_FINALLY();
 	{

@@ -1,7 +1,7 @@
 /*
- * transactions.c: tell wrappers that have written how the transaction ends.
+ * transactions.c: tell a session that has written how its transaction ends.
  *
- * Only pre_commit() may fail.  After it there is no way back, so what goes wrong is shown as a warning.
+ * Only pre_commit and prepare may fail.  After them there is no way back, so what goes wrong is shown as a warning.
  */
 #include "host.h"
 
@@ -9,17 +9,11 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
-/* Whether a wrapper has written in this transaction: the others end without a word to Python. */
+/* True if this transaction has written to Stripe: others end without a call of Python. */
 static bool writing = false;
 
-void
-note_writing(void)
-{
-	writing = true;
-}
-
 static void
-tell(const char *event)
+notify_bridge(const char *event)
 {
 	PythonEntry entry;
 
@@ -35,9 +29,9 @@ tell(const char *event)
 	PG_END_TRY();
 }
 
-/* As tell(), for when nothing may fail any more. */
+/* As notify_bridge(), for when nothing may fail any more. */
 static void
-tell_quietly(const char *event)
+notify_bridge_noerror(const char *event)
 {
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw end", ALLOCSET_SMALL_SIZES);
@@ -47,7 +41,7 @@ tell_quietly(const char *event)
 	HOLD_INTERRUPTS();
 	PG_TRY();
 	{
-		tell(event);
+		notify_bridge(event);
 	}
 	PG_CATCH();
 	{
@@ -73,7 +67,7 @@ tell_quietly(const char *event)
  * locks in its hands, so it is not called any more.
  */
 static bool
-somebody_listens(void)
+should_notify(void)
 {
 	return writing && !proc_exit_inprogress;
 }
@@ -82,23 +76,23 @@ static void
 at_transaction(XactEvent event, void *argument)
 {
 	(void) argument;
-	if (!somebody_listens())
+	if (!should_notify())
 		return;
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
 		writing = false;
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			tell("pre_commit");
+			notify_bridge("pre_commit");
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			tell("prepare");
+			notify_bridge("prepare");
 			break;
 		case XACT_EVENT_COMMIT:
-			tell_quietly("commit");
+			notify_bridge_noerror("commit");
 			break;
 		case XACT_EVENT_ABORT:
-			tell_quietly("rollback");
+			notify_bridge_noerror("rollback");
 			break;
 		default:
 			break;
@@ -111,28 +105,32 @@ at_subtransaction(SubXactEvent event, SubTransactionId sub, SubTransactionId par
 	(void) argument;
 	(void) sub;
 	(void) parent;
-	if (!somebody_listens())
+	if (!should_notify())
 		return;
 	switch (event)
 	{
-		case SUBXACT_EVENT_START_SUB:
-			tell("sub_begin");
-			break;
-		case SUBXACT_EVENT_PRE_COMMIT_SUB:
-			tell("sub_pre_commit");
-			break;
 		case SUBXACT_EVENT_COMMIT_SUB:
-			tell_quietly("sub_commit");
+			notify_bridge_noerror("sub_commit");
 			break;
 		case SUBXACT_EVENT_ABORT_SUB:
-			tell_quietly("sub_rollback");
+			notify_bridge_noerror("sub_rollback");
+			break;
+		default:
 			break;
 	}
 }
 
+/* A statement begins to write: the session learns how the transaction ends. */
 void
-watch_transactions(void)
+note_writing(void)
 {
-	RegisterXactCallback(at_transaction, NULL);
-	RegisterSubXactCallback(at_subtransaction, NULL);
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction, NULL);
+		RegisterSubXactCallback(at_subtransaction, NULL);
+		registered = true;
+	}
+	writing = true;
 }

@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 
 from stripe_fdw.catalog.model import Column, Kind
-from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise, of_multicorn
+from stripe_fdw.fdw.multicorn.quals import translate_quals
+from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise
 from stripe_fdw.fdw.planning.restrictions import value_sets
 from support import sample_resources as samples
 
@@ -59,12 +60,12 @@ MULTICORN: list[tuple[Arrived, Qual | None]] = [
 
 @pytest.mark.parametrize(("arrived", "expected"), MULTICORN, ids=lambda v: str(v)[:60])
 def test_what_multicorn_hands_over(arrived: Arrived, expected: Qual | None) -> None:
-    assert normalise(of_multicorn([arrived]), COLUMNS) == (() if expected is None else (expected,))
+    assert normalise(translate_quals([arrived]), COLUMNS) == (() if expected is None else (expected,))
 
 
 def test_explain_under_multicorn_hands_over_question_marks() -> None:
-    assert of_multicorn([Arrived("text", "=", "?")], explaining=True) == [Qual("text", "=", Unknown())]
-    assert of_multicorn([Arrived("text", "=", "?")]) == [Qual("text", "=", "?")]
+    assert translate_quals([Arrived("text", "=", "?")], explaining=True) == [Qual("text", "=", Unknown())]
+    assert translate_quals([Arrived("text", "=", "?")]) == [Qual("text", "=", "?")]
 
 
 BUNDLED: list[tuple[Qual, Qual | None]] = [

@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.backend.standalone import PlainColumn
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.fdw.schema.columns import base_type, check_columns, comparable_columns
 

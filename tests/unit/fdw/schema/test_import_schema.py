@@ -6,7 +6,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import OptionError, TableError
-from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.backend.standalone import PlainColumn
 from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
 from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES, create_statement, imported_tables
 

@@ -21,7 +21,7 @@ from stripe_fdw.errors import (
     NotFoundError,
     StripeFdwError,
 )
-from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.writing import statement
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.row_write import RowWrite
@@ -393,7 +393,7 @@ def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(
 def test_a_rollback_after_a_cancel_waits_for_nothing(
     told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_settings, "nobody_waits", lambda: True)
+    monkeypatch.setattr(hosting, "is_cancelled", lambda: True)
     monkeypatch.setattr(statement, "_PATIENCE", 1000.0)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import IdempotencyError
-from stripe_fdw.fdw.backend import hosting, session_settings
+from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.writing.write_log import MAX_SHOWN, WriteLog
 
 
@@ -25,8 +25,8 @@ class Said:
 def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     said = Said()
     monkeypatch.setattr(hosting, "warn", said.warn)
-    monkeypatch.setattr(session_settings, "transaction_level", lambda: said.level)
-    monkeypatch.setattr(session_settings, "error_is_caught", lambda: said.caught)
+    monkeypatch.setattr(hosting, "transaction_level", lambda: said.level)
+    monkeypatch.setattr(hosting, "error_is_caught", lambda: said.caught)
     return said
 
 

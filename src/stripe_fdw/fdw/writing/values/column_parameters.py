@@ -11,7 +11,6 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.backend.session_settings import time_as_written
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 from stripe_fdw.fdw.writing.values import diff, nested
 from stripe_fdw.fdw.writing.values.nested import NOTHING, UNSET, Json
@@ -140,7 +139,7 @@ def of_multicorn(
     resource: Resource,
     read: Mapping[str, Any],
     new: Mapping[str, Any],
-    written: Callable[[int], str | None] = time_as_written,
+    written: Callable[[int], str | None],
 ) -> dict[str, Any]:
     """The columns that an UPDATE under Multicorn changes.
 

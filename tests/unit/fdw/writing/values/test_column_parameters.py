@@ -11,7 +11,7 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Column, Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.backend.hosting import PlainColumn
+from stripe_fdw.fdw.backend.standalone import PlainColumn
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.fdw.writing.values.column_parameters import (
     Given,
@@ -71,6 +71,10 @@ SINGLES: list[tuple[Kind, Any, Any]] = [
     (Kind.TIME, 1772323200.9, 1772323200),
     (Kind.TIME, "now", "now"),
 ]
+
+
+def no_style(_: int) -> None:
+    """No server, no DateStyle."""
 
 
 @pytest.mark.parametrize(("kind", "value", "expected"), SINGLES, ids=str)
@@ -289,7 +293,7 @@ SAME: list[dict[str, Any]] = [
 @pytest.mark.parametrize("new", SAME, ids=str)
 def test_under_multicorn_what_says_the_same_is_no_change(new: dict[str, Any]) -> None:
     row = read("customer", OBJECT)
-    assert of_multicorn(CUSTOMER, row, row | new) == {}
+    assert of_multicorn(CUSTOMER, row, row | new, no_style) == {}
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -309,26 +313,28 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("new", OTHERS, ids=str)
 def test_under_multicorn_what_differs_is_a_change(new: dict[str, Any]) -> None:
     row = read("customer", OBJECT)
-    assert of_multicorn(CUSTOMER, row, row | new) == new
+    assert of_multicorn(CUSTOMER, row, row | new, no_style) == new
 
 
 def test_under_multicorn_a_numeric_lost_its_digits_on_the_way() -> None:
     price = {"id": "price_1", "unit_amount_decimal": "0.123456789012345678"}
     row = read("price", price)
     resource = load().resource["price"]
-    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.123456789012345678}) == {}
-    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.5}) == {"unit_amount_decimal": 0.5}
+    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.123456789012345678}, no_style) == {}
+    assert of_multicorn(resource, row, row | {"unit_amount_decimal": 0.5}, no_style) == {
+        "unit_amount_decimal": 0.5
+    }
 
 
 def test_under_multicorn_a_column_that_only_selects_is_no_change() -> None:
     row = read("event", {"id": "evt_1"})
     hidden = [item.name for item in load().resource["event"].columns if not item.path]
     assert hidden
-    assert of_multicorn(load().resource["event"], row, row | dict.fromkeys(hidden, "x")) == {}
+    assert of_multicorn(load().resource["event"], row, row | dict.fromkeys(hidden, "x"), no_style) == {}
 
 
 def test_under_multicorn_a_time_in_the_sessions_own_style_is_compared_in_that_style() -> None:
     row, german = read("customer", OBJECT), "01.03.2026 01:00:00 CET"
     new = row | {"created": german}
     assert of_multicorn(CUSTOMER, row, new, lambda time: german if time == 1772323200_000_000 else None) == {}
-    assert of_multicorn(CUSTOMER, row, new, lambda _: "something else") == {"created": german}
+    assert of_multicorn(CUSTOMER, row, new, lambda _: "something else", no_style) == {"created": german}

@@ -1,8 +1,8 @@
 /*
- * interrupts.c: the builtin module _stripe_fdw_host, by which Python asks PostgreSQL.
+ * server_module.c: the builtin module _stripe_fdw_host, by which Python asks PostgreSQL.
  *
- * check_interrupts() is CHECK_FOR_INTERRUPTS() for Python: the SQL error is kept here and a Python exception is
- * raised; when Python has unwound, bridge_call() throws the kept error as if nothing had been in between.
+ * check_interrupts() is CHECK_FOR_INTERRUPTS() for Python: the SQL error is kept (pending_error.c) and a Python
+ * exception is raised; when Python has unwound, bridge_call() throws the kept error as if nothing had been in between.
  */
 #include "host.h"
 
@@ -14,67 +14,14 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-static ErrorData *pending = NULL;
-static MemoryContext pending_context = NULL;
 static PyObject *interrupted = NULL;	/* stripe_fdw.errors.Interrupted */
 static pthread_t postgres_thread;
 
-/* In PG_CATCH: keep PostgreSQL's error and set a Python exception. */
-static void
-keep_error(MemoryContext old)
+static PyObject *
+raise_interrupted(void)
 {
-	if (pending_context == NULL)
-		pending_context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw interrupts", ALLOCSET_SMALL_SIZES);
-	MemoryContextSwitchTo(pending_context);
-	if (pending == NULL)
-	{
-		MemoryContextReset(pending_context);
-		pending = CopyErrorData();
-	}
-	FlushErrorState();
-	MemoryContextSwitchTo(old);
 	PyErr_SetString(interrupted, "the statement was interrupted");
-}
-
-/*
- * At the end of an entry: a finalizer that Python's garbage collector ran was told of an interrupt, and nobody else.
- * PostgreSQL shall notice it again.
- */
-void
-return_pending_error(void)
-{
-	if (pending != NULL && pending->sqlerrcode == ERRCODE_QUERY_CANCELED)
-	{
-		QueryCancelPending = true;
-		InterruptPending = true;
-	}
-	pending = NULL;
-}
-
-void
-throw_pending_error(void)
-{
-	ErrorData  *error = pending;
-
-	if (error == NULL)
-		return;
-	pending = NULL;
-	PyErr_Clear();
-	ReThrowError(error);
-}
-
-/* Python raised: what it says beside a pending error (what was under way) becomes a part of that. */
-void
-explain_pending_error(void)
-{
-	char	   *detail;
-	char	   *hint;
-
-	if (pending == NULL || pending->detail != NULL || pending->hint != NULL ||
-		!join_python_error(&detail, &hint))
-		return;
-	pending->detail = detail;
-	pending->hint = hint;
+	return NULL;
 }
 
 static bool
@@ -95,11 +42,8 @@ check_interrupts(PyObject *self, PyObject *noargs)
 	(void) noargs;
 	if (!on_postgres_thread())
 		return NULL;
-	if (pending != NULL)
-	{
-		PyErr_SetString(interrupted, "the statement was interrupted");
-		return NULL;
-	}
+	if (error_is_pending())
+		return raise_interrupted();
 	if (!InterruptPending)
 		Py_RETURN_NONE;
 	PG_TRY();
@@ -108,17 +52,17 @@ check_interrupts(PyObject *self, PyObject *noargs)
 	}
 	PG_CATCH();
 	{
-		keep_error(old);
+		keep_pending_error(old);
 	}
 	PG_END_TRY();
-	if (pending != NULL)
-		return NULL;
+	if (error_is_pending())
+		return raise_interrupted();
 	Py_RETURN_NONE;
 }
 
-/* Report below ERROR.  While the session ends there is nobody to tell. */
+/* Report below ERROR.  While the session ends there is no client. */
 static PyObject *
-tell(PyObject *arguments, int level, const char *format)
+report(PyObject *arguments, int level, const char *format)
 {
 	MemoryContext old = CurrentMemoryContext;
 	const char *message;
@@ -138,11 +82,11 @@ tell(PyObject *arguments, int level, const char *format)
 	}
 	PG_CATCH();
 	{
-		keep_error(old);
+		keep_pending_error(old);
 	}
 	PG_END_TRY();
-	if (pending != NULL)
-		return NULL;
+	if (error_is_pending())
+		return raise_interrupted();
 	Py_RETURN_NONE;
 }
 
@@ -150,14 +94,14 @@ static PyObject *
 warning(PyObject *self, PyObject *arguments)
 {
 	(void) self;
-	return tell(arguments, WARNING, "s|zz:warning");
+	return report(arguments, WARNING, "s|zz:warning");
 }
 
 static PyObject *
 notice(PyObject *self, PyObject *arguments)
 {
 	(void) self;
-	return tell(arguments, NOTICE, "s|zz:notice");
+	return report(arguments, NOTICE, "s|zz:notice");
 }
 
 static PyObject *
@@ -166,6 +110,59 @@ statement_timestamp(PyObject *self, PyObject *noargs)
 	(void) self;
 	(void) noargs;
 	return PyLong_FromLongLong(GetCurrentStatementStartTimestamp());
+}
+
+static PyObject *
+transaction_level(PyObject *self, PyObject *noargs)
+{
+	(void) self;
+	(void) noargs;
+	return PyLong_FromLong(GetCurrentTransactionNestLevel());
+}
+
+/* An error that reaches the client empties the stack of error contexts first; one that is caught leaves it. */
+static PyObject *
+error_is_caught(PyObject *self, PyObject *noargs)
+{
+	(void) self;
+	(void) noargs;
+	return PyBool_FromLong(error_context_stack != NULL);
+}
+
+/* The SQLSTATE of the error that is being handled; 0 if there is none, where geterrcode() raises. */
+static int
+current_sqlstate(void)
+{
+	MemoryContext old = CurrentMemoryContext;
+	volatile int sqlstate = 0;
+
+	PG_TRY();
+	{
+		sqlstate = geterrcode();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+		sqlstate = 0;
+	}
+	PG_END_TRY();
+	return sqlstate;
+}
+
+/* To be asked in a rollback: an exception block that caught the error has taken it off the stack. */
+static PyObject *
+is_cancelled(PyObject *self, PyObject *noargs)
+{
+	(void) self;
+	(void) noargs;
+	if (!on_postgres_thread())
+		return NULL;
+	if (proc_exit_inprogress)
+		Py_RETURN_TRUE;
+	if (error_context_stack != NULL)
+		Py_RETURN_FALSE;
+	return PyBool_FromLong(current_sqlstate() == ERRCODE_QUERY_CANCELED);
 }
 
 static PyMethodDef methods[] = {
@@ -177,6 +174,12 @@ static PyMethodDef methods[] = {
 	"notice(message, detail=None, hint=None): show a NOTICE to the client."},
 	{"statement_timestamp", statement_timestamp, METH_NOARGS,
 	"When the client's statement began: microseconds since 2000-01-01 00:00 UTC."},
+	{"transaction_level", transaction_level, METH_NOARGS,
+	"Return 1 in a transaction without savepoints, and one more for each savepoint or exception block."},
+	{"error_is_caught", error_is_caught, METH_NOARGS,
+	"In a rollback: return True if an exception block caught the error."},
+	{"is_cancelled", is_cancelled, METH_NOARGS,
+	"In the rollback of an unfinished statement: return True if it was cancelled, or the session ends."},
 	{NULL, NULL, 0, NULL}
 };
 

@@ -1,0 +1,149 @@
+"""Multicorn2 as a host. It offers Python nothing of the server, so ctypes reads the server's variables.
+
+All that is read is exported for extensions: access/xact.h, miscadmin.h, utils/elog.h, utils/timestamp.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from stripe_fdw.errors import Interrupted
+from stripe_fdw.fdw.backend.executor_runs import ExecutorRuns
+
+_WARNING = 19  # utils/elog.h
+_CANCELED = sum((ord(sign) - 48) << 6 * at for at, sign in enumerate("57014"))  # packed as in elog.h
+_CLIENT = 2  # DestRemote: a backend whose errors end at its client
+_UNIX_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, from which Postgres counts
+_LATEST = 2**37 * 1_000_000  # microseconds: Postgres can write times for 290,000 years to come
+
+
+def inside_server() -> bool:
+    """Return True if this process is a Postgres backend, whatever modules can be imported in it."""
+    return hasattr(ctypes.CDLL(None), "proc_exit_inprogress")
+
+
+def _exit_at_once() -> None:
+    """Let the backend end without the clean-up of libraries that Python's threads still use.
+
+    exit() runs the clean-up of OpenSSL and others while threads go on: the backend crashes, and the server
+    restarts. By then Postgres has done all that it does when a session ends. The bundled host does the same
+    in C. Only glibc has on_exit(3); elsewhere the danger stays.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)
+
+
+class Multicorn2Host:
+    """The server as far as a wrapper under Multicorn2 can reach it."""
+
+    renders_text = True
+
+    def __init__(self) -> None:
+        """Find what is needed of the server. To be called in a backend only (``inside_server``).
+
+        Raises:
+            OSError, ValueError, AttributeError: the server does not export what is needed.
+        """
+        _exit_at_once()
+        variables = ctypes.CDLL(None)
+        self._functions = ctypes.PyDLL(None)  # keeps the interpreter's lock: none of these calls Python
+        self._cancel_pending = ctypes.c_int.in_dll(variables, "QueryCancelPending")
+        self._die_pending = ctypes.c_int.in_dll(variables, "ProcDiePending")
+        self._interrupt_pending = ctypes.c_int.in_dll(variables, "InterruptPending")
+        self._exiting = ctypes.c_bool.in_dll(variables, "proc_exit_inprogress")
+        self._destination = ctypes.c_int.in_dll(variables, "whereToSendOutput")
+        self._error_contexts = ctypes.c_void_p.in_dll(variables, "error_context_stack")
+        self._declare()
+        self._runs = _find_runs()
+        self.executor_run = self._runs.current if self._runs is not None else self.statement_started
+        self._last_statement: int | None = None
+
+    def _declare(self) -> None:
+        server = self._functions
+        server.GetCurrentTransactionNestLevel.restype = ctypes.c_int
+        for name in ("GetCurrentTransactionStartTimestamp", "GetCurrentStatementStartTimestamp"):
+            getattr(server, name).restype = ctypes.c_int64
+        server.errstart.argtypes = [ctypes.c_int, ctypes.c_char_p]
+        server.errstart.restype = ctypes.c_bool
+        server.errfinish.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+        server.geterrcode.restype = ctypes.c_int
+        server.DirectFunctionCall1Coll.restype = ctypes.c_void_p
+        server.DirectFunctionCall1Coll.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int64]
+
+    def check_interrupts(self) -> None:
+        """Raise ``Interrupted`` if the server's flags say so.
+
+        Multicorn's own check_interrupts() leaves Python half way, which crashes later.
+        """
+        if self._cancel_pending.value:
+            raise Interrupted("canceling statement due to user request or statement timeout")
+        if self._die_pending.value:
+            raise Interrupted("terminating connection due to administrator command", sqlstate="57P01")
+
+    def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        """Report a WARNING as ereport() does in C: not every package of Multicorn has log_to_postgres().
+
+        Does nothing while an interrupt is pending or the session ends: the report would not return. While a
+        transaction ends only ASCII can be put into any encoding of a server.
+        """
+        server = self._functions
+        if self._interrupt_pending.value or self._exiting.value or not server.errstart(_WARNING, None):
+            return
+        parts = (server.errmsg_internal, server.errdetail_internal, server.errhint)
+        for part, text in zip(parts, (message, detail, hint), strict=True):
+            if text is not None:
+                part(b"%s", ctypes.c_char_p(text.encode("ascii", "backslashreplace")))
+        server.errfinish(b"multicorn2.py", 0, b"warn")
+
+    def ended_runs(self) -> list[int]:
+        """Return the executor runs that have ended since the last call: Multicorn does not say."""
+        if self._runs is not None:
+            return self._runs.ended()
+        last, self._last_statement = self._last_statement, self.statement_started()
+        return [] if last is None or last == self._last_statement else [last]
+
+    def statement_started(self) -> int:
+        """Return when the client's statement started, in microseconds."""
+        return int(self._functions.GetCurrentStatementStartTimestamp())
+
+    def transaction_started(self) -> int:
+        """Return when the transaction started, in microseconds."""
+        return int(self._functions.GetCurrentTransactionStartTimestamp())
+
+    def transaction_level(self) -> int:
+        """Return 1 in a transaction without savepoints, one more for each savepoint or exception block."""
+        return int(self._functions.GetCurrentTransactionNestLevel())
+
+    def error_is_caught(self) -> bool:
+        """In a rollback: return True if an exception block, such as PL/pgSQL's, caught the error.
+
+        An error that reaches the client empties the stack of error contexts first.
+        """
+        return bool(self._error_contexts.value)
+
+    def is_cancelled(self) -> bool:
+        """In a rollback amid a statement: return True if it was cancelled, or the session ends."""
+        if self._exiting.value:
+            return True
+        # Only here is it certain that there is an error. Without one geterrcode() would raise below Python.
+        if self._destination.value != _CLIENT or self.error_is_caught():
+            return False
+        return bool(self._functions.geterrcode() == _CANCELED)
+
+    def format_time(self, microseconds: int) -> str | None:
+        """Return a time, in microseconds since 1970, in the session's DateStyle and TimeZone, if in range."""
+        # Beyond the range the function would raise, which must not happen below Python's frames.
+        if not 0 <= microseconds < _LATEST:
+            return None
+        output = ctypes.cast(self._functions.timestamptz_out, ctypes.c_void_p)
+        text = self._functions.DirectFunctionCall1Coll(output, 0, microseconds - _UNIX_EPOCH)
+        return ctypes.string_at(text).decode("ascii", "replace")
+
+
+def _find_runs() -> ExecutorRuns | None:
+    """Return what tells executor runs apart; None where the server's memory contexts look different."""
+    try:
+        return ExecutorRuns()
+    except (OSError, ValueError, AttributeError):
+        return None

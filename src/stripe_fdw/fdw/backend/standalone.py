@@ -1,0 +1,44 @@
+"""The host where there is no server: unit tests, the command line, documentation tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class PlainColumn:
+    """A column definition made by hand."""
+
+    column_name: str
+    type_name: str = "text"
+    type_oid: int = 0
+    typmod: int = -1
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class StandaloneHost:
+    """A host without interrupts, transactions or a client."""
+
+    renders_text = False
+
+    def check_interrupts(self) -> None:
+        """Do nothing: there is no query to cancel."""
+
+    def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        """Do nothing: there is no client."""
+
+    def executor_run(self) -> int | None:
+        """Return None: there is no executor."""
+        return None
+
+    def transaction_level(self) -> int:
+        """Return 1: there are no savepoints."""
+        return 1
+
+    def error_is_caught(self) -> bool:
+        """Return False: there are no exception blocks."""
+        return False
+
+    def is_cancelled(self) -> bool:
+        """Return False: there is no query to cancel."""
+        return False

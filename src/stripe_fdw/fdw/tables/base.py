@@ -1,0 +1,83 @@
+"""What a foreign table can do, as hosts call it: one protocol for all kinds of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.scan import Scan
+
+Lines = list[tuple[str, str]]
+"""Lines of EXPLAIN: label and text."""
+
+Row = dict[str, Any]
+"""Values by column."""
+
+Definitions = Mapping[str, ColumnDefinition]
+"""The foreign table's columns by name."""
+
+
+class Table(Protocol):
+    """A foreign table. Holds no state of a scan: several may run at a time."""
+
+    @property
+    def rowid(self) -> str:
+        """The one column that identifies a row, for a host that gives only one back."""
+
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
+        """Estimate how many rows a scan returns and how many requests it takes. Makes no request."""
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Estimate how many bytes a row of these columns has."""
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        """Return the columns that a nested loop may ask value by value, and the rows per value."""
+
+    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
+        """Return the leading part of the sort order that scans deliver."""
+
+    def describe(
+        self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
+    ) -> Lines:
+        """Return EXPLAIN's lines: the requests, what they filter, what Postgres checks."""
+
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+        """Return EXPLAIN's lines of an INSERT or UPDATE that sets these columns, or of a DELETE."""
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+    ) -> Scan:
+        """Prepare a scan with these columns in this order; the first request leaves with the first batch.
+
+        ``limit`` is a hint. The rows of a ``fresh`` scan are to be changed, so no cached answer serves.
+
+        Raises:
+            MissingQualError: the table needs a qual that is not there.
+            AuthenticationError: the current role has no user mapping.
+        """
+
+    def row_identity(self) -> tuple[str, ...]:
+        """Return the columns of a row as it was read that ``update_row`` and ``delete_row`` need."""
+
+    def insert_row(self, values: Row, answered: bool) -> Row | None:
+        """Create an object with the given columns; return its row if it is to be ``answered``.
+
+        Otherwise the request may still be under way when this returns.
+        """
+
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
+        """Set columns of the object read as ``old``. False: the statement has changed it before."""
+
+    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
+        """Delete the object read as ``old``. False: the statement has deleted it before."""
+
+    def end_modify(self) -> None:
+        """Wait for what is under way: the statement writes no more rows. Raises what a row failed with."""

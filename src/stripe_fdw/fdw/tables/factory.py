@@ -1,0 +1,51 @@
+"""From the options of a foreign table to the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import ColumnError, OptionError, TableError
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
+from stripe_fdw.fdw.schema.options import check_merged_options
+from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.base import Definitions, Table
+from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
+from stripe_fdw.fdw.tables.resource import ResourceTable
+from stripe_fdw.suggestions import closest_names
+
+
+def open_table(session: Session, options: Mapping[str, str], definitions: Definitions) -> Table:
+    """Return the table that the option ``object`` names. Makes no request.
+
+    ``options`` are those of the wrapper, server, user mapping and table, merged.
+
+    Raises:
+        OptionError: an option's value cannot be used, or the table does not name its object.
+        TableError: Stripe has no such object.
+        ColumnError: the object has no such column, or has it with another type.
+    """
+    check_merged_options(options)
+    name = options.get("object")
+    if name is None:
+        raise OptionError("the foreign table does not name its object", hint="OPTIONS (object 'customer')")
+    if name in FUNCTION_TABLES:
+        _check_function_columns(name, definitions)
+        kind = CallTable if name == CALL_TABLE else InvalidationTable
+        return kind(session, options, definitions)
+    resource = load().resource.get(name)
+    if resource is None:
+        near = closest_names(name, load().resource)
+        raise TableError(
+            f'Stripe has no object "{name}"',
+            detail=f"Closest: {', '.join(near)}." if near else None,
+            hint="stripe-fdw catalog lists them all.",
+        )
+    return ResourceTable(session, resource, options, definitions)
+
+
+def _check_function_columns(name: str, definitions: Definitions) -> None:
+    columns = dict(FUNCTION_TABLES[name])
+    for column in definitions:
+        if column not in columns:
+            raise ColumnError(f'column "{column}" is not there: {name} has {", ".join(columns)}')

@@ -1,0 +1,119 @@
+"""The state of this backend under the bundled host: one session, and the tables opened in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final
+
+from stripe_fdw.fdw.backend.bundled import BundledHost
+from stripe_fdw.host.sql_errors import WrapperError
+from stripe_fdw.imports import import_permanently
+from stripe_fdw.version import __version__
+
+Options = dict[str, str]
+
+_TABLES_KEPT: Final = 500
+
+_test_module: ModuleType | None = None
+
+
+def start(version: str, test_file: str | None) -> None:
+    """Choose whose tables are served: this package's, or those of a module that its own tests compile in.
+
+    ``version`` is the package's when the C extension was compiled: the two know each other's functions.
+    """
+    global _test_module  # noqa: PLW0603 - one interpreter, one set of tables
+    if version != __version__:
+        raise WrapperError(
+            f"stripe_fdw was compiled from version {version} of the package, but {__version__} is installed",
+            hint='Run "stripe-fdw host install".',
+        )
+    if test_file is None:
+        return
+    spec = importlib.util.spec_from_file_location("stripe_fdw_test_tables", test_file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {test_file}")
+    _test_module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = _test_module
+    spec.loader.exec_module(_test_module)
+
+
+def served(module: str, name: str) -> Any:
+    """Return a function or class of this package, or its namesake of the module under test."""
+    return getattr(_test_module or import_module(module), name)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDefinition:
+    """A column of the foreign table: name, type as ``format_type`` prints it, the type's oid, typmod."""
+
+    column_name: str
+    type_name: str
+    type_oid: int
+    typmod: int
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class OpenTables:
+    """Tables by relation and user, each with what it was opened from. The least used leave first."""
+
+    def __init__(self, open_table: Callable[..., Any], session: Any) -> None:
+        """Start without any."""
+        self._open_table = open_table
+        self._session = session
+        self._tables: OrderedDict[tuple[int, int], tuple[object, Any]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many tables are kept."""
+        return len(self._tables)
+
+    def get(
+        self,
+        relid: int,
+        user: int,
+        name: str,
+        options: tuple[Options, Options, Options, Options],
+        columns: list[tuple[str, str, int, int]],
+    ) -> Any:
+        """Return the table of a user, the same one as long as options and columns stay as they are.
+
+        ``options`` are those of the wrapper, the table, the server and the user mapping; the later win.
+        """
+        opened_from = (name, options, columns)
+        kept = self._tables.get((relid, user))
+        if kept is not None and kept[0] == opened_from:
+            self._tables.move_to_end((relid, user))
+            return kept[1]
+        merged = {key: value for part in options for key, value in part.items()}
+        definitions = {column[0]: ColumnDefinition(*column) for column in columns}
+        table = self._open_table(self._session, merged, definitions)
+        self._tables[relid, user] = (opened_from, table)
+        self._tables.move_to_end((relid, user))
+        if len(self._tables) > _TABLES_KEPT:
+            self._tables.popitem(last=False)
+        return table
+
+
+class Backend:
+    """The host, session and tables of one backend."""
+
+    def __init__(self) -> None:
+        """Load the foreign data wrapper."""
+        if _test_module is None:
+            import_permanently("stripe_fdw.fdw.tables.factory")
+        self.host = BundledHost(import_module("_stripe_fdw_host"))
+        self.session = served("stripe_fdw.fdw.session", "Session")(self.host)
+        self.tables = OpenTables(served("stripe_fdw.fdw.tables.factory", "open_table"), self.session)
+
+
+@cache
+def backend() -> Backend:
+    """Return this process's backend, made with the first table."""
+    return Backend()

@@ -1,0 +1,64 @@
+"""The bridge for INSERT, UPDATE, DELETE and the ends of transactions. C calls these through bridge.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stripe_fdw import sqlstates
+from stripe_fdw.host.backend import backend
+from stripe_fdw.host.sql_errors import WrapperError
+
+Row = dict[str, object]
+
+
+def row_identity(table: Any) -> tuple[str, ...]:
+    """Return the columns of a row, as it was read, that update() and delete() are given."""
+    names = table.row_identity()
+    if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
+        raise WrapperError("row_identity() did not give names of columns")
+    return tuple(names)
+
+
+def _checked_row(row: object, method: str) -> Row | None:
+    if row is None or type(row) is dict:
+        return row
+    raise WrapperError(f"{method}() gave a {type(row).__name__}, not a dict")
+
+
+def insert(table: Any, run: int, values: Row, answered: int) -> Row | None:
+    """Create an object. ``run`` tells executor runs apart; ``answered`` is 1 if the answer is used."""
+    backend().host.enter_run(run)
+    return _checked_row(table.insert_row(values, bool(answered)), "insert_row")
+
+
+def update(table: Any, run: int, old: Row, values: Row, answered: int) -> Row | bool | None:
+    """Change an object; ``values`` are the columns that the statement sets. False: it was changed before."""
+    backend().host.enter_run(run)
+    row = table.update_row(old, values, bool(answered))
+    return False if row is False else _checked_row(row, "update_row")
+
+
+def delete(table: Any, run: int, old: Row, answered: int) -> bool:
+    """Delete an object. False: the statement has deleted it before, so there is no row."""
+    backend().host.enter_run(run)
+    return table.delete_row(old, bool(answered)) is not False
+
+
+def end_modify(table: Any, run: int) -> None:
+    """Wait for what was not answered yet: the statement has written all its rows."""
+    backend().host.enter_run(run)
+    table.end_modify()
+
+
+def transaction(event: str, level: int) -> None:
+    """Tell the session how a transaction that has written, or its savepoint number ``level`` - 1, goes on.
+
+    ``event`` is "pre_commit", "prepare", "commit", "rollback", "sub_commit" or "sub_rollback".
+    """
+    if event == "prepare":
+        raise WrapperError(
+            "a transaction that has written to Stripe cannot be prepared",
+            sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+        )
+    arguments = (level,) if event.startswith("sub_") else ()
+    getattr(backend().session, event)(*arguments)
