@@ -337,4 +337,4 @@ def test_under_multicorn_a_time_in_the_sessions_own_style_is_compared_in_that_st
     row, german = read("customer", OBJECT), "01.03.2026 01:00:00 CET"
     new = row | {"created": german}
     assert of_multicorn(CUSTOMER, row, new, lambda time: german if time == 1772323200_000_000 else None) == {}
-    assert of_multicorn(CUSTOMER, row, new, lambda _: "something else", no_style) == {"created": german}
+    assert of_multicorn(CUSTOMER, row, new, lambda _: "something else") == {"created": german}
