@@ -212,8 +212,11 @@ def test_the_terms_of_each_part_of_the_glossary_are_unique() -> None:
 # -- links ----------------------------------------------------------------------------------------------
 
 
+HOST = SOURCE / "stripe_fdw" / "host"
+
+
 def documents() -> list[Path]:
-    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), HOST / "README.md"])
 
 
 def links(path: Path) -> list[tuple[Path, str]]:
@@ -252,6 +255,13 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 def modules() -> list[Path]:
     found = [*SOURCE.rglob("*.py"), *(SOURCE / "stripe_fdw" / "host" / "c").glob("*.[ch]")]
     return sorted(path for path in found if not path.stem.startswith("__"))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if path.is_relative_to(HOST)], ids=lambda path: path.name
+)
+def test_every_file_of_the_host_is_in_its_readme(path: Path) -> None:
+    assert f"`{path.relative_to(HOST)}`" in (HOST / "README.md").read_text()
 
 
 def mapped(path: Path) -> str:
