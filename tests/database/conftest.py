@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
-import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,28 +16,21 @@ import pytest
 from stripe_fdw.database.install import Plan, initialize
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
-from stripe_fdw.host.install import install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Misbehaving, Server, Servers
+from support.installed_host import installed_tree
 
+SHOWN_KEY = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
 WRITTEN = (
     *("_call", "customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem", "event"),
     *("entitlements_feature", "product_feature"),
 )
-LAST = "test_the_key_is_in_nothing_that_was_said"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Look for the key when all has been said."""
-    yield
-    items.sort(key=lambda item: item.name.startswith(LAST))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def heard() -> Iterator[list[str]]:
-    """All that servers said in this session: errors, notices, and what EXPLAIN showed."""
+@pytest.fixture(scope="session")
+def all_messages() -> Iterator[list[str]]:
+    """Errors, notices and EXPLAIN output that servers sent."""
     said: list[str] = []
     execute, connect = psycopg.Cursor.execute, psycopg.Connection.connect
 
@@ -66,13 +60,20 @@ def heard() -> Iterator[list[str]]:
         yield said
 
 
+@pytest.fixture(autouse=True)
+def no_message_shows_a_key(all_messages: list[str]) -> Iterator[None]:
+    """Look through what servers sent during a test."""
+    all_messages.clear()
+    yield
+    text = "\n".join(all_messages)
+    assert KEY not in text
+    assert SHOWN_KEY.findall(text) == []
+
+
 @pytest.fixture(scope="session")
 def tree(pytestconfig: pytest.Config) -> PrivateTree:
-    """A private installation, kept between runs so that the host is only compiled when it changed."""
-    tree = PrivateTree(pytestconfig.rootpath / "build" / "tests", PostgresInstallation.find())
-    tree.build()
-    install(tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir)
-    return tree
+    """A private installation with the hosts, shared by all workers and kept between runs."""
+    return installed_tree(pytestconfig.rootpath / "build" / "tests")
 
 
 @pytest.fixture(scope="session")
@@ -94,6 +95,7 @@ def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iter
     cluster.start()
     yield cluster
     cluster.stop()
+    assert KEY not in cluster.log.read_text(errors="replace")
 
 
 @pytest.fixture(scope="session")
@@ -111,18 +113,29 @@ def host(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def database(cluster: Cluster, simulator: SimulatorProcess, host: str) -> str:
+def databases(cluster: Cluster, simulator: SimulatorProcess) -> Callable[[str], str]:
+    """The database with everything installed on a host, made when it is first asked for."""
+
+    @cache
+    def database(host: str) -> str:
+        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+            connection.execute(f"create database {host}")
+        with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
+            plan = Plan(
+                host=host,
+                server_options={"api_base": simulator.url, "max_requests_per_second": "10000"},
+                mapping={"api_key": KEY},
+            )
+            initialize(connection, plan)
+        return cluster.dsn(host)
+
+    return database
+
+
+@pytest.fixture(scope="session")
+def database(databases: Callable[[str], str], host: str) -> str:
     """A database with everything installed on this host."""
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute(f"create database {host}")
-    with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
-        plan = Plan(
-            host=host,
-            server_options={"api_base": simulator.url, "max_requests_per_second": "10000"},
-            mapping={"api_key": KEY},
-        )
-        initialize(connection, plan)
-    return cluster.dsn(host)
+    return databases(host)
 
 
 @pytest.fixture

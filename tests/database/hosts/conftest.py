@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -10,8 +9,7 @@ import pytest
 
 import support
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
-from stripe_fdw.host.install import install
-from stripe_fdw.host.postgres_installation import PostgresInstallation
+from support.installed_host import installed_tree
 
 COLUMNS = (
     "id text, n bigint, flag boolean, amount numeric, created timestamptz, day date, data jsonb, text text, "
@@ -21,16 +19,9 @@ COLUMNS = (
 
 @pytest.fixture(scope="session")
 def hostile_tree(pytestconfig: pytest.Config) -> PrivateTree:
-    tree = PrivateTree(pytestconfig.rootpath / "build" / "hostile", PostgresInstallation.find())
-    tree.build()
-    install(
-        tree.system,
-        python=sys.executable,
-        pkglibdir=tree.pkglibdir,
-        extensiondir=tree.extensiondir,
-        test_wrapper=support.DIRECTORY / "hostile_wrapper.py",
+    return installed_tree(
+        pytestconfig.rootpath / "build" / "hostile", support.DIRECTORY / "hostile_wrapper.py"
     )
-    return tree
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,73 @@
+"""The bundled host in a private installation, compiled once for all workers and kept between runs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripe_fdw.devstack.private_postgres import PrivateTree
+from stripe_fdw.host import install as host_install
+from stripe_fdw.host.postgres_installation import PostgresInstallation
+
+BUILDS = Path(__file__).parents[2] / "build" / "hosts"
+KEPT = 8
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Keep other workers out while something that all of them use is made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Have ``install`` take a module that was compiled before from the same sources for the same Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_install, "_compile", _kept(host_install._compile))
+        yield
+
+
+def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
+    def compiled(directory: Path, installation: Any, python: Any, build: Any, test_wrapper: Any) -> Path:
+        name = hashlib.sha256(json.dumps(asdict(build), sort_keys=True).encode()).hexdigest()[:24]
+        module = BUILDS / f"{name}.so"
+        with locked(BUILDS / "lock"):
+            if not module.exists():
+                made = compile_module(directory, installation, python, build, test_wrapper)
+                made.rename(module.with_suffix(".new"))
+                module.with_suffix(".new").rename(module)
+                newest_first = sorted(BUILDS.glob("*.so"), key=lambda file: -file.stat().st_mtime)
+                for old in newest_first[KEPT:]:
+                    old.unlink()
+            shutil.copyfile(module, directory / host_install.MODULE)
+        return directory / host_install.MODULE
+
+    return compiled
+
+
+def installed_tree(root: Path, test_wrapper: Path | None = None) -> PrivateTree:
+    """Lay a private installation with the bundled host; ``test_wrapper`` is the wrapper that it runs."""
+    tree = PrivateTree(root, PostgresInstallation.find())
+    with locked(root.with_suffix(".lock")), compiled_once():
+        tree.build()
+        host_install.install(
+            tree.system,
+            python=sys.executable,
+            pkglibdir=tree.pkglibdir,
+            extensiondir=tree.extensiondir,
+            test_wrapper=test_wrapper,
+        )
+    return tree
