@@ -1,12 +1,16 @@
-"""What all tests share: the header that says what they ran on."""
+"""What all tests share: the header that says what they ran on, and which of them stay on one worker."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 
 import pytest
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
+
+# The slow ones first, so that the quick ones fill what is left of the time.
+ORDER = ("database", "acceptance", "containers", "live", "unit")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -16,3 +20,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     except PostgresError as error:
         postgres = error.message
     return [f"Python {platform.python_version()}, {postgres}"]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Run the tests of a file on one worker, those of the other host perhaps on another."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        host = call.params.get("host", "") if call else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.relative_to(config.rootpath)} {host}"))
+    yield
+    items.sort(key=_suite)
+
+
+def _suite(item: pytest.Item) -> int:
+    name = item.path.relative_to(item.config.rootpath).parts[1]
+    return ORDER.index(name) if name in ORDER else len(ORDER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -219,11 +220,24 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
 
 
 @pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[SimulatorProcess]:
-    """A simulated Stripe of which these tests change the objects, for each host one."""
-    log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
-    with SimulatorProcess(customers=30, seed=11, log=log) as simulator:
+def writable_simulators(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], SimulatorProcess]]:
+    """For each host a simulated Stripe whose objects tests change, started when it is first asked for."""
+    with ExitStack() as running:
+
+        @cache
+        def simulator(host: str) -> SimulatorProcess:
+            log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
+            return running.enter_context(SimulatorProcess(customers=30, seed=11, log=log))
+
         yield simulator
+
+
+@pytest.fixture(scope="session")
+def written(writable_simulators: Callable[[str], SimulatorProcess], host: str) -> SimulatorProcess:
+    """A simulated Stripe whose objects these tests change, for each host one."""
+    return writable_simulators(host)
 
 
 @pytest.fixture

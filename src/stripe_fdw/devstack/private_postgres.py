@@ -269,4 +269,8 @@ class Cluster:
         # As a service has it: whatever this session set for Python, Postgres or Stripe stays out.
         kept = {name: os.environ[name] for name in ("HOME", "TMPDIR", "USER") if name in os.environ}
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        # A Python library inside a server takes the standard library of the ``python3`` that the PATH has.
+        python = self.tree.system.multicorn_python()
+        if python is not None:
+            path = f"{python.parent}:{path}"
         return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", **dict(self.environment)}

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from stripe_fdw.errors import StripeFdwError
 
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
 
 class PostgresError(StripeFdwError):
     """The private Postgres could not be set up, started or stopped."""
@@ -54,16 +56,41 @@ class PostgresInstallation:
         )
 
     def hosts(self) -> list[str]:
-        """What can run the wrapper here: the bundled host, and Multicorn2 where it is installed.
+        """Return the hosts that can run the wrapper here: the bundled one, and Multicorn2 where it works.
 
-        Multicorn2 brings the Python it was built for, which can load this environment's compiled packages
-        only if it is of the same version.
+        Multicorn2 runs the Python it was built for. That Python must be able to import ``multicorn``, and its
+        version must be this environment's, since it loads this environment's compiled packages.
+        """
+        python = self.multicorn_python()
+        if python is None or python.name != _PYTHON:
+            return ["bundled"]
+        command = [
+            str(python),
+            "-c",
+            "import importlib.util as u; raise SystemExit(not u.find_spec('multicorn'))",
+        ]
+        # The same environment as a private server's: nothing that was set for this process.
+        done = subprocess.run(command, check=False, capture_output=True, env={}, cwd="/")
+        return ["bundled", "multicorn2"] if done.returncode == 0 else ["bundled"]
+
+    def multicorn_python(self) -> Path | None:
+        """Return the interpreter of the Python library that ``multicorn.so`` links.
+
+        Returns:
+            Its path, such as ``/usr/bin/python3.11``; None where Multicorn2 or that interpreter is missing.
         """
         module = self.pkglibdir / "multicorn.so"
-        library = f"libpython{sys.version_info.major}.{sys.version_info.minor}.".encode()
-        if module.exists() and library in module.read_bytes():
-            return ["bundled", "multicorn2"]
-        return ["bundled"]
+        if not module.exists():
+            return None
+        try:
+            done = subprocess.run(["ldd", str(module)], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        library = re.search(r"=> (/\S*/lib(python3\.\d+)\S*)", done.stdout)
+        if library is None:
+            return None
+        interpreters = [folder / "bin" / library[2] for folder in Path(library[1]).parents]
+        return next((interpreter for interpreter in interpreters if interpreter.exists()), None)
 
     def complete(self) -> bool:
         """Whether the server and its headers are there, not only a client's library."""
