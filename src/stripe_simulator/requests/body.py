@@ -33,6 +33,15 @@ def validate_parameters(request: ApiRequest, operation: Operation, needed: tuple
     return typed
 
 
+def validate_route_parameters(request: ApiRequest) -> Params:
+    """Return the parameters with their types, validated against the operation of the request's route.
+
+    Raises StripeError as `validate_parameters` does.
+    """
+    assert request.route.operation is not None
+    return validate_parameters(request, request.route.operation)
+
+
 def apply_parameters(resource: Resource, made: Json, params: Params) -> None:
     """Put the parameters into the object, where it has a field of that name."""
     for name, value in params.items():

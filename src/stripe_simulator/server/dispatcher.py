@@ -177,7 +177,7 @@ _ACTIONS: dict[str, Callable[[ApiRequest], ApiResponse]] = {
     "delete": crud.delete,
 }
 _PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/invoices/create_preview"): preview.invoice_preview,
+    ("POST", "/v1/invoices/create_preview"): preview.create_preview,
     ("GET", "/v1/account"): preview.retrieve_account,
     ("GET", "/v1/balance"): preview.retrieve_balance,
 }

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import urllib3
 
-from stripe_simulator.operations.products.prices import secret_of
+from stripe_simulator.operations.products.prices import signing_secret
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _registered(platform: Account) -> list[Endpoint]:
     return [
         Endpoint(
             made["url"],
-            secret_of(made["id"]),
+            signing_secret(made["id"]),
             tuple(made["enabled_events"]),
             api_version=made.get("api_version"),
         )

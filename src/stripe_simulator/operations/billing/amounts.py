@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 TIMES = "\N{MULTIPLICATION SIGN}"
-_WHOLE = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without minor units
+_ZERO_DECIMAL = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without minor units
 
 
-def price_of(
+def requested_price(
     request: ApiRequest, sent: Json, param: str, *, recurring: bool | None, currency: str | None
 ) -> Json:
     """The price that an item names or describes.
@@ -28,7 +28,7 @@ def price_of(
     Raises StripeError where there is none of that id, it is inactive, of the other type or currency. One
     that was `agreed` on before, in a quote or a schedule, may be inactive by now.
     """
-    field, price = _named(request, sent, param)
+    field, price = _named_or_inline_price(request, sent, param)
     if not price["active"] and not sent.get("agreed"):
         raise StripeError(
             "The price specified is inactive. This field only accepts active prices.", param=field
@@ -49,7 +49,7 @@ def price_of(
     return price
 
 
-def _named(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
+def _named_or_inline_price(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
     named = sent.get("price") or sent.get("plan")
     data = sent.get("price_data")
     if named and data:
@@ -60,10 +60,10 @@ def _named(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
     field = f"{param}[price_data]" if param else "price_data"
     if not isinstance(data, dict):
         raise errors.missing_parameter(field.replace("price_data", "price"))
-    return field, _described(request, data, field)
+    return field, _create_inline_price(request, data, field)
 
 
-def _described(request: ApiRequest, data: Json, param: str) -> Json:
+def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
     """A price made on the spot: it is not active for others."""
     for name in ("currency", "product"):
         if not data.get(name):
@@ -96,7 +96,7 @@ def _described(request: ApiRequest, data: Json, param: str) -> Json:
     return made | {"active": True}  # for the check of who sent it
 
 
-def plan_of(request: ApiRequest, price: Json) -> Json:
+def plan_object(request: ApiRequest, price: Json) -> Json:
     """A price as the older API shows it."""
     plans = request.account.collection("plan")
     position = plans.position(price["id"])
@@ -117,12 +117,12 @@ def plan_of(request: ApiRequest, price: Json) -> Json:
     }
 
 
-def rounded(amount: Decimal) -> int:
+def round_half_up(amount: Decimal) -> int:
     """Whole minor units."""
     return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def amount_of(price: Json, quantity: int) -> int:
+def price_amount(price: Json, quantity: int) -> int:
     """What so many units cost, in minor units; metered prices cost nothing in advance."""
     if is_metered(price):
         return 0
@@ -131,17 +131,17 @@ def amount_of(price: Json, quantity: int) -> int:
         divisor = int(transform["divide_by"])
         quantity = -(-quantity // divisor) if transform.get("round") == "up" else quantity // divisor
     if price.get("billing_scheme") == "tiered":
-        return _tiered(price, quantity)
-    return rounded(Decimal(str(unit_of(price))) * quantity)
+        return _tiered_amount(price, quantity)
+    return round_half_up(Decimal(str(unit_amount(price))) * quantity)
 
 
-def unit_of(price: Json) -> str:
+def unit_amount(price: Json) -> str:
     """The price of one unit, as a decimal."""
     decimal = price.get("unit_amount_decimal")
     return str(decimal if decimal is not None else price.get("unit_amount") or 0)
 
 
-def _tiered(price: Json, quantity: int) -> int:
+def _tiered_amount(price: Json, quantity: int) -> int:
     total, below = Decimal(0), 0
     for tier in price.get("tiers") or ():
         top = quantity if tier.get("up_to") in (None, "inf") else min(quantity, int(tier["up_to"]))
@@ -154,7 +154,7 @@ def _tiered(price: Json, quantity: int) -> int:
         below = max(below, top)
         if top == quantity:
             break
-    return rounded(total)
+    return round_half_up(total)
 
 
 def is_metered(price: Json) -> bool:
@@ -162,13 +162,13 @@ def is_metered(price: Json) -> bool:
     return (price.get("recurring") or {}).get("usage_type") == "metered"
 
 
-def interval_of(price: Json) -> tuple[str, int]:
+def billing_interval(price: Json) -> tuple[str, int]:
     """How long a period is: unit and count."""
     recurring = price.get("recurring") or {}
     return recurring.get("interval") or "month", int(recurring.get("interval_count") or 1)
 
 
-def after(start: int, interval: tuple[str, int], times: int = 1) -> int:
+def add_intervals(start: int, interval: tuple[str, int], times: int = 1) -> int:
     """When so many periods from `start` have passed: months keep the day as far as they have it."""
     unit, count = interval
     moment = datetime.fromtimestamp(start, UTC)
@@ -181,21 +181,21 @@ def after(start: int, interval: tuple[str, int], times: int = 1) -> int:
     return int(moment.replace(year=year, month=month + 1, day=day).timestamp())
 
 
-def next_after(anchor: int, moment: int, interval: tuple[str, int]) -> int:
+def next_period_end(anchor: int, moment: int, interval: tuple[str, int]) -> int:
     """The first end of a period, counted from the anchor, that comes after a moment."""
     times = 1
-    while (end := after(anchor, interval, times)) <= moment:
+    while (end := add_intervals(anchor, interval, times)) <= moment:
         times += 1
     return end
 
 
-def money(amount: Any, currency: str) -> str:
+def format_amount(amount: Any, currency: str) -> str:
     """An amount as invoices print it."""
     value = Decimal(str(amount or 0))
     sign = "-" if value < 0 else ""
     symbol = _SYMBOLS.get(currency, currency.upper() + " ")
     value = abs(value)
-    return f"{sign}{symbol}{value:,.0f}" if currency in _WHOLE else f"{sign}{symbol}{value / 100:,.2f}"
+    return f"{sign}{symbol}{value:,.0f}" if currency in _ZERO_DECIMAL else f"{sign}{symbol}{value / 100:,.2f}"
 
 
 def product_name(request: ApiRequest, price: Json) -> str:
@@ -207,10 +207,9 @@ def product_name(request: ApiRequest, price: Json) -> str:
     return str(products.read(position)["name"])
 
 
-def described(request: ApiRequest, price: Json, quantity: int) -> str:
-    """The text of a line for a recurring price."""
-    unit, count = interval_of(price)
-    each = f"{unit}" if count == 1 else f"every {count} {unit}s"
-    by = f"/ {each}" if count == 1 else each
-    amount = money(unit_of(price), price["currency"])
-    return f"{quantity} {TIMES} {product_name(request, price)} (at {amount} {by})"
+def recurring_line_description(request: ApiRequest, price: Json, quantity: int) -> str:
+    """Return the description of an invoice line for a recurring price."""
+    unit, count = billing_interval(price)
+    period = f"/ {unit}" if count == 1 else f"every {count} {unit}s"
+    amount = format_amount(unit_amount(price), price["currency"])
+    return f"{quantity} {TIMES} {product_name(request, price)} (at {amount} {period})"

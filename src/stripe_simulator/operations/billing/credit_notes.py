@@ -15,12 +15,12 @@ from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.operation import OperationContext
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_child_object, save
-from stripe_simulator.operations.billing.amounts import money
+from stripe_simulator.operations.billing.amounts import format_amount
 from stripe_simulator.operations.billing.invoices import finalization, invoice_payments
-from stripe_simulator.operations.billing.invoices.totals import due
+from stripe_simulator.operations.billing.invoices.totals import update_amount_due
 from stripe_simulator.operations.customers import customer_balance
 from stripe_simulator.operations.payments import refunds
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import validate_parameters, validate_route_parameters
 from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
@@ -31,37 +31,36 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-_PAGE = frozenset({"limit", "starting_after", "ending_before"})
+_PAGINATION_PARAMETERS = frozenset({"limit", "starting_after", "ending_before"})
 
 
 def create(context: OperationContext) -> None:
     """Credit an open invoice, which then asks for less, or give back what was paid."""
     request, made, params = context.request, context.object, context.params
-    invoice, lines = _values(request, made, params)
+    invoice, lines = _fill_credit_note(request, made, params)
     before = deepcopy(invoice)
     context.write()
     for line in lines:
-        _write(request, context.position, line)
+        _write_line(request, context.position, line)
     url = f"/v1/credit_notes/{made['id']}/lines"
     made["lines"] = deepcopy(request.account.embedded("credit_note_line_item", context.position, url))
     if made["type"] == "pre_payment":
-        _lower(request, invoice, made["amount"])
+        _reduce_amount_due(request, invoice, made["amount"])
     else:
         invoice["post_payment_credit_notes_amount"] += made["amount"]
-        _give_back(request, made, params, invoice)
+        _return_paid_amount(request, made, params, invoice)
     save(request, "invoice", invoice, "invoice.updated", before=before)
     if invoice["status"] != before["status"]:
-        invoice_payments.tell_outcome(request, invoice)
-        finalization.follow(request, invoice)
+        invoice_payments.emit_payment_events(request, invoice)
+        finalization.update_subscription_status(request, invoice)
 
 
 def preview(request: ApiRequest) -> ApiResponse:
     """GET /v1/credit_notes/preview: the same, and nothing is written."""
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
+    params = validate_route_parameters(request)
     collection = request.account.collection("credit_note")
     made = new_defaults(collection, 0)
-    _, lines = _values(request, made, params)
+    _, lines = _fill_credit_note(request, made, params)
     made["lines"] = {
         "object": "list",
         "data": [
@@ -74,7 +73,7 @@ def preview(request: ApiRequest) -> ApiResponse:
     return object_response(request, made)
 
 
-def _values(request: ApiRequest, made: Json, params: Json) -> tuple[Json, list[Json]]:
+def _fill_credit_note(request: ApiRequest, made: Json, params: Json) -> tuple[Json, list[Json]]:
     """Fill a credit note; its invoice and its lines. Raises StripeError where it is too much."""
     invoice = get_referenced_copy(request, "invoice", params["invoice"], "invoice")
     if invoice["status"] not in {"open", "paid", "uncollectible"}:
@@ -83,14 +82,14 @@ def _values(request: ApiRequest, made: Json, params: Json) -> tuple[Json, list[J
             f"`{invoice['status']}`.",
             param="invoice",
         )
-    lines = _lines(request, invoice, params)
+    lines = _requested_lines(request, invoice, params)
     amount = sum(line["amount"] for line in lines)
     if params.get("lines") and params.get("amount") not in {None, amount}:
         raise StripeError("The sum of the lines must equal the amount.", param="amount")
     paid = invoice["status"] == "paid"
     if amount < 1:
         raise errors.missing_parameter("amount")
-    _check(invoice, params, amount, paid=paid)
+    _check_amounts(invoice, params, amount, paid=paid)
     number = 1 + sum(1 for _ in find_by(request, "credit_note", "invoice", invoice["id"]))
     made |= {
         "amount": amount,
@@ -120,7 +119,7 @@ def _values(request: ApiRequest, made: Json, params: Json) -> tuple[Json, list[J
     return invoice, lines
 
 
-def _check(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
+def _check_amounts(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
     left = (
         invoice["amount_paid"] - invoice["post_payment_credit_notes_amount"]
         if paid
@@ -129,8 +128,8 @@ def _check(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
     currency = invoice["currency"]
     if amount > left:
         raise StripeError(
-            f"The credit note amount ({money(amount, currency)}) cannot be greater than the amount of the "
-            f"invoice that can still be credited ({money(left, currency)}).",
+            f"The credit note amount ({format_amount(amount, currency)}) cannot be greater than the amount "
+            f"of the invoice that can still be credited ({format_amount(left, currency)}).",
             param="amount",
         )
     given = sum(
@@ -140,8 +139,8 @@ def _check(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
     if paid and given != amount:
         raise StripeError(
             "The sum of credit amount, refund amount and out of band amount "
-            f"({money(given, currency)}) must equal the post payment credit note amount "
-            f"({money(amount, currency)})."
+            f"({format_amount(given, currency)}) must equal the post payment credit note amount "
+            f"({format_amount(amount, currency)})."
         )
     if not paid and given:
         raise StripeError(
@@ -149,30 +148,32 @@ def _check(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
         )
 
 
-def _lines(request: ApiRequest, invoice: Json, params: Json) -> list[Json]:
+def _requested_lines(request: ApiRequest, invoice: Json, params: Json) -> list[Json]:
     sent = params.get("lines")
     if not sent:
         amount = params.get("amount")
         if amount is None:
             raise errors.missing_parameter("amount")
-        return [_line("Credit", int(amount), 1, "custom_line_item")]
+        return [_line_values("Credit", int(amount), 1, "custom_line_item")]
     lines = []
     for at, one in enumerate(sent):
         param = f"lines[{at}]"
         if one.get("type") == "invoice_line_item":
-            lines.append(_of_line(request, invoice, one, param))
+            lines.append(_invoice_line_credit(request, invoice, one, param))
             continue
         if one.get("unit_amount") is None and one.get("unit_amount_decimal") is None:
             raise errors.missing_parameter(f"{param}[unit_amount]")
         quantity = int(one.get("quantity") or 1)
         unit = int(float(one.get("unit_amount") or one["unit_amount_decimal"]))
         lines.append(
-            _line(one.get("description"), unit * quantity, quantity, "custom_line_item", unit_amount=unit)
+            _line_values(
+                one.get("description"), unit * quantity, quantity, "custom_line_item", unit_amount=unit
+            )
         )
     return lines
 
 
-def _of_line(request: ApiRequest, invoice: Json, one: Json, param: str) -> Json:
+def _invoice_line_credit(request: ApiRequest, invoice: Json, one: Json, param: str) -> Json:
     if not one.get("invoice_line_item"):
         raise errors.missing_parameter(f"{param}[invoice_line_item]")
     line = get_referenced_copy(request, "line_item", one["invoice_line_item"], f"{param}[invoice_line_item]")
@@ -183,10 +184,12 @@ def _of_line(request: ApiRequest, invoice: Json, one: Json, param: str) -> Json:
         amount = int(one["amount"])
     else:
         amount = line["amount"] * quantity // (line["quantity"] or 1)
-    return _line(line["description"], amount, quantity, "invoice_line_item", invoice_line_item=line["id"])
+    return _line_values(
+        line["description"], amount, quantity, "invoice_line_item", invoice_line_item=line["id"]
+    )
 
 
-def _line(description: Any, amount: int, quantity: int, kind: str, **values: Any) -> Json:
+def _line_values(description: Any, amount: int, quantity: int, kind: str, **values: Any) -> Json:
     return {
         "amount": amount,
         "description": description,
@@ -203,19 +206,19 @@ def _line(description: Any, amount: int, quantity: int, kind: str, **values: Any
     } | values
 
 
-def _write(request: ApiRequest, position: int, line: Json) -> None:
+def _write_line(request: ApiRequest, position: int, line: Json) -> None:
     made = new_child_object(request, "credit_note_line_item", position)
     save(request, "credit_note_line_item", made | line)
 
 
-def _lower(request: ApiRequest, invoice: Json, amount: int) -> None:
+def _reduce_amount_due(request: ApiRequest, invoice: Json, amount: int) -> None:
     """An open invoice asks for less; for nothing more, it is paid."""
     invoice["pre_payment_credit_notes_amount"] += amount
-    due(invoice)
-    payment = invoice_payments.payment_of(request, invoice)
+    update_amount_due(invoice)
+    payment = invoice_payments.open_payment(request, invoice)
     if invoice["amount_due"] == 0:
-        invoice_payments.drop(request, invoice, "void_invoice")
-        invoice_payments.paid(request, invoice, invoice["amount_paid"])
+        invoice_payments.cancel_open_payment(request, invoice, "void_invoice")
+        invoice_payments.mark_paid(request, invoice, invoice["amount_paid"])
     elif payment is not None:
         save(
             request, "invoice_payment", payment | {"amount_requested": invoice["amount_due"]}, before=payment
@@ -225,9 +228,9 @@ def _lower(request: ApiRequest, invoice: Json, amount: int) -> None:
             save(request, "payment_intent", intent | {"amount": invoice["amount_due"]}, before=intent)
 
 
-def _give_back(request: ApiRequest, made: Json, params: Json, invoice: Json) -> None:
+def _return_paid_amount(request: ApiRequest, made: Json, params: Json, invoice: Json) -> None:
     credit = int(params.get("credit_amount") or 0)
-    entry = customer_balance.adjust(
+    entry = customer_balance.adjust_balance(
         request,
         invoice["customer"],
         -credit,
@@ -238,7 +241,7 @@ def _give_back(request: ApiRequest, made: Json, params: Json, invoice: Json) -> 
     )
     made["customer_balance_transaction"] = entry["id"] if entry else None
     if params.get("refund_amount"):
-        refund = _refund(request, invoice, int(params["refund_amount"]))
+        refund = _refund_payment(request, invoice, int(params["refund_amount"]))
         shown = {"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"]}
         made["refunds"] = [{**shown, "type": "refund"}]
     for one in params.get("refunds") or ():
@@ -248,7 +251,7 @@ def _give_back(request: ApiRequest, made: Json, params: Json, invoice: Json) -> 
         made["refunds"] = [*made["refunds"], shown]
 
 
-def _refund(request: ApiRequest, invoice: Json, amount: int) -> Json:
+def _refund_payment(request: ApiRequest, invoice: Json, amount: int) -> Json:
     """Refund the payment of an invoice."""
     for payment in find_by(request, "invoice_payment", "invoice", invoice["id"]):
         intent = (payment.get("payment") or {}).get("payment_intent")
@@ -280,7 +283,7 @@ def void(context: OperationContext) -> None:
         raise StripeError("You can only void a credit note whose invoice is open.")
     before = deepcopy(invoice)
     invoice["pre_payment_credit_notes_amount"] -= made["amount"]
-    due(invoice)
+    update_amount_due(invoice)
     save(request, "invoice", invoice, "invoice.updated", before=before)
     made |= {"status": "void", "voided_at": test_clocks.now(request, invoice)}
     context.emit("credit_note.voided")
@@ -289,9 +292,11 @@ def void(context: OperationContext) -> None:
 def preview_lines(request: ApiRequest) -> ApiResponse:
     """GET /v1/credit_notes/preview/lines: all lines that it would have."""
     operations = {one.name: one for one in request.account.catalog.resource["credit_note"].operations}
-    request.params = {name: value for name, value in request.params.items() if name not in _PAGE}
+    request.params = {
+        name: value for name, value in request.params.items() if name not in _PAGINATION_PARAMETERS
+    }
     params = validate_parameters(request, operations["preview"])
-    _, lines = _values(request, new_defaults(request.account.collection("credit_note"), 0), params)
+    _, lines = _fill_credit_note(request, new_defaults(request.account.collection("credit_note"), 0), params)
     rows = [
         {"id": f"cnli_tmp_{at}", "object": "credit_note_line_item", **line} for at, line in enumerate(lines)
     ]

@@ -11,7 +11,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
-from stripe_simulator.operations.billing.amounts import after, rounded
+from stripe_simulator.operations.billing.amounts import add_intervals, round_half_up
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
@@ -22,24 +22,26 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def applied(request: ApiRequest, sent: Any, owner: Json, kind: str, param: str = "discounts") -> list[str]:
+def apply_discounts(
+    request: ApiRequest, sent: Any, owner: Json, kind: str, param: str = "discounts"
+) -> list[str]:
     """The discounts that a list of coupons, promotion codes and discounts makes on an object.
 
     `kind` is the discount's field for the owner: subscription, invoice, invoice_item, subscription_item.
     """
     return [
-        one if isinstance(one, str) else _new(request, *one, owner, kind)
-        for one in _meant(request, sent, owner, param)
+        one if isinstance(one, str) else _create_discount(request, *one, owner, kind)
+        for one in _requested_discounts(request, sent, owner, param)
     ]
 
 
-def check(request: ApiRequest, sent: Any, owner: Json, param: str = "discounts") -> None:
+def check_discounts(request: ApiRequest, sent: Any, owner: Json, param: str = "discounts") -> None:
     """Raise what `applied` would raise, and apply nothing."""
-    for _ in _meant(request, sent, owner, param):
+    for _ in _requested_discounts(request, sent, owner, param):
         continue
 
 
-def _meant(
+def _requested_discounts(
     request: ApiRequest, sent: Any, owner: Json, param: str
 ) -> Iterator[str | tuple[Json, Json | None]]:
     """Each discount of a list: one that there is by its id, else its coupon, and the code that it came by."""
@@ -52,20 +54,20 @@ def _meant(
                 raise errors.no_object("discount", one["discount"], f"{where}[discount]", status=400)
             yield one["discount"]
         else:
-            yield _coupon(request, one, owner, where)
+            yield _requested_coupon(request, one, owner, where)
 
 
-def _coupon(request: ApiRequest, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
+def _requested_coupon(request: ApiRequest, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
     """The coupon, and the promotion code that it came by. Raises StripeError where it can't be redeemed."""
     now = test_clocks.now(request, owner)
     if one.get("promotion_code"):
         where = f"{param}[promotion_code]"
         code = get_referenced_copy(request, "promotion_code", one["promotion_code"], where)
-        _redeemable(code, owner, where, now)
-        return usable(request, code["promotion"]["coupon"], where, now), code
+        _check_promotion_code(code, owner, where, now)
+        return redeemable_coupon(request, code["promotion"]["coupon"], where, now), code
     if not one.get("coupon"):
         raise errors.missing_parameter(f"{param}[coupon]")
-    coupon = usable(request, one["coupon"], f"{param}[coupon]", now)
+    coupon = redeemable_coupon(request, one["coupon"], f"{param}[coupon]", now)
     currency = owner.get("currency")
     if coupon.get("amount_off") and currency and coupon["currency"] not in {currency, None}:
         raise StripeError(
@@ -76,7 +78,7 @@ def _coupon(request: ApiRequest, one: Json, owner: Json, param: str) -> tuple[Js
     return coupon, None
 
 
-def usable(request: ApiRequest, identifier: str, param: str, now: int) -> Json:
+def redeemable_coupon(request: ApiRequest, identifier: str, param: str, now: int) -> Json:
     """A coupon that can still be redeemed."""
     coupon = get_referenced_copy(request, "coupon", identifier, param)
     if coupon.get("redeem_by") and coupon["redeem_by"] <= now:
@@ -87,7 +89,7 @@ def usable(request: ApiRequest, identifier: str, param: str, now: int) -> Json:
     return coupon
 
 
-def _redeemable(code: Json, owner: Json, param: str, now: int) -> None:
+def _check_promotion_code(code: Json, owner: Json, param: str, now: int) -> None:
     most = code.get("max_redemptions")
     if (
         not code["active"]
@@ -102,7 +104,7 @@ def _redeemable(code: Json, owner: Json, param: str, now: int) -> None:
         )
 
 
-def _new(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
+def _create_discount(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
     account = request.account
     number = len(account.discounts) + 1
     identifier = "di_1" + text_of(
@@ -116,7 +118,7 @@ def _new(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind
         "checkout_session": None,
         "customer": owner.get("customer"),
         "customer_account": None,
-        "end": after(start, ("month", int(months))) if months else None,
+        "end": add_intervals(start, ("month", int(months))) if months else None,
         "invoice": None,
         "invoice_item": None,
         "promotion_code": code["id"] if code else None,
@@ -127,15 +129,15 @@ def _new(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind
     }
     made[kind] = owner["id"]
     account.discounts[identifier] = made
-    _redeem(request, "coupon", coupon)
+    _count_redemption(request, "coupon", coupon)
     if code:
-        _redeem(request, "promotion_code", code)
+        _count_redemption(request, "promotion_code", code)
     if kind == "subscription":
         emit_as(request, "customer.discount.created", made)
     return identifier
 
 
-def _redeem(request: ApiRequest, name: str, before: Json) -> None:
+def _count_redemption(request: ApiRequest, name: str, before: Json) -> None:
     made = deepcopy(before)
     made["times_redeemed"] += 1
     most = made.get("max_redemptions")
@@ -144,7 +146,7 @@ def _redeem(request: ApiRequest, name: str, before: Json) -> None:
     save(request, name, made, f"{name}.updated", before=before)
 
 
-def running(request: ApiRequest, ids: list[str], now: int) -> list[str]:
+def active_discounts(request: ApiRequest, ids: list[str], now: int) -> list[str]:
     """Those that still apply to a new invoice: not ended."""
     fitting = []
     for identifier in ids:
@@ -155,13 +157,13 @@ def running(request: ApiRequest, ids: list[str], now: int) -> list[str]:
     return fitting
 
 
-def is_once(request: ApiRequest, identifier: str) -> bool:
+def applies_once(request: ApiRequest, identifier: str) -> bool:
     """Whether the discount ends with the first invoice that it takes something off."""
     coupon = get_or_none(request, "coupon", request.account.discounts[identifier]["source"]["coupon"])
     return coupon is not None and coupon["duration"] == "once"
 
 
-def amount_off(
+def discount_amounts(
     request: ApiRequest, identifier: str, rest: int, product_of: Any, lines: list[Json]
 ) -> list[int]:
     """How much a discount takes off each line; `rest` is what is left of all of them together."""
@@ -173,12 +175,12 @@ def amount_off(
     left = [max(0, line["left"]) if fit else 0 for line, fit in zip(lines, fits, strict=True)]
     if coupon.get("percent_off"):
         share = Decimal(str(coupon["percent_off"])) / 100
-        return [rounded(one * share) for one in left]
+        return [round_half_up(one * share) for one in left]
     most = min(int(coupon["amount_off"] or 0), sum(left), max(rest, 0))
-    return spread(most, left)
+    return split_in_proportion(most, left)
 
 
-def spread(amount: int, weights: list[int]) -> list[int]:
+def split_in_proportion(amount: int, weights: list[int]) -> list[int]:
     """An amount shared out in proportion, to the last unit."""
     total = sum(weights)
     if not total:
@@ -189,7 +191,7 @@ def spread(amount: int, weights: list[int]) -> list[int]:
     return shares
 
 
-def ended(request: ApiRequest, made: Json, owner: str) -> Json:
+def remove_discount(request: ApiRequest, made: Json, owner: str) -> Json:
     """Remove a subscription's or customer's discount: its last words."""
     if not made.get("discounts") and not made.get("discount"):
         raise StripeError(

@@ -9,7 +9,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_referenced_copy
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def create_meter(context: OperationContext) -> None:
     """A meter for events of a name that no other active meter has."""
     made, params = context.object, context.params
-    if _meter(context.request, params["event_name"]) is not None:
+    if _active_meter(context.request, params["event_name"]) is not None:
         raise StripeError(
             f"An active meter with event name {params['event_name']} already exists.", param="event_name"
         )
@@ -38,18 +38,17 @@ def create_meter(context: OperationContext) -> None:
     }
 
 
-def _meter(request: ApiRequest, name: Any) -> Json | None:
+def _active_meter(request: ApiRequest, name: Any) -> Json | None:
     for meter in find_by(request, "billing_meter", "status", "active"):
         if meter["event_name"] == name:
             return meter
     return None
 
 
-def create_event(request: ApiRequest) -> ApiResponse:
+def create_meter_event(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing/meter_events: a measurement for an active meter."""
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
-    meter = _meter(request, params["event_name"])
+    params = validate_route_parameters(request)
+    meter = _active_meter(request, params["event_name"])
     if meter is None:
         raise StripeError(
             f"No active meter found for event name: {params['event_name']}",
@@ -87,7 +86,7 @@ def create_alert(context: OperationContext) -> None:
     context.object["status"] = "active"
 
 
-def create_grant(context: OperationContext) -> None:
+def create_credit_grant(context: OperationContext) -> None:
     """Credit for metered usage."""
     made, params = context.object, context.params
     if not params.get("customer"):
@@ -108,21 +107,21 @@ def create_grant(context: OperationContext) -> None:
     }
 
 
-def expire_grant(context: OperationContext) -> None:
+def expire_credit_grant(context: OperationContext) -> None:
     """Credit that was granted is over now."""
-    now = _valid(context)
+    now = _require_usable(context)
     context.object |= {"expires_at": now, "updated": now}
     context.emit("billing.credit_grant.updated")
 
 
-def void_grant(context: OperationContext) -> None:
+def void_credit_grant(context: OperationContext) -> None:
     """Credit that was granted by mistake."""
-    now = _valid(context)
+    now = _require_usable(context)
     context.object |= {"updated": now, "voided_at": now}
     context.emit("billing.credit_grant.updated")
 
 
-def _valid(context: OperationContext) -> int:
+def _require_usable(context: OperationContext) -> int:
     now = test_clocks.now(context.request, context.before)
     if context.object["voided_at"] is not None:
         raise StripeError("This credit grant has already been voided.")
@@ -132,16 +131,15 @@ def _valid(context: OperationContext) -> int:
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("billing_credit_grant", "expire"): expire_grant,
-    ("billing_credit_grant", "void_grant"): void_grant,
+    ("billing_credit_grant", "expire"): expire_credit_grant,
+    ("billing_credit_grant", "void_grant"): void_credit_grant,
 }
 
 
-def adjust_event(request: ApiRequest) -> ApiResponse:
+def create_event_adjustment(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing/meter_event_adjustments: a measurement is taken back."""
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
-    if _meter(request, params["event_name"]) is None:
+    params = validate_route_parameters(request)
+    if _active_meter(request, params["event_name"]) is None:
         raise StripeError(
             f"No active meter found for event name: {params['event_name']}",
             code="no_meter",
@@ -158,7 +156,7 @@ def adjust_event(request: ApiRequest) -> ApiResponse:
     return object_response(request, made)
 
 
-def credit_balance(request: ApiRequest) -> ApiResponse:
+def retrieve_balance_summary(request: ApiRequest) -> ApiResponse:
     """GET /v1/billing/credit_balance_summary: what is left of a customer's grants, by currency."""
     customer = request.params.get("customer")
     if customer is None:
@@ -189,12 +187,12 @@ def credit_balance(request: ApiRequest) -> ApiResponse:
 
 
 PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/billing/meter_events"): create_event,
-    ("POST", "/v1/billing/meter_event_adjustments"): adjust_event,
-    ("GET", "/v1/billing/credit_balance_summary"): credit_balance,
+    ("POST", "/v1/billing/meter_events"): create_meter_event,
+    ("POST", "/v1/billing/meter_event_adjustments"): create_event_adjustment,
+    ("GET", "/v1/billing/credit_balance_summary"): retrieve_balance_summary,
 }
 CREATED: dict[str, Handler] = {
     "billing_meter": create_meter,
     "billing_alert": create_alert,
-    "billing_credit_grant": create_grant,
+    "billing_credit_grant": create_credit_grant,
 }

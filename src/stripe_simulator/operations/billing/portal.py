@@ -10,7 +10,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_referenced_copy
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import text_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
-_FEATURES: Json = {
+_DEFAULT_FEATURES: Json = {
     "customer_update": {"allowed_updates": [], "enabled": False},
     "invoice_history": {"enabled": False},
     "payment_method_update": {"enabled": False, "payment_method_configuration": None},
@@ -49,12 +49,12 @@ def create_configuration(context: OperationContext) -> None:
         "active": True,
         "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None}
         | dict(params.get("business_profile") or {}),
-        "features": _features(_FEATURES, params["features"]),
+        "features": _merge_features(_DEFAULT_FEATURES, params["features"]),
         "is_default": False,
         "login_page": {"enabled": False, "url": None} | dict(params.get("login_page") or {}),
         "updated": test_clocks.now(context.request),
     }
-    _page(context)
+    _set_login_page_url(context)
 
 
 def update_configuration(context: OperationContext) -> None:
@@ -63,18 +63,20 @@ def update_configuration(context: OperationContext) -> None:
     if context.before["is_default"] and context.params.get("active") is False:
         raise StripeError("You cannot deactivate the default configuration.", param="active")
     if isinstance(context.params.get("features"), dict):
-        made["features"] = _features(context.before["features"] or _FEATURES, context.params["features"])
+        made["features"] = _merge_features(
+            context.before["features"] or _DEFAULT_FEATURES, context.params["features"]
+        )
     made["updated"] = test_clocks.now(context.request)
-    _page(context)
+    _set_login_page_url(context)
 
 
-def _page(context: OperationContext) -> None:
+def _set_login_page_url(context: OperationContext) -> None:
     page = context.object.get("login_page") or {}
     if page.get("enabled"):
         page["url"] = f"https://billing.stripe.com/p/login/test_{context.object['id'][-12:]}"
 
 
-def _features(usual: Json, sent: object) -> Json:
+def _merge_features(usual: Json, sent: object) -> Json:
     merged = {name: dict(feature) for name, feature in usual.items()}
     for name, feature in (sent if isinstance(sent, dict) else {}).items():
         merged[name] = merged.get(name, {}) | dict(feature)
@@ -83,8 +85,7 @@ def _features(usual: Json, sent: object) -> Json:
 
 def create_session(request: ApiRequest) -> ApiResponse:
     """POST /v1/billing_portal/sessions: an address to send a customer to."""
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
+    params = validate_route_parameters(request)
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
@@ -92,7 +93,7 @@ def create_session(request: ApiRequest) -> ApiResponse:
     made: Json = {
         "id": identifier,
         "object": "billing_portal.session",
-        "configuration": _configuration(request, params),
+        "configuration": _configuration_id(request, params),
         "created": test_clocks.now(request),
         "customer": customer["id"],
         "customer_account": None,
@@ -106,7 +107,7 @@ def create_session(request: ApiRequest) -> ApiResponse:
     return object_response(request, made)
 
 
-def _configuration(request: ApiRequest, params: Json) -> str:
+def _configuration_id(request: ApiRequest, params: Json) -> str:
     if params.get("configuration"):
         chosen = get_referenced_copy(
             request, "billing_portal_configuration", params["configuration"], "configuration"

@@ -18,11 +18,16 @@ from stripe_simulator.objects.related import (
     save,
 )
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import amount_of, interval_of, price_of, product_name
+from stripe_simulator.operations.billing.amounts import (
+    billing_interval,
+    price_amount,
+    product_name,
+    requested_price,
+)
 from stripe_simulator.operations.billing.invoices import creation, lines
-from stripe_simulator.operations.billing.invoices.totals import compute_totals, total_up
+from stripe_simulator.operations.billing.invoices.totals import compute_totals, update_totals
 from stripe_simulator.operations.billing.subscriptions import items
-from stripe_simulator.operations.billing.subscriptions.creation import start
+from stripe_simulator.operations.billing.subscriptions.creation import start_subscription
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -30,19 +35,19 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 _DAY = 86_400
-_NOTHING: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
+_ZERO_DETAILS: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
 
 
 def create(context: OperationContext) -> None:
     """A draft, valid for thirty days unless it says otherwise."""
     request, made, params = context.request, context.object, context.params
-    copied = _copied(request, made, params) if isinstance(params.get("from_quote"), dict) else []
+    copied = _copy_quote(request, made, params) if isinstance(params.get("from_quote"), dict) else []
     now = test_clocks.now(
         request, {"customer": params.get("customer"), "test_clock": params.get("test_clock")}
     )
-    asked = _asked(request, params) if params.get("line_items") else copied
+    asked = _requested_lines(request, params) if params.get("line_items") else copied
     owner = {"customer": params.get("customer"), "currency": asked[0][0]["currency"] if asked else None}
-    discounts.check(request, params.get("discounts"), owner)
+    discounts.check_discounts(request, params.get("discounts"), owner)
     made |= {
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "collection_method": params.get("collection_method") or "charge_automatically",
@@ -67,11 +72,11 @@ def create(context: OperationContext) -> None:
     }
     made.pop("line_items", None)
     context.write()
-    made["discounts"] = discounts.applied(request, params.get("discounts"), made | owner, "invoice")
-    _draw_up(request, made, asked)
+    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made | owner, "invoice")
+    _write_lines(request, made, asked)
 
 
-def _copied(request: ApiRequest, made: Json, params: Json) -> list[tuple[Json, int]]:
+def _copy_quote(request: ApiRequest, made: Json, params: Json) -> list[tuple[Json, int]]:
     """What another quote offers, for its customer."""
     sent = params["from_quote"]
     if not sent.get("quote"):
@@ -79,28 +84,30 @@ def _copied(request: ApiRequest, made: Json, params: Json) -> list[tuple[Json, i
     old = get_referenced_copy(request, "quote", sent["quote"], "from_quote[quote]")
     params["customer"] = made["customer"] = old["customer"]
     made["from_quote"] = {"is_revision": bool(sent.get("is_revision")), "quote": old["id"]}
-    return _present(request, old)
+    return _current_lines(request, old)
 
 
-def _asked(request: ApiRequest, params: Json) -> list[tuple[Json, int]]:
+def _requested_lines(request: ApiRequest, params: Json) -> list[tuple[Json, int]]:
     """Prices and quantities. Raises StripeError where one can't be had."""
     asked: list[tuple[Json, int]] = []
-    for param, one in items.listed(params["line_items"], "line_items") if params.get("line_items") else ():
+    for param, one in (
+        items.indexed_parameters(params["line_items"], "line_items") if params.get("line_items") else ()
+    ):
         currency = asked[0][0]["currency"] if asked else None
-        price = price_of(request, one, param, recurring=None, currency=currency)
-        asked.append((price, items.checked_quantity(one.get("quantity", 1), param)))
+        price = requested_price(request, one, param, recurring=None, currency=currency)
+        asked.append((price, items.parse_quantity(one.get("quantity", 1), param)))
     return asked
 
 
-def _draw_up(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> None:
+def _write_lines(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> None:
     """Write the lines, and what they come to."""
     position = position_of(request, "quote", made["id"])
     collection = request.account.children("quote_line_item")
     for at in list(collection.find([], *collection.bounds_in(position), newest_first=False)):
         collection.delete(at)
-    upfront, recurring = _stub(made), _stub(made)
+    upfront, recurring = _draft_invoice(made), _draft_invoice(made)
     for price, quantity in asked:
-        amount = amount_of(price, quantity)
+        amount = price_amount(price, quantity)
         line = new_child_object(request, "quote_line_item", position)
         line |= {
             "amount_discount": 0,
@@ -116,38 +123,38 @@ def _draw_up(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> 
             "taxes": [],
         }
         save(request, "quote_line_item", line)
-        one = lines.line(made | {"currency": price["currency"]}, line["id"], {"amount": amount})
+        one = lines.line_object(made | {"currency": price["currency"]}, line["id"], {"amount": amount})
         upfront["rows"].append(one)
         if price["type"] == "recurring":
             recurring["rows"].append(deepcopy(one))
             recurring["price"] = recurring.get("price") or price
     made["currency"] = asked[0][0]["currency"] if asked else None
-    now = _sums(request, upfront)
+    now = _computed_amounts(request, upfront)
     made |= {"amount_subtotal": now["amount_subtotal"], "amount_total": now["amount_total"]}
     made["total_details"] = now["total_details"]
     made["computed"] = {"recurring": None, "upfront": now}
     if recurring["rows"]:
-        unit, count = interval_of(recurring["price"])
-        made["computed"]["recurring"] = _sums(request, recurring) | {
+        unit, count = billing_interval(recurring["price"])
+        made["computed"]["recurring"] = _computed_amounts(request, recurring) | {
             "interval": unit,
             "interval_count": count,
         }
 
 
-def _stub(made: Json) -> Json:
+def _draft_invoice(made: Json) -> Json:
     """As much of an invoice as is needed to reckon what it would come to."""
     rates = list(made["default_tax_rates"])
     return {"discounts": list(made["discounts"]), "default_tax_rates": rates, "status": "draft", "rows": []}
 
 
-def _sums(request: ApiRequest, stub: Json) -> Json:
+def _computed_amounts(request: ApiRequest, stub: Json) -> Json:
     compute_totals(request, stub, stub["rows"])
     off = sum(one["amount"] for one in stub["total_discount_amounts"])
     tax = sum(one["amount"] for one in stub["total_taxes"])
     return {
         "amount_subtotal": stub["subtotal"],
         "amount_total": stub["total"],
-        "total_details": _NOTHING | {"amount_discount": off, "amount_tax": tax},
+        "total_details": _ZERO_DETAILS | {"amount_discount": off, "amount_tax": tax},
     }
 
 
@@ -162,14 +169,14 @@ def update(context: OperationContext) -> None:
     made.pop("line_items", None)
     made["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice")
-    asked = _asked(request, params) if "line_items" in params else _present(request, made)
+        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice")
+    asked = _requested_lines(request, params) if "line_items" in params else _current_lines(request, made)
     if "line_items" in params or "discounts" in params or "default_tax_rates" in params:
         made["default_tax_rates"] = list(made["default_tax_rates"] or ())
-        _draw_up(request, made, asked)
+        _write_lines(request, made, asked)
 
 
-def _present(request: ApiRequest, made: Json) -> list[tuple[Json, int]]:
+def _current_lines(request: ApiRequest, made: Json) -> list[tuple[Json, int]]:
     collection = request.account.children("quote_line_item")
     bounds = collection.bounds_in(position_of(request, "quote", made["id"]))
     rows = [collection.read(at) for at in collection.find([], *bounds, newest_first=False)]
@@ -183,7 +190,7 @@ def _present(request: ApiRequest, made: Json) -> list[tuple[Json, int]]:
     return found_
 
 
-def _only(context: OperationContext, verb: str, *states: str) -> None:
+def _require_status(context: OperationContext, verb: str, *states: str) -> None:
     state = context.object["status"]
     if state not in states:
         wanted = " or ".join(f"`{one}`" for one in states)
@@ -196,10 +203,10 @@ def _only(context: OperationContext, verb: str, *states: str) -> None:
 def finalize(context: OperationContext) -> None:
     """POST …/finalize: it can be accepted from now on."""
     request, made = context.request, context.object
-    _only(context, "finalize", "draft")
+    _require_status(context, "finalize", "draft")
     if made["customer"] is None:
         raise StripeError("A customer must be set to finalize a quote.", param="customer")
-    if not _present(request, made):
+    if not _current_lines(request, made):
         raise StripeError("A quote without line items can't be finalized.", param="line_items")
     customer = get_referenced_copy(request, "customer", made["customer"], "customer")
     prefix = customer.get("invoice_prefix") or customer["id"][-8:].upper()
@@ -216,21 +223,21 @@ def finalize(context: OperationContext) -> None:
 def accept(context: OperationContext) -> None:
     """POST …/accept: a subscription where anything recurs, else an invoice."""
     request, made = context.request, context.object
-    _only(context, "accept", "open")
-    asked = _present(request, made)
+    _require_status(context, "accept", "open")
+    asked = _current_lines(request, made)
     if any(price["type"] == "recurring" for price, _ in asked):
-        made["subscription"] = _subscribe(request, made, asked)
+        made["subscription"] = _create_subscription(request, made, asked)
         subscription = get_referenced_copy(request, "subscription", made["subscription"], "subscription")
         made["invoice"] = subscription["latest_invoice"]
     else:
-        made["invoice"] = _bill(request, made, asked)
+        made["invoice"] = _create_invoice(request, made, asked)
     now = test_clocks.now(request, made)
     made["status"] = "accepted"
     made["status_transitions"] = dict(made["status_transitions"] or {}) | {"accepted_at": now}
     context.emit("quote.accepted")
 
 
-def _subscribe(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
+def _create_subscription(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
     data = made["subscription_data"] or {}
     method = made["collection_method"]
     terms = (made["invoice_settings"] or {}).get("days_until_due")
@@ -260,15 +267,15 @@ def _subscribe(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -
     if method == "send_invoice":
         params["days_until_due"] = subscription["days_until_due"]
         params["collection_method"] = method
-    start(request, subscription, params)
+    start_subscription(request, subscription, params)
     emit_as(request, "customer.subscription.created", subscription)
     return str(subscription["id"])
 
 
-def _bill(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
+def _create_invoice(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
     customer = get_referenced_copy(request, "customer", made["customer"], "customer")
     invoice = new_object(request, "invoice")
-    creation.begin(request, customer, invoice, made["currency"])
+    creation.fill_new_invoice(request, customer, invoice, made["currency"])
     invoice |= {
         "collection_method": made["collection_method"],
         "discounts": list(made["discounts"] or ()),
@@ -281,15 +288,15 @@ def _bill(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str
     }
     save(request, "invoice", invoice)
     for price, quantity in asked:
-        lines.add(request, invoice, lines.of_price(request, price, quantity))
-    total_up(request, invoice)
+        lines.add_line(request, invoice, lines.price_line(request, price, quantity))
+    update_totals(request, invoice)
     save(request, "invoice", invoice, "invoice.created")
     return str(invoice["id"])
 
 
 def cancel(context: OperationContext) -> None:
     """POST …/cancel: for good."""
-    _only(context, "cancel", "draft", "open")
+    _require_status(context, "cancel", "draft", "open")
     now = test_clocks.now(context.request, context.object)
     context.object["status"] = "canceled"
     transitions = dict(context.object["status_transitions"] or {})

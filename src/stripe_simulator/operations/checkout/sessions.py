@@ -28,8 +28,8 @@ def create(context: OperationContext) -> None:
     mode = params.get("mode")
     if mode is None:
         raise errors.missing_parameter("mode")
-    _check_address(made, params)
-    _check_end(params)
+    _set_return_address(made, params)
+    _check_expiry(params)
     if mode == "setup":
         if items:
             raise StripeError("You can not pass `line_items` in `setup` mode.", param="line_items")
@@ -37,7 +37,7 @@ def create(context: OperationContext) -> None:
     else:
         if not items:
             raise errors.missing_parameter("line_items")
-        _sell(context, items, "checkout_session_line_item", mode)
+        set_line_items(context, items, "checkout_session_line_item", mode)
         made["customer_creation"] = None if made["customer"] or mode == "subscription" else "if_required"
         made["payment_method_collection"] = "always" if mode == "subscription" else "if_required"
     made["expires_at"] = params.get("expires_at") or made["created"] + _DAY
@@ -53,7 +53,7 @@ def create(context: OperationContext) -> None:
         made["customer_details"] = {"email": made["customer_email"]} if made["customer_email"] else None
 
 
-def _check_address(made: Json, params: Json) -> None:
+def _set_return_address(made: Json, params: Json) -> None:
     """Where the customer goes afterwards must be known."""
     kind = params.get("ui_mode", "hosted_page")
     if kind in _HOSTED:
@@ -66,7 +66,7 @@ def _check_address(made: Json, params: Json) -> None:
         raise errors.missing_parameter("return_url")
 
 
-def _check_end(params: Json) -> None:
+def _check_expiry(params: Json) -> None:
     end = params.get("expires_at")
     if end is None:
         return
@@ -82,12 +82,12 @@ def _check_end(params: Json) -> None:
         )
 
 
-def _sell(context: OperationContext, items: list[Json], name: str, mode: str) -> None:
+def set_line_items(context: OperationContext, items: list[Json], name: str, mode: str) -> None:
     """Put the lines into their list, and what they come to into the object."""
     made, recurring = context.object, False
     total = 0
     for at, item in enumerate(items):
-        price = _price(context.request, item, f"line_items[{at}]")
+        price = _requested_price(context.request, item, f"line_items[{at}]")
         if price["recurring"] is not None:
             recurring = True
             if mode == "payment":
@@ -95,7 +95,7 @@ def _sell(context: OperationContext, items: list[Json], name: str, mode: str) ->
                     "You specified `payment` mode but passed a recurring price. Either switch to "
                     "`subscription` mode or use only one-time prices."
                 )
-        total += _line(context, name, price, item.get("quantity", 1))
+        total += _write_line_item(context, name, price, item.get("quantity", 1))
         made["currency"] = price["currency"]
     if mode == "subscription" and not recurring:
         raise StripeError(
@@ -108,7 +108,7 @@ def _sell(context: OperationContext, items: list[Json], name: str, mode: str) ->
         currencies.check(total, made["currency"], "line_items")
 
 
-def _price(request: ApiRequest, item: Json, param: str) -> Json:
+def _requested_price(request: ApiRequest, item: Json, param: str) -> Json:
     data = item.get("price_data")
     if isinstance(data, dict):
         values = {name: data.get(name) for name in ("currency", "unit_amount", "tax_behavior")}
@@ -132,7 +132,7 @@ def _price(request: ApiRequest, item: Json, param: str) -> Json:
     return price
 
 
-def _line(context: OperationContext, name: str, price: Json, quantity: Any) -> int:
+def _write_line_item(context: OperationContext, name: str, price: Json, quantity: Any) -> int:
     collection = context.request.account.children(name)
     position = collection.new_position_in(context.position)
     amount = (price["unit_amount"] or 0) * int(quantity or 1)
@@ -160,13 +160,13 @@ def update(context: OperationContext) -> None:
         )
 
 
-def create_link(context: OperationContext) -> None:
+def create_payment_link(context: OperationContext) -> None:
     """A new payment link."""
     made = context.object
     items = context.params["line_items"]
     if not items:
         raise errors.missing_parameter("line_items")
-    _sell(context, items, "payment_link_line_item", "")
+    set_line_items(context, items, "payment_link_line_item", "")
     made["url"] = f"https://buy.stripe.com/test_{made['id'][-14:]}"
 
 
@@ -187,7 +187,7 @@ def update_file_link(context: OperationContext) -> None:
 
 CREATED: dict[str, Handler] = {
     "checkout_session": create,
-    "payment_link": create_link,
+    "payment_link": create_payment_link,
     "file_link": create_file_link,
 }
 UPDATED: dict[str, Handler] = {"checkout_session": update, "file_link": update_file_link}

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.types import Json
 
-_CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
-_NEEDED: Json = {
+_DEFAULT_CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
+_REQUIREMENTS: Json = {
     "alternatives": [],
     "current_deadline": None,
     "currently_due": ["external_account", "tos_acceptance.date", "tos_acceptance.ip"],
@@ -32,12 +32,12 @@ def create(context: OperationContext) -> None:
         raise StripeError("You may not provide the `type` and `controller` parameters together.")
     made["country"] = made["country"] or "US"
     made |= {
-        "capabilities": _asked(params.get("capabilities")),
+        "capabilities": _requested_capabilities(params.get("capabilities")),
         "charges_enabled": False,
-        "default_currency": made["default_currency"] or _CURRENCIES.get(made["country"], "eur"),
+        "default_currency": made["default_currency"] or _DEFAULT_CURRENCIES.get(made["country"], "eur"),
         "details_submitted": False,
         "payouts_enabled": False,
-        "requirements": dict(_NEEDED),
+        "requirements": dict(_REQUIREMENTS),
         "type": params.get("type") or "none",
     }
 
@@ -46,15 +46,15 @@ def update(context: OperationContext) -> None:
     """Capabilities that are asked for are there, but not active yet."""
     if "capabilities" in context.params:
         before = context.before["capabilities"] or {}
-        context.object["capabilities"] = before | _asked(context.params["capabilities"])
+        context.object["capabilities"] = before | _requested_capabilities(context.params["capabilities"])
 
 
-def _asked(capabilities: Any) -> dict[str, str]:
+def _requested_capabilities(capabilities: Any) -> dict[str, str]:
     asked = capabilities if isinstance(capabilities, dict) else {}
     return {name: "inactive" for name, one in asked.items() if (one or {}).get("requested")}
 
 
-def create_bank(context: OperationContext) -> None:
+def create_external_account(context: OperationContext) -> None:
     """A bank account or a debit card, from a token or described."""
     account = get_or_404(context.request, "account", context.request.ids[0])
     sent = context.params["external_account"]
@@ -69,5 +69,5 @@ def create_bank(context: OperationContext) -> None:
     context.object["available_payout_methods"] = ["standard"]
 
 
-CREATED: dict[str, Handler] = {"account": create, "external_account": create_bank}
+CREATED: dict[str, Handler] = {"account": create, "external_account": create_external_account}
 UPDATED: dict[str, Handler] = {"account": update}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def adjust(
+def adjust_balance(
     request: ApiRequest, customer: str, amount: int, kind: str, currency: str, **values: Any
 ) -> Json | None:
     """Change a customer's balance by an amount: the transaction that says so."""
@@ -30,10 +30,12 @@ def adjust(
     made = deepcopy(before)
     made["balance"] = (made["balance"] or 0) + amount
     save(request, "customer", made, "customer.updated", before=before)
-    return _entry(request, made, amount, kind, currency, **values)
+    return _create_transaction(request, made, amount, kind, currency, **values)
 
 
-def _entry(request: ApiRequest, customer: Json, amount: int, kind: str, currency: str, **values: Any) -> Json:
+def _create_transaction(
+    request: ApiRequest, customer: Json, amount: int, kind: str, currency: str, **values: Any
+) -> Json:
     entry = new_child_object(
         request, "customer_balance_transaction", position_of(request, "customer", customer["id"])
     )
@@ -61,13 +63,13 @@ def create(context: OperationContext) -> None:
     save(context.request, "customer", customer, "customer.updated", before=before)
 
 
-def set_by_hand(context: OperationContext) -> None:
+def record_manual_change(context: OperationContext) -> None:
     """A customer's balance was set: that is an adjustment too."""
     change = (context.object["balance"] or 0) - (context.before["balance"] or 0)
     if change:
         currency = context.object["currency"] or "usd"
-        _entry(context.request, context.object, change, "adjustment", currency)
+        _create_transaction(context.request, context.object, change, "adjustment", currency)
 
 
 CREATED: dict[str, Handler] = {"customer_balance_transaction": create}
-UPDATED: dict[str, Handler] = {"customer": set_by_hand}
+UPDATED: dict[str, Handler] = {"customer": record_manual_change}

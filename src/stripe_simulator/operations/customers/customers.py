@@ -13,7 +13,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import get_or_404, get_referenced, update_related
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.requests import test_cards
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
-_SETTINGS: Json = {
+_INVOICE_SETTINGS: Json = {
     "custom_fields": None,
     "default_payment_method": None,
     "footer": None,
@@ -41,23 +41,23 @@ def create(context: OperationContext) -> None:
     _check_email(params.get("email"))
     made["invoice_prefix"] = made["invoice_prefix"] or f"{stable_hash('prefix', made['id']) & 0xFFFFFFFF:08X}"
     made["next_invoice_sequence"] = made["next_invoice_sequence"] or 1
-    made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
+    made["invoice_settings"] = _INVOICE_SETTINGS | (made["invoice_settings"] or {})
     chosen = params.get("payment_method")
     if chosen is not None:
-        method = payment_methods.resolve(request, chosen)
+        method = payment_methods.get_payment_method(request, chosen)
         card = test_cards.behind(method.get("card"))
         if not card.attaches:
             raise test_cards.refusal(card)
         method = update_related(request, "payment_method", method["id"], {"customer": made["id"]})
         context.emit("payment_method.attached", method)
-    _check_default(context, just_attached=method["id"] if chosen is not None else None)
+    _check_default_payment_method(context, just_attached=method["id"] if chosen is not None else None)
     for at, data in enumerate(params.get("tax_id_data") or ()):
-        _add(context, "customer_tax_id", data, at, "customer.tax_id.created")
+        _create_child(context, "customer_tax_id", data, at, "customer.tax_id.created")
     if params.get("source"):
-        made["default_source"] = _add_source(context, params["source"], 0)["id"]
+        made["default_source"] = _create_source(context, params["source"], 0)["id"]
 
 
-def _check_default(context: OperationContext, just_attached: str | None = None) -> None:
+def _check_default_payment_method(context: OperationContext, just_attached: str | None = None) -> None:
     """The default payment method must be one of the customer's."""
     settings = context.params.get("invoice_settings") or {}
     identifier = settings.get("default_payment_method")
@@ -67,7 +67,7 @@ def _check_default(context: OperationContext, just_attached: str | None = None) 
         identifier = just_attached  # the same test payment method, by its name
         context.object["invoice_settings"]["default_payment_method"] = identifier
     if identifier != just_attached:
-        method = payment_methods.resolve(
+        method = payment_methods.get_payment_method(
             context.request, identifier, "invoice_settings[default_payment_method]"
         )
         if method["customer"] != context.object["id"]:
@@ -79,7 +79,7 @@ def _check_default(context: OperationContext, just_attached: str | None = None) 
             )
 
 
-def _add(context: OperationContext, name: str, data: Json, at: int, kind: str) -> Json:
+def _create_child(context: OperationContext, name: str, data: Json, at: int, kind: str) -> Json:
     """An object inside a customer who is being made."""
     collection = context.request.account.children(name)
     position = collection.new_position_in(context.position) + at
@@ -89,24 +89,24 @@ def _add(context: OperationContext, name: str, data: Json, at: int, kind: str) -
     return made
 
 
-def _add_source(context: OperationContext, token: str, at: int) -> Json:
+def _create_source(context: OperationContext, token: str, at: int) -> Json:
     values = source_values(token, "source")
-    return _add(context, "customer_source", values, at, "customer.source.created")
+    return _create_child(context, "customer_source", values, at, "customer.source.created")
 
 
 def update(context: OperationContext) -> None:
     """A changed customer has a valid address, and defaults that are its own."""
     request, made, params = context.request, context.object, context.params
     _check_email(params.get("email"))
-    made["invoice_settings"] = _SETTINGS | (made["invoice_settings"] or {})
-    _check_default(context)
+    made["invoice_settings"] = _INVOICE_SETTINGS | (made["invoice_settings"] or {})
+    _check_default_payment_method(context)
     if params.get("default_source"):
         sources = request.account.children("customer_source")
         at = sources.position(params["default_source"], context.position)
         if at is None or sources.is_deleted(at):
             raise errors.no_object("source", params["default_source"], "default_source", status=400)
     if params.get("source"):
-        made["default_source"] = _add_source(context, params["source"], 0)["id"]
+        made["default_source"] = _create_source(context, params["source"], 0)["id"]
 
 
 def source_values(token: str, param: str) -> Json:
@@ -165,7 +165,7 @@ def verify_source(context: OperationContext) -> None:
     context.emit("customer.source.updated")
 
 
-def _cash(request: ApiRequest) -> tuple[Json, Json]:
+def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
     customer = get_or_404(request, "customer", request.ids[0])
     mode = request.account.cash_modes.get(customer["id"], "automatic")
     shown_ = {
@@ -179,25 +179,24 @@ def _cash(request: ApiRequest) -> tuple[Json, Json]:
     return customer, shown_
 
 
-def cash_balance(request: ApiRequest) -> ApiResponse:
+def retrieve_cash_balance(request: ApiRequest) -> ApiResponse:
     """GET …/cash_balance: nothing is in it, but it has settings."""
-    return object_response(request, _cash(request)[1])
+    return object_response(request, _read_cash_balance(request)[1])
 
 
-def change_cash_balance(request: ApiRequest) -> ApiResponse:
+def update_cash_balance(request: ApiRequest) -> ApiResponse:
     """POST …/cash_balance: how it is reconciled."""
-    customer, _ = _cash(request)
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
+    customer, _ = _read_cash_balance(request)
+    params = validate_route_parameters(request)
     mode = (params.get("settings") or {}).get("reconciliation_mode")
     if mode is not None:
         request.account.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
-    return object_response(request, _cash(request)[1])
+    return object_response(request, _read_cash_balance(request)[1])
 
 
-def payment_method(request: ApiRequest) -> ApiResponse:
+def retrieve_payment_method(request: ApiRequest) -> ApiResponse:
     """GET of one of a customer's payment methods."""
-    _cash(request)
+    _read_cash_balance(request)
     collection = request.account.collection("payment_method")
     position = collection.position(request.ids[1])
     if position is None or collection.read(position)["customer"] != request.ids[0]:
@@ -207,9 +206,9 @@ def payment_method(request: ApiRequest) -> ApiResponse:
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("customer_source", "verify"): verify_source}
 PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("GET", "/v1/customers/{customer}/cash_balance"): cash_balance,
-    ("POST", "/v1/customers/{customer}/cash_balance"): change_cash_balance,
-    ("GET", "/v1/customers/{customer}/payment_methods/{payment_method}"): payment_method,
+    ("GET", "/v1/customers/{customer}/cash_balance"): retrieve_cash_balance,
+    ("POST", "/v1/customers/{customer}/cash_balance"): update_cash_balance,
+    ("GET", "/v1/customers/{customer}/payment_methods/{payment_method}"): retrieve_payment_method,
 }
 CREATED: dict[str, Handler] = {"customer": create, "customer_source": create_source}
 UPDATED: dict[str, Handler] = {"customer": update}

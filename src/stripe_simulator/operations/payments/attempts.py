@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def unexpected(intent: Json, message: str) -> StripeError:
+def unexpected_state_error(intent: Json, message: str) -> StripeError:
     """The state of an intent does not allow what was asked."""
     kind = intent["object"]
     return StripeError(message, code=f"{kind}_unexpected_state", extra={kind: intent})
@@ -26,25 +26,27 @@ def verify_microdeposits(context: OperationContext) -> None:
     """Refused: no bank account here waits for its verification."""
     made = context.object
     thing = {"payment_intent": "PaymentIntent", "setup_intent": "SetupIntent"}[made["object"]]
-    raise unexpected(
+    raise unexpected_state_error(
         made,
         f"You cannot verify microdeposits on this {thing} because it has a status of {made['status']} and is "
         f"not awaiting microdeposit verification.",
     )
 
 
-def only(thing: str, states: Iterable[str], done: str) -> str:
+def allowed_statuses_sentence(thing: str, states: Iterable[str], done: str) -> str:
     """The sentence that says which states would do."""
     return f"Only a {thing} with one of the following statuses may be {done}: {', '.join(states)}."
 
 
-def choose(request: ApiRequest, made: Json, params: Json, thing: str = "PaymentIntent") -> None:
+def set_payment_method(request: ApiRequest, made: Json, params: Json, thing: str = "PaymentIntent") -> None:
     """Take the payment method that the parameters name or describe."""
     method = None
     if isinstance(params.get("payment_method_data"), dict):
-        method = payment_methods.from_data(request, params["payment_method_data"], "payment_method_data")
+        method = payment_methods.create_from_data(
+            request, params["payment_method_data"], "payment_method_data"
+        )
     elif params.get("payment_method"):
-        method = payment_methods.resolve(request, params["payment_method"])
+        method = payment_methods.get_payment_method(request, params["payment_method"])
     elif "payment_method" in params:
         made |= {"payment_method": None, "status": "requires_payment_method"}
     if method is None:
@@ -65,14 +67,14 @@ def choose(request: ApiRequest, made: Json, params: Json, thing: str = "PaymentI
     made |= {"payment_method": method["id"], "status": "requires_confirmation"}
 
 
-def attempt(context: OperationContext, identifier: str | None) -> None:
+def attempt_payment(context: OperationContext, identifier: str | None) -> None:
     """Try to pay: the intent succeeds, asks its customer, or is refused.
 
     Raises StripeError where there is no payment method to try.
     """
     made, request = context.object, context.request
     if identifier is None:
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             "You cannot confirm this PaymentIntent because it's missing a payment method. You can either "
             "update the PaymentIntent with a payment method and then confirm it again, or confirm it again "
@@ -81,14 +83,14 @@ def attempt(context: OperationContext, identifier: str | None) -> None:
     method = get_referenced(request, "payment_method", identifier, "payment_method")
     card = test_cards.behind(method.get("card"))
     if card.asks and method["type"] == "card":
-        _ask(context, method)
+        _require_authentication(context, method)
         return
     capture = made["capture_method"] != "manual"
-    charge = charges.of_intent(request, made, method, capture=capture)
+    charge = charges.create_for_intent(request, made, method, capture=capture)
     made["latest_charge"] = charge["id"]
     made["next_action"] = None
     if charge["status"] == "failed":
-        _decline(context, method, card, charge)
+        _decline_charge(context, method, card, charge)
         return
     made["last_payment_error"] = None
     if charge["status"] == "pending":
@@ -97,7 +99,7 @@ def attempt(context: OperationContext, identifier: str | None) -> None:
         context.emit("charge.pending", charge)
         return
     context.emit("charge.succeeded", charge)
-    refunds.dispute(context, charge, card)
+    refunds.dispute_charge(context, charge, card)
     if capture:
         made |= {"status": "succeeded", "amount_received": made["amount"]}
         context.emit("payment_intent.succeeded")
@@ -105,15 +107,15 @@ def attempt(context: OperationContext, identifier: str | None) -> None:
         made |= {"status": "requires_capture", "amount_capturable": made["amount"]}
         context.emit("payment_intent.amount_capturable_updated")
     if made.get("setup_future_usage") and made["customer"]:
-        payment_methods.attach_to(request, method, made["customer"])
+        payment_methods.attach_to_customer(request, method, made["customer"])
 
 
-def _ask(context: OperationContext, method: Json) -> None:
+def _require_authentication(context: OperationContext, method: Json) -> None:
     """The customer must authenticate the payment; off session nobody can."""
     made, params = context.object, context.params
     if params.get("off_session") or params.get("error_on_requires_action"):
         problem = test_cards.unauthenticated({"payment_method": method})
-        _failed(context, problem)
+        _record_failure(context, problem)
         return
     made["status"] = "requires_action"
     if params.get("return_url"):
@@ -128,13 +130,13 @@ def _ask(context: OperationContext, method: Json) -> None:
     context.emit("payment_intent.requires_action")
 
 
-def _decline(context: OperationContext, method: Json, card: test_cards.Card, charge: Json) -> None:
+def _decline_charge(context: OperationContext, method: Json, card: test_cards.Card, charge: Json) -> None:
     problem = test_cards.refusal(card, charge=charge["id"], extra={"payment_method": method})
     context.emit("charge.failed", charge)
-    _failed(context, problem)
+    _record_failure(context, problem)
 
 
-def _failed(context: OperationContext, problem: StripeError) -> None:
+def _record_failure(context: OperationContext, problem: StripeError) -> None:
     made = context.object
     made |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
     made["last_payment_error"] = problem.details()

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.world.account import Account
 
-_DAYS_2 = 2 * 86_400
-_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
-_PENDING = frozenset({"charge", "payment", "refund", "payment_refund", "adjustment"})
+_SETTLEMENT_SECONDS = 2 * 86_400
+_REPORTING_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
+_PENDING_TYPES = frozenset({"charge", "payment", "refund", "payment_refund", "adjustment"})
 
 
-def fee_of(amount: int) -> int:
+def stripe_fee(amount: int) -> int:
     """What Stripe keeps of a payment: 2.9% and 30."""
     return (amount * 29 + 500) // 1000 + 30
 
 
-def move(request: ApiRequest, kind: str, amount: int, currency: str, source: str, fee: int = 0) -> str:
+def add_transaction(
+    request: ApiRequest, kind: str, amount: int, currency: str, source: str, fee: int = 0
+) -> str:
     """Write what moved in the balance; the id of the balance transaction.
 
     Payments and what takes them back move what is pending, all others what is available.
@@ -34,19 +36,19 @@ def move(request: ApiRequest, kind: str, amount: int, currency: str, source: str
         "description": "Stripe processing fees",
         "type": "stripe_fee",
     }
-    pending = kind in _PENDING
+    pending = kind in _PENDING_TYPES
     made = create_related(
         request,
         "balance_transaction",
         {
             "amount": amount,
-            "available_on": unix_now() + (_DAYS_2 if pending else 0),
+            "available_on": unix_now() + (_SETTLEMENT_SECONDS if pending else 0),
             "balance_type": "payments",
             "currency": currency,
             "fee": fee,
             "fee_details": [details] if fee else [],
             "net": amount - fee,
-            "reporting_category": _CATEGORIES.get(kind, kind),
+            "reporting_category": _REPORTING_CATEGORIES.get(kind, kind),
             "source": source,
             "status": "pending" if pending else "available",
             "type": kind,
@@ -68,7 +70,7 @@ def require_available(request: ApiRequest, amount: int, currency: str) -> None:
         )
 
 
-def shown(account: Account) -> dict[str, Any]:
+def balance_object(account: Account) -> dict[str, Any]:
     """The balance as GET /v1/balance answers it."""
 
     def amounts(kind: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-_APPROVED = {
+_APPROVED_OUTCOME = {
     "advice_code": None,
     "network_advice_code": None,
     "network_decline_code": None,
@@ -28,13 +28,13 @@ _APPROVED = {
 }
 
 
-def _outcome(method: Json) -> Json:
+def _charge_result(method: Json) -> Json:
     """What a charge says of the payment method, and of how its bank answered."""
     card = test_cards.behind(method.get("card"))
     kind = method["type"]
     details: Json = {"type": kind, kind: dict(method.get(kind) or card.shown())}
     values: Json = {
-        "billing_details": method.get("billing_details") or payment_methods.NOBODY,
+        "billing_details": method.get("billing_details") or payment_methods.EMPTY_BILLING_DETAILS,
         "payment_method": method.get("id"),
         "payment_method_details": details,
         "calculated_statement_descriptor": "Stripe",
@@ -44,23 +44,27 @@ def _outcome(method: Json) -> Json:
         return values | {
             "status": "failed", "paid": False, "captured": False,
             "failure_code": card.code, "failure_message": card.message,
-            "outcome": _APPROVED | {
+            "outcome": _APPROVED_OUTCOME | {
                 "network_status": "declined_by_network", "reason": reason, "type": "issuer_declined",
                 "seller_message": "The bank did not return any further details with this decline.",
             },
         }  # fmt: skip
-    return values | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED)}
+    return values | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED_OUTCOME)}
 
 
-def settled(request: ApiRequest, made: Json) -> Json:
+def settlement_values(request: ApiRequest, made: Json) -> Json:
     """What capturing a charge adds to it: how much, and its balance transaction."""
     amount = made["amount_captured"]
     kind = "charge" if made.get("payment_method_details", {}).get("type") == "card" else "payment"
-    fee = balance.fee_of(amount)
-    return {"balance_transaction": balance.move(request, kind, amount, made["currency"], made["id"], fee)}
+    fee = balance.stripe_fee(amount)
+    return {
+        "balance_transaction": balance.add_transaction(
+            request, kind, amount, made["currency"], made["id"], fee
+        )
+    }
 
 
-def of_intent(request: ApiRequest, intent: Json, method: Json, *, capture: bool) -> Json:
+def create_for_intent(request: ApiRequest, intent: Json, method: Json, *, capture: bool) -> Json:
     """The charge that a payment intent makes; failed where the bank declines."""
     amount = intent["amount"]
     values: Json = {
@@ -69,20 +73,20 @@ def of_intent(request: ApiRequest, intent: Json, method: Json, *, capture: bool)
         "captured": capture,
         "currency": intent["currency"],
         "payment_intent": intent["id"],
-        **{name: intent.get(name) for name in _SAME},
+        **{name: intent.get(name) for name in _COPIED_FROM_INTENT},
     }
-    values |= _outcome(method)
+    values |= _charge_result(method)
     if values["status"] == "failed":
         values["amount_captured"] = 0
     if method["type"] not in {"card", "link"}:
         values |= {"status": "pending", "paid": False, "captured": True, "amount_captured": amount}
     made = create_related(request, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
     if values["status"] == "succeeded" and capture:
-        made = update_related(request, "charge", made["id"], settled(request, made))
+        made = update_related(request, "charge", made["id"], settlement_values(request, made))
     return made
 
 
-_SAME = (
+_COPIED_FROM_INTENT = (
     "customer",
     "description",
     "receipt_email",
@@ -102,10 +106,10 @@ def create(context: OperationContext) -> None:
     currencies.check(params["amount"], params["currency"])
     if "source" not in params and "customer" not in params:
         raise StripeError("Must provide source or customer.", code="parameter_missing")
-    method = _paid_with(request, params)
+    method = _payment_method_to_charge(request, params)
     capture = params.get("capture", True)
     made |= {"captured": capture, "amount_captured": made["amount"] if capture else 0}
-    made |= _outcome(method)
+    made |= _charge_result(method)
     made["payment_method"] = f"card_{made['id'][3:]}"
     if made["status"] == "failed":
         made["amount_captured"] = 0
@@ -113,11 +117,11 @@ def create(context: OperationContext) -> None:
         context.emit("charge.failed")
         return
     if capture:
-        made |= settled(request, made)
+        made |= settlement_values(request, made)
     context.emit("charge.succeeded")
 
 
-def _paid_with(request: ApiRequest, params: Json) -> Json:
+def _payment_method_to_charge(request: ApiRequest, params: Json) -> Json:
     source = params.get("source")
     if source is None:
         customer = get_referenced(request, "customer", params["customer"], "customer")
@@ -145,7 +149,7 @@ def capture(context: OperationContext) -> None:
     if made["status"] != "succeeded":
         raise StripeError(f"Charge {made['id']} cannot be captured because it was not successful.")
     amount = context.params.get("amount") or made["amount"]
-    take(context.request, made, amount, "amount")
+    capture_amount(context.request, made, amount, "amount")
     intent = made.get("payment_intent")
     context.emit("charge.captured")
     if intent is not None:
@@ -153,7 +157,7 @@ def capture(context: OperationContext) -> None:
         update_related(context.request, "payment_intent", intent, values, "payment_intent.succeeded")
 
 
-def take(request: ApiRequest, made: Json, amount: int, param: str) -> None:
+def capture_amount(request: ApiRequest, made: Json, amount: int, param: str) -> None:
     """Capture this much of a charge. Raises StripeError where it is too much."""
     if amount > made["amount"]:
         raise StripeError(
@@ -164,7 +168,7 @@ def take(request: ApiRequest, made: Json, amount: int, param: str) -> None:
     if amount < 1:
         raise currencies.too_low(param)
     made |= {"captured": True, "amount_captured": amount}
-    made |= settled(request, made)
+    made |= settlement_values(request, made)
 
 
 def update(context: OperationContext) -> None:

@@ -10,10 +10,10 @@ from stripe_simulator.objects.related import get_referenced, update_related
 from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.operations.payments.attempts import (
-    attempt,
-    choose,
-    only,
-    unexpected,
+    allowed_statuses_sentence,
+    attempt_payment,
+    set_payment_method,
+    unexpected_state_error,
     verify_microdeposits,
 )
 from stripe_simulator.requests import currencies, test_cards
@@ -34,7 +34,7 @@ _CANCELABLE = (
     "processing",
 )
 # What can still be changed of a payment intent that is paid, on its way or canceled.
-_ALWAYS = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
+_ALWAYS_EDITABLE = frozenset({"description", "metadata", "receipt_email", "shipping", "transfer_group"})
 
 
 def create(context: OperationContext) -> None:
@@ -48,17 +48,17 @@ def create(context: OperationContext) -> None:
     else:
         made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
     made["payment_method_types"] = ["card", "link"]
-    made["payment_method_options"] = _options(params)
-    choose(request, made, params)
+    made["payment_method_options"] = _payment_method_options(params)
+    set_payment_method(request, made, params)
     if not params.get("confirm"):
         for name in ("off_session", "return_url", "mandate", "mandate_data"):
             if name in params:
                 raise StripeError(f"`{name}` can only be set when `confirm` is true.", param=name)
         return
-    attempt(context, made["payment_method"])
+    attempt_payment(context, made["payment_method"])
 
 
-def _options(params: Json) -> Json:
+def _payment_method_options(params: Json) -> Json:
     usual: Json = {
         "card": {
             "installments": None,
@@ -77,22 +77,22 @@ def confirm(context: OperationContext) -> None:
     """Confirm: charge, ask the customer, or be refused."""
     made, status = context.object, context.object["status"]
     if status == "succeeded":
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             "You cannot confirm this PaymentIntent because it has already succeeded after being previously "
             "confirmed.",
         )
     if status not in _OPEN:
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             f"You cannot confirm this PaymentIntent because it has a status of {status}. "
-            + only("PaymentIntent", _CONFIRMABLE, "confirmed"),
+            + allowed_statuses_sentence("PaymentIntent", _CONFIRMABLE, "confirmed"),
         )
     for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
         if name in context.params:
             made[name] = context.params[name]
-    choose(context.request, made, context.params)
-    attempt(context, made["payment_method"])
+    set_payment_method(context.request, made, context.params)
+    attempt_payment(context, made["payment_method"])
 
 
 def update(context: OperationContext) -> None:
@@ -100,8 +100,8 @@ def update(context: OperationContext) -> None:
     request, made, before, params = context.request, context.object, context.before, context.params
     status = before["status"]
     for name in params:
-        if status not in _OPEN and name not in _ALWAYS and made.get(name) != before.get(name):
-            raise unexpected(
+        if status not in _OPEN and name not in _ALWAYS_EDITABLE and made.get(name) != before.get(name):
+            raise unexpected_state_error(
                 before,
                 f"This PaymentIntent's {name} could not be updated because it has a status of {status}. "
                 f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
@@ -116,22 +116,22 @@ def update(context: OperationContext) -> None:
             param="customer",
         )
     made["payment_method"] = before["payment_method"]
-    choose(request, made, params)
+    set_payment_method(request, made, params)
 
 
 def capture(context: OperationContext) -> None:
     """Capture what was authorized, in whole or in part."""
     made, request, params = context.object, context.request, context.params
     if made["status"] != "requires_capture":
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             f"This PaymentIntent could not be captured because it has a status of {made['status']}. "
-            + only("PaymentIntent", ["requires_capture"], "captured"),
+            + allowed_statuses_sentence("PaymentIntent", ["requires_capture"], "captured"),
         )
     amount = params.get("amount_to_capture") or made["amount_capturable"]
-    charge = _authorized(request, made)
+    charge = _uncaptured_charge(request, made)
     before = dict(charge)
-    charges.take(request, charge, amount, "amount_to_capture")
+    charges.capture_amount(request, charge, amount, "amount_to_capture")
     if charge != before:
         update_related(request, "charge", charge["id"], charge, "charge.captured")
     if "metadata" in params and isinstance(params["metadata"], dict):
@@ -144,14 +144,14 @@ def capture(context: OperationContext) -> None:
         context.emit("payment_intent.succeeded")
 
 
-def _authorized(request: ApiRequest, made: Json) -> Json:
+def _uncaptured_charge(request: ApiRequest, made: Json) -> Json:
     """A copy of the charge that waits for its capture; made where a generated intent shows none."""
     if made["latest_charge"] is not None:
         charge: Json = dict(get_referenced(request, "charge", made["latest_charge"], "latest_charge"))
         if charge["amount"] == made["amount"] and not charge["captured"]:
             return charge
     method = {"type": "card", "card": test_cards.CARDS["visa"].shown(), "id": made["payment_method"]}
-    made["latest_charge"] = (charge := charges.of_intent(request, made, method, capture=False))["id"]
+    made["latest_charge"] = (charge := charges.create_for_intent(request, made, method, capture=False))["id"]
     return dict(charge)
 
 
@@ -159,10 +159,10 @@ def cancel(context: OperationContext) -> None:
     """Cancel a payment intent that is not paid yet."""
     made, request = context.object, context.request
     if made["status"] not in _CANCELABLE:
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             f"You cannot cancel this PaymentIntent because it has a status of {made['status']}. "
-            + only("PaymentIntent", _CANCELABLE, "canceled"),
+            + allowed_statuses_sentence("PaymentIntent", _CANCELABLE, "canceled"),
         )
     if made["status"] == "requires_capture" and made["latest_charge"] is not None:
         values = {"refunded": True, "amount_refunded": made["amount"]}
@@ -173,14 +173,15 @@ def cancel(context: OperationContext) -> None:
     context.emit("payment_intent.canceled")
 
 
-def increment(context: OperationContext) -> None:
+def increment_authorization(context: OperationContext) -> None:
     """Authorize a higher amount than at first."""
     made, amount = context.object, context.params["amount"]
     if made["status"] != "requires_capture":
-        raise unexpected(
+        raise unexpected_state_error(
             made,
             f"This PaymentIntent's authorization could not be incremented because it has a status of "
-            f"{made['status']}. " + only("PaymentIntent", ["requires_capture"], "incremented"),
+            f"{made['status']}. "
+            + allowed_statuses_sentence("PaymentIntent", ["requires_capture"], "incremented"),
         )
     if amount <= made["amount"]:
         raise StripeError(
@@ -198,14 +199,16 @@ def apply_customer_balance(context: OperationContext) -> None:
     made: Any = context.object
     if made["customer"] is None:
         raise errors.missing_parameter("customer")
-    raise unexpected(made, "The customer's cash balance is not sufficient to fund this PaymentIntent.")
+    raise unexpected_state_error(
+        made, "The customer's cash balance is not sufficient to fund this PaymentIntent."
+    )
 
 
 # Confirming is entered by `invoices`, whose invoice it may pay.
 OPERATIONS: dict[tuple[str, str], Handler] = {
     ("payment_intent", "capture"): capture,
     ("payment_intent", "cancel"): cancel,
-    ("payment_intent", "increment_authorization"): increment,
+    ("payment_intent", "increment_authorization"): increment_authorization,
     ("payment_intent", "verify_microdeposits"): verify_microdeposits,
     ("payment_intent", "apply_customer_balance"): apply_customer_balance,
 }

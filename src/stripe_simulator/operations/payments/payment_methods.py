@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.test_cards import Card
     from stripe_simulator.types import Json
 
-NOBODY: Json = {
+EMPTY_BILLING_DETAILS: Json = {
     "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
     "email": None,
     "name": None,
@@ -28,7 +28,7 @@ NOBODY: Json = {
 }
 
 
-def resolve(request: ApiRequest, identifier: Any, param: str = "payment_method") -> Json:
+def get_payment_method(request: ApiRequest, identifier: Any, param: str = "payment_method") -> Json:
     """The payment method of this id; a test payment method becomes a new one of its kind.
 
     Raises StripeError where there is none.
@@ -36,29 +36,36 @@ def resolve(request: ApiRequest, identifier: Any, param: str = "payment_method")
     identifier = str(identifier)
     card = test_cards.named(identifier) if identifier.startswith("pm_") else None
     if card is not None:
-        return of_card(request, card)
+        return create_card_method(request, card)
     if identifier in test_cards.BANKS:
-        return _of_bank(request, test_cards.BANKS[identifier])
+        return _create_bank_method(request, test_cards.BANKS[identifier])
     if identifier.startswith(("src_", "card_", "ba_")):  # sources stand in for payment methods
-        return of_card(request, test_cards.CARDS["visa"])
+        return create_card_method(request, test_cards.CARDS["visa"])
     return get_referenced(request, "payment_method", identifier, param)
 
 
-def of_card(request: ApiRequest, card: Card, values: Json | None = None) -> Json:
+def create_card_method(request: ApiRequest, card: Card, values: Json | None = None) -> Json:
     """A new payment method with a card."""
-    made = {"type": "card", "card": card.shown(), "billing_details": NOBODY, "allow_redisplay": "unspecified"}
+    made = {
+        "type": "card",
+        "card": card.shown(),
+        "billing_details": EMPTY_BILLING_DETAILS,
+        "allow_redisplay": "unspecified",
+    }
     return create_related(request, "payment_method", made | (values or {}))
 
 
-def _of_bank(request: ApiRequest, kind: str) -> Json:
+def _create_bank_method(request: ApiRequest, kind: str) -> Json:
     details = {
         "account_holder_type": "individual", "account_type": "checking", "bank_name": "STRIPE TEST BANK",
         "last4": "6789", "routing_number": "110000000",
     }  # fmt: skip
-    return create_related(request, "payment_method", {"type": kind, kind: details, "billing_details": NOBODY})
+    return create_related(
+        request, "payment_method", {"type": kind, kind: details, "billing_details": EMPTY_BILLING_DETAILS}
+    )
 
 
-def from_data(request: ApiRequest, data: Params, param: str) -> Json:
+def create_from_data(request: ApiRequest, data: Params, param: str) -> Json:
     """The payment method that the parameters describe."""
     kind = data.get("type")
     if not kind:
@@ -66,16 +73,18 @@ def from_data(request: ApiRequest, data: Params, param: str) -> Json:
     values: Json = {"metadata": dict(data.get("metadata") or {})}
     details = data.get("billing_details")
     if isinstance(details, dict):
-        values["billing_details"] = NOBODY | details
+        values["billing_details"] = EMPTY_BILLING_DETAILS | details
         if isinstance(details.get("address"), dict):
-            values["billing_details"]["address"] = NOBODY["address"] | details["address"]
+            values["billing_details"]["address"] = EMPTY_BILLING_DETAILS["address"] | details["address"]
     if kind == "card":
-        return of_card(request, _card(data.get("card"), f"{param}[card]" if param else "card"), values)
+        return create_card_method(
+            request, _requested_card(data.get("card"), f"{param}[card]" if param else "card"), values
+        )
     values |= {"type": kind, kind: dict(data.get(kind) or {})}
-    return create_related(request, "payment_method", {"billing_details": NOBODY} | values)
+    return create_related(request, "payment_method", {"billing_details": EMPTY_BILLING_DETAILS} | values)
 
 
-def _card(sent: Any, param: str) -> Card:
+def _requested_card(sent: Any, param: str) -> Card:
     if not isinstance(sent, dict):
         raise errors.missing_parameter(param)
     if "token" in sent:
@@ -96,9 +105,9 @@ def create(context: OperationContext) -> None:
     if kind is None:
         raise errors.missing_parameter("type")
     sent = params.get("billing_details")
-    made["billing_details"] = NOBODY | (sent if isinstance(sent, dict) else {})
+    made["billing_details"] = EMPTY_BILLING_DETAILS | (sent if isinstance(sent, dict) else {})
     if kind == "card":
-        card = _card(params.get("card"), "card")
+        card = _requested_card(params.get("card"), "card")
         sent = params["card"]
         made["card"] = card.shown(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
     else:
@@ -121,14 +130,14 @@ def attach(context: OperationContext) -> Json | None:
     return None
 
 
-def attach_named(request: ApiRequest) -> ApiResponse:
+def attach_by_id(request: ApiRequest) -> ApiResponse:
     """The same for a test payment method, which becomes a new one."""
     if test_cards.named(request.ids[-1]) is not None:
-        request.ids[-1] = resolve(request, request.ids[-1])["id"]
+        request.ids[-1] = get_payment_method(request, request.ids[-1])["id"]
     return run_operation(request, attach)
 
 
-def attach_to(request: ApiRequest, method: Json, customer: str) -> Json:
+def attach_to_customer(request: ApiRequest, method: Json, customer: str) -> Json:
     """Attach a payment method that a payment or setup saves."""
     if method["customer"] == customer:
         return method
@@ -145,12 +154,12 @@ def detach(context: OperationContext) -> None:
             "The payment method you provided is not attached to a customer so detachment is impossible."
         )
     if customer is not None:
-        _forget_default(context.request, customer, made["id"])
+        _clear_customer_default(context.request, customer, made["id"])
     made |= {"customer": None, "customer_account": None}
     context.emit("payment_method.detached", before=context.before)
 
 
-def _forget_default(request: ApiRequest, customer: str, method: str) -> None:
+def _clear_customer_default(request: ApiRequest, customer: str, method: str) -> None:
     customers = request.account.collection("customer")
     position = customers.position(customer)
     if position is None or customers.is_deleted(position):
@@ -163,6 +172,6 @@ def _forget_default(request: ApiRequest, customer: str, method: str) -> None:
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("payment_method", "detach"): detach}
 PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/payment_methods/{payment_method}/attach"): attach_named,
+    ("POST", "/v1/payment_methods/{payment_method}/attach"): attach_by_id,
 }
 CREATED: dict[str, Handler] = {"payment_method": create}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import create_related
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
@@ -16,39 +16,38 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
-_SUMS = ("authorized", "canceled", "failed", "guaranteed", "refunded")
-_PLAIN = ("customer_details", "description", "shipping_details")
+_OUTCOMES = ("authorized", "canceled", "failed", "guaranteed", "refunded")
+_DESCRIPTIVE_FIELDS = ("customer_details", "description", "shipping_details")
 
 
 def report_payment(request: ApiRequest) -> ApiResponse:
     """POST …/report_payment: a new record, with its first attempt."""
-    assert request.route.operation is not None
-    params = validate_parameters(request, request.route.operation)
+    params = validate_route_parameters(request)
     asked = params["amount_requested"]
     nothing = {"currency": asked["currency"], "value": 0}
     values: Json = {
         "amount": dict(asked),
         "amount_requested": dict(asked),
-        **{f"amount_{name}": dict(nothing) for name in _SUMS},
+        **{f"amount_{name}": dict(nothing) for name in _OUTCOMES},
         "customer_presence": params.get("customer_presence"),
         "metadata": dict(params.get("metadata") or {}),
         "payment_method_details": params["payment_method_details"],
         "processor_details": params.get("processor_details") or {"type": "custom"},
-        **{name: params.get(name) for name in _PLAIN},
+        **{name: params.get(name) for name in _DESCRIPTIVE_FIELDS},
     }
-    _settle(values, params.get("outcome"))
+    _record_outcome(values, params.get("outcome"))
     made = create_related(request, "payment_record", values)
-    attempt = create_related(request, "payment_attempt_record", _attempt(made))
+    attempt = create_related(request, "payment_attempt_record", _attempt_values(made))
     made["latest_payment_attempt_record"] = attempt["id"]
     return object_response(request, made)
 
 
-def _attempt(record: Json) -> Json:
-    same = (name for name in record if name.startswith("amount") or name in _PLAIN)
+def _attempt_values(record: Json) -> Json:
+    same = (name for name in record if name.startswith("amount") or name in _DESCRIPTIVE_FIELDS)
     return {name: record[name] for name in same} | {"payment_record": record["id"]}
 
 
-def _settle(made: Json, outcome: str | None) -> None:
+def _record_outcome(made: Json, outcome: str | None) -> None:
     """The whole amount was guaranteed, failed or canceled; until then nothing is."""
     if outcome is not None:
         made[f"amount_{outcome}"] = dict(made["amount_requested"])
@@ -59,14 +58,14 @@ def report_attempt(context: OperationContext) -> None:
     made, params = context.object, context.params
     if (made["amount_guaranteed"] or {}).get("value"):
         raise StripeError("This payment record was guaranteed and takes no more attempts.")
-    _settle(made, params.get("outcome"))
-    _describe(context)
-    attempt = create_related(context.request, "payment_attempt_record", _attempt(made))
+    _record_outcome(made, params.get("outcome"))
+    _update_description(context)
+    attempt = create_related(context.request, "payment_attempt_record", _attempt_values(made))
     made["latest_payment_attempt_record"] = attempt["id"]
 
 
-def _describe(context: OperationContext) -> None:
-    for name in _PLAIN:
+def _update_description(context: OperationContext) -> None:
+    for name in _DESCRIPTIVE_FIELDS:
         if name in context.params:
             context.object[name] = context.params[name]
     if "metadata" in context.params:
@@ -75,13 +74,13 @@ def _describe(context: OperationContext) -> None:
         )
 
 
-def _reports(outcome: str | None) -> Handler:
+def _outcome_report(outcome: str | None) -> Handler:
     def handler(context: OperationContext) -> None:
         if outcome is not None:
             if (context.object[f"amount_{outcome}"] or {}).get("value"):
                 raise StripeError(f"The payment attempt was already reported as {outcome}.")
-            _settle(context.object, outcome)
-        _describe(context)
+            _record_outcome(context.object, outcome)
+        _update_description(context)
 
     return handler
 
@@ -95,15 +94,15 @@ def report_refund(context: OperationContext) -> None:
     if not 1 <= amount <= rest:
         raise StripeError("The refund is greater than what is left of the payment.", param="amount")
     made["amount_refunded"] = {"currency": asked["currency"], "value": before.get("value", 0) + amount}
-    _describe(context)
+    _update_description(context)
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
     ("payment_record", "report_payment_attempt"): report_attempt,
-    ("payment_record", "report_payment_attempt_canceled"): _reports("canceled"),
-    ("payment_record", "report_payment_attempt_failed"): _reports("failed"),
-    ("payment_record", "report_payment_attempt_guaranteed"): _reports("guaranteed"),
-    ("payment_record", "report_payment_attempt_informational"): _reports(None),
+    ("payment_record", "report_payment_attempt_canceled"): _outcome_report("canceled"),
+    ("payment_record", "report_payment_attempt_failed"): _outcome_report("failed"),
+    ("payment_record", "report_payment_attempt_guaranteed"): _outcome_report("guaranteed"),
+    ("payment_record", "report_payment_attempt_informational"): _outcome_report(None),
     ("payment_record", "report_refund"): report_refund,
 }
 PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {

@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 _DAY = 86_400
 
 
-def _positive(context: OperationContext) -> int:
+def positive_amount(context: OperationContext) -> int:
+    """Return the parameter `amount`. Raises StripeError for one below 1."""
     amount: int = context.params["amount"]
     if amount < 1:
         raise currencies.too_low("amount")
     return amount
 
 
-def create_payout(context: OperationContext) -> None:
+def create(context: OperationContext) -> None:
     """Send money from the balance to the bank."""
     request, made = context.request, context.object
-    amount, currency = _positive(context), made["currency"]
+    amount, currency = positive_amount(context), made["currency"]
     balance.require_available(request, amount, currency)
     instant = made["method"] == "instant"
     made |= {
         "arrival_date": unix_now() + (0 if instant else 2 * _DAY),
-        "balance_transaction": balance.move(request, "payout", -amount, currency, made["id"]),
+        "balance_transaction": balance.add_transaction(request, "payout", -amount, currency, made["id"]),
         "status": "in_transit" if instant else "pending",
     }
 
 
-def cancel_payout(context: OperationContext) -> None:
+def cancel(context: OperationContext) -> None:
     """Cancel a payout that did not leave; its amount is available again."""
     require_state(
         context,
@@ -49,12 +50,14 @@ def cancel_payout(context: OperationContext) -> None:
         code="payout_not_allowed",
     )
     made = context.object
-    moved = balance.move(context.request, "payout_cancel", made["amount"], made["currency"], made["id"])
+    moved = balance.add_transaction(
+        context.request, "payout_cancel", made["amount"], made["currency"], made["id"]
+    )
     made |= {"status": "canceled", "failure_balance_transaction": moved}
     context.emit("payout.canceled")
 
 
-def reverse_payout(context: OperationContext) -> Json:
+def reverse(context: OperationContext) -> Json:
     """Take a payout back by another that debits the bank."""
     made, request = context.object, context.request
     require_state(
@@ -76,7 +79,7 @@ def reverse_payout(context: OperationContext) -> Json:
         "status": "pending",
     }
     back = create_related(request, "payout", values, "payout.created")
-    moved = balance.move(request, "payout", made["amount"], made["currency"], back["id"])
+    moved = balance.add_transaction(request, "payout", made["amount"], made["currency"], back["id"])
     back = update_related(request, "payout", back["id"], {"balance_transaction": moved})
     made["reversed_by"] = back["id"]
     context.emit("payout.updated")
@@ -85,7 +88,7 @@ def reverse_payout(context: OperationContext) -> Json:
 
 def create_topup(context: OperationContext) -> None:
     """Add money to the balance from a bank."""
-    _positive(context)
+    positive_amount(context)
     context.object |= {"expected_availability_date": unix_now() + 5 * _DAY, "initiated_by": "user"}
 
 
@@ -109,23 +112,23 @@ def create_transfer(context: OperationContext) -> None:
     at = accounts.position(params["destination"])
     if at is None or accounts.is_deleted(at):
         raise errors.no_object("destination", params["destination"], "destination", status=400)
-    amount, currency = _positive(context), made["currency"]
+    amount, currency = positive_amount(context), made["currency"]
     if "source_transaction" in params:
         get_referenced(request, "charge", params["source_transaction"], "source_transaction")
     else:
         balance.require_available(request, amount, currency)
     made |= {
-        "balance_transaction": balance.move(request, "transfer", -amount, currency, made["id"]),
-        "reversals": _no_reversals(made["id"]),
+        "balance_transaction": balance.add_transaction(request, "transfer", -amount, currency, made["id"]),
+        "reversals": _empty_reversals(made["id"]),
         "source_type": params.get("source_type", "card"),
     }
 
 
-def _no_reversals(transfer: str) -> Json:
+def _empty_reversals(transfer: str) -> Json:
     return {"object": "list", "data": [], "has_more": False, "url": f"/v1/transfers/{transfer}/reversals"}
 
 
-def _taken_back(context: OperationContext, above: Json, done: str, word: str) -> int:
+def amount_to_return(context: OperationContext, above: Json, done: str, word: str) -> int:
     """How much of a transfer or fee is taken back. Raises StripeError where that is more than is left."""
     rest = above["amount"] - above[done]
     if rest <= 0:
@@ -146,13 +149,13 @@ def reverse_transfer(context: OperationContext) -> None:
     """Take a transfer back, in whole or in part."""
     request, made = context.request, context.object
     transfer = get_referenced(request, "transfer", request.ids[0], "id")
-    amount = _taken_back(context, transfer, "amount_reversed", "reversed")
+    amount = amount_to_return(context, transfer, "amount_reversed", "reversed")
     made |= {"amount": amount, "currency": transfer["currency"], "transfer": transfer["id"]}
-    made["balance_transaction"] = balance.move(
+    made["balance_transaction"] = balance.add_transaction(
         request, "transfer_refund", amount, made["currency"], made["id"]
     )
     total = transfer["amount_reversed"] + amount
-    listed = deepcopy(transfer["reversals"]) or _no_reversals(transfer["id"])
+    listed = deepcopy(transfer["reversals"]) or _empty_reversals(transfer["id"])
     listed["data"] = [made, *listed["data"]][:10]
     values = {"amount_reversed": total, "reversed": total >= transfer["amount"], "reversals": listed}
     context.emit("transfer.reversed", update_related(request, "transfer", transfer["id"], values))
@@ -162,7 +165,7 @@ def refund_fee(context: OperationContext) -> None:
     """Give an application fee back, in whole or in part."""
     request, made = context.request, context.object
     fee = get_referenced(request, "application_fee", request.ids[0], "id")
-    amount = _taken_back(context, fee, "amount_refunded", "refunded")
+    amount = amount_to_return(context, fee, "amount_refunded", "refunded")
     made |= {"amount": amount, "currency": fee["currency"], "fee": fee["id"]}
     refunded = fee["amount_refunded"] + amount
     values = {"amount_refunded": refunded, "refunded": refunded >= fee["amount"]}
@@ -170,12 +173,12 @@ def refund_fee(context: OperationContext) -> None:
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("payout", "cancel"): cancel_payout,
-    ("payout", "reverse"): reverse_payout,
+    ("payout", "cancel"): cancel,
+    ("payout", "reverse"): reverse,
     ("topup", "cancel"): cancel_topup,
 }
 CREATED: dict[str, Handler] = {
-    "payout": create_payout,
+    "payout": create,
     "topup": create_topup,
     "transfer": create_transfer,
     "transfer_reversal": reverse_transfer,

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.test_cards import Card
     from stripe_simulator.types import Json
 
-_UNANSWERED = ("needs_response", "warning_needs_response", "appeal_needs_response")
+_NEEDS_RESPONSE = ("needs_response", "warning_needs_response", "appeal_needs_response")
 
 
 def create(context: OperationContext) -> None:
     """Refund a charge, in whole or in part."""
     request, made, params = context.request, context.object, context.params
-    charge = _charge(request, params)
+    charge = _charge_to_refund(request, params)
     if not charge["paid"]:
         raise StripeError(f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge")
     if charge.get("disputed"):
@@ -35,7 +35,7 @@ def create(context: OperationContext) -> None:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
     whole = charge["amount_captured"] if charge["captured"] else charge["amount"]
     amount = params.get("amount", whole - charge["amount_refunded"])
-    _check(amount, whole, charge)
+    _check_amount(amount, whole, charge)
     made |= {
         "amount": amount,
         "charge": charge["id"],
@@ -45,14 +45,14 @@ def create(context: OperationContext) -> None:
         "status": "succeeded",
     }
     if charge["captured"]:
-        moved = balance.move(request, "refund", -amount, charge["currency"], made["id"])
+        moved = balance.add_transaction(request, "refund", -amount, charge["currency"], made["id"])
         made["balance_transaction"] = moved
     refunded = charge["amount_refunded"] + amount
     values = {"amount_refunded": refunded, "refunded": refunded >= whole}
     context.emit("charge.refunded", update_related(request, "charge", charge["id"], values), charge)
 
 
-def _charge(request: ApiRequest, params: Json) -> Json:
+def _charge_to_refund(request: ApiRequest, params: Json) -> Json:
     if params.get("charge"):
         return get_referenced(request, "charge", params["charge"], "charge")
     if not params.get("payment_intent"):
@@ -71,7 +71,7 @@ def _charge(request: ApiRequest, params: Json) -> Json:
     return charge
 
 
-def _check(amount: int, whole: int, charge: Json) -> None:
+def _check_amount(amount: int, whole: int, charge: Json) -> None:
     if amount < 1:
         raise currencies.too_low("amount")
     rest, currency = whole - charge["amount_refunded"], charge["currency"]
@@ -93,11 +93,11 @@ def cancel(context: OperationContext) -> None:
         "following statuses may be canceled: requires_action.",
     )
     context.object["status"] = "canceled"
-    _give_back(context)
+    _restore_charge(context)
     context.emit("refund.updated")
 
 
-def _give_back(context: OperationContext) -> None:
+def _restore_charge(context: OperationContext) -> None:
     """What was not refunded after all belongs to the charge again."""
     identifier = context.object["charge"]
     if identifier is None:
@@ -108,7 +108,7 @@ def _give_back(context: OperationContext) -> None:
     update_related(context.request, "charge", identifier, values, "charge.updated")
 
 
-def dispute(context: OperationContext, charge: Json, card: Card) -> None:
+def dispute_charge(context: OperationContext, charge: Json, card: Card) -> None:
     """The dispute that a test card leads to."""
     if card is not CARDS["createDispute"]:
         return
@@ -141,7 +141,7 @@ def update_dispute(context: OperationContext) -> None:
     if "evidence" in params or params.get("submit"):
         require_state(
             context,
-            _UNANSWERED,
+            _NEEDS_RESPONSE,
             "This dispute has a status of {state} and takes no more evidence.",
             param="evidence",
         )

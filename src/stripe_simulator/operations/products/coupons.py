@@ -57,7 +57,7 @@ def create(context: OperationContext) -> None:
     }
 
 
-def create_code(context: OperationContext) -> None:
+def create_promotion_code(context: OperationContext) -> None:
     """A promotion code for a coupon; no two that are active are alike."""
     request, made, params = context.request, context.object, context.params
     promotion = params["promotion"]
@@ -66,7 +66,7 @@ def create_code(context: OperationContext) -> None:
     coupon = get_referenced_copy(request, "coupon", promotion["coupon"], "promotion[coupon]")
     made["code"] = params.get("code") or text_of(stable_hash("code", made["id"]), 8).upper()
     made["active"] = bool(params.get("active", True)) and coupon["valid"]
-    _check_free(context)
+    _check_code_is_unused(context)
     usual = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
     made |= {
         "promotion": {"coupon": coupon["id"], "type": "coupon"},
@@ -75,7 +75,7 @@ def create_code(context: OperationContext) -> None:
     }
 
 
-def update_code(context: OperationContext) -> None:
+def update_promotion_code(context: OperationContext) -> None:
     """A code that is active again must still be free, and its coupon good."""
     if not context.object["active"] or context.before["active"]:
         return
@@ -84,10 +84,10 @@ def update_code(context: OperationContext) -> None:
         raise StripeError(
             "This promotion code cannot be activated because its coupon is no longer valid.", param="active"
         )
-    _check_free(context)
+    _check_code_is_unused(context)
 
 
-def _check_free(context: OperationContext) -> None:
+def _check_code_is_unused(context: OperationContext) -> None:
     made = context.object
     for other in find_by(context.request, "promotion_code", "code", made["code"]):
         if other["active"] and other["id"] != made["id"] and other["customer"] in {None, made["customer"]}:
@@ -96,5 +96,5 @@ def _check_free(context: OperationContext) -> None:
             )
 
 
-CREATED: dict[str, Handler] = {"coupon": create, "promotion_code": create_code}
-UPDATED: dict[str, Handler] = {"promotion_code": update_code}
+CREATED: dict[str, Handler] = {"coupon": create, "promotion_code": create_promotion_code}
+UPDATED: dict[str, Handler] = {"promotion_code": update_promotion_code}

@@ -12,8 +12,17 @@ if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.types import Json
 
-_SAME = ("active", "billing_scheme", "created", "currency", "metadata", "nickname", "product", "tiers_mode")
-_RECURRING = ("interval", "interval_count", "meter", "trial_period_days", "usage_type")
+_SHARED_FIELDS = (
+    "active",
+    "billing_scheme",
+    "created",
+    "currency",
+    "metadata",
+    "nickname",
+    "product",
+    "tiers_mode",
+)
+_RECURRING_FIELDS = ("interval", "interval_count", "meter", "trial_period_days", "usage_type")
 
 
 def create(context: OperationContext) -> None:
@@ -32,18 +41,18 @@ def create(context: OperationContext) -> None:
     made["interval_count"] = params.get("interval_count") or 1
     if made["amount"] is not None:
         made["amount_decimal"] = str(made["amount"])
-    price = price_of(context)
+    price = _price_values(context)
     request.account.collection("price").write(context.position, price)
     context.emit("price.created", price)
 
 
-def price_of(context: OperationContext) -> Json:
+def _price_values(context: OperationContext) -> Json:
     """The price that a plan is."""
     made, prices = context.object, context.request.account.collection("price")
     return new_defaults(prices, context.position) | {
-        **{name: made[name] for name in _SAME},
+        **{name: made[name] for name in _SHARED_FIELDS},
         "id": made["id"],
-        "recurring": {name: made[name] for name in _RECURRING},
+        "recurring": {name: made[name] for name in _RECURRING_FIELDS},
         "tax_behavior": "unspecified",
         "type": "recurring",
         "unit_amount": made["amount"],
@@ -53,17 +62,17 @@ def price_of(context: OperationContext) -> Json:
 
 def of_price(context: OperationContext) -> None:
     """A new recurring price is a plan as well."""
-    add_for(context, context.position, context.object)
+    create_for_price(context, context.position, context.object)
 
 
-def add_for(context: OperationContext, position: int, price: Json) -> None:
+def create_for_price(context: OperationContext, position: int, price: Json) -> None:
     """Write the plan that a new price at this position is, if it recurs."""
     if price["type"] != "recurring":
         return
     plans = context.request.account.collection("plan")
     plan = new_defaults(plans, position) | {
-        **{name: price[name] for name in _SAME},
-        **{name: price["recurring"].get(name) for name in _RECURRING},
+        **{name: price[name] for name in _SHARED_FIELDS},
+        **{name: price["recurring"].get(name) for name in _RECURRING_FIELDS},
         "amount": price["unit_amount"],
         "amount_decimal": price["unit_amount_decimal"],
         "id": price["id"],
@@ -74,18 +83,18 @@ def add_for(context: OperationContext, position: int, price: Json) -> None:
 
 def update(context: OperationContext) -> None:
     """What changes of a plan changes of its price."""
-    _follow(context, "price")
+    _copy_changes(context, "price")
 
 
-def of_changed_price(context: OperationContext) -> None:
+def copy_price_changes(context: OperationContext) -> None:
     """What changes of a price changes of its plan."""
     if context.object["type"] == "recurring":
-        _follow(context, "plan")
+        _copy_changes(context, "plan")
 
 
-def _follow(context: OperationContext, name: str) -> None:
+def _copy_changes(context: OperationContext, name: str) -> None:
     before, made = context.before, context.object
-    values = {one: made[one] for one in _SAME if made[one] != before[one]}
+    values = {one: made[one] for one in _SHARED_FIELDS if made[one] != before[one]}
     if values and context.request.account.collection(name).position(made["id"]) is not None:
         update_related(context.request, name, made["id"], values, f"{name}.updated")
 
@@ -99,5 +108,5 @@ def delete(context: OperationContext) -> None:
 
 
 CREATED: dict[str, Handler] = {"plan": create, "price": of_price}
-UPDATED: dict[str, Handler] = {"plan": update, "price": of_changed_price}
+UPDATED: dict[str, Handler] = {"plan": update, "price": copy_price_changes}
 DELETED: dict[str, Handler] = {"plan": delete}

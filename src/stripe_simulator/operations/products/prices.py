@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-_AMOUNTS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers")
+_AMOUNT_PARAMETERS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers")
 
 
 def create_price(context: OperationContext) -> None:
     """A new price, perhaps with its product."""
     params = context.params
-    if not any(params.get(name) is not None for name in _AMOUNTS):
+    if not any(params.get(name) is not None for name in _AMOUNT_PARAMETERS):
         raise StripeError(
             "One of the following params should be provided for this request: unit_amount or "
             "unit_amount_decimal.",
@@ -34,7 +34,7 @@ def create_price(context: OperationContext) -> None:
             param="unit_amount",
         )
     complete_price(context.request, context.object, params)
-    _claim_key(context)
+    _claim_lookup_key(context)
 
 
 def complete_price(request: ApiRequest, made: Json, params: Params) -> None:
@@ -59,7 +59,7 @@ def complete_price(request: ApiRequest, made: Json, params: Params) -> None:
         made["product"] = create_related(request, "product", values, "product.created")["id"]
 
 
-def _claim_key(context: OperationContext) -> None:
+def _claim_lookup_key(context: OperationContext) -> None:
     """A lookup key belongs to one price, which may hand it over."""
     key, request = context.params.get("lookup_key"), context.request
     if not key:
@@ -77,7 +77,7 @@ def _claim_key(context: OperationContext) -> None:
 
 def update_price(context: OperationContext) -> None:
     """The default price of a product can't be archived."""
-    _claim_key(context)
+    _claim_lookup_key(context)
     if not context.before["active"] or context.object["active"]:
         return
     products = context.request.account.collection("product")
@@ -101,7 +101,7 @@ def create_product(context: OperationContext) -> None:
     prices.write(position, price)
     made["default_price"] = price["id"]
     context.emit("price.created", price)
-    plans.add_for(context, position, price)
+    plans.create_for_price(context, position, price)
 
 
 def update_product(context: OperationContext) -> None:
@@ -130,14 +130,14 @@ def delete_product(context: OperationContext) -> None:
         )
 
 
-def check_tax_rate(context: OperationContext) -> None:
+def check_percentage(context: OperationContext) -> None:
     """A percentage lies between 0 and 100."""
     percentage = context.params.get("percentage")
     if percentage is not None and not 0 <= percentage <= 100:
         raise StripeError("Percentage must be between 0 and 100.", param="percentage")
 
 
-def register(context: OperationContext) -> None:
+def set_registration_status(context: OperationContext) -> None:
     """A tax registration holds from one time to another; both may be now."""
     made, moment = context.object, unix_now()
     for name in ("active_from", "expires_at"):
@@ -149,14 +149,14 @@ def register(context: OperationContext) -> None:
         made["status"] = "scheduled" if made["active_from"] > moment else "active"
 
 
-def create_verification(context: OperationContext) -> None:
+def create_verification_session(context: OperationContext) -> None:
     """Where somebody is to show who they are."""
     made = context.object
     made["client_secret"] = f"{made['id']}_secret_test"
     made["url"] = f"https://verify.stripe.com/start/test_{made['id'][3:]}"
 
 
-def secret_of(endpoint: str) -> str:
+def signing_secret(endpoint: str) -> str:
     """The signing secret of a webhook endpoint."""
     return "whsec_" + text_of(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
 
@@ -174,7 +174,7 @@ def _check_url(context: OperationContext) -> None:
 def create_webhook_endpoint(context: OperationContext) -> Json:
     """The secret of a webhook endpoint is shown once, when it is created."""
     _check_url(context)
-    return context.object | {"secret": secret_of(context.object["id"])}
+    return context.object | {"secret": signing_secret(context.object["id"])}
 
 
 def update_webhook_endpoint(context: OperationContext) -> None:
@@ -187,15 +187,15 @@ def update_webhook_endpoint(context: OperationContext) -> None:
 CREATED: dict[str, Handler] = {
     "price": create_price,
     "product": create_product,
-    "identity_verification_session": create_verification,
-    "tax_rate": check_tax_rate,
-    "tax_registration": register,
+    "identity_verification_session": create_verification_session,
+    "tax_rate": check_percentage,
+    "tax_registration": set_registration_status,
     "webhook_endpoint": create_webhook_endpoint,
 }
 UPDATED: dict[str, Handler] = {
     "price": update_price,
     "product": update_product,
-    "tax_registration": register,
+    "tax_registration": set_registration_status,
     "webhook_endpoint": update_webhook_endpoint,
 }
 DELETED: dict[str, Handler] = {"product": delete_product}

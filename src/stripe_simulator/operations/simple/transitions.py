@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transition:
     """A change of state: `column` becomes `state` where it is one of `sources` (none: whatever it is).
 
     `values` are set beside it, at their paths of names with dots; a value `NOW` is the present second.
@@ -52,7 +52,7 @@ class Move:
         if self.column:
             made[self.column] = self.state
         for path, value in self.values.items():
-            _put(made, path.split("."), unix_now() if value is NOW else deepcopy(value))
+            _set_at_path(made, path.split("."), unix_now() if value is NOW else deepcopy(value))
         if "metadata" in context.params and "metadata" in made:
             made["metadata"] = merged_metadata(made["metadata"] or {}, context.params["metadata"])
         for kind in self.events:
@@ -62,7 +62,7 @@ class Move:
 NOW = object()
 
 
-def _put(made: Json, path: list[str], value: Any) -> None:
+def _set_at_path(made: Json, path: list[str], value: Any) -> None:
     for step in path[:-1]:
         if not isinstance(made.get(step), dict):
             made[step] = {}
@@ -70,78 +70,78 @@ def _put(made: Json, path: list[str], value: Any) -> None:
     made[path[-1]] = value
 
 
-_ACTION: Json = {"failure_code": None, "failure_message": None, "status": "in_progress"}
-_MOVES: Mapping[tuple[str, str], Move] = {
-    ("billing_meter", "deactivate"): Move(
+_NEW_ACTION: Json = {"failure_code": None, "failure_message": None, "status": "in_progress"}
+_TRANSITIONS: Mapping[tuple[str, str], Transition] = {
+    ("billing_meter", "deactivate"): Transition(
         "inactive", ("active",), ("billing.meter.deactivated",),
         values={"status_transitions.deactivated_at": NOW, "updated": NOW},
     ),
-    ("billing_meter", "reactivate"): Move(
+    ("billing_meter", "reactivate"): Transition(
         "active", ("inactive",), ("billing.meter.reactivated",),
         values={"status_transitions.deactivated_at": None, "updated": NOW},
     ),
-    ("billing_alert", "activate"): Move("active", ("inactive",)),
-    ("billing_alert", "deactivate"): Move("inactive", ("active",)),
-    ("billing_alert", "archive"): Move("archived", ("active", "inactive")),
-    ("billing_feedback_option", "deactivate"): Move("inactive", ("active",)),
-    ("invoice_rendering_template", "archive"): Move("archived", ("active",)),
-    ("invoice_rendering_template", "unarchive"): Move("active", ("archived",)),
-    ("checkout_session", "expire"): Move(
+    ("billing_alert", "activate"): Transition("active", ("inactive",)),
+    ("billing_alert", "deactivate"): Transition("inactive", ("active",)),
+    ("billing_alert", "archive"): Transition("archived", ("active", "inactive")),
+    ("billing_feedback_option", "deactivate"): Transition("inactive", ("active",)),
+    ("invoice_rendering_template", "archive"): Transition("archived", ("active",)),
+    ("invoice_rendering_template", "unarchive"): Transition("active", ("archived",)),
+    ("checkout_session", "expire"): Transition(
         "expired", ("open",), ("checkout.session.expired",), values={"url": None},
         says='Only Checkout Sessions with a status in ["open"] can be expired. '
         "This Checkout Session has a status of `{state}`.",
     ),
-    ("climate_order", "cancel"): Move(
+    ("climate_order", "cancel"): Transition(
         "canceled", ("awaiting_funds", "confirmed", "open"), ("climate.order.canceled",),
         values={"canceled_at": NOW, "cancellation_reason": "requested"},
     ),
-    ("identity_verification_session", "cancel"): Move(
+    ("identity_verification_session", "cancel"): Transition(
         "canceled", ("requires_input",), ("identity.verification_session.canceled",), values={"url": None}
     ),
-    ("identity_verification_session", "redact"): Move(
+    ("identity_verification_session", "redact"): Transition(
         {"status": "processing"}, column="redaction", values={"last_verification_report": None, "url": None}
     ),
-    ("financial_connections_account", "disconnect"): Move(
+    ("financial_connections_account", "disconnect"): Transition(
         "disconnected", ("active", "inactive"), ("financial_connections.account.disconnected",)
     ),
-    ("issuing_dispute", "submit"): Move("submitted", ("unsubmitted",), ("issuing_dispute.submitted",)),
-    ("issuing_authorization", "approve"): Move(
+    ("issuing_dispute", "submit"): Transition("submitted", ("unsubmitted",), ("issuing_dispute.submitted",)),
+    ("issuing_authorization", "approve"): Transition(
         True, column="approved", values={"status": "pending", "pending_request": None},
         events=("issuing_authorization.updated",),
     ),
-    ("issuing_authorization", "decline"): Move(
+    ("issuing_authorization", "decline"): Transition(
         False, column="approved", values={"status": "closed", "pending_request": None},
         events=("issuing_authorization.updated",),
     ),
-    ("treasury_financial_account", "close"): Move(
+    ("treasury_financial_account", "close"): Transition(
         "closed", ("open",), ("treasury.financial_account.closed",)
     ),
-    ("treasury_inbound_transfer", "cancel"): Move(
+    ("treasury_inbound_transfer", "cancel"): Transition(
         "canceled", ("processing",), ("treasury.inbound_transfer.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("treasury_outbound_payment", "cancel"): Move(
+    ("treasury_outbound_payment", "cancel"): Transition(
         "canceled", ("processing",), ("treasury.outbound_payment.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("treasury_outbound_transfer", "cancel"): Move(
+    ("treasury_outbound_transfer", "cancel"): Transition(
         "canceled", ("processing",), ("treasury.outbound_transfer.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("three_d_secure_authentication", "cancel"): Move(
+    ("three_d_secure_authentication", "cancel"): Transition(
         "canceled", ("requires_submission", "requires_challenge"), ("three_d_secure.authentication.canceled",)
     ),
-    ("three_d_secure_authentication", "submit"): Move(
+    ("three_d_secure_authentication", "submit"): Transition(
         "succeeded", ("requires_submission",), ("three_d_secure.authentication.succeeded",)
     ),
-    ("apps_install", "uninstall"): Move("uninstalling", ("installed",), ("apps.install.updated",)),
-    ("payment_method_domain", "validate"): Move(True, column="enabled"),
-    ("terminal_reader", "cancel_action"): Move(None, column="action"),
+    ("apps_install", "uninstall"): Transition("uninstalling", ("installed",), ("apps.install.updated",)),
+    ("payment_method_domain", "validate"): Transition(True, column="enabled"),
+    ("terminal_reader", "cancel_action"): Transition(None, column="action"),
 }  # fmt: skip
 # Those below /v1/test_helpers that move an object of a table, by their paths: resource, and the change.
-_HELPERS: Mapping[str, tuple[str, Move]] = {
+_TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
     **{
-        f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", Move(
+        f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", Transition(
             state, column="", values={"shipping.status": state}, events=("issuing_card.updated",)
         ))
         for verb, state in {
@@ -149,36 +149,37 @@ _HELPERS: Mapping[str, tuple[str, Move]] = {
             "submit": "submitted",
         }.items()
     },
-    "issuing/authorizations/{authorization}/expire": ("issuing_authorization", Move(
+    "issuing/authorizations/{authorization}/expire": ("issuing_authorization", Transition(
         "expired", ("pending",), ("issuing_authorization.updated",)
     )),
-    "issuing/authorizations/{authorization}/reverse": ("issuing_authorization", Move(
+    "issuing/authorizations/{authorization}/reverse": ("issuing_authorization", Transition(
         "reversed", ("pending",), ("issuing_authorization.updated",)
     )),
-    "issuing/authorizations/{authorization}/capture": ("issuing_authorization", Move(
+    "issuing/authorizations/{authorization}/capture": ("issuing_authorization", Transition(
         "closed", ("pending",), ("issuing_authorization.updated",)
     )),
     **{
         f"issuing/personalization_designs/{{personalization_design}}/{verb}": (
-            "issuing_personalization_design", Move(state, (), (f"issuing_personalization_design.{event}",))
+            "issuing_personalization_design",
+            Transition(state, events=(f"issuing_personalization_design.{event}",)),
         )
         for verb, state, event in (
             ("activate", "active", "activated"), ("deactivate", "inactive", "deactivated"),
             ("reject", "rejected", "rejected"),
         )
     },
-    "refunds/{refund}/expire": ("refund", Move("failed", ("requires_action",), ("refund.failed",))),
+    "refunds/{refund}/expire": ("refund", Transition("failed", ("requires_action",), ("refund.failed",))),
     **{
-        f"treasury/inbound_transfers/{{id}}/{verb}": ("treasury_inbound_transfer", Move(
+        f"treasury/inbound_transfers/{{id}}/{verb}": ("treasury_inbound_transfer", Transition(
             state, ("processing",), (f"treasury.inbound_transfer.{state}",), values={"cancelable": False}
         ))
         for verb, state in {"fail": "failed", "succeed": "succeeded"}.items()
     },
-    "treasury/inbound_transfers/{id}/return": ("treasury_inbound_transfer", Move(
+    "treasury/inbound_transfers/{id}/return": ("treasury_inbound_transfer", Transition(
         True, column="returned", sources=(False, None)
     )),
     **{
-        f"treasury/{kind}s/{{{name}}}/{verb}": (f"treasury_{kind}", Move(
+        f"treasury/{kind}s/{{{name}}}/{verb}": (f"treasury_{kind}", Transition(
             state, sources, (f"treasury.{kind}.{state}",), values={"cancelable": False}
         ))
         for kind, name in (("outbound_payment", "id"), ("outbound_transfer", "outbound_transfer"))
@@ -190,7 +191,7 @@ _HELPERS: Mapping[str, tuple[str, Move]] = {
 }  # fmt: skip
 
 
-def _helper(resource: str, move: Move) -> Callable[[ApiRequest], ApiResponse]:
+def _test_helper(resource: str, move: Transition) -> Callable[[ApiRequest], ApiResponse]:
     def answer(request: ApiRequest) -> ApiResponse:
         assert request.route.operation is not None
         collection = request.account.collection(resource)
@@ -198,12 +199,14 @@ def _helper(resource: str, move: Move) -> Callable[[ApiRequest], ApiResponse]:
         if position is None or collection.is_deleted(position):
             raise errors.no_object(collection.resource.object, request.ids[0])
         params = validate_parameters(request, request.route.operation)
-        return object_response(request, moved(request, resource, position, params, move))
+        return object_response(request, apply_transition(request, resource, position, params, move))
 
     return answer
 
 
-def moved(request: ApiRequest, resource: str, position: int, params: Json, move: Move) -> Json:
+def apply_transition(
+    request: ApiRequest, resource: str, position: int, params: Json, move: Transition
+) -> Json:
     """The object at this position, after a change that no path of its own stands for."""
     collection = request.account.collection(resource)
     before = collection.read(position)
@@ -214,27 +217,27 @@ def moved(request: ApiRequest, resource: str, position: int, params: Json, move:
     return context.object
 
 
-_REJECTED = frozenset({"fraud", "terms_of_service"})
+_REJECTION_REASONS = frozenset({"fraud", "terms_of_service"})
 
 
-def reject_account(context: OperationContext) -> None:
+def reject(context: OperationContext) -> None:
     """Reject a connected account: it can neither charge nor be paid out."""
     reason = str(context.params["reason"])
     kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
-    disabled = f"rejected.{kind if kind in _REJECTED else 'other'}"
+    disabled = f"rejected.{kind if kind in _REJECTION_REASONS else 'other'}"
     context.object |= {"charges_enabled": False, "payouts_enabled": False}
-    _put(context.object, ["requirements", "disabled_reason"], disabled)
+    _set_at_path(context.object, ["requirements", "disabled_reason"], disabled)
     context.emit("account.updated")
 
 
-def unreject_account(context: OperationContext) -> None:
+def unreject(context: OperationContext) -> None:
     """Take a rejection back."""
     context.object |= {"charges_enabled": True, "payouts_enabled": True}
-    _put(context.object, ["requirements", "disabled_reason"], None)
+    _set_at_path(context.object, ["requirements", "disabled_reason"], None)
     context.emit("account.updated")
 
 
-def migrate(context: OperationContext) -> None:
+def migrate_billing_mode(context: OperationContext) -> None:
     """A subscription is billed another way, for good."""
     made, wanted = context.object, context.params["billing_mode"]
     if (made["billing_mode"] or {}).get("type") == wanted["type"]:
@@ -247,12 +250,12 @@ def migrate(context: OperationContext) -> None:
     context.emit("customer.subscription.updated")
 
 
-def _act(kind: str) -> Handler:
+def _start_action(kind: str) -> Handler:
     """A reader of Stripe Terminal takes on something to do."""
 
     def handler(context: OperationContext) -> None:
         details = {name: value for name, value in context.params.items() if name != "metadata"}
-        context.object["action"] = {**_ACTION, "type": kind, kind: details}
+        context.object["action"] = {**_NEW_ACTION, "type": kind, kind: details}
         context.emit("terminal.reader.action_updated")
 
     return handler
@@ -278,21 +281,21 @@ def _refresh(context: OperationContext) -> None:
         }
 
 
-_READER = (
+_READER_ACTIONS = (
     "collect_inputs", "collect_payment_method", "confirm_payment_intent", "process_payment_intent",
     "process_setup_intent", "refund_payment", "set_reader_display",
 )  # fmt: skip
 OPERATIONS: dict[tuple[str, str], Handler] = {
-    **{key: move.apply for key, move in _MOVES.items()},
-    **{("terminal_reader", kind): _act(kind) for kind in _READER},
-    ("subscription", "migrate"): migrate,
-    ("account", "reject"): reject_account,
-    ("account", "unreject"): unreject_account,
+    **{key: move.apply for key, move in _TRANSITIONS.items()},
+    **{("terminal_reader", kind): _start_action(kind) for kind in _READER_ACTIONS},
+    ("subscription", "migrate"): migrate_billing_mode,
+    ("account", "reject"): reject,
+    ("account", "unreject"): unreject,
     ("financial_connections_account", "subscribe"): _subscribe,
     ("financial_connections_account", "unsubscribe"): _unsubscribe,
     ("financial_connections_account", "refresh"): _refresh,
 }
 PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", f"/v1/test_helpers/{path}"): _helper(resource, move)
-    for path, (resource, move) in _HELPERS.items()
+    ("POST", f"/v1/test_helpers/{path}"): _test_helper(resource, move)
+    for path, (resource, move) in _TEST_HELPERS.items()
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SOURCES = ("card_", "src_", "ba_")
 
 
-def method(request: ApiRequest, identifier: Any) -> Json | None:
+def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | None:
     """A payment method that exists; a source stands in for one."""
     if str(identifier).startswith(_SOURCES):
         return {
@@ -31,15 +31,15 @@ def method(request: ApiRequest, identifier: Any) -> Json | None:
     return get_or_none(request, "payment_method", identifier)
 
 
-def refusal_of(method: Json) -> StripeError | None:
+def expected_refusal(method: Json) -> StripeError | None:
     """What charging this payment method would meet, if it is not going to work."""
     card = test_cards.behind(method.get("card"))
     if card.code:
         return test_cards.refusal(card)
-    return _asks() if card.asks and method["type"] == "card" else None
+    return _action_required_error() if card.asks and method["type"] == "card" else None
 
 
-def _asks() -> StripeError:
+def _action_required_error() -> StripeError:
     return StripeError(
         "Cannot complete payment because the payment requires an action.",
         status=402,
@@ -48,7 +48,7 @@ def _asks() -> StripeError:
     )
 
 
-def intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
+def create_payment_intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
     """The payment intent of an invoice: it waits for a payment method, or for its confirmation."""
     values: Json = {
         "amount": invoice["amount_due"],
@@ -56,7 +56,9 @@ def intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
         "capture_method": "automatic",
         "currency": invoice["currency"],
         "customer": invoice["customer"],
-        "description": "Subscription creation" if _first(invoice) else "Payment for Invoice",
+        "description": "Subscription creation"
+        if _is_subscription_creation(invoice)
+        else "Payment for Invoice",
         "payment_method": default["id"] if default else None,
         "payment_method_types": ["card", "link"],
         "status": "requires_confirmation" if default else "requires_payment_method",
@@ -68,11 +70,11 @@ def intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
     return made
 
 
-def _first(invoice: Json) -> bool:
+def _is_subscription_creation(invoice: Json) -> bool:
     return bool(invoice["billing_reason"] == "subscription_create")
 
 
-def charge(request: ApiRequest, identifier: str, method: Json) -> StripeError | None:
+def confirm_intent(request: ApiRequest, identifier: str, method: Json) -> StripeError | None:
     """Confirm a payment intent with a payment method; the refusal, if there is one."""
     intent = deepcopy(get_or_none(request, "payment_intent", identifier))
     assert intent is not None
@@ -81,11 +83,11 @@ def charge(request: ApiRequest, identifier: str, method: Json) -> StripeError | 
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
         values: Json = {"next_action": action, "payment_method": method["id"], "status": "requires_action"}
         made = update_related(request, "payment_intent", identifier, values, "payment_intent.requires_action")
-        return _with(_asks(), payment_intent=made)
-    charged = charges.of_intent(request, intent, method, capture=True)
+        return _with_extra(_action_required_error(), payment_intent=made)
+    charged = charges.create_for_intent(request, intent, method, capture=True)
     emit_as(request, f"charge.{charged['status']}", charged)
     if charged["status"] == "failed":
-        declined = _with(test_cards.refusal(card, charge=charged["id"]), payment_method=method)
+        declined = _with_extra(test_cards.refusal(card, charge=charged["id"]), payment_method=method)
         values = {
             "last_payment_error": declined.details(),
             "latest_charge": charged["id"],
@@ -93,7 +95,7 @@ def charge(request: ApiRequest, identifier: str, method: Json) -> StripeError | 
             "status": "requires_payment_method",
         }
         made = update_related(request, "payment_intent", identifier, values, "payment_intent.payment_failed")
-        return _with(declined, payment_intent=made)
+        return _with_extra(declined, payment_intent=made)
     values = {
         "amount_received": intent["amount"],
         "last_payment_error": None,
@@ -106,6 +108,6 @@ def charge(request: ApiRequest, identifier: str, method: Json) -> StripeError | 
     return None
 
 
-def _with(problem: StripeError, **extra: Any) -> StripeError:
+def _with_extra(problem: StripeError, **extra: Any) -> StripeError:
     problem.extra |= extra
     return problem

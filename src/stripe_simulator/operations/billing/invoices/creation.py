@@ -12,8 +12,8 @@ from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_object, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.invoices import invoice_payments, lines
-from stripe_simulator.operations.billing.invoices.invoice_items import of, pending
-from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
+from stripe_simulator.operations.billing.invoices.invoice_items import item_subscription_id, pending_items
+from stripe_simulator.operations.billing.invoices.totals import invoice_lines, update_totals
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 _DAY = 86_400
 _HOUR = 3600
 # What can still be changed when an invoice is no draft any more.
-_LATER = frozenset(
+_EDITABLE_WHEN_OPEN = frozenset(
     {
         "auto_advance", "automatically_finalizes_at", "collection_method", "days_until_due",
         "default_payment_method", "default_source", "due_date", "metadata", "payment_settings", "rendering",
     }
 )  # fmt: skip
 
-_ALWAYS = frozenset({"metadata", "rendering"})
+_ALWAYS_EDITABLE = frozenset({"metadata", "rendering"})
 
 
-def begin(request: ApiRequest, customer: Json, made: Json, currency: str) -> None:
+def fill_new_invoice(request: ApiRequest, customer: Json, made: Json, currency: str) -> None:
     """What every new invoice of a customer has."""
     now = test_clocks.now(request, {"customer": customer["id"]})
     made |= {
@@ -74,12 +74,12 @@ def begin(request: ApiRequest, customer: Json, made: Json, currency: str) -> Non
     made["payment_settings"] = settings | (made.get("payment_settings") or {})
 
 
-def for_subscription(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:
+def create_for_subscription(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:
     """A draft for a subscription, with these lines, and what is pending for it; written."""
     customer = get_or_none(request, "customer", subscription["customer"])
     assert customer is not None
     invoice = new_object(request, "invoice")
-    begin(request, customer, invoice, subscription["currency"])
+    fill_new_invoice(request, customer, invoice, subscription["currency"])
     metadata = dict(subscription.get("metadata") or {})
     invoice |= {
         "auto_advance": True,
@@ -93,29 +93,33 @@ def for_subscription(request: ApiRequest, subscription: Json, reason: str, value
             "type": "subscription_details",
         },
     }
-    running = discounts.running(request, list(subscription.get("discounts") or ()), invoice["created"])
+    running = discounts.active_discounts(
+        request, list(subscription.get("discounts") or ()), invoice["created"]
+    )
     invoice["discounts"] = running
     save(request, "invoice", invoice)
     for line in values:
-        lines.add(request, invoice, line)
-    lines.pull(request, invoice, pending(request, customer["id"], invoice["currency"], subscription["id"]))
-    total_up(request, invoice)
+        lines.add_line(request, invoice, line)
+    lines.add_invoice_items(
+        request, invoice, pending_items(request, customer["id"], invoice["currency"], subscription["id"])
+    )
+    update_totals(request, invoice)
     if invoice["collection_method"] == "send_invoice":
         invoice["automatically_finalizes_at"] = invoice["created"] + _HOUR
     save(request, "invoice", invoice)
     emit_as(request, "invoice.created", invoice)
-    _forget_once(request, subscription, invoice)
+    _remove_used_discounts(request, subscription, invoice)
     return invoice
 
 
-def _forget_once(request: ApiRequest, subscription: Json, invoice: Json) -> None:
+def _remove_used_discounts(request: ApiRequest, subscription: Json, invoice: Json) -> None:
     """A discount for once is over after the first invoice that it took something off: not that of a trial."""
     ids = subscription.get("discounts") or []
     used = {one["discount"] for one in invoice["total_discount_amounts"] if one["amount"]}
     subscription["discounts"] = [
         one
         for one in ids
-        if one in request.account.discounts and not (one in used and discounts.is_once(request, one))
+        if one in request.account.discounts and not (one in used and discounts.applies_once(request, one))
     ]
 
 
@@ -123,23 +127,25 @@ def create(context: OperationContext) -> None:
     """A draft by hand."""
     request, made, params = context.request, context.object, context.params
     if params.get("from_invoice"):
-        _revise(context)
+        _create_revision(context)
         return
-    subscription = _subscription(request, params)
+    subscription = _requested_subscription(request, params)
     if subscription is not None:
         params.setdefault("customer", subscription["customer"])
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     currency = params.get("currency") or (subscription or customer).get("currency") or "usd"
-    _check_due(made, params)
-    invoice_payments.check_method(
+    check_due_date(made, params)
+    invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
-    discounts.check(request, params.get("discounts"), {"customer": customer["id"], "currency": currency})
-    taken = _pending(request, customer["id"], str(currency).lower(), subscription, params)
-    begin(request, customer, made, str(currency).lower())
-    _dates(made, params)
+    discounts.check_discounts(
+        request, params.get("discounts"), {"customer": customer["id"], "currency": currency}
+    )
+    taken = _items_to_invoice(request, customer["id"], str(currency).lower(), subscription, params)
+    fill_new_invoice(request, customer, made, str(currency).lower())
+    _set_dates(made, params)
     if subscription is not None:
         made["parent"] = {
             "quote_details": None,
@@ -150,14 +156,16 @@ def create(context: OperationContext) -> None:
         }  # fmt: skip
         made["billing_reason"] = "manual"
     context.write()
-    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "invoice")
+    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made, "invoice")
     if "discounts" not in params and subscription is not None:
-        made["discounts"] = discounts.running(request, list(subscription["discounts"]), made["created"])
-    lines.pull(request, made, taken)
-    total_up(request, made)
+        made["discounts"] = discounts.active_discounts(
+            request, list(subscription["discounts"]), made["created"]
+        )
+    lines.add_invoice_items(request, made, taken)
+    update_totals(request, made)
 
 
-def _subscription(request: ApiRequest, params: Json) -> Json | None:
+def _requested_subscription(request: ApiRequest, params: Json) -> Json | None:
     if not params.get("subscription"):
         return None
     found_ = get_referenced_copy(request, "subscription", params["subscription"], "subscription")
@@ -166,15 +174,15 @@ def _subscription(request: ApiRequest, params: Json) -> Json | None:
     return found_
 
 
-def _pending(
+def _items_to_invoice(
     request: ApiRequest, customer: str, currency: str, subscription: Json | None, params: Json
 ) -> list[Json]:
     """The pending items that a new invoice takes: none unless they are asked for."""
     if subscription is not None:
         waiting = [
             item
-            for item in pending(request, customer, currency, subscription["id"])
-            if of(item) == subscription["id"]
+            for item in pending_items(request, customer, currency, subscription["id"])
+            if item_subscription_id(item) == subscription["id"]
         ]
         if not waiting:
             raise StripeError(
@@ -183,10 +191,14 @@ def _pending(
         return waiting
     if params.get("pending_invoice_items_behavior", "exclude") != "include":
         return []
-    return [item for item in pending(request, customer, currency, None) if of(item) is None]
+    return [
+        item
+        for item in pending_items(request, customer, currency, None)
+        if item_subscription_id(item) is None
+    ]
 
 
-def _check_due(made: Json, params: Json) -> None:
+def check_due_date(made: Json, params: Json) -> None:
     """Raises StripeError where an invoice that is sent has no due date, or another one has."""
     sends = made["collection_method"] == "send_invoice"
     if sends and not (params.get("days_until_due") is not None or params.get("due_date")):
@@ -202,7 +214,7 @@ def _check_due(made: Json, params: Json) -> None:
             )
 
 
-def _dates(made: Json, params: Json) -> None:
+def _set_dates(made: Json, params: Json) -> None:
     made["due_date"] = params.get("due_date")
     if params.get("due_date") is not None and params["due_date"] <= made["created"]:
         raise StripeError(
@@ -216,7 +228,7 @@ def _dates(made: Json, params: Json) -> None:
         )
 
 
-def _revise(context: OperationContext) -> None:
+def _create_revision(context: OperationContext) -> None:
     """A draft that replaces an open invoice when it is finalized."""
     request, made = context.request, context.object
     sent = context.params["from_invoice"]
@@ -227,14 +239,14 @@ def _revise(context: OperationContext) -> None:
         raise StripeError("You can only create revisions of open invoices.", param="from_invoice[invoice]")
     customer = get_referenced_copy(request, "customer", old["customer"], "customer")
     made |= {name: deepcopy(old[name]) for name in ("collection_method", "parent", "metadata", "description")}
-    begin(request, customer, made, old["currency"])
+    fill_new_invoice(request, customer, made, old["currency"])
     made["from_invoice"] = {"action": "revision", "invoice": old["id"]}
     made["due_date"] = old.get("due_date")
     made["discounts"] = list(old["discounts"])
     context.write()
-    for line in lines_of(request, old):
-        lines.add(request, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
-    total_up(request, made)
+    for line in invoice_lines(request, old):
+        lines.add_line(request, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
+    update_totals(request, made)
     save(request, "invoice", old | {"latest_revision": made["id"]}, "invoice.updated", before=old)
 
 
@@ -242,29 +254,29 @@ def update(context: OperationContext) -> None:
     """What was sent, where the state of the invoice allows it."""
     request, made, params, before = context.request, context.object, context.params, context.before
     if before["status"] != "draft":
-        allowed = _LATER if before["status"] in {"open", "uncollectible"} else _ALWAYS
+        allowed = _EDITABLE_WHEN_OPEN if before["status"] in {"open", "uncollectible"} else _ALWAYS_EDITABLE
         if not allowed.issuperset(params):
             raise StripeError("Finalized invoices can't be updated in this way", code="invoice_not_editable")
         return
-    invoice_payments.check_method(
+    invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
     if "collection_method" in params:
-        _check_due(made, {"days_until_due": None, "due_date": made.get("due_date"), **params})
+        check_due_date(made, {"days_until_due": None, "due_date": made.get("due_date"), **params})
     if params.get("days_until_due") is not None:
         made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
     made["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice")
-    made["default_tax_rates"] = _ids(params.get("default_tax_rates", before["default_tax_rates"]))
+        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice")
+    made["default_tax_rates"] = _as_list(params.get("default_tax_rates", before["default_tax_rates"]))
     if "auto_advance" in params:
         later = made["created"] + _HOUR if made["auto_advance"] else None
         made["automatically_finalizes_at"] = params.get("automatically_finalizes_at") or later
     if "discounts" in params or "default_tax_rates" in params:
-        total_up(request, made)
+        update_totals(request, made)
 
 
-def _ids(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return list(value or ())
 
 
@@ -273,12 +285,12 @@ def delete(context: OperationContext) -> None:
     made = context.object
     if made["status"] != "draft":
         raise StripeError("You can only delete draft invoices. To void this invoice, use the void endpoint.")
-    if made["billing_reason"] not in {"manual", None} and invoice_payments.subscription_of(made):
+    if made["billing_reason"] not in {"manual", None} and invoice_payments.subscription_id_of(made):
         raise StripeError("You can't delete invoices created by subscriptions.")
-    lines.release(context.request, made)
+    lines.release_invoice_items(context.request, made)
 
 
-def discard(request: ApiRequest, subscription: Json) -> None:
+def stop_auto_advance(request: ApiRequest, subscription: Json) -> None:
     """Drafts of a subscription that ended stay, and nobody is charged for them."""
     for invoice in find_by(request, "invoice", "subscription", subscription["id"]):
         if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:

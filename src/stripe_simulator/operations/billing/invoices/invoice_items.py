@@ -10,9 +10,9 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import amount_of
+from stripe_simulator.operations.billing.amounts import price_amount
 from stripe_simulator.operations.billing.invoices import lines
-from stripe_simulator.operations.billing.invoices.totals import lines_of, total_up
+from stripe_simulator.operations.billing.invoices.totals import invoice_lines, update_totals
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -20,23 +20,27 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def pending(request: ApiRequest, customer: str, currency: str, subscription: str | None) -> list[Json]:
+def pending_items(request: ApiRequest, customer: str, currency: str, subscription: str | None) -> list[Json]:
     """The customer's items on no invoice, oldest first: those of one subscription, and those of none."""
     fitting = []
     for item in find_by(request, "invoiceitem", "customer", customer):
-        if item["invoice"] is None and item["currency"] == currency and of(item) in {None, subscription}:
+        if (
+            item["invoice"] is None
+            and item["currency"] == currency
+            and item_subscription_id(item) in {None, subscription}
+        ):
             fitting.append(item)
     return fitting[::-1]
 
 
-def of(item: Json) -> str | None:
+def item_subscription_id(item: Json) -> str | None:
     """The subscription that an invoice item is for."""
     details = (item.get("parent") or {}).get("subscription_details") or {}
     subscription: str | None = details.get("subscription")
     return subscription
 
 
-def parent(subscription: str, item: str | None = None) -> Json:
+def subscription_parent(subscription: str, item: str | None = None) -> Json:
     """How an invoice item names its subscription."""
     return {
         "subscription_details": {"subscription": subscription, "subscription_item": item},
@@ -54,7 +58,7 @@ def create(context: OperationContext) -> None:
         else None
     )
     if invoice is not None:
-        lines.editable(invoice)
+        lines.require_draft(invoice)
         if invoice["customer"] != params["customer"]:
             raise errors.no_object("invoice", params["invoice"], "invoice", status=400)
     subscription = params.get("subscription")
@@ -74,21 +78,21 @@ def create(context: OperationContext) -> None:
         "date": now,
         "discountable": params.get("discountable", True),
         "invoice": None,
-        "parent": parent(subscription) if subscription else None,
+        "parent": subscription_parent(subscription) if subscription else None,
         "period": params.get("period") or {"end": now, "start": now},
         "proration": False,
     }
-    made |= lines.priced(request, params, "", currency)
+    made |= lines.requested_line(request, params, "", currency)
     made["discountable"] = params.get("discountable", made["amount"] >= 0)
     made["quantity_decimal"] = str(made["quantity"])
     made["net_amount"] = made["amount"]
-    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "invoice_item")
+    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made, "invoice_item")
     made["test_clock"] = (customer or {}).get("test_clock")
     if invoice is not None:
         before = deepcopy(invoice)
         context.write()
-        lines.pull(request, invoice, [made])
-        total_up(request, invoice)
+        lines.add_invoice_items(request, invoice, [made])
+        update_totals(request, invoice)
         save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
@@ -114,7 +118,7 @@ def _currency(request: ApiRequest, params: Json, invoice: Json | None, customer:
     raise errors.missing_parameter("currency")
 
 
-def _draft_of(context: OperationContext, verb: str) -> Json | None:
+def _editable_draft(context: OperationContext, verb: str) -> Json | None:
     """The draft that an item is on. Raises StripeError where its invoice is none any more."""
     if context.before["invoice"] is None:
         return None
@@ -130,47 +134,49 @@ def _draft_of(context: OperationContext, verb: str) -> Json | None:
 def update(context: OperationContext) -> None:
     """Change an item, and the line that it is on a draft."""
     request, made, params = context.request, context.object, context.params
-    invoice = _draft_of(context, "update")
+    invoice = _editable_draft(context, "update")
     made |= {name: deepcopy(context.before[name]) for name in ("pricing", "discounts", "amount", "period")}
     made["period"] = params.get("period") or made["period"]
     if any(
         params.get(name) is not None for name in ("amount", "pricing", "price_data", "unit_amount_decimal")
     ):
-        made |= lines.priced(request, {**params, "description": made["description"]}, "", made["currency"])
+        made |= lines.requested_line(
+            request, {**params, "description": made["description"]}, "", made["currency"]
+        )
     elif params.get("quantity") is not None:
-        made["amount"] = amount_of(made["pricing"] or {}, made["quantity"])
+        made["amount"] = price_amount(made["pricing"] or {}, made["quantity"])
     if made["amount"] != context.before["amount"] or made["quantity"] != context.before["quantity"]:
         made |= {"net_amount": made["amount"], "quantity_decimal": str(made["quantity"])}
     if "discounts" in params:
-        made["discounts"] = discounts.applied(request, params["discounts"], made, "invoice_item")
+        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice_item")
     if invoice is not None:
         before = deepcopy(invoice)
-        line = _line(request, invoice, made["id"])
+        line = _line_of(request, invoice, made["id"])
         if line is not None:
-            save(request, "line_item", line | lines.of_item(made), before=line)
-        total_up(request, invoice)
+            save(request, "line_item", line | lines.invoice_item_line(made), before=line)
+        update_totals(request, invoice)
         save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
 def delete(context: OperationContext) -> None:
     """Delete an item, and its line on a draft."""
     request = context.request
-    invoice = _draft_of(context, "delete")
+    invoice = _editable_draft(context, "delete")
     if invoice is None:
         return
     before = deepcopy(invoice)
-    line = _line(request, invoice, context.object["id"])
+    line = _line_of(request, invoice, context.object["id"])
     if line is not None:
         collection = request.account.children("line_item")
         position = collection.position(line["id"])
         assert position is not None
         collection.delete(position)
-    total_up(request, invoice)
+    update_totals(request, invoice)
     save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
-def _line(request: ApiRequest, invoice: Json, item: str) -> Json | None:
-    for line in lines_of(request, invoice):
+def _line_of(request: ApiRequest, invoice: Json, item: str) -> Json | None:
+    for line in invoice_lines(request, invoice):
         details = (line.get("parent") or {}).get("invoice_item_details") or {}
         if details.get("invoice_item") == item:
             return line

@@ -15,39 +15,39 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-_NO_METHOD = (
+_NO_PAYMENT_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding a "
     "default payment method. For more information, visit "
     "https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority."
 )
 
 
-_WAITING = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
+_UNPAID_INTENT_STATUSES = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 
 
-def no_method() -> StripeError:
+def no_payment_method_error() -> StripeError:
     """There is nothing that could be charged."""
-    return StripeError(_NO_METHOD, code="resource_missing")
+    return StripeError(_NO_PAYMENT_METHOD, code="resource_missing")
 
 
-def method_of(request: ApiRequest, *owners: Json | None) -> Json | None:
+def default_payment_method(request: ApiRequest, *owners: Json | None) -> Json | None:
     """What is charged: the default of the invoice, else of the subscription, else of the customer."""
     for owner in owners:
         if owner is None:
             continue
         settings = owner.get("invoice_settings") if owner.get("object") == "customer" else owner
         for identifier in ((settings or {}).get("default_payment_method"), owner.get("default_source")):
-            method = charging.method(request, identifier)
+            method = charging.payment_method_or_source(request, identifier)
             if method is not None:
                 return method
     return None
 
 
-def check_method(request: ApiRequest, identifier: Any, customer: str, param: str) -> None:
+def check_payment_method(request: ApiRequest, identifier: Any, customer: str, param: str) -> None:
     """Raises StripeError where a payment method is not the customer's."""
     if identifier is None:
         return
-    method = charging.method(request, identifier)
+    method = charging.payment_method_or_source(request, identifier)
     if method is None:
         raise StripeError(f"No such PaymentMethod: '{identifier}'", code="resource_missing", param=param)
     if method.get("customer") != customer:
@@ -59,31 +59,31 @@ def check_method(request: ApiRequest, identifier: Any, customer: str, param: str
         )
 
 
-def owners_of(request: ApiRequest, invoice: Json) -> tuple[Json, Json | None, Json | None]:
+def default_method_owners(request: ApiRequest, invoice: Json) -> tuple[Json, Json | None, Json | None]:
     """Whose defaults count for an invoice, in order."""
     return (
         invoice,
-        get_or_none(request, "subscription", subscription_of(invoice)),
+        get_or_none(request, "subscription", subscription_id_of(invoice)),
         get_or_none(request, "customer", invoice["customer"]),
     )
 
 
-def subscription_of(invoice: Json) -> str | None:
+def subscription_id_of(invoice: Json) -> str | None:
     """The subscription that an invoice is for."""
     details = (invoice.get("parent") or {}).get("subscription_details") or {}
     identifier: str | None = details.get("subscription")
     return identifier
 
 
-def intend(request: ApiRequest, invoice: Json) -> None:
+def create_payment(request: ApiRequest, invoice: Json) -> None:
     """The payment intent of an invoice that was finalized, and the payment that it is to become."""
     if invoice["amount_due"] <= 0:
         return
-    method = method_of(request, *owners_of(request, invoice))
-    attach(request, invoice, charging.intent(request, invoice, method), default=True)
+    method = default_payment_method(request, *default_method_owners(request, invoice))
+    attach_intent(request, invoice, charging.create_payment_intent(request, invoice, method), default=True)
 
 
-def attach(request: ApiRequest, invoice: Json, intent: Json, *, default: bool = False) -> Json:
+def attach_intent(request: ApiRequest, invoice: Json, intent: Json, *, default: bool = False) -> Json:
     """Have a payment intent pay an invoice."""
     payment = new_object(request, "invoice_payment")
     payment |= {
@@ -100,34 +100,34 @@ def attach(request: ApiRequest, invoice: Json, intent: Json, *, default: bool = 
     return payment
 
 
-def payment_of(request: ApiRequest, invoice: Json) -> Json | None:
+def open_payment(request: ApiRequest, invoice: Json) -> Json | None:
     """The payment of an invoice that is still to be made."""
     for payment in find_by(request, "invoice_payment", "invoice", invoice["id"]):
         intent = get_or_none(request, "payment_intent", (payment.get("payment") or {}).get("payment_intent"))
-        if payment["status"] != "open" or intent is None or intent["status"] not in _WAITING:
+        if payment["status"] != "open" or intent is None or intent["status"] not in _UNPAID_INTENT_STATUSES:
             continue
         if intent["amount"] == invoice["amount_due"]:  # generated ones differ
             return payment
     return None
 
 
-def collect(request: ApiRequest, invoice: Json, method: Json) -> StripeError | None:
+def charge_invoice(request: ApiRequest, invoice: Json, method: Json) -> StripeError | None:
     """Charge an open invoice: paid, or the decline that was met. The invoice is changed, not written."""
-    payment = payment_of(request, invoice)
+    payment = open_payment(request, invoice)
     if payment is None:
-        intend(request, invoice)
-        payment = payment_of(request, invoice)
+        create_payment(request, invoice)
+        payment = open_payment(request, invoice)
     assert payment is not None
-    declined = charging.charge(request, payment["payment"]["payment_intent"], method)
+    declined = charging.confirm_intent(request, payment["payment"]["payment_intent"], method)
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
     if declined is not None:
         return declined
-    settle(request, invoice, payment, payment["amount_requested"])
+    record_payment(request, invoice, payment, payment["amount_requested"])
     return None
 
 
-def settle(request: ApiRequest, invoice: Json, payment: Json, amount: int) -> None:
+def record_payment(request: ApiRequest, invoice: Json, payment: Json, amount: int) -> None:
     """A payment of an invoice was made: of all that is due, or of a part."""
     amount = min(amount, payment["amount_requested"])
     made = deepcopy(payment)
@@ -137,20 +137,20 @@ def settle(request: ApiRequest, invoice: Json, payment: Json, amount: int) -> No
     invoice["amount_paid"] += amount
     invoice["amount_remaining"] -= amount
     if invoice["amount_remaining"] <= 0:
-        paid(request, invoice, invoice["amount_paid"])
+        mark_paid(request, invoice, invoice["amount_paid"])
 
 
-def invoice_of(request: ApiRequest, intent: Json) -> Json | None:
+def settle_invoice_of_intent(request: ApiRequest, intent: Json) -> Json | None:
     """The open invoice that a payment intent was made for; paid, not written, where the intent is."""
     for payment in find_by(request, "invoice_payment", "payment_intent", intent["id"]):
         invoice = get_or_none(request, "invoice", payment["invoice"])
         if payment["status"] == "open" and invoice is not None and invoice["status"] == "open":
-            settle(request, invoice, payment, payment["amount_requested"])
+            record_payment(request, invoice, payment, payment["amount_requested"])
             return invoice
     return None
 
 
-def paid(request: ApiRequest, invoice: Json, amount: int) -> None:
+def mark_paid(request: ApiRequest, invoice: Json, amount: int) -> None:
     """An invoice has been paid in full."""
     invoice |= {
         "amount_paid": amount,
@@ -162,9 +162,9 @@ def paid(request: ApiRequest, invoice: Json, amount: int) -> None:
     invoice["status_transitions"]["paid_at"] = test_clocks.now(request, invoice)
 
 
-def drop(request: ApiRequest, invoice: Json, reason: str) -> None:
+def cancel_open_payment(request: ApiRequest, invoice: Json, reason: str) -> None:
     """Cancel the payment of an invoice that nobody will pay."""
-    payment = payment_of(request, invoice)
+    payment = open_payment(request, invoice)
     if payment is None:
         return
     made = deepcopy(payment)
@@ -180,7 +180,7 @@ def drop(request: ApiRequest, invoice: Json, reason: str) -> None:
         )  # fmt: skip
 
 
-def tell_outcome(request: ApiRequest, invoice: Json, declined: StripeError | None = None) -> None:
+def emit_payment_events(request: ApiRequest, invoice: Json, declined: StripeError | None = None) -> None:
     """The events of a payment that was tried."""
     if invoice["status"] == "paid":
         emit_as(request, "invoice.paid", invoice)

@@ -11,9 +11,9 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import after, interval_of
+from stripe_simulator.operations.billing.amounts import add_intervals, billing_interval
 from stripe_simulator.operations.billing.invoices import lines
-from stripe_simulator.operations.billing.invoices.invoice_items import pending
+from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
 from stripe_simulator.operations.billing.invoices.totals import compute_totals
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.world.account import PLATFORM
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
-_OVER = frozenset({"canceled", "incomplete_expired", "incomplete"})
+_NOT_INVOICED_STATUSES = frozenset({"canceled", "incomplete_expired", "incomplete"})
 
 
-def invoice_preview(request: ApiRequest) -> ApiResponse:
+def create_preview(request: ApiRequest) -> ApiResponse:
     """POST /v1/invoices/create_preview: what the next invoice of a subscription would be."""
     assert request.route.operation is not None
     known = {parameter.name for parameter in request.route.operation.parameters}
     unknown = [name for name in request.params if known and name not in known and name != "expand"]
     if unknown:
         raise errors.unknown_parameters(unknown)
-    subscription = deepcopy(_subscription(request))
+    subscription = deepcopy(_requested_subscription(request))
     currency = subscription["currency"]
     invoices = request.account.collection("upcoming_invoice")
     # The next invoice always has the same id, whatever it is asked by.
@@ -47,7 +47,9 @@ def invoice_preview(request: ApiRequest) -> ApiResponse:
         "created": int(time.time()),
         "currency": currency,
         "customer": subscription["customer"],
-        "discounts": discounts.running(request, subscription.get("discounts") or [], int(time.time())),
+        "discounts": discounts.active_discounts(
+            request, subscription.get("discounts") or [], int(time.time())
+        ),
         "default_tax_rates": list(subscription.get("default_tax_rates") or ()),
         "parent": {
             "quote_details": None,
@@ -55,13 +57,13 @@ def invoice_preview(request: ApiRequest) -> ApiResponse:
             "type": "subscription_details",
         },
     }
-    rows = [_line(request, subscription, item) for item in subscription["items"]["data"]]
+    rows = [_next_period_line(request, subscription, item) for item in subscription["items"]["data"]]
     rows += [
-        lines.of_item(item)
-        for item in pending(request, subscription["customer"], currency, subscription["id"])
+        lines.invoice_item_line(item)
+        for item in pending_items(request, subscription["customer"], currency, subscription["id"])
     ]
     rows = [
-        lines.line(made, f"il_tmp_{at}{subscription['id'][4:]}", values) | {"invoice": made["id"]}
+        lines.line_object(made, f"il_tmp_{at}{subscription['id'][4:]}", values) | {"invoice": made["id"]}
         for at, values in enumerate(rows)
     ]
     compute_totals(request, made, rows)
@@ -74,14 +76,14 @@ def invoice_preview(request: ApiRequest) -> ApiResponse:
     return object_response(request, made)
 
 
-def _line(request: ApiRequest, subscription: Json, item: Json) -> Json:
+def _next_period_line(request: ApiRequest, subscription: Json, item: Json) -> Json:
     """The line for an item's next period."""
     start = item["current_period_end"]
-    end = after(start, interval_of(item["price"]))
-    return lines.of_subscription(request, subscription, item, (start, end))
+    end = add_intervals(start, billing_interval(item["price"]))
+    return lines.subscription_item_line(request, subscription, item, (start, end))
 
 
-def _subscription(request: ApiRequest) -> Json:
+def _requested_subscription(request: ApiRequest) -> Json:
     account, params = request.account, request.params
     subscriptions = account.collection("subscription")
     if "subscription" in params:
@@ -89,8 +91,11 @@ def _subscription(request: ApiRequest) -> Json:
         if position is None:
             raise errors.no_object("subscription", str(params["subscription"]), "subscription", status=404)
         made = subscriptions.read(position)
-        if made["status"] in _OVER or params.get("customer", made["customer"]) != made["customer"]:
-            raise _none(made["customer"])
+        if (
+            made["status"] in _NOT_INVOICED_STATUSES
+            or params.get("customer", made["customer"]) != made["customer"]
+        ):
+            raise _no_upcoming_invoice_error(made["customer"])
         return made
     if "customer" not in params:
         raise StripeError(
@@ -104,12 +109,12 @@ def _subscription(request: ApiRequest) -> Json:
     condition = Condition(subscriptions.resource.column["customer"], (customer,))
     for position in subscriptions.find([condition], *subscriptions.bounds(), newest_first=True):
         made = subscriptions.read(position)
-        if made["status"] not in _OVER:
+        if made["status"] not in _NOT_INVOICED_STATUSES:
             return made
-    raise _none(customer)
+    raise _no_upcoming_invoice_error(customer)
 
 
-def _none(customer: str) -> StripeError:
+def _no_upcoming_invoice_error(customer: str) -> StripeError:
     return StripeError(
         f"No upcoming invoices for customer: {customer}", status=404, code="invoice_upcoming_none"
     )
@@ -131,4 +136,11 @@ def retrieve_account(request: ApiRequest) -> ApiResponse:
 
 def retrieve_balance(request: ApiRequest) -> ApiResponse:
     """GET /v1/balance."""
-    return object_response(request, balance.shown(request.account))
+    return object_response(request, balance.balance_object(request.account))
+
+
+PATHS = {
+    ("POST", "/v1/invoices/create_preview"): create_preview,
+    ("GET", "/v1/account"): retrieve_account,
+    ("GET", "/v1/balance"): retrieve_balance,
+}

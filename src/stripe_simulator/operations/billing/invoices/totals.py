@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.objects.related import get_or_none, position_of
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import rounded
+from stripe_simulator.operations.billing.amounts import round_half_up
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
 
-def lines_of(request: ApiRequest, invoice: Json) -> list[Json]:
+def invoice_lines(request: ApiRequest, invoice: Json) -> list[Json]:
     """All lines of an invoice, oldest first."""
     collection = request.account.children("line_item")
     bounds = collection.bounds_in(position_of(request, "invoice", invoice["id"]))
     return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
 
 
-def total_up(request: ApiRequest, invoice: Json, *, keep: bool = True) -> None:
+def update_totals(request: ApiRequest, invoice: Json, *, keep: bool = True) -> None:
     """Compute an invoice's amounts from its lines, and show its lines in it.
 
     With `keep` the lines are written with their shares of the discounts.
     """
-    lines = lines_of(request, invoice)
+    lines = invoice_lines(request, invoice)
     compute_totals(request, invoice, lines)
     collection = request.account.children("line_item")
     for line in lines if keep else ():
@@ -45,8 +45,8 @@ def compute_totals(request: ApiRequest, invoice: Json, lines: list[Json]) -> Non
     subtotal = sum(line["amount"] for line in lines)
     for line in lines:
         line["subtotal"] = line["amount"]
-    taken = _discounts(request, invoice, lines)
-    taxes, added = _taxes(request, invoice, lines)
+    taken = _apply_discounts(request, invoice, lines)
+    taxes, added = _apply_taxes(request, invoice, lines)
     total = subtotal - sum(taken.values()) + added
     invoice["subtotal"] = subtotal
     invoice["subtotal_excluding_tax"] = subtotal
@@ -56,10 +56,10 @@ def compute_totals(request: ApiRequest, invoice: Json, lines: list[Json]) -> Non
     invoice["total_taxes"] = taxes
     invoice["total"] = total
     invoice["total_excluding_tax"] = total - sum(one["amount"] for one in taxes)
-    due(invoice)
+    update_amount_due(invoice)
 
 
-def due(invoice: Json) -> None:
+def update_amount_due(invoice: Json) -> None:
     """What is to be paid of the total, with the customer's balance where it was applied."""
     balance = (invoice.get("starting_balance") or 0) - (invoice.get("ending_balance") or 0)
     if invoice["status"] == "draft":
@@ -70,29 +70,31 @@ def due(invoice: Json) -> None:
     invoice["amount_remaining"] = max(0, invoice["amount_due"] - paid)
 
 
-def _discounts(request: ApiRequest, invoice: Json, lines: list[Json]) -> dict[str, int]:
+def _apply_discounts(request: ApiRequest, invoice: Json, lines: list[Json]) -> dict[str, int]:
     """How much each discount takes off; those of a line come before the invoice's."""
     taken: dict[str, int] = {}
     shares: list[dict[str, int]] = [{} for _ in lines]
     left = [{**line, "left": line["amount"]} for line in lines]
     for at, line in enumerate(lines):
         for identifier in line.get("discounts") or ():
-            (amount,) = discounts.amount_off(request, identifier, left[at]["left"], _product, [left[at]])
-            _take(identifier, at, amount, left, shares, taken)
+            (amount,) = discounts.discount_amounts(
+                request, identifier, left[at]["left"], _product_id, [left[at]]
+            )
+            _record_discount(identifier, at, amount, left, shares, taken)
     for identifier in invoice.get("discounts") or ():
         if identifier not in request.account.discounts:
             continue
         rest = sum(one["left"] for one in left)
-        amounts = discounts.amount_off(request, identifier, rest, _product, left)
+        amounts = discounts.discount_amounts(request, identifier, rest, _product_id, left)
         for at, amount in enumerate(amounts):
-            _take(identifier, at, amount, left, shares, taken)
+            _record_discount(identifier, at, amount, left, shares, taken)
         taken.setdefault(identifier, 0)
     for line, share in zip(lines, shares, strict=True):
         line["discount_amounts"] = [{"amount": amount, "discount": one} for one, amount in share.items()]
     return taken
 
 
-def _take(
+def _record_discount(
     identifier: str,
     at: int,
     amount: int,
@@ -106,11 +108,11 @@ def _take(
         taken[identifier] = taken.get(identifier, 0) + amount
 
 
-def _product(line: Json) -> Any:
+def _product_id(line: Json) -> Any:
     return (((line.get("pricing") or {}).get("price_details")) or {}).get("product")
 
 
-def _taxes(request: ApiRequest, invoice: Json, lines: list[Json]) -> tuple[list[Json], int]:
+def _apply_taxes(request: ApiRequest, invoice: Json, lines: list[Json]) -> tuple[list[Json], int]:
     """The taxes on all lines, by rate, and how much they add to the total: nothing where they are in it."""
     found: dict[str, Json] = {}
     added = 0
@@ -121,7 +123,7 @@ def _taxes(request: ApiRequest, invoice: Json, lines: list[Json]) -> tuple[list[
             rate = get_or_none(request, "tax_rate", identifier)
             if rate is None:
                 continue
-            one = _tax(rate, line["amount"] - off)
+            one = _tax_amount(rate, line["amount"] - off)
             line["taxes"].append(one)
             added += 0 if rate["inclusive"] else one["amount"]
             before = found.setdefault(rate["id"], one | {"amount": 0, "taxable_amount": 0})
@@ -130,10 +132,10 @@ def _taxes(request: ApiRequest, invoice: Json, lines: list[Json]) -> tuple[list[
     return list(found.values()), added
 
 
-def _tax(rate: Json, amount: int) -> Json:
+def _tax_amount(rate: Json, amount: int) -> Json:
     share = Decimal(str(rate["percentage"])) / 100
-    inside = rounded(amount - amount / (1 + share)) if rate["inclusive"] else 0
-    tax = inside if rate["inclusive"] else rounded(amount * share)
+    inside = round_half_up(amount - amount / (1 + share)) if rate["inclusive"] else 0
+    tax = inside if rate["inclusive"] else round_half_up(amount * share)
     return {
         "amount": tax,
         "tax_behavior": "inclusive" if rate["inclusive"] else "exclusive",

@@ -11,10 +11,10 @@ from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import find_by, get_or_none, save
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import next_after
+from stripe_simulator.operations.billing.amounts import next_period_end
 from stripe_simulator.operations.billing.invoices import creation, finalization
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
-from stripe_simulator.operations.billing.subscriptions.updates import OVER
+from stripe_simulator.operations.billing.subscriptions.updates import ENDED_STATUSES
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def cancel(context: OperationContext) -> Json:
     """DELETE of a subscription: it stays, canceled."""
     request, made, params = context.request, context.object, context.params
-    if made["status"] in OVER:
+    if made["status"] in ENDED_STATUSES:
         raise errors.no_object("subscription", made["id"])
     details = params.get("cancellation_details") or {}
-    end(
+    end_subscription(
         request,
         made,
         prorate=bool(params.get("prorate")),
@@ -43,20 +43,22 @@ def cancel(context: OperationContext) -> Json:
     return made
 
 
-def end(
+def end_subscription(
     request: ApiRequest, made: Json, *, prorate: bool = False, invoice_now: bool = False, reason: str | None
 ) -> None:
     """Cancel a subscription now. It is changed, not written, and its event is left to the caller."""
     now = test_clocks.now(request, made)
     if made["status"] == "incomplete":
-        _expire(request, made)
+        _void_first_invoice(request, made)
         made["status"] = "incomplete_expired"
     else:
         if prorate and made["status"] in {"active", "past_due"}:
-            for item in items.of(request, made):
-                prorations.credit(request, made, item, now)
-        if invoice_now and invoicing.has_pending(request, made):
-            invoicing.collect(request, made, invoicing.invoice(request, made, "subscription_update", []))
+            for item in items.items_of(request, made):
+                prorations.credit_unused_time(request, made, item, now)
+        if invoice_now and invoicing.has_pending_items(request, made):
+            invoicing.collect_invoice(
+                request, made, invoicing.create_invoice(request, made, "subscription_update", [])
+            )
         made["status"] = "canceled"
     made |= {
         "cancel_at_period_end": False,
@@ -67,19 +69,19 @@ def end(
         | (made.get("cancellation_details") or {})
         | {"reason": reason},
     }
-    creation.discard(request, made)
+    creation.stop_auto_advance(request, made)
     schedule = get_or_none(request, "subscription_schedule", made.get("schedule"))
     if schedule is not None and schedule["status"] in {"active", "not_started"}:
         over = schedule | {"status": "canceled", "canceled_at": now, "current_phase": None}
         save(request, "subscription_schedule", over, "subscription_schedule.canceled", before=schedule)
 
 
-def _expire(request: ApiRequest, made: Json) -> None:
+def _void_first_invoice(request: ApiRequest, made: Json) -> None:
     """The first invoice was never paid: void."""
     invoice = get_or_none(request, "invoice", made["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
         before = deepcopy(invoice)
-        finalization.void(request, invoice)
+        finalization.void_invoice(request, invoice)
         save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
@@ -92,10 +94,12 @@ def pause(context: OperationContext) -> None:
         )
     now = test_clocks.now(request, made)
     unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
-    for item in items.of(request, made) if unused != "none" and made["status"] == "active" else ():
-        prorations.credit(request, made, item, item["current_period_start"] if "item" in unused else now)
+    for item in items.items_of(request, made) if unused != "none" and made["status"] == "active" else ():
+        prorations.credit_unused_time(
+            request, made, item, item["current_period_start"] if "item" in unused else now
+        )
     if params.get("invoicing_behavior") == "invoice":
-        invoicing.invoice_now(request, made, "subscription_update", [])
+        invoicing.invoice_immediately(request, made, "subscription_update", [])
     made["status"] = "paused"
     made["status_details"] = {
         "paused": {
@@ -122,12 +126,14 @@ def resume(context: OperationContext) -> None:
         made["status"] = "trialing"
     elif stays:
         if params.get("proration_behavior") != "none":
-            for item in items.of(request, made):
-                prorations.debit(request, made, item, now)
+            for item in items.items_of(request, made):
+                prorations.charge_remaining_time(request, made, item, now)
     else:
         made["billing_cycle_anchor"] = now
-        items.set_period(request, made, now, lambda interval: next_after(now, now, interval))
-        invoicing.invoice_now(request, made, "subscription_update", invoicing.full_lines(request, made))
+        items.set_periods(request, made, now, lambda interval: next_period_end(now, now, interval))
+        invoicing.invoice_immediately(
+            request, made, "subscription_update", invoicing.period_lines(request, made)
+        )
         if params.get("payment_behavior") == "resume_on_payment_success" and made["status"] != "active":
             made["status"] = "paused"
             made["status_details"] = context.before["status_details"]
@@ -139,19 +145,19 @@ def resume(context: OperationContext) -> None:
 def delete_discount(context: OperationContext) -> Json:
     """DELETE …/discount of a subscription or customer."""
     owner = context.collection.resource.name
-    gone = discounts.ended(context.request, context.object, owner)
+    gone = discounts.remove_discount(context.request, context.object, owner)
     context.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
     return gone
 
 
-def of_deleted_customer(context: OperationContext) -> None:
+def cancel_subscriptions_of_customer(context: OperationContext) -> None:
     """A deleted customer's subscriptions are canceled at once."""
     request = context.request
     for made in find_by(request, "subscription", "customer", context.object["id"]):
-        if made["status"] in OVER:
+        if made["status"] in ENDED_STATUSES:
             continue
         before = deepcopy(made)
-        end(request, made, reason=None)
+        end_subscription(request, made, reason=None)
         save(request, "subscription", made, before=before)
         emit_as(request, "customer.subscription.deleted", made)
 
@@ -162,4 +168,4 @@ OPERATIONS: dict[tuple[str, str], Handler] = {
     ("subscription", "delete_discount"): delete_discount,
     ("customer", "delete_discount"): delete_discount,
 }
-DELETED: dict[str, Handler] = {"subscription": cancel, "customer": of_deleted_customer}
+DELETED: dict[str, Handler] = {"subscription": cancel, "customer": cancel_subscriptions_of_customer}

@@ -11,20 +11,20 @@ from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import (
-    after,
-    amount_of,
-    interval_of,
-    next_after,
-    price_of,
+    add_intervals,
+    billing_interval,
+    next_period_end,
+    price_amount,
+    requested_price,
 )
 from stripe_simulator.operations.billing.invoices import charging, invoice_payments, lines
-from stripe_simulator.operations.billing.invoices.invoice_items import pending
+from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
 from stripe_simulator.operations.billing.subscriptions import invoicing, items
-from stripe_simulator.operations.billing.subscriptions.prorations import share
+from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
-    from stripe_simulator.operations.billing.subscriptions.items import Wanted
+    from stripe_simulator.operations.billing.subscriptions.items import RequestedItem
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -34,10 +34,10 @@ _FUTURE = "Invalid timestamp: must be an integer Unix timestamp in the future."
 
 def create(context: OperationContext) -> None:
     """POST of a new subscription."""
-    start(context.request, context.object, context.params)
+    start_subscription(context.request, context.object, context.params)
 
 
-def start(request: ApiRequest, made: Json, params: Json) -> None:
+def start_subscription(request: ApiRequest, made: Json, params: Json) -> None:
     """Make a blank subscription what the parameters ask for: written, but for its event.
 
     Raises StripeError before anything is written.
@@ -45,24 +45,24 @@ def start(request: ApiRequest, made: Json, params: Json) -> None:
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     now = test_clocks.now(request, {"customer": customer["id"]})
     billing_mode = str((params.get("billing_mode") or {}).get("type") or "flexible")
-    asked = items.all_wanted(request, params["items"], params.get("currency"), billing_mode)
+    asked = items.requested_items(request, params["items"], params.get("currency"), billing_mode)
     currency = asked[0].price["currency"]
-    once = _once(request, params, currency)
+    once = _one_time_items(request, params, currency)
     trial_end = _trial_end(params, asked, now)
-    check_collection(made, params)
-    invoice_payments.check_method(
+    check_collection_method(made, params)
+    invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
     owner = {"customer": customer["id"], "currency": currency}
-    discounts.check(request, params.get("discounts"), owner)
+    discounts.check_discounts(request, params.get("discounts"), owner)
     interval = asked[0].interval
     begin = int(params.get("backdate_start_date") or now)
-    anchor = trial_end or _anchor(params, begin, interval) or begin
+    anchor = trial_end or _requested_anchor(params, begin, interval) or begin
     end = trial_end or (anchor if anchor > begin else None)
     # Validated: nothing has been written so far but prices that were described.
-    due = _due(request, params, asked, once, customer, (now, end, trial_end))
+    due = _estimate_first_amount(request, params, asked, once, customer, (now, end, trial_end))
     _check_payable(request, made, params, customer, due)
-    made |= _values(made, params, customer, now, billing_mode)
+    made |= _initial_values(made, params, customer, now, billing_mode)
     made |= {
         "billing_cycle_anchor": anchor,
         "currency": currency,
@@ -73,15 +73,15 @@ def start(request: ApiRequest, made: Json, params: Json) -> None:
     }
     save(request, "subscription", made)
     for one in asked:
-        period_end = end or next_after(anchor, now, one.interval)
-        items.add(request, made, one, (begin if end or begin == now else now, period_end))
-    items.embed(request, made)
-    set_cancel(made, params, now)
-    made["discounts"] = discounts.applied(request, params.get("discounts"), made, "subscription")
+        period_end = end or next_period_end(anchor, now, one.interval)
+        items.add_item(request, made, one, (begin if end or begin == now else now, period_end))
+    items.embed_items(request, made)
+    set_cancellation(made, params, now)
+    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made, "subscription")
     _first_invoice(request, made, params, once, end if trial_end is None else None)
 
 
-def _values(made: Json, params: Json, customer: Json, now: int, billing_mode: str) -> Json:
+def _initial_values(made: Json, params: Json, customer: Json, now: int, billing_mode: str) -> Json:
     usual: Json = {"payment_method_options": None, "payment_method_types": None}
     usual["save_default_payment_method"] = "off"
     flexible = {"proration_discounts": "included"} if billing_mode == "flexible" else None
@@ -108,7 +108,7 @@ def _values(made: Json, params: Json, customer: Json, now: int, billing_mode: st
     }
 
 
-def check_collection(made: Json, params: Json) -> None:
+def check_collection_method(made: Json, params: Json) -> None:
     """Raises StripeError where an invoice to be sent has no term, or one to be charged has."""
     sends = params.get("collection_method", made["collection_method"]) == "send_invoice"
     if sends and params.get("days_until_due", made.get("days_until_due")) is None:
@@ -123,7 +123,7 @@ def check_collection(made: Json, params: Json) -> None:
         )
 
 
-def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
+def _trial_end(params: Json, asked: list[RequestedItem], now: int) -> int | None:
     """When the trial ends; None without one."""
     given = [name for name in ("trial_end", "trial_period_days") if params.get(name) is not None]
     if len(given) > 1:
@@ -134,7 +134,7 @@ def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
     if end == "now":
         return None
     if end is not None:
-        return future(end, now, "trial_end")
+        return require_future_time(end, now, "trial_end")
     days = params.get("trial_period_days")
     if days is None and params.get("trial_from_plan"):
         days = (asked[0].price.get("recurring") or {}).get("trial_period_days")
@@ -149,7 +149,7 @@ def _trial_end(params: Json, asked: list[Wanted], now: int) -> int | None:
     return now + int(days) * _DAY if int(days) else None
 
 
-def future(value: Any, now: int, param: str) -> int:
+def require_future_time(value: Any, now: int, param: str) -> int:
     """A time that has not come yet."""
     try:
         moment = int(value)
@@ -160,13 +160,13 @@ def future(value: Any, now: int, param: str) -> int:
     return moment
 
 
-def _anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:
+def _requested_anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:
     """The anchor that was asked for: at most one period ahead."""
     sent = params.get("billing_cycle_anchor")
     if sent is None or sent == "now":
         return None
-    anchor = future(sent, now, "billing_cycle_anchor")
-    natural = after(now, interval)
+    anchor = require_future_time(sent, now, "billing_cycle_anchor")
+    natural = add_intervals(now, interval)
     if anchor > natural:
         raise StripeError(
             f"`billing_cycle_anchor` cannot be later than next natural billing date ({natural}) for plan",
@@ -175,42 +175,42 @@ def _anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:
     return anchor
 
 
-def _once(request: ApiRequest, params: Json, currency: str) -> list[tuple[Json, int, Json]]:
+def _one_time_items(request: ApiRequest, params: Json, currency: str) -> list[tuple[Json, int, Json]]:
     """Prices that are only on the first invoice, with quantities."""
     sent = params.get("add_invoice_items")
     found = []
-    for param, one in items.listed(sent, "add_invoice_items") if sent else ():
-        price = price_of(request, one, param, recurring=False, currency=currency)
-        found.append((price, items.checked_quantity(one.get("quantity") or 1, param), one))
+    for param, one in items.indexed_parameters(sent, "add_invoice_items") if sent else ():
+        price = requested_price(request, one, param, recurring=False, currency=currency)
+        found.append((price, items.parse_quantity(one.get("quantity") or 1, param), one))
     return found
 
 
-def _due(
+def _estimate_first_amount(
     request: ApiRequest,
     params: Json,
-    asked: list[Wanted],
+    asked: list[RequestedItem],
     once: list[tuple[Json, int, Json]],
     customer: Json,
     times: tuple[int, int | None, int | None],
 ) -> int:
     """About what the first invoice comes to: enough to know whether there is anything to pay."""
     now, end, trial_end = times
-    total = sum(amount_of(price, quantity) for price, quantity, _ in once)
+    total = sum(price_amount(price, quantity) for price, quantity, _ in once)
     total += sum(
-        item["amount"] for item in pending(request, customer["id"], asked[0].price["currency"], None)
+        item["amount"] for item in pending_items(request, customer["id"], asked[0].price["currency"], None)
     )
     for one in asked if trial_end is None else ():
         if end is None:
-            total += amount_of(one.price, one.quantity or 0)
+            total += price_amount(one.price, one.quantity or 0)
         elif params.get("proration_behavior") != "none":
-            natural = end - after(now, one.interval)
-            total += share(one.price, one.quantity, (now + natural, end), now)
+            natural = end - add_intervals(now, one.interval)
+            total += prorated_amount(one.price, one.quantity, (now + natural, end), now)
     for one in params.get("discounts") or ():
-        total = _discounted(request, one, total)
+        total = _subtract_discount(request, one, total)
     return max(0, total + int(customer.get("balance") or 0))
 
 
-def _discounted(request: ApiRequest, sent: Json, total: int) -> int:
+def _subtract_discount(request: ApiRequest, sent: Json, total: int) -> int:
     identifier = sent.get("coupon")
     if sent.get("promotion_code"):
         identifier = get_referenced_copy(request, "promotion_code", sent["promotion_code"], "discounts")[
@@ -231,15 +231,15 @@ def _check_payable(request: ApiRequest, made: Json, params: Json, customer: Json
     behavior = params.get("payment_behavior", "allow_incomplete")
     if due <= 0 or made["collection_method"] == "send_invoice" or behavior == "default_incomplete":
         return
-    method = invoice_payments.method_of(request, params | {"object": "subscription"}, customer)
+    method = invoice_payments.default_payment_method(request, params | {"object": "subscription"}, customer)
     if method is None:
-        raise invoice_payments.no_method()
-    refusal = charging.refusal_of(method)
+        raise invoice_payments.no_payment_method_error()
+    refusal = charging.expected_refusal(method)
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
 
 
-def set_cancel(made: Json, params: Json, now: int) -> None:
+def set_cancellation(made: Json, params: Json, now: int) -> None:
     """Have it end by itself: at the end of the period, or at a time."""
     if params.get("cancel_at_period_end") and params.get("cancel_at") is not None:
         raise StripeError(
@@ -254,7 +254,7 @@ def set_cancel(made: Json, params: Json, now: int) -> None:
         elif at == "min_period_end":
             at = min(ends)
         else:
-            at = future(at, now, "cancel_at")
+            at = require_future_time(at, now, "cancel_at")
         made |= {
             "cancel_at": at,
             "cancel_at_period_end": bool(params.get("cancel_at_period_end")),
@@ -274,17 +274,17 @@ def _first_invoice(
     elif cut is not None:
         free = params.get("proration_behavior") == "none"
         begin = made["start_date"]
-        values = invoicing.stub_lines(
-            request, made, lambda price: after(begin, interval_of(price)), free=free
+        values = invoicing.partial_period_lines(
+            request, made, lambda price: add_intervals(begin, billing_interval(price)), free=free
         )
     else:
-        values = invoicing.full_lines(request, made)
+        values = invoicing.period_lines(request, made)
     for price, quantity, sent in once:
-        one = lines.of_price(request, price, quantity)
+        one = lines.price_line(request, price, quantity)
         values.append(one | {"metadata": dict(sent.get("metadata") or {}), "subscription": made["id"]})
-    invoice = invoicing.invoice(request, made, "subscription_create", values)
+    invoice = invoicing.create_invoice(request, made, "subscription_create", values)
     waits = params.get("payment_behavior") == "default_incomplete"
-    invoicing.collect(request, made, invoice, wait=waits)
+    invoicing.collect_invoice(request, made, invoice, wait=waits)
     if invoice["status"] == "open" and made["status"] != "trialing":
         made["status"] = "incomplete"
     save(request, "subscription", made)

@@ -10,7 +10,12 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import new_child_object, position_of, save
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import interval_of, is_metered, plan_of, price_of
+from stripe_simulator.operations.billing.amounts import (
+    billing_interval,
+    is_metered,
+    plan_object,
+    requested_price,
+)
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -20,7 +25,7 @@ Interval = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedItem:
     """A price and how much of it, as an item asks for them."""
 
     price: Json
@@ -30,19 +35,19 @@ class Wanted:
     @property
     def interval(self) -> Interval:
         """How long its periods are."""
-        return interval_of(self.price)
+        return billing_interval(self.price)
 
 
-def listed(sent: Any, param: str = "items") -> list[tuple[str, Json]]:
+def indexed_parameters(sent: Any, param: str = "items") -> list[tuple[str, Json]]:
     """A list of objects, each with the name of its parameter."""
     if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
         raise StripeError("Invalid array", param=param)
     return [(f"{param}[{at}]", one) for at, one in enumerate(sent)]
 
 
-def wanted(request: ApiRequest, sent: Json, param: str, currency: str | None) -> Wanted:
+def requested_item(request: ApiRequest, sent: Json, param: str, currency: str | None) -> RequestedItem:
     """What an item asks for. Raises StripeError where that can't be had."""
-    price = price_of(request, sent, param, recurring=True, currency=currency)
+    price = requested_price(request, sent, param, recurring=True, currency=currency)
     quantity = sent.get("quantity")
     if is_metered(price):
         if quantity is not None:
@@ -50,11 +55,11 @@ def wanted(request: ApiRequest, sent: Json, param: str, currency: str | None) ->
                 "You cannot set the quantity for metered plans.",
                 param=f"{param}[quantity]" if param else "quantity",
             )
-        return Wanted(price, None, sent)
-    return Wanted(price, 1 if quantity is None else checked_quantity(quantity, param), sent)
+        return RequestedItem(price, None, sent)
+    return RequestedItem(price, 1 if quantity is None else parse_quantity(quantity, param), sent)
 
 
-def checked_quantity(quantity: Any, param: str) -> int:
+def parse_quantity(quantity: Any, param: str) -> int:
     """A quantity. Raises StripeError where it is none."""
     name = f"{param}[quantity]" if param else "quantity"
     try:
@@ -68,11 +73,13 @@ def checked_quantity(quantity: Any, param: str) -> int:
     return number
 
 
-def all_wanted(request: ApiRequest, sent: Any, currency: str | None, billing_mode: str) -> list[Wanted]:
+def requested_items(
+    request: ApiRequest, sent: Any, currency: str | None, billing_mode: str
+) -> list[RequestedItem]:
     """All that a new subscription asks for; prices of one currency, and classically of one interval."""
-    found: list[Wanted] = []
-    for param, one in listed(sent):
-        found.append(wanted(request, one, param, currency))
+    found: list[RequestedItem] = []
+    for param, one in indexed_parameters(sent):
+        found.append(requested_item(request, one, param, currency))
         currency = currency or found[0].price["currency"]
     if not found:
         raise errors.missing_parameter("items")
@@ -85,20 +92,22 @@ def all_wanted(request: ApiRequest, sent: Any, currency: str | None, billing_mod
     return found
 
 
-def fill(request: ApiRequest, made: Json, subscription: Json, one: Wanted, period: tuple[int, int]) -> None:
+def fill_item(
+    request: ApiRequest, made: Json, subscription: Json, one: RequestedItem, period: tuple[int, int]
+) -> None:
     """Make an item of what was asked for."""
     made |= {
         "billing_thresholds": None,
         "current_period_start": period[0],
         "current_period_end": period[1],
-        "discounts": discounts.applied(
+        "discounts": discounts.apply_discounts(
             request,
             one.sent.get("discounts"),
             made | {"customer": subscription["customer"]},
             "subscription_item",
         ),
         "metadata": dict(one.sent.get("metadata") or {}),
-        "plan": plan_of(request, one.price),
+        "plan": plan_object(request, one.price),
         "price": deepcopy(one.price),
         "quantity": one.quantity,
         "subscription": subscription["id"],
@@ -108,49 +117,49 @@ def fill(request: ApiRequest, made: Json, subscription: Json, one: Wanted, perio
         made.pop("quantity")
 
 
-def add(request: ApiRequest, subscription: Json, one: Wanted, period: tuple[int, int]) -> Json:
+def add_item(request: ApiRequest, subscription: Json, one: RequestedItem, period: tuple[int, int]) -> Json:
     """Write a new item of a subscription that is written."""
     made = new_child_object(
         request, "subscription_item", position_of(request, "subscription", subscription["id"])
     )
-    fill(request, made, subscription, one, period)
+    fill_item(request, made, subscription, one, period)
     save(request, "subscription_item", made)
     return made
 
 
-def of(request: ApiRequest, subscription: Json) -> list[Json]:
+def items_of(request: ApiRequest, subscription: Json) -> list[Json]:
     """Copies of all items, oldest first."""
     collection = request.account.children("subscription_item")
     bounds = collection.bounds_in(position_of(request, "subscription", subscription["id"]))
     return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
 
 
-def remove(request: ApiRequest, item: Json) -> None:
+def remove_item(request: ApiRequest, item: Json) -> None:
     """Delete an item."""
     request.account.children("subscription_item").delete(
         position_of(request, "subscription_item", item["id"])
     )
 
 
-def embed(request: ApiRequest, subscription: Json) -> None:
+def embed_items(request: ApiRequest, subscription: Json) -> None:
     """Show the items as they are now in their subscription."""
     url = f"/v1/subscription_items?subscription={subscription['id']}"
     position = position_of(request, "subscription", subscription["id"])
     subscription["items"] = deepcopy(request.account.embedded("subscription_item", position, url))
 
 
-def set_period(request: ApiRequest, subscription: Json, start: int, end_of: Any) -> None:
+def set_periods(request: ApiRequest, subscription: Json, start: int, end_of: Any) -> None:
     """A new period for all items: each ends where `end_of` its interval says."""
-    for item in of(request, subscription):
+    for item in items_of(request, subscription):
         made = item | {
             "current_period_start": start,
-            "current_period_end": end_of(interval_of(item["price"])),
+            "current_period_end": end_of(billing_interval(item["price"])),
         }
         save(request, "subscription_item", made, before=item)
-    embed(request, subscription)
+    embed_items(request, subscription)
 
 
-def last_removed() -> StripeError:
+def last_item_error() -> StripeError:
     """A subscription without items is none."""
     return StripeError(
         "A subscription must have at least one active plan. To cancel a subscription, please use the cancel "

@@ -7,41 +7,43 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.related import new_object, save
-from stripe_simulator.operations.billing.amounts import TIMES, amount_of, product_name, rounded
-from stripe_simulator.operations.billing.invoices.invoice_items import parent
-from stripe_simulator.operations.billing.invoices.lines import pricing
+from stripe_simulator.operations.billing.amounts import TIMES, price_amount, product_name, round_half_up
+from stripe_simulator.operations.billing.invoices.invoice_items import subscription_parent
+from stripe_simulator.operations.billing.invoices.lines import pricing_of
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
 
-def share(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:
+def prorated_amount(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:
     """What a price costs from a moment to the end of its period."""
     start, end = period
     if end <= start or quantity is None:
         return 0
     left = Decimal(max(0, end - max(when, start))) / Decimal(end - start)
-    return rounded(amount_of(price, quantity) * left)
+    return round_half_up(price_amount(price, quantity) * left)
 
 
-def credit(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
+def credit_unused_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
     """Give back what was paid for the rest of the period."""
-    amount = -share(item["price"], item.get("quantity"), _period(item), when)
-    _write(request, subscription, item, amount, when, "Unused time on")
+    amount = -prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
+    _create_proration(request, subscription, item, amount, when, "Unused time on")
 
 
-def debit(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
+def charge_remaining_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
     """Charge for the rest of the period."""
-    amount = share(item["price"], item.get("quantity"), _period(item), when)
-    _write(request, subscription, item, amount, when, "Remaining time on")
+    amount = prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
+    _create_proration(request, subscription, item, amount, when, "Remaining time on")
 
 
-def _period(item: Json) -> tuple[int, int]:
+def _current_period(item: Json) -> tuple[int, int]:
     return item["current_period_start"], item["current_period_end"]
 
 
-def _write(request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, words: str) -> None:
+def _create_proration(
+    request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, words: str
+) -> None:
     price, quantity = item["price"], item.get("quantity")
     if quantity is None:
         return
@@ -58,9 +60,9 @@ def _write(request: ApiRequest, subscription: Json, item: Json, amount: int, whe
         "discountable": False,
         "discounts": [],
         "net_amount": amount,
-        "parent": parent(subscription["id"], item["id"]),
+        "parent": subscription_parent(subscription["id"], item["id"]),
         "period": {"end": item["current_period_end"], "start": when},
-        "pricing": pricing(price),
+        "pricing": pricing_of(price),
         "proration": True,
         "proration_details": {"credited_items": None, "discount_amounts": []},
         "quantity": quantity,

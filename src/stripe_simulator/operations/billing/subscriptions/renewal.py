@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import find_by, get_or_none, save
-from stripe_simulator.operations.billing.amounts import interval_of, next_after
+from stripe_simulator.operations.billing.amounts import billing_interval, next_period_end
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.subscriptions import cancellation, invoicing, items, schedules
-from stripe_simulator.operations.billing.subscriptions.updates import OVER
+from stripe_simulator.operations.billing.subscriptions.updates import ENDED_STATUSES
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-_RUNNING = frozenset({"active", "past_due", "trialing", "unpaid"})
-_INCOMPLETE_FOR = 23 * 3600
-_MOST_STEPS = 5000
+_RENEWED_STATUSES = frozenset({"active", "past_due", "trialing", "unpaid"})
+_INCOMPLETE_SECONDS = 23 * 3600
+_MAX_STEPS = 5000
 
 
-def create_clock(context: OperationContext) -> None:
+def create(context: OperationContext) -> None:
     """A clock that stands still until it is advanced."""
     context.object |= {
         "deletes_after": context.object["created"] + 30 * 86_400,
@@ -32,13 +32,13 @@ def create_clock(context: OperationContext) -> None:
     }
 
 
-def delete_clock(context: OperationContext) -> None:
+def delete(context: OperationContext) -> None:
     """With its clock go the customers that live by it."""
     request = context.request
     for customer in find_by(request, "customer", "test_clock", context.object["id"]):
         for made in find_by(request, "subscription", "customer", customer["id"]):
-            if made["status"] not in OVER:
-                cancellation.end(request, made, reason=None)
+            if made["status"] not in ENDED_STATUSES:
+                cancellation.end_subscription(request, made, reason=None)
                 save(request, "subscription", made)
         collection = request.account.collection("customer")
         position = collection.position(customer["id"])
@@ -56,16 +56,16 @@ def advance(context: OperationContext) -> Json:
         )
     answer = clock | {"status": "advancing", "status_details": {"advancing": {"target_frozen_time": until}}}
     emit_as(request, "test_helpers.test_clock.advancing", answer)
-    for _ in range(_MOST_STEPS):
-        due = _next(request, clock["id"], until)
+    for _ in range(_MAX_STEPS):
+        due = _next_due_subscription(request, clock["id"], until)
         if due is None:
             break
         moment, made = due
         clock["frozen_time"] = max(clock["frozen_time"], moment)
         context.write()
         before = deepcopy(made)
-        step(request, made, moment)
-        if made["status"] in OVER:
+        advance_subscription(request, made, moment)
+        if made["status"] in ENDED_STATUSES:
             save(request, "subscription", made, before=before)
             emit_as(request, "customer.subscription.deleted", made)
         else:
@@ -76,54 +76,54 @@ def advance(context: OperationContext) -> Json:
     return answer
 
 
-def _next(request: ApiRequest, clock: str, until: int) -> tuple[int, Json] | None:
+def _next_due_subscription(request: ApiRequest, clock: str, until: int) -> tuple[int, Json] | None:
     """What comes next on the clock: when, and to which subscription."""
     found: tuple[int, Json] | None = None
     for customer in find_by(request, "customer", "test_clock", clock):
-        schedules.begin_due(request, customer["id"], until)
+        schedules.start_due_schedules(request, customer["id"], until)
         for made in find_by(request, "subscription", "customer", customer["id"]):
-            moment = _due(request, made)
+            moment = next_due_time(request, made)
             if moment is not None and moment <= until and (found is None or moment < found[0]):
                 found = moment, made
     return found
 
 
-def _due(request: ApiRequest, made: Json) -> int | None:
+def next_due_time(request: ApiRequest, made: Json) -> int | None:
     """When something happens to a subscription by itself."""
     moments: list[int] = []
     if made["status"] == "incomplete":
-        moments.append(made["created"] + _INCOMPLETE_FOR)
-    if made["status"] in _RUNNING:
-        moments += [item["current_period_end"] for item in items.of(request, made)]
+        moments.append(made["created"] + _INCOMPLETE_SECONDS)
+    if made["status"] in _RENEWED_STATUSES:
+        moments += [item["current_period_end"] for item in items.items_of(request, made)]
         moments += [moment for moment in (made.get("trial_end"),) if moment and made["status"] == "trialing"]
         invoice = get_or_none(request, "invoice", made["latest_invoice"])
         if invoice is not None and invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
             moments.append(invoice["automatically_finalizes_at"])
-    if made["status"] not in OVER:
+    if made["status"] not in ENDED_STATUSES:
         moments += [
-            moment for moment in (made.get("cancel_at"), schedules.next_phase(request, made)) if moment
+            moment for moment in (made.get("cancel_at"), schedules.current_phase_end(request, made)) if moment
         ]
         moments += [moment for moment in ((made.get("pause_collection") or {}).get("resumes_at"),) if moment]
     return min(moments, default=None)
 
 
-def step(request: ApiRequest, made: Json, now: int) -> None:
+def advance_subscription(request: ApiRequest, made: Json, now: int) -> None:
     """What happens to a subscription at its moment. It is changed, not written."""
     if made["status"] == "incomplete":
-        cancellation.end(request, made, reason=None)
+        cancellation.end_subscription(request, made, reason=None)
         return
     if made.get("cancel_at") and made["cancel_at"] <= now:
         at_end = made["cancel_at_period_end"]
-        cancellation.end(request, made, reason="cancellation_requested")
+        cancellation.end_subscription(request, made, reason="cancellation_requested")
         made["cancel_at_period_end"] = at_end
         return
     resumes = (made.get("pause_collection") or {}).get("resumes_at")
     if resumes and resumes <= now:
         made["pause_collection"] = None
         return
-    if schedules.follow(request, made, now):
+    if schedules.advance_schedule(request, made, now):
         return
-    if _finalize(request, made, now) or made["status"] not in _RUNNING:
+    if _finalize_due_draft(request, made, now) or made["status"] not in _RENEWED_STATUSES:
         return
     if made["status"] == "trialing" and made["trial_end"] <= now:
         _end_trial(request, made, now)
@@ -131,7 +131,7 @@ def step(request: ApiRequest, made: Json, now: int) -> None:
     _renew(request, made, now)
 
 
-def _finalize(request: ApiRequest, made: Json, now: int) -> bool:
+def _finalize_due_draft(request: ApiRequest, made: Json, now: int) -> bool:
     """A draft whose hour is over is finalized and charged."""
     invoice = get_or_none(request, "invoice", made["latest_invoice"])
     if invoice is None or invoice["status"] != "draft":
@@ -139,7 +139,7 @@ def _finalize(request: ApiRequest, made: Json, now: int) -> bool:
     moment = invoice["automatically_finalizes_at"]
     if not moment or moment > now:
         return False
-    declined = invoicing.finalize(request, made, invoice)
+    declined = invoicing.finalize_and_collect(request, made, invoice)
     if made["status"] in {"active", "past_due", "unpaid"}:
         made["status"] = "active" if declined is None else "past_due"
     return True
@@ -148,9 +148,11 @@ def _finalize(request: ApiRequest, made: Json, now: int) -> bool:
 def _end_trial(request: ApiRequest, made: Json, now: int) -> None:
     """The first period that is paid for begins; without a payment method the settings say what comes."""
     missing = ((made.get("trial_settings") or {}).get("end_behavior") or {}).get("missing_payment_method")
-    method = invoice_payments.method_of(request, made, get_or_none(request, "customer", made["customer"]))
+    method = invoice_payments.default_payment_method(
+        request, made, get_or_none(request, "customer", made["customer"])
+    )
     if method is None and made["collection_method"] != "send_invoice" and missing == "cancel":
-        cancellation.end(request, made, reason="payment_failed")
+        cancellation.end_subscription(request, made, reason="payment_failed")
         return
     if method is None and made["collection_method"] != "send_invoice" and missing == "pause":
         made["status"] = "paused"
@@ -167,19 +169,19 @@ def _end_trial(request: ApiRequest, made: Json, now: int) -> None:
 def _renew(request: ApiRequest, made: Json, now: int) -> None:
     """The items whose period is over get the next one, and an invoice, a draft for an hour."""
     values = []
-    for item in items.of(request, made):
+    for item in items.items_of(request, made):
         if item["current_period_end"] > now:
             continue
-        end = next_after(made["billing_cycle_anchor"], now, interval_of(item["price"]))
+        end = next_period_end(made["billing_cycle_anchor"], now, billing_interval(item["price"]))
         renewed = item | {"current_period_start": item["current_period_end"], "current_period_end": end}
         save(request, "subscription_item", renewed, before=item)
-        values.append(invoicing.line(request, made, renewed))
-    items.embed(request, made)
-    invoice = invoicing.invoice(request, made, "subscription_cycle", values)
+        values.append(invoicing.period_line(request, made, renewed))
+    items.embed_items(request, made)
+    invoice = invoicing.create_invoice(request, made, "subscription_cycle", values)
     invoice["automatically_finalizes_at"] = now + invoicing.HOUR
     save(request, "invoice", invoice)
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {("test_helpers_test_clock", "advance"): advance}
-CREATED: dict[str, Handler] = {"test_helpers_test_clock": create_clock}
-DELETED: dict[str, Handler] = {"test_helpers_test_clock": delete_clock}
+CREATED: dict[str, Handler] = {"test_helpers_test_clock": create}
+DELETED: dict[str, Handler] = {"test_helpers_test_clock": delete}

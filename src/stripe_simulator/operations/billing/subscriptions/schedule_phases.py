@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.operations.billing.amounts import after
+from stripe_simulator.operations.billing.amounts import add_intervals
 from stripe_simulator.operations.billing.subscriptions import items
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-SETTINGS: Json = {
+DEFAULT_SETTINGS: Json = {
     "application_fee_percent": None,
     "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
     "billing_cycle_anchor": "automatic",
@@ -26,7 +26,7 @@ SETTINGS: Json = {
     "on_behalf_of": None,
     "transfer_data": None,
 }
-PHASE: Json = {
+DEFAULT_PHASE: Json = {
     "add_invoice_items": [],
     "application_fee_percent": None,
     "billing_cycle_anchor": None,
@@ -45,36 +45,36 @@ PHASE: Json = {
 }
 
 
-def item_of(price: Json, quantity: int | None) -> Json:
+def phase_item(price: Json, quantity: int | None) -> Json:
     """How a phase shows an item."""
     made: Json = {"billing_thresholds": None, "discounts": [], "metadata": {}, "plan": price["id"]}
     made |= {"price": price["id"], "tax_rates": []}
     return made if quantity is None else made | {"quantity": quantity}
 
 
-def phases_of(request: ApiRequest, sent: Any, start: int) -> list[Json]:
+def requested_phases(request: ApiRequest, sent: Any, start: int) -> list[Json]:
     """Phases with their times. Raises StripeError where one can't be."""
     made: list[Json] = []
-    listed = items.listed(sent, "phases")
+    listed = items.indexed_parameters(sent, "phases")
     for param, one in listed:
         if not one.get("items"):
             raise errors.missing_parameter(f"{param}[items]")
         if one.get("start_date") not in {None, "now"} and not made:
             start = int(one["start_date"])
         asked = [
-            items.wanted(request, item, where, one.get("currency"))
-            for where, item in items.listed(one["items"], f"{param}[items]")
+            items.requested_item(request, item, where, one.get("currency"))
+            for where, item in items.indexed_parameters(one["items"], f"{param}[items]")
         ]
         last = one is listed[-1][1]
-        end = _end(one, start, asked[0].interval, param, last=last)
-        usual = {name: value for name, value in one.items() if name in PHASE and value is not None}
+        end = _phase_end(one, start, asked[0].interval, param, last=last)
+        usual = {name: value for name, value in one.items() if name in DEFAULT_PHASE and value is not None}
         made.append(
-            deepcopy(PHASE)
+            deepcopy(DEFAULT_PHASE)
             | usual
             | {
                 "currency": asked[0].price["currency"],
                 "end_date": end,
-                "items": [item_of(want.price, want.quantity) for want in asked],
+                "items": [phase_item(want.price, want.quantity) for want in asked],
                 "start_date": start,
                 "trial_end": one.get("trial_end") or (end if one.get("trial") else None),
             }
@@ -83,16 +83,16 @@ def phases_of(request: ApiRequest, sent: Any, start: int) -> list[Json]:
     return made
 
 
-def _end(one: Json, start: int, interval: tuple[str, int], param: str, *, last: bool) -> int:
+def _phase_end(one: Json, start: int, interval: tuple[str, int], param: str, *, last: bool) -> int:
     duration = one.get("duration")
     if one.get("end_date") is not None:
         end = int(one["end_date"])
     elif isinstance(duration, dict) and duration.get("interval"):
-        end = after(start, (duration["interval"], int(duration.get("interval_count") or 1)))
+        end = add_intervals(start, (duration["interval"], int(duration.get("interval_count") or 1)))
     elif one.get("iterations"):
-        end = after(start, interval, int(one["iterations"]))
+        end = add_intervals(start, interval, int(one["iterations"]))
     elif last:
-        end = after(start, interval)
+        end = add_intervals(start, interval)
     else:
         raise errors.missing_parameter(f"{param}[end_date]")
     if end <= start:

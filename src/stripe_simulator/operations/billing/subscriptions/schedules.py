@@ -18,10 +18,10 @@ from stripe_simulator.operations.billing.subscriptions import (
     updates,
 )
 from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
-    PHASE,
-    SETTINGS,
-    item_of,
-    phases_of,
+    DEFAULT_PHASE,
+    DEFAULT_SETTINGS,
+    phase_item,
+    requested_phases,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-_OPEN = ("not_started", "active")
+_OPEN_STATUSES = ("not_started", "active")
 
 
 def create(context: OperationContext) -> None:
@@ -37,14 +37,14 @@ def create(context: OperationContext) -> None:
     request, made, params = context.request, context.object, context.params
     made |= {
         "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
-        "default_settings": SETTINGS | dict(params.get("default_settings") or {}),
+        "default_settings": DEFAULT_SETTINGS | dict(params.get("default_settings") or {}),
         "end_behavior": params.get("end_behavior") or "release",
         "metadata": made.get("metadata") or {},
         "pause_schedules": [],
         "phases": [],
     }
     if params.get("from_subscription"):
-        _take_over(context)
+        _create_from_subscription(context)
         return
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
@@ -57,15 +57,15 @@ def create(context: OperationContext) -> None:
     made |= {
         "created": now,
         "customer": customer["id"],
-        "phases": phases_of(request, params["phases"], start),
+        "phases": requested_phases(request, params["phases"], start),
         "status": "not_started",
         "test_clock": customer.get("test_clock"),
     }
     if start <= now:
-        _begin(request, made)
+        _start_subscription(request, made)
 
 
-def _take_over(context: OperationContext) -> None:
+def _create_from_subscription(context: OperationContext) -> None:
     request, made, params = context.request, context.object, context.params
     for name in ("customer", "phases", "start_date"):
         if params.get(name) is not None:
@@ -75,7 +75,7 @@ def _take_over(context: OperationContext) -> None:
     subscription = get_referenced_copy(
         request, "subscription", params["from_subscription"], "from_subscription"
     )
-    if subscription["status"] in updates.OVER:
+    if subscription["status"] in updates.ENDED_STATUSES:
         raise StripeError(
             f"A subscription schedule can't be created from a subscription that is "
             f"`{subscription['status']}`.",
@@ -87,11 +87,11 @@ def _take_over(context: OperationContext) -> None:
             f"`{subscription['schedule']}`.",
             param="from_subscription",
         )
-    present = items.of(request, subscription)
-    phase = PHASE | {
+    present = items.items_of(request, subscription)
+    phase = DEFAULT_PHASE | {
         "currency": subscription["currency"],
         "end_date": max(item["current_period_end"] for item in present),
-        "items": [item_of(item["price"], item.get("quantity")) for item in present],
+        "items": [phase_item(item["price"], item.get("quantity")) for item in present],
         "start_date": min(item["current_period_start"] for item in present),
         "trial_end": subscription["trial_end"] if subscription["status"] == "trialing" else None,
     }
@@ -108,7 +108,7 @@ def _take_over(context: OperationContext) -> None:
     save(request, "subscription", attached, "customer.subscription.updated", before=subscription)
 
 
-def _begin(request: ApiRequest, made: Json) -> None:
+def _start_subscription(request: ApiRequest, made: Json) -> None:
     """The first phase starts: with it the subscription."""
     phase = made["phases"][0]
     settings = made["default_settings"]
@@ -119,13 +119,13 @@ def _begin(request: ApiRequest, made: Json) -> None:
         "customer": made["customer"],
         "default_payment_method": phase["default_payment_method"] or settings["default_payment_method"],
         "discounts": phase["discounts"],
-        "items": [_sent(item) for item in phase["items"]],
+        "items": [_item_parameters(item) for item in phase["items"]],
         "trial_end": phase["trial_end"],
     }
     if method == "send_invoice":
         terms = (phase["invoice_settings"] or settings["invoice_settings"] or {}).get("days_until_due")
         params["days_until_due"] = subscription["days_until_due"] = int(terms or 30)
-    creation.start(request, subscription, params)
+    creation.start_subscription(request, subscription, params)
     subscription["schedule"] = made["id"]
     save(request, "subscription", subscription)
     emit_as(request, "customer.subscription.created", subscription)
@@ -136,7 +136,7 @@ def _begin(request: ApiRequest, made: Json) -> None:
     }
 
 
-def _sent(item: Json) -> Json:
+def _item_parameters(item: Json) -> Json:
     """A phase's item as an update of a subscription would send it."""
     return {name: item[name] for name in ("price", "quantity") if name in item} | {"agreed": True}
 
@@ -144,13 +144,13 @@ def _sent(item: Json) -> Json:
 def update(context: OperationContext) -> None:
     """Other phases, for a schedule that is not over."""
     request, made, params, before = context.request, context.object, context.params, context.before
-    if before["status"] not in _OPEN and set(params) - {"metadata"}:
-        raise _closed("update", before)
+    if before["status"] not in _OPEN_STATUSES and set(params) - {"metadata"}:
+        raise _ended_error("update", before)
     made["phases"] = deepcopy(before["phases"])
     made["default_settings"] = before["default_settings"] | dict(params.get("default_settings") or {})
     if params.get("phases"):
         start = before["phases"][0]["start_date"] if before["phases"] else test_clocks.now(request, before)
-        made["phases"] = phases_of(request, params["phases"], start)
+        made["phases"] = requested_phases(request, params["phases"], start)
         now = test_clocks.now(request, before)
         made["current_phase"] = next(
             (
@@ -162,7 +162,7 @@ def update(context: OperationContext) -> None:
         )
 
 
-def _closed(verb: str, made: Json) -> StripeError:
+def _ended_error(verb: str, made: Json) -> StripeError:
     return StripeError(
         f"You cannot {verb} a subscription schedule that is currently in the `{made['status']}` status. Its "
         "status must be one of `not_started` or `active`.",
@@ -173,14 +173,14 @@ def _closed(verb: str, made: Json) -> StripeError:
 def cancel(context: OperationContext) -> None:
     """POST …/cancel: with its subscription."""
     request, made, params = context.request, context.object, context.params
-    if made["status"] not in _OPEN:
-        raise _closed("cancel", made)
+    if made["status"] not in _OPEN_STATUSES:
+        raise _ended_error("cancel", made)
     made |= {"canceled_at": test_clocks.now(request, made), "current_phase": None, "status": "canceled"}
     context.write()
     before = get_or_none(request, "subscription", made["subscription"])
-    if before is not None and before["status"] not in updates.OVER:
+    if before is not None and before["status"] not in updates.ENDED_STATUSES:
         over = deepcopy(before)
-        cancellation.end(
+        cancellation.end_subscription(
             request,
             over,
             prorate=bool(params.get("prorate", True)),
@@ -195,13 +195,13 @@ def cancel(context: OperationContext) -> None:
 def release(context: OperationContext) -> None:
     """POST …/release: the subscription goes on without it."""
     made = context.object
-    if made["status"] not in _OPEN:
-        raise _closed("release", made)
-    _release(context.request, made, keep=bool(context.params.get("preserve_cancel_date")))
+    if made["status"] not in _OPEN_STATUSES:
+        raise _ended_error("release", made)
+    _release_subscription(context.request, made, keep=bool(context.params.get("preserve_cancel_date")))
     context.emit("subscription_schedule.released")
 
 
-def _release(request: ApiRequest, made: Json, *, keep: bool = True) -> None:
+def _release_subscription(request: ApiRequest, made: Json, *, keep: bool = True) -> None:
     before = get_or_none(request, "subscription", made["subscription"])
     made |= {
         "current_phase": None,
@@ -215,16 +215,16 @@ def _release(request: ApiRequest, made: Json, *, keep: bool = True) -> None:
         save(request, "subscription", free, "customer.subscription.updated", before=before)
 
 
-def begin_due(request: ApiRequest, customer: str, until: int) -> None:
+def start_due_schedules(request: ApiRequest, customer: str, until: int) -> None:
     """Schedules of a customer that were to start by then, start."""
     for made in find_by(request, "subscription_schedule", "customer", customer):
         if made["status"] == "not_started" and made["phases"] and made["phases"][0]["start_date"] <= until:
             before = deepcopy(made)
-            _begin(request, made)
+            _start_subscription(request, made)
             save(request, "subscription_schedule", made, "subscription_schedule.updated", before=before)
 
 
-def next_phase(request: ApiRequest, subscription: Json) -> int | None:
+def current_phase_end(request: ApiRequest, subscription: Json) -> int | None:
     """When the present phase of a subscription's schedule ends."""
     made = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
     if made is None or made["status"] != "active" or made["current_phase"] is None:
@@ -233,19 +233,23 @@ def next_phase(request: ApiRequest, subscription: Json) -> int | None:
     return end
 
 
-def follow(request: ApiRequest, subscription: Json, now: int) -> bool:
+def advance_schedule(request: ApiRequest, subscription: Json, now: int) -> bool:
     """Go on to the next phase, if the present one is over; after the last, what `end_behavior` says."""
     made = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
-    if made is None or made["status"] != "active" or (next_phase(request, subscription) or now + 1) > now:
+    if (
+        made is None
+        or made["status"] != "active"
+        or (current_phase_end(request, subscription) or now + 1) > now
+    ):
         return False
     before = deepcopy(made)
     later = [phase for phase in made["phases"] if phase["start_date"] >= made["current_phase"]["end_date"]]
     if later:
-        _enter(request, subscription, later[0], now)
+        _enter_phase(request, subscription, later[0], now)
         made["current_phase"] = {n: later[0][n] for n in ("end_date", "start_date")}
         save(request, "subscription_schedule", made, "subscription_schedule.updated", before=before)
     elif made["end_behavior"] == "cancel":
-        cancellation.end(request, subscription, reason="cancellation_requested")
+        cancellation.end_subscription(request, subscription, reason="cancellation_requested")
         over = {"completed_at": now, "current_phase": None, "status": "completed"}
         save(request, "subscription_schedule", made | over, "subscription_schedule.completed")
     else:
@@ -261,22 +265,22 @@ def follow(request: ApiRequest, subscription: Json, now: int) -> bool:
     return True
 
 
-def _enter(request: ApiRequest, subscription: Json, phase: Json, now: int) -> None:
+def _enter_phase(request: ApiRequest, subscription: Json, phase: Json, now: int) -> None:
     """The items of the next phase take the place of those there are."""
-    old = items.of(request, subscription)
-    changes: list[updates.Change] = [(item, None, {}) for item in old]
+    old = items.items_of(request, subscription)
+    changes: list[updates.ItemChange] = [(item, None, {}) for item in old]
     for item in phase["items"]:
-        sent = _sent(item)
-        changes.append((None, items.wanted(request, sent, "items", subscription["currency"]), sent))
+        sent = _item_parameters(item)
+        changes.append((None, items.requested_item(request, sent, "items", subscription["currency"]), sent))
     behavior = phase["proration_behavior"]
     if all(item["current_period_end"] <= now for item in old):
         behavior = "none"
         updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
-        updates.renew(request, subscription, now, "subscription_cycle")
+        updates.start_new_period(request, subscription, now, "subscription_cycle")
         return
     updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
     if behavior == "always_invoice":
-        invoicing.invoice_now(request, subscription, "subscription_update", [])
+        invoicing.invoice_immediately(request, subscription, "subscription_update", [])
 
 
 OPERATIONS: dict[tuple[str, str], Handler] = {

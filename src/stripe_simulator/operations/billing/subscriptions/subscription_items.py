@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_referenced_copy, position_of, save
-from stripe_simulator.operations.billing.amounts import after, interval_of
+from stripe_simulator.operations.billing.amounts import add_intervals, billing_interval
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations, updates
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def _owner(context: OperationContext, identifier: str) -> Json:
+def _get_subscription(context: OperationContext, identifier: str) -> Json:
     made = get_referenced_copy(context.request, "subscription", identifier, "subscription")
-    if made["status"] in updates.OVER:
+    if made["status"] in updates.ENDED_STATUSES:
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
     return made
 
@@ -26,35 +26,35 @@ def _owner(context: OperationContext, identifier: str) -> Json:
 def create(context: OperationContext) -> None:
     """POST of an item: charged for the rest of the period."""
     request, made, params = context.request, context.object, context.params
-    owner = _owner(context, params["subscription"])
+    owner = _get_subscription(context, params["subscription"])
     before = deepcopy(owner)
-    one = items.wanted(request, params, "", owner["currency"])
+    one = items.requested_item(request, params, "", owner["currency"])
     now = test_clocks.now(request, owner)
-    present = items.of(request, owner)
-    fitting = [item for item in present if interval_of(item["price"]) == one.interval]
-    end = fitting[0]["current_period_end"] if fitting else after(now, one.interval)
-    items.fill(request, made, owner, one, (now, end))
+    present = items.items_of(request, owner)
+    fitting = [item for item in present if billing_interval(item["price"]) == one.interval]
+    end = fitting[0]["current_period_end"] if fitting else add_intervals(now, one.interval)
+    items.fill_item(request, made, owner, one, (now, end))
     context.write()
     behavior = params.get("proration_behavior", "create_prorations")
     if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.debit(request, owner, made, params.get("proration_date") or now)
-    _finish(context, owner, before, behavior)
+        prorations.charge_remaining_time(request, owner, made, params.get("proration_date") or now)
+    _update_subscription(context, owner, before, behavior)
 
 
 def update(context: OperationContext) -> None:
     """POST to an item."""
     request, params = context.request, context.params
-    owner = _owner(context, context.before["subscription"])
+    owner = _get_subscription(context, context.before["subscription"])
     before = deepcopy(owner)
     old = deepcopy(context.before)
-    new = updates.changed_item(request, owner, old, params, "")
+    new = updates.requested_item_change(request, owner, old, params, "")
     now = test_clocks.now(request, owner)
     behavior = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date") or now
     reset = updates.change_items(request, owner, [(old, new, params)], behavior, when, now, reset=False)
     if reset:
-        updates.renew(request, owner, now, "subscription_update")
-    _finish(context, owner, before, "create_prorations" if reset else behavior)
+        updates.start_new_period(request, owner, now, "subscription_update")
+    _update_subscription(context, owner, before, "create_prorations" if reset else behavior)
     written = get_referenced_copy(request, "subscription_item", old["id"], "item")
     context.object.clear()
     context.object |= written
@@ -63,22 +63,22 @@ def update(context: OperationContext) -> None:
 def delete(context: OperationContext) -> None:
     """DELETE of an item: what is left of its period is given back."""
     request, params = context.request, context.params
-    owner = _owner(context, context.object["subscription"])
+    owner = _get_subscription(context, context.object["subscription"])
     before = deepcopy(owner)
-    if len(items.of(request, owner)) < 2:
-        raise items.last_removed()
+    if len(items.items_of(request, owner)) < 2:
+        raise items.last_item_error()
     behavior = params.get("proration_behavior", "create_prorations")
     now = test_clocks.now(request, owner)
     if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.credit(request, owner, context.before, params.get("proration_date") or now)
+        prorations.credit_unused_time(request, owner, context.before, params.get("proration_date") or now)
     context.collection.delete(position_of(request, "subscription_item", context.object["id"]))
-    _finish(context, owner, before, behavior)
+    _update_subscription(context, owner, before, behavior)
 
 
-def _finish(context: OperationContext, owner: Json, before: Json, behavior: str) -> None:
-    items.embed(context.request, owner)
+def _update_subscription(context: OperationContext, owner: Json, before: Json, behavior: str) -> None:
+    items.embed_items(context.request, owner)
     if behavior == "always_invoice":
-        invoicing.invoice_now(context.request, owner, "subscription_update", [])
+        invoicing.invoice_immediately(context.request, owner, "subscription_update", [])
     save(context.request, "subscription", owner, "customer.subscription.updated", before=before)
 
 

@@ -12,95 +12,99 @@ from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_or_none, position_of, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import (
-    after,
-    amount_of,
-    interval_of,
-    next_after,
-    plan_of,
+    add_intervals,
+    billing_interval,
+    next_period_end,
+    plan_object,
+    price_amount,
 )
 from stripe_simulator.operations.billing.invoices import charging, invoice_payments
-from stripe_simulator.operations.billing.invoices.lines import merged
+from stripe_simulator.operations.billing.invoices.lines import merge_metadata
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
-from stripe_simulator.operations.billing.subscriptions.creation import check_collection, future, set_cancel
+from stripe_simulator.operations.billing.subscriptions.creation import (
+    check_collection_method,
+    require_future_time,
+    set_cancellation,
+)
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-OVER = frozenset({"canceled", "incomplete_expired"})
+ENDED_STATUSES = frozenset({"canceled", "incomplete_expired"})
 # Columns that a parameter of the same name does not simply replace.
-_OWN = (
+_COMPUTED_FIELDS = (
     "billing_cycle_anchor", "billing_schedules", "cancel_at", "cancel_at_period_end", "cancellation_details",
     "days_until_due", "discounts", "items", "pause_collection", "trial_end",
 )  # fmt: skip
-_CHARGED = frozenset({"active", "past_due", "unpaid"})
-_CANCELING = frozenset({"cancel_at", "cancel_at_period_end"})
+BILLED_STATUSES = frozenset({"active", "past_due", "unpaid"})
+_CANCELLATION_FIELDS = frozenset({"cancel_at", "cancel_at_period_end"})
 
 # An item as it is, as it is to be, and what was sent for it.
-Change = tuple["Json | None", "items.Wanted | None", "Json"]
+ItemChange = tuple["Json | None", "items.RequestedItem | None", "Json"]
 
 
 def update(context: OperationContext) -> None:
     """POST to a subscription."""
     request, made, params, before = context.request, context.object, context.params, context.before
-    if before["status"] in OVER and not {"cancellation_details", "metadata"}.issuperset(params):
+    if before["status"] in ENDED_STATUSES and not {"cancellation_details", "metadata"}.issuperset(params):
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
-    made |= {name: deepcopy(before.get(name)) for name in _OWN}
+    made |= {name: deepcopy(before.get(name)) for name in _COMPUTED_FIELDS}
     details = params.get("cancellation_details")
     made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
         (made["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
     )
     now = test_clocks.now(request, before)
-    _check(request, made, params)
-    set_cancel(deepcopy(made), params, now)
-    paused = _pause(params.get("pause_collection"), now)
-    plan = _planned(request, made, params, now)
+    _check_parameters(request, made, params)
+    set_cancellation(deepcopy(made), params, now)
+    paused = _requested_pause(params.get("pause_collection"), now)
+    plan = _plan_update(request, made, params, now)
     # Nothing is refused from here on.
     if "days_until_due" in params:
         made["days_until_due"] = params["days_until_due"]
     if "discounts" in params:
-        made["discounts"] = discounts.applied(request, params["discounts"], made, "subscription")
+        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "subscription")
     if "pause_collection" in params:
         made["pause_collection"] = paused
-    _carry_out(request, made, plan, now)
-    set_cancel(made, params, now)
+    _execute_plan(request, made, plan, now)
+    set_cancellation(made, params, now)
 
 
-def _check(request: ApiRequest, made: Json, params: Json) -> None:
-    if made.get("schedule") and _CANCELING & params.keys():
+def _check_parameters(request: ApiRequest, made: Json, params: Json) -> None:
+    if made.get("schedule") and _CANCELLATION_FIELDS & params.keys():
         raise StripeError(
             f"The subscription is managed by the subscription schedule `{made['schedule']}`, and updating "
             "any cancelation behavior directly is not allowed. Please update the schedule instead."
         )
     if "collection_method" in params or "days_until_due" in params:
-        check_collection(made, params)
-    invoice_payments.check_method(
+        check_collection_method(made, params)
+    invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), made["customer"], "default_payment_method"
     )
-    discounts.check(request, params.get("discounts"), made)
+    discounts.check_discounts(request, params.get("discounts"), made)
     if "discounts" in params:
         param = params["discounts"]
         if param is not None and not isinstance(param, list):
             raise StripeError("Invalid array", param="discounts")
 
 
-def _pause(sent: Any, now: int) -> Json | None:
+def _requested_pause(sent: Any, now: int) -> Json | None:
     if not isinstance(sent, dict):
         return None
     if not sent.get("behavior"):
         raise errors.missing_parameter("pause_collection[behavior]")
     resumes = sent.get("resumes_at")
     if resumes is not None:
-        resumes = future(resumes, now, "pause_collection[resumes_at]")
+        resumes = require_future_time(resumes, now, "pause_collection[resumes_at]")
     return {"behavior": sent["behavior"], "resumes_at": resumes}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class UpdatePlan:
     """What an update does to items and periods."""
 
-    changes: list[Change]
+    changes: list[ItemChange]
     behavior: str  # of prorations
     when: int  # from which moment they count
     reset: bool  # a new period begins now
@@ -108,172 +112,193 @@ class Plan:
     trial_end: int | None
 
 
-def _planned(request: ApiRequest, made: Json, params: Json, now: int) -> Plan:
+def _plan_update(request: ApiRequest, made: Json, params: Json, now: int) -> UpdatePlan:
     """What was asked for. Raises StripeError where it can't be had, or not be paid."""
     sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
-    plan = Plan(
-        changes=_changes(request, made, params),
+    plan = UpdatePlan(
+        changes=_requested_changes(request, made, params),
         behavior=params.get("proration_behavior", "create_prorations"),
         when=params.get("proration_date") or now,
         reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
         ends_trial=sent == "now" and made["status"] == "trialing",
-        trial_end=None if sent in {None, "now"} else future(sent, now, "trial_end"),
+        trial_end=None if sent in {None, "now"} else require_future_time(sent, now, "trial_end"),
     )
-    moves = plan.reset or plan.ends_trial or _moves(made, items.of(request, made), plan.changes)
+    moves = (
+        plan.reset or plan.ends_trial or starts_new_period(made, items.items_of(request, made), plan.changes)
+    )
     if moves or (plan.changes and plan.behavior == "always_invoice"):
         _check_payable(request, made, plan.changes, params.get("payment_behavior"), moves=moves)
     return plan
 
 
-def _carry_out(request: ApiRequest, made: Json, plan: Plan, now: int) -> None:
+def _execute_plan(request: ApiRequest, made: Json, plan: UpdatePlan, now: int) -> None:
     """Change items and periods, and make the invoices that follow."""
     reset = change_items(request, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
     if plan.ends_trial:
         made |= {"trial_end": now, "status": "active"}
-        renew(request, made, now, "subscription_update")
+        start_new_period(request, made, now, "subscription_update")
     elif plan.trial_end is not None:
-        _try(request, made, plan.trial_end, plan.behavior, now)
+        _start_trial(request, made, plan.trial_end, plan.behavior, now)
     elif reset:
-        renew(request, made, now, "subscription_update")
+        start_new_period(request, made, now, "subscription_update")
     elif plan.behavior == "always_invoice" and plan.changes:
-        invoicing.invoice_now(request, made, "subscription_update", [])
+        invoicing.invoice_immediately(request, made, "subscription_update", [])
 
 
 def _check_payable(
-    request: ApiRequest, made: Json, changes: list[Change], behavior: Any, *, moves: bool
+    request: ApiRequest, made: Json, changes: list[ItemChange], behavior: Any, *, moves: bool
 ) -> None:
     """Raise what an invoice that is due at once would meet, before anything is changed.
 
     Without something to charge it is refused; a card that is declined only where `behavior` says so.
     """
-    before = {item["id"]: (item["price"], item.get("quantity") or 0) for item in items.of(request, made)}
+    before = {
+        item["id"]: (item["price"], item.get("quantity") or 0) for item in items.items_of(request, made)
+    }
     later = dict(before)
     for at, (old, new, _) in enumerate(changes):
         later.pop(old["id"] if old else "", None)
         if new is not None:
             later[f"new {at}"] = (new.price, new.quantity or 0)
-    costs = sum(amount_of(*one) for one in later.values())
-    paid = 0 if moves else sum(amount_of(*one) for one in before.values())
+    costs = sum(price_amount(*one) for one in later.values())
+    paid = 0 if moves else sum(price_amount(*one) for one in before.values())
     if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
         return
-    method = invoice_payments.method_of(request, made, get_or_none(request, "customer", made["customer"]))
+    method = invoice_payments.default_payment_method(
+        request, made, get_or_none(request, "customer", made["customer"])
+    )
     if method is None:
-        raise invoice_payments.no_method()
-    refusal = charging.refusal_of(method)
+        raise invoice_payments.no_payment_method_error()
+    refusal = charging.expected_refusal(method)
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
 
 
-def _changes(request: ApiRequest, made: Json, params: Json) -> list[Change]:
+def _requested_changes(request: ApiRequest, made: Json, params: Json) -> list[ItemChange]:
     """What `items` asks for, checked. Raises StripeError before anything is changed."""
     if "items" not in params:
         return []
-    found: list[Change] = []
-    left = {item["id"]: item for item in items.of(request, made)}
-    for param, sent in items.listed(params["items"]):
+    found: list[ItemChange] = []
+    left = {item["id"]: item for item in items.items_of(request, made)}
+    for param, sent in items.indexed_parameters(params["items"]):
         if sent.get("id") is None:
-            found.append((None, items.wanted(request, sent, param, made["currency"]), sent))
+            found.append((None, items.requested_item(request, sent, param, made["currency"]), sent))
             continue
         old = left.get(sent["id"])
         if old is None:
             raise errors.no_object("subscription_item", sent["id"], f"{param}[id]", status=400)
         found.append(
-            (old, None if sent.get("deleted") else changed_item(request, made, old, sent, param), sent)
+            (
+                old,
+                None if sent.get("deleted") else requested_item_change(request, made, old, sent, param),
+                sent,
+            )
         )
     gone = sum(1 for old, new, _ in found if new is None)
     if gone >= len(left) and not any(old is None for old, _, _ in found):
-        raise items.last_removed()
+        raise items.last_item_error()
     return found
 
 
-def changed_item(request: ApiRequest, subscription: Json, old: Json, sent: Json, param: str) -> items.Wanted:
+def requested_item_change(
+    request: ApiRequest, subscription: Json, old: Json, sent: Json, param: str
+) -> items.RequestedItem:
     """What an item is to become: what is not sent stays."""
     named = {name: sent[name] for name in ("price", "plan", "price_data") if sent.get(name)}
     if not named:
         quantity = old.get("quantity")
         if sent.get("quantity") is not None:
-            quantity = items.checked_quantity(sent["quantity"], param)
-        return items.Wanted(old["price"], quantity, sent)
+            quantity = items.parse_quantity(sent["quantity"], param)
+        return items.RequestedItem(old["price"], quantity, sent)
     # Another price starts with one unit unless it is told otherwise.
     more = {"quantity": sent["quantity"]} if sent.get("quantity") is not None else {}
-    return items.wanted(request, named | more, param, subscription["currency"])
+    return items.requested_item(request, named | more, param, subscription["currency"])
 
 
 def change_items(
-    request: ApiRequest, made: Json, changes: list[Change], behavior: str, when: int, now: int, *, reset: bool
+    request: ApiRequest,
+    made: Json,
+    changes: list[ItemChange],
+    behavior: str,
+    when: int,
+    now: int,
+    *,
+    reset: bool,
 ) -> bool:
     """Carry out changes of items, with their prorations. Whether a new period has to begin now."""
-    before = items.of(request, made)
-    prorates = behavior != "none" and made["status"] in _CHARGED
-    period = _period(before)
+    before = items.items_of(request, made)
+    prorates = behavior != "none" and made["status"] in BILLED_STATUSES
+    period = _first_period(before)
     added = []
-    reset = reset or _moves(made, before, changes)
+    reset = reset or starts_new_period(made, before, changes)
     for old, new, sent in changes:
-        same = old is not None and new is not None and _same(old, new)
+        same = old is not None and new is not None and _is_unchanged(old, new)
         if old is not None and prorates and not same:
-            prorations.credit(request, made, old, when)
+            prorations.credit_unused_time(request, made, old, when)
         if new is None:
             assert old is not None
-            items.remove(request, old)
+            items.remove_item(request, old)
         elif old is None:
             same_end = new.interval == period[2] or made["status"] == "trialing"
-            end = period[1] if same_end else after(now, new.interval)
-            added.append(items.add(request, made, new, (now, end)))
+            end = period[1] if same_end else add_intervals(now, new.interval)
+            added.append(items.add_item(request, made, new, (now, end)))
         else:
-            item = _applied(request, made, old, new, sent)
+            item = _write_item(request, made, old, new, sent)
             if not same:
                 added.append(item)
     if reset and prorates:
         touched = {old["id"] for old, _, _ in changes if old is not None}
         for item in before:
             if item["id"] not in touched:
-                prorations.credit(request, made, item, when)
+                prorations.credit_unused_time(request, made, item, when)
     if prorates and not reset:
         for item in added:
-            prorations.debit(request, made, item, when)
-    items.embed(request, made)
+            prorations.charge_remaining_time(request, made, item, when)
+    items.embed_items(request, made)
     return reset
 
 
-def _period(before: list[Json]) -> tuple[int, int, tuple[str, int]]:
+def _first_period(before: list[Json]) -> tuple[int, int, tuple[str, int]]:
     item = before[0]
-    interval = interval_of(item["price"])
+    interval = billing_interval(item["price"])
     return item["current_period_start"], item["current_period_end"], interval
 
 
-def _moves(made: Json, before: list[Json], changes: list[Change]) -> bool:
+def starts_new_period(made: Json, before: list[Json], changes: list[ItemChange]) -> bool:
     """Whether items change to prices of another interval, or from nothing to something to pay."""
     for old, new, _ in changes:
-        if old is None or new is None or made["status"] not in _CHARGED:
+        if old is None or new is None or made["status"] not in BILLED_STATUSES:
             continue
         if old["price"]["id"] == new.price["id"]:
             continue
-        if interval_of(old["price"]) != new.interval:
+        if billing_interval(old["price"]) != new.interval:
             return True
-        was_free = all(amount_of(item["price"], item.get("quantity") or 0) == 0 for item in before)
-        if was_free and amount_of(new.price, new.quantity or 0) > 0:
+        was_free = all(price_amount(item["price"], item.get("quantity") or 0) == 0 for item in before)
+        if was_free and price_amount(new.price, new.quantity or 0) > 0:
             return True
     return False
 
 
-def _same(old: Json, new: items.Wanted) -> bool:
+def _is_unchanged(old: Json, new: items.RequestedItem) -> bool:
     return bool(old["price"]["id"] == new.price["id"] and old.get("quantity") == new.quantity)
 
 
-def _applied(request: ApiRequest, subscription: Json, old: Json, new: items.Wanted, sent: Json) -> Json:
+def _write_item(
+    request: ApiRequest, subscription: Json, old: Json, new: items.RequestedItem, sent: Json
+) -> Json:
     """Write an item as it is to be."""
     made = deepcopy(old)
     if old["price"]["id"] != new.price["id"]:
-        made |= {"price": deepcopy(new.price), "plan": plan_of(request, new.price)}
+        made |= {"price": deepcopy(new.price), "plan": plan_object(request, new.price)}
     if new.quantity is None:
         made.pop("quantity", None)
     else:
         made["quantity"] = new.quantity
     if "metadata" in sent:
-        made["metadata"] = merged(made["metadata"], sent["metadata"])
+        made["metadata"] = merge_metadata(made["metadata"], sent["metadata"])
     if "discounts" in sent:
         owner = made | {"customer": subscription["customer"]}
-        made["discounts"] = discounts.applied(request, sent["discounts"], owner, "subscription_item")
+        made["discounts"] = discounts.apply_discounts(request, sent["discounts"], owner, "subscription_item")
     if "tax_rates" in sent:
         made["tax_rates"] = list(sent["tax_rates"] or ())
     request.account.children("subscription_item").write(
@@ -282,21 +307,21 @@ def _applied(request: ApiRequest, subscription: Json, old: Json, new: items.Want
     return made
 
 
-def renew(request: ApiRequest, made: Json, now: int, reason: str) -> StripeError | None:
+def start_new_period(request: ApiRequest, made: Json, now: int, reason: str) -> StripeError | None:
     """Begin a new period now, which the anchor moves to, with its invoice."""
     made["billing_cycle_anchor"] = now
-    items.set_period(request, made, now, lambda interval: next_after(now, now, interval))
-    declined = invoicing.invoice_now(request, made, reason, invoicing.full_lines(request, made))
+    items.set_periods(request, made, now, lambda interval: next_period_end(now, now, interval))
+    declined = invoicing.invoice_immediately(request, made, reason, invoicing.period_lines(request, made))
     save(request, "subscription", made)
     return declined
 
 
-def _try(request: ApiRequest, made: Json, end: int, behavior: str, now: int) -> None:
+def _start_trial(request: ApiRequest, made: Json, end: int, behavior: str, now: int) -> None:
     """A trial until a time: what was paid for that is given back."""
     if made["status"] != "trialing":
-        for item in items.of(request, made) if behavior != "none" else ():
-            prorations.credit(request, made, item, now)
+        for item in items.items_of(request, made) if behavior != "none" else ():
+            prorations.credit_unused_time(request, made, item, now)
         made["trial_start"] = now
     made |= {"billing_cycle_anchor": end, "status": "trialing", "trial_end": end}
     start = made["trial_start"] or now
-    items.set_period(request, made, start, lambda _interval: end)
+    items.set_periods(request, made, start, lambda _interval: end)
