@@ -59,7 +59,7 @@ class Clause:
         """The same for a generated object, from its index; without making the object where possible."""
         name, *rest = self.path
         field = generator.fields.get(name)
-        if field is None or field.many or generator.resource.column[name].path != (name,):
+        if field is None or field.multivalued or generator.resource.column[name].path != (name,):
             return lambda index: self.holds(generator.object(index))
         value, fits, negated = field.value, self._fits, self.negated
         if not rest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -35,7 +35,7 @@ class Card:
     @property
     def fingerprint(self) -> str:
         """The same for every payment method with this number."""
-        return text_of(stable_hash("fingerprint", self.number) << 64 | stable_hash(self.number), 16)
+        return base62(stable_hash("fingerprint", self.number) << 64 | stable_hash(self.number), 16)
 
     def shown(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
         """The card as payment methods and charges show it."""

@@ -30,7 +30,7 @@ from stripe_simulator.server.request_log import Journal
 from stripe_simulator.server.webhooks import Webhooks
 from stripe_simulator.world.account import PLATFORM, Account
 from stripe_simulator.world.collection import BodyCache
-from stripe_simulator.world.ids import Codec
+from stripe_simulator.world.ids import IdCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ class Api:
         self.limits = Limits(options.rate, options.endpoint_rate)
         self.webhooks = Webhooks(options.webhook_retries)
         self._requests = count(time.time_ns() // 1000)
-        self._request_codec = Codec("req_", "requests")
+        self._request_codec = IdCodec("req_", "requests")
         self.reset()
 
     def reset(self) -> None:

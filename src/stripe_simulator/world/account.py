@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.collection import BodyCache, ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.generator import Generator
-from stripe_simulator.world.ids import Codec, Codes
+from stripe_simulator.world.ids import FixedIdCodec, IdCodec
 from stripe_simulator.world.population import ChildPopulation, Population
 from stripe_simulator.world.proportions import count_of
 from stripe_simulator.world.traits import CODES, parent_of
@@ -27,7 +27,7 @@ _DAY = 86_400
 
 class _Origin(TypedDict):
     seed: int
-    account: str
+    account_id: str
     until: int
 
 
@@ -81,7 +81,7 @@ class Account:
         name = resource.name
         codec = self._codec(resource)
         parent = parent_of(resource)
-        shared = _Origin(seed=self.seed, account=self.id, until=self.until)
+        shared = _Origin(seed=self.seed, account_id=self.id, until=self.until)
         if parent is not None:
             above = self.collection(parent[1]) if parent[1] else None
             population = above.generator.population if above else None
@@ -103,15 +103,15 @@ class Account:
             return TwinCollection(generator, self._cache, self.collection("price"))
         return Collection(generator, self._cache)
 
-    def _codec(self, resource: Resource) -> Codec:
+    def _codec(self, resource: Resource) -> IdCodec:
         name = resource.name
         if name in CODES:
-            return Codes(CODES[name], resource.id_prefix, self.seed, self.id, name)
+            return FixedIdCodec(CODES[name], resource.id_prefix, self.seed, self.id, name)
         if name == "plan":  # a plan is a price, seen through the older API
-            return Codec("price_", self.seed, self.id, "price")
+            return IdCodec("price_", self.seed, self.id, "price")
         if name == "upcoming_invoice":
-            return Codec("upcoming_in_", self.seed, self.id, name)
-        return Codec(resource.id_prefix, self.seed, self.id, name)
+            return IdCodec("upcoming_in_", self.seed, self.id, name)
+        return IdCodec(resource.id_prefix, self.seed, self.id, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many objects were generated and written, of each kind touched so far."""

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from stripe_simulator.world.fields import clip, count_in
-from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.fields import clip, total_length
+from stripe_simulator.world.ids import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -210,11 +210,11 @@ class Collection:
             ranges = condition.ranges(self.generator)
             if ranges is not None:
                 clipped = [cut for one in ranges if (cut := clip(one, low, high))]
-                if best is None or count_in(clipped) < count_in(best):
+                if best is None or total_length(clipped) < total_length(best):
                     best = clipped
         high = max(low, high)
         candidates: Iterator[int]
-        if best is None or (count_in(best) * _SCAN_SHARE > high - low and len(best) > 4):
+        if best is None or (total_length(best) * _SCAN_SHARE > high - low and len(best) > 4):
             candidates = iter(range(high - 1, low - 1, -1) if newest_first else range(low, high))
         else:
             best = [cut for one in best if (cut := clip(one, low, high))]
@@ -253,17 +253,17 @@ class ChildCollection(Collection):
     def position(self, identifier: str, parent: int | None = None) -> int | None:
         """Where the object stands; where ids are no more than words, among those of this parent."""
         at = super().position(identifier)
-        if parent is None or (at is not None and at // BLOCK == parent):
+        if parent is None or (at is not None and at // BLOCK_SIZE == parent):
             return at
         at = self._codec.decode(identifier)
-        if at is None or at >= BLOCK:
+        if at is None or at >= BLOCK_SIZE:
             return None
-        at += parent * BLOCK
+        at += parent * BLOCK_SIZE
         return at if self.exists(at) else None
 
     def generated(self, position: int) -> bool:
         """Whether the population has this position."""
-        parent, child = divmod(position, BLOCK)
+        parent, child = divmod(position, BLOCK_SIZE)
         if self.parent is not None and not self.parent.generated(parent):
             return False
         return child < self.generator.children(parent)
@@ -277,13 +277,13 @@ class ChildCollection(Collection):
 
     def bounds_in(self, parent: int) -> tuple[int, int]:
         """The positions that a parent's objects may have: from, and up to (not included)."""
-        return parent * BLOCK, (parent + 1) * BLOCK
+        return parent * BLOCK_SIZE, (parent + 1) * BLOCK_SIZE
 
     def _top(self, low: int, high: int) -> int:
-        parent = low // BLOCK
+        parent = low // BLOCK_SIZE
         if self.parent is not None and not self.parent.generated(parent):
             return low
-        return min(high, parent * BLOCK + self.generator.children(parent))
+        return min(high, parent * BLOCK_SIZE + self.generator.children(parent))
 
 
 def _merged(ranges: list[range], *, newest_first: bool) -> Iterator[int]:

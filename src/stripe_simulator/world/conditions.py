@@ -60,7 +60,7 @@ class Condition:
         if field is None:
             return lambda index: self.holds(generator.object(index))
         value = field.value
-        if field.many:
+        if field.multivalued:
             return lambda index: any(map(self._accepts, value(index)))
         if self.equal and not self.negated:
             if len(self.equal) == 1:
@@ -87,11 +87,11 @@ class Condition:
         field = generator.fields.get(self.column.name)
         if field is None:
             return None
-        if field.constant:
+        if field.is_constant:
             return self._accepts(field.value(0))
-        if field.span is not None and not self.negated:
+        if field.value_bounds is not None and not self.negated:
             low, high = self._times()
-            return False if low > field.span[1] or high < field.span[0] else None
+            return False if low > field.value_bounds[1] or high < field.value_bounds[0] else None
         return None
 
     def _times(self) -> tuple[float, float]:
@@ -112,7 +112,7 @@ class Condition:
 
     def _window(self, generator: Generator) -> tuple[int, int] | None:
         field = generator.fields.get(self.column.name)
-        return None if self.negated or field is None else field.window
+        return None if self.negated or field is None else field.created_offset
 
     def decided_by_range(self, generator: Generator) -> bool:
         """Whether `narrow` alone decides it, so that no object needs a test."""

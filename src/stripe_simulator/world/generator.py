@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
-from stripe_simulator.world.fields import Field, constant, remembered, sometimes
-from stripe_simulator.world.ids import BLOCK
-from stripe_simulator.world.links import Link, Reference
+from stripe_simulator.world.fields import Field, constant, remember_last, with_nulls
+from stripe_simulator.world.ids import BLOCK_SIZE
+from stripe_simulator.world.links import Link, SpreadLink
 from stripe_simulator.world.makers import by_name
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Generator:
                 return lambda _: False
 
     def children(self, parent: int) -> int:
-        """How many objects of this resource a generated parent has: few, sometimes more than a page."""
+        """How many objects of this resource a generated parent has: few, with_nulls more than a page."""
         numbers = self._number_of_children
         return numbers[((parent * 2_654_435_761 + self._children) >> 8) % len(numbers)]
 
@@ -66,12 +66,12 @@ class Generator:
         """The link from a column to the objects it names."""
         if column not in self._links:
             other = self.account.collection(target)
-            self._links[column] = Reference(
+            self._links[column] = SpreadLink(
                 self.population.count,
                 other.generator.population.count,
                 *self.names,
                 column,
-                skip=other.generator.hidden if target in {"customer", "plan"} else None,
+                is_skipped=other.generator.hidden if target in {"customer", "plan"} else None,
             )
         return self._links[column]
 
@@ -108,7 +108,7 @@ class Generator:
                 continue
             if len(column.path) > 1:
                 nested.append((column.path, field.value))
-            elif field.constant:
+            elif field.is_constant:
                 base[column.path[0]] = field.value(0)
             else:
                 base[column.path[0]] = None
@@ -135,11 +135,11 @@ class Generator:
         count = self.population.count
         names = (*self.names, column.name)
         field = by_name.field_of(self, column)
-        if not column.nullable or field.constant or column.name in {"created", "metadata"}:
+        if not column.nullable or field.is_constant or column.name in {"created", "metadata"}:
             return field
         # Enums and flags with their own tables of values are null by these, where at all.
         if field.ranges is None or column.name == "email" or column.kind is Kind.REFERENCE:
-            return sometimes(field, _NULL_SHARES.get(column.name, 4), count, *names)
+            return with_nulls(field, _NULL_SHARES.get(column.name, 4), count, *names)
         return field
 
     def any_reference(self, column: Column) -> Field:
@@ -152,8 +152,8 @@ class Generator:
     def _parent(self, name: str) -> Field:
         """The id of the object this one lies in."""
         encode = self.account.collection(name).identifier if name else str
-        parent = remembered(encode)
-        return Field(lambda index: parent(index // BLOCK), lambda _: [range(self.population.count)])
+        parent = remember_last(encode)
+        return Field(lambda index: parent(index // BLOCK_SIZE), lambda _: [range(self.population.count)])
 
     def reference(self, column: str, target: str) -> Field:
         """A field holding ids of another population; null where that is empty."""
@@ -161,15 +161,15 @@ class Generator:
         if other.count == 0:
             return constant(None)
         link = self.link(column, target)
-        encode, decode, forward = other.codec.encode, other.codec.decode, link.forward
+        encode, decode, forward = other.codec.encode, other.codec.decode, link.target
 
         def ranges(value: Any) -> list[range] | None:
             at = decode(str(value))
             if at is None or at >= other.count:
                 return []
-            return link.backward(at)
+            return link.sources(at)
 
-        return Field(remembered(lambda index: encode(forward(index))), ranges)
+        return Field(remember_last(lambda index: encode(forward(index))), ranges)
 
 
 def _put(made: Json, path: tuple[str, ...], value: Any) -> None:

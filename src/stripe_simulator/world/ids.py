@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stripe_simulator.seeding import stable_hash
 
-BLOCK = 4096  # positions for the children of one parent
+BLOCK_SIZE = 4096  # positions for the children of one parent
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -14,11 +14,11 @@ _DIGIT = {letter: number for number, letter in enumerate(_ALPHABET)}
 _PAIR_COUNT = len(_PAIRS)
 _PAIRS_IN_ID = 7
 _MODULUS = _PAIR_COUNT**_PAIRS_IN_ID
-_SHORT = frozenset({"cus_", "prod_", ""})
+_SHORT_PREFIXES = frozenset({"cus_", "prod_", ""})
 
 
-def text_of(number: int, length: int) -> str:
-    """A number in base 62, as long as asked."""
+def base62(number: int, length: int) -> str:
+    """Return the last `length` digits of a number in base 62, the least significant first."""
     letters = []
     for _ in range(length):
         number, digit = divmod(number, 62)
@@ -26,14 +26,16 @@ def text_of(number: int, length: int) -> str:
     return "".join(letters)
 
 
-class Codec:
-    """Turns a position into an id and back; positions that differ never share an id."""
+class IdCodec:
+    """Turns a position into an id and back; different positions never share an id."""
 
     def __init__(self, prefix: str, *names: object) -> None:
         seed = stable_hash("id", *names)
         self.prefix = prefix
         # Customers and products have 14 characters; all others begin with a part fixed for the account.
-        self._head = prefix if prefix in _SHORT else prefix + "1" + text_of(stable_hash("account", *names), 9)
+        self._head = (
+            prefix if prefix in _SHORT_PREFIXES else prefix + "1" + base62(stable_hash("account", *names), 9)
+        )
         # An odd number that 31 does not divide is a unit modulo a power of 62.
         self._multiplier = (stable_hash("multiplier", *names) << 18 | 1) % _MODULUS
         if self._multiplier % 31 == 0:
@@ -42,7 +44,7 @@ class Codec:
         self._inverse = pow(self._multiplier, -1, _MODULUS)
 
     def encode(self, position: int) -> str:
-        """The id at this position."""
+        """Return the id at this position."""
         rest = (position * self._multiplier + self._offset) % _MODULUS
         pairs = _PAIRS
         rest, a = divmod(rest, 3844)
@@ -53,34 +55,34 @@ class Codec:
         rest, f = divmod(rest, 3844)
         return f"{self._head}{pairs[a]}{pairs[b]}{pairs[c]}{pairs[d]}{pairs[e]}{pairs[f]}{pairs[rest]}"
 
-    def decode(self, text: str) -> int | None:
-        """The position that this id encodes; None where it is not one of ours."""
+    def decode(self, identifier: str) -> int | None:
+        """Return the position that this id encodes; None for an id of another codec."""
         head = self._head
-        if len(text) != len(head) + 2 * _PAIRS_IN_ID or not text.startswith(head):
+        if len(identifier) != len(head) + 2 * _PAIRS_IN_ID or not identifier.startswith(head):
             return None
         number = 0
         try:
-            for at in range(len(text) - 2, len(head) - 1, -2):
-                number = number * _PAIR_COUNT + _DIGIT[text[at]] * 62 + _DIGIT[text[at + 1]]
+            for at in range(len(identifier) - 2, len(head) - 1, -2):
+                number = number * _PAIR_COUNT + _DIGIT[identifier[at]] * 62 + _DIGIT[identifier[at + 1]]
         except KeyError:
             return None
         position: int = (number - self._offset) * self._inverse % _MODULUS
         return position
 
 
-class Codes(Codec):
-    """Ids that are words of Stripe's, such as countries; positions beyond them get plain ids."""
+class FixedIdCodec(IdCodec):
+    """Ids that Stripe fixes, such as country codes; positions beyond them get random-looking ids."""
 
-    def __init__(self, words: Sequence[str], prefix: str, *names: object) -> None:
+    def __init__(self, identifiers: Sequence[str], prefix: str, *names: object) -> None:
         super().__init__(prefix, *names)
-        self._words = words
-        self._positions = {word: position for position, word in enumerate(words)}
+        self._identifiers = identifiers
+        self._positions = {identifier: position for position, identifier in enumerate(identifiers)}
 
     def encode(self, position: int) -> str:
-        """The id at this position."""
-        at = position % BLOCK
-        return self._words[at] if at < len(self._words) else super().encode(position)
+        """Return the id at this position."""
+        at = position % BLOCK_SIZE
+        return self._identifiers[at] if at < len(self._identifiers) else super().encode(position)
 
-    def decode(self, text: str) -> int | None:
-        """The position that this id encodes, in the first block."""
-        return self._positions.get(text)
+    def decode(self, identifier: str) -> int | None:
+        """Return the position that this id encodes, in the first block."""
+        return self._positions.get(identifier)

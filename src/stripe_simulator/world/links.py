@@ -1,4 +1,4 @@
-"""Links from the objects of one population to those of another, in both directions."""
+"""Links from the objects of one population to those of another, followed in both directions."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Protocol
 
 from stripe_simulator.seeding import stable_hash
 
-HOT_STEP = 101  # every 101st object at first belongs to a handful of favourites
-HOT_END = HOT_STEP * 420
+FAVOURITE_STEP = 101  # every 101st object at first links to one of a few favourite targets
+FAVOURITE_END = FAVOURITE_STEP * 420
 _FAVOURITES = 3
-_LINK_LIMIT = 5000
+_MOST_CHAINED = 5000
 
 
 class Link(Protocol):
     """Which object of another population each object points to."""
 
-    def forward(self, index: int) -> int:
-        """The target's index."""
+    def target(self, index: int) -> int:
+        """Return the index of the target of an object."""
 
-    def backward(self, target: int) -> list[range] | None:
-        """The indexes that may point to the target; None where they are too many to say."""
+    def sources(self, target: int) -> list[range] | None:
+        """Return the indexes that may point to the target; None where these are too many to list."""
 
 
-class Reference:
-    """Points from `count` objects to `targets` others, evenly but for a few favourites that get hundreds.
+class SpreadLink:
+    """Links `count` objects to `targets` others, evenly but for a few favourites that get hundreds.
 
-    `skip` says which targets nobody may point to; its neighbours take their share.
+    `is_skipped` returns True for targets that no object points to; the next target takes their share.
     """
 
     def __init__(
-        self, count: int, targets: int, *names: object, skip: Callable[[int], bool] | None = None
+        self, count: int, targets: int, *names: object, is_skipped: Callable[[int], bool] | None = None
     ) -> None:
         self.count = count
         self.targets = targets = max(1, targets)
@@ -41,62 +41,62 @@ class Reference:
             self._step += 2 if targets % 2 == 0 else 1
         self._offset = (number >> 20) % targets
         self._inverse = pow(self._step, -1, targets) if targets > 1 else 0
-        self._skip = skip
-        few = min(_FAVOURITES, targets)
-        self._favourites = [self._allowed((number >> 8 * n) % targets) for n in range(few)]
-        self._hot_at = number % HOT_STEP
+        self._is_skipped = is_skipped
+        favourites = min(_FAVOURITES, targets)
+        self._favourites = [self._next_allowed((number >> 8 * n) % targets) for n in range(favourites)]
+        self._favourite_start = number % FAVOURITE_STEP
 
-    def _allowed(self, target: int) -> int:
+    def _next_allowed(self, target: int) -> int:
         for _ in range(self.targets):
-            if self._skip is None or not self._skip(target):
+            if self._is_skipped is None or not self._is_skipped(target):
                 break
             target = (target + 1) % self.targets
         return target
 
-    def forward(self, index: int) -> int:
-        """The target that this object points to."""
-        if index < HOT_END and index % HOT_STEP == self._hot_at:
-            return self._favourites[index // HOT_STEP % len(self._favourites)]
-        return self._allowed((index * self._step + self._offset) % self.targets)
+    def target(self, index: int) -> int:
+        """Return the index of the target of an object."""
+        if index < FAVOURITE_END and index % FAVOURITE_STEP == self._favourite_start:
+            return self._favourites[index // FAVOURITE_STEP % len(self._favourites)]
+        return self._next_allowed((index * self._step + self._offset) % self.targets)
 
-    def backward(self, target: int) -> list[range]:
-        """The objects that may point to this target."""
-        found = []
+    def sources(self, target: int) -> list[range]:
+        """Return the indexes that may point to the target."""
+        ranges = []
         wanted = target
         while True:
             first = (target - self._offset) * self._inverse % self.targets
-            found.append(range(first, self.count, self.targets))
+            ranges.append(range(first, self.count, self.targets))
             previous = (target - 1) % self.targets
-            if self._skip is None or self.targets == 1 or not self._skip(previous):
+            if self._is_skipped is None or self.targets == 1 or not self._is_skipped(previous):
                 break
             target = previous
-            if len(found) > 8:
+            if len(ranges) > 8:
                 break
         if wanted in self._favourites:
-            found.append(range(self._hot_at, min(self.count, HOT_END), HOT_STEP))
-        return found
+            ranges.append(range(self._favourite_start, min(self.count, FAVOURITE_END), FAVOURITE_STEP))
+        return ranges
 
 
-class Via:
-    """A link through another: an invoice's customer is that of its subscription."""
+class ChainedLink:
+    """A link through another: the customer of an invoice is that of its subscription."""
 
     def __init__(self, first: Link, second: Link) -> None:
         self._first = first
         self._second = second
 
-    def forward(self, index: int) -> int:
-        """The target's index."""
-        return self._second.forward(self._first.forward(index))
+    def target(self, index: int) -> int:
+        """Return the index of the target of an object."""
+        return self._second.target(self._first.target(index))
 
-    def backward(self, target: int) -> list[range] | None:
-        """The indexes that may point to the target."""
-        middles = self._second.backward(target)
-        if middles is None or sum(map(len, middles)) > _LINK_LIMIT:
+    def sources(self, target: int) -> list[range] | None:
+        """Return the indexes that may point to the target; None where these are too many to list."""
+        middles = self._second.sources(target)
+        if middles is None or sum(map(len, middles)) > _MOST_CHAINED:
             return None
-        found: list[range] = []
-        for middle in sorted({one for progression in middles for one in progression}):
-            ranges = self._first.backward(middle)
-            if ranges is None:
+        ranges: list[range] = []
+        for middle in sorted({index for progression in middles for index in progression}):
+            sources = self._first.sources(middle)
+            if sources is None:
                 return None
-            found += ranges
-        return found
+            ranges += sources
+        return ranges

@@ -1,7 +1,7 @@
-"""How many objects of a kind there are, when each was created and which id it has: functions of its index.
+"""Populations: how many objects of a resource there are, when each was created and which id it has.
 
-Index 0 is the oldest. Times rise with the index, fast in some weeks and slowly in others; some seconds hold
-many objects, as an import or a billing run makes them.
+All are functions of an object's index. Index 0 is the oldest. Times of creation rise with the index, fast in
+some weeks and slowly in others. Some seconds hold many objects, as after an import or a billing run.
 """
 
 from __future__ import annotations
@@ -9,28 +9,30 @@ from __future__ import annotations
 from math import pi, sin
 
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import BLOCK, Codec
+from stripe_simulator.world.ids import BLOCK_SIZE, IdCodec
 
 SPAN = 3 * 365 * 86_400  # seconds between the oldest object and the newest
-_TIE = 16  # objects that share a second where a billing run made them
-_BULK = 256  # objects that share a second where an import made them
+_BILLING_RUN = 16  # objects that share a second where a billing run created them
+_IMPORT = 256  # objects that share a second where an import created them
 
 
 class Population:
-    """`count` objects of one kind, created within the three years before `until` (Unix seconds)."""
+    """`count` objects of one resource, created within the three years before `until` (Unix seconds)."""
 
-    def __init__(self, name: str, codec: Codec, count: int, *, seed: int, account: str, until: int) -> None:
+    def __init__(
+        self, name: str, codec: IdCodec, count: int, *, seed: int, account_id: str, until: int
+    ) -> None:
         self.name = name
         self.count = count
         self.codec = codec
         self.since = until - SPAN
         self._last = (-1, 0)
-        self._phase = stable_hash(seed, account, name, "phase") % 1000 / 1000
-        self._salt = stable_hash(seed, account, name, "ties")
-        self._import = count // 3 // _BULK  # the one import that every larger population has
+        self._phase = stable_hash(seed, account_id, name, "phase") % 1000 / 1000
+        self._ties = stable_hash(seed, account_id, name, "ties")
+        self._import_block = count // 3 // _IMPORT  # every larger population has one import at least
 
     def created(self, index: int) -> int:
-        """When the object was created, in Unix seconds. Never falls as the index rises."""
+        """Return when the object was created, in Unix seconds. Never falls as the index rises."""
         if index == self._last[0]:  # several fields of one object ask in a row
             return self._last[1]
         time = self._time(index)
@@ -38,13 +40,13 @@ class Population:
         return time
 
     def _time(self, index: int) -> int:
-        block = index // _BULK
-        if self.count >= 2 * _BULK and (block == self._import or (block ^ self._salt) % 997 == 0):
-            index = block * _BULK
+        block = index // _IMPORT
+        if self.count >= 2 * _IMPORT and (block == self._import_block or (block ^ self._ties) % 997 == 0):
+            index = block * _IMPORT
         else:
-            group = index // _TIE
-            if (group + self._salt) % 7 == 0:
-                index = group * _TIE
+            group = index // _BILLING_RUN
+            if (group + self._ties) % 7 == 0:
+                index = group * _BILLING_RUN
         x = (index + 1) / (self.count + 1)
         phase = self._phase
         # The slope stays between 0.1 and 1.9: ten to twenty times as many objects in some weeks as in others.
@@ -52,7 +54,7 @@ class Population:
         return self.since + int(SPAN * warp)
 
     def first_since(self, time: float) -> int:
-        """The smallest index whose object was created at or after `time`; `count` if there is none."""
+        """Return the smallest index whose object was created at or after `time`, or `count`."""
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
@@ -64,21 +66,21 @@ class Population:
 
 
 def _wave(x: float, frequency: int, phase: float) -> float:
-    """A wave that is 0 at both ends and whose slope lies between -1 and 1, give or take nothing."""
+    """Return a wave that is 0 at both ends of [0, 1] and whose slope lies between -1 and 1."""
     turn = 2 * pi * frequency
     return (sin(turn * x + phase) - sin(phase)) / turn
 
 
 class ChildPopulation(Population):
-    """Objects inside others: each parent has a block of indexes, and they came soon after their parent."""
+    """Objects inside others: each parent has a block of indexes, created soon after the parent."""
 
     def __init__(
-        self, name: str, codec: Codec, parent: Population | None, *, seed: int, account: str, until: int
+        self, name: str, codec: IdCodec, parent: Population | None, *, seed: int, account_id: str, until: int
     ):
-        count = (parent.count if parent else 1) * BLOCK
-        super().__init__(name, codec, count, seed=seed, account=account, until=until)
+        count = (parent.count if parent else 1) * BLOCK_SIZE
+        super().__init__(name, codec, count, seed=seed, account_id=account_id, until=until)
         self._parent = parent
 
     def _time(self, index: int) -> int:
-        parent, child = divmod(index, BLOCK)
+        parent, child = divmod(index, BLOCK_SIZE)
         return (self._parent.created(parent) if self._parent else self.since) + child // 4 * 60

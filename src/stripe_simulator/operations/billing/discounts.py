@@ -13,7 +13,7 @@ from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing.amounts import add_intervals, round_half_up
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +107,7 @@ def _check_promotion_code(code: Json, owner: Json, param: str, now: int) -> None
 def _create_discount(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
     account = request.account
     number = len(account.discounts) + 1
-    identifier = "di_1" + text_of(
-        stable_hash("discount", account.id, account.seed, number) << 60 | number, 23
-    )
+    identifier = "di_1" + base62(stable_hash("discount", account.id, account.seed, number) << 60 | number, 23)
     start = test_clocks.now(request, owner)
     months = coupon.get("duration_in_months")
     made: Json = {

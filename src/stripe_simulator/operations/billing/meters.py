@@ -11,7 +11,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_referenced_copy
 from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def create_meter_event(request: ApiRequest) -> ApiResponse:
         "object": "billing.meter_event",
         "created": now,
         "event_name": params["event_name"],
-        "identifier": params.get("identifier") or text_of(stable_hash(request.request_id), 24),
+        "identifier": params.get("identifier") or base62(stable_hash(request.request_id), 24),
         "livemode": False,
         "payload": payload,
         "timestamp": params.get("timestamp") or now,

@@ -12,7 +12,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_referenced_copy
 from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def create_session(request: ApiRequest) -> ApiResponse:
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
-    identifier = f"bps_1{text_of(stable_hash('portal', request.request_id), 23)}"
+    identifier = f"bps_1{base62(stable_hash('portal', request.request_id), 23)}"
     made: Json = {
         "id": identifier,
         "object": "billing_portal.session",

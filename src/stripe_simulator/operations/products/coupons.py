@@ -9,7 +9,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import find_by, get_referenced_copy
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -64,7 +64,7 @@ def create_promotion_code(context: OperationContext) -> None:
     if not isinstance(promotion, dict) or not promotion.get("coupon"):
         raise errors.missing_parameter("promotion[coupon]")
     coupon = get_referenced_copy(request, "coupon", promotion["coupon"], "promotion[coupon]")
-    made["code"] = params.get("code") or text_of(stable_hash("code", made["id"]), 8).upper()
+    made["code"] = params.get("code") or base62(stable_hash("code", made["id"]), 8).upper()
     made["active"] = bool(params.get("active", True)) and coupon["valid"]
     _check_code_is_unused(context)
     usual = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}

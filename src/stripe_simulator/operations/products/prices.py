@@ -12,7 +12,7 @@ from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.products import plans
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.conditions import Condition
-from stripe_simulator.world.ids import text_of
+from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -158,7 +158,7 @@ def create_verification_session(context: OperationContext) -> None:
 
 def signing_secret(endpoint: str) -> str:
     """The signing secret of a webhook endpoint."""
-    return "whsec_" + text_of(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
+    return "whsec_" + base62(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
 
 
 def _check_url(context: OperationContext) -> None:

@@ -17,7 +17,7 @@ from stripe_simulator.requests.parameters import merged_metadata
 from stripe_simulator.requests.request import ApiResponse
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.conditions import Condition
-from stripe_simulator.world.ids import Codec
+from stripe_simulator.world.ids import IdCodec
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -29,7 +29,7 @@ _LINK_LIFETIME = 300  # seconds for which a link to a page of Stripe's is good
 def new_unlisted_id(request: ApiRequest, prefix: str) -> str:
     """Return an id that no other unlisted object of the account has."""
     number = len(request.account.unlisted)
-    return Codec(prefix, request.account.seed, request.account.id, "single").encode(number)
+    return IdCodec(prefix, request.account.seed, request.account.id, "single").encode(number)
 
 
 def store_unlisted(request: ApiRequest, prefix: str, kind: str, values: Json) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.world.fields import Field, Fields, constant, number_between
+from stripe_simulator.world.fields import Field, Fields, constant, integer_between
 from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _balance_transaction(generator: Generator) -> Fields:
-    amount = number_between(500, 100_000, *generator.names, "amount", step=5).value
+    amount = integer_between(500, 100_000, *generator.names, "amount", step=5).value
 
     def fee(index: int) -> int:
         return amount(index) * 29 // 1000 + 30 if amount(index) else 0

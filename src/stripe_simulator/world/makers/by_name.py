@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Column, Kind
-from stripe_simulator.world.fields import Field, after, constant, number_between, table
+from stripe_simulator.world.fields import Field, constant, integer_between, time_after, weighted_choice
 from stripe_simulator.world.makers import sample_text
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _object(generator: Generator, _column: Column) -> Field:
 
 
 def _created(generator: Generator, _column: Column) -> Field:
-    return Field(generator.population.created, window=(0, 0))
+    return Field(generator.population.created, created_offset=(0, 0))
 
 
 def _email(generator: Generator, _column: Column) -> Field:
@@ -79,24 +79,24 @@ def _boolean(generator: Generator, column: Column) -> Field:
 def _integer(generator: Generator, column: Column) -> Field:
     names = (*generator.names, column.name)
     if "amount" in column.name or "total" in column.name:
-        return number_between(500, 100_000, *names, step=5)
-    return number_between(0, 20, *names)
+        return integer_between(500, 100_000, *names, step=5)
+    return integer_between(0, 20, *names)
 
 
 def _decimal(generator: Generator, column: Column) -> Field:
-    eighths = number_between(1, 100_000, *generator.names, column.name).value
+    eighths = integer_between(1, 100_000, *generator.names, column.name).value
     return Field(lambda index: f"{eighths(index) / 8:.3f}".rstrip("0").rstrip("."))
 
 
 def _float(generator: Generator, column: Column) -> Field:
-    eighths = number_between(1, 800, *generator.names, column.name).value
+    eighths = integer_between(1, 800, *generator.names, column.name).value
     return Field(lambda index: eighths(index) / 8)
 
 
 def _time(generator: Generator, column: Column) -> Field:
     created, scale = generator.population.created, column.units_per_second
     if scale == 1:
-        return after(created, 60, 40 * 86_400, *generator.names, column.name)
+        return time_after(created, 60, 40 * 86_400, *generator.names, column.name)
     return Field(lambda index: created(index) * scale)
 
 
@@ -111,7 +111,9 @@ def _reference(generator: Generator, column: Column) -> Field:
 
 
 def _table(weights: Mapping[Any, int]) -> Rule:
-    return lambda generator, column: table(weights, generator.population.count, *generator.names, column.name)
+    return lambda generator, column: weighted_choice(
+        weights, generator.population.count, *generator.names, column.name
+    )
 
 
 # Rules that hold for a column of this name, of one kind or of any.

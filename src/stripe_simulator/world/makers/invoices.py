@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.world.fields import Field, Fields, constant, remembered, table
-from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.fields import Field, Fields, constant, remember_last, weighted_choice
+from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.makers import sample_text
 from stripe_simulator.world.makers.subscriptions import MANUAL, salted
 
@@ -20,20 +20,22 @@ _DAY = 86_400
 
 
 def _invoice(generator: Generator) -> Fields:
-    from stripe_simulator.world.links import Via
+    from stripe_simulator.world.links import ChainedLink
 
     account, population = generator.account, generator.population
     created, encode = population.created, population.codec.encode
     subscriptions = account.collection("subscription").generator
     customers = account.collection("customer").generator.population.codec
     subscription = generator.reference("subscription", "subscription")
-    if subscription.constant:  # without subscriptions
+    if subscription.is_constant:  # without subscriptions
         customer = generator.reference("customer", "customer")
-        link = generator.link("customer", "customer") if not customer.constant else None
+        link = generator.link("customer", "customer") if not customer.is_constant else None
     else:
         link = generator.set_link(
             "customer",
-            Via(generator.link("subscription", "subscription"), subscriptions.link("customer", "customer")),
+            ChainedLink(
+                generator.link("subscription", "subscription"), subscriptions.link("customer", "customer")
+            ),
         )
         customer = generator.reference("customer", "customer")
     status = salted(generator, INVOICE_STATUSES, "status")
@@ -41,7 +43,7 @@ def _invoice(generator: Generator) -> Fields:
     lines = account.children("line_item").generator
     sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
 
-    @remembered
+    @remember_last
     def total(index: int) -> int:
         return int(unit(index)) * lines.children(index)
 
@@ -52,7 +54,7 @@ def _invoice(generator: Generator) -> Fields:
         return Field(lambda index: total(index) if status.value(index) in states else 0)
 
     def of_customer(make: Callable[[int], Any]) -> Field:
-        return Field(lambda index: make(link.forward(index)) if link else None)
+        return Field(lambda index: make(link.target(index)) if link else None)
 
     finalized, paid = when("open", "paid", "void", "uncollectible"), when("paid", delay=3700)
     voided, given_up = when("void", delay=40 * _DAY), when("uncollectible", delay=60 * _DAY)
@@ -72,7 +74,7 @@ def _invoice(generator: Generator) -> Fields:
                     "subscription_details": {"metadata": {}},
                     "type": "subscription_details",
                 }
-                if index % MANUAL and not subscription.constant
+                if index % MANUAL and not subscription.is_constant
                 else None
             )
         ),
@@ -105,7 +107,7 @@ def _invoice(generator: Generator) -> Fields:
         ),
         "due_date": Field(
             lambda index: created(index) + 30 * _DAY if sent.value(index) == "send_invoice" else None,
-            window=(30 * _DAY, 30 * _DAY),
+            created_offset=(30 * _DAY, 30 * _DAY),
         ),
         "effective_at": Field(finalized),
         "period_start": Field(lambda index: created(index) - 30 * _DAY),
@@ -148,18 +150,18 @@ def _line_item(generator: Generator) -> Fields:
     account = generator.account
     invoices, items = account.collection("invoice").generator, account.children("subscription_item")
     prices = items.generator.fields["price"].value
-    unit = table(_UNITS, invoices.population.count, *invoices.names, "unit").value
+    unit = weighted_choice(_UNITS, invoices.population.count, *invoices.names, "unit").value
     subscription = invoices.fields["subscription"].value
     created = invoices.population.created
 
-    @remembered
+    @remember_last
     def item(index: int) -> int | None:
         """The position of the subscription's item that the line bills."""
-        invoice, at = divmod(index, BLOCK)
+        invoice, at = divmod(index, BLOCK_SIZE)
         if subscription(invoice) is None:
             return None
-        of = invoices.link("subscription", "subscription").forward(invoice)
-        return of * BLOCK + at % items.generator.children(of)
+        of = invoices.link("subscription", "subscription").target(invoice)
+        return of * BLOCK_SIZE + at % items.generator.children(of)
 
     def price(index: int) -> Json | None:
         at = item(index)
@@ -172,19 +174,19 @@ def _line_item(generator: Generator) -> Fields:
         return None if item(index) is None else {"type": "subscription_item_details"}
 
     return {
-        "amount": Field(lambda index: unit(index // BLOCK)),
-        "subtotal": Field(lambda index: unit(index // BLOCK)),
-        "currency": Field(lambda index: invoices.fields["currency"].value(index // BLOCK)),
+        "amount": Field(lambda index: unit(index // BLOCK_SIZE)),
+        "subtotal": Field(lambda index: unit(index // BLOCK_SIZE)),
+        "currency": Field(lambda index: invoices.fields["currency"].value(index // BLOCK_SIZE)),
         "description": Field(lambda index: f"1 x {sample_text.THINGS[index % 10]}"),
         "period": Field(
             lambda index: {
-                "end": created(index // BLOCK),
-                "start": created(index // BLOCK) - 30 * _DAY,
+                "end": created(index // BLOCK_SIZE),
+                "start": created(index // BLOCK_SIZE) - 30 * _DAY,
             }
         ),
         "quantity": constant(1),
         "quantity_decimal": constant("1"),
-        "subscription": Field(lambda index: subscription(index // BLOCK)),
+        "subscription": Field(lambda index: subscription(index // BLOCK_SIZE)),
         "subscription_item": Field(
             lambda index: None if (at := item(index)) is None else items.identifier(at)
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stripe_simulator.world.fields import Field, Fields, constant, number_between
+from stripe_simulator.world.fields import Field, Fields, constant, integer_between
 from stripe_simulator.world.makers import sample_text
 from stripe_simulator.world.makers.subscriptions import salted
 
@@ -69,7 +69,7 @@ def _payment_intent(generator: Generator) -> Fields:
         },
         "status",
     )
-    amount = number_between(500, 100_000, *generator.names, "amount", step=5).value
+    amount = integer_between(500, 100_000, *generator.names, "amount", step=5).value
     encode = generator.population.codec.encode
 
     def if_status(*states: str) -> Field:
@@ -78,8 +78,8 @@ def _payment_intent(generator: Generator) -> Fields:
     def latest_charge(index: int) -> str | None:
         charges = generator.account.collection("charge").generator
         link = charges.link("payment_intent", "payment_intent")
-        found = [one for progression in link.backward(index) or () for one in progression]
-        fitting = [at for at in found if link.forward(at) == index]
+        found = [one for progression in link.sources(index) or () for one in progression]
+        fitting = [at for at in found if link.target(at) == index]
         return charges.population.codec.encode(max(fitting)) if fitting else None
 
     return {
@@ -132,26 +132,26 @@ def _setup_intent(generator: Generator) -> Fields:
 
 
 def _charge(generator: Generator) -> Fields:
-    from stripe_simulator.world.links import Via
+    from stripe_simulator.world.links import ChainedLink
 
     account = generator.account
     intents = account.collection("payment_intent").generator
     intent = generator.reference("payment_intent", "payment_intent")
     status = salted(generator, {"succeeded": 88, "failed": 10, "pending": 2}, "status")
     fields: Fields = {}
-    if not intent.constant and account.collection("customer").count:
+    if not intent.is_constant and account.collection("customer").count:
         link = generator.link("payment_intent", "payment_intent")
-        generator.set_link("customer", Via(link, intents.link("customer", "customer")))
+        generator.set_link("customer", ChainedLink(link, intents.link("customer", "customer")))
         generator.reference("customer", "customer")
         customer = intents.fields["customer"]
         amount = intents.fields["amount"].value
         fields = {
             "customer": Field(
-                lambda index: customer.value(link.forward(index)),
+                lambda index: customer.value(link.target(index)),
                 generator.reference("customer", "customer").ranges,
             ),
-            "amount": Field(lambda index: amount(link.forward(index))),
-            "currency": Field(lambda index: intents.fields["currency"].value(link.forward(index))),
+            "amount": Field(lambda index: amount(link.target(index))),
+            "currency": Field(lambda index: intents.fields["currency"].value(link.target(index))),
         }
     value = fields.get("amount", constant(1000)).value
     return fields | {

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.fields import Field, Fields, constant, remembered, sometimes, table
-from stripe_simulator.world.ids import BLOCK
+from stripe_simulator.world.fields import Field, Fields, constant, remember_last, weighted_choice, with_nulls
+from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.makers import sample_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MANUAL = 10  # every tenth invoice belongs to no subscription
 
 def salted(generator: Generator, weights: Mapping[Any, int], column: str) -> Field:
     """A value out of a few, for a column."""
-    return table(weights, generator.population.count, *generator.names, column)
+    return weighted_choice(weights, generator.population.count, *generator.names, column)
 
 
 def _customer(generator: Generator) -> Fields:
@@ -46,7 +46,7 @@ def _customer(generator: Generator) -> Fields:
         ),
         "next_invoice_sequence": salted(generator, {1: 5, 2: 3, 7: 1, 13: 1}, "next_invoice_sequence"),
         "preferred_locales": Field(lambda index: ["de-DE", "en"] if index % 9 == 2 else []),
-        "shipping": sometimes(
+        "shipping": with_nulls(
             Field(
                 lambda i: {"address": sample_text.address(i), "name": sample_text.person(i), "phone": None}
             ),
@@ -55,7 +55,7 @@ def _customer(generator: Generator) -> Fields:
             *names,
             "shipping",
         ),
-        "address": sometimes(Field(sample_text.address), 3, count, *names, "address"),
+        "address": with_nulls(Field(sample_text.address), 3, count, *names, "address"),
         "tax_exempt": salted(generator, {"none": 90, "exempt": 6, "reverse": 4}, "tax_exempt"),
         "test_clock": constant(None),
         "business_name": constant(None),
@@ -71,7 +71,7 @@ def _default_payment_method(generator: Generator, index: int) -> str | None:
         return None
     customer, kind = methods.fields["customer"].value, methods.fields["type"].value
     name = generator.population.codec.encode(index)
-    for progression in methods.link("customer", "customer").backward(index) or ():
+    for progression in methods.link("customer", "customer").sources(index) or ():
         for at in progression:
             if kind(at) == "card" and customer(at) == name:
                 return methods.population.codec.encode(at)
@@ -156,7 +156,7 @@ def _subscription(generator: Generator) -> Fields:
         """Every third has a payment method of its own: one of its customer's."""
         if index % 3 or not customers.population.count:
             return None
-        return _default_payment_method(customers, link.forward(index))
+        return _default_payment_method(customers, link.target(index))
 
     def ended(index: int) -> int | None:
         return created(index) + days(index) * _DAY if status.value(index) in over else None
@@ -165,7 +165,9 @@ def _subscription(generator: Generator) -> Fields:
         return Field(lambda index: created(index) + seconds if status.value(index) == "trialing" else None)
 
     def prices(index: int) -> tuple[str, ...]:
-        return tuple(item_price(index * BLOCK + at)["id"] for at in range(items.generator.children(index)))
+        return tuple(
+            item_price(index * BLOCK_SIZE + at)["id"] for at in range(items.generator.children(index))
+        )
 
     def listed(index: int) -> Json:
         return account.embedded(
@@ -177,15 +179,17 @@ def _subscription(generator: Generator) -> Fields:
     return {
         "status": status,
         "items": Field(listed),
-        "currency": Field(lambda index: item_price(index * BLOCK)["currency"]),
-        "price": Field(prices, item_prices, many=True),
-        "plan": Field(prices, item_prices, many=True),
-        "current_period_start": Field(lambda index: _period(generator, index), span=_within(generator, 0)),
-        "current_period_end": Field(
-            lambda index: _period(generator, index) + 30 * _DAY, span=_within(generator, 30 * _DAY)
+        "currency": Field(lambda index: item_price(index * BLOCK_SIZE)["currency"]),
+        "price": Field(prices, item_prices, multivalued=True),
+        "plan": Field(prices, item_prices, multivalued=True),
+        "current_period_start": Field(
+            lambda index: _period(generator, index), value_bounds=_within(generator, 0)
         ),
-        "canceled_at": Field(ended, window=(0, 200 * _DAY)),
-        "ended_at": Field(ended, window=(0, 200 * _DAY)),
+        "current_period_end": Field(
+            lambda index: _period(generator, index) + 30 * _DAY, value_bounds=_within(generator, 30 * _DAY)
+        ),
+        "canceled_at": Field(ended, created_offset=(0, 200 * _DAY)),
+        "ended_at": Field(ended, created_offset=(0, 200 * _DAY)),
         "cancel_at": constant(None),
         "cancellation_details": Field(
             lambda index: {
@@ -195,8 +199,8 @@ def _subscription(generator: Generator) -> Fields:
             }
         ),
         "cancel_at_period_end": salted(generator, {False: 19, True: 1}, "cancel_at_period_end"),
-        "start_date": Field(created, window=(0, 0)),
-        "billing_cycle_anchor": Field(created, window=(0, 0)),
+        "start_date": Field(created, created_offset=(0, 0)),
+        "billing_cycle_anchor": Field(created, created_offset=(0, 0)),
         "trial_start": trial(0),
         "trial_end": trial(14 * _DAY),
         "customer": generator.reference("customer", "customer"),
@@ -222,8 +226,8 @@ def _subscription(generator: Generator) -> Fields:
 def _latest_invoice(generator: Generator, index: int) -> str | None:
     invoices = generator.account.collection("invoice").generator
     link = invoices.link("subscription", "subscription")
-    found = [one for progression in link.backward(index) or () for one in progression]
-    fitting = [at for at in found if link.forward(at) == index and at % MANUAL]
+    found = [one for progression in link.sources(index) or () for one in progression]
+    fitting = [at for at in found if link.target(at) == index and at % MANUAL]
     return invoices.population.codec.encode(max(fitting)) if fitting else None
 
 
@@ -239,7 +243,7 @@ def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
         found: list[range] = []
         # An item's price lies as many places after the first item's as the item does, beyond what is no plan.
         for back in range(min(prices.count, _MOST_ITEMS + 12)):
-            found += link.backward((at - back) % prices.count) or ()
+            found += link.sources((at - back) % prices.count) or ()
         return found
 
     return ranges
@@ -262,12 +266,12 @@ def _subscription_item(generator: Generator) -> Fields:
             made = kept[price] = (prices.generator.object(price), plans.generator.object(price))
         return made
 
-    @remembered
+    @remember_last
     def place(index: int) -> int:
         """Which price an item has."""
-        subscription, at = divmod(index, BLOCK)
+        subscription, at = divmod(index, BLOCK_SIZE)
         count = max(1, prices.count)
-        price = (subscriptions.link("price", "plan").forward(subscription) + at) % count
+        price = (subscriptions.link("price", "plan").target(subscription) + at) % count
         for _ in range(count):
             if not plans.generator.absent(price):
                 break
@@ -278,8 +282,8 @@ def _subscription_item(generator: Generator) -> Fields:
         "price": Field(lambda index: both(index)[0]),
         "plan": Field(lambda index: both(index)[1]),
         "quantity": salted(generator, {1: 6, 2: 2, 5: 1, 40: 1}, "quantity"),
-        "current_period_start": Field(lambda index: _period(subscriptions, index // BLOCK)),
-        "current_period_end": Field(lambda index: _period(subscriptions, index // BLOCK) + 30 * _DAY),
+        "current_period_start": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE)),
+        "current_period_end": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE) + 30 * _DAY),
         "billed_until": constant(None),
     }
 

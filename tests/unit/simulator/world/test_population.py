@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripe_simulator.world.ids import Codec
-from stripe_simulator.world.links import Reference
+from stripe_simulator.world.ids import IdCodec
+from stripe_simulator.world.links import SpreadLink
 from stripe_simulator.world.population import SPAN, Population
 
 UNTIL = 1_790_000_000
@@ -14,7 +14,7 @@ counts = st.integers(1, 3_000_000)
 
 
 def population(count: int, seed: int = 1) -> Population:
-    return Population("customer", Codec("cus_", seed), count, seed=seed, account="acct_1", until=UNTIL)
+    return Population("customer", IdCodec("cus_", seed), count, seed=seed, account_id="acct_1", until=UNTIL)
 
 
 @given(counts, st.integers(0, 50), st.data())
@@ -44,22 +44,22 @@ def test_some_weeks_are_far_denser_than_others():
 
 @given(st.integers(0, 2**40), st.sampled_from(["cus_", "sub_", "in_", ""]))
 def test_an_id_leads_back_to_its_position(position, prefix):
-    codec = Codec(prefix, "names")
+    codec = IdCodec(prefix, "names")
     identifier = codec.encode(position)
     assert codec.decode(identifier) == position
     assert identifier.startswith(prefix)
-    assert Codec(prefix, "others").decode(identifier) != position
+    assert IdCodec(prefix, "others").decode(identifier) != position
 
 
 @settings(max_examples=60)
 @given(st.integers(1, 3000), st.integers(1, 200), st.integers(0, 1000), st.booleans())
 def test_who_points_to_a_target_is_found_without_a_search(count, targets, seed, some_hidden):
     hidden = {3, 4, 17} if some_hidden and targets > 20 else set()
-    link = Reference(count, targets, seed, skip=lambda target: target in hidden)
+    link = SpreadLink(count, targets, seed, is_skipped=lambda target: target in hidden)
     pointing: dict[int, set[int]] = {}
     for index in range(count):
-        pointing.setdefault(link.forward(index), set()).add(index)
+        pointing.setdefault(link.target(index), set()).add(index)
     assert not hidden & pointing.keys()
     for target, wanted in pointing.items():
-        found = {index for progression in link.backward(target) for index in progression}
+        found = {index for progression in link.sources(target) for index in progression}
         assert wanted <= found
