@@ -53,7 +53,7 @@ look_and_plan(Query *query, const char *text, int options, ParamListInfo paramet
 	return (next_planner ? next_planner : standard_planner) (query, text, options, parameters);
 }
 
-/* "plan_modify" is what tells our foreign tables from others'. */
+/* A foreign table is ours if its FdwRoutine has "plan_modify". */
 void
 install_planner_hook(PlanForeignModify_function plan_modify)
 {

@@ -1,5 +1,5 @@
 /*
- * datums.c: PostgreSQL's values as Python's, for quals and for rows that are written.
+ * datums.c: PostgreSQL values as Python values, for quals and for written rows.
  *
  * Only types whose comparison means the same on both sides have a family; conditions on others stay PostgreSQL's.
  * A value that Python's type cannot hold (an infinite date, the year 20000) gives NULL without an exception.

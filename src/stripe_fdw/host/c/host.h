@@ -7,7 +7,7 @@
  * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls (server_module.c)
  *    catches it and gives Python an exception instead; the SQL error is raised again once Python has unwound.
  * 2. The interpreter's lock (GIL) is held between python_enter() and python_leave() only, so Python's threads
- *    run whenever PostgreSQL does.  What lies between may raise SQL errors if it is in PG_TRY .. PG_FINALLY.
+ *    run whenever PostgreSQL does.  Code between them may raise SQL errors if it is in PG_TRY .. PG_FINALLY.
  * 3. References are never dropped by hand.  own_reference() gives one to the innermost python_enter(), whose
  *    python_leave() drops it, error or not; what lives longer is held by a Holder (references.c) that a memory
  *    context drops when it is reset, since PostgreSQL calls no End functions after an error.
@@ -17,7 +17,7 @@
 #ifndef STRIPE_FDW_HOST_H
 #define STRIPE_FDW_HOST_H
 
-/* Python wants to be the first; both are "system" headers for the compiler (Makefile). */
+/* Python.h must come first; the Makefile makes both "system" headers for the compiler. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -44,7 +44,7 @@
 #error "stripe_fdw needs Python 3.11 or later"
 #endif
 
-/* PostgreSQL 18 has another word for it than those before. */
+/* PostgreSQL 18 renamed its own macro. */
 #define NORETURN __attribute__((noreturn))
 
 /* ---- interpreter.c: the interpreter of one venv, and the bridge in it ---- */
@@ -115,7 +115,7 @@ extern PyObject *scan_statistics(Holder *holder);
 extern void close_scan(Holder *holder);
 extern void end_statement(Holder *holder);
 
-/* ---- options.c: what stands in the catalogs about a table ---- */
+/* ---- options.c: options and columns from the catalogs ---- */
 
 extern PyObject *options_to_python(List *options);
 extern PyObject *open_table(Oid relid, Oid userid);
@@ -168,7 +168,7 @@ extern Datum read_timestamptz(ColumnReader *column, PyObject *value);
 extern Datum read_date(ColumnReader *column, PyObject *value);
 extern Datum read_by_input(ColumnReader *column, PyObject *value);
 
-/* ---- quals.c: the conditions that the wrapper can be told of ---- */
+/* ---- quals.c: conditions that can be passed to the wrapper ---- */
 
 typedef enum QualKind
 {
@@ -206,7 +206,7 @@ extern void add_qual(PyObject *quals, const char *column, const char *operator, 
 typedef struct TablePlan
 {
 	List	   *quals;			/* HostQual: those of the table alone */
-	List	   *local;			/* RestrictInfo: those the wrapper is not told of */
+	List	   *local;			/* RestrictInfo: those that are not passed to the wrapper */
 	List	   *columns;		/* Integer: attnums that rows must have */
 	double		width;
 	double		requests;		/* estimated, of a scan with these quals */
@@ -291,7 +291,7 @@ typedef struct HostModify
 	TupleDesc	desc;			/* the table's: slots may have one without names */
 	Bitmapset  *named;			/* columns that the statement names, as attnums */
 	ColumnReader *readers;		/* of all columns, by attnum - 1 */
-	List	   *identity;		/* Integer attnums of the columns that the wrapper sees of the row as it was */
+	List	   *identity;		/* Integer attnums of the columns of the old row that the wrapper needs */
 	AttrNumber *junk;			/* the junk attribute of each */
 	AttrNumber	whole_row;		/* the junk attribute with the row as it was, if it is there */
 	MemoryContext row_context;

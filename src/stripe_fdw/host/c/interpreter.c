@@ -3,7 +3,7 @@
  *
  * The interpreter is that of the venv this module was compiled for: its path is baked in, and the isolated
  * configuration (https://docs.python.org/3/c-api/init_config.html) reads neither PYTHONPATH nor PYTHONHOME nor a
- * user's site-packages, so neither who started the server nor who queries it chooses what code runs.
+ * user's site-packages, so the environment of the server or a client cannot choose what code runs.
  */
 #include "host.h"
 
@@ -15,7 +15,7 @@
  */
 #include "build.h"
 
-/* What this module was built from, for install.py to read out of the file. */
+/* The inputs of the build; install.py reads them from the compiled file. */
 static const char build[] __attribute__((used)) = STRIPE_FDW_BUILD;
 
 /*
@@ -33,7 +33,7 @@ static PyObject *bridge = NULL;
 static bool tried = false;
 
 /*
- * Other languages in the same process would share our interpreter, without letting go of its lock as we do.
+ * Other languages in the same process would share this interpreter without releasing its lock as this module does.
  * PL/Python refuses to start when this variable says that another Python is there; so do we.
  */
 static void
@@ -80,7 +80,7 @@ initialize(void)
 
 /*
  * When a backend ends, Python's threads may still be in the middle of something, while exit() takes down the
- * libraries that they use.  All that PostgreSQL wants to do has been done by then, so leave at once.
+ * libraries that they use.  PostgreSQL has finished its own work by then, so exit without that clean-up.
  */
 #ifdef __GLIBC__
 static void

@@ -1,7 +1,7 @@
 /*
  * modify.c: INSERT, UPDATE and DELETE, one call of the wrapper for each row.
  *
- * When nobody looks at an answer the wrapper is told, and may go on before it has come; the statement waits in the end.
+ * Where the answer is not used, the wrapper may continue before it has arrived; the statement waits at its end.
  */
 #include "host.h"
 
@@ -113,7 +113,7 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
 }
 
-/* Work in memory for one row. */
+/* Work in the memory context of one row. */
 static MemoryContext
 begin_row(HostModify *modify)
 {
@@ -122,7 +122,7 @@ begin_row(HostModify *modify)
 }
 
 /*
- * Whether anybody sees what Stripe answers.  AFTER triggers of statements do not, but they expect that all is done.
+ * Return true if Stripe's answer is used.  AFTER STATEMENT triggers do not see it, but expect that all rows are done.
  * Transition tables can only be those of a parent.
  */
 static bool
@@ -247,7 +247,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	return slot;
 }
 
-/* The statement has written all that it writes here; what was not waited for yet is waited for now, and may fail. */
+/* The statement has written all its rows: wait for the requests under way, which may fail. */
 void
 EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 {

@@ -1,5 +1,5 @@
 /*
- * modify_plan.c: what changing a table can do, and what a plan must know for it.
+ * modify_plan.c: planning of INSERT, UPDATE and DELETE.
  */
 #include "host.h"
 
@@ -29,7 +29,7 @@ identity_attnum(Relation relation, const char *name)
 	return attnum;
 }
 
-/* The columns that the wrapper wants to see of a row that it shall change: Integer attnums, at least one. */
+/* The columns of a row that the wrapper needs to change it: Integer attnums, at least one. */
 List *
 identity_attnums(Relation relation, Oid user)
 {
@@ -72,7 +72,7 @@ identity_name(Form_pg_attribute attribute)
 					attribute->attcollation);
 }
 
-/* As whom the table is changed: a view's owner, or whoever asks. */
+/* The user whose mapping a write uses: a view's owner, or the current user. */
 static Oid
 changing_user(PlannerInfo *root, RangeTblEntry *rte)
 {
@@ -89,7 +89,7 @@ changing_user(PlannerInfo *root, RangeTblEntry *rte)
 }
 
 /*
- * UPDATE and DELETE need what identifies each row; DELETE ... RETURNING the whole row, since nobody else keeps it.
+ * UPDATE and DELETE need the identity of each row; DELETE ... RETURNING needs the whole row, which is kept nowhere else.
  * It is asked for as PostgreSQL itself does for UPDATE and for triggers.
  */
 void
@@ -112,7 +112,7 @@ AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Re
 }
 
 /*
- * The columns that the statement names, and generated ones that are made of them, with the offset that makes system
+ * The columns that the statement names, and generated columns computed from them, with the offset that makes system
  * columns positive.
  */
 static Bitmapset *

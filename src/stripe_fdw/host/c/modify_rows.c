@@ -1,5 +1,5 @@
 /*
- * modify_rows.c: what the wrapper is given of a row, and what its answer makes of it.
+ * modify_rows.c: rows between PostgreSQL and Python in INSERT, UPDATE and DELETE.
  *
  * Only columns that the statement names are sent (and those that a default or a trigger filled), so the wrapper can
  * tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.
@@ -10,7 +10,7 @@
 #include "executor/executor.h"
 #include "utils/datum.h"
 
-/* Whether a BEFORE trigger has changed a column that an UPDATE does not name. */
+/* Return true if a BEFORE trigger has changed a column that an UPDATE does not name. */
 static bool
 trigger_changed(ResultRelInfo *rinfo, TupleTableSlot *slot, int i)
 {
@@ -63,7 +63,7 @@ values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, b
 	return values;
 }
 
-/* Put what Stripe answered, a dict, into the row; columns it does not have stay as they are. */
+/* Store Stripe's answer, a dict, in the row; columns that it lacks stay as they are. */
 void
 store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 {
@@ -95,7 +95,7 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 	MemoryContextSwitchTo(old);
 }
 
-/* What identifies a row, as it was before the statement: a dict; owned. */
+/* The identity columns of a row as it was before the statement: a dict; owned. */
 PyObject *
 old_row(HostModify *modify, TupleTableSlot *plan_slot)
 {

@@ -42,7 +42,7 @@ options_to_python(List *options)
 	return dict;
 }
 
-/* The mapping's options, or none: whether one is needed is for the wrapper to say. */
+/* The mapping's options, or none: the wrapper decides whether a mapping is needed. */
 static List *
 user_mapping_options(Oid userid, Oid serverid)
 {
@@ -105,7 +105,7 @@ open_table(Oid relid, Oid userid)
 	PyObject   *options;
 
 	table_close(relation, NoLock);
-	/* What stands later wins: a table cannot send a mapping's key elsewhere, since it has no such options. */
+	/* Later options win.  A table has no option that could send a mapping's key elsewhere. */
 	options = own_reference(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
 								options_to_python(server->options),
 								options_to_python(user_mapping_options(userid, server->serverid))));
@@ -113,7 +113,7 @@ open_table(Oid relid, Oid userid)
 											  options, columns));
 }
 
-/* As whom a scan reads: a view's owner, or whoever asks. */
+/* The user whose mapping a scan uses: a view's owner, or the current user. */
 Oid
 scan_user(EState *estate, ForeignScan *plan)
 {
@@ -164,7 +164,7 @@ hide_statement(void *argument)
 }
 
 /*
- * A mapping may name a file or variable of the database server, and whoever may use a server may make a mapping for
+ * A mapping may name a file or variable of the database server, and any role with USAGE on a server may make a mapping for
  * himself.  So naming one takes the right to read it in other ways.
  */
 static void

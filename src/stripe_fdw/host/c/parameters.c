@@ -33,7 +33,7 @@ needs_unknown_parameter(Node *node, void *context)
 	return expression_tree_walker(node, needs_unknown_parameter, context);
 }
 
-/* What EXPLAIN shows for a value that only running the query can tell; NULL if the value can be had. */
+/* The placeholder that EXPLAIN shows for a value known only at run time; NULL if the value is known. */
 static char *
 placeholder(ForeignScanState *node, Expr *expression)
 {
@@ -109,7 +109,7 @@ scan_limit(ForeignScanState *node)
 
 		if (value->placeholder != NULL || (value->isnull && i == 0))
 			return Py_None;		/* LIMIT NULL is none */
-		/* What is negative or too big, PostgreSQL's own node complains of. */
+		/* PostgreSQL's Limit node reports a value that is negative or too large. */
 		if (!value->isnull && (DatumGetInt64(value->datum) < 0 ||
 							   pg_add_s64_overflow(sum, DatumGetInt64(value->datum), &sum)))
 			return Py_None;

@@ -1,5 +1,5 @@
 /*
- * parse.c: values that need more than a look: times, dates, numerics, and whatever a type's input function reads.
+ * parse.c: Python values to datums that need parsing: times, dates, numerics, and types with an input function only.
  */
 #include "host.h"
 

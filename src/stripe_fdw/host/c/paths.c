@@ -1,5 +1,5 @@
 /*
- * paths.c: the ways to read a table: all of it, in an order that the wrapper delivers, or for one value at a time
+ * paths.c: access paths: a full scan, a scan in an order that the wrapper delivers, or a scan for one value at a time
  * of a join's other side.
  */
 #include "host.h"
@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 
 /*
- * What a request costs beside a page read from disk (1).  It takes as long as thousands of them, yet between plans
+ * The cost of a request relative to a page read from disk (1).  It takes as long as thousands of them, yet between plans
  * only the number of requests decides, and with a higher cost each scan of an unknown table would start the JIT
  * compiler (jit_above_cost).
  */
@@ -42,7 +42,7 @@ make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double requests, List
 #endif
 }
 
-/* ---- the order that the query wants ---- */
+/* ---- sort order ---- */
 
 static bool
 pathkey_descends(PathKey *key)
@@ -180,7 +180,7 @@ join_clauses(PlannerInfo *root, RelOptInfo *rel, AttrNumber attnum)
 	return found;
 }
 
-/* Whether the query itself says what the column equals. */
+/* Return true if the query itself says what the column equals. */
 static bool
 is_bound(RelOptInfo *rel, AttrNumber attnum)
 {

@@ -31,8 +31,8 @@ keep_pending_error(MemoryContext old)
 }
 
 /*
- * At the end of an entry: a finalizer that Python's garbage collector ran saw an interrupt, and no one else did.
- * PostgreSQL shall notice it again.
+ * At the end of an entry: a finalizer that Python's garbage collector ran saw an interrupt, and nothing else did.
+ * Set the flags again, so that PostgreSQL sees it.
  */
 void
 return_pending_error(void)

@@ -1,5 +1,5 @@
 /*
- * plan.c: how big a table is, and the chosen path as a plan.
+ * plan.c: size estimates, and the chosen path as a plan.
  */
 #include "host.h"
 
@@ -32,7 +32,7 @@ planned_user(RelOptInfo *rel, RangeTblEntry *rte)
 	return OidIsValid(user) ? user : GetUserId();
 }
 
-/* The columns that the query, or a condition on the table, looks at: Integer attnums, in the table's order. */
+/* The columns that the query or a condition on the table uses: Integer attnums, in the table's order. */
 static List *
 columns_used(RelOptInfo *rel, Oid relid)
 {
@@ -128,7 +128,7 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	ask_size(root, rel, relid, plan, &rows);
 
 	rel->fdw_private = plan;
-	/* ANALYZE has left a number and statistics: PostgreSQL makes better use of them than the wrapper can. */
+	/* ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the wrapper can. */
 	plan->analyzed = rel->tuples > 0;
 	if (!plan->analyzed)
 		rel->tuples = rows;
@@ -159,7 +159,7 @@ limit_expression(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Node *li
 	return list_length(*expressions) - 1;
 }
 
-/* A node that says what a qual is, for PLAN_QUALS; its values join the expressions. */
+/* A qual as a node of PLAN_QUALS; its values are appended to the expressions. */
 static List *
 write_qual(HostQual *qual, List **expressions)
 {
@@ -175,7 +175,7 @@ write_qual(HostQual *qual, List **expressions)
 	return written;
 }
 
-/* Whether the rows that are read are then changed, or locked: UPDATE, DELETE, SELECT FOR UPDATE. */
+/* Return true if the rows that are read are then changed, or locked: UPDATE, DELETE, SELECT FOR UPDATE. */
 static bool
 reads_to_change(PlannerInfo *root, Index rtindex)
 {

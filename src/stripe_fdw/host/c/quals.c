@@ -1,8 +1,8 @@
 /*
- * quals.c: which conditions of a query the wrapper is told of, and as what.
+ * quals.c: conditions of a query that are passed to the wrapper, and their form.
  *
  * A condition that is not recognised is left to PostgreSQL, which checks all of them on every row anyway.  So the
- * rule is: in doubt, leave it.  What is told must mean to Python exactly what it means in SQL.
+ * rule is: in doubt, leave it to PostgreSQL.  A qual must mean in Python exactly what it means in SQL.
  */
 #include "host.h"
 
@@ -58,7 +58,7 @@ column_of(RelOptInfo *rel, Expr *node)
 	return family_of(getBaseType(var->vartype)) == FAMILY_NONE ? NULL : var;
 }
 
-/* Whether an expression has one value for the whole scan, which can be computed when the scan starts. */
+/* Return true if an expression has one value for the whole scan, which can be computed when the scan starts. */
 static bool
 is_fixed(PlannerInfo *root, RelOptInfo *rel, Expr *node)
 {
@@ -336,8 +336,8 @@ add_qual(PyObject *quals, const char *column, const char *operator, QualKind kin
 	PyObject   *value;
 
 	/*
-	 * Every operator told of is strict: with NULL, or NULL instead of an array, the qual is true of no row.  That is
-	 * told as "= NULL", whatever the operator.
+	 * Every operator that is passed is strict: with NULL, or NULL instead of an array, the qual is true of no row.  That is
+	 * passed as "= NULL" for every operator.
 	 */
 	if ((kind == QUAL_VALUE || kind == QUAL_ARRAY) && count == 1 && values[0].placeholder == NULL && values[0].isnull)
 	{

@@ -19,7 +19,7 @@ hold(PyObject **place, PyObject *reference)
 	Py_XDECREF(old);
 }
 
-/* What tells executor runs apart: the memory of one, in which the holder lives. */
+/* The number of an executor run: the address of its memory context, in which the holder lives. */
 Py_ssize_t
 executor_run(Holder *holder)
 {
@@ -33,7 +33,7 @@ begin_statement(Holder *holder)
 	holder->in_statement = true;
 }
 
-/* What the node's scans have done so far, as lines for EXPLAIN ANALYZE: a join may have opened many.  Owned. */
+/* The statistics of the node's scans so far, as lines for EXPLAIN ANALYZE: a join may have opened many.  Owned. */
 PyObject *
 scan_statistics(Holder *holder)
 {
@@ -64,7 +64,7 @@ end_statement(Holder *holder)
 	bridge_call("end_statement", Py_BuildValue("(n)", executor_run(holder)));
 }
 
-/* As above, but nothing may fail: what does is shown as a warning. */
+/* Run a step that may not fail: show its error as a warning. */
 static void
 quietly(void (*step) (Holder *), Holder *holder)
 {

@@ -1,5 +1,5 @@
 /*
- * text.c: text between Python and PostgreSQL, in whatever encoding the server has.
+ * text.c: text between Python and PostgreSQL, in the server's encoding.
  */
 #include "host.h"
 
@@ -28,7 +28,7 @@ server_encoded(const char *utf8)
 	return copy;
 }
 
-/* A Python str as a string in the server's encoding, whatever is in it; palloc'd. */
+/* A Python str as a string in the server's encoding, for any content; palloc'd. */
 char *
 python_text(PyObject *text)
 {

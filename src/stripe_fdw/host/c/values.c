@@ -1,5 +1,5 @@
 /*
- * values.c: Python's values as PostgreSQL's, the common types by the shortest way.
+ * values.c: Python values as PostgreSQL datums, with fast conversions for the common types.
  *
  * What a wrapper gives is not trusted: each reader looks at the type and the range, and an error names the
  * column, the table and the Python type.  Types that are read by their input function are in parse.c.
@@ -156,7 +156,7 @@ read_float4(ColumnReader *column, PyObject *value)
 	return Float4GetDatum(result);
 }
 
-/* JSON text comes as str or bytes, anything else of JSON's is written by bridge.py. */
+/* JSON text comes as str or bytes; the bridge serializes any other JSON value. */
 static Datum
 read_jsonb(ColumnReader *column, PyObject *value)
 {
