@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.postgres_installation import PostgresInstallation
@@ -122,12 +122,12 @@ def databases(cluster: Cluster, simulator: SimulatorProcess) -> Callable[[str], 
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
             connection.execute(f"create database {host}")
         with psycopg.connect(cluster.dsn(host), autocommit=True) as connection:
-            plan = Plan(
+            plan = InstallPlan(
                 host=host,
                 server_options={"api_base": simulator.url, "max_requests_per_second": "10000"},
                 mapping={"api_key": KEY},
             )
-            initialize(connection, plan)
+            install_into(connection, plan)
         return cluster.dsn(host)
 
     return database

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from stripe_fdw.catalog import load
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
@@ -37,7 +37,7 @@ def db(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) ->
     cluster.start()
     try:
         with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-            initialize(connection, Plan(mapping={"api_key": KEY}))
+            install_into(connection, InstallPlan(mapping={"api_key": KEY}))
             yield connection
     finally:
         cluster.stop()

@@ -9,7 +9,8 @@ import psycopg
 import typer
 
 from stripe_fdw.cli.output import out, say
-from stripe_fdw.database.install import Host, InitializeError, Plan, initialize
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.install import Host, InstallPlan, install_into
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
 from stripe_fdw.settings import settings
@@ -51,12 +52,12 @@ def init(
         raise OptionError("--api-key-file and --api-key-env exclude each other", hint="Give one of them.")
     if not mapping and env.stripe_api_key:
         mapping = {"api_key": env.stripe_api_key.get_secret_value()}
-    plan = Plan(host, server, options, mapping, live=not without_live)
+    plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
         with psycopg.connect(env.database_url, autocommit=True) as connection:
-            done = initialize(connection, plan)
+            done = install_into(connection, plan)
     except psycopg.Error as error:
-        raise InitializeError(
+        raise InstallError(
             f"the database refused: {redact(str(error)).strip()}",
             hint="Nothing was changed." + _advice(error),
         ) from None

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from stripe_fdw.database.install import Host, Plan, initialize
+from stripe_fdw.database.install import Host, InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.host.postgres_installation import PostgresInstallation
@@ -50,7 +50,7 @@ class StackOptions:
 
 
 @dataclass(frozen=True)
-class State:
+class StackState:
     """What runs, as written beside it: everything another command needs to use or stop it."""
 
     options: StackOptions
@@ -65,7 +65,7 @@ class State:
             out.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     @classmethod
-    def read(cls, file: Path) -> State | None:
+    def read(cls, file: Path) -> StackState | None:
         """The state of a stack that was started, if one was."""
         try:
             values = orjson.loads(file.read_bytes())
@@ -103,11 +103,11 @@ class Stack:
         """The database that everything is installed into."""
         return self.cluster.dsn(DATABASE)
 
-    def state(self) -> State | None:
+    def state(self) -> StackState | None:
         """What was started here last, running or not."""
-        return State.read(self.directory / "stack.json")
+        return StackState.read(self.directory / "stack.json")
 
-    def up(self, wanted: Mapping[str, Any], say: Callable[[str], None]) -> State:
+    def up(self, wanted: Mapping[str, Any], say: Callable[[str], None]) -> StackState:
         """Start what does not run and install everything.
 
         Args:
@@ -132,7 +132,7 @@ class Stack:
                 say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
             self._start_postgres(installation, options, say)
             with psycopg.connect(self.dsn, autocommit=True) as connection:
-                for line in initialize(connection, _plan(options, state)):
+                for line in install_into(connection, _plan(options, state)):
                     say(line)
             return state
 
@@ -217,9 +217,9 @@ class Stack:
         cluster = replace(self.cluster, tree=tree)
         tree.build()
         if options.host == "bundled" and options.live:
-            from stripe_fdw.host.install import install
+            from stripe_fdw.host.install import install as install_host
 
-            install(
+            install_host(
                 tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir
             )
         if not cluster.running():
@@ -230,7 +230,7 @@ class Stack:
             if not connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
                 connection.execute(f"create database {DATABASE}")
 
-    def _start_simulator(self, options: StackOptions, before: State | None) -> State:
+    def _start_simulator(self, options: StackOptions, before: StackState | None) -> StackState:
         command = [sys.executable, "-m", "stripe_simulator", "--port", "0", "--seed", str(options.seed)]
         command += ["--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]
         if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
@@ -253,7 +253,7 @@ class Stack:
             process.kill()
             process.wait()
             raise
-        state = State(
+        state = StackState(
             options,
             process.pid,
             url,
@@ -287,8 +287,8 @@ def _refuse_change(running: StackOptions, wanted: StackOptions, directory: Path)
         )
 
 
-def _plan(options: StackOptions, state: State) -> Plan:
-    return Plan(
+def _plan(options: StackOptions, state: StackState) -> InstallPlan:
+    return InstallPlan(
         host=options.host,
         live=options.live,
         # The simulator allows what it was told to; where it allows anything, so do we.

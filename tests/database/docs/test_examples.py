@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.doc_pages import PAGES, WRITING_PAGES, blocks, writes
@@ -68,7 +68,7 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> str:
         connection.execute("create role app; create role support")
     with psycopg.connect(cluster.dsn("documented"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
-        initialize(connection, Plan(server_options=options, mapping={"api_key": KEY}))
+        install_into(connection, InstallPlan(server_options=options, mapping={"api_key": KEY}))
     return cluster.dsn("documented")
 
 

@@ -12,7 +12,7 @@ from textwrap import dedent
 import psycopg
 import pytest
 
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.doc_pages import PAGES, WRITING_PAGES, Block, Shown, blocks, session, writes
@@ -142,7 +142,7 @@ def page(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[Page
         connection.execute("create database writing")
     with psycopg.connect(cluster.dsn("writing"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
-        initialize(connection, Plan(host=host, server_options=options, mapping={"api_key": KEY}))
+        install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))
         yield Page(connection, stripe, host)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from support.database import Server, count, one
 
 Sent = Callable[[], list[str]]
@@ -128,9 +128,9 @@ def test_an_older_installation_is_brought_up_to_date(db: psycopg.Connection, hos
         " language sql as 'select null::jsonb'"
     )
     db.execute("alter foreign table stripe_live._call drop column idempotency_key")
-    plan = Plan(host="multicorn2" if host == "multicorn2" else "bundled")
-    assert initialize(db, plan) == ["added column _call.idempotency_key"]
-    assert initialize(db, plan) == []
+    plan = InstallPlan(host="multicorn2" if host == "multicorn2" else "bundled")
+    assert install_into(db, plan) == ["added column _call.idempotency_key"]
+    assert install_into(db, plan) == []
     assert one(db, "select stripe_live.call('GET', '/v1/customers', '{\"limit\": 1}')->>'object'") == "list"
     assert count(db, "select count(*) from pg_proc where proname = 'call'") == 1
     with pytest.raises(psycopg.Error, match="No such customer"):

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from stripe_fdw.database.install import Plan, initialize
+from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
 from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
@@ -83,7 +83,7 @@ def dsn(mortal: Cluster, stripe: SimulatorProcess, host: str) -> str:
         connection.execute(f"create database {host}".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
     with psycopg.connect(mortal.dsn(host), autocommit=True) as connection:
-        initialize(connection, Plan(host=host, server_options=options, mapping={"api_key": KEY}))  # type: ignore[arg-type]
+        install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))  # type: ignore[arg-type]
         connection.execute(PAY.encode())
     return mortal.dsn(host)
 

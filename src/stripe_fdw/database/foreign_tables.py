@@ -1,0 +1,94 @@
+"""The foreign tables of a database, created or brought up to date with the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from stripe_fdw.catalog import load
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.fdw.schema.import_schema import (
+    CALL_TABLE,
+    FUNCTION_TABLES,
+    INVALIDATION_TABLE,
+    column_definitions,
+)
+
+SCHEMA = "stripe_live"  # the foreign tables' schema; functions and other modules refer to it by this name
+PSEUDO_COLUMNS = frozenset({"_raw", "_params", "_idempotency_key"})
+
+
+def install_tables(connection: psycopg.Connection, server: str) -> Iterator[str]:
+    """Import missing foreign tables, add missing columns and drop those that Stripe no longer has.
+
+    Yields:
+        One line for each change.
+
+    Raises:
+        InstallError: the schema has foreign tables of another server.
+
+    """
+    server_of_table: dict[str, str] = dict(
+        connection.execute(
+            "select relname, srvname from pg_foreign_table join pg_class c on c.oid = ftrelid"
+            " join pg_foreign_server s on s.oid = ftserver where relnamespace = %s::regnamespace",
+            (SCHEMA,),
+        ).fetchall()
+    )
+    other_servers = set(server_of_table.values()) - {server}
+    if other_servers:
+        other = min(other_servers)
+        raise InstallError(
+            f"the foreign tables in schema {SCHEMA} belong to server {other}, not {server}",
+            hint=f"Name that server, or drop it with its tables first: DROP SERVER {other} CASCADE.",
+        )
+    catalog = load()
+    wanted = [*(resource.name for resource in catalog.resources), CALL_TABLE, INVALIDATION_TABLE]
+    missing = [name for name in wanted if name not in server_of_table]
+    if missing:
+        connection.execute(
+            sql.SQL("import foreign schema stripe limit to ({}) from server {} into {}").format(
+                sql.SQL(", ").join(map(sql.Identifier, missing)),
+                sql.Identifier(server),
+                sql.Identifier(SCHEMA),
+            )
+        )
+        names = f": {', '.join(missing)}" if server_of_table else ""
+        tables = len([name for name in missing if name in catalog.resource])
+        yield f"imported {tables} tables into schema {SCHEMA}{names}"
+    for resource in catalog.resources:
+        if resource.name in server_of_table:
+            yield from _update_columns(connection, resource.name, column_definitions(resource))
+    for name, columns in FUNCTION_TABLES.items():
+        if name in server_of_table:
+            yield from _update_columns(connection, name, columns)
+
+
+def _update_columns(
+    connection: psycopg.Connection, name: str, wanted: tuple[tuple[str, str], ...]
+) -> Iterator[str]:
+    table = sql.Identifier(SCHEMA, name)
+    present = {
+        str(column)
+        for (column,) in connection.execute(
+            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
+            " and not attisdropped",
+            (table.as_string(connection),),
+        )
+    }
+    for column, type_name in wanted:
+        if column not in present:
+            connection.execute(
+                sql.SQL("alter foreign table {} add column {} {}").format(
+                    table, sql.Identifier(column), sql.SQL(type_name)
+                )
+            )
+            yield f"added column {name}.{column}"
+    for column in sorted(present - {column for column, _ in wanted} - PSEUDO_COLUMNS):
+        # If a view still uses the column, Postgres names the view and the whole installation is rolled back.
+        connection.execute(
+            sql.SQL("alter foreign table {} drop column {}").format(table, sql.Identifier(column))
+        )
+        yield f"dropped column {name}.{column}"
