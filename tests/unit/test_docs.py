@@ -40,7 +40,10 @@ def page(name: str) -> str:
 
 
 def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command by its words. Typer may bring its own copy of click, so classes tell nothing."""
+    """Yield each command with its full name.
+
+    Typer may bundle its own copy of click, so the classes of commands cannot be compared.
+    """
     for name, command in group.commands.items():
         path = f"{prefix} {name}".strip()
         if hasattr(command, "commands"):
@@ -265,7 +268,7 @@ def test_every_file_of_the_host_is_in_its_readme(path: Path) -> None:
 
 
 def mapped(path: Path) -> str:
-    """The part of the map that a module belongs into."""
+    """Return the part of the map that a module belongs to."""
     folders = path.relative_to(SOURCE).parts[:-1]
     if len(folders) == 1:
         part = ARCHITECTURE.partition(f"### src/{folders[0]}\n")[2]
@@ -298,7 +301,7 @@ def test_the_map_names_no_module_that_is_not_there() -> None:
 
 
 def imported(path: Path) -> set[str]:
-    """What a module imports anywhere in it."""
+    """Return the names of all modules that a module imports."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -311,18 +314,19 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "never", "but"),
     [
-        ("stripe_fdw", ("multicorn", "_stripe_fdw_host"), {"hosting.py"}),
-        ("stripe_fdw", ("stripe",), set()),
-        ("stripe_fdw/api", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.fdw"), set()),
-        ("stripe_fdw/fdw", ("psycopg", "typer", "rich", "pydantic", "stripe_fdw.cli"), set()),
-        ("stripe_fdw/host", ("psycopg", "typer", "rich", "pydantic"), set()),
-        ("stripe_fdw/catalog", ("stripe_fdw.api", "stripe_fdw.fdw"), set()),
-        ("stripe_fdw", ("stripe_simulator",), {"simulator.py"}),
-        ("stripe_simulator", ("stripe_fdw.api", "stripe_fdw.fdw", "stripe_fdw.host"), set()),
+        ("stripe_fdw", ("multicorn", "_stripe_fdw_host"), ("fdw/backend/", "fdw/multicorn/")),
+        ("stripe_fdw", ("stripe_fdw.fdw.multicorn",), ("fdw/backend/", "fdw/multicorn/", "__init__.py")),
+        ("stripe_fdw", ("stripe",), ()),
+        ("stripe_fdw/api", ("psycopg", "typer", "rich", "pydantic"), ()),
+        ("stripe_fdw/fdw", ("psycopg", "typer", "rich", "pydantic"), ()),
+        ("stripe_fdw/host", ("psycopg", "typer", "rich", "pydantic"), ()),
+        ("stripe_fdw", ("stripe_simulator",), ("cli/simulator.py",)),
+        ("stripe_simulator", ("stripe_fdw.api", "stripe_fdw.fdw", "stripe_fdw.host"), ()),
     ],
 )
-def test_what_may_not_be_imported_is_not(folder: str, never: tuple[str, ...], but: set[str]) -> None:
+def test_what_may_not_be_imported_is_not(folder: str, never: tuple[str, ...], but: tuple[str, ...]) -> None:
+    """What import-linter does not see: packages of others, and imports across the two root packages."""
     for path in (SOURCE / folder).rglob("*.py"):
-        if path.name not in but:
+        if not str(path.relative_to(SOURCE / folder)).startswith(but):
             bad = {name for name in imported(path) for root in never if f"{name}.".startswith(f"{root}.")}
             assert bad == set(), path.relative_to(ROOT)
