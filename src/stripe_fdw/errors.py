@@ -25,11 +25,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from stripe_fdw import sqlstates
+
 
 class StripeFdwError(Exception):
     """An error with an SQLSTATE, and a detail and hint where they help."""
 
-    default_sqlstate: ClassVar[str] = "HV000"  # fdw_error
+    default_sqlstate: ClassVar[str] = sqlstates.FDW_ERROR
 
     def __init__(
         self, message: str, *, detail: str | None = None, hint: str | None = None, sqlstate: str | None = None
@@ -52,31 +54,31 @@ class StripeFdwError(Exception):
 class OptionError(StripeFdwError):
     """An option is unknown, missing, doubled or has a value that cannot be used."""
 
-    default_sqlstate = "HV00D"  # fdw_invalid_option_name
+    default_sqlstate = sqlstates.FDW_INVALID_OPTION_NAME
 
 
 class TableError(StripeFdwError):
     """A table names an object that Stripe does not have."""
 
-    default_sqlstate = "HV00R"  # fdw_table_not_found
+    default_sqlstate = sqlstates.FDW_TABLE_NOT_FOUND
 
 
 class ColumnError(StripeFdwError):
     """A column that the object does not have, has with another type, or cannot write."""
 
-    default_sqlstate = "HV005"  # fdw_column_name_not_found
+    default_sqlstate = sqlstates.FDW_COLUMN_NAME_NOT_FOUND
 
 
 class MissingQualError(StripeFdwError):
     """The table can only be read with a qual that the query does not have."""
 
-    default_sqlstate = "HV00L"  # fdw_unable_to_create_execution
+    default_sqlstate = sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION
 
 
 class ApiError(StripeFdwError):
     """Stripe answered with an error."""
 
-    default_sqlstate = "HV000"  # fdw_error
+    default_sqlstate = sqlstates.FDW_ERROR
 
     def __init__(
         self,
@@ -104,52 +106,52 @@ class ApiError(StripeFdwError):
 class AuthenticationError(ApiError):
     """No key, or one that Stripe does not know (401)."""
 
-    default_sqlstate = "28000"  # invalid_authorization_specification
+    default_sqlstate = sqlstates.INVALID_AUTHORIZATION_SPECIFICATION
 
 
 class PermissionDeniedError(ApiError):
     """The key may not do this (403)."""
 
-    default_sqlstate = "42501"  # insufficient_privilege
+    default_sqlstate = sqlstates.INSUFFICIENT_PRIVILEGE
 
 
 class NotFoundError(ApiError):
     """There is no such object (404)."""
 
-    default_sqlstate = "P0002"  # no_data_found: clients take class 02 for no error
+    default_sqlstate = sqlstates.NO_DATA_FOUND
 
 
 class CardError(ApiError):
     """A payment that was not made: the card was declined, for example (402)."""
 
-    default_sqlstate = "ST402"  # of our own: Postgres leaves classes that begin with I to Z to others
+    default_sqlstate = sqlstates.CARD_DECLINED
 
 
 class RateLimitError(ApiError):
     """Stripe said 429 until the retries were used up."""
 
-    default_sqlstate = "53400"  # configuration_limit_exceeded
+    default_sqlstate = sqlstates.CONFIGURATION_LIMIT_EXCEEDED
 
 
 class IdempotencyError(ApiError):
     """An idempotency key was used before with other parameters."""
 
-    default_sqlstate = "23505"  # unique_violation
+    default_sqlstate = sqlstates.UNIQUE_VIOLATION
 
 
 class ConnectionFailedError(StripeFdwError):
     """Stripe could not be reached, did not answer in time or broke off."""
 
-    default_sqlstate = "08006"  # connection_failure
+    default_sqlstate = sqlstates.CONNECTION_FAILURE
 
 
 class InvalidResponseError(StripeFdwError):
     """What came back is not an answer of Stripe's API."""
 
-    default_sqlstate = "08P01"  # protocol_violation
+    default_sqlstate = sqlstates.PROTOCOL_VIOLATION
 
 
 class Interrupted(StripeFdwError):  # noqa: N818 - a signal, not a fault
     """The query was cancelled, timed out or its backend is being ended."""
 
-    default_sqlstate = "57014"  # query_canceled
+    default_sqlstate = sqlstates.QUERY_CANCELED

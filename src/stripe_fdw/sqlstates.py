@@ -1,4 +1,4 @@
-"""The SQLSTATEs of errors in writing, by Postgres's names for them.
+"""SQLSTATEs by Postgres's names for them: the only place where their digits are written.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
@@ -7,11 +7,36 @@ from __future__ import annotations
 
 from typing import Final
 
+CONNECTION_FAILURE: Final = "08006"
+PROTOCOL_VIOLATION: Final = "08P01"
 FEATURE_NOT_SUPPORTED: Final = "0A000"
 NUMERIC_VALUE_OUT_OF_RANGE: Final = "22003"
+INVALID_DATETIME_FORMAT: Final = "22007"
 DATETIME_FIELD_OVERFLOW: Final = "22008"
+CHARACTER_NOT_IN_REPERTOIRE: Final = "22021"
 INVALID_PARAMETER_VALUE: Final = "22023"
+INVALID_JSON_TEXT: Final = "22032"
 NOT_NULL_VIOLATION: Final = "23502"
 FOREIGN_KEY_VIOLATION: Final = "23503"
+UNIQUE_VIOLATION: Final = "23505"
+INVALID_AUTHORIZATION_SPECIFICATION: Final = "28000"
+GENERATED_ALWAYS: Final = "428C9"
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+OUT_OF_MEMORY: Final = "53200"
+CONFIGURATION_LIMIT_EXCEEDED: Final = "53400"
+STATEMENT_TOO_COMPLEX: Final = "54001"
 OBJECT_NOT_IN_PREREQUISITE_STATE: Final = "55000"
+LOCK_NOT_AVAILABLE: Final = "55P03"
+QUERY_CANCELED: Final = "57014"
+ADMIN_SHUTDOWN: Final = "57P01"
+IO_ERROR: Final = "58030"
+FDW_ERROR: Final = "HV000"
+FDW_INVALID_DATA_TYPE: Final = "HV004"
+FDW_COLUMN_NAME_NOT_FOUND: Final = "HV005"
+FDW_INVALID_OPTION_NAME: Final = "HV00D"
 FDW_UNABLE_TO_CREATE_EXECUTION: Final = "HV00L"
+FDW_SCHEMA_NOT_FOUND: Final = "HV00Q"
+FDW_TABLE_NOT_FOUND: Final = "HV00R"
+FDW_INVALID_ATTRIBUTE_VALUE: Final = "HV024"
+NO_DATA_FOUND: Final = "P0002"  # not class 02, which clients take for success
+CARD_DECLINED: Final = "ST402"  # ours: Postgres leaves classes that begin with I to Z to extensions

@@ -1,4 +1,4 @@
-"""Finds the names that somebody may have meant."""
+"""Names and words close to the one that was given, for hints of errors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 
 def closest_names(name: str, names: Iterable[str], n: int = 3, cutoff: float = 0.5) -> list[str]:
-    """At most ``n`` of the names that are at least ``cutoff`` (0 to 1) like this one, the closest first."""
-    from difflib import get_close_matches  # only for errors: a backend's first query does not wait for it
+    """Return at most ``n`` of ``names`` that are at least ``cutoff`` (0 to 1) like ``name``, best first."""
+    from difflib import get_close_matches  # imported late: only errors need it, a first query should not wait
 
     return get_close_matches(name, list(names), n=n, cutoff=cutoff)
 
 
-def is_typo(word: str, meant: str) -> bool:
-    """Whether it is the other word but for one letter: wrong, missing, too many, or swapped with the next."""
-    while word and meant and word[0] == meant[0]:
-        word, meant = word[1:], meant[1:]
-    while word and meant and word[-1] == meant[-1]:
-        word, meant = word[:-1], meant[:-1]
-    return max(len(word), len(meant)) <= 1 or (len(word) == 2 and word == meant[::-1])
+def is_typo(word: str, intended: str) -> bool:
+    """Return True if the words are equal, or differ by one wrong, missing, extra or transposed letter."""
+    while word and intended and word[0] == intended[0]:
+        word, intended = word[1:], intended[1:]
+    while word and intended and word[-1] == intended[-1]:
+        word, intended = word[:-1], intended[:-1]
+    return max(len(word), len(intended)) <= 1 or (len(word) == 2 and word == intended[::-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
 
@@ -42,4 +43,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _refused(text: str, why: str, hint: str | None = None) -> OptionError:
-    return OptionError(f'api_base "{redact(text)}" {why}', hint=hint, sqlstate="HV024")
+    return OptionError(
+        f'api_base "{redact(text)}" {why}', hint=hint, sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
+    )

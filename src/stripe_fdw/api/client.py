@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.connections import Exchange
 from stripe_fdw.api.rate_limiter import RateLimiter
@@ -60,7 +61,10 @@ class Client:
         self.options = options
         _check_key(options.key)
         if options.stripe_account is not None and not _VISIBLE.fullmatch(options.stripe_account):
-            raise OptionError("stripe_account is not an account's id, like acct_…", sqlstate="HV024")
+            raise OptionError(
+                "stripe_account is not an account's id, like acct_…",
+                sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
+            )
         base = check_api_base(options.api_base)
         limiter = RateLimiter(
             options.key,
@@ -117,7 +121,8 @@ class Client:
             raise OptionError(f'"{redact(request.path)}" is not a path of the API, like /v1/customers')
         if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             raise StripeFdwError(
-                "the idempotency key is not 1 to 255 printable ASCII characters", sqlstate="22023"
+                "the idempotency key is not 1 to 255 printable ASCII characters",
+                sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
         call = Exchange(request.endpoint, background=background)
         future = ResponseFuture(call, f"{request.method} {request.path}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,
@@ -31,13 +32,13 @@ _KEY_WAS_USED = (
     "Give the values that were sent with this key before."
     " Another key does it once more: look in Stripe first."
 )
-_WRONG_VALUE = "22023"  # invalid_parameter_value
+_WRONG_VALUE = sqlstates.INVALID_PARAMETER_VALUE
 _BY_CODE: Mapping[str, str] = {
-    "invoice_not_editable": "55000",  # object_not_in_prerequisite_state
-    "parameter_missing": "23502",  # not_null_violation
-    "payment_intent_unexpected_state": "55000",
-    "resource_already_exists": "23505",  # unique_violation
-    "setup_intent_unexpected_state": "55000",
+    "invoice_not_editable": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
+    "parameter_missing": sqlstates.NOT_NULL_VIOLATION,
+    "payment_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
+    "resource_already_exists": sqlstates.UNIQUE_VIOLATION,
+    "setup_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
 }
 _BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
@@ -183,9 +184,13 @@ def _classify(
 ) -> tuple[type[ApiError], str | None, str | None]:
     """Class, hint and SQLSTATE. Statuses and types: https://docs.stripe.com/api/errors."""
     if code == "lock_timeout":
-        return ApiError, "Another request holds the object: try again.", "55P03"
+        return ApiError, "Another request holds the object: try again.", sqlstates.LOCK_NOT_AVAILABLE
     if code == "idempotency_key_in_use":
-        return IdempotencyError, "A request with this key is still under way: try again.", "55P03"
+        return (
+            IdempotencyError,
+            "A request with this key is still under way: try again.",
+            sqlstates.LOCK_NOT_AVAILABLE,
+        )
     if kind == "idempotency_error":
         return IdempotencyError, _KEY_WAS_USED, None
     if code == _MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):

@@ -5,13 +5,13 @@ Everything returned is made of dicts, lists, strings, numbers and booleans, so i
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TypedDict
 
 from stripe_fdw.catalog import write_description
 from stripe_fdw.catalog.model import Catalog, Column, Filter, Freshness, Resource
 from stripe_fdw.catalog.write_description import StateDescription
 from stripe_fdw.errors import TableError
+from stripe_fdw.suggestions import closest_names
 
 _FRESHNESS = {
     Freshness.EVENTS: "events: Stripe tells of each change",
@@ -79,7 +79,7 @@ def find(catalog: Catalog, name: str) -> Resource:
     wanted = name.strip().lower().removeprefix("stripe_live.").replace(".", "_")
     if wanted in catalog.resource:
         return catalog.resource[wanted]
-    close = get_close_matches(wanted, catalog.resource, n=3, cutoff=0.5)
+    close = closest_names(wanted, catalog.resource)
     close += [table for table in catalog.resource if wanted and wanted in table and table not in close][:3]
     hint = f"Did you mean {' or '.join(close)}?" if close else "stripe-fdw catalog lists all tables."
     raise TableError(f"Stripe has no table {name}", hint=hint)

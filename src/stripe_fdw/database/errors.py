@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import StripeFdwError
 
 
 class InstallError(StripeFdwError):
     """The installation failed, and nothing was changed."""
 
-    default_sqlstate = "55000"  # object_not_in_prerequisite_state
+    default_sqlstate = sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final, TypeAlias
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.redaction import MASK, redact
 
 _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (MemoryError, "53200"),  # out_of_memory
-    (RecursionError, "54001"),  # statement_too_complex
-    (UnicodeEncodeError, "22021"),  # character_not_in_repertoire
+    (MemoryError, sqlstates.OUT_OF_MEMORY),
+    (RecursionError, sqlstates.STATEMENT_TOO_COMPLEX),
+    (UnicodeEncodeError, sqlstates.CHARACTER_NOT_IN_REPERTOIRE),
 )
 _FRAMES_SHOWN: Final = 4
 _SHORTEST_VALUE: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
@@ -96,7 +97,7 @@ def _sqlstate(error: BaseException) -> str:
     # Classes 00, 01 and 02 are no errors: clients take them for success or a warning.
     if isinstance(own, str) and re.fullmatch(r"(?!0[012])[0-9A-Z]{5}", own):
         return own
-    return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), "HV000")
+    return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), sqlstates.FDW_ERROR)
 
 
 def _where(error: BaseException) -> str | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from stripe_fdw import exact_json
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.host.sql_errors import WrapperError
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -36,7 +36,9 @@ def parse_json(text: str) -> object:
     try:
         return exact_json.loads(text)
     except OverflowError:
-        raise WrapperError("a number in jsonb has no sensible size", sqlstate="22003") from None
+        raise WrapperError(
+            "a number in jsonb has no sensible size", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+        ) from None
 
 
 def since_2000(value: datetime) -> timedelta | None:
@@ -47,11 +49,15 @@ def since_2000(value: datetime) -> timedelta | None:
 def to_json(value: object) -> bytes:
     """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise WrapperError(f"a value cannot be written as JSON: {value}", sqlstate="22032")
+        raise WrapperError(
+            f"a value cannot be written as JSON: {value}", sqlstate=sqlstates.INVALID_JSON_TEXT
+        )
     try:
         return orjson.dumps(value, default=exact_json.encode_decimal, option=_OPTIONS)
     except TypeError as error:
-        raise WrapperError(f"a value cannot be written as JSON: {error}", sqlstate="22032") from error
+        raise WrapperError(
+            f"a value cannot be written as JSON: {error}", sqlstate=sqlstates.INVALID_JSON_TEXT
+        ) from error
 
 
 def to_text(value: object) -> str | None:
@@ -62,7 +68,9 @@ def to_text(value: object) -> str | None:
         try:
             return str(value)
         except ValueError as error:  # Python writes integers of at most 4,300 digits
-            raise WrapperError(f"a number is out of range: {error}", sqlstate="22003") from error
+            raise WrapperError(
+                f"a number is out of range: {error}", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+            ) from error
     if isinstance(value, date):
         return value.isoformat()
     return None

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError
 
 COUNTERS = 4096
@@ -271,7 +272,7 @@ def _unusable(directory: Path, why: str) -> OptionError:
     return OptionError(
         f'the shared directory "{directory}" cannot be used: {why}',
         hint="Name another one in STRIPE_FDW_SHARED_DIRECTORY, the same for all processes.",
-        sqlstate="58030",
+        sqlstate=sqlstates.IO_ERROR,
     )
 
 

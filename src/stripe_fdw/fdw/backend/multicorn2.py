@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ctypes
 
+from stripe_fdw import sqlstates
 from stripe_fdw.errors import Interrupted
 from stripe_fdw.fdw.backend.executor_runs import ExecutorRuns
 
 _WARNING = 19  # utils/elog.h
-_CANCELED = sum((ord(sign) - 48) << 6 * at for at, sign in enumerate("57014"))  # packed as in elog.h
+# Packed as MAKE_SQLSTATE of elog.h packs it: six bits for each character.
+_CANCELED = sum((ord(digit) - 48) << 6 * i for i, digit in enumerate(sqlstates.QUERY_CANCELED))
 _CLIENT = 2  # DestRemote: a backend whose errors end at its client
 _UNIX_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, from which Postgres counts
 _LATEST = 2**37 * 1_000_000  # microseconds: Postgres can write times for 290,000 years to come
@@ -79,7 +81,9 @@ class Multicorn2Host:
         if self._cancel_pending.value:
             raise Interrupted("canceling statement due to user request or statement timeout")
         if self._die_pending.value:
-            raise Interrupted("terminating connection due to administrator command", sqlstate="57P01")
+            raise Interrupted(
+                "terminating connection due to administrator command", sqlstate=sqlstates.ADMIN_SHUTDOWN
+            )
 
     def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
         """Report a WARNING as ereport() does in C: not every package of Multicorn has log_to_postgres().

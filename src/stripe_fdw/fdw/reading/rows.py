@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from stripe_fdw import exact_json
+from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
@@ -50,7 +50,7 @@ class RowMaker:
             except (_UnfitError, OverflowError, OSError) as error:
                 raise ColumnError(
                     f'column "{name}" cannot hold what Stripe answered: {redact(str(error))[:_SHOWN]}',
-                    sqlstate="HV004",  # fdw_invalid_data_type
+                    sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
                 ) from None
         return list(zip(*columns, strict=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
@@ -80,7 +81,7 @@ def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) ->
     return ColumnError(
         f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {right}',
         hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {right};',
-        sqlstate="HV004",  # fdw_invalid_data_type
+        sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
@@ -72,7 +73,7 @@ def _all(catalog: Catalog, schema: str) -> list[ImportedTable]:
         raise TableError(
             f'there is no remote schema "{schema}"',
             detail=f"{EVERYTHING} has every table; a product area has its own: {', '.join(catalog.areas)}.",
-            sqlstate="HV00Q",  # fdw_schema_not_found
+            sqlstate=sqlstates.FDW_SCHEMA_NOT_FOUND,
         )
     found = [
         ImportedTable(resource.name, column_definitions(resource))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
@@ -35,7 +36,7 @@ VALID: Final[Mapping[Place, tuple[str, ...]]] = {
     "column": (),
 }
 _MULTICORN: Final = "wrapper"  # the server option by which Multicorn finds the class
-_INVALID_VALUE: Final = "HV024"  # fdw_invalid_attribute_value
+_INVALID_VALUE: Final = sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
 _LARGEST_KEY_FILE: Final = 4096  # bytes
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 

@@ -85,7 +85,9 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
         words,
         detail=f"Writable: {names(dict.fromkeys(listed))}." if listed else None,
         hint=_hint(resource, refused, creating),
-        sqlstate="428C9" if refused[0] in _STRIPES_OWN else sqlstates.FEATURE_NOT_SUPPORTED,
+        sqlstate=sqlstates.GENERATED_ALWAYS
+        if refused[0] in _STRIPES_OWN
+        else sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 

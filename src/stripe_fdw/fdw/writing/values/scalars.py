@@ -189,5 +189,5 @@ def _parsed(name: str, value: str) -> datetime | int:
         raise ColumnError(
             f'"{name}" takes a time, not {shown(value)}',
             hint="Times are read as ISO texts: 2026-03-01 09:00:00+00. SET datestyle = 'ISO' gives them.",
-            sqlstate="22007",  # invalid_datetime_format
+            sqlstate=sqlstates.INVALID_DATETIME_FORMAT,
         ) from None
