@@ -61,23 +61,41 @@ class ColumnDefinition:
     options: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _OpenTable:
+    """A table, what it was opened from, and the count of catalog changes when that was last compared."""
+
+    changes: int
+    opened_from: object
+    table: Any
+
+
 class OpenTables:
-    """Tables by relation and user, each with what it was opened from. The least used leave first."""
+    """Tables by relation and user. The least recently used are dropped first."""
 
     def __init__(self, open_table: Callable[..., Any], session: Any) -> None:
         """Start without any."""
         self._open_table = open_table
         self._session = session
-        self._tables: OrderedDict[tuple[int, int], tuple[object, Any]] = OrderedDict()
+        self._tables: OrderedDict[tuple[int, int], _OpenTable] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many tables are kept."""
         return len(self._tables)
 
+    def known(self, relid: int, user: int, changes: int) -> Any:
+        """Return the table of a user if the catalogs have not changed since it was compared, else None."""
+        kept = self._tables.get((relid, user))
+        if kept is None or kept.changes != changes:
+            return None
+        self._tables.move_to_end((relid, user))
+        return kept.table
+
     def get(
         self,
         relid: int,
         user: int,
+        changes: int,
         name: str,
         options: tuple[Options, Options, Options, Options],
         columns: list[tuple[str, str, int, int]],
@@ -88,13 +106,14 @@ class OpenTables:
         """
         opened_from = (name, options, columns)
         kept = self._tables.get((relid, user))
-        if kept is not None and kept[0] == opened_from:
+        if kept is not None and kept.opened_from == opened_from:
+            kept.changes = changes
             self._tables.move_to_end((relid, user))
-            return kept[1]
+            return kept.table
         merged = {key: value for part in options for key, value in part.items()}
         definitions = {column[0]: ColumnDefinition(*column) for column in columns}
         table = self._open_table(self._session, merged, definitions)
-        self._tables[relid, user] = (opened_from, table)
+        self._tables[relid, user] = _OpenTable(changes, opened_from, table)
         self._tables.move_to_end((relid, user))
         if len(self._tables) > _TABLES_KEPT:
             self._tables.popitem(last=False)

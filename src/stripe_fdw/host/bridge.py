@@ -36,15 +36,24 @@ PlainQual = tuple[str, str, object]
 PlainSortKey = tuple[str, int, int, str | None]
 
 
+def known_table(relid: int, user: int, changes: int) -> Any:
+    """Return the table of a user if no catalog has changed since it was compared, else None.
+
+    ``changes`` counts the changes of catalogs that this backend has seen.
+    """
+    return backend().tables.known(relid, user, changes)
+
+
 def open_table(
     relid: int,
     user: int,
+    changes: int,
     name: str,
     options: tuple[Options, Options, Options, Options],
     columns: list[tuple[str, str, int, int]],
 ) -> Any:
     """Return the table of a user, the same one as long as options and columns stay as they are."""
-    return backend().tables.get(relid, user, name, options, columns)
+    return backend().tables.get(relid, user, changes, name, options, columns)
 
 
 def validate(kind: str, options: Options) -> None:

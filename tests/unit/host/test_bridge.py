@@ -30,9 +30,10 @@ def get(
     user: int = 10,
     mapping: str = "x",
     column: tuple[str, str, int, int] = COLUMN,
+    changes: int = 0,
 ) -> Any:
     options = ({"a": "wrapper"}, {"a": "table", "b": "table"}, {"b": "server"}, {"key": mapping})
-    return tables.get(relid, user, "t", options, [column])
+    return tables.get(relid, user, changes, "t", options, [column])
 
 
 def test_options_are_merged_and_columns_described(tables: OpenTables) -> None:
@@ -49,6 +50,16 @@ def test_a_table_is_kept_until_something_changes(tables: OpenTables) -> None:
     assert get(tables, mapping="y") is not first
     changed = get(tables, mapping="y", column=("id", "bigint", 20, -1))
     assert get(tables, mapping="y", column=("id", "bigint", 20, -1)) is changed
+
+
+def test_a_table_is_known_until_a_catalog_changes(tables: OpenTables) -> None:
+    assert tables.known(1, 10, 5) is None
+    table = get(tables, changes=5)
+    assert tables.known(1, 10, 5) is table
+    assert tables.known(1, 11, 5) is None
+    assert tables.known(1, 10, 6) is None
+    assert get(tables, changes=6) is table  # another catalog entry has changed
+    assert tables.known(1, 10, 6) is table
 
 
 def test_kept_tables_are_bounded(tables: OpenTables) -> None:

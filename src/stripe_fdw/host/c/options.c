@@ -18,6 +18,7 @@
 #include "parser/parse_relation.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -89,28 +90,77 @@ columns_to_python(TupleDesc desc)
 	return columns;
 }
 
+/* Counts the changes of all catalogs that a table is opened from, and some others. */
+static uint64 catalog_changes = 0;
+
+static void
+count_relation_change(Datum argument, Oid relid)
+{
+	(void) argument;
+	(void) relid;
+	catalog_changes++;
+}
+
+static void
+count_catalog_change(Datum argument, int cache, uint32 hash)
+{
+	(void) argument;
+	(void) cache;
+	(void) hash;
+	catalog_changes++;
+}
+
+static void
+count_catalog_changes(void)
+{
+	static const int caches[] = {FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID};
+	static bool counting = false;
+	size_t		i;
+
+	if (counting)
+		return;
+	counting = true;
+	CacheRegisterRelcacheCallback(count_relation_change, (Datum) 0);
+	for (i = 0; i < lengthof(caches); i++)
+		CacheRegisterSyscacheCallback(caches[i], count_catalog_change, (Datum) 0);
+}
+
 /*
- * Python's table for a user.  The bridge keeps tables and compares what they were opened from, so nothing here has to
- * watch the catalogs for changes.
+ * Python's table for a user.  While no catalog changes it is the one that the bridge keeps; after a change the bridge
+ * compares what its tables were opened from, so most of them stay.
  */
 PyObject *
 open_table(Oid relid, Oid userid)
 {
-	ForeignTable *table = GetForeignTable(relid);
-	ForeignServer *server = GetForeignServer(table->serverid);
-	ForeignDataWrapper *fdw = GetForeignDataWrapper(server->fdwid);
-	Relation	relation = table_open(relid, NoLock);
-	PyObject   *name = own_reference(text_to_python(RelationGetRelationName(relation)));
-	PyObject   *columns = columns_to_python(RelationGetDescr(relation));
+	uint64		changes;
+	PyObject   *known;
+	ForeignTable *table;
+	ForeignServer *server;
+	ForeignDataWrapper *fdw;
+	Relation	relation;
+	PyObject   *name;
+	PyObject   *columns;
 	PyObject   *options;
 
+	count_catalog_changes();
+	changes = catalog_changes;	/* before the catalogs are read: reading may process further changes */
+	known = bridge_call("known_table", Py_BuildValue("(kkK)", (unsigned long) relid, (unsigned long) userid,
+													 (unsigned long long) changes));
+	if (known != Py_None)
+		return known;
+	table = GetForeignTable(relid);
+	server = GetForeignServer(table->serverid);
+	fdw = GetForeignDataWrapper(server->fdwid);
+	relation = table_open(relid, NoLock);
+	name = own_reference(text_to_python(RelationGetRelationName(relation)));
+	columns = columns_to_python(RelationGetDescr(relation));
 	table_close(relation, NoLock);
 	/* Later options win.  A table has no option that could send a mapping's key elsewhere. */
 	options = own_reference(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
 								options_to_python(server->options),
 								options_to_python(user_mapping_options(userid, server->serverid))));
-	return bridge_call("open_table", Py_BuildValue("(kkOOO)", (unsigned long) relid, (unsigned long) userid, name,
-											  options, columns));
+	return bridge_call("open_table", Py_BuildValue("(kkKOOO)", (unsigned long) relid, (unsigned long) userid,
+												   (unsigned long long) changes, name, options, columns));
 }
 
 /* The user whose mapping a scan uses: a view's owner, or the current user. */
