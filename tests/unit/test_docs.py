@@ -109,6 +109,15 @@ def test_settings_are_documented() -> None:
         assert f"| `{variable}` |" in text, variable
 
 
+def test_every_line_of_explain_is_documented() -> None:
+    modules = [*(SOURCE / "stripe_fdw" / "fdw").rglob("*.py")]
+    lines = {
+        line for module in modules for line in re.findall(r"\"(Stripe [A-Z][\w ]+)\"", module.read_text())
+    }
+    assert "Stripe Request" in lines
+    assert {line for line in lines if f"| `{line}` |" not in page("how-to/read.md")} == set()
+
+
 def test_the_sizes_of_the_cache_are_documented() -> None:
     text = page("how-to/cache.md")
     assert f"{CACHE_BYTES >> 20} MiB" in text
