@@ -17,6 +17,7 @@ import urllib3
 from psycopg import sql
 
 from stripe_simulator.process import SimulatorProcess
+from support.waiting import hang_guard
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"  # of the server that all tests share
 WRAPPERS = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
@@ -61,18 +62,16 @@ def outcome(db: psycopg.Connection, query: str) -> psycopg.Error | None:
     return None
 
 
-def refused(act: Callable[[], object], *, within: float = 20.0) -> psycopg.Error:
-    """The error that an act ends with, in so many seconds."""
-    began = time.monotonic()
-    with pytest.raises(psycopg.Error) as caught:
+def refused(act: Callable[[], object]) -> psycopg.Error:
+    """The error that an act ends with."""
+    with hang_guard(20), pytest.raises(psycopg.Error) as caught:
         act()
-    assert time.monotonic() - began < within
     return caught.value
 
 
-def failing(db: psycopg.Connection, query: str, *, within: float = 20.0) -> psycopg.Error:
-    """The error that the query ends with, in so many seconds."""
-    return refused(lambda: db.execute(query.encode()), within=within)
+def failing(db: psycopg.Connection, query: str) -> psycopg.Error:
+    """The error that the query ends with."""
+    return refused(lambda: db.execute(query.encode()))
 
 
 def said(error: psycopg.Error) -> str:

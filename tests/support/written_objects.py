@@ -157,6 +157,11 @@ class World:
     def _inv_open(self) -> dict[str, Any]:
         return self.call("POST", f"invoices/{self._inv_of_500()['id']}/finalize", auto_advance="false")
 
+    def _evt(self) -> dict[str, Any]:
+        self.__getitem__("cus")  # so that there is an event
+        found: dict[str, Any] = self.call("GET", "events?limit=1")["data"][0]
+        return found
+
     def _pi(self) -> dict[str, Any]:
         return self.call("POST", "payment_intents", amount=1000, currency="eur")
 

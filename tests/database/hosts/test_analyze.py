@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from support.waiting import hang_guard
 
 Table = Callable[..., str]
 
@@ -144,12 +145,10 @@ def test_what_fails_is_an_error(options: dict[str, object], db: psycopg.Connecti
 
 
 def test_a_slow_one_is_cancelled(db: psycopg.Connection, table: Table) -> None:
-    name = table(slow=10)
-    db.execute("set statement_timeout = '300ms'")
-    began = time.monotonic()
-    with pytest.raises(psycopg.errors.QueryCanceled):
+    name = table(slow=30)
+    db.execute("set statement_timeout = '200ms'")
+    with hang_guard(), pytest.raises(psycopg.errors.QueryCanceled):
         db.execute(f"analyze {name}")
-    assert time.monotonic() - began < 0.8
 
 
 def _peak(pid: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+
+from support.waiting import hang_guard
 
 Table = Callable[..., str]
 
@@ -262,9 +263,7 @@ def test_a_finalizer_that_asks_for_interrupts_while_an_error_is_on_its_way(
 def test_a_finalizer_does_not_swallow_a_timeout(db: psycopg.Connection, table: Table) -> None:
     name = table(finalizer=1)
     db.execute("select * from t; set statement_timeout = 200")
-    began = time.monotonic()
-    with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+    with hang_guard(), pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
         db.execute(
             f"select (select n from {name} where id = 'id' || i) from generate_series(1, 50) i".encode()
         )
-    assert time.monotonic() - began < 2

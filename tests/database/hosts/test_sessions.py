@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import psycopg
 import pytest
 
 from stripe_fdw.devstack.private_postgres import Cluster
+from support.waiting import hang_guard, wait_until
 
 Table = Callable[..., str]
 
@@ -275,31 +277,25 @@ def test_views_are_changed_as_their_owner(db: psycopg.Connection, table: Table) 
 
 @pytest.mark.parametrize("swallow", [False, True])
 def test_statement_timeout_ends_a_slow_scan(swallow: bool, db: psycopg.Connection, table: Table) -> None:
-    name = table(slow=1, **({"swallow": 1} if swallow else {}))
-    db.execute("select * from t")
-    db.execute("set statement_timeout = '300ms'")
-    start = time.monotonic()
-    with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout") as caught:
-        db.execute(f"select * from {name}")
     # A wrapper that swallows the interrupt delays it, and cannot make it disappear.
-    assert time.monotonic() - start < (2 if swallow else 0.5)
+    name = table(**({"slow": 1, "swallow": 1} if swallow else {"slow": 30}))
+    db.execute("select * from t")
+    db.execute("set statement_timeout = '200ms'")
+    with hang_guard(), pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout") as caught:
+        db.execute(f"select * from {name}")
     assert caught.value.sqlstate == "57014"
     db.execute("reset statement_timeout")
     assert db.execute("select count(*) from t").fetchone() == (3,)
 
 
 def test_cancel(db: psycopg.Connection, hostile_cluster: Cluster, table: Table) -> None:
-    name = table(slow=10)
+    name = table(slow=30)
     with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as other:
         for _ in range(3):
-            from threading import Timer
-
-            timer = Timer(0.3, lambda: other.execute("select pg_cancel_backend(%s)", (db.info.backend_pid,)))
+            timer = Timer(0.2, lambda: other.execute("select pg_cancel_backend(%s)", (db.info.backend_pid,)))
             timer.start()
-            start = time.monotonic()
-            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+            with hang_guard(), pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
                 db.execute(f"select * from {name}")
-            assert time.monotonic() - start < 0.6
             timer.join()
     assert db.execute("select count(*) from t").fetchone() == (3,)
 
@@ -317,16 +313,12 @@ def test_a_cancelled_query_in_a_savepoint(db: psycopg.Connection, table: Table) 
 def test_terminating_a_waiting_backend(
     hostile_cluster: Cluster, db: psycopg.Connection, table: Table
 ) -> None:
-    name = table(slow=10)
+    name = table(slow=30)
     with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as victim:
-        from threading import Timer
-
-        timer = Timer(0.3, lambda: db.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,)))
+        timer = Timer(0.2, lambda: db.execute("select pg_terminate_backend(%s)", (victim.info.backend_pid,)))
         timer.start()
-        start = time.monotonic()
-        with pytest.raises(psycopg.OperationalError):
+        with hang_guard(), pytest.raises(psycopg.OperationalError):
             victim.execute(f"select * from {name}")
-        assert time.monotonic() - start < 0.8
         timer.join()
 
 
@@ -345,10 +337,7 @@ def test_sessions_end_while_threads_work(
 def _wait_until_alone(db: psycopg.Connection) -> None:
     others = "backend_type = 'client backend' and pid <> pg_backend_pid()"
     sql = f"select count(*) from pg_stat_activity where {others}"
-    deadline = time.monotonic() + 10
-    while db.execute(sql).fetchone() != (0,):
-        assert time.monotonic() < deadline, "sessions do not end"
-        time.sleep(0.05)
+    wait_until(lambda: db.execute(sql).fetchone() == (0,), "the end of all other sessions")
 
 
 def test_other_timeouts(hostile_cluster: Cluster, db: psycopg.Connection) -> None:

@@ -61,6 +61,6 @@ def test_a_table_that_needs_a_parent_says_so(
 
 def test_a_slow_one_is_cancelled(db: psycopg.Connection, servers: Servers, calm: SimulatorProcess) -> None:
     table = servers("customer", mapping=KEY, api_base=calm.url).table("customer")
-    calm.control("POST", "/latency", {"ms": 5000})
+    calm.control("POST", "/latency", {"ms": 30_000})
     db.execute("set statement_timeout = 300")
-    assert failing(db, f"analyze {table}", within=0.9).sqlstate == "57014"
+    assert failing(db, f"analyze {table}").sqlstate == "57014"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import PLAIN, Server, Servers, count, outcome
+from support.waiting import hang_guard
 
-HANG_GUARD = 2.0  # seconds: far above what is wanted, since tests share their processors
-WANTED = 0.2  # seconds: what the half of the cancels must keep to even so
 AFTER = 0.15  # seconds that a query runs before it is cancelled
 TERMINATED = "57P01"
 CANCELED = "57014"
@@ -67,7 +65,6 @@ WAYS: dict[str, Cancel] = {
         "select pg_terminate_backend(%s)", (db.info.backend_pid,)
     ),
 }
-measured: dict[str, list[float]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -100,15 +97,13 @@ def prepare(situation: Situation, server: Server, slow: SimulatorProcess) -> str
     return situation.query.format(**{name: server.table(name) for name in tables})
 
 
-def cancelled(db: psycopg.Connection, query: str, expected: str, host: str) -> float:
-    """When the query ended, with this SQLSTATE."""
-    with pytest.raises(psycopg.Error) as caught:
+def cancelled(db: psycopg.Connection, query: str, expected: str, host: str) -> None:
+    """The query ends with this SQLSTATE."""
+    with hang_guard(), pytest.raises(psycopg.Error) as caught:
         db.execute(query.encode())
-    ended = time.monotonic()
     word = "terminat" if expected == TERMINATED else "cancel"
     assert word in str(caught.value)
     assert caught.value.sqlstate in ({expected} if host == "bundled" else {expected, PLAIN})
-    return ended
 
 
 def usable(db: psycopg.Connection, server: Server, slow: SimulatorProcess) -> None:
@@ -144,22 +139,12 @@ def test_a_query_ends_at_once(
     expected = TERMINATED if way == "pg_terminate_backend" else CANCELED
     if way == "statement_timeout":
         db.execute(f"set statement_timeout = {int(AFTER * 1000)}".encode())
-        sent = [time.monotonic() + AFTER]
-        ended = cancelled(db, query, expected, host)
+        cancelled(db, query, expected, host)
     else:
-        sent = []
-
-        def cancel() -> None:
-            sent.append(time.monotonic())
-            WAYS[way](db, other)
-
-        timer = threading.Timer(AFTER, cancel)
+        timer = threading.Timer(AFTER, lambda: WAYS[way](db, other))
         timer.start()
-        ended = cancelled(db, query, expected, host)
+        cancelled(db, query, expected, host)
         timer.join()
-    took = ended - sent[0]
-    measured.setdefault(f"{host} {way}", []).append(took)
-    assert took < HANG_GUARD
     if way == "pg_terminate_backend":
         db.close()
         backends[0] = psycopg.connect(database, autocommit=True)
@@ -169,15 +154,6 @@ def test_a_query_ends_at_once(
         usable(backends[0], server, slow)
     backends[0].execute("reset statement_timeout")
     assert backends[0].execute("select 1").fetchone() == (1,)
-
-
-def test_the_half_of_all_cancels_take_less_than_200_ms(
-    host: str, database: str, record_property: Callable[[str, object], None]
-) -> None:
-    mine = {name: sorted(found) for name, found in measured.items() if name.startswith(host)}
-    for name, found in mine.items():  # in ms, for -o junit_family=legacy --junitxml=…
-        record_property(name, " ".join(str(round(took * 1000)) for took in found))
-    assert statistics.median(took for found in mine.values() for took in found) < WANTED
 
 
 def _threads(db: psycopg.Connection) -> int:
@@ -258,13 +234,11 @@ def test_a_query_ends_at_once_though_no_answer_lets_it_wait(
     count(db, f"select count(*) from (select 1 from {names['customer']} limit 1) c")
     query = BUSY[case].format(unknown=UNKNOWN, **names)
     db.execute("set statement_timeout = 100")
-    began = time.monotonic()
-    took = cancelled(db, query, CANCELED, host) - began - 0.1
+    cancelled(db, query, CANCELED, host)
     asked = len(slow.requests())
     time.sleep(0.3)
     assert len(slow.requests()) <= asked + 1
     db.execute("reset statement_timeout")
-    assert took < 0.5
     assert db.execute("select 1").fetchone() == (1,)
 
 
@@ -286,15 +260,35 @@ def test_a_cursor_whose_fetch_is_cancelled_ends_and_its_transaction_can_be_rolle
     assert count(db, f"select count(*) from (select 1 from {server.table('customer')} limit 5) c") == 5
 
 
-def test_a_cancel_that_comes_when_all_is_done_does_no_harm(
+def test_a_cancel_at_any_moment_of_a_query_does_no_harm(
     db: psycopg.Connection, servers: Servers, slow: SimulatorProcess
 ) -> None:
     server = servers("customer", mapping=KEYS, api_base=slow.url, max_requests_per_second=10_000)
-    slow.control("POST", "/latency", {"ms": 0})
     query = f"select count(*) from (select 1 from {server.table('customer')} limit 1) c"
+    slow.control("POST", "/latency", {"ms": 20})
+    assert count(db, query) == 1
+    errors = []
     for number in range(20):
         db.execute(f"set statement_timeout = {number * 2 + 1}".encode())
-        error = outcome(db, query)
-        assert error is None or "cancel" in str(error)
-    db.execute("reset statement_timeout")
+        errors.append(outcome(db, query))
+        db.execute("reset statement_timeout")
+    assert errors[0] is not None  # the first comes before an answer can be there
+    assert all("cancel" in str(error) for error in errors if error is not None)
     assert count(db, query) == 1
+
+
+@pytest.mark.parametrize("way", ["pg_cancel_backend", "the client"])
+def test_a_cancel_that_comes_when_a_query_is_done_does_no_harm(
+    backends: list[psycopg.Connection],
+    db: psycopg.Connection,
+    servers: Servers,
+    slow: SimulatorProcess,
+    way: str,
+) -> None:
+    server = servers("customer", mapping=KEYS, api_base=slow.url, max_requests_per_second=10_000)
+    query = f"select count(*) from (select 1 from {server.table('customer')} limit 1) c"
+    slow.control("POST", "/latency", {"ms": 0})
+    for _ in range(5):
+        assert count(db, query) == 1
+        WAYS[way](db, backends[1])
+        assert count(db, query) == 1

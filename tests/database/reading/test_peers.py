@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,9 +189,7 @@ def test_a_query_can_be_cancelled_while_paging(
     fault = {"kind": "hang", "path": "/v1/customers", "skip": 1, "count": None}
     world.control("POST", "/faults", fault)
     db.execute("set statement_timeout = 300")
-    began = time.monotonic()
     error = failing(db, f"select count(*) from {live.table('customer')}")
-    assert time.monotonic() - began < 2
     assert "cancel" in said(error)
     db.execute("reset statement_timeout")
 

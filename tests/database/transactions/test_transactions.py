@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from importlib import resources
 
@@ -13,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, count, one, outcome
+from support.waiting import wait_until
 
 BAD = '{"bogus": 1}'  # as further parameters: Stripe refuses the row
 
@@ -350,20 +350,12 @@ def test_a_session_that_is_ended_in_the_middle_of_a_write_leaves_the_server_whol
         pid = other.info.backend_pid
         thread = threading.Thread(target=outcome, args=(other, insert(live, "ended 1")))
         thread.start()
-        until(lambda: "POST" in str(written.requests()[-1:]))
+        wait_until(lambda: "POST" in str(written.requests()[-1:]))
         db.execute("select pg_terminate_backend(%s)", (pid,))
         thread.join(10)
         assert not thread.is_alive()
     written.control("POST", "/latency", {})
-    until(lambda: not count(db, "select count(*) from pg_stat_activity where pid = %s", pid))
-
-
-def until(found: Callable[[], object]) -> None:
-    """Wait for it, for some seconds at most."""
-    ends = time.monotonic() + 15
-    while not found():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
+    wait_until(lambda: not count(db, "select count(*) from pg_stat_activity where pid = %s", pid))
 
 
 def test_an_object_that_is_written_several_times_is_one(

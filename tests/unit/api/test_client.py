@@ -36,6 +36,7 @@ from stripe_fdw.errors import (
     StripeFdwError,
 )
 from stripe_fdw.redaction import Secret
+from support.waiting import hang_guard, wait_until
 
 ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 CREATE = Request.of("POST", "/v1/customers", {"email": "ä&b@example.com", "metadata": {"org": 7}})
@@ -489,9 +490,8 @@ def test_a_429_for_ever_ends_in_one_clear_error_in_bounded_time(
     server.answer = lambda got: reply(
         problem("Too many requests", code="rate_limit"), status=429, headers={"Retry-After": "0.4"}
     )
-    began = time.monotonic()
-    raised = failing(make_client(timeout=1.0), key)
-    assert time.monotonic() - began < 3
+    with hang_guard():
+        raised = failing(make_client(timeout=1.0), key)
     assert isinstance(raised, RateLimitError)
     assert raised.message == "Too many requests"
     assert "max_requests_per_second" in (raised.hint or "")
@@ -503,11 +503,10 @@ def test_many_requests_that_meet_429_for_ever_all_say_so_in_bounded_time(
 ) -> None:
     server.answer = lambda got: reply(problem("Too many requests", code="rate_limit"), status=429, delay=0.01)
     client = make_client(timeout=1.0, max_requests_per_second=40.0)
-    began = time.monotonic()
-    for future in [client.submit(ONE) for _ in range(40)]:
-        with pytest.raises(RateLimitError, match="Too many requests"):
-            future.result(check=never)
-    assert time.monotonic() - began < 12
+    with hang_guard(30):
+        for future in [client.submit(ONE) for _ in range(40)]:
+            with pytest.raises(RateLimitError, match="Too many requests"):
+                future.result(check=never)
 
 
 def test_what_stripe_said_before_the_time_ran_out_is_the_error(
@@ -545,9 +544,8 @@ def test_a_retry_after_beyond_the_timeout_is_not_waited_for(
     client: Any, server: Any, reply: Any, key: str
 ) -> None:
     server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "3600"})
-    began = time.monotonic()
-    assert isinstance(failing(client, key), RateLimitError)
-    assert time.monotonic() - began < 2
+    with hang_guard():
+        assert isinstance(failing(client, key), RateLimitError)
 
 
 # Connections
@@ -612,9 +610,8 @@ def test_a_stripe_that_is_too_slow_is_one_clear_error_in_time(
     make_client: Any, server: Any, reply: Any, key: str
 ) -> None:
     server.answer = lambda got: reply(delay=20)
-    began = time.monotonic()
-    raised = failing(make_client(timeout=0.5), key)
-    assert time.monotonic() - began < 2.5
+    with hang_guard():
+        raised = failing(make_client(timeout=0.5), key)
     assert isinstance(raised, ConnectionFailedError)
     assert "timeout" in (raised.hint or "")
     assert raised.detail == f"GET {ONE.path}: no answer within 0.5 s"
@@ -637,10 +634,9 @@ def test_an_answer_that_drips_for_ever_ends_in_time(make_client: Any, key: str) 
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        began = time.monotonic()
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.6)
-        assert isinstance(failing(client, key), ConnectionFailedError)
-        assert time.monotonic() - began < 3
+        with hang_guard():
+            assert isinstance(failing(client, key), ConnectionFailedError)
         over.set()
         thread.join()
 
@@ -664,11 +660,9 @@ def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
     client: Any, server: Any, reply: Any, request_: Request, here: bool
 ) -> None:
     server.answer = lambda got: reply(delay=20)
-    began = time.monotonic()
     future = client.submit(request_, here=here)
-    with pytest.raises(Interrupted):
+    with hang_guard(), pytest.raises(Interrupted):
         future.result(check=cancel_after(0.1))
-    assert time.monotonic() - began < 1
     assert future.uncertain
 
 
@@ -676,17 +670,15 @@ def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
 def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
     make_client: Any, server: Any, reply: Any, here: bool
 ) -> None:
-    server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "8"})
-    began = time.monotonic()
-    with pytest.raises(Interrupted):
-        make_client().submit(ONE, here=here).result(check=cancel_after(0.1))
+    server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "40"})
+    with hang_guard(), pytest.raises(Interrupted):
+        make_client(timeout=60.0).submit(ONE, here=here).result(check=cancel_after(0.1))
     slow = make_client(max_requests_per_second=0.05, key=Secret("sk_test_other"))
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     slow.fetch(ONE, check=never)
     future = slow.submit(ONE, here=here)
-    with pytest.raises(Interrupted):
+    with hang_guard(), pytest.raises(Interrupted):
         future.result(check=cancel_after(0.1))
-    assert time.monotonic() - began < 3
     assert not future.uncertain
 
 
@@ -706,10 +698,7 @@ def test_a_cancel_ends_the_wait_for_a_connection(
         future.result(check=cancel_after(0.1))
     assert not over.is_set()
     over.set()
-    ends = time.monotonic() + 5
-    while made.fileno() != -1 and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert made.fileno() == -1  # nobody has it any more
+    wait_until(lambda: made.fileno() == -1, "the end of the connection")
     assert not future.uncertain  # nothing has left, nor will
     assert not server.got
 
@@ -777,10 +766,7 @@ def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
             client.submit(ONE).result(check=cancel_after(0.05))
         with pytest.raises(Interrupted):
             client.fetch(ONE, check=cancel_after(0.05))
-    ends = time.monotonic() + 5
-    while _threads._idle < _threads._threads and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert _threads._idle == _threads._threads
+    wait_until(lambda: _threads._idle == _threads._threads, "the end of all work")
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     assert client.fetch(ONE, check=never).body["id"] == "cus_1"
 
@@ -826,18 +812,16 @@ client = Client(ClientOptions(Secret("sk_test_x"), "v", {server.base!r}, shared_
 client.submit(Request.of("GET", "/v1/customers")).wait(0.3)
 print("end")
 """
-    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
-        timeout=25,
+        timeout=20,  # less than the answer takes
         env=dict(os.environ),
     )
     assert done.stdout == "end\n"
     assert done.stderr == ""
-    assert time.monotonic() - began < 10
 
 
 def test_options_and_clients_do_not_show_the_key(client: Any, key: str) -> None:

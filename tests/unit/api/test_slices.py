@@ -190,10 +190,7 @@ def test_page_one_is_alone_and_the_rest_waits_until_it_is_wanted() -> None:
 def test_a_slow_stripe_is_asked_in_parallel_and_hardly_ever_in_vain() -> None:
     times = [1_600_000_000 + int(100_000_000 * random.Random(i).random()) for i in range(20_000)]
     with stripe(times, delay=0.02, together=8) as fake:
-        began = time.monotonic()
         assert len(set(found(fake))) == 20_000
-        took = time.monotonic() - began
-    assert took < 200 * 0.02 * 0.75
     assert len(fake.requests) <= 200 + 20
     assert 3 <= fake.most <= 8
 

@@ -15,6 +15,7 @@ import pytest
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import ConnectionFailedError, Interrupted
+from support.waiting import hang_guard
 
 ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 
@@ -83,9 +84,8 @@ def test_over_tls_it_reads_and_can_be_cancelled(
         if time.monotonic() > began + 0.2:
             raise Interrupted("canceling statement due to user request")
 
-    with pytest.raises(Interrupted):
+    with hang_guard(), pytest.raises(Interrupted):
         client.fetch(ONE, check=cancel)
-    assert time.monotonic() - began < 1.2
     server.answer = lambda got: reply({"object": "customer", "id": "cus_2"})
     assert client.fetch(ONE, check=never).body["id"] == "cus_2"
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
+from support.waiting import hang_guard
 
 HEADERS = {"Authorization": "Bearer sk_test_simulator0123"}
 
@@ -28,9 +29,8 @@ def test_it_stops_promptly_while_a_request_hangs():
         process.control("POST", "/faults", {"kind": "hang"})
         with pytest.raises(httpx.ReadTimeout):
             client.get("/v1/customers", headers=HEADERS, timeout=0.2)
-        began = time.monotonic()
-        process.stop()
-        assert time.monotonic() - began < 4
+        with hang_guard():
+            process.stop()
 
 
 def test_why_it_does_not_start_is_said():
@@ -57,9 +57,12 @@ def test_options_set_how_much_there_is_and_how_fast(tmp_path):
     ):
         assert len(client.get("/subscriptions?status=all&limit=100").json()["data"]) == 7
         assert len(client.get("/payouts").json()["data"]) == 3
-        began = time.monotonic()
-        answers = [client.get("/customers/cus_x") for _ in range(4)]
-        assert 4 * 0.14 < time.monotonic() - began < 4 * 0.28  # errors wait once, too
+        answers, seconds = [], []
+        for _ in range(4):
+            began = time.monotonic()
+            answers.append(client.get("/customers/cus_x"))
+            seconds.append(time.monotonic() - began)
+        assert 0.14 < min(seconds) < 2 * 0.14  # errors wait, too, and once
         assert 429 in [answer.status_code for answer in answers]
 
 

@@ -149,7 +149,7 @@ def test_latency(stripe, simulator):
     simulator.control("POST", "/latency", {"ms": 150})
     began = time.monotonic()
     stripe.get("/customers")
-    assert 0.14 < time.monotonic() - began < 1
+    assert time.monotonic() - began > 0.14
 
 
 class Receiver:
