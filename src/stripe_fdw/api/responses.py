@@ -24,8 +24,8 @@ from stripe_fdw.errors import (
     StripeFdwError,
 )
 from stripe_fdw.redaction import redact
+from stripe_fdw.text_limits import MAX_RESPONSE_CHARACTERS, shorten
 
-_PREFIX = 120  # characters of a foreign answer that an error shows
 _INVALID = "invalid_request_error"
 _MISSING = "resource_missing"
 _KEY_WAS_USED = (
@@ -202,7 +202,7 @@ def _not_stripe(answer: HttpResponse, what: str, how: str) -> InvalidResponseErr
     content_type = answer.headers.get("content-type", "none")
     parts = [f"status {answer.status}, content type {content_type}"]
     if 300 <= answer.status < 400:
-        parts.append(f"to {answer.headers.get('location', 'nowhere')[:_PREFIX]}")
+        parts.append(f"to {shorten(answer.headers.get('location', 'nowhere'), MAX_RESPONSE_CHARACTERS)}")
     parts.append(f"it begins: {_beginning(answer.body)}" if answer.body else "it is empty")
     return InvalidResponseError(
         f"the answer to {redact(what)} {how}",
@@ -213,8 +213,9 @@ def _not_stripe(answer: HttpResponse, what: str, how: str) -> InvalidResponseErr
 
 def _beginning(body: bytes) -> str:
     # Redacted before it is cut, so that no key is cut in a way that hides it from the mask.
-    text = redact(body[: 8 * _PREFIX].decode("utf-8", "replace"))
-    return "".join(c if c.isprintable() else " " for c in text[:_PREFIX])
+    text = redact(body[: 8 * MAX_RESPONSE_CHARACTERS].decode("utf-8", "replace"))
+    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_RESPONSE_CHARACTERS + 1])
+    return shorten(printable, MAX_RESPONSE_CHARACTERS)
 
 
 def _text(value: object) -> str | None:

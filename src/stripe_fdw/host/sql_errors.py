@@ -11,13 +11,13 @@ from typing import Final, TypeAlias
 from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.redaction import MASK, redact
+from stripe_fdw.text_limits import MAX_FRAMES
 
 _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (MemoryError, sqlstates.OUT_OF_MEMORY),
     (RecursionError, sqlstates.STATEMENT_TOO_COMPLEX),
     (UnicodeEncodeError, sqlstates.CHARACTER_NOT_IN_REPERTOIRE),
 )
-_FRAMES_SHOWN: Final = 4
 _SHORTEST_VALUE: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
 
 
@@ -102,7 +102,7 @@ def _sqlstate(error: BaseException) -> str:
 
 def _where(error: BaseException) -> str | None:
     """Where in the code it was raised: files and lines only, since values may be secret."""
-    frames = traceback.extract_tb(BaseException.__getattribute__(error, "__traceback__"))[-_FRAMES_SHOWN:]
+    frames = traceback.extract_tb(BaseException.__getattribute__(error, "__traceback__"))[-MAX_FRAMES:]
     if not frames:
         return None
     return "\n".join(

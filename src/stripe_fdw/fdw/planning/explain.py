@@ -18,8 +18,7 @@ from stripe_fdw.fdw.planning.plan import (
 )
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
-
-_SHOWN = 5
+from stripe_fdw.text_limits import MAX_REQUESTS
 
 
 def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, str]]:
@@ -55,7 +54,7 @@ def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
         case EmptyResult(reason):
             yield label, f"none: {reason}"
         case Retrieve(fetches) | Previews(fetches) | Lists(fetches):
-            shown = fetches if verbose else fetches[:_SHOWN]
+            shown = fetches if verbose else fetches[:MAX_REQUESTS]
             for fetch in shown:
                 yield label, _show(fetch, plan.pushed)
             if len(shown) < len(fetches):

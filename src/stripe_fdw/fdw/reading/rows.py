@@ -16,9 +16,9 @@ from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import Extract, Object, extractor
 from stripe_fdw.fdw.schema.columns import FLOAT_TYPES, INTEGER_TYPES, NUMERIC_TYPES, TEXT_TYPES, base_type
 from stripe_fdw.redaction import redact
+from stripe_fdw.text_limits import MAX_REASON_CHARACTERS, shorten
 
 Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
-_SHOWN = 200  # characters of a value that an error shows
 
 
 class _UnfitError(ValueError):
@@ -48,8 +48,9 @@ class RowMaker:
             try:
                 columns.append(shape(values))
             except (_UnfitError, OverflowError, OSError) as error:
+                reason = shorten(redact(str(error)), MAX_REASON_CHARACTERS)
                 raise ColumnError(
-                    f'column "{name}" cannot hold what Stripe answered: {redact(str(error))[:_SHOWN]}',
+                    f'column "{name}" cannot hold what Stripe answered: {reason}',
                     sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
                 ) from None
         return list(zip(*columns, strict=True))

@@ -14,8 +14,8 @@ from typing import Final
 
 from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.text_limits import MAX_IDS
 
-MAX_SHOWN: Final = 20  # ids in a message
 _MAX_OBJECTS: Final = (
     10_000  # of a statement or savepoint, about 1 MiB; further writes are counted one by one
 )
@@ -44,24 +44,24 @@ class StatementEffects:
         if digest in self.object_digests:
             return
         self._add_digest(digest)
-        if len(self.shown_ids) < MAX_SHOWN:
+        if len(self.shown_ids) < MAX_IDS:
             self.shown_ids.append(identifier)
 
     def add_unknown(self, request: str) -> None:
         """Count a request that was sent and not answered, given by its description."""
         self.unknown_count += 1
-        if len(self.shown_unknown) < MAX_SHOWN:
+        if len(self.shown_unknown) < MAX_IDS:
             self.shown_unknown.append(request)
 
     def merge(self, other: StatementEffects) -> None:
         """Add the objects and requests of another statement."""
         new_ids = [item for item in other.shown_ids if _digest(item) not in self.object_digests]
-        self.shown_ids = (self.shown_ids + new_ids)[:MAX_SHOWN]
+        self.shown_ids = (self.shown_ids + new_ids)[:MAX_IDS]
         for digest in other.object_digests - self.object_digests:
             self._add_digest(digest)
         self.untracked_writes += other.untracked_writes
         self.unknown_count += other.unknown_count
-        self.shown_unknown = (self.shown_unknown + other.shown_unknown)[:MAX_SHOWN]
+        self.shown_unknown = (self.shown_unknown + other.shown_unknown)[:MAX_IDS]
 
     def _add_digest(self, digest: bytes) -> None:
         if len(self.object_digests) < _MAX_OBJECTS:

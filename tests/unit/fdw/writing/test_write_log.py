@@ -6,7 +6,8 @@ import pytest
 
 from stripe_fdw.errors import IdempotencyError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.writing.write_log import MAX_SHOWN, WriteLog
+from stripe_fdw.fdw.writing.write_log import WriteLog
+from stripe_fdw.text_limits import MAX_IDS
 
 
 class Said:
@@ -92,14 +93,14 @@ def test_a_million_rows_take_no_more_room_than_a_few(said: Said) -> None:
         for row in range(20):
             tally.add_object(f"cus_{number}_{row}")
             tally.add_unknown(f"row {row}")
-        assert len(tally.shown_ids) <= MAX_SHOWN
+        assert len(tally.shown_ids) <= MAX_IDS
         write_log.end_statement(tally)
     (level,) = write_log._levels.values()
     assert not level.running
-    assert len(level.succeeded.shown_ids) == len(level.succeeded.shown_unknown) == MAX_SHOWN
+    assert len(level.succeeded.shown_ids) == len(level.succeeded.shown_unknown) == MAX_IDS
     write_log.rollback()
     assert "20000 objects" in said.warnings[0]
-    assert f"and {20000 - MAX_SHOWN} more" in said.warnings[0]
+    assert f"and {20000 - MAX_IDS} more" in said.warnings[0]
 
 
 def test_a_key_belongs_to_one_change(said: Said) -> None:

@@ -12,13 +12,13 @@ from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing.plan.transitions import literal, literals, reachable, state, update_hint
 from stripe_fdw.fdw.writing.values.scalars import quoted
 from stripe_fdw.suggestions import closest_names
+from stripe_fdw.text_limits import MAX_NAMES
 
 _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
-_MOST: Final = 20  # names that an error lists
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 
 
-def names(found: Iterable[str], most: int = _MOST) -> str:
+def names(found: Iterable[str], most: int = MAX_NAMES) -> str:
     """Names after one another, not too many."""
     listed = list(found)
     more = f", … {len(listed) - most} more" if len(listed) > most else ""

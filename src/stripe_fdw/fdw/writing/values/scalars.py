@@ -14,8 +14,8 @@ from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.redaction import redact
+from stripe_fdw.text_limits import MAX_VALUE_CHARACTERS, shorten
 
-_SHOWN: Final = 60  # characters of a value that an error shows
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
 _FAR: Final = re.compile(r"\+?[0-9]{5,}-.*|.*\bBC", re.DOTALL)  # years that Python has no number for
 _TRUE: Final = frozenset({"t", "true"})
@@ -28,7 +28,7 @@ def shown(value: object) -> str:
     """A value for an error's text: short, on one line."""
     text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
-    return f'"{text[:_SHOWN]}…"' if len(text) > _SHOWN else f'"{text}"'
+    return f'"{shorten(text, MAX_VALUE_CHARACTERS)}"'
 
 
 def quoted(value: str) -> str:
