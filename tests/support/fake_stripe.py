@@ -17,6 +17,10 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.requester import Requester
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.reading.reader import PlanReader
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.redaction import Secret
 
@@ -114,3 +118,26 @@ def cell(resource: Resource, column: str, item: dict[str, Any]) -> Any:
     known = resource.column[column]
     value = row_maker(resource, [PlainColumn(column, known.kind.postgres_type)]).rows([item])[0][0]
     return datetime.fromtimestamp(value, UTC) if known.kind is Kind.TIME and value is not None else value
+
+
+def response_cache(**sizes: int) -> ResponseCache:
+    """A response cache where no host runs: all of a test is one executor run."""
+    return ResponseCache(lambda: None, **sizes)
+
+
+def plan_reader(
+    client: FakeStripe,
+    check: Callable[[], object] = lambda: None,
+    *,
+    cache: ResponseCache | None = None,
+    cache_ttl: float = 0.0,
+) -> PlanReader:
+    """A reader of plans for a scan of its own."""
+    return PlanReader(
+        client,  # type: ignore[arg-type]
+        Requester(check),
+        client.resources,
+        cache or response_cache(),
+        GenerationCounters(),
+        cache_ttl,
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.fdw.backend.hosting import Host
-from stripe_fdw.fdw.cache.response_cache import session_cache
-from stripe_fdw.fdw.schema.clients import client_for
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.reading.spool import AffectedScans
+from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.fdw.writing.transaction import transaction_writes
 from stripe_fdw.redaction import Secret
@@ -17,20 +19,27 @@ class Session:
     def __init__(self, host: Host) -> None:
         """Start without anything: ``host`` is what runs the wrapper."""
         self.host = host
-        self.response_cache = session_cache
+        self.clients = ClientPool()
+        self.generations = GenerationCounters()
+        self.response_cache = ResponseCache(host.executor_run)
+        self.affected_scans = AffectedScans()
         self.writes = transaction_writes
 
     def client(self, server: ServerOptions, key: Secret) -> Client:
         """Return the API client for these options and this key, the same one while they stay the same."""
-        return client_for(server, key)
+        return self.clients.client_for(server, key)
 
     def begin_statement(self) -> None:
         """Begin a node of the executor run that calls."""
-        self.response_cache.begin()
+        self.response_cache.begin_node()
 
     def end_statement(self) -> None:
         """End a node of the executor run that calls, after its last row or an error."""
-        self.response_cache.end()
+        self.response_cache.end_node()
+
+    def materialize_scans(self, resource: str) -> None:
+        """Read to their end the running statement's scans that a write to the resource may affect."""
+        self.affected_scans.materialize(self.response_cache.executor_run(), resource)
 
     def pre_commit(self) -> None:
         """Finish what is under way before the transaction commits. Raises what a row failed with."""

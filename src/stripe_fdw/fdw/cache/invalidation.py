@@ -108,9 +108,3 @@ class GenerationCounters:
 def _independent_group(resource: str) -> str | None:
     """Return the name of the group of resources (``INDEPENDENT``) that the resource belongs to, if any."""
     return next((group[0] for group in INDEPENDENT if resource in group), None)
-
-
-generations: Final = GenerationCounters()
-generation = generations.generation
-record_write = generations.record_write
-invalidate = generations.invalidate

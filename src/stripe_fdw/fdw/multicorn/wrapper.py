@@ -50,6 +50,10 @@ def _transaction_started() -> int | None:
     return session.host.transaction_started() if isinstance(session.host, Multicorn2Host) else None
 
 
+def _ended_runs() -> list[int]:
+    return session.host.ended_runs() if isinstance(session.host, Multicorn2Host) else []
+
+
 open_scans: Final = OpenScans(_transaction_started)
 
 
@@ -130,7 +134,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         self, quals: Sequence[object], columns: Sequence[str], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
-            session.response_cache.join()
+            session.response_cache.join_run(_ended_runs())
             scan = self._table.open_scan(
                 translate_quals(quals),
                 self._columns,

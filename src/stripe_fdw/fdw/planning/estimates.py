@@ -134,7 +134,7 @@ def _each(column: Column, value: object, known: TableStatistics, total: float) -
         return 1.0
     learned = None
     if is_selective(column) or isinstance(value, str | int):
-        learned = known.each(column, value if isinstance(value, str | int) else "")
+        learned = known.rows_per_value(column, value if isinstance(value, str | int) else "")
     return learned if learned is not None else _MATCHES if is_selective(column) else total * _SHARED
 
 
@@ -146,10 +146,10 @@ def _between(column: Column, quals: Sequence[Qual], known: TableStatistics, tota
     if found.lowest is None and found.highest is None:
         return _BETWEEN if any(isinstance(qual.value, Unknown) for qual in found.quals) else 1.0
     now = time.time()
-    oldest = known.began() or now - _AGE
+    oldest = known.oldest_created() or now - _AGE
     lowest = oldest if found.lowest is None else max(oldest, found.lowest)
     seconds = max(0.0, (now if found.highest is None else min(now, found.highest)) - lowest)
-    pace = known.each_second()
+    pace = known.creation_rate()
     if pace is not None and found.lowest is not None and found.highest is None:
         return min(1.0, pace * seconds / max(1.0, total))
     return min(1.0, seconds / max(1.0, now - oldest))

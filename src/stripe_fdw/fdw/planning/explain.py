@@ -59,7 +59,7 @@ def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
                 yield label, _show(fetch, plan.pushed)
             if len(shown) < len(fetches):
                 yield label, f"and {len(fetches) - len(shown)} more like these"
-            if verbose and isinstance(plan.access, Lists) and plan.access.sliced:
+            if verbose and isinstance(plan.access, Lists) and plan.access.parallel:
                 yield "Stripe Slices", "in parallel by created, from the second page on"
         case FanOut(parents, _, column, fetches):
             for fetch in fetches:

@@ -1,4 +1,4 @@
-"""A plan as a value: which requests answer a query. It prints, compares in tests and is shown by EXPLAIN."""
+"""The plan of a read as a value: which requests answer a query. EXPLAIN shows it, tests compare it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from stripe_fdw.fdw.planning.restrictions import Value
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One object or list to get, and the values of columns that its objects do not know themselves."""
+    """The request for one object or list, and the values of those columns that only the request knows."""
 
     request: Request
-    fills: tuple[tuple[str, Value], ...] = ()
+    constant_columns: tuple[tuple[str, Value], ...] = ()
 
     def __str__(self) -> str:
         return str(self.request)
@@ -22,26 +22,26 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class EmptyResult:
-    """No row can match: no request."""
+    """No row can match, so no request is made."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieve:
-    """Objects by their ids, side by side."""
+    """Objects by their ids, several at a time."""
 
     fetches: tuple[Fetch, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """One list, or several side by side."""
+    """One list, or several at a time."""
 
     fetches: tuple[Fetch, ...]
-    sliced: bool = False  # a full scan: may be cut by created and fetched in parallel, in any order
-    merged: bool = False  # by created, newest first, over all lists
-    unique: bool = False  # an object may be in more than one of the lists
+    parallel: bool = False  # a full scan, which may be cut by created and come in any order
+    merge_sorted: bool = False  # merge the lists by created, newest first
+    deduplicate: bool = False  # more than one of the lists may have an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,20 @@ class FanOut:
     parents: ReadPlan
     parameter: str  # the path or query parameter that takes the parent's id
     column: str
-    fetches: tuple[Fetch, ...]  # with {parameter} where the id goes
-    unique: bool = False
+    fetches: tuple[Fetch, ...]  # with {parameter} in place of the id
+    deduplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A query of the search API, which may lag behind by a minute."""
+    """A query of the search API, whose results may be a minute old."""
 
     fetch: Fetch
 
 
 @dataclass(frozen=True, slots=True)
 class Previews:
-    """Objects that Stripe computes when asked."""
+    """Objects that Stripe computes when they are requested."""
 
     fetches: tuple[Fetch, ...]
 
@@ -74,11 +74,11 @@ Access = EmptyResult | Retrieve | Lists | FanOut | Search | Previews
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """Which requests answer a query on a resource."""
+    """The requests that answer a query on a resource."""
 
     resource: str
     access: Access
     pushed: tuple[Qual, ...] = ()
-    checked: tuple[Qual, ...] = ()  # those given that no request says; Postgres checks them all anyway
+    checked: tuple[Qual, ...] = ()  # that no request expresses; Postgres checks all quals in any case
     order: tuple[SortKey, ...] = ()
-    limit: int | None = None  # a hint: no more rows are likely to be read
+    limit: int | None = None  # how many rows are likely to be read; a hint

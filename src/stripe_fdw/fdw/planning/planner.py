@@ -197,9 +197,9 @@ class _Planner:
         return self.done(
             Lists(
                 tuple(found),
-                sliced=self.sliceable(axes),
-                merged=bool(self.sortkeys) and len(found) > 1,
-                unique=any(axis.repeats for axis in axes),
+                parallel=self.sliceable(axes),
+                merge_sorted=bool(self.sortkeys) and len(found) > 1,
+                deduplicate=any(axis.repeats for axis in axes),
             )
         )
 

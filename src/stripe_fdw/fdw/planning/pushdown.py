@@ -115,8 +115,8 @@ def fetches(
             else:
                 sent.append((axis.parameter, parameter_text(group[0])))
             sent.extend(axis.also)
-        fills = tuple((axis.column, group[0]) for axis, group in chosen if axis.filled)
-        found.append(Fetch(Request(method, endpoint, path, (*sent, *params, *last)), fills))
+        constant_columns = tuple((axis.column, group[0]) for axis, group in chosen if axis.filled)
+        found.append(Fetch(Request(method, endpoint, path, (*sent, *params, *last)), constant_columns))
     return found
 
 

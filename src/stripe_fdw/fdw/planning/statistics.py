@@ -1,133 +1,133 @@
-"""What finished scans have taught: how many objects there are, how many share a value, how fast they grow.
+"""Statistics learned from finished scans: row counts, rows for each value, the rate of new objects.
 
-Kept in shared memory, so that all backends know it at once; read without any request. A fact is of a server
-and a key: another account has other numbers.
+They are kept in shared memory, so that all sessions have them at once, and are read without any request. They
+belong to a server and an API key, because another account has other objects.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.planning.plan import FanOut, Lists, ReadPlan
 from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, RANGES, Unknown
 from stripe_fdw.fdw.planning.restrictions import Range, Value, ValueSet, range_of, value_sets
-from stripe_fdw.fdw.reading.reader import Page
 from stripe_fdw.fdw.schema.options import KEYS
 from stripe_fdw.shared.memory import shared_memory
 from stripe_fdw.shared.ratios import Ratio
 
-_VALUES: Final = 100.0  # of a column: later ones make the earlier ones count less
-_LATELY: Final = 600.0  # seconds: a range that ends this long ago tells how fast objects come now
+_MAX_VALUES: Final = 100.0  # of a column: beyond it, later values make earlier ones count less
+_RECENT_SECONDS: Final = 600.0  # a range that ends before that says nothing of how fast objects come now
 
 
 @lru_cache(maxsize=4096)
-def _fact(name: str) -> Ratio:
+def _ratio(name: str) -> Ratio:
     return Ratio(shared_memory(), name.encode())
 
 
 def statistics_account(options: Mapping[str, str]) -> str:
-    """Tells one account's facts from another's: where it is asked, and with which key, which none tells."""
-    told = [options.get(name, "") for name in ("api_base", "stripe_account", *KEYS)]
-    return blake2b("\n".join(told).encode(), digest_size=12).hexdigest()
+    """Return the name of the account that the options lead to: a hash that does not reveal the API key."""
+    values = [options.get(name, "") for name in ("api_base", "stripe_account", *KEYS)]
+    return blake2b("\n".join(values).encode(), digest_size=12).hexdigest()
 
 
 def is_selective(column: Column) -> bool:
-    """Whether few objects share a value: ids and free texts, unlike states and flags."""
+    """Return True if few objects share a value of the column: ids and free texts, unlike states and flags."""
     return column.kind is Kind.REFERENCE or (column.kind is Kind.TEXT and not column.values)
 
 
+@dataclass(frozen=True, slots=True)
+class AllRows:
+    """The observation of a scan of all rows of a table."""
+
+
+Observation = AllRows | ValueSet | Range
+"""What the rows of a finished scan are: all of the table, those with certain values, or those in a range."""
+
+
 class TableStatistics:
-    """What is known of one resource of one account."""
+    """The statistics of one resource of one account."""
 
     def __init__(self, account: str, resource: Resource) -> None:
         self._account = account
         self._resource = resource
-        self._name = f"{account}|{resource.name}"
+        self._prefix = f"{account}|{resource.name}"
 
     def of(self, resource: Resource) -> TableStatistics:
-        """What is known of another resource of the account."""
+        """Return the statistics of another resource of the account."""
         return TableStatistics(self._account, resource)
 
     def rows(self) -> float | None:
-        """How many there are, as the last scan of all of them found."""
+        """Return the number of rows that the last scan of all of them returned; None if there was none."""
         return self._read("rows")
 
-    def began(self) -> float | None:
-        """When the oldest was created (Unix seconds)."""
-        return self._read("began")
+    def oldest_created(self) -> float | None:
+        """Return when the oldest object was created, in Unix seconds; None if not known."""
+        return self._read("oldest created")
 
-    def each(self, column: Column, value: Value) -> float | None:
-        """How many have the value: of ids and free texts the average, of states and flags this one's."""
-        return self._read(self._each(column, value))
+    def rows_per_value(self, column: Column, value: Value) -> float | None:
+        """Return how many rows have the value: of a selective column the average; None if not known."""
+        return self._read(self._value_key(column, value))
 
-    def each_second(self) -> float | None:
-        """How many were created in a second, lately."""
-        return self._read("each second")
+    def creation_rate(self) -> float | None:
+        """Return how many objects a second have been created recently; None if not known."""
+        return self._read("creation rate")
 
-    def watch(self, plan: ReadPlan, pages: Iterable[Page]) -> Iterator[Page]:
-        """The pages; if they are read to their end, what they tell is remembered."""
-        lesson = self._lesson(plan)
-        if lesson is None:
-            yield from pages
-            return
-        count, oldest = 0, None
-        for page in pages:
-            count += len(page.objects)
-            if lesson == "rows" and page.objects:
-                oldest = _oldest(oldest, page.objects)
-            yield page
-        self._learn(lesson, count, oldest)
-
-    def _lesson(self, plan: ReadPlan) -> str | ValueSet | Range | None:
-        """What a scan of this plan tells of when it has ended."""
+    def observation(self, plan: ReadPlan) -> Observation | None:
+        """Return what the rows of the plan are, if a scan that reads all of them is worth recording."""
         if not isinstance(plan.access, Lists | FanOut):
             return None
         if not plan.pushed:
-            return "rows"
+            return AllRows()
         columns = {qual.column for qual in plan.pushed}
         if len(columns) > 1:
             return None
         column = self._resource.column[columns.pop()]
         if all(qual.operator in (EQUAL, ANY) for qual in plan.pushed):
-            choice = value_sets(plan.pushed, {column.name: column})[column.name]
-            plain = choice.values and not any(isinstance(value, Unknown) for value in choice.values)
-            return choice if plain and (is_selective(column) or len(choice.values) == 1) else None
+            value_set = value_sets(plan.pushed, {column.name: column})[column.name]
+            values = value_set.values
+            are_known = values and not any(isinstance(value, Unknown) for value in values)
+            return value_set if are_known and (is_selective(column) or len(values) == 1) else None
         if column.name == "created" and all(qual.operator in RANGES for qual in plan.pushed):
             return range_of(plan.pushed, column)
         return None
 
-    def _learn(self, lesson: str | ValueSet | Range, count: int, oldest: int | None) -> None:
+    def record(self, observation: Observation, rows: int, oldest_created: int | None) -> None:
+        """Learn from a finished scan.
+
+        Args:
+            observation: which rows the scan read.
+            rows: how many there were.
+            oldest_created: when the oldest of all rows was created, in Unix seconds.
+        """
         now = time.time()
-        if isinstance(lesson, ValueSet):
-            name = self._each(self._resource.column[lesson.column], lesson.values[0])
-            _fact(f"{self._name}|{name}").learn(count, len(lesson.values), _VALUES)
-        elif isinstance(lesson, Range):
-            if lesson.lowest is None or (lesson.highest is not None and lesson.highest < now - _LATELY):
+        if isinstance(observation, ValueSet):
+            key = self._value_key(self._resource.column[observation.column], observation.values[0])
+            self._learn(key, rows, len(observation.values), _MAX_VALUES)
+        elif isinstance(observation, Range):
+            low, high = observation.lowest, observation.highest
+            if low is None or (high is not None and high < now - _RECENT_SECONDS):
                 return
-            seconds = now - lesson.lowest
+            seconds = now - low
             if seconds > 0:
-                _fact(f"{self._name}|each second").learn(count, seconds, seconds)
+                self._learn("creation rate", rows, seconds, seconds)
         else:
-            _fact(f"{self._name}|rows").learn(count, 1, 1)
-            if oldest is not None:
-                _fact(f"{self._name}|began").learn(oldest, 1, 1)
+            self._learn("rows", rows, 1, 1)
+            if oldest_created is not None:
+                self._learn("oldest created", oldest_created, 1, 1)
 
-    def _each(self, column: Column, value: Value) -> str:
-        return (
-            f"each {column.name}" if is_selective(column) else f"each {column.name}={parameter_text(value)}"
-        )
+    def _value_key(self, column: Column, value: Value) -> str:
+        key = f"rows per {column.name}"
+        return key if is_selective(column) else f"{key}={parameter_text(value)}"
 
-    def _read(self, name: str) -> float | None:
-        return _fact(f"{self._name}|{name}").read()
+    def _read(self, key: str) -> float | None:
+        return _ratio(f"{self._prefix}|{key}").read()
 
-
-def _oldest(known: int | None, objects: list[dict[str, Any]]) -> int | None:
-    """The earliest ``created``; a page is looked at by its ends, for lists come in order."""
-    times = [item.get("created") for item in (objects[0], objects[-1])]
-    return min((time for time in (known, *times) if isinstance(time, int)), default=None)
+    def _learn(self, key: str, amount: float, of: float, most: float) -> None:
+        _ratio(f"{self._prefix}|{key}").learn(amount, of, most)

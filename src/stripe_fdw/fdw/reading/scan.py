@@ -1,11 +1,11 @@
-"""One scan of a foreign table: batches of rows, and in the end what they cost."""
+"""One scan of a foreign table: batches of rows, and what they cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from stripe_fdw.fdw.reading.reader import Counters
+from stripe_fdw.fdw.cache.requester import ScanCost
 
 Row = tuple[Any, ...]
 
@@ -13,14 +13,14 @@ Row = tuple[Any, ...]
 class Scan:
     """Batches of rows, as they are asked for. Belongs to one executor node; not for several threads."""
 
-    def __init__(self, batches: Iterator[list[Row]], counters: Counters) -> None:
+    def __init__(self, batches: Iterator[list[Row]], cost: ScanCost) -> None:
         self._batches: Iterator[list[Row]] | None = batches
-        self._counters = counters
+        self._cost = cost
 
     def next_batch(self) -> list[Row]:
-        """The next rows, in the order of the scan's columns; an empty list after the last.
+        """Return the next rows, with values in the order of the scan's columns; [] after the last row.
 
-        Raises what a request raises (``errors``), Interrupted when the query is cancelled.
+        Raises what a request raises (``errors``), and Interrupted when the query is cancelled.
         """
         if self._batches is None:
             return []
@@ -31,20 +31,21 @@ class Scan:
         return batch
 
     def statistics(self) -> list[tuple[str, str]]:
-        """What the scan cost so far, for EXPLAIN ANALYZE."""
-        found = self._counters
-        widened = [("Stripe Lists Without a Refused Filter", str(found.widened))] if found.widened else []
-        return [
-            ("Stripe Requests Made", str(found.requests)),
-            ("Stripe Retries", str(found.retries)),
-            ("Stripe Cache Hits", str(found.hits)),
-            ("Stripe Time Waiting on Limits", f"{found.waited * 1000:.1f} ms"),
-            ("Stripe Bytes Received", str(found.bytes)),
-            *widened,
+        """Return the lines that EXPLAIN ANALYZE adds: what the scan has cost so far."""
+        cost = self._cost
+        lines = [
+            ("Stripe Requests Made", str(cost.requests)),
+            ("Stripe Retries", str(cost.retries)),
+            ("Stripe Cache Hits", str(cost.cache_hits)),
+            ("Stripe Time Waiting on Limits", f"{cost.seconds_waited * 1000:.1f} ms"),
+            ("Stripe Bytes Received", str(cost.bytes_received)),
         ]
+        if cost.widened_lists:
+            lines.append(("Stripe Lists Without a Refused Filter", str(cost.widened_lists)))
+        return lines
 
     def close(self) -> None:
-        """Break off what is under way. May be called again."""
+        """Cancel the requests that are under way. May be called again."""
         batches, self._batches = self._batches, None
         close = getattr(batches, "close", None)
         if close is not None:

@@ -40,7 +40,3 @@ class ClientPool:
                 self._clients.popitem(last=False)[1].close()
         self._clients.move_to_end(options)
         return client
-
-
-clients: Final = ClientPool()
-client_for = clients.client_for

@@ -13,10 +13,10 @@ import orjson
 from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
-from stripe_fdw.fdw.cache.invalidation import account_name, invalidate, record_write
+from stripe_fdw.fdw.cache.invalidation import account_name
+from stripe_fdw.fdw.cache.requester import ScanCost
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
-from stripe_fdw.fdw.reading.reader import Counters
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
@@ -127,14 +127,14 @@ class CallTable(_FunctionTable):
         fresh: bool,
     ) -> Scan:
         """One row: the words of the call and its answer."""
-        call, counters = plan_read_call(quals), Counters()
+        call, cost = plan_read_call(quals), ScanCost()
         client = self._session.client(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
             if call is None:
                 return
             answer = client.fetch(call.request, check=self._session.host.check_interrupts)
-            counters.count(answer)
+            cost.add_response(answer)
             row = {
                 "params": "{}",
                 **call.words,
@@ -145,7 +145,7 @@ class CallTable(_FunctionTable):
             }
             yield [tuple(row[name] for name in columns)]
 
-        return Scan(batches(), counters)
+        return Scan(batches(), cost)
 
     def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
         """Run an operation that writes: its words and its answer.
@@ -156,7 +156,7 @@ class CallTable(_FunctionTable):
         made = cache(partial(plan_write_call, values))
 
         def told(identifier: str | None) -> None:
-            record_write(account, made().resource, identifier)
+            self._session.generations.record_write(account, made().resource, identifier)
 
         writing = self._session.writes.statement(self, account, 1)
         flight = writing.do(
@@ -202,7 +202,7 @@ class InvalidationTable(_FunctionTable):
         fresh: bool,
     ) -> Scan:
         """No rows."""
-        return Scan(iter(()), Counters())
+        return Scan(iter(()), ScanCost())
 
     def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
         """Make all backends forget.
@@ -223,6 +223,8 @@ class InvalidationTable(_FunctionTable):
                 f'Stripe has no object "{resource}"', detail=f"Closest: {', '.join(near)}." if near else None
             )
         account = account_name(self._server.api_base, self._server.stripe_account)
-        invalidate(account, str(resource), None if identifier is None else str(identifier))
-        self._session.response_cache.forget()
+        self._session.generations.invalidate(
+            account, str(resource), None if identifier is None else str(identifier)
+        )
+        self._session.response_cache.clear()
         return dict(values)

@@ -9,12 +9,14 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
+from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.explain import describe_read, describe_write
 from stripe_fdw.fdw.planning.plan import ReadPlan
 from stripe_fdw.fdw.planning.planner import plan_read, sortable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
+from stripe_fdw.fdw.reading.observation import observe
 from stripe_fdw.fdw.reading.reader import PlanReader
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.fdw.reading.scan import Scan
@@ -46,7 +48,15 @@ class ResourceTable:
         self._server = server_options(options)
         self._comparable = comparable_columns(resource, list(definitions.values()))
         self._known = TableStatistics(statistics_account(options), resource)
-        self._writer = TableWriter(resource, definitions, self._server, self._client, self._session.writes)
+        self._writer = TableWriter(
+            resource,
+            definitions,
+            self._server,
+            self._client,
+            self._session.writes,
+            materialize_scans=lambda: session.materialize_scans(resource.name),
+            record_write=session.generations.record_write,
+        )
         self.rowid = RAW if RAW in definitions else "id"
 
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
@@ -95,11 +105,13 @@ class ResourceTable:
         """
         found = self._plan(quals, sortkeys, limit)
         ttl = 0.0 if fresh else self._server.cache_ttl
+        requester = Requester(self._session.host.check_interrupts)
         reader = PlanReader(
             self._client(),
-            self._session.host.check_interrupts,
+            requester,
             load().resource,
             self._session.response_cache,
+            self._session.generations,
             ttl,
         )
         maker = row_maker(
@@ -107,19 +119,19 @@ class ResourceTable:
             [self._definitions[name] for name in columns],
             as_text=self._session.host.renders_text,
         )
-        read = self._known.watch(found, reader.pages(found))
+        read = observe(reader.pages(found), found, self._known)
         if fresh:
             read = self._writer.watch(read)
         pages = SpooledPages(
             read,
             resource=self._resource.name,
-            held=fresh and limit is None,
-            lasting=fresh or unaffected_by_inserts(found),
+            materialized=fresh and limit is None,
+            unaffected=fresh or unaffected_by_inserts(found),
         )
-        if not pages.lasting:
-            self._session.response_cache.running().scans.add(pages)
-        batches = (maker.rows(page.objects, page.fills) for page in pages if page.objects)
-        return Scan(batches, reader.counters)
+        if not pages.unaffected:
+            self._session.affected_scans.add(self._session.response_cache.executor_run(), pages)
+        batches = (maker.rows(page.objects, page.constant_columns) for page in pages if page.objects)
+        return Scan(batches, requester.cost)
 
     def row_identity(self) -> tuple[str, ...]:
         """The columns of a row as it was read by which it can be changed."""

@@ -12,11 +12,10 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend import hosting
-from stripe_fdw.fdw.cache.invalidation import account_name, record_write
-from stripe_fdw.fdw.cache.response_cache import session_cache
+from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import value_of
-from stripe_fdw.fdw.reading.reader import Page
+from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.schema.options import ServerOptions
@@ -43,11 +42,16 @@ class TableWriter:
         server: ServerOptions,
         client: Callable[[], Client],
         writes: TransactionWrites,
+        *,
+        materialize_scans: Callable[[], object],
+        record_write: Callable[[str, str, str | None], object],
     ) -> None:
         self._resource = resource
         self._server = server
         self._client = client
         self._writes = writes
+        self._materialize_scans = materialize_scans
+        self._record_write = record_write
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
@@ -117,11 +121,11 @@ class TableWriter:
         look: Callable[[RowWrite], object] | None = None,
     ) -> RowWrite:
         if self._writing.rows == 0:
-            session_cache.running().writes(self._resource.name)
+            self._materialize_scans()
         return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
 
     def _wrote(self, identifier: str | None) -> None:
-        record_write(self._account, self._resource.name, identifier)
+        self._record_write(self._account, self._resource.name, identifier)
 
     def _updating(self, old: Row, values: Row) -> RowPlan:
         if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
@@ -195,7 +199,7 @@ class TableWriter:
         body = column_parameters.parsed(RAW, old)
         return self._row(body) | dict(self._above.get(body["id"], ())) | {"id": body["id"], RAW: body}
 
-    def watch(self, pages: Iterator[Page]) -> Iterator[Page]:
+    def watch(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
         """The pages of rows that will be changed. What they lie in is kept, where they don't tell it.
 
         Multicorn gives of a row that is changed only one column.
@@ -205,8 +209,8 @@ class TableWriter:
             return pages
         return map(self._remember, pages)
 
-    def _remember(self, page: Page) -> Page:
-        self._above |= {item["id"]: page.fills for item in page.objects}
+    def _remember(self, page: ObjectPage) -> ObjectPage:
+        self._above |= {item["id"]: page.constant_columns for item in page.objects}
         return page
 
     def _answer(self, flight: RowWrite, given: Row) -> Row:

@@ -18,7 +18,8 @@ from stripe_fdw.fdw.planning.estimates import ScanEstimate
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
 from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
-from stripe_fdw.fdw.reading.reader import Page
+from stripe_fdw.fdw.reading.observation import observe
+from stripe_fdw.fdw.reading.page import ObjectPage
 from support import sample_resources as samples
 
 RESOURCES = {
@@ -57,8 +58,8 @@ def since(days: float) -> Qual:
 def scan(account: str, resource: Resource, quals: Sequence[Qual], objects: list[dict[str, Any]]) -> None:
     """A scan that is read to its end."""
     found = plan_read(resource, quals, resources=RESOURCES)
-    pages = [Page(objects[start : start + 100], {}) for start in range(0, len(objects), 100)]
-    assert list(TableStatistics(account, resource).watch(found, pages)) == pages
+    pages = [ObjectPage(objects[start : start + 100], {}) for start in range(0, len(objects), 100)]
+    assert list(observe(pages, found, TableStatistics(account, resource))) == pages
 
 
 def objects(count: int, *, days: float = 100) -> list[dict[str, Any]]:
@@ -131,7 +132,7 @@ def test_a_full_scan_teaches_how_many_there_are(account: str) -> None:
 def test_a_scan_that_is_not_read_to_its_end_teaches_nothing(account: str) -> None:
     found = plan_read(samples.SUBSCRIPTION, [], resources=RESOURCES)
     known = TableStatistics(account, samples.SUBSCRIPTION)
-    pages = known.watch(found, [Page(objects(3), {}), Page(objects(3), {})])
+    pages = observe([ObjectPage(objects(3), {}), ObjectPage(objects(3), {})], found, known)
     next(pages)
     pages.close()  # type: ignore[attr-defined]
     assert known.rows() is None

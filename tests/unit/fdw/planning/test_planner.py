@@ -246,11 +246,11 @@ def test_ranges(quals: list[Qual], expected: str) -> None:
 
 
 def test_a_full_scan_may_be_cut_into_slices_but_not_where_order_or_laziness_matter() -> None:
-    assert made("customer").access == Lists(made("customer").access.fetches, sliced=True)  # type: ignore[union-attr]
+    assert made("customer").access == Lists(made("customer").access.fetches, parallel=True)  # type: ignore[union-attr]
     for options in ({"limit": 10}, {"sortkeys": [NEWEST]}):
         access = made("customer", **options).access
         assert isinstance(access, Lists)
-        assert not access.sliced
+        assert not access.parallel
 
 
 def test_a_hint_makes_the_first_page_small_only_if_stripe_checks_everything() -> None:
@@ -280,22 +280,22 @@ def test_that_a_column_which_never_is_null_is_not_null_needs_no_check() -> None:
 def test_several_lists_are_merged_when_order_matters() -> None:
     access = made("subscription", Qual("customer", "= any", ("cus_1", "cus_2")), sortkeys=[NEWEST]).access
     assert isinstance(access, Lists)
-    assert access.merged
+    assert access.merge_sorted
 
 
 def test_an_object_that_two_lists_may_have_comes_once() -> None:
     several = made("subscription", Qual("price", "= any", ("p1", "p2"))).access
     single = made("subscription", Qual("customer", "= any", ("cus_1", "cus_2"))).access
     assert isinstance(several, Lists)
-    assert several.unique
+    assert several.deduplicate
     assert isinstance(single, Lists)
-    assert not single.unique
+    assert not single.deduplicate
 
 
 def test_columns_that_objects_do_not_know_are_filled_from_the_qual() -> None:
     access = made("subscription", Qual("hidden", "= any", ("a", "b"))).access
     assert isinstance(access, Lists)
-    assert [fetch.fills for fetch in access.fetches] == [(("hidden", "a"),), (("hidden", "b"),)]
+    assert [fetch.constant_columns for fetch in access.fetches] == [(("hidden", "a"),), (("hidden", "b"),)]
 
 
 def test_a_product_of_many_values_stays_bounded() -> None:

@@ -12,15 +12,17 @@ from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.errors import ApiError, Interrupted, NotFoundError
-from stripe_fdw.fdw.cache import invalidation
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.requester import ScanCost
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading import reader as reader_module
-from stripe_fdw.fdw.reading.reader import Counters, Page, PlanReader
+from stripe_fdw.fdw.reading.page import ObjectPage
+from stripe_fdw.fdw.reading.reader import PlanReader
 from stripe_fdw.fdw.reading.scan import Scan
 from support import sample_resources as samples
-from support.fake_stripe import FakeStripe
+from support.fake_stripe import FakeStripe, plan_reader, response_cache
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)
 
@@ -54,14 +56,14 @@ def stripe(count: int = 250) -> FakeStripe:
     )
 
 
-def reader(client: FakeStripe, memory: ResponseCache | None = None, cache_ttl: float = 0.0) -> PlanReader:
-    return PlanReader(client, lambda: None, samples.ALL, memory or ResponseCache(), cache_ttl)  # type: ignore[arg-type]
+def reader(client: FakeStripe, cache: ResponseCache | None = None, cache_ttl: float = 0.0) -> PlanReader:
+    return plan_reader(client, cache=cache, cache_ttl=cache_ttl)
 
 
 def pages(client: FakeStripe, table: str, *quals: Qual, **options: Any) -> Any:
-    memory, ttl = options.pop("memory", None), options.pop("cache_ttl", 0.0)
+    cache, ttl = options.pop("cache", None), options.pop("cache_ttl", 0.0)
     found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
-    return reader(client, memory, ttl).pages(found)
+    return reader(client, cache, ttl).pages(found)
 
 
 def ids(found: Any) -> list[str]:
@@ -137,7 +139,7 @@ def test_no_id_is_remembered_where_no_object_can_come_twice(
     def unique(found: Any, resource: Any) -> Any:
         raise AssertionError("ids were kept")
 
-    monkeypatch.setattr(reader_module, "_unique", unique)
+    monkeypatch.setattr(reader_module, "deduplicate", unique)
     condition = Qual("customer", "= any", ("cus_1", "cus_0"))
     options = {"sortkeys": [NEWEST]} if merged else {}
     assert len(ids(pages(client, "subscription", condition, **options))) == 8
@@ -186,8 +188,8 @@ def test_objects_by_id_are_sorted_where_order_was_promised() -> None:
 
 def test_a_parents_list_is_used_where_it_is_complete() -> None:
     client = stripe()
-    found: list[Page] = list(pages(client, "line_item"))
-    assert [(ids([page]), dict(page.fills)) for page in found] == [
+    found: list[ObjectPage] = list(pages(client, "line_item"))
+    assert [(ids([page]), dict(page.constant_columns)) for page in found] == [
         (["il_0", "il_1"], {"invoice": "in_full"}),
         (["il_0", "il_1", "il_2"], {"invoice": "in_more"}),
     ]
@@ -195,24 +197,24 @@ def test_a_parents_list_is_used_where_it_is_complete() -> None:
 
 
 def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
     condition = Qual("id", "=", "cus_1")
     for _ in range(3):
-        assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
-        assert ids(pages(client, "customer", Qual("id", "=", "cus_none"), memory=memory)) == []
+        assert ids(pages(client, "customer", condition, cache=cache)) == ["cus_1"]
+        assert ids(pages(client, "customer", Qual("id", "=", "cus_none"), cache=cache)) == []
     assert client.log == ["GET /v1/customers/cus_1", "GET /v1/customers/cus_none"]
-    memory.end()
-    memory.begin()
-    assert ids(pages(client, "customer", condition, memory=memory)) == ["cus_1"]
+    cache.end_node()
+    cache.begin_node()
+    assert ids(pages(client, "customer", condition, cache=cache)) == ["cus_1"]
     assert len(client.log) == 3
 
 
 def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
-    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
-    two = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
+    one = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
+    two = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
     first = next(one)
     everything = ids(two)
     assert ids([first, *one]) == everything
@@ -220,21 +222,21 @@ def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
 
 
 def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
-    one = pages(client, "customer", sortkeys=[NEWEST], memory=memory)
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
+    one = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
     next(one)
     one.close()
-    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], cache=cache))) == 250
     assert len(client.log) == 3
 
 
 @pytest.mark.parametrize("options", [{}, {"sortkeys": [NEWEST]}])
 def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -> None:
-    client, memory = stripe(1000), ResponseCache(statement_bytes=20_000)
-    memory.begin()
-    one = pages(client, "customer", memory=memory, **options)
-    two = pages(client, "customer", memory=memory, **options)
+    client, cache = stripe(1000), response_cache(statement_bytes=20_000)
+    cache.begin_node()
+    one = pages(client, "customer", cache=cache, **options)
+    two = pages(client, "customer", cache=cache, **options)
     head = ids([next(one)])
     expected = sorted(f"cus_{i}" for i in range(1000))
     assert sorted(ids(two)) == expected
@@ -242,26 +244,25 @@ def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -
 
 
 def test_without_a_ttl_nothing_outlives_the_statement() -> None:
-    client, memory = stripe(), ResponseCache()
+    client, cache = stripe(), response_cache()
     for _ in range(2):
-        memory.begin()
-        ids(pages(client, "customer", Qual("id", "=", "cus_1"), memory=memory))
-        memory.end()
+        cache.begin_node()
+        ids(pages(client, "customer", Qual("id", "=", "cus_1"), cache=cache))
+        cache.end_node()
     assert len(client.log) == 2
 
 
 @pytest.fixture
 def _shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_FDW_SHARED_DIRECTORY", str(tmp_path / "shared"))
-    invalidation.generations._counter.cache_clear()  # type: ignore[attr-defined,unused-ignore]
 
 
-def cached(client: FakeStripe, memory: ResponseCache, *quals: Qual, ttl: float = 60.0) -> list[str]:
-    memory.begin()
+def cached(client: FakeStripe, cache: ResponseCache, *quals: Qual, ttl: float = 60.0) -> list[str]:
+    cache.begin_node()
     try:
-        return ids(pages(client, "customer", *quals, sortkeys=[NEWEST], memory=memory, cache_ttl=ttl))
+        return ids(pages(client, "customer", *quals, sortkeys=[NEWEST], cache=cache, cache_ttl=ttl))
     finally:
-        memory.end()
+        cache.end_node()
 
 
 ONE = Qual("id", "=", "cus_1")
@@ -270,71 +271,71 @@ ACCOUNT = "https://api.stripe.com|"
 
 @pytest.mark.usefixtures("_shared")
 def test_the_cache_answers_until_something_is_invalidated() -> None:
-    client, memory = stripe(), ResponseCache()
+    client, cache = stripe(), response_cache()
     for _ in range(3):
-        cached(client, memory, ONE)
-        cached(client, memory)
+        cached(client, cache, ONE)
+        cached(client, cache)
     assert len(client.log) == 1 + 3
-    invalidation.invalidate(ACCOUNT, "invoice")
-    invalidation.invalidate("https://other|", "customer")
-    cached(client, memory, ONE)
+    GenerationCounters().invalidate(ACCOUNT, "invoice")
+    GenerationCounters().invalidate("https://other|", "customer")
+    cached(client, cache, ONE)
     assert len(client.log) == 4
-    invalidation.invalidate(ACCOUNT, "customer", "cus_2")
-    cached(client, memory, ONE)
+    GenerationCounters().invalidate(ACCOUNT, "customer", "cus_2")
+    cached(client, cache, ONE)
     assert len(client.log) == 4
-    cached(client, memory)
+    cached(client, cache)
     assert len(client.log) == 7
-    invalidation.invalidate(ACCOUNT, "customer", "cus_1")
-    cached(client, memory, ONE)
+    GenerationCounters().invalidate(ACCOUNT, "customer", "cus_1")
+    cached(client, cache, ONE)
     assert len(client.log) == 8
-    invalidation.invalidate(ACCOUNT, "customer")
-    cached(client, memory, ONE)
+    GenerationCounters().invalidate(ACCOUNT, "customer")
+    cached(client, cache, ONE)
     assert len(client.log) == 9
 
 
 @pytest.mark.usefixtures("_shared")
 def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, memory = stripe(), ResponseCache()
-    cached(client, memory, ONE, ttl=0.000001)
-    cached(client, memory, ONE, ttl=0.000001)
+    client, cache = stripe(), response_cache()
+    cached(client, cache, ONE, ttl=0.000001)
+    cached(client, cache, ONE, ttl=0.000001)
     assert len(client.log) == 2
 
 
 @pytest.mark.usefixtures("_shared")
 def test_keys_do_not_share_answers() -> None:
-    client, memory = stripe(), ResponseCache()
+    client, cache = stripe(), response_cache()
     other = FakeStripe(samples.ALL, client.objects, key="sk_test_another000000000000000000")
-    cached(client, memory, ONE)
-    cached(other, memory, ONE)
+    cached(client, cache, ONE)
+    cached(other, cache, ONE)
     assert len(other.log) == 1
 
 
 @pytest.mark.usefixtures("_shared")
 def test_the_cache_stays_within_its_bytes() -> None:
-    client, memory = stripe(), ResponseCache(cache_bytes=8000)
+    client, cache = stripe(), response_cache(cache_bytes=8000)
     for i in range(100):
-        cached(client, memory, Qual("id", "=", f"cus_{i}"))
-    assert memory._cache.currsize <= 8000
-    assert 0 < len(memory._cache) < 10
-    cached(client, memory)  # larger than the whole cache
-    assert memory._cache.currsize <= 8000
+        cached(client, cache, Qual("id", "=", f"cus_{i}"))
+    assert cache._cache.currsize <= 8000
+    assert 0 < len(cache._cache) < 10
+    cached(client, cache)  # larger than the whole cache
+    assert cache._cache.currsize <= 8000
 
 
 @pytest.mark.usefixtures("_shared")
 def test_what_was_read_in_part_is_cached_and_read_on() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
-    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
-    memory.end()
-    assert len(cached(client, memory)) == 250
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
+    next(pages(client, "customer", sortkeys=[NEWEST], cache=cache, cache_ttl=60.0))
+    cache.end_node()
+    assert len(cached(client, cache)) == 250
 
 
 @pytest.mark.usefixtures("_shared")
 def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
-    next(pages(client, "customer", sortkeys=[NEWEST], memory=memory, cache_ttl=60.0))
-    memory.end()
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
+    next(pages(client, "customer", sortkeys=[NEWEST], cache=cache, cache_ttl=60.0))
+    cache.end_node()
     answer = client.answer
 
     def deleted(request: Any) -> Any:
@@ -346,50 +347,50 @@ def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted()
     customers = client.objects["customer"]
     del customers[99]
     customers.insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
-    assert cached(client, memory) == [f"cus_{i}" for i in range(250)]
+    assert cached(client, cache) == [f"cus_{i}" for i in range(250)]
     assert "GET /v1/customers?limit=100&starting_after=cus_98" in client.log
 
 
 @pytest.mark.usefixtures("_shared")
 def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
-    next(pages(client, "customer", memory=memory, cache_ttl=60.0))
-    memory.end()
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
+    next(pages(client, "customer", cache=cache, cache_ttl=60.0))
+    cache.end_node()
     client.objects["customer"].insert(0, {"id": "cus_new", "created": 20_000, "object": "customer"})
-    memory.begin()
-    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
-    memory.end()
+    cache.begin_node()
+    assert len(ids(pages(client, "customer", cache=cache, cache_ttl=60.0))) == 251
+    cache.end_node()
     asked = len(client.log)
-    memory.begin()
-    assert len(ids(pages(client, "customer", memory=memory, cache_ttl=60.0))) == 251
+    cache.begin_node()
+    assert len(ids(pages(client, "customer", cache=cache, cache_ttl=60.0))) == 251
     assert len(client.log) == asked
 
 
 @pytest.mark.usefixtures("_shared")
 def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
-    client, memory = stripe(), ResponseCache()
+    client, cache = stripe(), response_cache()
     found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     stopped: list[str] = []
     for name in ("first", "second"):
-        memory.begin()
+        cache.begin_node()
 
         def check(name: str = name) -> None:
             if name in stopped:
                 raise Interrupted(name)
 
-        one = PlanReader(client, check, samples.ALL, memory, 60.0)  # type: ignore[arg-type]
+        one = plan_reader(client, check, cache=cache, cache_ttl=60.0)
         if name == "first":
             next(one.pages(found))
         else:
             stopped.append("first")  # its query is long over
             assert len(ids(one.pages(found))) == 250
-        memory.end()
-    assert (one.counters.requests, one.counters.hits) == (2, 1)
+        cache.end_node()
+    assert (one.requester.cost.requests, one.requester.cost.cache_hits) == (2, 1)
 
 
 def test_an_error_is_not_remembered() -> None:
-    client, memory = stripe(), ResponseCache()
+    client, cache = stripe(), response_cache()
     answer, failing = client.answer, [True]
 
     def fail(request: Any) -> Any:
@@ -398,11 +399,11 @@ def test_an_error_is_not_remembered() -> None:
         return answer(request)
 
     client.answer = fail  # type: ignore[method-assign]
-    memory.begin()
+    cache.begin_node()
     with pytest.raises(ApiError):
-        ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))
+        ids(pages(client, "customer", sortkeys=[NEWEST], cache=cache))
     failing[0] = False
-    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], memory=memory))) == 250
+    assert len(ids(pages(client, "customer", sortkeys=[NEWEST], cache=cache))) == 250
 
 
 def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
@@ -486,10 +487,10 @@ def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, pa
     assert qual in found.pushed
     one = reader(client)
     assert ids(one.pages(found)) == ["price_0", "price_1", "price_2"]
-    assert one.counters.widened > 0
-    statistics = dict(Scan(iter(()), one.counters).statistics())
-    assert statistics["Stripe Lists Without a Refused Filter"] == str(one.counters.widened)
-    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), Counters()).statistics())
+    assert one.requester.cost.widened_lists > 0
+    statistics = dict(Scan(iter(()), one.requester.cost).statistics())
+    assert statistics["Stripe Lists Without a Refused Filter"] == str(one.requester.cost.widened_lists)
+    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), ScanCost()).statistics())
 
 
 def test_a_refused_filter_that_cannot_be_left_out_is_an_error() -> None:
@@ -535,7 +536,7 @@ def test_an_interrupt_ends_the_scan_though_every_answer_is_there_at_once(
 
     found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
     with pytest.raises(Interrupted):
-        list(PlanReader(client, check, samples.ALL, ResponseCache()).pages(found))  # type: ignore[arg-type]
+        list(plan_reader(client, check).pages(found))
     assert len(after) <= 2
     assert len(client.log) <= 9 + PARALLEL
 
@@ -554,14 +555,14 @@ def test_an_interrupt_ends_the_scan() -> None:
     client.submit = submit  # type: ignore[method-assign]
     found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     with pytest.raises(Interrupted):
-        list(PlanReader(client, check, samples.ALL, ResponseCache()).pages(found))  # type: ignore[arg-type]
+        list(plan_reader(client, check).pages(found))
 
 
 def test_the_scan_counts_what_it_cost() -> None:
-    client, memory = stripe(), ResponseCache()
-    memory.begin()
+    client, cache = stripe(), response_cache()
+    cache.begin_node()
     found = plan_read(samples.CUSTOMER, (ONE,), resources=samples.ALL)
     for expected in ((1, 0), (0, 1)):
-        one = reader(client, memory)
+        one = reader(client, cache)
         list(one.pages(found))
-        assert (one.counters.requests, one.counters.hits) == expected
+        assert (one.requester.cost.requests, one.requester.cost.cache_hits) == expected

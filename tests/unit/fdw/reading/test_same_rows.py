@@ -11,12 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
-from stripe_fdw.fdw.reading.reader import PlanReader
 from support import sample_resources as samples
-from support.fake_stripe import FakeStripe, cell
+from support.fake_stripe import FakeStripe, cell, plan_reader
 
 START = 1_700_000_000
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -142,7 +140,7 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
         resources=samples.ALL,
     )
     stripe = FakeStripe(samples.ALL, OBJECTS)
-    reader = PlanReader(stripe, lambda: None, samples.ALL, ResponseCache())  # type: ignore[arg-type]
+    reader = plan_reader(stripe)
     fetched = [item for page in reader.pages(found) for item in page.objects]
     kept = [item for item in fetched if all(holds(resource, qual, item) for qual in conditions)]
     expected = [item for item in OBJECTS[table] if all(holds(resource, qual, item) for qual in conditions)]

@@ -1,0 +1,70 @@
+"""The scan on whose behalf requests are made: its check for a cancel, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stripe_fdw.api.responses import Response
+
+
+@dataclass(slots=True)
+class ScanCost:
+    """Requests and answers of one scan so far, as EXPLAIN ANALYZE shows them."""
+
+    requests: int = 0
+    retries: int = 0
+    cache_hits: int = 0  # pages that this executor run, or the cache, had already
+    bytes_received: int = 0
+    seconds_waited: float = 0.0  # on rate limits
+    widened_lists: int = 0  # read without a filter, because Stripe refused it
+
+    def add_response(self, response: Response) -> None:
+        """Count a response and the requests that it took."""
+        self.requests += 1
+        self.retries += response.attempts - 1
+        self.bytes_received += response.size
+        self.seconds_waited += response.waited
+
+    def add_error(self) -> None:
+        """Count a request that Stripe answered with an error which only means that no row matches."""
+        self.requests += 1
+
+    def add_cache_hit(self) -> None:
+        """Count a page that was there already."""
+        self.cache_hits += 1
+
+    def add_widened_list(self) -> None:
+        """Count a list that is read without a filter that Stripe refused."""
+        self.widened_lists += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """A scan that reads pages."""
+
+    check: Callable[[], object]  # raises Interrupted when the scan's query is cancelled
+    cost: ScanCost = field(default_factory=ScanCost)
+
+
+@dataclass(eq=False, slots=True)
+class ActiveReader:
+    """Of several scans that read one page buffer, the one that waits for its next page.
+
+    Requests that are under way are checked for a cancel, and counted, on behalf of this scan.
+    """
+
+    requester: Requester
+
+    def check(self) -> None:
+        """Raise Interrupted when the query of this scan is cancelled."""
+        self.requester.check()
+
+    @property
+    def cost(self) -> ScanCost:
+        """The cost of this scan."""
+        return self.requester.cost
+
+    def add_response(self, response: Response) -> None:
+        """Count a response as this scan's."""
+        self.requester.cost.add_response(response)
