@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import re
 from collections.abc import Iterator
@@ -307,35 +306,3 @@ def test_the_map_names_no_module_that_is_not_there() -> None:
     names = {name for cell in listed for name in re.findall(r"`([\w/.]+)`", cell)}
     unknown = {name for name in names if "." not in name and name.rstrip("/").split("/")[-1] not in stems}
     assert unknown == set()
-
-
-def imported(path: Path) -> set[str]:
-    """Return the names of all modules that a module imports."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("folder", "never", "but"),
-    [
-        ("stripe_fdw", ("multicorn", "_stripe_fdw_host"), ("fdw/backend/", "fdw/multicorn/")),
-        ("stripe_fdw", ("stripe_fdw.fdw.multicorn",), ("fdw/backend/", "fdw/multicorn/", "__init__.py")),
-        ("stripe_fdw", ("stripe",), ()),
-        ("stripe_fdw/api", ("psycopg", "typer", "rich", "pydantic"), ()),
-        ("stripe_fdw/fdw", ("psycopg", "typer", "rich", "pydantic"), ()),
-        ("stripe_fdw/host", ("psycopg", "typer", "rich", "pydantic"), ()),
-        ("stripe_fdw", ("stripe_simulator",), ("cli/simulator.py",)),
-        ("stripe_simulator", ("stripe_fdw.api", "stripe_fdw.fdw", "stripe_fdw.host"), ()),
-    ],
-)
-def test_what_may_not_be_imported_is_not(folder: str, never: tuple[str, ...], but: tuple[str, ...]) -> None:
-    """What import-linter does not see: packages of others, and imports across the two root packages."""
-    for path in (SOURCE / folder).rglob("*.py"):
-        if not str(path.relative_to(SOURCE / folder)).startswith(but):
-            bad = {name for name in imported(path) for root in never if f"{name}.".startswith(f"{root}.")}
-            assert bad == set(), path.relative_to(ROOT)
