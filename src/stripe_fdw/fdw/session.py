@@ -9,7 +9,8 @@ from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.options import ServerOptions
-from stripe_fdw.fdw.writing.transaction import transaction_writes
+from stripe_fdw.fdw.writing.transaction import TransactionWrites
+from stripe_fdw.fdw.writing.write_log import WriteLog
 from stripe_fdw.redaction import Secret
 
 
@@ -23,7 +24,7 @@ class Session:
         self.generations = GenerationCounters()
         self.response_cache = ResponseCache(host.executor_run)
         self.affected_scans = AffectedScans()
-        self.writes = transaction_writes
+        self.writes = TransactionWrites(WriteLog(), self.generations)
 
     def client(self, server: ServerOptions, key: Secret) -> Client:
         """Return the API client for these options and this key, the same one while they stay the same."""

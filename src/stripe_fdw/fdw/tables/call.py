@@ -13,6 +13,7 @@ from stripe_fdw.api.request import VERSION_2, Method, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import MissingQualError, StripeFdwError
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values.column_parameters import key_of
 from stripe_fdw.fdw.writing.values.nested import plain
@@ -32,21 +33,18 @@ class CallError(StripeFdwError):
 
 @dataclass(frozen=True, slots=True)
 class ReadCall:
-    """What to ask Stripe, and the words in which it was asked for: the row repeats them."""
+    """The request of an operation that reads, and the arguments of the call, which its row repeats."""
 
     request: Request
-    words: dict[str, str]
+    arguments: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCall:
-    """An operation that writes, as ``fdw.writes`` takes it, and the resource that has it, if one does."""
+    """The plan of an operation that writes, and the arguments of the call, which its row repeats."""
 
-    steps: tuple[WriteRequest, ...]
-    key: str | None
-    resource: str | None
-    words: dict[str, str]
-    id: str | None = None
+    plan: RowPlan
+    arguments: dict[str, str]
 
 
 def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
@@ -104,10 +102,13 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     endpoint = _endpoint(method, path)
     sent = params if path.startswith(VERSION_2) else plain(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
-    key = key_of(values.get(_KEY), _KEY)
-    return WriteCall(
-        (WriteRequest(request, "call", key_name=_KEY, called=True),), key, _resource(endpoint), words
+    plan = RowPlan(
+        requests=(WriteRequest(request, "call"),),
+        invalidates=_resource(endpoint),
+        idempotency_key=key_of(values.get(_KEY), _KEY),
+        is_call=True,
     )
+    return WriteCall(plan, words)
 
 
 def _method(text: str) -> Method:

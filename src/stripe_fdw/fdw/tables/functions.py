@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -137,7 +136,7 @@ class CallTable(_FunctionTable):
             cost.add_response(answer)
             row = {
                 "params": "{}",
-                **call.words,
+                **call.arguments,
                 "idempotency_key": None,
                 "response": self._json(answer.body),
                 "status": answer.status,
@@ -153,23 +152,18 @@ class CallTable(_FunctionTable):
         Raises what Stripe answered, and CallError for what is no operation that writes.
         """
         account = account_name(self._server.api_base, self._server.stripe_account)
-        made = cache(partial(plan_write_call, values))
-
-        def told(identifier: str | None) -> None:
-            self._session.generations.record_write(account, made().resource, identifier)
-
-        writing = self._session.writes.statement(self, account, 1)
-        flight = writing.do(
-            made, lambda: self._session.client(self._server, read_api_key(self._options)), told, answered=True
-        )
-        answer = flight.response
-        response = {"id": flight.identifier, "deleted": True} if answer is None else answer.body
+        statement = self._session.writes.statement(self, account, 1)
+        with statement.planning_row():
+            call = plan_write_call(values)
+        client = self._session.client(self._server, read_api_key(self._options))
+        response = statement.execute(call.plan, client, answered=True)
+        body = {"id": call.plan.target, "deleted": True} if response is None else response.body
         return {
-            **made().words,
+            **call.arguments,
             "idempotency_key": None,
-            "response": self._json(response),
-            "status": None if answer is None else answer.status,
-            "request_id": None if answer is None else answer.request_id,
+            "response": self._json(body),
+            "status": None if response is None else response.status,
+            "request_id": None if response is None else response.request_id,
         }
 
     def end_modify(self) -> None:

@@ -55,7 +55,6 @@ class ResourceTable:
             self._client,
             self._session.writes,
             materialize_scans=lambda: session.materialize_scans(resource.name),
-            record_write=session.generations.record_write,
         )
         self.rowid = RAW if RAW in definitions else "id"
 

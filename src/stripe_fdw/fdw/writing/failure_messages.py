@@ -1,48 +1,116 @@
-"""Words for what a statement that fails leaves behind."""
+"""Error messages, details and hints for rows that fail: what is changed, what is unknown, how to retry."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.errors import ApiError, StripeFdwError
 from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.values.scalars import quoted
 from stripe_fdw.fdw.writing.write_log import StatementEffects
 
 
-def stays(tally: StatementEffects) -> str:
-    """What the statement has changed."""
-    if not tally.count:
+def changed_objects(effects: StatementEffects) -> str:
+    """Return the sentence that lists the objects a failed statement has changed; "" where there are none."""
+    if not effects.count:
         return ""
-    rows = "1 row is changed and stays" if tally.count == 1 else f"{tally.count} rows are changed and stay"
-    return f"{rows} so in Stripe: {tally.changed_text()}."
+    rows = (
+        "1 row is changed and stays" if effects.count == 1 else f"{effects.count} rows are changed and stay"
+    )
+    return f"{rows} so in Stripe: {effects.changed_text()}."
 
 
-def unknown(tally: StatementEffects) -> str:
-    """What of it nobody knows."""
-    return f"Not known whether done: {tally.unknown_text()}." if tally.unknown_count else ""
+def unknown_requests(effects: StatementEffects) -> str:
+    """Return the sentence that lists the requests with an unknown outcome; "" where there are none."""
+    return f"Not known whether done: {effects.unknown_text()}." if effects.unknown_count else ""
 
 
-def tell(
+def partial_change(row: RowWrite, *, unknown: bool = False) -> str:
+    """Return the sentence on a row of which some requests are done; ``unknown``: the next one perhaps."""
+    operations = [request.operation for request in row.plan.requests]
+    sentence = f"{row.identifier} is changed in part: {', '.join(operations[: row.done])} was done"
+    left = operations[row.done + unknown :]
+    return f"{sentence}, {', '.join(left)} was not." if left else f"{sentence}."
+
+
+def other_failure(row: RowWrite, error: StripeFdwError, *, unknown: bool) -> str:
+    """Return the sentence on a row that was in flight when another row failed, and failed as well."""
+    message = error.message.removesuffix(".")
+    if unknown:
+        message += f"; whether {request_text(row)} was done is not known"
+    return f"Row {row.number} failed as well: {message}."
+
+
+def add_details(
     error: StripeFdwError,
-    tally: StatementEffects,
-    row: int | None,
-    flight: RowWrite | None,
+    effects: StatementEffects,
+    number: int | None,
+    row: RowWrite | None,
     *,
     unknown: bool,
     others: Iterable[str],
 ) -> None:
-    """Let the error say which row it is of, if there are several, and what is changed by then."""
-    details = [stays(tally), *others]
+    """Extend the error of a row by its number and by details on what the statement has changed.
+
+    Args:
+        error: the error that is raised to the client; it is changed in place.
+        effects: the changes of the statement.
+        number: the row's number; None where the statement has only one row.
+        row: the row whose request failed; None where the row failed before its first request.
+        unknown: True if it is not known whether Stripe performed the request.
+        others: sentences on other rows of the statement.
+    """
+    details = [changed_objects(effects), *others]
     message = error.message
-    if flight is not None and flight.done:
-        message = f"{flight.step.operation} failed: {message}"
-        details.append(f"{flight.identifier} is changed in part: {flight.partly(unknown=unknown)}.")
-    if row is not None:
-        message = f"row {row} failed: {message}"
-    if unknown and flight is not None:
-        details.append(
-            f"Whether {flight.step.request.method} {flight.step.request.path} was done is not known."
-        )
+    if row is not None and row.done:
+        message = f"{row.request.operation} failed: {message}"
+        details.append(partial_change(row, unknown=unknown))
+    if number is not None:
+        message = f"row {number} failed: {message}"
+    if unknown and row is not None:
+        request = row.request.request
+        details.append(f"Whether {request.method} {request.path} was done is not known.")
     error.message = message
     error.args = (message,)
     error.detail = " ".join(filter(None, (*details, error.detail))) or None
+
+
+def request_text(row: RowWrite) -> str:
+    """Return method and path of a row's request, and the key with which it can be repeated safely."""
+    request = row.request.request
+    text = f"{request.method} {request.path}"
+    return text if request.method == "DELETE" else f"{text} with {_key_text(row)}"
+
+
+def retry_hint(row: RowWrite, *, only_one: bool) -> str:
+    """Return how to run a row again whose outcome is not known; ``only_one``: there is no other such row."""
+    if row.request.request.method == "DELETE":
+        if row.plan.is_call:
+            return "Run it again: an error P0002 then says that it is gone."
+        return "Run it again: what is gone already is no error."
+    if not only_one:
+        return (
+            f"Run these rows again, each with its {_key_name(row)}:"
+            " they are done once, whatever became of them."
+        )
+    again = "Run it again" if row.plan.is_call else "Run this row again"
+    return f"{again} with {_key_text(row)}: it is done once, whatever became of it."
+
+
+def replay_hint(row: RowWrite, error: BaseException) -> str | None:
+    """Return how to go on where Stripe repeats this error for the row's key; None where it does not."""
+    if not isinstance(error, ApiError) or not error.replayed:
+        return None
+    keeps = f"Stripe keeps this error for the idempotency key {quoted(row.key)}."
+    if (error.status or 0) < 500:
+        return f"{keeps} To try again, use another key."
+    return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
+
+
+def _key_name(row: RowWrite) -> str:
+    return "idempotency_key" if row.plan.is_call else "_idempotency_key"
+
+
+def _key_text(row: RowWrite) -> str:
+    """Return how SQL gives the row its key: as a named argument of a call, or as a column."""
+    return f"{_key_name(row)} {'=>' if row.plan.is_call else '='} {quoted(row.key)}"

@@ -1,176 +1,124 @@
-"""One row on its way to Stripe: its requests, one after the other, and what is known of them."""
+"""The execution of one row's plan: its requests, one after the other, and their outcomes so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
-from stripe_fdw.fdw.writing.values.scalars import quoted
 
-Body = dict[str, Any]
-_LONGEST_KEY: Final = 255  # characters, as Stripe has it
-
-
-class Asked(Protocol):
-    """What a row asks for: a ``modify.Change``, or an operation that was called."""
-
-    @property
-    def id(self) -> str | None:
-        """The object, if there is one yet."""
-
-    @property
-    def steps(self) -> Sequence[WriteRequest]:
-        """The requests, in order."""
-
-    @property
-    def key(self) -> str | None:
-        """The user's idempotency key."""
+_MAX_KEY: Final = 255  # characters, Stripe's limit
 
 
 @dataclass(eq=False, slots=True)
 class RowWrite:
-    """The requests of one row, one after the other: how many are done, and the one that is under way."""
+    """A row whose requests are sent one after the other."""
 
-    row: int
-    change: Asked
+    number: int  # of the row in its statement, from 1
+    plan: RowPlan
     client: Client
-    key: str
-    wrote: Callable[[str | None], object]  # told of each request that may have changed something
-    done: int = 0  # steps
-    response: Response | None = None  # the last answer
-    look: Callable[[RowWrite], object] | None = None  # called where an earlier run had done a part of it
-    replayed: Response | None = None  # the last answer that was an earlier run's
-    fresh: int = 0  # steps that this run has done
-    future: ResponseFuture | None = None
+    key: str  # the row's idempotency key
+    account: str
+    generations: GenerationCounters
+    done: int = 0  # requests that were answered
+    performed: int = 0  # of these, the requests that this run performed, not an earlier run with the key
+    response: Response | None = None  # the last response
+    replayed: Response | None = None  # the last response that repeats that of an earlier run
+    future: ResponseFuture | None = None  # the response to the request in flight
 
     @property
-    def step(self) -> WriteRequest:
-        """The one that comes next, or is under way."""
-        return self.change.steps[self.done]
+    def request(self) -> WriteRequest:
+        """The request that is in flight, or comes next."""
+        return self.plan.requests[self.done]
 
     @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.done == len(self.change.steps)
-
-    @property
-    def body(self) -> Body | None:
-        """What Stripe answered last."""
-        return None if self.response is None else self.response.body
+    def is_complete(self) -> bool:
+        """Return True if all requests are answered."""
+        return self.done == len(self.plan.requests)
 
     @property
     def identifier(self) -> str:
-        """The object, as far as it is known."""
-        found = self.change.id or (self.body or {}).get("id")
-        return str(found or self.change.steps[0].request.path)
+        """The object's id as far as it is known, else the path of the first request."""
+        body: dict[str, Any] = self.response.body if self.response is not None else {}
+        return str(self.plan.object_id or body.get("id") or self.plan.target)
 
     def send(self, *, here: bool = False) -> None:
-        """Send the next request; ``here``: only when its answer is waited for."""
+        """Send the next request. With ``here`` it is sent by ``finish``, on the calling thread."""
         self.future = self.client.submit(
-            self.step.request, idempotency_key=request_key(self.key, self.step), here=here
+            self.request.request, idempotency_key=request_key(self.key, self.request), here=here
         )
 
-    def land(self, check: Callable[[], object] | None = None) -> None:
-        """Wait for the answer. Raises what the request failed with."""
+    def finish(self, check: Callable[[], object] | None = None) -> None:
+        """Wait for the response to the request in flight and make the cached responses stale.
+
+        Raises the error that the request failed with. A repeated DELETE whose object is gone is no error.
+        """
         future = self.future
         if future is None:
             raise StripeFdwError("nothing was sent")
         try:
             self.response = future.result(check=check)
         except NotFoundError as error:
-            # A DELETE that was sent before, without an answer: it has done what it should.
-            if self.step.request.method != "DELETE" or not future.uncertain:
-                if _is_of_another(error, self.step):
+            if self.request.request.method != "DELETE" or not future.uncertain:
+                if _misses_another_object(error, self.request):
                     error.sqlstate = sqlstates.FOREIGN_KEY_VIOLATION
                 raise
         finally:
             if future.uncertain or self.response is not None:
-                self.wrote(self.identifier)
+                self.generations.record_write(self.account, self.plan.invalidates, self.identifier)
         self.future = None
         self.done += 1
-        # After an answer that was lost, what is answered again is this run's own doing.
+        # After a lost answer, the repeated answer is that of this run's own request.
         if self.response is not None and self.response.replayed and not future.uncertain:
             self.replayed = self.response
         else:
-            self.fresh += 1
+            self.performed += 1
 
     def run(self, check: Callable[[], object]) -> None:
-        """Do all that is left."""
-        while not self.finished:
+        """Send all remaining requests and wait for each."""
+        while not self.is_complete:
             if self.future is None:
                 self.send(here=True)
-            self.land(check)
+            self.finish(check)
 
     def cancel(self) -> None:
-        """Break off."""
+        """Break off the request in flight."""
         if self.future is not None:
             self.future.cancel()
 
-    def is_unknown(self, error: BaseException) -> bool:
-        """Whether Stripe may have done what failed so."""
+    def has_unknown_outcome(self, error: BaseException) -> bool:
+        """Return True if Stripe may have performed the request that failed with this error."""
         if self.future is None or not self.future.uncertain:
             return False
-        # What a key has been answered with once, it is answered with again; these say nothing of before.
+        # Stripe repeats its first answer to a key. These errors do not tell that answer.
         status = error.status or 0 if isinstance(error, ApiError) else 0
         return status == 0 or status in (409, 429) or status >= 500
 
-    def again(self) -> str:
-        """How the step can be sent again, and be done once."""
-        what = f"{self.step.request.method} {self.step.request.path}"
-        if self.step.request.method == "DELETE":
-            return what
-        return f"{what} with {self.step.with_key(quoted(self.key))}"
 
-    def partly(self, *, unknown: bool = False) -> str:
-        """Which of its requests are done, and which are not; ``unknown``: of the next one nobody knows."""
-        steps = [step.operation for step in self.change.steps]
-        done = f"{', '.join(steps[: self.done])} was done"
-        left = steps[self.done + unknown :]
-        return f"{done}, {', '.join(left)} was not" if left else done
-
-    def how_again(self, *, alone: bool = True) -> str:
-        """What to do where nobody knows whether the step was done; ``alone``: and no other row's either."""
-        if self.step.request.method == "DELETE":
-            return self.step.once_gone
-        if not alone:
-            again = f"Run these rows again, each with its {self.step.key_name}"
-            return f"{again}: they are done once, whatever became of them."
-        again = f"{self.step.run_again} with {self.step.with_key(quoted(self.key))}"
-        return f"{again}: it is done once, whatever became of it."
-
-    def kept(self, error: BaseException) -> str | None:
-        """What to do where Stripe keeps the error, so that running it again with the key gets it again."""
-        if not isinstance(error, ApiError) or not error.replayed:
-            return None
-        keeps = f"Stripe keeps this error for the idempotency key {quoted(self.key)}."
-        if (error.status or 0) < 500:
-            return f"{keeps} To try again, use another key."
-        return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
-
-
-def _is_of_another(error: NotFoundError, step: WriteRequest) -> bool:
-    """Whether what is missing is not the row itself, but what it refers to or lies in."""
-    if step.operation == "create" or error.status == 400:
+def _misses_another_object(error: NotFoundError, request: WriteRequest) -> bool:
+    """Return True if the missing object is not the row's own, but one that it refers to or lies in."""
+    if request.operation == "create" or error.status == 400:
         return True
-    return error.param is not None and any(name == error.param for name, _ in step.request.params)
+    return error.param is not None and any(name == error.param for name, _ in request.request.params)
 
 
-def request_key(key: str, step: WriteRequest) -> str:
-    """Creation, update and what is called by name have the row's key itself, an operation one made of it.
+def request_key(key: str, request: WriteRequest) -> str:
+    """Return the idempotency key of a request: the row's own, or one derived from it and the operation.
 
-    That depends on nothing else: a row that broke off between the two needs only the operation when it is run
-    again.
+    A derived key depends on nothing else: of a row that failed between its update and its operation, only
+    the operation is performed when the row runs again.
     """
-    if not step.derived:
+    if not request.derives_key:
         return key
-    derived = f"{key}:{step.operation}"
-    if len(derived) > _LONGEST_KEY:
-        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{step.operation}"
+    derived = f"{key}:{request.operation}"
+    if len(derived) > _MAX_KEY:
+        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{request.operation}"
     return derived

@@ -1,4 +1,4 @@
-"""Does what the rows of a statement ask for, in order, and says what became of those that fail."""
+"""The execution of the rows that one statement writes: in order, and several at a time where allowed."""
 
 from __future__ import annotations
 
@@ -6,262 +6,302 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
 
 from stripe_fdw.api.client import Client
+from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing import failure_messages
-from stripe_fdw.fdw.writing.row_write import Asked, RowWrite, request_key
-from stripe_fdw.fdw.writing.write_log import StatementEffects, WriteLog
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+from stripe_fdw.fdw.writing.row_write import RowWrite, request_key
+from stripe_fdw.fdw.writing.write_log import WriteLog
 
-_ROWS_KEPT: Final = 200_000  # of 8 bytes each
-_PATIENCE: Final = 2.0  # seconds that a rollback waits for what is still under way
-_MOMENT: Final = 0.1  # seconds that a cancel waits for threads to break off
+_MAX_CHANGED_OBJECTS: Final = 200_000  # of 8 bytes each
+_ROLLBACK_SECONDS: Final = 2.0  # for which a rollback waits for requests in flight
+_CANCEL_SECONDS: Final = 0.1  # for which a cancel waits for threads to break off
 
 
-@dataclass(eq=False)
 class StatementWrite:
-    """What one statement writes to one table: rows in order, with a few requests under way where it may."""
+    """The rows that one statement writes to one table.
 
-    write_log: WriteLog
-    account: str
-    width: int  # requests under way at a time
-    level: int = field(default_factory=hosting.transaction_level)
-    tally: StatementEffects = field(init=False)
-    rows: int = 0
-    failed: bool = False
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)  # rows by id, the last ones; Multicorn's
-    _changed: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
-    _flights: list[RowWrite] = field(default_factory=list)
-    _lost: RowWrite | None = None  # the last one whose outcome nobody knows
-    _landed: threading.Event = field(default_factory=threading.Event)
+    ``with statement.planning_row():`` around the planning of each row numbers it, and ``execute`` carries
+    out its plan. Requests of several rows are in flight at a time where no answer is wanted.
+    """
 
-    def __post_init__(self) -> None:
-        self.tally = self.write_log.begin_statement()
+    def __init__(
+        self, write_log: WriteLog, generations: GenerationCounters, account: str, concurrency: int
+    ) -> None:
+        self._write_log = write_log
+        self._generations = generations
+        self._account = account
+        self._concurrency = concurrency  # requests in flight at a time
+        self.level = hosting.transaction_level()
+        self.effects = write_log.begin_statement()
+        self.rows = 0  # planned so far
+        self.failed = False
+        self.answers: dict[str, dict[str, Any]] = {}  # under Multicorn: the last rows returned, by id
+        self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
+        self._in_flight: list[RowWrite] = []
+        self._last_unknown: RowWrite | None = None  # the last row whose outcome is not known
+        self._answered = threading.Event()  # set when a request in flight is answered
 
-    def do(
-        self,
-        plan: Callable[[], Asked],
-        client: Callable[[], Client],
-        wrote: Callable[[str | None], object],
-        *,
-        answered: bool,
-        look: Callable[[RowWrite], object] | None = None,
-    ) -> RowWrite:
-        """Make the next row's change. If nobody wants its answer, the requests may still be under way.
-
-        ``look`` is called where Stripe says that an earlier run with the row's key has done it. Raises what
-        the row failed with, or one before it.
-        """
+    @contextmanager
+    def planning_row(self) -> Iterator[None]:
+        """Number the next row, and report an error in its planning after the outcomes of the rows before."""
         self.rows += 1
-        row = self.rows
         try:
-            change = plan()
-            self._use_keys(change)
+            yield
         except StripeFdwError as error:
-            self._drain()
-            raise self._failure(error, row) from None
-        key = change.key if change.key is not None else os.urandom(16).hex()
-        flight = RowWrite(row, change, client(), key, wrote, look=look)
-        if flight.finished:
-            return flight
-        if answered or self.width == 1:
-            self._drain()
-            self._attempt(flight, lambda: flight.run(hosting.check_interrupts))
-            return flight
-        while len(self._flights) >= self.width:
+            raise self._error_before_sending(error) from None
+
+    def execute(self, plan: RowPlan, client: Client, *, answered: bool) -> Response | None:
+        """Send the requests of the row that was planned last.
+
+        With ``answered``, wait for them and return the last response: None where the plan has no request,
+        or a repeated DELETE found its object gone. Otherwise return None; requests may still be in flight.
+
+        Raises:
+            StripeFdwError: this row failed, or one before it that was in flight.
+        """
+        try:
+            self._record_keys(plan)
+        except StripeFdwError as error:
+            raise self._error_before_sending(error) from None
+        key = plan.idempotency_key if plan.idempotency_key is not None else os.urandom(16).hex()
+        row = RowWrite(self.rows, plan, client, key, self._account, self._generations)
+        if row.is_complete:
+            return None
+        if answered or self._concurrency == 1:
+            self._wait_for_all()
+            with self._recording(row):
+                row.run(hosting.check_interrupts)
+            return row.response
+        while len(self._in_flight) >= self._concurrency:
             self._wait()
-        self._attempt(flight, lambda: self._launch(flight))
-        return flight
+        with self._recording(row):
+            self._send(row)
+            self._in_flight.append(row)
+        return None
 
-    def changes_again(self, identifier: str) -> bool:
-        """Whether the statement has changed the object before, as where a join has several rows for it.
+    def is_repeated(self, identifier: str) -> bool:
+        """Return True if the statement has changed the object before: a join may bring a row twice.
 
-        SQL changes a row once. Only the last ones are known, which is enough for rows that meet in a join.
+        SQL changes a row once. The last objects are kept, which is enough for rows that a join repeats.
         """
         digest = blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         if digest in self._changed:
             return True
         self._changed[digest] = None
-        if len(self._changed) > _ROWS_KEPT:
+        if len(self._changed) > _MAX_CHANGED_OBJECTS:
             self._changed.popitem(last=False)
         return False
 
-    def _use_keys(self, change: Asked) -> None:
-        if change.key is not None:
-            for step in change.steps:
-                self.write_log.use_key(
-                    request_key(change.key, step), self.account, str(step.request), self.tally
-                )
-
     def end(self) -> None:
-        """Wait for all that is under way. Raises what a row failed with."""
-        self._drain()
-        self.write_log.end_statement(self.tally)
+        """Wait for all requests in flight. Raises the error of a row that failed."""
+        self._wait_for_all()
+        self._write_log.end_statement(self.effects)
 
-    def _launch(self, flight: RowWrite) -> None:
-        flight.send()
-        self._watch(flight)
-        self._flights.append(flight)
+    def settle(self) -> None:
+        """Record the outcomes that are known soon: the statement failed elsewhere and is rolled back."""
+        if not self._in_flight:
+            return
+        deadline = time.monotonic() + (0.0 if hosting.is_cancelled() else _ROLLBACK_SECONDS)
+        for row in self._in_flight:
+            if row.future is not None:
+                row.future.wait(max(0.0, deadline - time.monotonic()))
+        self._cancel_all()
 
-    def _watch(self, flight: RowWrite) -> None:
-        if flight.future is not None:
-            flight.future.add_done_callback(lambda _: self._landed.set())
+    # -- rows in flight -------------------------------------------------------------------------------------
 
-    def _drain(self) -> None:
-        while self._flights:
+    def _send(self, row: RowWrite) -> None:
+        row.send()
+        if row.future is not None:
+            row.future.add_done_callback(lambda _: self._answered.set())
+
+    def _wait_for_all(self) -> None:
+        while self._in_flight:
             self._wait()
 
     def _wait(self) -> None:
-        """Wait until one of the requests is answered, and send what its row needs next."""
-        self._landed.wait(STEP_SECONDS)
-        self._landed.clear()
+        """Wait until a request is answered, and send the next request of its row."""
+        self._answered.wait(STEP_SECONDS)
+        self._answered.clear()
         try:
             hosting.check_interrupts()
         except Interrupted as error:
-            raise self._broken_off(error) from None
-        for flight in list(self._flights):
-            if flight.future is not None and (flight.future.done() or flight.future.is_late()):
-                self._attempt(flight, lambda flight=flight: self._go_on(flight))  # type: ignore[misc]
+            raise self._interrupted(error) from None
+        for row in list(self._in_flight):
+            if row.future is not None and (row.future.done() or row.future.is_late()):
+                with self._recording(row):
+                    row.finish(hosting.check_interrupts)
+                    if row.is_complete:
+                        self._in_flight.remove(row)
+                    else:
+                        self._send(row)
 
-    def _go_on(self, flight: RowWrite) -> None:
-        flight.land(hosting.check_interrupts)
-        if flight.finished:
-            self._flights.remove(flight)
-            return
-        flight.send()
-        self._watch(flight)
-
-    def _attempt(self, flight: RowWrite, act: Callable[[], object]) -> None:
-        fresh = flight.fresh
-        try:
-            act()
-        except StripeFdwError as error:
-            self._note(flight, fresh)
-            if isinstance(error, Interrupted):
-                if flight not in self._flights:
-                    self._flights.append(flight)
-                raise self._broken_off(error) from None
-            if flight in self._flights:
-                self._flights.remove(flight)
-            unknown = self._unanswered(flight, error)
-            others = self._let_land()
-            raise self._failure(error, flight.row, flight, unknown=unknown, others=others) from None
-        self._note(flight, fresh)
-        if flight.finished and flight.replayed is not None and flight.look is not None:
-            self._look(flight, flight.look)
-
-    def _look(self, flight: RowWrite, look: Callable[[RowWrite], object]) -> None:
-        try:
-            look(flight)
-        except Interrupted as error:
-            raise self._broken_off(error) from None
-        except StripeFdwError as error:
-            raise self._failure(error, flight.row, others=self._let_land()) from None
-
-    def _note(self, flight: RowWrite, before: int) -> None:
-        """Note the row in the ledger with the first request that this run has done."""
-        if before == 0 and flight.fresh > 0:
-            self.tally.add_object(flight.identifier)
-
-    def _unanswered(self, flight: RowWrite, error: BaseException) -> bool:
-        """Note what nobody knows the outcome of. What certainly was not done may be done with its key."""
-        if not flight.is_unknown(error):
-            if flight.change.key is not None:
-                self.write_log.release_key(request_key(flight.key, flight.step), self.account)
-            return False
-        self._lose(flight)
-        return True
-
-    def _lose(self, flight: RowWrite) -> None:
-        self.tally.add_unknown(f"row {flight.row}, {flight.again()}")
-        self._lost = flight
-
-    def _broken_off(self, error: Interrupted) -> Interrupted:
-        """Nobody waits any more. What left cannot be called back, and what becomes of it is not known."""
-        self._give_up()
-        self.failed = True
-        details = (error.detail, failure_messages.stays(self.tally), failure_messages.unknown(self.tally))
-        error.detail = " ".join(filter(None, details)) or None
-        error.hint = self._how_again() or error.hint
-        self.tally.reported = True
-        return error
-
-    def _let_land(self) -> list[str]:
-        """After a failure: wait for the requests that left before it. What is to be said of them."""
-        failed = []
-        for flight in list(self._flights):
-            done, fresh = flight.done, flight.fresh
+    def _finish_others(self) -> list[str]:
+        """Wait for the requests in flight after a failure, and return sentences on their rows' failures."""
+        sentences = []
+        for row in list(self._in_flight):
+            done, performed = row.done, row.performed
             try:
-                flight.land(hosting.check_interrupts)
+                row.finish(hosting.check_interrupts)
             except Interrupted as error:
-                raise self._broken_off(error) from None
+                raise self._interrupted(error) from None
             except StripeFdwError as error:
-                what = error.message.removesuffix(".")
-                if self._unanswered(flight, error):
-                    what += f"; whether {flight.again()} was done is not known"
-                failed.append(f"Row {flight.row} failed as well: {what}.")
-            self._note(flight, fresh)
-            if flight.done < len(flight.change.steps) and flight.done > done:
-                failed.append(f"{flight.identifier} is changed in part: {flight.partly()}.")
-            self._flights.remove(flight)
-        return failed
+                unknown = self._record_failure(row, error)
+                sentences.append(failure_messages.other_failure(row, error, unknown=unknown))
+            self._record_change(row, performed)
+            if not row.is_complete and row.done > done:
+                sentences.append(failure_messages.partial_change(row))
+            self._in_flight.remove(row)
+        return sentences
 
-    def settle(self) -> None:
-        """The statement failed elsewhere: learn what can be learnt soon of what is under way."""
-        if not self._flights:
-            return
-        ends = time.monotonic() + (0.0 if hosting.is_cancelled() else _PATIENCE)
-        for flight in self._flights:
-            if flight.future is not None:
-                flight.future.wait(max(0.0, ends - time.monotonic()))
-        self._give_up()
-
-    def _give_up(self) -> None:
-        """Break off what is under way. Some may have been done this moment; of others nobody knows."""
-        for flight in self._flights:
-            flight.cancel()
-        ends = time.monotonic() + _MOMENT
-        for flight in self._flights:
-            if flight.future is None:
+    def _cancel_all(self) -> None:
+        """Break off all requests in flight, and record the outcomes that are known by then."""
+        for row in self._in_flight:
+            row.cancel()
+        deadline = time.monotonic() + _CANCEL_SECONDS
+        for row in self._in_flight:
+            if row.future is None:
                 continue
-            # Only when its thread is through with it, it is known whether the request left.
-            if not flight.future.wait(max(0.0, ends - time.monotonic())):
-                self._lose(flight)
+            # Only when the request's thread has ended it is known whether the request was sent.
+            if not row.future.wait(max(0.0, deadline - time.monotonic())):
+                self._record_unknown(row)
                 continue
-            fresh = flight.fresh
+            performed = row.performed
             try:
-                flight.land()
+                row.finish()
             except StripeFdwError as error:
-                self._unanswered(flight, error)
-            self._note(flight, fresh)
-        self._flights.clear()
+                self._record_failure(row, error)
+            self._record_change(row, performed)
+        self._in_flight.clear()
 
-    # -- words ----------------------------------------------------------------------------------------------
+    # -- outcomes -------------------------------------------------------------------------------------------
 
-    def _how_again(self) -> str | None:
-        alone = self.tally.unknown_count == 1
-        return None if self._lost is None else self._lost.how_again(alone=alone)
+    @contextmanager
+    def _recording(self, row: RowWrite) -> Iterator[None]:
+        """Record the outcome of the row's requests, and raise an error as that of the statement."""
+        performed = row.performed
+        try:
+            yield
+        except StripeFdwError as error:
+            self._record_change(row, performed)
+            if isinstance(error, Interrupted):
+                if row not in self._in_flight:
+                    self._in_flight.append(row)
+                raise self._interrupted(error) from None
+            if row in self._in_flight:
+                self._in_flight.remove(row)
+            unknown = self._record_failure(row, error)
+            others = self._finish_others()
+            raise self._failure(error, row.number, row, unknown=unknown, others=others) from None
+        self._record_change(row, performed)
+        if row.is_complete:
+            self._read_after_replay(row)
+
+    def _record_keys(self, plan: RowPlan) -> None:
+        if plan.idempotency_key is not None:
+            for request in plan.requests:
+                key = request_key(plan.idempotency_key, request)
+                self._write_log.use_key(key, self._account, str(request), self.effects)
+
+    def _record_change(self, row: RowWrite, performed_before: int) -> None:
+        """Count the row's object when this run has performed the row's first request."""
+        if performed_before == 0 and row.performed > 0:
+            self.effects.add_object(row.identifier)
+
+    def _record_failure(self, row: RowWrite, error: BaseException) -> bool:
+        """Record a failed request, and return True if its outcome is unknown.
+
+        The key of a request that was certainly not performed may be used for another change.
+        """
+        if row.has_unknown_outcome(error):
+            self._record_unknown(row)
+            return True
+        if row.plan.idempotency_key is not None:
+            self._write_log.release_key(request_key(row.key, row.request), self._account)
+        return False
+
+    def _record_unknown(self, row: RowWrite) -> None:
+        self.effects.add_unknown(f"row {row.number}, {failure_messages.request_text(row)}")
+        self._last_unknown = row
+
+    def _read_after_replay(self, row: RowWrite) -> None:
+        """Read an object that an earlier run with the row's key has changed, instead of this run.
+
+        The object may have changed since: then its present state is the row's response, with a WARNING.
+        """
+        replayed, last, retrieve = row.replayed, row.response, row.plan.retrieve
+        if replayed is None or last is None or retrieve is None:
+            return
+        try:
+            current = row.client.fetch(retrieve, check=hosting.check_interrupts).body
+        except Interrupted as error:
+            raise self._interrupted(error) from None
+        except StripeFdwError as error:
+            raise self._failure(error, row.number, others=self._finish_others()) from None
+        row.response = replace(last, body=current)
+        if replayed.body.get("id") == current.get("id") and any(
+            value_of(column, replayed.body) != value_of(column, current)
+            for column in row.plan.compared_columns(after_operation=replayed is not last)
+        ):
+            hosting.warn(
+                f"{row.identifier} was not changed: an earlier run with the same idempotency key"
+                " has changed it, and it has changed since",
+                None,
+                "To change it again, use another key.",
+            )
+
+    # -- errors ---------------------------------------------------------------------------------------------
+
+    def _error_before_sending(self, error: StripeFdwError) -> StripeFdwError:
+        """Return the error of a row without a request, after waiting for the rows before it."""
+        self._wait_for_all()
+        return self._failure(error, self.rows)
+
+    def _interrupted(self, error: Interrupted) -> Interrupted:
+        """Break off all requests, and add to the error of a cancel what is changed and what is unknown."""
+        self._cancel_all()
+        self.failed = True
+        details = (
+            error.detail,
+            failure_messages.changed_objects(self.effects),
+            failure_messages.unknown_requests(self.effects),
+        )
+        error.detail = " ".join(filter(None, details)) or None
+        error.hint = self._retry_hint() or error.hint
+        self.effects.reported = True
+        return error
 
     def _failure(
         self,
         error: StripeFdwError,
-        row: int,
-        flight: RowWrite | None = None,
+        number: int,
+        row: RowWrite | None = None,
         *,
         unknown: bool = False,
         others: list[str] | None = None,
     ) -> StripeFdwError:
-        """The error, with what it leaves behind."""
-        number = row if row > 1 or self.rows > 1 else None
-        failure_messages.tell(error, self.tally, number, flight, unknown=unknown, others=others or ())
-        again = self._how_again()
-        kept = flight.kept(error) if flight is not None else None
-        error.hint = " ".join(filter(None, (error.hint, kept or again))) or None
-        self.tally.reported = self.failed = True
+        """Add to the error of a row what the statement has changed, and how to run it again."""
+        shown_number = number if number > 1 or self.rows > 1 else None
+        failure_messages.add_details(
+            error, self.effects, shown_number, row, unknown=unknown, others=others or ()
+        )
+        replay_hint = failure_messages.replay_hint(row, error) if row is not None else None
+        error.hint = " ".join(filter(None, (error.hint, replay_hint or self._retry_hint()))) or None
+        self.effects.reported = self.failed = True
         return error
+
+    def _retry_hint(self) -> str | None:
+        if self._last_unknown is None:
+            return None
+        return failure_messages.retry_hint(self._last_unknown, only_one=self.effects.unknown_count == 1)

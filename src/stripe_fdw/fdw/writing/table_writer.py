@@ -1,32 +1,31 @@
-"""Writes rows of one table: from values to changes, from Stripe's answers to rows."""
+"""The rows of one table that are written: from column values to plans, and from responses to rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final, Literal
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend import hosting
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.planning.restrictions import Value
-from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.fdw.writing.plan import planner
-from stripe_fdw.fdw.writing.plan.planner import RowPlan
-from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.fdw.writing.values import column_parameters
 
-_ANSWERS_KEPT: Final = 200  # of a statement under Multicorn: a join may have several rows for one object
+_MAX_ANSWERS: Final = 200  # rows of a statement under Multicorn: a join may bring a row several times
 
 Row = dict[str, Any]
 Definitions = Mapping[str, hosting.ColumnDefinition]
@@ -44,18 +43,16 @@ class TableWriter:
         writes: TransactionWrites,
         *,
         materialize_scans: Callable[[], object],
-        record_write: Callable[[str, str, str | None], object],
     ) -> None:
         self._resource = resource
         self._server = server
         self._client = client
         self._writes = writes
         self._materialize_scans = materialize_scans
-        self._record_write = record_write
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
-        self._above: dict[str, Mapping[str, Value]] = {}  # of rows under Multicorn: what they lie in
+        self._parent_ids: dict[str, Mapping[str, Value]] = {}  # under Multicorn: by id of the rows read
         self._identity = [
             name
             for name in ("id", *(parent.column for parent in resource.parents), RAW)
@@ -64,7 +61,7 @@ class TableWriter:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """The columns of a row as it was read by which it can be changed. Raises ColumnError without any."""
+        """The columns of a row as it was read that identify it. Raises ColumnError where there are none."""
         if "id" not in self._identity and RAW not in self._identity:
             raise ColumnError(
                 f"rows of {self._resource.name} cannot be updated or deleted without a column id",
@@ -74,167 +71,152 @@ class TableWriter:
         return tuple(dict.fromkeys(self._identity))
 
     def insert(self, values: Row, *, answered: bool) -> Row | None:
-        """Create an object; its row, if that is wanted.
+        """Create an object. Return its row, or None unless ``answered``.
 
-        Raises what Stripe answered, and ColumnError for values that cannot be sent.
+        Raises:
+            ApiError: Stripe refuses it.
+            ColumnError: a value cannot be sent.
         """
-        flight = self._do(lambda: planner.plan_insert(self._resource, values), answered=answered)
-        return self._answer(flight, values) if answered else None
+        statement = self._begin_row()
+        with statement.planning_row():
+            plan = planner.plan_insert(self._resource, values)
+        response = statement.execute(plan, self._client(), answered=answered)
+        return self._row_after(plan, response, values) if answered else None
 
     def update(self, old: Row, values: Row, *, answered: bool) -> Row | Literal[False] | None:
-        """Change an object; its row as Stripe has it now, if that is wanted. False: it was changed before."""
-        if self._is_done(old):
+        """Change an object. Return its row as Stripe has it now, or None unless ``answered``.
+
+        Return False where the statement has changed the object before.
+        """
+        if self._is_repeated(old):
             return False
-        flight = self._do(
-            lambda: self._updating(old, values),
-            answered=answered,
-            look=lambda flight: self._look_again(old, values, flight),
-        )
-        return self._answer(flight, old | values) if answered else None
+        statement = self._begin_row()
+        with statement.planning_row():
+            if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
+                old = {**old, RAW: self._read(old)}
+            plan = planner.plan_update(self._resource, old, values)
+        response = statement.execute(plan, self._client(), answered=answered)
+        return self._row_after(plan, response, old | values) if answered else None
 
     def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
-        """Delete an object, or do what Stripe has in place of that. False: it was deleted before."""
-        if self._is_done(old):
+        """Delete an object, or perform the operation that Stripe has instead.
+
+        Return False where the statement has deleted the object before.
+        """
+        if self._is_repeated(old):
             return False
-        self._do(lambda: self._deleting(old), answered=answered)
+        statement = self._begin_row()
+        with statement.planning_row():
+            if old.get(RAW) is None and self._resource.deleted_when:
+                old = {**old, RAW: self._read(old)}
+            plan = planner.plan_delete(self._resource, old)
+        statement.execute(plan, self._client(), answered=answered)
         return None
 
-    def _is_done(self, old: Row) -> bool:
-        """Whether the statement has changed the row before: a join may have several rows for it."""
-        identifier = old.get("id") or (column_parameters.parsed(RAW, old.get(RAW)) or {}).get("id")
-        return identifier is not None and self._writing.changes_again(str(identifier))
-
-    @property
-    def _writing(self) -> StatementWrite:
-        return self._writes.statement(self, self._account, self._server.write_concurrency)
-
     def end(self) -> None:
-        """The statement writes no more rows. Raises what one of them failed with."""
-        self._above.clear()
+        """Wait for the requests of the statement that ends. Raises the error of a row that failed."""
+        self._parent_ids.clear()
         self._writes.end_statement(self)
 
-    def _do(
-        self,
-        plan: Callable[[], RowPlan],
-        *,
-        answered: bool,
-        look: Callable[[RowWrite], object] | None = None,
-    ) -> RowWrite:
-        if self._writing.rows == 0:
+    @property
+    def _statement(self) -> StatementWrite:
+        return self._writes.statement(self, self._account, self._server.write_concurrency)
+
+    def _begin_row(self) -> StatementWrite:
+        """Return the running statement. Its first row has scans of the table read to their ends first."""
+        statement = self._statement
+        if statement.rows == 0:
             self._materialize_scans()
-        return self._writing.do(plan, self._client, self._wrote, answered=answered, look=look)
+        return statement
 
-    def _wrote(self, identifier: str | None) -> None:
-        self._record_write(self._account, self._resource.name, identifier)
+    def _is_repeated(self, old: Row) -> bool:
+        """Return True if the statement has changed the row before: a join may bring a row several times."""
+        identifier = old.get("id") or (column_parameters.parsed(RAW, old.get(RAW)) or {}).get("id")
+        return identifier is not None and self._statement.is_repeated(str(identifier))
 
-    def _updating(self, old: Row, values: Row) -> RowPlan:
-        if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
-            old = {**old, RAW: self._retrieve(old)}
-        return planner.plan_update(self._resource, old, values)
+    def _read(self, old: Row) -> dict[str, Any]:
+        """Return the object as it is now."""
+        return self._fetch(planner.retrieve_request(self._resource, old))
 
-    def _deleting(self, old: Row) -> RowPlan:
-        if old.get(RAW) is None and self._resource.deleted_when:
-            old = {**old, RAW: self._retrieve(old)}
-        return planner.plan_delete(self._resource, old)
-
-    def _look_again(self, old: Row, values: Row, flight: RowWrite) -> None:
-        """Take the object as it is now where an earlier run with the key has changed it, and not this one."""
-        then, last = flight.replayed, flight.response
-        if then is None or last is None or self._resource.retrieve is None:
-            return
-        now = self._retrieve(old)
-        operating = {item.column for item in self._resource.transitions} if then is not last else set()
-        named = [self._resource.column[name] for name in values if name in self._resource.column]
-        flight.response = replace(last, body=now)
-        if then.body.get("id") == now.get("id") and any(
-            value_of(column, then.body) != value_of(column, now)
-            for column in named
-            if column.path and column.name not in operating
-        ):
-            hosting.warn(
-                f"{flight.identifier} was not changed: an earlier run with the same idempotency key"
-                " has changed it, and it has changed since",
-                None,
-                "To change it again, use another key.",
-            )
-
-    def _retrieve(self, old: Row) -> dict[str, Any]:
-        """The object as it is now."""
-        request = planner.retrieve_request(self._resource, old)
-        if request is None:
+    def _fetch(self, retrieve: Request | None) -> dict[str, Any]:
+        if retrieve is None:
             raise StripeFdwError(
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
                 hint="Give the foreign table its column _raw: import the schema again.",
             )
-        body: dict[str, Any] = self._client().fetch(request, check=hosting.check_interrupts).body
+        body: dict[str, Any] = self._client().fetch(retrieve, check=hosting.check_interrupts).body
         return body
 
-    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
-        """Change an object of which ``old`` is all of it as text, or its id, and ``new`` has all columns."""
-        row, answers = self._old_row(old, new), self._writing.answers
-        identifier = str(row["id"])
-        if self._is_done(row):  # Multicorn counts it all the same
-            return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
-        values: Row = {}
+    def _row_after(self, plan: RowPlan, response: Response | None, values: Row) -> Row:
+        """Return the row of the object after its requests.
 
-        def plan() -> RowPlan:
-            body = row[RAW] = row.get(RAW) or self._retrieve(row)
-            format_time = hosting.host.format_time  # type: ignore[attr-defined]
-            values.update(column_parameters.of_multicorn(self._resource, self._row(body), new, format_time))
-            return planner.plan_update(self._resource, row, values, named=False)
-
-        flight = self._do(plan, answered=True, look=lambda flight: self._look_again(row, values, flight))
-        answer = answers[identifier] = self._answer(flight, row | new)
-        if len(answers) > _ANSWERS_KEPT:
-            del answers[next(iter(answers))]
-        return answer
-
-    def delete_as_multicorn_says(self, old: object) -> None:
-        """Delete the object of which ``old`` is all of it as text, or its id."""
-        self.delete(self._old_row(old, {}), answered=True)
-
-    def _old_row(self, old: object, new: Row) -> Row:
-        if RAW not in self._identity:
-            return {"id": old} | {name: new.get(name) for name in self._identity if name != "id"}
-        body = column_parameters.parsed(RAW, old)
-        return self._row(body) | dict(self._above.get(body["id"], ())) | {"id": body["id"], RAW: body}
-
-    def watch(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
-        """The pages of rows that will be changed. What they lie in is kept, where they don't tell it.
-
-        Multicorn gives of a row that is changed only one column.
+        Args:
+            plan: of the row.
+            response: the last response; None where there was no request.
+            values: the values that were written, for columns that responses do not tell.
         """
-        told = [self._resource.column.get(parent.column) for parent in self._resource.parents]
-        if not hosting.renders_text() or all(column is not None and column.path for column in told):
-            return pages
-        return map(self._remember, pages)
-
-    def _remember(self, page: ObjectPage) -> ObjectPage:
-        self._above |= {item["id"]: page.constant_columns for item in page.objects}
-        return page
-
-    def _answer(self, flight: RowWrite, given: Row) -> Row:
-        """The row: what Stripe answered, and what its answers do not say as it was given."""
-        change, body = flight.change, flight.body
-        if isinstance(change, RowPlan) and not change.steps:
-            body = change.old
-        elif change.id is not None and (body is None or body.get("id") != change.id):
-            body = self._retrieve(given)
+        body = plan.current if not plan.requests else None if response is None else response.body
+        if plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id:
+            body = self._fetch(plan.retrieve)
         row: Row = dict.fromkeys(self._hidden)
         if isinstance(body, dict):
             for name, value in self._row(body).items():
                 column = self._resource.column.get(name)
                 if value is not None or column is None or column.path:
-                    row[name] = value  # of the others a host that is told nothing keeps what was given
+                    row[name] = value  # a host keeps the written value of any other column
         if hosting.renders_text():
-            return {name: value for name, value in given.items() if name not in row} | row
+            return {name: value for name, value in values.items() if name not in row} | row
         return row
 
     def _row(self, body: dict[str, Any]) -> Row:
-        """All columns of an object, as the host takes them."""
+        """Return the columns of an object, as the host takes them."""
         names = (item.column_name for item in self._shown)
         return dict(zip(names, self._maker.rows([body])[0], strict=True))
 
     @cached_property
     def _maker(self) -> RowMaker:
         return row_maker(self._resource, self._shown, as_text=hosting.renders_text())
+
+    # -- Multicorn ------------------------------------------------------------------------------------------
+
+    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
+        """Change an object of which ``old`` is its id or its JSON text, and ``new`` has all columns."""
+        row, answers = self._old_row(old, new), self._statement.answers
+        identifier = str(row["id"])
+        if self._is_repeated(row):  # Multicorn counts it as updated
+            return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
+        statement = self._begin_row()
+        with statement.planning_row():
+            body = row[RAW] = row.get(RAW) or self._read(row)
+            format_time = hosting.host.format_time  # type: ignore[attr-defined]
+            values = column_parameters.of_multicorn(self._resource, self._row(body), new, format_time)
+            plan = planner.plan_update(self._resource, row, values, named=False)
+        response = statement.execute(plan, self._client(), answered=True)
+        answer = answers[identifier] = self._row_after(plan, response, row | new)
+        if len(answers) > _MAX_ANSWERS:
+            del answers[next(iter(answers))]
+        return answer
+
+    def delete_as_multicorn_says(self, old: object) -> None:
+        """Delete the object of which ``old`` is its id or its JSON text."""
+        self.delete(self._old_row(old, {}), answered=True)
+
+    def _old_row(self, old: object, new: Row) -> Row:
+        if RAW not in self._identity:
+            return {"id": old} | {name: new.get(name) for name in self._identity if name != "id"}
+        body = column_parameters.parsed(RAW, old)
+        return self._row(body) | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"], RAW: body}
+
+    def watch(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
+        """Return the pages of rows that will be changed, and keep their parents' ids where objects lack them.
+
+        Of a row that is changed, Multicorn gives only one column.
+        """
+        columns = [self._resource.column.get(parent.column) for parent in self._resource.parents]
+        if not hosting.renders_text() or all(column is not None and column.path for column in columns):
+            return pages
+        return map(self._remember, pages)
+
+    def _remember(self, page: ObjectPage) -> ObjectPage:
+        self._parent_ids |= {item["id"]: page.constant_columns for item in page.objects}
+        return page

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Final
 
 from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
@@ -13,8 +13,9 @@ from stripe_fdw.fdw.writing.write_log import WriteLog
 class TransactionWrites:
     """The writes of the current transaction: one ``StatementWrite`` for each statement and table."""
 
-    def __init__(self, write_log: WriteLog) -> None:
+    def __init__(self, write_log: WriteLog, generations: GenerationCounters) -> None:
         self._write_log = write_log
+        self._generations = generations
         self._statements: dict[tuple[Hashable, Hashable], StatementWrite] = {}
 
     def statement(self, table: Hashable, account: str, concurrency: int) -> StatementWrite:
@@ -22,7 +23,8 @@ class TransactionWrites:
         key = (hosting.executor_run(), table)
         statement = self._statements.get(key)
         if statement is None or statement.failed:
-            statement = self._statements[key] = StatementWrite(self._write_log, account, concurrency)
+            statement = StatementWrite(self._write_log, self._generations, account, concurrency)
+            self._statements[key] = statement
         return statement
 
     def end_statement(self, table: Hashable) -> None:
@@ -64,7 +66,3 @@ class TransactionWrites:
             if statement.level >= level:
                 statement.settle()
                 del self._statements[key]
-
-
-transaction_writes: Final = TransactionWrites(WriteLog())
-"""The writes of this backend."""

@@ -37,7 +37,7 @@ def test_requests(path: str, params: str, request_text: str, endpoint: str) -> N
     assert call is not None
     assert str(call.request) == request_text
     assert call.request.endpoint == endpoint
-    assert call.words["params"] == params
+    assert call.arguments["params"] == params
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,11 @@ def test_parameters_are_an_object(params: str) -> None:
     ],
 )
 def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource: str | None) -> None:
-    made = plan_write_call(
+    plan = plan_write_call(
         {"method": method, "path": path, "params": '{"a": {"b": null}}', "idempotency_key": "k"}
-    )
-    (step,) = made.steps
-    assert (made.resource, made.key, step.operation) == (resource, "k", "call")
-    request = step.request
+    ).plan
+    assert (plan.invalidates, plan.idempotency_key) == (resource, "k")
+    request = plan.requests[0].request
     if path.startswith("/v2"):
         assert (request.params, request.body) == ((), '{"a":{"b":null}}')
     else:
@@ -112,8 +111,8 @@ def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource
     ],
 )
 def test_what_is_written_keeps_its_digits_and_unsets(params: str, sent: list[tuple[str, str]]) -> None:
-    made = plan_write_call({"method": "POST", "path": "/v1/customers", "params": params})
-    assert list(made.steps[0].request.params) == sent
+    call = plan_write_call({"method": "POST", "path": "/v1/customers", "params": params})
+    assert list(call.plan.requests[0].request.params) == sent
 
 
 def test_what_is_read_keeps_its_digits() -> None:
@@ -124,8 +123,8 @@ def test_what_is_read_keeps_its_digits() -> None:
 
 def test_json_of_version_2_keeps_its_digits() -> None:
     params = '{"a":0.12345678901234567890,"b":[123456789012345678901,1.50],"c":[],"d":{},"e":null}'
-    made = plan_write_call({"method": "POST", "path": "/v2/core/accounts", "params": params})
-    assert made.steps[0].request.body == params
+    call = plan_write_call({"method": "POST", "path": "/v2/core/accounts", "params": params})
+    assert call.plan.requests[0].request.body == params
 
 
 @pytest.mark.parametrize("number", ["1e4000", "1e-99999999999", "1" * 5000])

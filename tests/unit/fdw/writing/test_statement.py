@@ -13,8 +13,10 @@ import pytest
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
+from stripe_fdw.catalog import load
 from stripe_fdw.errors import (
     ApiError,
+    ColumnError,
     ConnectionFailedError,
     IdempotencyError,
     Interrupted,
@@ -22,9 +24,10 @@ from stripe_fdw.errors import (
     StripeFdwError,
 )
 from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.writing import statement
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
-from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.fdw.writing.write_log import WriteLog
@@ -55,6 +58,8 @@ class Client:
     asked: list[Asked] = field(default_factory=list)
     sent: list[tuple[str, str]] = field(default_factory=list)
     abandoned: int = 0
+    present: dict[str, Any] = field(default_factory=lambda: {"id": "in_1", "object": "invoice"})
+    fetched: list[str] = field(default_factory=list)
 
     def submit(self, request: Request, *, idempotency_key: str, here: bool = False) -> Asked:
         del here  # an answer that the test brings is there when it is
@@ -64,92 +69,114 @@ class Client:
         self.answers(request, asked)
         return asked
 
+    def fetch(self, request: Request, *, check: object) -> Response:
+        del check
+        self.fetched.append(str(request))
+        return Response(200, self.present, datetime.now(UTC), "req_2", 10, 0.0, 1)
+
     def _abandon(self, asked: Asked) -> None:
         self.abandoned += 1
         asked.set_exception(ConnectionFailedError("broken off"))
 
 
-@dataclass(frozen=True)
-class Change:
-    id: str | None
-    steps: tuple[WriteRequest, ...]
-    key: str | None = None
+@dataclass
+class Generations(GenerationCounters):
+    """Records the objects of which cached responses are made stale."""
+
+    written: list[tuple[str | None, str | None]] = field(default_factory=list)
+
+    def record_write(self, account: str, resource: str | None, identifier: str | None = None) -> None:
+        assert account == "account"
+        self.written.append((resource, identifier))
 
 
-def creation(name: str, key: str | None = None) -> Change:
+def creation(name: str, key: str | None = None) -> RowPlan:
     request = Request.of("POST", "/v1/customers", {"name": name})
-    return Change(None, (WriteRequest(request, "create"),), key)
+    return RowPlan(requests=(WriteRequest(request, "create"),), invalidates="customer", idempotency_key=key)
 
 
-def both(identifier: str, key: str | None = None) -> Change:
+def both(identifier: str, key: str | None = None) -> RowPlan:
     path = f"/v1/invoices/{identifier}"
-    pay = WriteRequest(Request("POST", path, f"{path}/pay"), "pay", derived=True)
-    steps = (WriteRequest(Request("POST", path, path), "update"), pay)
-    return Change(identifier, steps, key)
+    return RowPlan(
+        requests=(
+            WriteRequest(Request("POST", path, path), "update"),
+            WriteRequest(Request("POST", path, f"{path}/pay"), "pay", derives_key=True),
+        ),
+        invalidates="invoice",
+        idempotency_key=key,
+        object_id=identifier,
+        retrieve=Request("GET", path, path),
+        set_columns=(load().resource["invoice"].column["description"],),
+    )
 
 
-@pytest.fixture
-def told() -> list[str | None]:
-    return []
+def begin(
+    concurrency: int = 1, *, write_log: WriteLog | None = None, generations: Generations | None = None
+) -> StatementWrite:
+    return StatementWrite(write_log or WriteLog(), generations or Generations(), "account", concurrency)
 
 
-def do(
-    writing: StatementWrite, client: Client, change: Change, told: list[Any], *, answered: bool = True
-) -> Any:
-    return writing.do(lambda: change, lambda: client, told.append, answered=answered)  # type: ignore[arg-type,return-value]
+def do(statement: StatementWrite, client: Client, plan: RowPlan, *, answered: bool = True) -> Any:
+    with statement.planning_row():
+        pass
+    return statement.execute(plan, client, answered=answered)  # type: ignore[arg-type]
 
 
-def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows(told: list[Any]) -> None:
-    client, writing = Client(), StatementWrite(WriteLog(), "account", 1)
-    do(writing, client, creation("a"), told)
-    do(writing, client, creation("b"), told)
-    do(writing, client, both("in_1", "mine"), told)
-    do(writing, client, both("in_2", "m" * 253), told)
+def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows() -> None:
+    client, generations = Client(), Generations()
+    writing = begin(generations=generations)
+    do(writing, client, creation("a"))
+    do(writing, client, creation("b"))
+    do(writing, client, both("in_1", "mine"))
+    do(writing, client, both("in_2", "m" * 253))
     keys = [key for _, key in client.sent]
     assert len(set(keys)) == 6
     assert keys[2:4] == ["mine", "mine:pay"]
     assert all(len(key) <= 255 for key in keys)
     assert keys[5].endswith(":pay")
-    assert told == ["cus_1", "cus_1", "in_1", "in_1", "in_2", "in_2"]
-    assert writing.tally.count == 3
+    assert (
+        generations.written
+        == [("customer", "cus_1")] * 2 + [("invoice", "in_1")] * 2 + [("invoice", "in_2")] * 2
+    )
+    assert writing.effects.count == 3
 
 
-def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for(told: list[Any]) -> None:
+def test_no_more_rows_are_under_way_than_may_be_and_all_are_waited_for() -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = StatementWrite(WriteLog(), "account", 3)
+    writing = begin(3)
     for name in "abc":
-        do(writing, client, creation(name), told, answered=False)
+        do(writing, client, creation(name), answered=False)
     assert len(client.sent) == 3
     client.asked[1].say("cus_b")
-    do(writing, client, creation("d"), told, answered=False)
+    do(writing, client, creation("d"), answered=False)
     assert len(client.sent) == 4
     for number in (0, 2, 3):
         client.asked[number].say(f"cus_{number}")
     writing.end()
-    assert writing.tally.count == 4
+    assert writing.effects.count == 4
 
 
-def test_a_row_whose_answer_is_seen_waits_for_those_before_it(told: list[Any]) -> None:
+def test_a_row_whose_answer_is_seen_waits_for_those_before_it() -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = StatementWrite(WriteLog(), "account", 3)
-    do(writing, client, creation("a"), told, answered=False)
+    writing = begin(3)
+    do(writing, client, creation("a"), answered=False)
     client.asked[0].say("cus_a")
     client.answers = lambda request, asked: asked.say("cus_b")
-    flight = do(writing, client, creation("b"), told)
-    assert flight.body["id"] == "cus_b"
-    assert writing.tally.shown_ids == ["cus_a", "cus_b"]
+    response = do(writing, client, creation("b"))
+    assert response.body["id"] == "cus_b"
+    assert writing.effects.shown_ids == ["cus_a", "cus_b"]
 
 
-def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told: list[Any]) -> None:
+def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for() -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = StatementWrite(WriteLog(), "account", 3)
+    writing = begin(3)
     for name in "abc":
-        do(writing, client, creation(name, f"key-{name}"), told, answered=False)
+        do(writing, client, creation(name, f"key-{name}"), answered=False)
     client.asked[0].fail(ApiError("Declined.", status=402, detail="code card_declined"))
     client.asked[1].say("cus_b")
     client.asked[2].fail(ConnectionFailedError("gone"), uncertain=True)
     with pytest.raises(ApiError) as caught:
-        do(writing, client, creation("d"), told, answered=False)
+        do(writing, client, creation("d"), answered=False)
     assert len(client.sent) == 3
     assert caught.value.message == "row 1 failed: Declined."
     assert caught.value.detail == (
@@ -159,15 +186,15 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for(told:
     )
     again = "Run this row again with _idempotency_key = 'key-c': it is done once, whatever became of it."
     assert caught.value.hint == again
-    assert writing.tally.reported
-    assert writing.tally.unknown_count == 1
+    assert writing.effects.reported
+    assert writing.effects.unknown_count == 1
 
 
-def test_rows_that_fail_as_well_are_told_of_in_sentences(told: list[Any]) -> None:
+def test_rows_that_fail_as_well_are_told_of_in_sentences() -> None:
     client = Client(answers=lambda request, asked: None)
-    writing = StatementWrite(WriteLog(), "account", 2)
+    writing = begin(2)
     for name in "ab":
-        do(writing, client, creation(name), told, answered=False)
+        do(writing, client, creation(name), answered=False)
     for asked in client.asked:
         asked.fail(ApiError("Coupon already exists.", status=400))
     with pytest.raises(ApiError) as caught:
@@ -188,21 +215,22 @@ def test_rows_that_fail_as_well_are_told_of_in_sentences(told: list[Any]) -> Non
     ],
 )
 def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
-    told: list[Any], error: StripeFdwError, uncertain: bool, unknown: bool
+    error: StripeFdwError, uncertain: bool, unknown: bool
 ) -> None:
     client = Client(answers=lambda request, asked: asked.fail(error, uncertain=uncertain))
+    generations = Generations()
     with pytest.raises(type(error)) as caught:
-        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "mine"), told)
+        do(begin(generations=generations), client, creation("a", "mine"))
     assert ("is not known" in (caught.value.detail or "")) == unknown
     assert ("_idempotency_key = 'mine'" in (caught.value.hint or "")) == unknown
-    assert bool(told) == uncertain
+    assert bool(generations.written) == uncertain
 
 
-def test_a_key_is_shown_as_sql_writes_it(told: list[Any]) -> None:
+def test_a_key_is_shown_as_sql_writes_it() -> None:
     lost = ConnectionFailedError("gone")
     client = Client(answers=lambda request, asked: asked.fail(lost, uncertain=True))
     with pytest.raises(ConnectionFailedError) as caught:
-        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "o'brien"), told)
+        do(begin(), client, creation("a", "o'brien"))
     assert "_idempotency_key = 'o''brien'" in (caught.value.hint or "")
 
 
@@ -210,47 +238,47 @@ def fail(error: StripeFdwError, uncertain: bool, _: Request, asked: Asked) -> No
     asked.fail(error, uncertain=uncertain)
 
 
-def test_a_key_may_be_used_for_other_values_if_it_was_certainly_not_done(told: list[Any]) -> None:
+def test_a_key_may_be_used_for_other_values_if_it_was_certainly_not_done() -> None:
     for error, uncertain in ((ApiError("Declined.", status=402), False), (ConnectionFailedError("x"), True)):
         write_log = WriteLog()
         failing = Client(answers=partial(fail, error, uncertain))
         with pytest.raises(type(error)):
-            do(StatementWrite(write_log, "account", 1), failing, creation("a", "mine"), told)
+            do(begin(write_log=write_log), failing, creation("a", "mine"))
         if uncertain:
             with pytest.raises(IdempotencyError, match="for another change"):
-                do(StatementWrite(write_log, "account", 1), Client(), creation("b", "mine"), told)
-        do(StatementWrite(write_log, "account", 1), Client(), creation("a", "mine"), told)
+                do(begin(write_log=write_log), Client(), creation("b", "mine"))
+        do(begin(write_log=write_log), Client(), creation("a", "mine"))
 
 
-def test_a_delete_that_was_sent_before_and_meets_404_is_done(told: list[Any]) -> None:
+def test_a_delete_that_was_sent_before_and_meets_404_is_done() -> None:
     request = Request("DELETE", "/v1/customers/{customer}", "/v1/customers/cus_1")
-    change = Change("cus_1", (WriteRequest(request, "delete"),))
+    plan = RowPlan(requests=(WriteRequest(request, "delete"),), invalidates="customer", object_id="cus_1")
     gone = NotFoundError("No such customer", status=404)
     client = Client(answers=lambda request, asked: asked.fail(gone, uncertain=True))
-    writing = StatementWrite(WriteLog(), "account", 1)
-    assert do(writing, client, change, told).finished
-    assert writing.tally.shown_ids == ["cus_1"]
+    writing = begin()
+    assert do(writing, client, plan) is None
+    assert writing.effects.shown_ids == ["cus_1"]
     client = Client(answers=lambda request, asked: asked.fail(gone))
     with pytest.raises(NotFoundError):
-        do(StatementWrite(WriteLog(), "account", 1), client, change, told)
+        do(begin(), client, plan)
 
 
-def test_a_row_that_fails_after_its_first_request_is_changed_in_part(told: list[Any]) -> None:
+def test_a_row_that_fails_after_its_first_request_is_changed_in_part() -> None:
     def answer(request: Request, asked: Asked) -> None:
         if request.path.endswith("/pay"):
             asked.fail(ApiError("Declined.", status=402))
         else:
             asked.say("in_1")
 
-    writing = StatementWrite(WriteLog(), "account", 1)
+    writing = begin()
     with pytest.raises(ApiError) as caught:
-        do(writing, Client(answers=answer), both("in_1"), told)
+        do(writing, Client(answers=answer), both("in_1"))
     assert caught.value.message == "pay failed: Declined."
     assert "in_1 is changed in part: update was done, pay was not" in (caught.value.detail or "")
-    assert writing.tally.count == 1
+    assert writing.effects.count == 1
 
 
-def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_done(told: list[Any]) -> None:
+def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_done() -> None:
     def answer(request: Request, asked: Asked) -> None:
         if request.path.endswith("/pay"):
             asked.fail(ConnectionFailedError("no answer"), uncertain=True)
@@ -258,17 +286,17 @@ def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_do
             asked.say("in_1")
 
     with pytest.raises(ConnectionFailedError) as caught:
-        do(StatementWrite(WriteLog(), "account", 1), Client(answers=answer), both("in_1"), told)
+        do(begin(), Client(answers=answer), both("in_1"))
     detail = caught.value.detail or ""
     assert "in_1 is changed in part: update was done. Whether POST" in detail
     assert "was not" not in detail
 
 
-def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancel_breaks_off_all_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(answers=lambda request, asked: setattr(asked, "uncertain", True))
-    writing = StatementWrite(WriteLog(), "account", 3)
+    writing = begin(3)
     for name in "abc":
-        do(writing, client, creation(name, name), told, answered=False)
+        do(writing, client, creation(name, name), answered=False)
 
     def cancel() -> None:
         raise Interrupted("canceling statement due to user request")
@@ -291,14 +319,18 @@ def test_a_cancel_breaks_off_all_that_is_under_way(told: list[Any], monkeypatch:
     ],
 )
 def test_a_cancel_hints_at_how_to_run_the_row_again(
-    told: list[Any], monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
+    monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
 ) -> None:
-    client, writing = Client(answers=lambda request, asked: None), StatementWrite(WriteLog(), "account", 2)
+    client, writing = Client(answers=lambda request, asked: None), begin(2)
     request = Request(method, "/v1/x", "/v1/x")
-    called = operation == "call"
-    name = "idempotency_key" if called else "_idempotency_key"
-    step = WriteRequest(request, operation, key_name=name, called=called)
-    do(writing, client, Change("x", (step,), "mine"), told, answered=False)
+    plan = RowPlan(
+        requests=(WriteRequest(request, operation),),
+        invalidates=None,
+        idempotency_key="mine",
+        object_id="x",
+        is_call=operation == "call",
+    )
+    do(writing, client, plan, answered=False)
     client.asked[0].uncertain = True
 
     def cancel() -> None:
@@ -311,15 +343,18 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
 
 
 def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
-    told: list[Any], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(statement, "_PATIENCE", 0.05)
+    monkeypatch.setattr(statement, "_ROLLBACK_SECONDS", 0.05)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
-    client, writings = Client(answers=lambda request, asked: None), TransactionWrites(WriteLog())
+    client, writings = (
+        Client(answers=lambda request, asked: None),
+        TransactionWrites(WriteLog(), Generations()),
+    )
     writing = writings.statement("table", "account", 4)
     for name in "abcd":
-        do(writing, client, creation(name), told, answered=False)
+        do(writing, client, creation(name), answered=False)
     client.asked[0].say("cus_a")
     client.asked[1].fail(ApiError("Declined.", status=402))
     client.asked[2].uncertain = True
@@ -332,11 +367,11 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     assert writings.statement("table", "account", 4) is not writing
 
 
-def test_a_statement_counts_the_rows_of_each_of_its_tables(told: list[Any]) -> None:
-    client, writings = Client(), TransactionWrites(WriteLog())
+def test_a_statement_counts_the_rows_of_each_of_its_tables() -> None:
+    client, writings = Client(), TransactionWrites(WriteLog(), Generations())
     for _ in range(2):
-        do(writings.statement("one", "account", 1), client, creation("a"), told)
-    do(writings.statement("two", "account", 1), client, creation("a"), told)
+        do(writings.statement("one", "account", 1), client, creation("a"))
+    do(writings.statement("two", "account", 1), client, creation("a"))
     assert writings.statement("one", "account", 1).rows == 2
     assert writings.statement("two", "account", 1).rows == 1
     writings.end_statement("one")
@@ -345,63 +380,75 @@ def test_a_statement_counts_the_rows_of_each_of_its_tables(told: list[Any]) -> N
     assert writings.statement("two", "account", 1).rows == 0
 
 
-def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_looked_at(told: list[Any]) -> None:
-    looked: list[RowWrite] = []
+def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_read_again() -> None:
+    plan, writing, client = both("in_1", "mine"), begin(), Client(lambda request, asked: asked.say("in_1"))
+    do(writing, client, plan)
+    assert (writing.effects.count, client.fetched) == (1, [])
 
-    def again(writing: StatementWrite, client: Client) -> None:
-        writing.do(
-            lambda: both("in_1", "mine"),
-            lambda: client,  # type: ignore[arg-type,return-value]
-            told.append,
-            answered=True,
-            look=looked.append,
-        )
-
-    writing = StatementWrite(WriteLog(), "account", 1)
-    again(writing, Client(answers=lambda request, asked: asked.say("in_1")))
-    assert (writing.tally.count, looked) == (1, [])
-    writing = StatementWrite(WriteLog(), "account", 1)
-    again(writing, Client(answers=lambda request, asked: asked.say("in_1", replayed=True)))
-    assert writing.tally.count == 0
-    assert [flight.identifier for flight in looked] == ["in_1"]
+    writing, client = begin(), Client(lambda request, asked: asked.say("in_1", replayed=True))
+    response = do(writing, client, plan)
+    assert (writing.effects.count, client.fetched) == (0, ["GET /v1/invoices/in_1"])
+    assert response.body == client.present
 
     def lost_once(request: Request, asked: Asked) -> None:
         del request
         asked.uncertain = True
         asked.say("in_1", replayed=True)
 
-    writing = StatementWrite(WriteLog(), "account", 1)
-    again(writing, Client(answers=lost_once))
-    assert writing.tally.count == 1
-    assert len(looked) == 1
+    writing, client = begin(), Client(lost_once)
+    do(writing, client, plan)
+    assert (writing.effects.count, client.fetched) == (1, [])
+
+
+def test_of_an_object_that_has_changed_since_the_earlier_run_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(hosting, "warn", lambda message, detail, hint: warnings.append(message))
+    client = Client(lambda request, asked: asked.say("in_1", replayed=True))
+    do(begin(), client, both("in_1", "mine"))
+    assert warnings == []
+    client.present["description"] = "changed since"
+    do(begin(), client, both("in_1", "mine"))
+    assert warnings == [
+        "in_1 was not changed: an earlier run with the same idempotency key has changed it,"
+        " and it has changed since"
+    ]
+
+
+def test_an_error_in_planning_is_reported_after_the_outcomes_of_the_rows_before_it() -> None:
+    client, writing = Client(lambda request, asked: None), begin(3)
+    do(writing, client, creation("a"), answered=False)
+    client.asked[0].say("cus_a")
+    with pytest.raises(ColumnError) as caught, writing.planning_row():
+        raise ColumnError("no such value")
+    assert caught.value.message == "row 2 failed: no such value"
+    assert caught.value.detail == "1 row is changed and stays so in Stripe: cus_a."
+    assert writing.failed
 
 
 @pytest.mark.parametrize(
     ("status", "then"), [(500, "Look in Stripe whether it was done"), (402, "To try again")]
 )
-def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(
-    told: list[Any], status: int, then: str
-) -> None:
+def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(status: int, then: str) -> None:
     error = ApiError("broken", status=status, replayed=True)
     client = Client(answers=lambda request, asked: asked.fail(error, uncertain=True))
     with pytest.raises(ApiError) as caught:
-        do(StatementWrite(WriteLog(), "account", 1), client, creation("a", "mine"), told)
+        do(begin(), client, creation("a", "mine"))
     assert f"Stripe keeps this error for the idempotency key 'mine'. {then}" in (caught.value.hint or "")
     assert "Run this row again" not in (caught.value.hint or "")
 
 
-def test_a_rollback_after_a_cancel_waits_for_nothing(
-    told: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_after_a_cancel_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosting, "is_cancelled", lambda: True)
-    monkeypatch.setattr(statement, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(statement, "_ROLLBACK_SECONDS", 1000.0)
     said: list[str] = []
     monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
     client, writings = (
         Client(answers=lambda request, asked: setattr(asked, "uncertain", True)),
-        TransactionWrites(WriteLog()),
+        TransactionWrites(WriteLog(), Generations()),
     )
-    do(writings.statement("table", "account", 4), client, creation("a", "mine"), told, answered=False)
+    do(writings.statement("table", "account", 4), client, creation("a", "mine"), answered=False)
     writings.rollback()
     assert client.abandoned == 1
     assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in said[0]

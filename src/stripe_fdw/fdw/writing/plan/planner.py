@@ -9,7 +9,6 @@ can be known to be wrong is an error here, before anything has left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from stripe_fdw import sqlstates
@@ -21,24 +20,13 @@ from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.writing.plan import refusals, transitions
 from stripe_fdw.fdw.writing.plan.request_body import Body
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.update_columns import UPDATE, put_plainly
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values import column_parameters
 from stripe_fdw.fdw.writing.values.column_parameters import Given
 from stripe_fdw.fdw.writing.values.nested import Json
 from stripe_fdw.fdw.writing.values.scalars import shown, text
-
-
-@dataclass(frozen=True, slots=True)
-class RowPlan:
-    """All that one row needs, in order; no steps when nothing changes."""
-
-    resource: Resource
-    id: str | None  # None for a creation
-    steps: tuple[WriteRequest, ...]
-    key: str | None  # the user's idempotency key
-    old: Json | None  # the object as it was read
-
 
 # -- INSERT ------------------------------------------------------------------------------------------------
 
@@ -67,7 +55,7 @@ def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
     body.merge(given.params)
     _check_required(resource, operation, columns, body)
     ids = {name: _step_of_path(name, columns[name]) for name in above}
-    return RowPlan(resource, None, (_step(body, ids),), given.key, None)
+    return RowPlan(requests=(_step(body, ids),), invalidates=resource.name, idempotency_key=given.key)
 
 
 def _check_required(resource: Resource, operation: Operation, columns: Mapping[str, Any], body: Body) -> None:
@@ -151,7 +139,19 @@ def plan_update(
     ids = _ids(resource, old, raw)
     in_order = sorted(bodies.values(), key=lambda body: not body.first)
     steps = tuple(_step(body, ids) for body in in_order if not body.empty)
-    return RowPlan(resource, identifier, steps, given.key, raw)
+    set_columns = [resource.column[name] for name in given.columns if name in resource.column]
+    return RowPlan(
+        requests=steps,
+        invalidates=resource.name,
+        idempotency_key=given.key,
+        object_id=identifier,
+        current=raw,
+        retrieve=Body(resource, resource.retrieve).request(ids) if resource.retrieve else None,
+        set_columns=tuple(column for column in set_columns if column.path),
+        operation_columns=frozenset(
+            item.column for item in resource.transitions if item.column in given.columns
+        ),
+    )
 
 
 def _operate(bodies: dict[str, Body], found: Transition, body: Body, column: Column, value: Any) -> None:
@@ -248,9 +248,9 @@ def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
     if resource.delete is None:
         raise refusals.not_deletable(resource, identifier, raw or {})
     if any((raw or {}).get(name) == value for name, value in resource.deleted_when):
-        return RowPlan(resource, identifier, (), None, raw)
-    step = _step(Body(resource, resource.delete), _ids(resource, old, raw))
-    return RowPlan(resource, identifier, (step,), None, raw)
+        return RowPlan(requests=(), invalidates=resource.name, object_id=identifier, current=raw)
+    request = _step(Body(resource, resource.delete), _ids(resource, old, raw))
+    return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=raw)
 
 
 def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | None:
@@ -264,7 +264,7 @@ def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | No
 
 
 def _step(body: Body, ids: Mapping[str, str]) -> WriteRequest:
-    return WriteRequest(body.request(ids), body.operation.name, derived=body.wanted)
+    return WriteRequest(body.request(ids), body.operation.name, derives_key=body.wanted)
 
 
 def _step_of_path(name: str, value: Any) -> str:

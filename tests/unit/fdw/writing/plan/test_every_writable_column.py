@@ -92,11 +92,11 @@ def test_every_creatable_column_is_sent(resource: Resource) -> None:
             continue
         value = sample(resource.column[name], found_at(operation, path))
         needed = {key: word for key, word in required(resource, operation).items() if key != path[0]}
-        change = plan_insert(resource, {**above, name: value, "_params": needed})
-        (step,) = change.steps
-        assert step.request.method == "POST"
-        assert "{" not in step.request.path
-        assert is_sent(step.request.params, path), (name, step.request)
+        plan = plan_insert(resource, {**above, name: value, "_params": needed})
+        (request,) = plan.requests
+        assert request.request.method == "POST"
+        assert "{" not in request.request.path
+        assert is_sent(request.request.params, path), (name, request.request)
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)
@@ -108,12 +108,12 @@ def test_every_updatable_column_is_sent(resource: Resource) -> None:
         if name in operating | above.keys() or resource.update is None:
             continue
         value = sample(resource.column[name], found_at(resource.update, path))
-        change = plan_update(resource, old, {name: value})
-        (step,) = change.steps
-        assert "{" not in step.request.path
-        assert step.request.path.endswith("/x_9")
-        assert is_sent(step.request.params, path), (name, step.request)
-        assert plan_update(resource, old, {name: None}).steps == ()
+        plan = plan_update(resource, old, {name: value})
+        (request,) = plan.requests
+        assert "{" not in request.request.path
+        assert request.request.path.endswith("/x_9")
+        assert is_sent(request.request.params, path), (name, request.request)
+        assert plan_update(resource, old, {name: None}).requests == ()
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda item: item.name)

@@ -11,19 +11,19 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.writing.plan.planner import (
-    RowPlan,
     needs_current_object,
     plan_delete,
     plan_insert,
     plan_update,
 )
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 
 Values = dict[str, Any]
 
 
-def requests(change: RowPlan) -> list[str]:
+def requests(plan: RowPlan) -> list[str]:
     """Each as ``POST /v1/customers?email=x``."""
-    return [str(step.request).replace("%40", "@") for step in change.steps]
+    return [str(request.request).replace("%40", "@") for request in plan.requests]
 
 
 def insert(table: str, **values: Any) -> list[str]:
@@ -110,8 +110,9 @@ def test_items_copied_from_another_subscription_are_sent_without_what_stripe_mad
 
 
 def test_the_key_is_the_users() -> None:
-    assert plan_insert(load().resource["customer"], {"_idempotency_key": "order-1"}).key == "order-1"
-    assert plan_insert(load().resource["customer"], {}).key is None
+    customer = load().resource["customer"]
+    assert plan_insert(customer, {"_idempotency_key": "order-1"}).idempotency_key == "order-1"
+    assert plan_insert(customer, {}).idempotency_key is None
 
 
 INSERT_ERRORS: list[tuple[str, Values, str, str]] = [
@@ -537,9 +538,9 @@ def test_the_writable_columns_are_listed_the_closest_first_and_not_all() -> None
 
 def test_an_object_that_was_not_read_is_changed_without_comparing() -> None:
     customer = load().resource["customer"]
-    change = plan_update(customer, {"id": "cus_1"}, {"email": "x", "name": "y"})
-    assert requests(change) == [CUS + "email=x&name=y"]
-    assert change.old is None
+    plan = plan_update(customer, {"id": "cus_1"}, {"email": "x", "name": "y"})
+    assert requests(plan) == [CUS + "email=x&name=y"]
+    assert plan.current is None
     assert not needs_current_object(customer, {"email": "x", "_params": {}, "_idempotency_key": "k"})
 
 
@@ -560,9 +561,9 @@ def test_what_it_was_matters_for_objects_states_and_what_cannot_be_written(table
 
 def test_the_object_may_come_as_its_text() -> None:
     old = {"id": "cus_1", "_raw": '{"id": "cus_1", "email": "a", "metadata": {"a": "1"}}'}
-    change = plan_update(load().resource["customer"], old, {"email": "a", "metadata": {}})
-    assert requests(change) == [CUS + "metadata="]
-    assert change.old == {"id": "cus_1", "email": "a", "metadata": {"a": "1"}}
+    plan = plan_update(load().resource["customer"], old, {"email": "a", "metadata": {}})
+    assert requests(plan) == [CUS + "metadata="]
+    assert plan.current == {"id": "cus_1", "email": "a", "metadata": {"a": "1"}}
 
 
 def test_a_table_without_the_column_id_has_it_in_the_object() -> None:
@@ -625,3 +626,12 @@ def test_what_cannot_be_deleted_says_what_can_be_done(table: str, hint: str) -> 
         plan_delete(load().resource[table], {"id": "x_1"})
     assert hint in (caught.value.hint or "")
     assert caught.value.sqlstate == "0A000"
+
+
+def test_a_plan_prints_as_its_requests() -> None:
+    invoice = load().resource["invoice"]
+    old = {"id": "in_1", "_raw": {"id": "in_1", "status": "draft", "description": None}}
+    plan = plan_update(invoice, old, {"description": "May", "status": "open"})
+    assert str(plan) == "POST /v1/invoices/in_1?description=May; POST /v1/invoices/in_1/finalize"
+    assert (plan.target, plan.invalidates) == ("in_1", "invoice")
+    assert str(plan_update(invoice, old, {"description": None})) == "no request"

@@ -16,8 +16,8 @@ ADA: Values = {"id": "cus_1", "object": "customer", "name": "Ada", "phone": None
 
 def sent(table: str, found: Values, values: Values) -> list[str]:
     """The requests, as text."""
-    change = plan_update(load().resource[table], {"id": found["id"], "_raw": found}, values)
-    return [str(step.request) for step in change.steps]
+    plan = plan_update(load().resource[table], {"id": found["id"], "_raw": found}, values)
+    return [str(request.request) for request in plan.requests]
 
 
 AGAIN: list[tuple[Values, Values]] = [
@@ -72,8 +72,8 @@ def test_parameters_of_an_operation_that_was_done_are_dropped(key: str | None) -
 def test_where_a_host_does_not_say_which_columns_are_named_the_state_counts() -> None:
     def further(found: Values, params: Values) -> list[str]:
         old, values = {"id": "in_1", "_raw": found}, {"_params": params}
-        change = plan_update(load().resource["invoice"], old, values, named=False)
-        return [str(step.request) for step in change.steps]
+        plan = plan_update(load().resource["invoice"], old, values, named=False)
+        return [str(request.request) for request in plan.requests]
 
     paid = INVOICE | {"status": "paid"}
     assert further(paid, {"paid_out_of_band": True}) == []
