@@ -10,16 +10,16 @@ from stripe_simulator.objects.defaults import NEEDED, new_defaults
 from stripe_simulator.objects.events import emit
 from stripe_simulator.objects.operation import OperationContext, get_existing
 from stripe_simulator.objects.read import deleted_object, object_response, parent_position, resource_of
-from stripe_simulator.operations import registry
 from stripe_simulator.requests.body import apply_parameters, validate_parameters
 from stripe_simulator.world.collection import ChildCollection
 
 if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import Handler
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.world.collection import Collection
 
 
-def create(request: ApiRequest) -> ApiResponse:
+def create(request: ApiRequest, *, on_create: Handler | None = None) -> ApiResponse:
     """POST of a new object."""
     resource = resource_of(request)
     assert resource.create is not None
@@ -37,8 +37,7 @@ def create(request: ApiRequest) -> ApiResponse:
     if resource.parents and resource.parents[0].column in made:
         made[resource.parents[0].column] = request.ids[0]
     context = OperationContext(request, params, collection, position, {}, made)
-    handler = registry.CREATED.get(resource.name)
-    answer = handler(context) if handler else None
+    answer = on_create(context) if on_create else None
     context.write()
     emit(request, "created", made)
     context.finish()
@@ -56,7 +55,7 @@ def _chosen(collection: Collection, identifier: str) -> str:
     return identifier
 
 
-def update(request: ApiRequest) -> ApiResponse:
+def update(request: ApiRequest, *, on_update: Handler | None = None) -> ApiResponse:
     """POST to an object: only what is sent changes."""
     resource = resource_of(request)
     assert resource.update is not None
@@ -66,8 +65,7 @@ def update(request: ApiRequest) -> ApiResponse:
     made = deepcopy(before)
     apply_parameters(resource, made, params)
     context = OperationContext(request, params, collection, position, before, made)
-    handler = registry.UPDATED.get(resource.name)
-    answer = handler(context) if handler else None
+    answer = on_update(context) if on_update else None
     if before != made:
         context.write()
         emit(request, "updated", made, before)
@@ -75,7 +73,7 @@ def update(request: ApiRequest) -> ApiResponse:
     return object_response(request, made if answer is None else answer)
 
 
-def delete(request: ApiRequest) -> ApiResponse:
+def delete(request: ApiRequest, *, on_delete: Handler | None = None) -> ApiResponse:
     """DELETE of an object; one whose handler answers with it stays, as a subscription does."""
     resource = resource_of(request)
     assert resource.delete is not None
@@ -83,8 +81,7 @@ def delete(request: ApiRequest) -> ApiResponse:
     params = validate_parameters(request, resource.delete)
     made = collection.read(position)
     context = OperationContext(request, params, collection, position, made, deepcopy(made))
-    handler = registry.DELETED.get(resource.name)
-    answer = handler(context) if handler else None
+    answer = on_delete(context) if on_delete else None
     if answer is not None:
         context.write()
         context.finish()

@@ -1,80 +1,156 @@
-"""Who carries out what: the tables of all areas, merged. How to add to them is told in `lifecycle`."""
+"""All operations of the simulator: the handlers of every module, and the function that answers a route."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from stripe_simulator.operations.billing import invoices, meters, portal, subscriptions
-from stripe_simulator.operations.checkout import sessions
-from stripe_simulator.operations.connect import accounts
-from stripe_simulator.operations.customers import customers
+from stripe_simulator.objects import read
+from stripe_simulator.objects.operation import run_operation
+from stripe_simulator.operations import crud
+from stripe_simulator.operations.billing import (
+    alerts,
+    credit_grants,
+    credit_notes,
+    discounts,
+    meters,
+    portal,
+    quotes,
+    test_clocks,
+)
+from stripe_simulator.operations.billing.invoices import (
+    creation as invoice_creation,
+)
+from stripe_simulator.operations.billing.invoices import (
+    finalization,
+    invoice_items,
+    line_editing,
+    payment,
+    preview,
+    voiding,
+)
+from stripe_simulator.operations.billing.invoices import updates as invoice_updates
+from stripe_simulator.operations.billing.subscriptions import (
+    cancellation,
+    pausing,
+    schedules,
+    subscription_items,
+)
+from stripe_simulator.operations.billing.subscriptions import creation as subscription_creation
+from stripe_simulator.operations.billing.subscriptions import updates as subscription_updates
+from stripe_simulator.operations.checkout import payment_links, sessions
+from stripe_simulator.operations.connect import (
+    account_links,
+    accounts,
+    application_fees,
+    external_accounts,
+    transfers,
+)
+from stripe_simulator.operations.customers import (
+    cash_balance,
+    customer_balance,
+    customer_payment_methods,
+    customer_sources,
+    customers,
+    tax_ids,
+)
 from stripe_simulator.operations.payments import (
+    balance,
     charges,
+    disputes,
     payment_intents,
     payment_methods,
     payment_records,
     payouts,
     refunds,
+    reviews,
     setup_intents,
+    sources,
+    tokens,
+    topups,
 )
-from stripe_simulator.operations.products import plans, prices
-from stripe_simulator.operations.simple import transitions, unlisted
+from stripe_simulator.operations.products import coupons, plans, prices, products, promotion_codes, tax_rates
+from stripe_simulator.operations.simple import (
+    app_secrets,
+    client_sessions,
+    ephemeral_keys,
+    file_links,
+    financial_connections,
+    identity,
+    tax,
+    terminal,
+    transitions,
+    webhook_endpoints,
+)
+from stripe_simulator.requests.search_query import search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
-    from stripe_simulator.types import Json
+    from stripe_simulator.requests.routes import Route
 
-_AREAS = (
-    accounts,
-    charges,
-    customers,
-    payment_intents,
-    payment_methods,
-    payouts,
-    prices,
-    plans,  # after the products: a price is complete before it is a plan
-    payment_records,
-    refunds,
-    sessions,
-    setup_intents,
-    unlisted,
-    transitions,
-    invoices,
-    subscriptions,
-    meters,
-    portal,
-)
-
-# By resource and the catalog's name of the operation.
-OPERATIONS: dict[tuple[str, str], Handler] = {}
-# By verb and path: operations that are about no object of a table, or about another than the path's.
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {}
-# By resource: what a creation, an update and a deletion do beyond the object's own parameters.
-CREATED: dict[str, Handler] = {}
-UPDATED: dict[str, Handler] = {}
-DELETED: dict[str, Handler] = {}
+_MODULES = (
+    # billing
+    alerts, cancellation, credit_grants, credit_notes, discounts, finalization, invoice_creation,
+    invoice_items, invoice_updates, line_editing, meters, pausing, payment, portal, preview, quotes,
+    schedules, subscription_creation, subscription_items, subscription_updates, test_clocks, voiding,
+    # checkout
+    payment_links, sessions,
+    # connect
+    account_links, accounts, application_fees, external_accounts, transfers,
+    # customers
+    cash_balance, customer_balance, customer_payment_methods, customer_sources, customers, tax_ids,
+    # payments
+    balance, charges, disputes, payment_intents, payment_methods, payment_records, payouts, refunds, reviews,
+    setup_intents, sources, tokens, topups,
+    # products
+    coupons, plans, prices, products, promotion_codes, tax_rates,
+    # simple
+    app_secrets, client_sessions, ephemeral_keys, file_links, financial_connections, identity, tax, terminal,
+    transitions, webhook_endpoints,
+)  # fmt: skip
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
-def _both(first: Handler, second: Handler) -> Handler:
-    def handler(context: OperationContext) -> Json | None:
-        answer = first(context)
-        return second(context) or answer
-
-    return handler
-
-
-def _merge(into: dict[str, Handler], table: dict[str, Handler]) -> None:
-    """Enter an area's handlers; two of one resource are called one after the other."""
-    for name, handler in table.items():
-        into[name] = _both(into[name], handler) if name in into else handler
+def _merge(tables: Iterable[Mapping[_Key, _Value]]) -> dict[_Key, _Value]:
+    """Return the entries of all tables. Raises ValueError for a key that two tables have."""
+    merged: dict[_Key, _Value] = {}
+    for table in tables:
+        if duplicates := merged.keys() & table.keys():
+            raise ValueError(f"registered twice: {duplicates}")
+        merged |= table
+    return merged
 
 
-for _area in _AREAS:
-    OPERATIONS |= getattr(_area, "OPERATIONS", {})
-    PATHS |= getattr(_area, "PATHS", {})
-    _merge(CREATED, getattr(_area, "CREATED", {}))
-    _merge(UPDATED, getattr(_area, "UPDATED", {}))
-    _merge(DELETED, getattr(_area, "DELETED", {}))
+_ALL = [module.HANDLERS for module in _MODULES]
+OPERATIONS = _merge(handlers.operations for handlers in _ALL)
+ROUTES = _merge(handlers.routes for handlers in _ALL)
+ON_CREATE = _merge(handlers.on_create for handlers in _ALL)
+ON_UPDATE = _merge(handlers.on_update for handlers in _ALL)
+ON_DELETE = _merge(handlers.on_delete for handlers in _ALL)
+
+
+def find_operation(method: str, route: Route) -> Callable[[ApiRequest], ApiResponse] | None:
+    """Return the function that answers requests of a route; None if the simulator does not implement it."""
+    answer = ROUTES.get((method, route.template))
+    if answer is not None or route.resource is None:
+        return answer
+    if route.plain:
+        return _plain_operation(route.action, route.resource.name)
+    handler = OPERATIONS.get((route.resource.name, route.action))
+    return None if handler is None else partial(run_operation, handler=handler)
+
+
+def _plain_operation(action: str, resource: str) -> Callable[[ApiRequest], ApiResponse] | None:
+    plain: dict[str, Callable[[ApiRequest], ApiResponse]] = {
+        "list": read.list_objects,
+        "retrieve": read.retrieve,
+        "search": search,
+        "create": partial(crud.create, on_create=ON_CREATE.get(resource)),
+        "update": partial(crud.update, on_update=ON_UPDATE.get(resource)),
+        "delete": partial(crud.delete, on_delete=ON_DELETE.get(resource)),
+    }
+    return plain.get(action)

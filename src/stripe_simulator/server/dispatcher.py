@@ -13,15 +13,11 @@ import orjson
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects import read
-from stripe_simulator.objects.operation import run_operation
-from stripe_simulator.operations import crud, registry
-from stripe_simulator.operations.billing.invoices import preview
+from stripe_simulator.operations import registry
 from stripe_simulator.options import SimulatorOptions
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.requests.routes import Route, Router
-from stripe_simulator.requests.search_query import search
 from stripe_simulator.server.api_keys import Keys
 from stripe_simulator.server.faults import Faults
 from stripe_simulator.server.idempotency import Idempotency
@@ -33,8 +29,6 @@ from stripe_simulator.world.collection import BodyCache
 from stripe_simulator.world.ids import IdCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from stripe_fdw.catalog.model import Catalog
 
 
@@ -107,17 +101,7 @@ class Api:
 
     def answer(self, request: ApiRequest) -> ApiResponse:
         """Carry out one operation."""
-        route = request.route
-        key = (request.method, route.template)
-        action = _PATHS.get(key) or registry.PATHS.get(key)
-        if route.template == _ACCOUNT and request.method == "GET" and request.ids[0] == request.account.id:
-            action = preview.retrieve_account
-        if action is None and route.plain:
-            action = _ACTIONS.get(route.action)
-        if action is None and route.resource is not None and not route.plain:
-            handler = registry.OPERATIONS.get((route.resource.name, route.action))
-            if handler is not None:
-                return run_operation(request, handler)
+        action = registry.find_operation(request.method, request.route)
         if action is None:
             raise StripeError(
                 f"The simulator does not carry out {request.method} {request.route.template}.",
@@ -165,19 +149,3 @@ def params_of(query: str, form: str) -> forms.Params:
     """The parameters of the URL and the body together."""
     params = forms.parse(query) if query else {}
     return params | forms.parse(form) if form else params
-
-
-_ACCOUNT = "/v1/accounts/{account}"
-_ACTIONS: dict[str, Callable[[ApiRequest], ApiResponse]] = {
-    "list": read.list_objects,
-    "retrieve": read.retrieve,
-    "search": search,
-    "create": crud.create,
-    "update": crud.update,
-    "delete": crud.delete,
-}
-_PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/invoices/create_preview"): preview.create_preview,
-    ("GET", "/v1/account"): preview.retrieve_account,
-    ("GET", "/v1/balance"): preview.retrieve_balance,
-}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import urllib3
 
-from stripe_simulator.operations.products.prices import signing_secret
+from stripe_simulator.operations.simple.webhook_endpoints import signing_secret
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:

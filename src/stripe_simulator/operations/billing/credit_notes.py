@@ -16,20 +16,18 @@ from stripe_simulator.objects.operation import OperationContext
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_child_object, save
 from stripe_simulator.operations.billing.amounts import format_amount
-from stripe_simulator.operations.billing.invoices import finalization, invoice_payments
+from stripe_simulator.operations.billing.invoices import invoice_payments
+from stripe_simulator.operations.billing.invoices.payment import update_subscription_status
 from stripe_simulator.operations.billing.invoices.totals import update_amount_due
 from stripe_simulator.operations.customers import customer_balance
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import refunds
 from stripe_simulator.requests.body import validate_parameters, validate_route_parameters
 from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stripe_simulator.objects.operation import Handler
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
-
 
 _PAGINATION_PARAMETERS = frozenset({"limit", "starting_after", "ending_before"})
 
@@ -52,7 +50,7 @@ def create(context: OperationContext) -> None:
     save(request, "invoice", invoice, "invoice.updated", before=before)
     if invoice["status"] != before["status"]:
         invoice_payments.emit_payment_events(request, invoice)
-        finalization.update_subscription_status(request, invoice)
+        update_subscription_status(request, invoice)
 
 
 def preview(request: ApiRequest) -> ApiResponse:
@@ -303,9 +301,15 @@ def preview_lines(request: ApiRequest) -> ApiResponse:
     return ApiResponse(orjson.dumps({"object": "list", "data": rows, "has_more": False, "url": request.path}))
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {("credit_note", "void_credit_note"): void}
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("GET", "/v1/credit_notes/preview"): preview,
-    ("GET", "/v1/credit_notes/preview/lines"): preview_lines,
-}
-CREATED: dict[str, Handler] = {"credit_note": create}
+HANDLERS = Handlers(
+    operations={
+        ("credit_note", "void_credit_note"): void,
+    },
+    routes={
+        ("GET", "/v1/credit_notes/preview"): preview,
+        ("GET", "/v1/credit_notes/preview/lines"): preview_lines,
+    },
+    on_create={
+        "credit_note": create,
+    },
+)

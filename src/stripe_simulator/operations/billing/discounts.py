@@ -11,13 +11,16 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
-from stripe_simulator.operations.billing.amounts import add_intervals, round_half_up
+from stripe_simulator.operations.billing.amounts import round_half_up
+from stripe_simulator.operations.billing.periods import add_intervals
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -204,3 +207,19 @@ def remove_discount(request: ApiRequest, made: Json, owner: str) -> Json:
     gone = {**gone, "object": "discount", "deleted": True}
     emit_as(request, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
     return gone
+
+
+def delete_discount(context: OperationContext) -> Json:
+    """DELETE …/discount of a subscription or customer."""
+    owner = context.collection.resource.name
+    gone = remove_discount(context.request, context.object, owner)
+    context.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
+    return gone
+
+
+HANDLERS = Handlers(
+    operations={
+        ("subscription", "delete_discount"): delete_discount,
+        ("customer", "delete_discount"): delete_discount,
+    },
+)

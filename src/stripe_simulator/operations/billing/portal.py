@@ -1,8 +1,7 @@
-"""The customer portal: its configurations, and sessions that customers are sent to; tax ids."""
+"""The customer portal: its configurations and sessions."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
@@ -10,14 +9,13 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_referenced_copy
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
@@ -39,7 +37,6 @@ _DEFAULT_FEATURES: Json = {
         "trial_update_behavior": "end_trial",
     },
 }
-_VAT = re.compile(r"[A-Z]{2}[0-9A-Z]{2,13}", re.ASCII)
 
 
 def create_configuration(context: OperationContext) -> None:
@@ -124,34 +121,14 @@ def _configuration_id(request: ApiRequest, params: Json) -> str:
     )
 
 
-def create_tax_id(context: OperationContext) -> None:
-    """A tax id; what is no number of its type at all is refused."""
-    made, params = context.object, context.params
-    kind, value = params["type"], str(params["value"])
-    if kind == "eu_vat" and not _VAT.fullmatch(value):
-        raise StripeError(f"Invalid value for {kind}.", code="tax_id_invalid", param="value")
-    made |= {
-        "country": value[:2] if kind == "eu_vat" else kind[:2].upper(),
-        "type": kind,
-        "value": value,
-        "verification": {"status": "pending", "verified_address": None, "verified_name": None},
-    }
-    owner = params.get("owner")
-    if isinstance(owner, dict):
-        customer = owner.get("customer")
-        if owner.get("type") == "customer":
-            get_referenced_copy(context.request, "customer", customer, "owner[customer]")
-        made |= {"customer": customer, "owner": {"account": None, "application": None} | owner}
-    elif "customer" in made and not made.get("customer"):
-        made["owner"] = {"account": None, "application": None, "customer": None, "type": "self"}
-
-
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/billing_portal/sessions"): create_session,
-}
-CREATED: dict[str, Handler] = {
-    "billing_portal_configuration": create_configuration,
-    "tax_id": create_tax_id,
-    "customer_tax_id": create_tax_id,
-}
-UPDATED: dict[str, Handler] = {"billing_portal_configuration": update_configuration}
+HANDLERS = Handlers(
+    routes={
+        ("POST", "/v1/billing_portal/sessions"): create_session,
+    },
+    on_create={
+        "billing_portal_configuration": create_configuration,
+    },
+    on_update={
+        "billing_portal_configuration": update_configuration,
+    },
+)

@@ -18,19 +18,17 @@ from stripe_simulator.objects.related import (
     save,
 )
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import (
-    billing_interval,
-    price_amount,
-    product_name,
-    requested_price,
-)
+from stripe_simulator.operations.billing.amounts import price_amount, product_name
 from stripe_simulator.operations.billing.invoices import creation, lines
 from stripe_simulator.operations.billing.invoices.totals import compute_totals, update_totals
+from stripe_simulator.operations.billing.periods import billing_interval
+from stripe_simulator.operations.billing.requested_prices import requested_price
 from stripe_simulator.operations.billing.subscriptions import items
 from stripe_simulator.operations.billing.subscriptions.creation import start_subscription
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -304,10 +302,16 @@ def cancel(context: OperationContext) -> None:
     context.emit("quote.canceled")
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("quote", "finalize_quote"): finalize,
-    ("quote", "accept"): accept,
-    ("quote", "cancel"): cancel,
-}
-CREATED: dict[str, Handler] = {"quote": create}
-UPDATED: dict[str, Handler] = {"quote": update}
+HANDLERS = Handlers(
+    operations={
+        ("quote", "finalize_quote"): finalize,
+        ("quote", "accept"): accept,
+        ("quote", "cancel"): cancel,
+    },
+    on_create={
+        "quote": create,
+    },
+    on_update={
+        "quote": update,
+    },
+)

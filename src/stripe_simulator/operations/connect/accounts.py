@@ -1,16 +1,41 @@
-"""Connected accounts: made, and their bank accounts and capabilities."""
+"""Connected accounts: creation, capabilities, rejection; the account of the request itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.related import get_or_404
-from stripe_simulator.operations.customers.customers import source_values
+from stripe_simulator.objects import read
+from stripe_simulator.objects.operation import OperationContext
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_fdw.catalog.model import Resource
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
+
+
+def retrieve(request: ApiRequest) -> ApiResponse:
+    """GET of an account by id, which may be the request's own."""
+    return retrieve_own(request) if request.ids[0] == request.account.id else read.retrieve(request)
+
+
+def retrieve_own(request: ApiRequest) -> ApiResponse:
+    """GET /v1/account: the account that the key, or the Stripe-Account header, stands for."""
+    resource: Resource = request.account.catalog.resource["account"]
+    if request.account.id == PLATFORM:
+        made = request.account.collection("account").generator.object(0)
+        made |= {"id": PLATFORM, "object": resource.object}
+    else:
+        above = request.platform.collection("account")
+        position = above.position(request.account.id)
+        assert position is not None
+        made = above.read(position)
+    return object_response(request, made)
+
 
 _DEFAULT_CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
 _REQUIREMENTS: Json = {
@@ -54,20 +79,46 @@ def _requested_capabilities(capabilities: Any) -> dict[str, str]:
     return {name: "inactive" for name, one in asked.items() if (one or {}).get("requested")}
 
 
-def create_external_account(context: OperationContext) -> None:
-    """A bank account or a debit card, from a token or described."""
-    account = get_or_404(context.request, "account", context.request.ids[0])
-    sent = context.params["external_account"]
-    if isinstance(sent, dict):
-        last = str(sent.get("account_number") or sent.get("number") or "")[-4:]
-        same = ("country", "currency", "account_holder_name", "account_holder_type", "routing_number")
-        values = {"object": "bank_account", "status": "new", **{name: sent.get(name) for name in same}}
-        values["last4"] = last
-    else:
-        values = source_values(str(sent), "external_account")
-    context.object |= values | {"account": account["id"], "customer": None}
-    context.object["available_payout_methods"] = ["standard"]
+_REJECTION_REASONS = frozenset({"fraud", "terms_of_service"})
 
 
-CREATED: dict[str, Handler] = {"account": create, "external_account": create_external_account}
-UPDATED: dict[str, Handler] = {"account": update}
+def reject(context: OperationContext) -> None:
+    """Reject a connected account: it can neither charge nor be paid out."""
+    reason = str(context.params["reason"])
+    kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
+    disabled = f"rejected.{kind if kind in _REJECTION_REASONS else 'other'}"
+    context.object |= {"charges_enabled": False, "payouts_enabled": False}
+    _set_disabled_reason(context.object, disabled)
+    context.emit("account.updated")
+
+
+def _set_disabled_reason(account: Json, reason: str | None) -> None:
+    requirements = account.get("requirements")
+    account["requirements"] = (requirements if isinstance(requirements, dict) else {}) | {
+        "disabled_reason": reason
+    }
+
+
+def unreject(context: OperationContext) -> None:
+    """Take a rejection back."""
+    context.object |= {"charges_enabled": True, "payouts_enabled": True}
+    _set_disabled_reason(context.object, None)
+    context.emit("account.updated")
+
+
+HANDLERS = Handlers(
+    operations={
+        ("account", "reject"): reject,
+        ("account", "unreject"): unreject,
+    },
+    routes={
+        ("GET", "/v1/account"): retrieve_own,
+        ("GET", "/v1/accounts/{account}"): retrieve,
+    },
+    on_create={
+        "account": create,
+    },
+    on_update={
+        "account": update,
+    },
+)

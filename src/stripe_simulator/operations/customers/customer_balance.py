@@ -1,4 +1,4 @@
-"""A customer's balance: credit (below zero) or debt that the next invoices take into account."""
+"""The credit balance of a customer and its transactions, which later invoices apply."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from stripe_simulator.objects.related import (
     save,
 )
 from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -71,5 +72,8 @@ def record_manual_change(context: OperationContext) -> None:
         _create_transaction(context.request, context.object, change, "adjustment", currency)
 
 
-CREATED: dict[str, Handler] = {"customer_balance_transaction": create}
-UPDATED: dict[str, Handler] = {"customer": record_manual_change}
+HANDLERS = Handlers(
+    on_create={
+        "customer_balance_transaction": create,
+    },
+)

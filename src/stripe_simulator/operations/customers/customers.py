@@ -1,24 +1,23 @@
-"""Customers: their addresses, payment methods, sources and cash."""
+"""Customers: creation and update."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
-from stripe_simulator.objects.read import object_response
-from stripe_simulator.objects.related import get_or_404, get_referenced, update_related
+from stripe_simulator.objects.related import update_related
+from stripe_simulator.operations.customers import customer_balance
+from stripe_simulator.operations.customers.customer_sources import source_values
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.requests import test_cards
-from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
-    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.types import Json
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -107,109 +106,14 @@ def update(context: OperationContext) -> None:
             raise errors.no_object("source", params["default_source"], "default_source", status=400)
     if params.get("source"):
         made["default_source"] = _create_source(context, params["source"], 0)["id"]
+    customer_balance.record_manual_change(context)
 
 
-def source_values(token: str, param: str) -> Json:
-    """What a token becomes as somebody's source: a card or a bank account."""
-    if token.startswith("btok_"):
-        return {
-            "account_holder_name": "Jane Austen", "account_holder_type": "individual",
-            "bank_name": "STRIPE TEST BANK", "country": "US", "currency": "usd",
-            "fingerprint": "1JWtPxqbdX5Gamtz", "last4": "6789", "object": "bank_account",
-            "routing_number": "110000000", "status": "new",
-        }  # fmt: skip
-    card = test_cards.named(token) if token.startswith("tok_") else None
-    if card is None:
-        raise errors.no_object("token", token, param, status=400)
-    if not card.attaches:
-        raise test_cards.refusal(card)
-    display = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover"}
-    return {
-        "brand": display.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",
-        "exp_month": 8, "exp_year": 2030, "fingerprint": card.fingerprint, "funding": card.funding,
-        "last4": card.number[-4:], "object": "card",
-    }  # fmt: skip
-
-
-def create_source(context: OperationContext) -> None:
-    """A card or a bank account from a token; the first one becomes the default."""
-    context.object |= source_values(context.params["source"], "source")
-    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
-    if customer["default_source"] is None:
-        values = {"default_source": context.object["id"]}
-        update_related(context.request, "customer", customer["id"], values, "customer.updated")
-
-
-def delete_source(context: OperationContext) -> None:
-    """A source that goes is no default any more."""
-    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
-    if customer["default_source"] == context.object["id"]:
-        update_related(
-            context.request, "customer", customer["id"], {"default_source": None}, "customer.updated"
-        )
-
-
-def verify_source(context: OperationContext) -> None:
-    """Verify a bank account by the two amounts of the documentation: 32 and 45."""
-    made, amounts = context.object, context.params.get("amounts") or ()
-    if made["status"] == "verified":
-        raise StripeError("This bank account has already been verified.", code="bank_account_verified")
-    if sorted(amounts) != [32, 45]:
-        raise StripeError(
-            "The amounts provided do not match the amounts that were sent to the bank account.",
-            status=402,
-            kind="card_error",
-            code="bank_account_verification_failed",
-        )
-    made["status"] = "verified"
-    context.emit("customer.source.updated")
-
-
-def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
-    customer = get_or_404(request, "customer", request.ids[0])
-    mode = request.account.cash_modes.get(customer["id"], "automatic")
-    shown_ = {
-        "object": "cash_balance",
-        "available": None,
-        "customer": customer["id"],
-        "customer_account": None,
-        "livemode": False,
-        "settings": {"reconciliation_mode": mode, "using_merchant_default": mode == "automatic"},
-    }
-    return customer, shown_
-
-
-def retrieve_cash_balance(request: ApiRequest) -> ApiResponse:
-    """GET …/cash_balance: nothing is in it, but it has settings."""
-    return object_response(request, _read_cash_balance(request)[1])
-
-
-def update_cash_balance(request: ApiRequest) -> ApiResponse:
-    """POST …/cash_balance: how it is reconciled."""
-    customer, _ = _read_cash_balance(request)
-    params = validate_route_parameters(request)
-    mode = (params.get("settings") or {}).get("reconciliation_mode")
-    if mode is not None:
-        request.account.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
-    return object_response(request, _read_cash_balance(request)[1])
-
-
-def retrieve_payment_method(request: ApiRequest) -> ApiResponse:
-    """GET of one of a customer's payment methods."""
-    _read_cash_balance(request)
-    collection = request.account.collection("payment_method")
-    position = collection.position(request.ids[1])
-    if position is None or collection.read(position)["customer"] != request.ids[0]:
-        raise errors.no_object("payment_method", request.ids[1], "payment_method")
-    return object_response(request, collection.read(position))
-
-
-OPERATIONS: dict[tuple[str, str], Handler] = {("customer_source", "verify"): verify_source}
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("GET", "/v1/customers/{customer}/cash_balance"): retrieve_cash_balance,
-    ("POST", "/v1/customers/{customer}/cash_balance"): update_cash_balance,
-    ("GET", "/v1/customers/{customer}/payment_methods/{payment_method}"): retrieve_payment_method,
-}
-CREATED: dict[str, Handler] = {"customer": create, "customer_source": create_source}
-UPDATED: dict[str, Handler] = {"customer": update}
-DELETED: dict[str, Handler] = {"customer_source": delete_source}
+HANDLERS = Handlers(
+    on_create={
+        "customer": create,
+    },
+    on_update={
+        "customer": update,
+    },
+)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import get_referenced
-from stripe_simulator.operations.payments import charges, payment_methods, refunds
+from stripe_simulator.operations.payments import charges, disputes, payment_methods
 from stripe_simulator.requests import test_cards
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def attempt_payment(context: OperationContext, identifier: str | None) -> None:
         context.emit("charge.pending", charge)
         return
     context.emit("charge.succeeded", charge)
-    refunds.dispute_charge(context, charge, card)
+    disputes.dispute_charge(context, charge, card)
     if capture:
         made |= {"status": "succeeded", "amount_received": made["amount"]}
         context.emit("payment_intent.succeeded")

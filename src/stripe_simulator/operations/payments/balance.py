@@ -1,16 +1,29 @@
-"""The account's balance, and the balance transactions that move it."""
+"""The account's balance: amounts, balance transactions and settings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import create_related
 from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.objects.unlisted import account_settings
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests import currencies
+from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
-    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
     from stripe_simulator.world.account import Account
+
+
+def retrieve(request: ApiRequest) -> ApiResponse:
+    """GET /v1/balance."""
+    return object_response(request, balance_object(request.account))
+
 
 _SETTLEMENT_SECONDS = 2 * 86_400
 _REPORTING_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
@@ -85,3 +98,23 @@ def balance_object(account: Account) -> dict[str, Any]:
         "livemode": False,
         "pending": amounts("pending"),
     }
+
+
+def positive_amount(context: OperationContext) -> int:
+    """Return the parameter `amount`. Raises StripeError for one below 1."""
+    amount: int = context.params["amount"]
+    if amount < 1:
+        raise currencies.too_low("amount")
+    return amount
+
+
+_BALANCE_SETTINGS: Json = {"payments": {"debit_negative_balances": True, "payouts": {"status": "enabled"}}}
+
+
+HANDLERS = Handlers(
+    routes={
+        ("GET", "/v1/balance"): retrieve,
+        ("GET", "/v1/balance_settings"): account_settings("balance_settings", _BALANCE_SETTINGS),
+        ("POST", "/v1/balance_settings"): account_settings("balance_settings", _BALANCE_SETTINGS),
+    },
+)

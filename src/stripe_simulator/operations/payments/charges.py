@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import balance, payment_methods
 from stripe_simulator.requests import currencies, test_cards
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -182,6 +183,14 @@ def update(context: OperationContext) -> None:
         context.object["fraud_details"] = dict(params["fraud_details"])
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {("charge", "capture"): capture}
-CREATED: dict[str, Handler] = {"charge": create}
-UPDATED: dict[str, Handler] = {"charge": update}
+HANDLERS = Handlers(
+    operations={
+        ("charge", "capture"): capture,
+    },
+    on_create={
+        "charge": create,
+    },
+    on_update={
+        "charge": update,
+    },
+)

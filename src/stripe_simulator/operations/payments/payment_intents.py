@@ -8,6 +8,7 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import get_referenced, update_related
 from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.operations.payments.attempts import (
     allowed_statuses_sentence,
@@ -20,7 +21,7 @@ from stripe_simulator.requests import currencies, test_cards
 from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -204,13 +205,18 @@ def apply_customer_balance(context: OperationContext) -> None:
     )
 
 
-# Confirming is entered by `invoices`, whose invoice it may pay.
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("payment_intent", "capture"): capture,
-    ("payment_intent", "cancel"): cancel,
-    ("payment_intent", "increment_authorization"): increment_authorization,
-    ("payment_intent", "verify_microdeposits"): verify_microdeposits,
-    ("payment_intent", "apply_customer_balance"): apply_customer_balance,
-}
-CREATED: dict[str, Handler] = {"payment_intent": create}
-UPDATED: dict[str, Handler] = {"payment_intent": update}
+HANDLERS = Handlers(
+    operations={
+        ("payment_intent", "capture"): capture,
+        ("payment_intent", "cancel"): cancel,
+        ("payment_intent", "increment_authorization"): increment_authorization,
+        ("payment_intent", "verify_microdeposits"): verify_microdeposits,
+        ("payment_intent", "apply_customer_balance"): apply_customer_balance,
+    },
+    on_create={
+        "payment_intent": create,
+    },
+    on_update={
+        "payment_intent": update,
+    },
+)

@@ -8,12 +8,11 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.operation import run_operation
 from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests import test_cards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.forms import Params
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.requests.test_cards import Card
@@ -170,8 +169,14 @@ def _clear_customer_default(request: ApiRequest, customer: str, method: str) -> 
         update_related(request, "customer", customer, {"invoice_settings": settings}, "customer.updated")
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {("payment_method", "detach"): detach}
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/payment_methods/{payment_method}/attach"): attach_by_id,
-}
-CREATED: dict[str, Handler] = {"payment_method": create}
+HANDLERS = Handlers(
+    operations={
+        ("payment_method", "detach"): detach,
+    },
+    routes={
+        ("POST", "/v1/payment_methods/{payment_method}/attach"): attach_by_id,
+    },
+    on_create={
+        "payment_method": create,
+    },
+)

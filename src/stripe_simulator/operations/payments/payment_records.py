@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import create_related
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
@@ -97,14 +97,16 @@ def report_refund(context: OperationContext) -> None:
     _update_description(context)
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("payment_record", "report_payment_attempt"): report_attempt,
-    ("payment_record", "report_payment_attempt_canceled"): _outcome_report("canceled"),
-    ("payment_record", "report_payment_attempt_failed"): _outcome_report("failed"),
-    ("payment_record", "report_payment_attempt_guaranteed"): _outcome_report("guaranteed"),
-    ("payment_record", "report_payment_attempt_informational"): _outcome_report(None),
-    ("payment_record", "report_refund"): report_refund,
-}
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", "/v1/payment_records/report_payment"): report_payment,
-}
+HANDLERS = Handlers(
+    operations={
+        ("payment_record", "report_payment_attempt"): report_attempt,
+        ("payment_record", "report_payment_attempt_canceled"): _outcome_report("canceled"),
+        ("payment_record", "report_payment_attempt_failed"): _outcome_report("failed"),
+        ("payment_record", "report_payment_attempt_guaranteed"): _outcome_report("guaranteed"),
+        ("payment_record", "report_payment_attempt_informational"): _outcome_report(None),
+        ("payment_record", "report_refund"): report_refund,
+    },
+    routes={
+        ("POST", "/v1/payment_records/report_payment"): report_payment,
+    },
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.related import create_related, get_referenced
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.operations.payments.attempts import (
     allowed_statuses_sentence,
@@ -17,7 +18,7 @@ from stripe_simulator.seeding import stable_hash
 
 if TYPE_CHECKING:
     from stripe_simulator.errors import StripeError
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.types import Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -133,10 +134,16 @@ def cancel(context: OperationContext) -> None:
     context.emit("setup_intent.canceled")
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("setup_intent", "confirm"): confirm,
-    ("setup_intent", "cancel"): cancel,
-    ("setup_intent", "verify_microdeposits"): verify_microdeposits,
-}
-CREATED: dict[str, Handler] = {"setup_intent": create}
-UPDATED: dict[str, Handler] = {"setup_intent": update}
+HANDLERS = Handlers(
+    operations={
+        ("setup_intent", "confirm"): confirm,
+        ("setup_intent", "cancel"): cancel,
+        ("setup_intent", "verify_microdeposits"): verify_microdeposits,
+    },
+    on_create={
+        "setup_intent": create,
+    },
+    on_update={
+        "setup_intent": update,
+    },
+)

@@ -1,4 +1,4 @@
-"""Plans: recurring prices, seen through the older API. Whatever is written to one shows in the other."""
+"""Plans: recurring prices in the older API. A change to a plan also changes its price, and the reverse."""
 
 from __future__ import annotations
 
@@ -6,11 +6,39 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.objects.defaults import new_defaults
-from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.related import (
+    create_related,
+    get_referenced,
+    update_related,
+)
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
+
+
+def plan_object(request: ApiRequest, price: Json) -> Json:
+    """A price as the older API shows it."""
+    plans = request.account.collection("plan")
+    position = plans.position(price["id"])
+    if position is not None and not plans.is_deleted(position):
+        return plans.read(position)
+    recurring = price.get("recurring") or {}
+    same = ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname")
+    return {name: price.get(name) for name in (*same, "product", "tiers_mode")} | {
+        "object": "plan",
+        "amount": price.get("unit_amount"),
+        "amount_decimal": price.get("unit_amount_decimal"),
+        "interval": recurring.get("interval"),
+        "interval_count": recurring.get("interval_count", 1),
+        "meter": recurring.get("meter"),
+        "transform_usage": price.get("transform_quantity"),
+        "trial_period_days": recurring.get("trial_period_days"),
+        "usage_type": recurring.get("usage_type", "licensed"),
+    }
+
 
 _SHARED_FIELDS = (
     "active",
@@ -60,11 +88,6 @@ def _price_values(context: OperationContext) -> Json:
     }
 
 
-def of_price(context: OperationContext) -> None:
-    """A new recurring price is a plan as well."""
-    create_for_price(context, context.position, context.object)
-
-
 def create_for_price(context: OperationContext, position: int, price: Json) -> None:
     """Write the plan that a new price at this position is, if it recurs."""
     if price["type"] != "recurring":
@@ -107,6 +130,14 @@ def delete(context: OperationContext) -> None:
     context.emit("price.deleted", price)
 
 
-CREATED: dict[str, Handler] = {"plan": create, "price": of_price}
-UPDATED: dict[str, Handler] = {"plan": update, "price": copy_price_changes}
-DELETED: dict[str, Handler] = {"plan": delete}
+HANDLERS = Handlers(
+    on_create={
+        "plan": create,
+    },
+    on_update={
+        "plan": update,
+    },
+    on_delete={
+        "plan": delete,
+    },
+)

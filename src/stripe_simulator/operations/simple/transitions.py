@@ -1,4 +1,4 @@
-"""Changes of state that need no more than a table: from where, to what, with which event."""
+"""Changes of state that a table describes: source states, target state, events."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
-from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.operation import OperationContext, require_state
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_parameters
 from stripe_simulator.requests.parameters import merged_metadata
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
@@ -70,7 +69,6 @@ def _set_at_path(made: Json, path: list[str], value: Any) -> None:
     made[path[-1]] = value
 
 
-_NEW_ACTION: Json = {"failure_code": None, "failure_message": None, "status": "in_progress"}
 _TRANSITIONS: Mapping[tuple[str, str], Transition] = {
     ("billing_meter", "deactivate"): Transition(
         "inactive", ("active",), ("billing.meter.deactivated",),
@@ -217,85 +215,14 @@ def apply_transition(
     return context.object
 
 
-_REJECTION_REASONS = frozenset({"fraud", "terms_of_service"})
-
-
-def reject(context: OperationContext) -> None:
-    """Reject a connected account: it can neither charge nor be paid out."""
-    reason = str(context.params["reason"])
-    kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
-    disabled = f"rejected.{kind if kind in _REJECTION_REASONS else 'other'}"
-    context.object |= {"charges_enabled": False, "payouts_enabled": False}
-    _set_at_path(context.object, ["requirements", "disabled_reason"], disabled)
-    context.emit("account.updated")
-
-
-def unreject(context: OperationContext) -> None:
-    """Take a rejection back."""
-    context.object |= {"charges_enabled": True, "payouts_enabled": True}
-    _set_at_path(context.object, ["requirements", "disabled_reason"], None)
-    context.emit("account.updated")
-
-
-def migrate_billing_mode(context: OperationContext) -> None:
-    """A subscription is billed another way, for good."""
-    made, wanted = context.object, context.params["billing_mode"]
-    if (made["billing_mode"] or {}).get("type") == wanted["type"]:
-        raise StripeError(f"The subscription already has the billing mode {wanted['type']}.")
-    made["billing_mode"] = {
-        "flexible": wanted.get("flexible"),
-        "type": wanted["type"],
-        "updated_at": unix_now(),
-    }
-    context.emit("customer.subscription.updated")
-
-
-def _start_action(kind: str) -> Handler:
-    """A reader of Stripe Terminal takes on something to do."""
-
-    def handler(context: OperationContext) -> None:
-        details = {name: value for name, value in context.params.items() if name != "metadata"}
-        context.object["action"] = {**_NEW_ACTION, "type": kind, kind: details}
-        context.emit("terminal.reader.action_updated")
-
-    return handler
-
-
-def _subscribe(context: OperationContext) -> None:
-    now_ = set(context.object.get("subscriptions") or ())
-    context.object["subscriptions"] = sorted(now_ | set(context.params.get("features") or ()))
-
-
-def _unsubscribe(context: OperationContext) -> None:
-    now_ = set(context.object.get("subscriptions") or ())
-    context.object["subscriptions"] = sorted(now_ - set(context.params.get("features") or ()))
-
-
-def _refresh(context: OperationContext) -> None:
-    for feature in context.params.get("features") or ():
-        name = "transaction" if feature == "transactions" else feature
-        context.object[f"{name}_refresh"] = {
-            "last_attempted_at": unix_now(),
-            "next_refresh_available_at": None,
-            "status": "pending",
-        }
-
-
-_READER_ACTIONS = (
-    "collect_inputs", "collect_payment_method", "confirm_payment_intent", "process_payment_intent",
-    "process_setup_intent", "refund_payment", "set_reader_display",
-)  # fmt: skip
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    **{key: move.apply for key, move in _TRANSITIONS.items()},
-    **{("terminal_reader", kind): _start_action(kind) for kind in _READER_ACTIONS},
-    ("subscription", "migrate"): migrate_billing_mode,
-    ("account", "reject"): reject,
-    ("account", "unreject"): unreject,
-    ("financial_connections_account", "subscribe"): _subscribe,
-    ("financial_connections_account", "unsubscribe"): _unsubscribe,
-    ("financial_connections_account", "refresh"): _refresh,
-}
-PATHS: dict[tuple[str, str], Callable[[ApiRequest], ApiResponse]] = {
-    ("POST", f"/v1/test_helpers/{path}"): _test_helper(resource, move)
-    for path, (resource, move) in _TEST_HELPERS.items()
-}
+HANDLERS = Handlers(
+    operations={
+        **{key: move.apply for key, move in _TRANSITIONS.items()},
+    },
+    routes={
+        **{
+            ("POST", f"/v1/test_helpers/{path}"): _test_helper(resource, move)
+            for path, (resource, move) in _TEST_HELPERS.items()
+        },
+    },
+)

@@ -2,13 +2,14 @@
 
 import re
 import time
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from stripe_fdw.catalog import Kind, load
 from stripe_simulator.operations import registry
 from stripe_simulator.requests.routes import Router
-from stripe_simulator.server import dispatcher
 
 CATALOG = load()
 ROUTER = Router(CATALOG)
@@ -16,14 +17,7 @@ ROUTER = Router(CATALOG)
 
 def is_carried_out(method: str, path: str) -> bool:
     route, _ = ROUTER.find(method, path)
-    key = (method, route.template)
-    if (
-        key in registry.PATHS
-        or key in dispatcher._PATHS
-        or (route.plain and route.action in dispatcher._ACTIONS)
-    ):
-        return True
-    return route.resource is not None and (route.resource.name, route.action) in registry.OPERATIONS
+    return registry.find_operation(method, route) is not None
 
 
 @pytest.mark.parametrize(
@@ -35,10 +29,21 @@ def test_every_change_of_state_is_carried_out(resource):
         assert is_carried_out(operation.method, operation.path), operation
 
 
-def test_no_two_areas_carry_out_the_same():
-    for name in ("OPERATIONS", "PATHS"):
-        entered = [key for area in registry._AREAS for key in getattr(area, name, {})]
-        assert len(entered) == len(set(entered)), [key for key in entered if entered.count(key) > 1]
+def test_an_operation_that_two_modules_register_is_refused():
+    with pytest.raises(ValueError, match=r"registered twice: \{'invoice'\}"):
+        registry._merge([{"invoice": 1}, {"quote": 2}, {"invoice": 3}])
+
+
+def test_every_module_that_has_handlers_is_registered():
+    package = Path(registry.__file__).parent
+    names = (
+        ".".join(path.relative_to(package).with_suffix("").parts)
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    )
+    modules = [import_module(f"stripe_simulator.operations.{name}") for name in names]
+    with_handlers = {module.__name__ for module in modules if hasattr(module, "HANDLERS")}
+    assert with_handlers == {module.__name__ for module in registry._MODULES}
 
 
 def test_what_is_not_carried_out_says_so(stripe):

@@ -13,9 +13,10 @@ from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import price_amount
 from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.totals import invoice_lines, update_totals
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -183,6 +184,14 @@ def _line_of(request: ApiRequest, invoice: Json, item: str) -> Json | None:
     return None
 
 
-CREATED: dict[str, Handler] = {"invoiceitem": create}
-UPDATED: dict[str, Handler] = {"invoiceitem": update}
-DELETED: dict[str, Handler] = {"invoiceitem": delete}
+HANDLERS = Handlers(
+    on_create={
+        "invoiceitem": create,
+    },
+    on_update={
+        "invoiceitem": update,
+    },
+    on_delete={
+        "invoiceitem": delete,
+    },
+)

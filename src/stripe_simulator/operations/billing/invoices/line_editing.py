@@ -18,9 +18,10 @@ from stripe_simulator.operations.billing.invoices.lines import (
     require_draft,
 )
 from stripe_simulator.operations.billing.invoices.totals import update_totals
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -146,9 +147,13 @@ def update_line(context: OperationContext) -> None:
     context.object |= get_or_none(request, "line_item", context.object["id"]) or {}
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("invoice", "add_lines"): add_lines,
-    ("invoice", "update_lines"): update_lines,
-    ("invoice", "remove_lines"): remove_lines,
-}
-UPDATED: dict[str, Handler] = {"line_item": update_line}
+HANDLERS = Handlers(
+    operations={
+        ("invoice", "add_lines"): add_lines,
+        ("invoice", "update_lines"): update_lines,
+        ("invoice", "remove_lines"): remove_lines,
+    },
+    on_update={
+        "line_item": update_line,
+    },
+)

@@ -12,10 +12,10 @@ from stripe_simulator.operations.billing.amounts import (
     price_amount,
     product_name,
     recurring_line_description,
-    requested_price,
     unit_amount,
 )
 from stripe_simulator.operations.billing.invoices.totals import invoice_lines
+from stripe_simulator.operations.billing.requested_prices import requested_price
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest

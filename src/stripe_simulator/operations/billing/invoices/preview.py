@@ -1,4 +1,4 @@
-"""Operations that compute an answer: the preview of an invoice, the account, the balance."""
+"""Preview of the next invoice of a subscription."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import add_intervals, billing_interval
 from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
 from stripe_simulator.operations.billing.invoices.totals import compute_totals
-from stripe_simulator.operations.payments import balance
-from stripe_simulator.world.account import PLATFORM
+from stripe_simulator.operations.billing.periods import add_intervals, billing_interval
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_fdw.catalog.model import Resource
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
     from stripe_simulator.types import Json
 
@@ -120,27 +118,8 @@ def _no_upcoming_invoice_error(customer: str) -> StripeError:
     )
 
 
-def retrieve_account(request: ApiRequest) -> ApiResponse:
-    """GET /v1/account: the account that the key, or the Stripe-Account header, stands for."""
-    resource: Resource = request.account.catalog.resource["account"]
-    if request.account.id == PLATFORM:
-        made = request.account.collection("account").generator.object(0)
-        made |= {"id": PLATFORM, "object": resource.object}
-    else:
-        above = request.platform.collection("account")
-        position = above.position(request.account.id)
-        assert position is not None
-        made = above.read(position)
-    return object_response(request, made)
-
-
-def retrieve_balance(request: ApiRequest) -> ApiResponse:
-    """GET /v1/balance."""
-    return object_response(request, balance.balance_object(request.account))
-
-
-PATHS = {
-    ("POST", "/v1/invoices/create_preview"): create_preview,
-    ("GET", "/v1/account"): retrieve_account,
-    ("GET", "/v1/balance"): retrieve_balance,
-}
+HANDLERS = Handlers(
+    routes={
+        ("POST", "/v1/invoices/create_preview"): create_preview,
+    },
+)

@@ -10,17 +10,14 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import (
-    add_intervals,
-    billing_interval,
-    next_period_end,
-    price_amount,
-    requested_price,
-)
+from stripe_simulator.operations.billing.amounts import price_amount
 from stripe_simulator.operations.billing.invoices import charging, invoice_payments, lines
 from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
+from stripe_simulator.operations.billing.periods import add_intervals, billing_interval, next_period_end
+from stripe_simulator.operations.billing.requested_prices import requested_price
 from stripe_simulator.operations.billing.subscriptions import invoicing, items
 from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -288,3 +285,6 @@ def _first_invoice(
     if invoice["status"] == "open" and made["status"] != "trialing":
         made["status"] = "incomplete"
     save(request, "subscription", made)
+
+
+HANDLERS = Handlers(on_create={"subscription": create})

@@ -10,7 +10,13 @@ from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_as
 from stripe_simulator.objects.related import get_or_none, save
 from stripe_simulator.operations.billing.amounts import TIMES, product_name
-from stripe_simulator.operations.billing.invoices import creation, finalization, invoice_payments, lines
+from stripe_simulator.operations.billing.invoices import (
+    creation,
+    finalization,
+    invoice_payments,
+    lines,
+    voiding,
+)
 from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
 from stripe_simulator.operations.billing.subscriptions import items
 from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
@@ -117,7 +123,7 @@ def _apply_paused_collection(request: ApiRequest, behavior: str, made: Json) -> 
     else:
         finalization.finalize_invoice(request, made)
     if made["status"] == "open" and behavior == "void":
-        finalization.void_invoice(request, made)
+        voiding.void_invoice(request, made)
     elif made["status"] == "open":
         made["status"] = "uncollectible"
         made["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(request, made)

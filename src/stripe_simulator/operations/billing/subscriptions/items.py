@@ -10,12 +10,10 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import new_child_object, position_of, save
 from stripe_simulator.operations.billing import discounts
-from stripe_simulator.operations.billing.amounts import (
-    billing_interval,
-    is_metered,
-    plan_object,
-    requested_price,
-)
+from stripe_simulator.operations.billing.amounts import is_metered
+from stripe_simulator.operations.billing.periods import billing_interval
+from stripe_simulator.operations.billing.requested_prices import requested_price
+from stripe_simulator.operations.products.plans import plan_object
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest

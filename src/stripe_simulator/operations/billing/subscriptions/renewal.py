@@ -1,91 +1,22 @@
-"""Time that passes for subscriptions on a test clock: trials end, periods renew, cancellations come due."""
+"""What a subscription does at a given time: trial end, renewal, due cancellation, next schedule phase."""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_as
-from stripe_simulator.objects.related import find_by, get_or_none, save
-from stripe_simulator.operations.billing.amounts import billing_interval, next_period_end
+from stripe_simulator.objects.related import get_or_none, save
 from stripe_simulator.operations.billing.invoices import invoice_payments
+from stripe_simulator.operations.billing.periods import billing_interval, next_period_end
 from stripe_simulator.operations.billing.subscriptions import cancellation, invoicing, items, schedules
-from stripe_simulator.operations.billing.subscriptions.updates import ENDED_STATUSES
+from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
 _RENEWED_STATUSES = frozenset({"active", "past_due", "trialing", "unpaid"})
 _INCOMPLETE_SECONDS = 23 * 3600
-_MAX_STEPS = 5000
-
-
-def create(context: OperationContext) -> None:
-    """A clock that stands still until it is advanced."""
-    context.object |= {
-        "deletes_after": context.object["created"] + 30 * 86_400,
-        "status": "ready",
-        "status_details": {},
-    }
-
-
-def delete(context: OperationContext) -> None:
-    """With its clock go the customers that live by it."""
-    request = context.request
-    for customer in find_by(request, "customer", "test_clock", context.object["id"]):
-        for made in find_by(request, "subscription", "customer", customer["id"]):
-            if made["status"] not in ENDED_STATUSES:
-                cancellation.end_subscription(request, made, reason=None)
-                save(request, "subscription", made)
-        collection = request.account.collection("customer")
-        position = collection.position(customer["id"])
-        assert position is not None
-        collection.delete(position)
-
-
-def advance(context: OperationContext) -> Json:
-    """POST …/advance: all that happens until then, in order; the answer still says advancing."""
-    request, clock = context.request, context.object
-    until = int(context.params["frozen_time"])
-    if until <= clock["frozen_time"]:
-        raise StripeError(
-            "`frozen_time` must be after the current frozen time of the test clock.", param="frozen_time"
-        )
-    answer = clock | {"status": "advancing", "status_details": {"advancing": {"target_frozen_time": until}}}
-    emit_as(request, "test_helpers.test_clock.advancing", answer)
-    for _ in range(_MAX_STEPS):
-        due = _next_due_subscription(request, clock["id"], until)
-        if due is None:
-            break
-        moment, made = due
-        clock["frozen_time"] = max(clock["frozen_time"], moment)
-        context.write()
-        before = deepcopy(made)
-        advance_subscription(request, made, moment)
-        if made["status"] in ENDED_STATUSES:
-            save(request, "subscription", made, before=before)
-            emit_as(request, "customer.subscription.deleted", made)
-        else:
-            save(request, "subscription", made, "customer.subscription.updated", before=before)
-    clock["frozen_time"] = until
-    context.write()
-    context.emit("test_helpers.test_clock.ready")
-    return answer
-
-
-def _next_due_subscription(request: ApiRequest, clock: str, until: int) -> tuple[int, Json] | None:
-    """What comes next on the clock: when, and to which subscription."""
-    found: tuple[int, Json] | None = None
-    for customer in find_by(request, "customer", "test_clock", clock):
-        schedules.start_due_schedules(request, customer["id"], until)
-        for made in find_by(request, "subscription", "customer", customer["id"]):
-            moment = next_due_time(request, made)
-            if moment is not None and moment <= until and (found is None or moment < found[0]):
-                found = moment, made
-    return found
 
 
 def next_due_time(request: ApiRequest, made: Json) -> int | None:
@@ -180,8 +111,3 @@ def _renew(request: ApiRequest, made: Json, now: int) -> None:
     invoice = invoicing.create_invoice(request, made, "subscription_cycle", values)
     invoice["automatically_finalizes_at"] = now + invoicing.HOUR
     save(request, "invoice", invoice)
-
-
-OPERATIONS: dict[tuple[str, str], Handler] = {("test_helpers_test_clock", "advance"): advance}
-CREATED: dict[str, Handler] = {"test_helpers_test_clock": create}
-DELETED: dict[str, Handler] = {"test_helpers_test_clock": delete}

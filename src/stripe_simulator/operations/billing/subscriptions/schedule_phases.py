@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.operations.billing.amounts import add_intervals
+from stripe_simulator.operations.billing.periods import add_intervals
 from stripe_simulator.operations.billing.subscriptions import items
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from stripe_simulator.operations.billing.subscriptions import (
     cancellation,
     creation,
     invoicing,
+    item_changes,
     items,
+    statuses,
     updates,
 )
 from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
@@ -23,9 +25,10 @@ from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
     phase_item,
     requested_phases,
 )
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
@@ -75,7 +78,7 @@ def _create_from_subscription(context: OperationContext) -> None:
     subscription = get_referenced_copy(
         request, "subscription", params["from_subscription"], "from_subscription"
     )
-    if subscription["status"] in updates.ENDED_STATUSES:
+    if subscription["status"] in statuses.ENDED_STATUSES:
         raise StripeError(
             f"A subscription schedule can't be created from a subscription that is "
             f"`{subscription['status']}`.",
@@ -178,7 +181,7 @@ def cancel(context: OperationContext) -> None:
     made |= {"canceled_at": test_clocks.now(request, made), "current_phase": None, "status": "canceled"}
     context.write()
     before = get_or_none(request, "subscription", made["subscription"])
-    if before is not None and before["status"] not in updates.ENDED_STATUSES:
+    if before is not None and before["status"] not in statuses.ENDED_STATUSES:
         over = deepcopy(before)
         cancellation.end_subscription(
             request,
@@ -268,24 +271,30 @@ def advance_schedule(request: ApiRequest, subscription: Json, now: int) -> bool:
 def _enter_phase(request: ApiRequest, subscription: Json, phase: Json, now: int) -> None:
     """The items of the next phase take the place of those there are."""
     old = items.items_of(request, subscription)
-    changes: list[updates.ItemChange] = [(item, None, {}) for item in old]
+    changes: list[item_changes.ItemChange] = [(item, None, {}) for item in old]
     for item in phase["items"]:
         sent = _item_parameters(item)
         changes.append((None, items.requested_item(request, sent, "items", subscription["currency"]), sent))
     behavior = phase["proration_behavior"]
     if all(item["current_period_end"] <= now for item in old):
         behavior = "none"
-        updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
+        item_changes.change_items(request, subscription, changes, behavior, now, now, reset=False)
         updates.start_new_period(request, subscription, now, "subscription_cycle")
         return
-    updates.change_items(request, subscription, changes, behavior, now, now, reset=False)
+    item_changes.change_items(request, subscription, changes, behavior, now, now, reset=False)
     if behavior == "always_invoice":
         invoicing.invoice_immediately(request, subscription, "subscription_update", [])
 
 
-OPERATIONS: dict[tuple[str, str], Handler] = {
-    ("subscription_schedule", "cancel"): cancel,
-    ("subscription_schedule", "release"): release,
-}
-CREATED: dict[str, Handler] = {"subscription_schedule": create}
-UPDATED: dict[str, Handler] = {"subscription_schedule": update}
+HANDLERS = Handlers(
+    operations={
+        ("subscription_schedule", "cancel"): cancel,
+        ("subscription_schedule", "release"): release,
+    },
+    on_create={
+        "subscription_schedule": create,
+    },
+    on_update={
+        "subscription_schedule": update,
+    },
+)

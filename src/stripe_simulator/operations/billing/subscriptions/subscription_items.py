@@ -8,17 +8,25 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_referenced_copy, position_of, save
-from stripe_simulator.operations.billing.amounts import add_intervals, billing_interval
-from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations, updates
+from stripe_simulator.operations.billing.periods import add_intervals, billing_interval
+from stripe_simulator.operations.billing.subscriptions import (
+    invoicing,
+    item_changes,
+    items,
+    prorations,
+    statuses,
+    updates,
+)
+from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stripe_simulator.objects.operation import Handler, OperationContext
+    from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.types import Json
 
 
 def _get_subscription(context: OperationContext, identifier: str) -> Json:
     made = get_referenced_copy(context.request, "subscription", identifier, "subscription")
-    if made["status"] in updates.ENDED_STATUSES:
+    if made["status"] in statuses.ENDED_STATUSES:
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
     return made
 
@@ -47,11 +55,11 @@ def update(context: OperationContext) -> None:
     owner = _get_subscription(context, context.before["subscription"])
     before = deepcopy(owner)
     old = deepcopy(context.before)
-    new = updates.requested_item_change(request, owner, old, params, "")
+    new = item_changes.requested_item_change(request, owner, old, params, "")
     now = test_clocks.now(request, owner)
     behavior = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date") or now
-    reset = updates.change_items(request, owner, [(old, new, params)], behavior, when, now, reset=False)
+    reset = item_changes.change_items(request, owner, [(old, new, params)], behavior, when, now, reset=False)
     if reset:
         updates.start_new_period(request, owner, now, "subscription_update")
     _update_subscription(context, owner, before, "create_prorations" if reset else behavior)
@@ -82,6 +90,14 @@ def _update_subscription(context: OperationContext, owner: Json, before: Json, b
     save(context.request, "subscription", owner, "customer.subscription.updated", before=before)
 
 
-CREATED: dict[str, Handler] = {"subscription_item": create}
-UPDATED: dict[str, Handler] = {"subscription_item": update}
-DELETED: dict[str, Handler] = {"subscription_item": delete}
+HANDLERS = Handlers(
+    on_create={
+        "subscription_item": create,
+    },
+    on_update={
+        "subscription_item": update,
+    },
+    on_delete={
+        "subscription_item": delete,
+    },
+)

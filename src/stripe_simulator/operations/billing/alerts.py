@@ -1,0 +1,32 @@
+"""Usage alerts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.related import get_referenced_copy
+from stripe_simulator.operations.handlers import Handlers
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.types import Json
+
+
+def create(context: OperationContext) -> None:
+    """An alert on usage, active at once."""
+    threshold = context.params.get("usage_threshold")
+    if isinstance(threshold, dict):
+        if threshold.get("meter"):
+            get_referenced_copy(
+                context.request, "billing_meter", threshold["meter"], "usage_threshold[meter]"
+            )
+        usual: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
+        context.object["usage_threshold"] = usual | threshold
+    context.object["status"] = "active"
+
+
+HANDLERS = Handlers(
+    on_create={
+        "billing_alert": create,
+    },
+)

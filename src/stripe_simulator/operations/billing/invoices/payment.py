@@ -1,0 +1,137 @@
+"""Paying an invoice, and the effect of a payment on its subscription."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects import test_clocks
+from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
+from stripe_simulator.operations.billing.invoices import invoice_payments
+from stripe_simulator.operations.billing.invoices.finalization import finalize_invoice
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.operations.payments import payment_intents, payment_methods
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
+
+
+def pay(context: OperationContext) -> None:
+    """POST …/pay: charge it now, or take it as paid elsewhere."""
+    request, invoice, params = context.request, context.object, context.params
+    if invoice["status"] == "paid":
+        raise StripeError("Invoice is already paid")
+    if invoice["status"] == "void":
+        raise StripeError("This invoice can no longer be paid because it is void.")
+    method = _method_to_charge(context)
+    if invoice["status"] == "draft":
+        finalize_invoice(request, invoice)
+    declined = None
+    if invoice["status"] != "paid":
+        if params.get("paid_out_of_band"):
+            invoice_payments.cancel_open_payment(request, invoice, "void_invoice")
+            invoice["amount_paid_off_stripe"] = invoice["amount_due"]
+            invoice_payments.mark_paid(request, invoice, invoice["amount_due"])
+        else:
+            assert method is not None
+            declined = invoice_payments.charge_invoice(request, invoice, method)
+        context.write()
+        invoice_payments.emit_payment_events(request, invoice, declined)
+    context.write()
+    emit_as(request, "invoice.updated", invoice, context.before)
+    update_subscription_status(request, invoice)
+    context.deferred_error = declined
+
+
+def _method_to_charge(context: OperationContext) -> Json | None:
+    """What is to be charged. Raises StripeError where there is nothing."""
+    request, invoice, params = context.request, context.object, context.params
+    if params.get("paid_out_of_band"):
+        return None
+    chosen = params.get("payment_method") or params.get("source")
+    if chosen:
+        method = payment_methods.get_payment_method(request, chosen)
+        if method["customer"] is None:
+            method = payment_methods.attach_to_customer(request, method, invoice["customer"])
+        invoice_payments.check_payment_method(request, method["id"], invoice["customer"], "payment_method")
+        return method
+    default = invoice_payments.default_payment_method(
+        request, *invoice_payments.default_method_owners(request, invoice)
+    )
+    if default is None and (invoice["status"] != "draft" or invoice["total"] > 0):
+        raise StripeError(
+            "There is no `default_payment_method` set on this Customer or Invoice. Please set a default "
+            "payment method, or provide one with the `payment_method` parameter.",
+            code="missing",
+        )
+    return default
+
+
+def update_subscription_status(request: ApiRequest, invoice: Json) -> None:
+    """What becomes of a subscription whose latest invoice was paid, declined or voided."""
+    before = get_or_none(request, "subscription", invoice_payments.subscription_id_of(invoice))
+    if before is None or before["latest_invoice"] != invoice["id"]:
+        return
+    made = deepcopy(before)
+    match before["status"], invoice["status"]:
+        case "incomplete", "void":
+            made |= {"status": "incomplete_expired", "ended_at": test_clocks.now(request, invoice)}
+            made["canceled_at"] = made["ended_at"]
+        case (("incomplete" | "past_due" | "unpaid"), ("paid" | "void")):
+            made["status"] = "active"
+    save(request, "subscription", made, "customer.subscription.updated", before=before)
+
+
+def confirm_payment_intent(context: OperationContext) -> None:
+    """The customer confirms the payment intent of an invoice: paid, as if it had been charged."""
+    payment_intents.confirm(context)
+    if context.object["status"] != "succeeded":
+        return
+    request = context.request
+    invoice = invoice_payments.settle_invoice_of_intent(request, context.object)
+    if invoice is not None:
+        invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
+        save(request, "invoice", invoice)
+        invoice_payments.emit_payment_events(request, invoice)
+        update_subscription_status(request, invoice)
+
+
+def attach_payment(context: OperationContext) -> None:
+    """POST …/attach_payment: a payment intent that was made elsewhere pays the invoice."""
+    request, invoice = context.request, context.object
+    if invoice["status"] not in {"open", "uncollectible"}:
+        raise StripeError("You can only pass in open invoices. This invoice isn't open.")
+    if not context.params.get("payment_intent"):
+        raise errors.missing_parameter("payment_intent")
+    intent = get_referenced_copy(
+        request, "payment_intent", context.params["payment_intent"], "payment_intent"
+    )
+    if intent["customer"] != invoice["customer"]:
+        raise StripeError(
+            "The customer of the payment intent must be the customer of the invoice.", param="payment_intent"
+        )
+    if intent["status"] == "canceled":
+        raise StripeError("A canceled payment intent can't be attached.", param="payment_intent")
+    payment = invoice_payments.attach_intent(request, invoice, intent)
+    if intent["status"] == "succeeded":
+        invoice_payments.record_payment(request, invoice, payment, int(intent["amount_received"]))
+        context.write()
+        if invoice["status"] == "paid":
+            invoice_payments.emit_payment_events(request, invoice)
+            update_subscription_status(request, invoice)
+    if invoice != context.before:
+        context.emit("invoice.updated")
+
+
+HANDLERS = Handlers(
+    operations={
+        ("invoice", "pay"): pay,
+        ("invoice", "attach_payment"): attach_payment,
+        ("payment_intent", "confirm"): confirm_payment_intent,
+    },
+)

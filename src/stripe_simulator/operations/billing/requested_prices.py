@@ -1,0 +1,90 @@
+"""The price that a request names or describes inline."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import create_related, get_referenced_copy
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
+
+
+def requested_price(
+    request: ApiRequest, sent: Json, param: str, *, recurring: bool | None, currency: str | None
+) -> Json:
+    """The price that an item names or describes.
+
+    Raises StripeError where there is none of that id, it is inactive, of the other type or currency. One
+    that was `agreed` on before, in a quote or a schedule, may be inactive by now.
+    """
+    field, price = _named_or_inline_price(request, sent, param)
+    if not price["active"] and not sent.get("agreed"):
+        raise StripeError(
+            "The price specified is inactive. This field only accepts active prices.", param=field
+        )
+    if recurring is not None and (price["type"] == "recurring") is not recurring:
+        is_, only = ("one_time", "recurring") if recurring else ("recurring", "one_time")
+        raise StripeError(
+            f"The price specified is set to `type={is_}` but this field only accepts prices with "
+            f"`type={only}`.",
+            param=field,
+        )
+    if currency is not None and price["currency"] != currency:
+        raise StripeError(
+            f"The price specified only supports `{price['currency']}`. This doesn't match the expected "
+            f"currency: `{currency}`.",
+            param=field,
+        )
+    return price
+
+
+def _named_or_inline_price(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
+    named = sent.get("price") or sent.get("plan")
+    data = sent.get("price_data")
+    if named and data:
+        raise StripeError("You may only specify one of these parameters: price, price_data.", param=param)
+    if named:
+        field = f"{param}[price]" if param else "price"
+        return field, get_referenced_copy(request, "price", named, field)
+    field = f"{param}[price_data]" if param else "price_data"
+    if not isinstance(data, dict):
+        raise errors.missing_parameter(field.replace("price_data", "price"))
+    return field, _create_inline_price(request, data, field)
+
+
+def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
+    """A price made on the spot: it is not active for others."""
+    for name in ("currency", "product"):
+        if not data.get(name):
+            raise errors.missing_parameter(f"{param}[{name}]")
+    if data.get("unit_amount") is None and data.get("unit_amount_decimal") is None:
+        raise errors.missing_parameter(f"{param}[unit_amount]")
+    get_referenced_copy(request, "product", data["product"], f"{param}[product]")
+    decimal = str(data.get("unit_amount_decimal") or data["unit_amount"])
+    recurring = data.get("recurring")
+    if isinstance(recurring, dict):
+        if not recurring.get("interval"):
+            raise errors.missing_parameter(f"{param}[recurring][interval]")
+        usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
+        recurring = usual | recurring
+    made = create_related(
+        request,
+        "price",
+        {
+            "currency": str(data["currency"]).lower(),
+            "product": data["product"],
+            "unit_amount": int(Decimal(decimal)) if Decimal(decimal) == int(Decimal(decimal)) else None,
+            "unit_amount_decimal": decimal,
+            "recurring": recurring or None,
+            "type": "recurring" if recurring else "one_time",
+            "tax_behavior": data.get("tax_behavior", "unspecified"),
+            "active": False,
+        },
+        "price.created",
+    )
+    return made | {"active": True}  # for the check of who sent it

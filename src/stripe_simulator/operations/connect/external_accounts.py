@@ -1,0 +1,34 @@
+"""Bank accounts and debit cards of connected accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.related import get_or_404
+from stripe_simulator.operations.customers.customer_sources import source_values
+from stripe_simulator.operations.handlers import Handlers
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+
+
+def create(context: OperationContext) -> None:
+    """A bank account or a debit card, from a token or described."""
+    account = get_or_404(context.request, "account", context.request.ids[0])
+    sent = context.params["external_account"]
+    if isinstance(sent, dict):
+        last = str(sent.get("account_number") or sent.get("number") or "")[-4:]
+        same = ("country", "currency", "account_holder_name", "account_holder_type", "routing_number")
+        values = {"object": "bank_account", "status": "new", **{name: sent.get(name) for name in same}}
+        values["last4"] = last
+    else:
+        values = source_values(str(sent), "external_account")
+    context.object |= values | {"account": account["id"], "customer": None}
+    context.object["available_payout_methods"] = ["standard"]
+
+
+HANDLERS = Handlers(
+    on_create={
+        "external_account": create,
+    },
+)

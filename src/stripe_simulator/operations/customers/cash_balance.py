@@ -1,0 +1,51 @@
+"""The cash balance of a customer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import get_or_404
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.body import validate_route_parameters
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.request import ApiRequest, ApiResponse
+    from stripe_simulator.types import Json
+
+
+def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
+    customer = get_or_404(request, "customer", request.ids[0])
+    mode = request.account.cash_modes.get(customer["id"], "automatic")
+    shown_ = {
+        "object": "cash_balance",
+        "available": None,
+        "customer": customer["id"],
+        "customer_account": None,
+        "livemode": False,
+        "settings": {"reconciliation_mode": mode, "using_merchant_default": mode == "automatic"},
+    }
+    return customer, shown_
+
+
+def retrieve(request: ApiRequest) -> ApiResponse:
+    """GET …/cash_balance: nothing is in it, but it has settings."""
+    return object_response(request, _read_cash_balance(request)[1])
+
+
+def update(request: ApiRequest) -> ApiResponse:
+    """POST …/cash_balance: how it is reconciled."""
+    customer, _ = _read_cash_balance(request)
+    params = validate_route_parameters(request)
+    mode = (params.get("settings") or {}).get("reconciliation_mode")
+    if mode is not None:
+        request.account.cash_modes[customer["id"]] = "automatic" if mode == "merchant_default" else mode
+    return object_response(request, _read_cash_balance(request)[1])
+
+
+HANDLERS = Handlers(
+    routes={
+        ("GET", "/v1/customers/{customer}/cash_balance"): retrieve,
+        ("POST", "/v1/customers/{customer}/cash_balance"): update,
+    },
+)

@@ -1,0 +1,84 @@
+"""Cards and bank accounts of a customer, created from tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.related import get_referenced, update_related
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests import test_cards
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.types import Json
+
+
+def source_values(token: str, param: str) -> Json:
+    """What a token becomes as somebody's source: a card or a bank account."""
+    if token.startswith("btok_"):
+        return {
+            "account_holder_name": "Jane Austen", "account_holder_type": "individual",
+            "bank_name": "STRIPE TEST BANK", "country": "US", "currency": "usd",
+            "fingerprint": "1JWtPxqbdX5Gamtz", "last4": "6789", "object": "bank_account",
+            "routing_number": "110000000", "status": "new",
+        }  # fmt: skip
+    card = test_cards.named(token) if token.startswith("tok_") else None
+    if card is None:
+        raise errors.no_object("token", token, param, status=400)
+    if not card.attaches:
+        raise test_cards.refusal(card)
+    display = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover"}
+    return {
+        "brand": display.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",
+        "exp_month": 8, "exp_year": 2030, "fingerprint": card.fingerprint, "funding": card.funding,
+        "last4": card.number[-4:], "object": "card",
+    }  # fmt: skip
+
+
+def create(context: OperationContext) -> None:
+    """A card or a bank account from a token; the first one becomes the default."""
+    context.object |= source_values(context.params["source"], "source")
+    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
+    if customer["default_source"] is None:
+        values = {"default_source": context.object["id"]}
+        update_related(context.request, "customer", customer["id"], values, "customer.updated")
+
+
+def delete(context: OperationContext) -> None:
+    """A source that goes is no default any more."""
+    customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
+    if customer["default_source"] == context.object["id"]:
+        update_related(
+            context.request, "customer", customer["id"], {"default_source": None}, "customer.updated"
+        )
+
+
+def verify(context: OperationContext) -> None:
+    """Verify a bank account by the two amounts of the documentation: 32 and 45."""
+    made, amounts = context.object, context.params.get("amounts") or ()
+    if made["status"] == "verified":
+        raise StripeError("This bank account has already been verified.", code="bank_account_verified")
+    if sorted(amounts) != [32, 45]:
+        raise StripeError(
+            "The amounts provided do not match the amounts that were sent to the bank account.",
+            status=402,
+            kind="card_error",
+            code="bank_account_verification_failed",
+        )
+    made["status"] = "verified"
+    context.emit("customer.source.updated")
+
+
+HANDLERS = Handlers(
+    operations={
+        ("customer_source", "verify"): verify,
+    },
+    on_create={
+        "customer_source": create,
+    },
+    on_delete={
+        "customer_source": delete,
+    },
+)

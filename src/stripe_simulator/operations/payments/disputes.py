@@ -1,0 +1,86 @@
+"""Disputes: the one that a test card causes, evidence, closing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.operation import require_state
+from stripe_simulator.objects.related import create_related, update_related
+from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.test_cards import CARDS
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.test_cards import Card
+    from stripe_simulator.types import Json
+
+_NEEDS_RESPONSE = ("needs_response", "warning_needs_response", "appeal_needs_response")
+
+
+def dispute_charge(context: OperationContext, charge: Json, card: Card) -> None:
+    """The dispute that a test card leads to."""
+    if card is not CARDS["createDispute"]:
+        return
+    details = {
+        "due_by": unix_now() + 9 * 86_400,
+        "has_evidence": False,
+        "past_due": False,
+        "submission_count": 0,
+    }
+    values = {
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence_details": details,
+        "is_charge_refundable": False,
+        "payment_intent": charge["payment_intent"],
+        "reason": "fraudulent",
+        "status": "needs_response",
+    }
+    made = create_related(context.request, "dispute", values)
+    update_related(context.request, "charge", charge["id"], {"disputed": True})
+    context.emit("charge.dispute.created", made)
+
+
+def update(context: OperationContext) -> None:
+    """Evidence is staged, and submitted where that is asked for."""
+    made, params = context.object, context.params
+    if "evidence" in params or params.get("submit"):
+        require_state(
+            context,
+            _NEEDS_RESPONSE,
+            "This dispute has a status of {state} and takes no more evidence.",
+            param="evidence",
+        )
+    details: Json = {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0}
+    details |= made.get("evidence_details") or {}
+    if params.get("evidence"):
+        details["has_evidence"] = True
+    if params.get("submit"):
+        details["submission_count"] += 1
+        made["status"] = made["status"].replace("needs_response", "under_review")
+    made["evidence_details"] = details
+
+
+def close(context: OperationContext) -> None:
+    """Accept a dispute as lost."""
+    require_state(
+        context,
+        ("needs_response",),
+        "This dispute cannot be closed because it has a status of {state}.",
+    )
+    context.object["status"] = "lost"
+    context.emit("charge.dispute.closed")
+
+
+HANDLERS = Handlers(
+    operations={
+        ("dispute", "close"): close,
+    },
+    on_update={
+        "dispute": update,
+    },
+)

@@ -1,0 +1,44 @@
+"""Sources, the API that preceded payment methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.unlisted import get_unlisted, retrieve_unlisted, store_unlisted
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.body import validate_route_parameters
+from stripe_simulator.requests.parameters import merged_metadata
+from stripe_simulator.requests.request import ApiResponse
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
+
+
+def create(request: ApiRequest) -> ApiResponse:
+    """POST /v1/sources: the oldest way to pay."""
+    params = validate_route_parameters(request)
+    usual: Json = {"amount": None, "currency": None, "status": "pending", "flow": "redirect"}
+    values = usual | params
+    values["metadata"] = dict(params.get("metadata") or {})
+    return object_response(request, store_unlisted(request, "src_", "source", values))
+
+
+def update(request: ApiRequest) -> ApiResponse:
+    """POST /v1/sources/{source}."""
+    made = dict(get_unlisted(request, "source"))
+    params = validate_route_parameters(request)
+    if "metadata" in params:
+        params["metadata"] = merged_metadata(made["metadata"], params["metadata"])
+    request.account.unlisted[made["id"]] = made = made | params
+    return object_response(request, made)
+
+
+HANDLERS = Handlers(
+    routes={
+        ("POST", "/v1/sources"): create,
+        ("GET", "/v1/sources/{source}"): retrieve_unlisted("source"),
+        ("POST", "/v1/sources/{source}"): update,
+    },
+)

@@ -1,0 +1,70 @@
+"""Tokens and confirmation tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.objects.unlisted import retrieve_unlisted, store_unlisted
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.operations.payments.payment_methods import create_from_data
+from stripe_simulator.requests import test_cards
+from stripe_simulator.requests.body import validate_route_parameters
+from stripe_simulator.requests.request import ApiResponse
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
+
+
+def create_token(request: ApiRequest) -> ApiResponse:
+    """POST /v1/tokens: a card, a bank account, or whatever else, to be used once."""
+    params = validate_route_parameters(request)
+    kinds = [name for name in params if name not in {"customer"}]
+    if len(kinds) != 1:
+        raise StripeError(
+            "You must supply either a card, customer, PII data, bank account, or account legal entity to "
+            "create a token.",
+            param="card",
+        )
+    kind, sent = kinds[0], params[kinds[0]]
+    values: Json = {"client_ip": None, "type": kind, "used": False}
+    if kind == "card":
+        if not isinstance(sent, dict):
+            raise StripeError("Invalid object", param="card")
+        card = test_cards.numbered(str(sent.get("number", "")))
+        values["card"] = {"object": "card", **card.shown(int(sent["exp_month"]), int(sent["exp_year"]))}
+    elif isinstance(sent, dict):
+        values[kind] = {"object": kind, **{name: sent[name] for name in sent if name != "account_number"}}
+    return object_response(request, store_unlisted(request, "tok_", "token", values))
+
+
+def create_confirmation_token(request: ApiRequest) -> ApiResponse:
+    """POST /v1/test_helpers/confirmation_tokens: what the customer chose, to be confirmed with."""
+    params = validate_route_parameters(request)
+    method: Json | None = None
+    if isinstance(params.get("payment_method_data"), dict):
+        method = create_from_data(request, params["payment_method_data"], "payment_method_data")
+    elif params.get("payment_method"):
+        card = test_cards.named(params["payment_method"])
+        method = {"type": "card", "card": card.shown()} if card else None
+    values = {
+        "expires_at": unix_now() + 12 * 3600,
+        "payment_method_preview": method,
+        "return_url": params.get("return_url"),
+        "setup_future_usage": params.get("setup_future_usage"),
+        "shipping": params.get("shipping"),
+    }
+    return object_response(request, store_unlisted(request, "ctoken_", "confirmation_token", values))
+
+
+HANDLERS = Handlers(
+    routes={
+        ("POST", "/v1/tokens"): create_token,
+        ("GET", "/v1/tokens/{token}"): retrieve_unlisted("token"),
+        ("POST", "/v1/test_helpers/confirmation_tokens"): create_confirmation_token,
+        ("GET", "/v1/confirmation_tokens/{confirmation_token}"): retrieve_unlisted("confirmation_token"),
+    },
+)

@@ -1,0 +1,73 @@
+"""Products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.defaults import new_defaults
+from stripe_simulator.objects.related import get_referenced
+from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.operations.products import plans
+from stripe_simulator.operations.products.prices import complete_price
+from stripe_simulator.world.conditions import Condition
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+
+
+def create(context: OperationContext) -> None:
+    """A product may bring its default price."""
+    made, data = context.object, context.params.get("default_price_data")
+    if not isinstance(data, dict):
+        return
+    prices = context.request.account.collection("price")
+    position = prices.new_position()
+    price = new_defaults(prices, position)
+    price |= {name: data[name] for name in ("currency", "unit_amount", "metadata") if name in data}
+    price["product"] = made["id"]
+    complete_price(context.request, price, {**data, "product": made["id"]})
+    prices.write(position, price)
+    made["default_price"] = price["id"]
+    context.emit("price.created", price)
+    plans.create_for_price(context, position, price)
+
+
+def update(context: OperationContext) -> None:
+    """The default price must be one of the product's, and active."""
+    made = context.object
+    default = context.params.get("default_price")
+    if default:
+        price = get_referenced(context.request, "price", default, "default_price")
+        if price["product"] != made["id"]:
+            raise StripeError(
+                f"The price `{default}` is not a price of the product `{made['id']}`.", param="default_price"
+            )
+        if not price["active"]:
+            raise StripeError(f"The price `{default}` is inactive.", param="default_price")
+    if made != context.before:
+        made["updated"] = unix_now()
+
+
+def delete(context: OperationContext) -> None:
+    """A product that has prices stays."""
+    prices = context.request.account.collection("price")
+    theirs = Condition(prices.resource.column["product"], (context.object["id"],))
+    if next(prices.find([theirs], *prices.bounds(), newest_first=True), None) is not None:
+        raise StripeError(
+            "This product cannot be deleted because it has one or more user-created prices.", param="id"
+        )
+
+
+HANDLERS = Handlers(
+    on_create={
+        "product": create,
+    },
+    on_update={
+        "product": update,
+    },
+    on_delete={
+        "product": delete,
+    },
+)

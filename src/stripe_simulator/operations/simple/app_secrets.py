@@ -1,0 +1,49 @@
+"""Secrets of Stripe Apps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator import errors
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.body import validate_route_parameters
+from stripe_simulator.requests.request import ApiResponse
+
+if TYPE_CHECKING:
+    from stripe_simulator.requests.request import ApiRequest
+    from stripe_simulator.types import Json
+
+
+def _secret_position(request: ApiRequest, params: Json) -> int:
+    """Where the app's secret of this name and scope stands."""
+    secrets = request.account.collection("apps_secret")
+    scope = {"user": None, **(params.get("scope") or {})}
+    for position in secrets.find([], *secrets.bounds(), newest_first=True):
+        made = secrets.read(position)
+        if made["name"] == params["name"] and {"user": None, **(made["scope"] or {})} == scope:
+            return position
+    raise errors.no_object("secret", str(params["name"]), "name")
+
+
+def find(request: ApiRequest) -> ApiResponse:
+    """GET /v1/apps/secrets/find."""
+    position = _secret_position(request, validate_route_parameters(request))
+    return object_response(request, request.account.collection("apps_secret").read(position))
+
+
+def delete(request: ApiRequest) -> ApiResponse:
+    """POST /v1/apps/secrets/delete."""
+    secrets = request.account.collection("apps_secret")
+    position = _secret_position(request, validate_route_parameters(request))
+    made = secrets.read(position)
+    secrets.delete(position)
+    return object_response(request, {**made, "deleted": True})
+
+
+HANDLERS = Handlers(
+    routes={
+        ("GET", "/v1/apps/secrets/find"): find,
+        ("POST", "/v1/apps/secrets/delete"): delete,
+    },
+)

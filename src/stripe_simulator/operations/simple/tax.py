@@ -1,0 +1,44 @@
+"""Stripe Tax: registrations and settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.objects.test_clocks import unix_now
+from stripe_simulator.objects.unlisted import account_settings
+from stripe_simulator.operations.handlers import Handlers
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.types import Json
+
+
+def set_registration_status(context: OperationContext) -> None:
+    """A tax registration holds from one time to another; both may be now."""
+    made, moment = context.object, unix_now()
+    for name in ("active_from", "expires_at"):
+        if context.params.get(name) == "now":
+            made[name] = moment
+    if made["expires_at"] is not None and made["expires_at"] <= moment:
+        made["status"] = "expired"
+    else:
+        made["status"] = "scheduled" if made["active_from"] > moment else "active"
+
+
+_TAX_SETTINGS: Json = {
+        "defaults": {"provider": "stripe", "tax_behavior": None, "tax_code": None}, "head_office": None,
+        "livemode": False, "status": "active", "status_details": {"active": {}}}  # fmt: skip
+
+
+HANDLERS = Handlers(
+    routes={
+        ("GET", "/v1/tax/settings"): account_settings("tax.settings", _TAX_SETTINGS),
+        ("POST", "/v1/tax/settings"): account_settings("tax.settings", _TAX_SETTINGS),
+    },
+    on_create={
+        "tax_registration": set_registration_status,
+    },
+    on_update={
+        "tax_registration": set_registration_status,
+    },
+)

@@ -1,0 +1,52 @@
+"""Webhook endpoints and their signing secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stripe_simulator.errors import StripeError
+from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.seeding import stable_hash
+from stripe_simulator.world.ids import base62
+
+if TYPE_CHECKING:
+    from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.types import Json
+
+
+def signing_secret(endpoint: str) -> str:
+    """The signing secret of a webhook endpoint."""
+    return "whsec_" + base62(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
+
+
+def _check_url(context: OperationContext) -> None:
+    url = context.params.get("url")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        raise StripeError(
+            "Invalid URL: An explicit scheme (such as https) must be provided.",
+            code="url_invalid",
+            param="url",
+        )
+
+
+def create(context: OperationContext) -> Json:
+    """The secret of a webhook endpoint is shown once, when it is created."""
+    _check_url(context)
+    return context.object | {"secret": signing_secret(context.object["id"])}
+
+
+def update(context: OperationContext) -> None:
+    """A webhook endpoint is switched off and on."""
+    _check_url(context)
+    if "disabled" in context.params:
+        context.object["status"] = "disabled" if context.params["disabled"] else "enabled"
+
+
+HANDLERS = Handlers(
+    on_create={
+        "webhook_endpoint": create,
+    },
+    on_update={
+        "webhook_endpoint": update,
+    },
+)
