@@ -8,7 +8,7 @@ import orjson
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.world.conditions import Condition
-from stripe_simulator.world.traits import INCLUDED
+from stripe_simulator.world.traits import EXPANDABLE_LISTS
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
@@ -90,7 +90,7 @@ def _object(account: Account, identifier: str) -> Any:
 
 def included(account: Account, made: Any, name: str) -> Any:
     """A list that an object shows only when it is asked for; None where it has none of this name."""
-    known = INCLUDED.get((str(made.get("object")), name))
+    known = EXPANDABLE_LISTS.get((str(made.get("object")), name))
     if made.get("object") == "invoice" and name in {"payments", "confirmation_secret"}:
         return _payments(account, made, name)
     found = account.locate(str(made.get("id")))

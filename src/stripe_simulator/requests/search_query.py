@@ -199,15 +199,14 @@ def search(request: ApiRequest) -> ApiResponse:
 
 def _found(collection: Collection, query: Query, low: int, high: int) -> Iterator[tuple[int, Json]]:
     """Positions and objects that the index knows and that fit, newest first."""
-    delay = collection.generator.account.options.search_delay
     conditions = _conditions(collection, query) if query.every else []
     fits = query.tester(collection.generator)
-    for position in collection.find(conditions, low, high, newest_first=True, loose=True):
+    for position in collection.find(conditions, low, high, newest_first=True, all_written=True):
         if position not in collection.overlay:
             if fits(position):
                 yield position, collection.read(position)
             continue
-        made = collection.searchable(position, delay)
+        made = collection.indexed_version(position)
         if made is not None and query.holds(made):
             yield position, made
 

@@ -79,7 +79,7 @@ class Api:
         """Return True if an account was created by a request: it begins empty."""
         accounts = self.account(PLATFORM).collection("account")
         at = accounts.position(identifier)
-        return at is not None and not accounts.generated(at)
+        return at is not None and not accounts.is_generated(at)
 
     def account_for(self, key: str, header: str | None) -> str:
         """The account a request is for. Raises the 403 that Stripe answers for one that is not connected."""

@@ -1,28 +1,29 @@
-"""All that one account holds. Each connected account is a world of its own."""
+"""The data of one account: its collections, and what Stripe keeps outside of any list."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.collection import BodyCache, ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.generator import Generator
 from stripe_simulator.world.ids import FixedIdCodec, IdCodec
+from stripe_simulator.world.makers.registry import fields_of
 from stripe_simulator.world.population import ChildPopulation, Population
 from stripe_simulator.world.proportions import count_of
-from stripe_simulator.world.traits import CODES, parent_of
+from stripe_simulator.world.traits import FIXED_IDS, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stripe_fdw.catalog.model import Catalog, Resource
     from stripe_simulator.options import SimulatorOptions
+    from stripe_simulator.types import Json
 
 PLATFORM = "acct_1PlatformAccount00"
-EMBEDDED = 10  # how many objects of a list inside another are shown there
-_DAY = 86_400
+EMBEDDED_LIMIT = 10  # objects shown in a list inside another object
 
 
 class _Origin(TypedDict):
@@ -32,7 +33,11 @@ class _Origin(TypedDict):
 
 
 class Account:
-    """The collections of one account, made when they are first asked for."""
+    """The objects of one account; each collection is created when it is first used.
+
+    A connected account has objects of its own. `on_event` is called with each new event. It returns how many
+    webhook endpoints the event is sent to.
+    """
 
     def __init__(
         self, catalog: Catalog, options: SimulatorOptions, identifier: str, cache: BodyCache
@@ -42,71 +47,70 @@ class Account:
         self.id = identifier
         self.seed = options.seed
         self.until = options.until
-        # Money by currency, in minor units: what can be paid out, and what will be.
+        # Amounts by currency, in minor units: paid out on request, and paid out later.
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
-        self.cash_modes: dict[str, str] = {}  # by customer: how a cash balance is reconciled
-        self.unlisted: dict[str, dict[str, Any]] = {}  # objects that no list shows, by id
+        self.cash_modes: dict[str, str] = {}  # reconciliation modes of cash balances, by customer
+        self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
+        self.discounts: dict[str, Json] = {}  # by id; no list shows them either
+        self.on_event: Callable[[Account, Json], int] = lambda _account, _event: 0
         self._cache = cache
         self._collections: dict[str, Collection] = {}
-        self.discounts: dict[str, dict[str, Any]] = {}  # by id: Stripe lists them nowhere
-        # Told of each event; answers how many webhooks it goes to.
-        self.on_event: Callable[[Account, dict[str, Any]], int] = lambda _account, _event: 0
 
     @property
     def _customers(self) -> int:
         return self.options.customers if self.id == PLATFORM else self.options.customers // 10
 
     def has(self, name: str) -> bool:
-        """Whether there are objects of this name."""
+        """Return True if the account has a resource of this name."""
         return name in self.catalog.resource and not self.catalog.resource[name].preview
 
-    def is_plain(self, name: str) -> bool:
-        """Whether there are objects of this name that do not lie in others."""
+    def has_top_level(self, name: str) -> bool:
+        """Return True if the account has a resource of this name whose objects lie in no other."""
         return self.has(name) and parent_of(self.catalog.resource[name]) is None
 
     def collection(self, name: str) -> Collection:
-        """The objects of a resource, by its table name."""
-        found = self._collections.get(name)
-        if found is None:
-            found = self._collections[name] = self._make(self.catalog.resource[name])
-        return found
+        """Return the objects of a resource, by its table name."""
+        collection = self._collections.get(name)
+        if collection is None:
+            collection = self._collections[name] = self._new_collection(self.catalog.resource[name])
+        return collection
 
     def children(self, name: str) -> ChildCollection:
-        """The objects of a resource that lie in others."""
-        found = self.collection(name)
-        assert isinstance(found, ChildCollection)
-        return found
+        """Return the objects of a resource that lie inside others."""
+        collection = self.collection(name)
+        assert isinstance(collection, ChildCollection)
+        return collection
 
-    def _make(self, resource: Resource) -> Collection:
-        name = resource.name
+    def _new_collection(self, resource: Resource) -> Collection:
+        name, cache, search_delay = resource.name, self._cache, self.options.search_delay
         codec = self._codec(resource)
         parent = parent_of(resource)
-        shared = _Origin(seed=self.seed, account_id=self.id, until=self.until)
+        origin = _Origin(seed=self.seed, account_id=self.id, until=self.until)
+        population: Population
         if parent is not None:
-            above = self.collection(parent[1]) if parent[1] else None
-            population = above.generator.population if above else None
-            return ChildCollection(
-                Generator(self, resource, ChildPopulation(name, codec, population, **shared)),
-                self._cache,
-                above,
+            parents = self.collection(parent[1]) if parent[1] else None
+            population = ChildPopulation(
+                name, codec, parents.generator.population if parents else None, **origin
             )
+            generator = Generator(self, resource, population, fields_of)
+            return ChildCollection(generator, cache, search_delay, parents)
         count = self.options.counts.get(name) if self.id == PLATFORM else None
         if name == "plan":
             count = self.collection("price").count
-        elif name in CODES:
-            count = len(CODES[name])
+        elif name in FIXED_IDS:
+            count = len(FIXED_IDS[name])
         elif count is None:
             count = count_of(name, self._customers)
-        times = "price" if name == "plan" else name
-        generator = Generator(self, resource, Population(times, codec, count, **shared))
+        population = Population("price" if name == "plan" else name, codec, count, **origin)
+        generator = Generator(self, resource, population, fields_of)
         if name == "plan":
-            return TwinCollection(generator, self._cache, self.collection("price"))
-        return Collection(generator, self._cache)
+            return TwinCollection(generator, cache, search_delay, self.collection("price"))
+        return Collection(generator, cache, search_delay)
 
     def _codec(self, resource: Resource) -> IdCodec:
         name = resource.name
-        if name in CODES:
-            return FixedIdCodec(CODES[name], resource.id_prefix, self.seed, self.id, name)
+        if name in FIXED_IDS:
+            return FixedIdCodec(FIXED_IDS[name], resource.id_prefix, self.seed, self.id, name)
         if name == "plan":  # a plan is a price, seen through the older API
             return IdCodec("price_", self.seed, self.id, "price")
         if name == "upcoming_invoice":
@@ -114,16 +118,16 @@ class Account:
         return IdCodec(resource.id_prefix, self.seed, self.id, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many objects were generated and written, of each kind touched so far."""
+        """Return the numbers of generated and of written objects, for each resource used so far."""
         return {
-            name: {"generated": found.count, "written": len(found.overlay)}
-            for name, found in self._collections.items()
+            name: {"generated": collection.count, "written": len(collection.overlay)}
+            for name, collection in self._collections.items()
         }
 
     def locate(self, identifier: str) -> tuple[Collection, int] | None:
-        """The object with this id, whatever its kind."""
+        """Return the collection and the position of the object with this id, of whatever resource."""
         prefix = identifier[: identifier.rfind("_") + 1]
-        for name in self._by_prefix.get(prefix, ()):
+        for name in self._names_by_prefix.get(prefix, ()):
             collection = self.collection(name)
             position = collection.position(identifier)
             if position is not None:
@@ -131,25 +135,25 @@ class Account:
         return None
 
     @cached_property
-    def _by_prefix(self) -> Mapping[str, list[str]]:
-        found: dict[str, list[str]] = {}
+    def _names_by_prefix(self) -> Mapping[str, list[str]]:
+        names: dict[str, list[str]] = {}
         for resource in self.catalog.resources:
             if resource.name not in {"plan", "upcoming_invoice"}:
-                found.setdefault(resource.id_prefix, []).append(resource.name)
-        return found
+                names.setdefault(resource.id_prefix, []).append(resource.name)
+        return names
 
-    def embedded(self, name: str, parent: int, url: str) -> dict[str, Any]:
-        """The first objects that lie in another, as a list inside it."""
+    def embedded(self, name: str, parent: int, url: str) -> Json:
+        """Return the first objects that lie inside another, as a list object."""
         collection = self.children(name)
         low, high = collection.bounds_in(parent)
-        found = list(islice(collection.find([], low, high, newest_first=True), EMBEDDED + 1))
+        positions = list(islice(collection.find([], low, high, newest_first=True), EMBEDDED_LIMIT + 1))
         return {
             "object": "list",
-            "data": [collection.read(position) for position in found[:EMBEDDED]],
-            "has_more": len(found) > EMBEDDED,
+            "data": [collection.read(position) for position in positions[:EMBEDDED_LIMIT]],
+            "has_more": len(positions) > EMBEDDED_LIMIT,
             "url": url,
         }
 
-    def number(self, *names: object) -> int:
-        """A number that is fixed for this world and these names."""
+    def stable_number(self, *names: object) -> int:
+        """Return a number that is always the same for this account and these names."""
         return stable_hash(self.seed, self.id, *names)

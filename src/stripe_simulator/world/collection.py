@@ -1,8 +1,8 @@
-"""All objects of one kind in one account: the generated ones, and above them what was written.
+"""The objects of one resource in one account: the generated ones, overlaid by those that were written.
 
-A *position* orders them: generated objects take 0 to count - 1, written ones follow. `created` never falls
-as the position rises, so lists, cursors and ranges work on positions alone. Objects inside another have their
-own block of positions for each parent.
+A *position* orders them: generated objects have positions 0 to count - 1, created ones follow. `created`
+never falls as the position rises, so lists, cursors and ranges work on positions alone. Objects inside others
+have a block of positions for each parent.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from stripe_simulator.world.conditions import Condition
     from stripe_simulator.world.generator import Generator
 
-_SCAN_SHARE = 12  # progressions that hold more than one in so many positions are not worth merging
+_SCAN_SHARE = 12  # ranges that hold more than one in so many positions are not worth merging
 
 
 class BodyCache:
-    """Serialised objects that were asked for lately, bounded in bytes."""
+    """Serialized objects that were read lately, bounded in bytes."""
 
     def __init__(self, limit: int = 48 << 20) -> None:
         self._limit = limit
@@ -36,76 +36,80 @@ class BodyCache:
         self._bodies: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def get(self, key: tuple[int, int]) -> bytes | None:
-        """The object, if it is still here."""
+        """Return the cached object; None where it is not cached."""
         return self._bodies.get(key)
 
     def put(self, key: tuple[int, int], body: bytes) -> None:
-        """Keep an object; the oldest go when there is no room."""
+        """Cache an object; evict the oldest ones beyond the limit."""
         self._bodies[key] = body
         self._size += len(body) + 120
         while self._size > self._limit:
-            _, gone = self._bodies.popitem(last=False)
-            self._size -= len(gone) + 120
+            _, evicted = self._bodies.popitem(last=False)
+            self._size -= len(evicted) + 120
 
 
 class Collection:
-    """The objects of one resource in one world."""
+    """The objects of one resource in one account.
 
-    def __init__(self, generator: Generator, cache: BodyCache) -> None:
+    `search_delay` is the time in seconds until a written object can be found by a search.
+    """
+
+    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float) -> None:
         self.generator = generator
         self.resource = generator.resource
         self.count = generator.population.count
+        self.search_delay = search_delay
         self._cache = cache
         self._number = id(self)
         self._codec = generator.population.codec
-        self.overlay: dict[int, Json | None] = {}  # None: deleted
+        self.overlay: dict[int, Json | None] = {}  # by position; None: deleted
         self._order: list[int] = []  # the overlay's positions, ascending
-        self._chosen: dict[str, int] = {}  # ids that the caller chose
-        self._names: dict[int, str] = {}
-        self._past: dict[int, list[tuple[float, Json | None]]] = {}  # versions before the last, for search
+        self._chosen: dict[str, int] = {}  # positions by ids that the client chose
+        self._names: dict[int, str] = {}  # ids that the client chose, by position
+        self._versions: dict[int, list[tuple[float, Json | None]]] = {}  # earlier versions, for searches
         self._next = self.count
 
     # Reading
 
     def position(self, identifier: str) -> int | None:
-        """Where the object stands, also when it is deleted; None if it never was."""
+        """Return the position of an object, deleted or not; None if it never existed."""
         if identifier in self._chosen:
             return self._chosen[identifier]
-        at = self._codec.decode(identifier)
-        return at if at is not None and self.exists(at) else None
+        position = self._codec.decode(identifier)
+        return position if position is not None and self.exists(position) else None
 
     def exists(self, position: int) -> bool:
-        """Whether something is or was at this position."""
-        return position in self.overlay or self.generated(position)
+        """Return True if there is or was an object at this position."""
+        return position in self.overlay or self.is_generated(position)
 
-    def generated(self, position: int) -> bool:
-        """Whether the population has this position."""
-        return position < self.count and not self.generator.absent(position)
+    def is_generated(self, position: int) -> bool:
+        """Return True if the population has an object at this position."""
+        return position < self.count and not self.generator.is_absent(position)
 
     def is_deleted(self, position: int) -> bool:
-        """Whether the object was deleted."""
+        """Return True if the object at this position was deleted."""
         if position in self.overlay:
             return self.overlay[position] is None
-        return self.generator.deleted(position)
+        return self.generator.is_deleted(position)
 
     def identifier(self, position: int) -> str:
-        """The id of the object at this position."""
+        """Return the id of the object at this position."""
         return self._names.get(position) or self._codec.encode(position)
 
     def read(self, position: int) -> Json:
-        """The object; not to be changed. The position must hold one that is not deleted."""
+        """Return the object at this position, which must exist; not to be changed."""
         written = self.overlay.get(position)
         return self.generator.object(position) if written is None else written
 
     def body(self, position: int) -> bytes:
-        """The object as JSON."""
+        """Return the object at this position as JSON."""
         written = self.overlay.get(position)
         if written is not None:
             return orjson.dumps(written)
         key = (self._number, position)
         body = self._cache.get(key)
         if body is None:
-            # Copied, as orjson's own bytes hold on to the buffer that they were written in.
+            # Copied, as orjson's bytes keep the buffer in which they were written.
             body = bytes(memoryview(orjson.dumps(self.generator.object(position))))
             self._cache.put(key, body)
         return body
@@ -113,103 +117,115 @@ class Collection:
     # Writing
 
     def new_position(self) -> int:
-        """The position of the next new object: newer than all there are."""
+        """Return the position of the next new object, after all others."""
         position = self._next
         self._next += 1
         return position
 
-    def write(self, position: int, made: Json) -> None:
+    def write(self, position: int, values: Json) -> None:
         """Create or replace the object at this position."""
-        self._put(position, made)
-        if made["id"] != self._codec.encode(position):
-            self._chosen[made["id"]] = position
-            self._names[position] = made["id"]
+        self._put(position, values)
+        if values["id"] != self._codec.encode(position):
+            self._chosen[values["id"]] = position
+            self._names[position] = values["id"]
 
     def delete(self, position: int) -> None:
-        """Delete the object: lists leave it out from now on."""
+        """Delete the object; lists leave it out from now on."""
         self._put(position, None)
 
-    def _put(self, position: int, made: Json | None) -> None:
+    def _put(self, position: int, values: Json | None) -> None:
         if position in self.overlay:
             before = self.overlay[position]
         else:
             insort(self._order, position)
-            before = self.generator.object(position) if self.generated(position) else None
-        self.overlay[position] = made
+            before = self.generator.object(position) if self.is_generated(position) else None
+        self.overlay[position] = values
         if self.resource.search_path:
             now = time.monotonic()
-            known = now - self.generator.account.options.search_delay
-            past = [one for one in self._past.get(position, ()) if one[0] > known]
-            self._past[position] = [*past, (now, before)]
+            indexed_until = now - self.search_delay
+            recent = [version for version in self._versions.get(position, ()) if version[0] > indexed_until]
+            self._versions[position] = [*recent, (now, before)]
 
-    def searchable(self, position: int, delay: float) -> Json | None:
-        """The object as it was `delay` seconds ago; None where there was none."""
+    def indexed_version(self, position: int) -> Json | None:
+        """Return the object as searches find it, as it was `search_delay` ago; None where there was none."""
         if position not in self.overlay:
             return self.generator.object(position)
-        past = self._past.get(position)
-        if past:
-            known = time.monotonic() - delay
-            for changed, before in past:
-                if changed > known:
+        versions = self._versions.get(position)
+        if versions:
+            indexed_until = time.monotonic() - self.search_delay
+            for replaced_at, before in versions:
+                if replaced_at > indexed_until:
                     return before
-            del self._past[position]
+            del self._versions[position]
         return self.overlay[position]
 
     # Finding
 
     def bounds(self) -> tuple[int, int]:
-        """The positions that may hold something: from, and up to (not included)."""
+        """Return the first position that may hold an object, and the position after the last."""
         return 0, self._next
 
     def find(
-        self, conditions: list[Condition], low: int, high: int, *, newest_first: bool, loose: bool = False
+        self,
+        conditions: list[Condition],
+        low: int,
+        high: int,
+        *,
+        newest_first: bool,
+        all_written: bool = False,
     ) -> Iterator[int]:
-        """The positions in [low, high) whose objects satisfy all conditions, in order.
+        """Yield the positions in [low, high) whose objects satisfy all conditions, in order.
 
-        `loose` adds every position that was ever written.
+        `all_written` adds all positions that were ever written.
         """
         overlay = self.overlay
-        found = self._generated(conditions, low, self._top(low, high), newest_first=newest_first)
+        generated = self._find_generated(
+            conditions, low, self._end_of_generated(low, high), newest_first=newest_first
+        )
         first, end = bisect_left(self._order, low), bisect_left(self._order, high)
         if first == end:
-            return found
-        written = self._written(conditions, first, end, newest_first=newest_first, loose=loose)
-        plain = (position for position in found if position not in overlay)
-        return merge(plain, written, reverse=newest_first)
+            return generated
+        written = self._find_written(
+            conditions, first, end, newest_first=newest_first, all_written=all_written
+        )
+        unwritten = (position for position in generated if position not in overlay)
+        return merge(unwritten, written, reverse=newest_first)
 
-    def _written(
-        self, conditions: list[Condition], first: int, end: int, *, newest_first: bool, loose: bool
+    def _find_written(
+        self, conditions: list[Condition], first: int, end: int, *, newest_first: bool, all_written: bool
     ) -> Iterator[int]:
-        """The same among the written objects, by their places in the overlay's order."""
+        """Yield the fitting positions of the overlay, between two places in its order."""
         for at in range(end - 1, first - 1, -1) if newest_first else range(first, end):
             position = self._order[at]
-            made = self.overlay[position]
-            if loose or (made is not None and all(one.holds(made) for one in conditions)):
+            written = self.overlay[position]
+            if all_written or (
+                written is not None and all(condition.matches(written) for condition in conditions)
+            ):
                 yield position
 
-    def _top(self, _low: int, high: int) -> int:
-        """Where the generated objects in [low, high) end."""
+    def _end_of_generated(self, _low: int, high: int) -> int:
+        """Return the position after the last generated object in [low, high)."""
         return min(high, self.count)
 
-    def _generated(
+    def _find_generated(
         self, conditions: list[Condition], low: int, high: int, *, newest_first: bool
     ) -> Iterator[int]:
-        """The same among the generated objects, as if nothing had been written."""
-        hidden = self.generator.hidden
+        """Return the fitting positions of generated objects, as if none had been written."""
+        is_unlisted = self.generator.is_unlisted
         tests: list[Callable[[int], bool]] = []
         best: list[range] | None = None
         for condition in conditions:
-            always = condition.always(self.generator)
-            if always is not None:
-                if always:
+            result = condition.result_for_all(self.generator)
+            if result is not None:
+                if result:
                     continue
                 return iter(())
             low, high = condition.narrow(self.generator, low, high)
-            if not condition.decided_by_range(self.generator):
-                tests.append(condition.tester(self.generator))
+            if not condition.is_decided_by_position(self.generator):
+                tests.append(condition.index_test(self.generator))
             ranges = condition.ranges(self.generator)
             if ranges is not None:
-                clipped = [cut for one in ranges if (cut := clip(one, low, high))]
+                clipped = _clip_all(ranges, low, high)
                 if best is None or total_length(clipped) < total_length(best):
                     best = clipped
         high = max(low, high)
@@ -217,82 +233,88 @@ class Collection:
         if best is None or (total_length(best) * _SCAN_SHARE > high - low and len(best) > 4):
             candidates = iter(range(high - 1, low - 1, -1) if newest_first else range(low, high))
         else:
-            best = [cut for one in best if (cut := clip(one, low, high))]
-            candidates = _merged(best, newest_first=newest_first)
+            candidates = _merge(_clip_all(best, low, high), newest_first=newest_first)
         if not tests:
-            return (at for at in candidates if not hidden(at))
+            return (at for at in candidates if not is_unlisted(at))
         if len(tests) == 1:
-            (only,) = tests
-            return (at for at in candidates if only(at) and not hidden(at))
-        return (at for at in candidates if all(test(at) for test in tests) and not hidden(at))
+            (only_test,) = tests
+            return (at for at in candidates if only_test(at) and not is_unlisted(at))
+        return (at for at in candidates if all(test(at) for test in tests) and not is_unlisted(at))
 
 
 class TwinCollection(Collection):
-    """Another collection's objects, seen through an older API: they stand at its positions."""
+    """The objects of another collection, seen through an older API, at the same positions."""
 
-    def __init__(self, generator: Generator, cache: BodyCache, twin: Collection) -> None:
-        super().__init__(generator, cache)
+    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float, twin: Collection) -> None:
+        super().__init__(generator, cache, search_delay)
         self._twin = twin
 
     def new_position(self) -> int:
-        """The position of the next new object, which is the twin's as well."""
+        """Return the position of the next new object, in the twin as well."""
         return self._twin.new_position()
 
     def bounds(self) -> tuple[int, int]:
-        """The positions that may hold something: from, and up to (not included)."""
+        """Return the first position that may hold an object, and the position after the last."""
         return self._twin.bounds()
 
 
 class ChildCollection(Collection):
     """The objects of one resource inside all their parents."""
 
-    def __init__(self, generator: Generator, cache: BodyCache, parent: Collection | None) -> None:
-        super().__init__(generator, cache)
+    def __init__(
+        self, generator: Generator, cache: BodyCache, search_delay: float, parent: Collection | None
+    ) -> None:
+        super().__init__(generator, cache, search_delay)
         self.parent = parent
 
     def position(self, identifier: str, parent: int | None = None) -> int | None:
-        """Where the object stands; where ids are no more than words, among those of this parent."""
-        at = super().position(identifier)
-        if parent is None or (at is not None and at // BLOCK_SIZE == parent):
-            return at
+        """Return the position of an object; where Stripe fixes the ids, among those of this parent."""
+        position = super().position(identifier)
+        if parent is None or (position is not None and position // BLOCK_SIZE == parent):
+            return position
         at = self._codec.decode(identifier)
         if at is None or at >= BLOCK_SIZE:
             return None
         at += parent * BLOCK_SIZE
         return at if self.exists(at) else None
 
-    def generated(self, position: int) -> bool:
-        """Whether the population has this position."""
+    def is_generated(self, position: int) -> bool:
+        """Return True if the population has an object at this position."""
         parent, child = divmod(position, BLOCK_SIZE)
-        if self.parent is not None and not self.parent.generated(parent):
+        if self.parent is not None and not self.parent.is_generated(parent):
             return False
-        return child < self.generator.children(parent)
+        return child < self.generator.children_of(parent)
 
     def new_position_in(self, parent: int) -> int:
-        """The position of the next new object of a parent."""
+        """Return the position of the next new object of a parent."""
         low, high = self.bounds_in(parent)
         at = bisect_left(self._order, high)
         last = self._order[at - 1] if at and self._order[at - 1] >= low else low - 1
-        return max(last + 1, self._top(low, high))
+        return max(last + 1, self._end_of_generated(low, high))
 
     def bounds_in(self, parent: int) -> tuple[int, int]:
-        """The positions that a parent's objects may have: from, and up to (not included)."""
+        """Return the first position for the objects of a parent, and the position after the last."""
         return parent * BLOCK_SIZE, (parent + 1) * BLOCK_SIZE
 
-    def _top(self, low: int, high: int) -> int:
+    def _end_of_generated(self, low: int, high: int) -> int:
         parent = low // BLOCK_SIZE
-        if self.parent is not None and not self.parent.generated(parent):
+        if self.parent is not None and not self.parent.is_generated(parent):
             return low
-        return min(high, parent * BLOCK_SIZE + self.generator.children(parent))
+        return min(high, parent * BLOCK_SIZE + self.generator.children_of(parent))
 
 
-def _merged(ranges: list[range], *, newest_first: bool) -> Iterator[int]:
+def _clip_all(ranges: list[range], low: int, high: int) -> list[range]:
+    return [clipped for progression in ranges if (clipped := clip(progression, low, high))]
+
+
+def _merge(ranges: list[range], *, newest_first: bool) -> Iterator[int]:
+    """Yield the positions in any of the ranges once each, in order."""
     if len(ranges) == 1:
         yield from reversed(ranges[0]) if newest_first else ranges[0]
         return
     last: Any = None
-    parts = [reversed(one) if newest_first else iter(one) for one in ranges]
-    for at in merge(*parts, reverse=newest_first):
+    ordered = [reversed(progression) if newest_first else iter(progression) for progression in ranges]
+    for at in merge(*ordered, reverse=newest_first):
         if at != last:
             last = at
             yield at

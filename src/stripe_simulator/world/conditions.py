@@ -1,4 +1,4 @@
-"""Conditions on the objects of a collection, tested and narrowed without making every object."""
+"""Conditions on the objects of a collection, tested and narrowed without building every object."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def values_at(made: Json, path: tuple[str, ...]) -> list[Any]:
-    """All values at a path of the object; lists on the way are entered."""
-    found: list[Any] = [made]
+def values_at(value: Any, path: tuple[str, ...]) -> list[Any]:
+    """Return all values at a path of an object; lists on the way are entered, objects stand for their ids."""
+    values: list[Any] = [value]
     for step in path:
         below: list[Any] = []
-        for value in found:
-            inner = value.get(step) if isinstance(value, dict) else None
+        for outer in values:
+            inner = outer.get(step) if isinstance(outer, dict) else None
             below += inner if isinstance(inner, list) else [inner]
-        found = below
-    return [value["id"] if isinstance(value, dict) and "id" in value else value for value in found]
+        values = below
+    return [inner["id"] if isinstance(inner, dict) and "id" in inner else inner for inner in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,18 @@ class Condition:
             return (value in self.equal) is not self.negated
         return value is not None and all(COMPARISONS[name](value, limit) for name, limit in self.bounds)
 
-    def holds(self, made: Json) -> bool:
-        """Whether an object satisfies it; one that does not hold the column does."""
+    def matches(self, values: Json) -> bool:
+        """Return True if an object satisfies it, or if objects do not hold the column."""
         if not self.column.path:
             return True
-        values = values_at(made, self.column.path)
         check = all if self.negated else any
-        return check(map(self._accepts, values))
+        return check(map(self._accepts, values_at(values, self.column.path)))
 
-    def tester(self, generator: Generator) -> Callable[[int], bool]:
-        """The same for a generated object, from its index; without making the object where possible."""
+    def index_test(self, generator: Generator) -> Callable[[int], bool]:
+        """Return a test of the index of a generated object; it builds the object only where it must."""
         field = generator.fields.get(self.column.name)
         if field is None:
-            return lambda index: self.holds(generator.object(index))
+            return lambda index: self.matches(generator.object(index))
         value = field.value
         if field.multivalued:
             return lambda index: any(map(self._accepts, value(index)))
@@ -70,31 +69,32 @@ class Condition:
         return lambda index: self._accepts(value(index))
 
     def ranges(self, generator: Generator) -> list[range] | None:
-        """The indexes of generated objects that may satisfy it; None where they are not known."""
+        """Return the indexes of generated objects that may satisfy it; None where they are unknown."""
         field = generator.fields.get(self.column.name)
         if not self.equal or self.negated or field is None or field.ranges is None:
             return None
-        found: list[range] = []
+        ranges: list[range] = []
         for value in self.equal:
-            ranges = field.ranges(value)
-            if ranges is None:
+            value_ranges = field.ranges(value)
+            if value_ranges is None:
                 return None
-            found += ranges
-        return found
+            ranges += value_ranges
+        return ranges
 
-    def always(self, generator: Generator) -> bool | None:
-        """What it says of every generated object; None where that differs."""
+    def result_for_all(self, generator: Generator) -> bool | None:
+        """Return the result that is the same for all generated objects; None where it differs."""
         field = generator.fields.get(self.column.name)
         if field is None:
             return None
         if field.is_constant:
             return self._accepts(field.value(0))
         if field.value_bounds is not None and not self.negated:
-            low, high = self._times()
+            low, high = self._limits()
             return False if low > field.value_bounds[1] or high < field.value_bounds[0] else None
         return None
 
-    def _times(self) -> tuple[float, float]:
+    def _limits(self) -> tuple[float, float]:
+        """Return the smallest and the largest integer that it accepts."""
         low, high = float("-inf"), float("inf")
         for name, limit in self.bounds:
             match name:
@@ -110,23 +110,23 @@ class Condition:
             low, high = max(low, min(self.equal)), min(high, max(self.equal))
         return low, high
 
-    def _window(self, generator: Generator) -> tuple[int, int] | None:
+    def _created_offset(self, generator: Generator) -> tuple[int, int] | None:
         field = generator.fields.get(self.column.name)
         return None if self.negated or field is None else field.created_offset
 
-    def decided_by_range(self, generator: Generator) -> bool:
-        """Whether `narrow` alone decides it, so that no object needs a test."""
-        return self._window(generator) == (0, 0) and (not self.equal or len(self.equal) == 1)
+    def is_decided_by_position(self, generator: Generator) -> bool:
+        """Return True if `narrow` alone decides it, so that no object needs a test."""
+        return self._created_offset(generator) == (0, 0) and (not self.equal or len(self.equal) == 1)
 
     def narrow(self, generator: Generator, low: int, high: int) -> tuple[int, int]:
-        """The part of [low, high) that can satisfy it: times rise with the index."""
-        window = self._window(generator)
-        if window is None:
+        """Return the part of [low, high) that can satisfy it: times rise with the index."""
+        offset = self._created_offset(generator)
+        if offset is None:
             return low, high
-        earliest, latest = self._times()
-        since = generator.population.first_since
+        earliest, latest = self._limits()
+        first_since = generator.population.first_since
         if earliest > float("-inf"):
-            low = max(low, since(earliest - window[1]))
+            low = max(low, first_since(earliest - offset[1]))
         if latest < float("inf"):
-            high = min(high, since(latest - window[0] + 1))
+            high = min(high, first_since(latest - offset[0] + 1))
         return low, high

@@ -1,107 +1,120 @@
-"""An object from its index: every column of the catalog gets a field, plain or by a rule for its name."""
+"""Generators: the object of a resource at an index, built from a field for each column of the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from stripe_fdw.catalog.model import Column, Kind, Resource
+from stripe_fdw.catalog.model import Resource
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
-from stripe_simulator.world.fields import Field, constant, remember_last, with_nulls
+from stripe_simulator.world.fields import Field, constant, remember_last, weighted_choice
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.links import Link, SpreadLink
-from stripe_simulator.world.makers import by_name
+from stripe_simulator.world.population import Population
+from stripe_simulator.world.traits import HIDDEN_FIELDS, children_counts
 
-if TYPE_CHECKING:
-    from stripe_simulator.world.account import Account
-    from stripe_simulator.world.population import Population
 
-_NULL_SHARES = {"email": 11, "name": 7, "phone": 3, "description": 2, "address": 3, "customer": 9}
+class ResourceObjects(Protocol):
+    """The objects of another resource, as generators and their fields use them."""
+
+    generator: Generator
+    count: int
+    overlay: dict[int, Json | None]
+
+    def identifier(self, position: int) -> str:
+        """Return the id of the object at this position."""
+
+    def read(self, position: int) -> Json:
+        """Return the object at this position; not to be changed."""
+
+
+class AccountObjects(Protocol):
+    """The objects of an account, as generators and their fields use them."""
+
+    id: str
+    seed: int
+    until: int
+
+    def has_top_level(self, name: str) -> bool:
+        """Return True if the account has a resource of this name whose objects lie in no other."""
+
+    def collection(self, name: str) -> ResourceObjects:
+        """Return the objects of a resource, by its table name."""
+
+    def children(self, name: str) -> ResourceObjects:
+        """Return the objects of a resource that lie inside others."""
+
+    def embedded(self, name: str, parent: int, url: str) -> Json:
+        """Return the first objects that lie inside another, as a list object."""
 
 
 class Generator:
-    """Makes the objects of one resource in one world."""
+    """Makes the objects of one resource in one account.
 
-    def __init__(self, account: Account, resource: Resource, population: Population) -> None:
+    `fields_of` returns the field of each column that the object itself holds.
+    """
+
+    def __init__(
+        self,
+        account: AccountObjects,
+        resource: Resource,
+        population: Population,
+        fields_of: Callable[[Generator], Mapping[str, Field]],
+    ) -> None:
         self.account = account
         self.resource = resource
         self.population = population
         self.names = (account.seed, account.id, resource.name)
+        self._fields_of = fields_of
         self._links: dict[str, Link] = {}
-        from stripe_simulator.world import traits
+        self._children_hash = stable_hash(*self.names, "children")
+        self._children_counts = children_counts(resource.name)
 
-        self._children = stable_hash(*self.names, "children")
-        self._number_of_children = traits.children_of(resource.name)
-
-    def deleted(self, index: int) -> bool:
-        """Whether a generated object was deleted: a share of the customers."""
+    def is_deleted(self, index: int) -> bool:
+        """Return True for a generated object that was deleted: a share of the customers."""
         return self.resource.name == "customer" and index % 53 == 11
 
-    def absent(self, index: int) -> bool:
-        """Whether there is no such object: prices that are not recurring are no plans."""
+    def is_absent(self, index: int) -> bool:
+        """Return True if there is no object at this index: prices that are not recurring are no plans."""
         if self.resource.name != "plan":
             return False
         prices = self.account.collection("price").generator
         return bool(prices.fields["type"].value(index) != "recurring")
 
     @cached_property
-    def hidden(self) -> Callable[[int], bool]:
-        """Whether lists leave a generated object out."""
+    def is_unlisted(self) -> Callable[[int], bool]:
+        """A function that returns True for a generated object that lists leave out."""
         match self.resource.name:
             case "customer":
-                return self.deleted
+                return self.is_deleted
             case "plan":
-                return self.absent
+                return self.is_absent
             case _:
                 return lambda _: False
 
-    def children(self, parent: int) -> int:
-        """How many objects of this resource a generated parent has: few, with_nulls more than a page."""
-        numbers = self._number_of_children
-        return numbers[((parent * 2_654_435_761 + self._children) >> 8) % len(numbers)]
-
-    def link(self, column: str, target: str) -> Link:
-        """The link from a column to the objects it names."""
-        if column not in self._links:
-            other = self.account.collection(target)
-            self._links[column] = SpreadLink(
-                self.population.count,
-                other.generator.population.count,
-                *self.names,
-                column,
-                is_skipped=other.generator.hidden if target in {"customer", "plan"} else None,
-            )
-        return self._links[column]
-
-    def set_link(self, column: str, link: Link) -> Link:
-        """Make a column follow another link than its own."""
-        return self._links.setdefault(column, link)
+    def children_of(self, parent: int) -> int:
+        """Return how many objects of this resource a generated parent has."""
+        counts = self._children_counts
+        return counts[((parent * 2_654_435_761 + self._children_hash) >> 8) % len(counts)]
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
-        """A field for each column that the object itself knows."""
-        from stripe_simulator.world import traits
-
-        found: dict[str, Field] = {}
-        custom = traits.fields_of(self)
-        for column in self.resource.columns:
-            if column.name in custom:
-                found[column.name] = custom[column.name]
-            elif "data" not in column.path and column.name != "deleted":
-                found[column.name] = self.plain(column)
-        return found
+        """A field for each column that the object itself holds."""
+        return self._fields_of(self)
 
     @cached_property
-    def _plan(self) -> tuple[Json, list[tuple[str, Callable[[int], Any]]], list[tuple[tuple[str, ...], Any]]]:
-        """What is the same in all objects; the fields that vary; those that lie deeper."""
-        from stripe_simulator.world import traits
-
+    def _template(
+        self,
+    ) -> tuple[
+        Json, list[tuple[str, Callable[[int], Any]]], list[tuple[tuple[str, ...], Callable[[int], Any]]]
+    ]:
+        """The part that all objects share, the fields that vary, and the fields inside hashes."""
         base: Json = {}
         varying = []
         nested = []
-        hidden = traits.HIDDEN.get(self.resource.name, frozenset())
+        hidden = HIDDEN_FIELDS.get(self.resource.name, frozenset())
         for column in self.resource.columns:
             field = self.fields.get(column.name)
             if field is None or not column.path or "data" in column.path or column.name in hidden:
@@ -116,52 +129,39 @@ class Generator:
         return base, varying, nested
 
     def object(self, index: int) -> Json:
-        """The object at this index, new each time."""
-        base, varying, nested = self._plan
-        made = base.copy()
+        """Return the object at this index, newly built at each call."""
+        base, varying, nested = self._template
+        generated = base.copy()
         for name, value in varying:
-            made[name] = value(index)
+            generated[name] = value(index)
         for path, value in nested:
-            _put(made, path, value(index))
-        return made
+            _set_path(generated, path, value(index))
+        return generated
 
-    def plain(self, column: Column) -> Field:
-        """A field by the rule for the column's name or kind."""
-        from stripe_simulator.world import traits
+    def link(self, column: str, target: str) -> Link:
+        """Return the link from a column to the objects of the `target` resource that it names."""
+        if column not in self._links:
+            other = self.account.collection(target).generator
+            self._links[column] = SpreadLink(
+                self.population.count,
+                other.population.count,
+                *self.names,
+                column,
+                is_skipped=other.is_unlisted if target in {"customer", "plan"} else None,
+            )
+        return self._links[column]
 
-        parent = traits.parent_of(self.resource)
-        if parent is not None and column.name == parent[0]:
-            return self._parent(parent[1])
-        count = self.population.count
-        names = (*self.names, column.name)
-        field = by_name.field_of(self, column)
-        if not column.nullable or field.is_constant or column.name in {"created", "metadata"}:
-            return field
-        # Enums and flags with their own tables of values are null by these, where at all.
-        if field.ranges is None or column.name == "email" or column.kind is Kind.REFERENCE:
-            return with_nulls(field, _NULL_SHARES.get(column.name, 4), count, *names)
-        return field
-
-    def any_reference(self, column: Column) -> Field:
-        """A field holding ids of the first resource it may refer to that lies in no other."""
-        for target in column.references:
-            if self.account.is_plain(target):
-                return self.reference(column.name, target)
-        return constant(None if column.nullable else f"{column.name}_0")
-
-    def _parent(self, name: str) -> Field:
-        """The id of the object this one lies in."""
-        encode = self.account.collection(name).identifier if name else str
-        parent = remember_last(encode)
-        return Field(lambda index: parent(index // BLOCK_SIZE), lambda _: [range(self.population.count)])
+    def set_link(self, column: str, link: Link) -> Link:
+        """Make a column follow this link, unless it has one; return the link that it follows."""
+        return self._links.setdefault(column, link)
 
     def reference(self, column: str, target: str) -> Field:
-        """A field holding ids of another population; null where that is empty."""
+        """Return a field of ids of the `target` resource; null where that has no objects."""
         other = self.account.collection(target).generator.population
         if other.count == 0:
             return constant(None)
         link = self.link(column, target)
-        encode, decode, forward = other.codec.encode, other.codec.decode, link.target
+        encode, decode, target_of = other.codec.encode, other.codec.decode, link.target
 
         def ranges(value: Any) -> list[range] | None:
             at = decode(str(value))
@@ -169,12 +169,22 @@ class Generator:
                 return []
             return link.sources(at)
 
-        return Field(remember_last(lambda index: encode(forward(index))), ranges)
+        return Field(remember_last(lambda index: encode(target_of(index))), ranges)
+
+    def parent_reference(self, name: str) -> Field:
+        """Return a field of the id of the parent: of the resource `name`, or of one that is unknown ("")."""
+        encode = self.account.collection(name).identifier if name else str
+        parent_id = remember_last(encode)
+        return Field(lambda index: parent_id(index // BLOCK_SIZE), lambda _: [range(self.population.count)])
+
+    def choice(self, column: str, weights: Mapping[Any, int]) -> Field:
+        """Return a field with each value in proportion to its weight, for a column."""
+        return weighted_choice(weights, self.population.count, *self.names, column)
 
 
-def _put(made: Json, path: tuple[str, ...], value: Any) -> None:
-    """Set a value deeper in the object, where there is a place for it."""
-    inner: Any = made
+def _set_path(target: Json, path: tuple[str, ...], value: Any) -> None:
+    """Set a value inside the hashes of an object; not where a field on the way is no hash."""
+    inner: Any = target
     for step in path[:-1]:
         below = inner.get(step)
         if below is None:

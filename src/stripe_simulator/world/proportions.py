@@ -1,8 +1,8 @@
-"""How many objects of each kind there are for each customer."""
+"""Proportions: how many objects of each resource there are for a number of customers."""
 
 from __future__ import annotations
 
-# Per 1,000 customers. Kinds that are not named have a few.
+# Objects for each 1,000 customers; resources that are not named have a few.
 PER_THOUSAND = {
     "customer": 1000, "subscription": 800, "invoice": 2000, "charge": 2000, "payment_intent": 2000,
     "payment_method": 1000, "invoiceitem": 400, "balance_transaction": 2500, "refund": 100, "credit_note": 60,
@@ -14,19 +14,20 @@ PER_THOUSAND = {
     "test_clock": 0,
     "test_helpers_test_clock": 0, "apps_secret": 0,
 }  # fmt: skip
-# Of these even a large account has not many.
+# Limits for resources of which even a large account has few.
 _AT_MOST = {"product": 300, "price": 1000, "coupon": 200, "tax_rate": 100, "account": 2000}
-_OTHERS = 15
+_USUAL_PER_THOUSAND = 15
 _AT_LEAST = {"product": 8, "price": 24, "plan": 24, "coupon": 5, "account": 3, "tax_rate": 4}
-_MOST_OTHERS = 5000
+_USUAL_AT_MOST = 5000
+MANUAL_INVOICE_PERIOD = 10  # every tenth invoice belongs to no subscription
 
 
 def count_of(name: str, customers: int) -> int:
-    """How many objects of this kind go with so many customers."""
+    """Return how many objects of a resource go with this many customers."""
     if customers == 0:
         return 0
     if name not in PER_THOUSAND:
-        return min(max(3, customers * _OTHERS // 1000), _MOST_OTHERS)
+        return min(max(3, customers * _USUAL_PER_THOUSAND // 1000), _USUAL_AT_MOST)
     share = PER_THOUSAND[name]
     if not share:
         return 0

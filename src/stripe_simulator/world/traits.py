@@ -1,19 +1,15 @@
-"""What the catalog can't say: which resources lie in others, which fields hide, which ids are words."""
+"""Traits of resources that the catalog does not tell: parents, fields shown on expansion, fixed ids."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from stripe_simulator.world.fields import Field
-from stripe_simulator.world.makers import balance, discounts_and_quotes, invoices, payments, subscriptions
-
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
-    from stripe_simulator.world.generator import Generator
 
-# Fields that Stripe includes only when they are expanded, or on creation.
-HIDDEN: Mapping[str, frozenset[str]] = {
+# Fields that Stripe returns only when they are expanded, or on creation.
+HIDDEN_FIELDS: Mapping[str, frozenset[str]] = {
     "customer": frozenset(
         {"sources", "subscriptions", "tax_ids", "cash_balance", "invoice_credit_balance", "tax"}
     ),
@@ -28,8 +24,8 @@ HIDDEN: Mapping[str, frozenset[str]] = {
     "payment_intent": frozenset({"source"}),
     "quote": frozenset({"line_items"}),
 }
-# Resources whose ids are words of Stripe's.
-CODES: Mapping[str, tuple[str, ...]] = {
+# Ids that Stripe fixes, by resource.
+FIXED_IDS: Mapping[str, tuple[str, ...]] = {
     "country_spec": ("AU", "BR", "CA", "DE", "DK", "FR", "GB", "IE", "JP", "SE", "SG", "US"),
     "exchange_rate": ("aud", "cad", "chf", "dkk", "eur", "gbp", "jpy", "sek", "usd"),
     "capability": ("card_payments", "transfers", "sepa_debit_payments"),
@@ -37,16 +33,17 @@ CODES: Mapping[str, tuple[str, ...]] = {
         "balance.summary.1", "balance_change_from_activity.itemized.3", "payouts.itemized.3", "tax.summary.1",
     ),
 }  # fmt: skip
-# Lists inside objects, by the expanded field: resource and path.
-INCLUDED: Mapping[tuple[str, str], tuple[str, str]] = {
+# Lists inside objects, by object type and expanded field: the resource listed and the path of the list.
+EXPANDABLE_LISTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("customer", "sources"): ("customer_source", "/v1/customers/{}/sources"),
     ("customer", "tax_ids"): ("customer_tax_id", "/v1/customers/{}/tax_ids"),
     ("checkout.session", "line_items"): ("checkout_session_line_item", "/v1/checkout/sessions/{}/line_items"),
     ("payment_link", "line_items"): ("payment_link_line_item", "/v1/payment_links/{}/line_items"),
     ("quote", "line_items"): ("quote_line_item", "/v1/quotes/{}/line_items"),
 }
-_FEW = (0, 1, 1, 2, 0, 1, 3, 0, 1, 0, 2, 1, 0, 14, 1, 1)
-_CHILDREN: Mapping[str, tuple[int, ...]] = {
+# Numbers of children that parents have, each as often as it occurs.
+_USUAL_CHILDREN_COUNTS = (0, 1, 1, 2, 0, 1, 3, 0, 1, 0, 2, 1, 0, 14, 1, 1)
+_CHILDREN_COUNTS: Mapping[str, tuple[int, ...]] = {
     "subscription_item": (1,) * 70 + (2,) * 16 + (3,) * 8 + (12, 25, 4),
     "line_item": (1,) * 60 + (2,) * 20 + (3,) * 10 + (11, 14, 130),
     "capability": (3,),
@@ -58,17 +55,10 @@ _CHILDREN: Mapping[str, tuple[int, ...]] = {
     "tax_transaction_line_item": (2,),
     "source_transaction": (2,),
 }
-_MAKERS = {
-    **discounts_and_quotes.MAKERS,
-    **subscriptions.MAKERS,
-    **invoices.MAKERS,
-    **payments.MAKERS,
-    **balance.MAKERS,
-}
 
 
 def parent_of(resource: Resource) -> tuple[str, str] | None:
-    """The column and the resource (empty: none that is known) of the object in which these objects lie."""
+    """Return the column and the resource ("": unknown) of the object in which these objects lie, if any."""
     if resource.name == "subscription_item":
         return "subscription", "subscription"
     if resource.parents:
@@ -76,12 +66,6 @@ def parent_of(resource: Resource) -> tuple[str, str] | None:
     return None
 
 
-def children_of(name: str) -> tuple[int, ...]:
-    """How many objects of this kind lie in a parent: each number as often as it occurs."""
-    return _CHILDREN.get(name, _FEW)
-
-
-def fields_of(generator: Generator) -> dict[str, Field]:
-    """The fields that are not made by the rule for their name or kind."""
-    maker = _MAKERS.get(generator.resource.name)
-    return maker(generator) if maker else {}
+def children_counts(name: str) -> tuple[int, ...]:
+    """Return the numbers of objects of this resource that parents have, each as often as it occurs."""
+    return _CHILDREN_COUNTS.get(name, _USUAL_CHILDREN_COUNTS)

@@ -1,4 +1,4 @@
-"""Balance transactions, refunds, payouts and disputes: fields that depend on one another."""
+"""Fields of balance transactions, refunds, payouts and disputes that depend on one another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.world.fields import Field, Fields, constant, integer_between
-from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
     from stripe_simulator.world.generator import Generator
@@ -33,9 +32,9 @@ def _balance_transaction(generator: Generator) -> Fields:
                 }
             ]
         ),
-        "type": salted(generator, {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4}, "type"),
+        "type": generator.choice("type", {"charge": 80, "refund": 8, "payout": 8, "adjustment": 4}),
         "reporting_category": constant("charge"),
-        "status": salted(generator, {"available": 9, "pending": 1}, "status"),
+        "status": generator.choice("status", {"available": 9, "pending": 1}),
         "source": generator.reference("source", "charge"),
     }
     return fields
@@ -43,18 +42,18 @@ def _balance_transaction(generator: Generator) -> Fields:
 
 def _refund(generator: Generator) -> Fields:
     return {
-        "status": salted(
-            generator, {"succeeded": 18, "pending": 2, "failed": 2, "requires_action": 1}, "status"
+        "status": generator.choice(
+            "status", {"succeeded": 18, "pending": 2, "failed": 2, "requires_action": 1}
         ),
         "customer_account": constant(None),
     }
 
 
 def _payout(generator: Generator) -> Fields:
-    states = {"paid": 8, "in_transit": 2, "pending": 2, "failed": 1, "canceled": 1}
+    statuses = {"paid": 8, "in_transit": 2, "pending": 2, "failed": 1, "canceled": 1}
     return {
-        "status": salted(generator, states, "status"),
-        "method": salted(generator, {"standard": 5, "instant": 1}, "method"),
+        "status": generator.choice("status", statuses),
+        "method": generator.choice("method", {"standard": 5, "instant": 1}),
         "source_type": constant("card"),
         "failure_code": constant(None),
         "failure_message": constant(None),
@@ -66,7 +65,7 @@ def _payout(generator: Generator) -> Fields:
 def _dispute(generator: Generator) -> Fields:
     reasons = {"fraudulent": 5, "product_not_received": 2, "duplicate": 1, "general": 1}
     return {
-        "reason": salted(generator, reasons, "reason"),
+        "reason": generator.choice("reason", reasons),
         "evidence_details": Field(
             lambda index: {
                 "due_by": generator.population.created(index) + 9 * 86_400,

@@ -1,4 +1,4 @@
-"""Plain fields, by the name or the kind of a column."""
+"""Fields by the name or the kind of a column, for columns that no maker covers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Column, Kind
-from stripe_simulator.world.fields import Field, constant, integer_between, time_after, weighted_choice
+from stripe_simulator.world.fields import Field, constant, integer_between, time_after
 from stripe_simulator.world.makers import sample_text
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CURRENCIES = {"usd": 14, "eur": 3, "gbp": 2, "jpy": 1}
 _COUNTRIES = {"US": 10, "DE": 3, "FR": 3, "GB": 2, "JP": 1}
-_OFTEN = frozenset({"active", "enabled", "paid", "captured"})
+_MOSTLY_TRUE = frozenset({"active", "enabled", "paid", "captured"})
 _TEXTS: Mapping[str, Callable[[int], Any]] = {
     "name": sample_text.person,
     "phone": sample_text.phone,
@@ -30,7 +30,7 @@ Rule = Callable[["Generator", Column], Field]
 
 
 def field_of(generator: Generator, column: Column) -> Field:
-    """The field for a column that no other rule makes."""
+    """Return the field of a column by the rule for its name, or else for its kind."""
     kind, rule = _BY_NAME.get(column.name, (None, None))
     if rule is not None and kind in {None, column.kind}:
         return rule(generator, column)
@@ -68,12 +68,12 @@ def _text(generator: Generator, column: Column) -> Field:
     weights: dict[Any, int] = {value: max(1, 12 >> n) for n, value in enumerate(column.values)}
     if column.nullable:
         weights[None] = 4
-    return _table(weights)(generator, column)
+    return generator.choice(column.name, weights)
 
 
 def _boolean(generator: Generator, column: Column) -> Field:
-    yes = 4 if column.name in _OFTEN else 1
-    return _table({True: yes, False: 5 - yes})(generator, column)
+    yes = 4 if column.name in _MOSTLY_TRUE else 1
+    return generator.choice(column.name, {True: yes, False: 5 - yes})
 
 
 def _integer(generator: Generator, column: Column) -> Field:
@@ -107,24 +107,26 @@ def _json(_generator: Generator, column: Column) -> Field:
 
 
 def _reference(generator: Generator, column: Column) -> Field:
-    return generator.any_reference(column)
+    """Return ids of the first resource that the column may refer to and that lies in no other."""
+    for target in column.references:
+        if generator.account.has_top_level(target):
+            return generator.reference(column.name, target)
+    return constant(None if column.nullable else f"{column.name}_0")
 
 
-def _table(weights: Mapping[Any, int]) -> Rule:
-    return lambda generator, column: weighted_choice(
-        weights, generator.population.count, *generator.names, column.name
-    )
+def _choice(weights: Mapping[Any, int]) -> Rule:
+    return lambda generator, column: generator.choice(column.name, weights)
 
 
-# Rules that hold for a column of this name, of one kind or of any.
+# Rules for columns of a name, of the kind given or of any kind.
 _BY_NAME: Mapping[str, tuple[Kind | None, Rule]] = {
     "id": (None, _id),
     "object": (None, _object),
     "livemode": (None, lambda _generator, _column: constant(value=False)),
     "created": (Kind.TIME, _created),
     "email": (Kind.TEXT, _email),
-    "currency": (Kind.TEXT, _table(_CURRENCIES)),
-    "country": (Kind.TEXT, _table(_COUNTRIES)),
+    "currency": (Kind.TEXT, _choice(_CURRENCIES)),
+    "country": (Kind.TEXT, _choice(_COUNTRIES)),
     "metadata": (None, lambda _generator, _column: Field(sample_text.metadata)),
     "address": (Kind.JSON, lambda _generator, _column: Field(sample_text.address)),
 }

@@ -1,4 +1,4 @@
-"""Coupons, promotion codes, quotes and schedules: fields that depend on one another."""
+"""Fields of coupons, promotion codes, quotes and schedules that depend on one another."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.world.fields import Field, Fields, constant
-from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
     from stripe_simulator.world.generator import Generator
 
 _DAY = 86_400
-_CODE = "TEA"
+_CODE_PREFIX = "TEA"
 
 
 def _coupon(generator: Generator) -> Fields:
-    """Every other coupon takes off a share, the others an amount."""
-    percent = salted(generator, {10.0: 3, 25.0: 2, 50.0: 1, 12.5: 1}, "percent_off").value
-    amount = salted(generator, {500: 3, 1000: 2, 2500: 1}, "amount_off").value
-    duration = salted(generator, {"once": 4, "repeating": 3, "forever": 3}, "duration")
+    """Return the fields of coupons: every other one takes off a percentage, the others an amount."""
+    percent = generator.choice("percent_off", {10.0: 3, 25.0: 2, 50.0: 1, 12.5: 1}).value
+    amount = generator.choice("amount_off", {500: 3, 1000: 2, 2500: 1}).value
+    duration = generator.choice("duration", {"once": 4, "repeating": 3, "forever": 3})
     return {
         "percent_off": Field(lambda index: percent(index) if index % 2 else None),
         "amount_off": Field(lambda index: None if index % 2 else amount(index)),
@@ -31,7 +30,7 @@ def _coupon(generator: Generator) -> Fields:
         "max_redemptions": constant(None),
         "name": Field(lambda index: f"Season {index + 1}"),
         "redeem_by": constant(None),
-        "valid": salted(generator, {True: 9, False: 1}, "valid"),
+        "valid": generator.choice("valid", {True: 9, False: 1}),
     }
 
 
@@ -39,14 +38,14 @@ def _promotion_code(generator: Generator) -> Fields:
     count = generator.population.count
 
     def indexes(value: Any) -> list[range]:
-        digits = str(value).removeprefix(_CODE)
+        digits = str(value).removeprefix(_CODE_PREFIX)
         if not (digits.isascii() and digits.isdigit() and len(digits) < 12):
             return []
         return [range(int(digits), min(int(digits) + 1, count))]
 
     return {
-        "active": salted(generator, {True: 4, False: 1}, "active"),
-        "code": Field(lambda index: f"{_CODE}{index}", indexes),
+        "active": generator.choice("active", {True: 4, False: 1}),
+        "code": Field(lambda index: f"{_CODE_PREFIX}{index}", indexes),
         "customer": constant(None),
         "customer_account": constant(None),
         "expires_at": constant(None),
@@ -62,19 +61,19 @@ def _promotion_code(generator: Generator) -> Fields:
     }
 
 
-def _by_status(generator: Generator, status: Field, wanted: str, days: int) -> Field:
-    """A time that only objects in one state have."""
+def _time_if(generator: Generator, status: Field, wanted: str, days: int) -> Field:
+    """Return a time that only objects with one status have, some days after their creation."""
     created = generator.population.created
     return Field(lambda index: created(index) + days * _DAY if status.value(index) == wanted else None)
 
 
 def _quote(generator: Generator) -> Fields:
-    status = salted(generator, {"draft": 3, "open": 3, "accepted": 3, "canceled": 1}, "status")
+    status = generator.choice("status", {"draft": 3, "open": 3, "accepted": 3, "canceled": 1})
     created = generator.population.created
-    made = generator.reference("subscription", "subscription")
+    subscription = generator.reference("subscription", "subscription")
 
-    def moment(index: int, days: int, *states: str) -> int | None:
-        return created(index) + days * _DAY if status.value(index) in states else None
+    def time_if(index: int, days: int, *statuses: str) -> int | None:
+        return created(index) + days * _DAY if status.value(index) in statuses else None
 
     return {
         "status": status,
@@ -88,13 +87,14 @@ def _quote(generator: Generator) -> Fields:
         ),
         "status_transitions": Field(
             lambda index: {
-                "accepted_at": moment(index, 5, "accepted"),
-                "canceled_at": moment(index, 9, "canceled"),
-                "finalized_at": moment(index, 1, "open", "accepted"),
+                "accepted_at": time_if(index, 5, "accepted"),
+                "canceled_at": time_if(index, 9, "canceled"),
+                "finalized_at": time_if(index, 1, "open", "accepted"),
             }
         ),
         "subscription": Field(
-            lambda index: made.value(index) if status.value(index) == "accepted" else None, made.ranges
+            lambda index: subscription.value(index) if status.value(index) == "accepted" else None,
+            subscription.ranges,
         ),
         "subscription_schedule": constant(None),
     }
@@ -102,22 +102,25 @@ def _quote(generator: Generator) -> Fields:
 
 def _schedule(generator: Generator) -> Fields:
     weights = {"active": 50, "canceled": 20, "completed": 15, "released": 10, "not_started": 5}
-    status = salted(generator, weights, "status")
-    made = generator.reference("subscription", "subscription")
+    status = generator.choice("status", weights)
+    subscription = generator.reference("subscription", "subscription")
 
-    def only(*states: str) -> Field:
-        return Field(lambda index: made.value(index) if status.value(index) in states else None, made.ranges)
+    def subscription_if(*statuses: str) -> Field:
+        return Field(
+            lambda index: subscription.value(index) if status.value(index) in statuses else None,
+            subscription.ranges,
+        )
 
     return {
         "status": status,
-        "canceled_at": _by_status(generator, status, "canceled", 20),
-        "completed_at": _by_status(generator, status, "completed", 60),
-        "released_at": _by_status(generator, status, "released", 20),
+        "canceled_at": _time_if(generator, status, "canceled", 20),
+        "completed_at": _time_if(generator, status, "completed", 60),
+        "released_at": _time_if(generator, status, "released", 20),
         "billing_mode": Field(lambda _: {"flexible": None, "type": "classic"}),
         "customer_account": constant(None),
         "pause_schedules": Field(lambda _: []),
-        "released_subscription": only("released"),
-        "subscription": only("active", "canceled", "completed"),
+        "released_subscription": subscription_if("released"),
+        "subscription": subscription_if("active", "canceled", "completed"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Invoices and their lines: fields that depend on one another and on subscriptions."""
+"""Fields of invoices and their lines that depend on one another and on subscriptions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.world.fields import Field, Fields, constant, remember_last, weighted_choice
 from stripe_simulator.world.ids import BLOCK_SIZE
+from stripe_simulator.world.links import ChainedLink
 from stripe_simulator.world.makers import sample_text
-from stripe_simulator.world.makers.subscriptions import MANUAL, salted
+from stripe_simulator.world.proportions import MANUAL_INVOICE_PERIOD
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -20,8 +21,6 @@ _DAY = 86_400
 
 
 def _invoice(generator: Generator) -> Fields:
-    from stripe_simulator.world.links import ChainedLink
-
     account, population = generator.account, generator.population
     created, encode = population.created, population.codec.encode
     subscriptions = account.collection("subscription").generator
@@ -38,33 +37,34 @@ def _invoice(generator: Generator) -> Fields:
             ),
         )
         customer = generator.reference("customer", "customer")
-    status = salted(generator, INVOICE_STATUSES, "status")
-    unit = salted(generator, _UNITS, "unit").value
+    status = generator.choice("status", INVOICE_STATUSES)
+    unit = generator.choice("unit", _UNITS).value
     lines = account.children("line_item").generator
-    sent = salted(generator, {"charge_automatically": 9, "send_invoice": 1}, "collection_method")
+    collection_method = generator.choice("collection_method", {"charge_automatically": 9, "send_invoice": 1})
 
     @remember_last
     def total(index: int) -> int:
-        return int(unit(index)) * lines.children(index)
+        return int(unit(index)) * lines.children_of(index)
 
-    def when(*states: str, delay: int = 3600) -> Callable[[int], int | None]:
-        return lambda index: created(index) + delay if status.value(index) in states else None
+    def time_if(*statuses: str, delay: int = 3600) -> Callable[[int], int | None]:
+        return lambda index: created(index) + delay if status.value(index) in statuses else None
 
-    def amount(*states: str) -> Field:
-        return Field(lambda index: total(index) if status.value(index) in states else 0)
+    def total_if(*statuses: str) -> Field:
+        return Field(lambda index: total(index) if status.value(index) in statuses else 0)
 
-    def of_customer(make: Callable[[int], Any]) -> Field:
-        return Field(lambda index: make(link.target(index)) if link else None)
+    def of_customer(value_of: Callable[[int], Any]) -> Field:
+        return Field(lambda index: value_of(link.target(index)) if link else None)
 
-    finalized, paid = when("open", "paid", "void", "uncollectible"), when("paid", delay=3700)
-    voided, given_up = when("void", delay=40 * _DAY), when("uncollectible", delay=60 * _DAY)
+    finalized_at, paid_at = time_if("open", "paid", "void", "uncollectible"), time_if("paid", delay=3700)
+    voided_at, uncollectible_at = time_if("void", delay=40 * _DAY), time_if("uncollectible", delay=60 * _DAY)
     assert customers is not None
 
     return {
         "status": status,
-        "collection_method": sent,
+        "collection_method": collection_method,
         "subscription": Field(
-            lambda index: subscription.value(index) if index % MANUAL else None, subscription.ranges
+            lambda index: subscription.value(index) if index % MANUAL_INVOICE_PERIOD else None,
+            subscription.ranges,
         ),
         "quote": constant(None),
         "parent": Field(
@@ -74,7 +74,7 @@ def _invoice(generator: Generator) -> Fields:
                     "subscription_details": {"metadata": {}},
                     "type": "subscription_details",
                 }
-                if index % MANUAL and not subscription.is_constant
+                if index % MANUAL_INVOICE_PERIOD and not subscription.is_constant
                 else None
             )
         ),
@@ -83,7 +83,9 @@ def _invoice(generator: Generator) -> Fields:
         "customer_name": of_customer(sample_text.person),
         "customer_tax_exempt": constant("none"),
         "customer_account": constant(None),
-        "billing_reason": Field(lambda index: "subscription_cycle" if index % MANUAL else "manual"),
+        "billing_reason": Field(
+            lambda index: "subscription_cycle" if index % MANUAL_INVOICE_PERIOD else "manual"
+        ),
         "total": Field(total),
         "subtotal": Field(total),
         "subtotal_excluding_tax": Field(total),
@@ -91,8 +93,8 @@ def _invoice(generator: Generator) -> Fields:
         "starting_balance": constant(0),
         "ending_balance": Field(lambda index: None if status.value(index) == "draft" else 0),
         "amount_due": Field(total),
-        "amount_paid": amount("paid"),
-        "amount_remaining": amount("open", "draft", "uncollectible"),
+        "amount_paid": total_if("paid"),
+        "amount_remaining": total_if("open", "draft", "uncollectible"),
         "amount_overpaid": constant(0),
         "amount_shipping": constant(0),
         "post_payment_credit_notes_amount": constant(0),
@@ -106,19 +108,21 @@ def _invoice(generator: Generator) -> Fields:
             )
         ),
         "due_date": Field(
-            lambda index: created(index) + 30 * _DAY if sent.value(index) == "send_invoice" else None,
+            lambda index: (
+                created(index) + 30 * _DAY if collection_method.value(index) == "send_invoice" else None
+            ),
             created_offset=(30 * _DAY, 30 * _DAY),
         ),
-        "effective_at": Field(finalized),
+        "effective_at": Field(finalized_at),
         "period_start": Field(lambda index: created(index) - 30 * _DAY),
         "period_end": Field(created),
         "webhooks_delivered_at": Field(lambda index: created(index) + 5),
         "status_transitions": Field(
             lambda index: {
-                "finalized_at": finalized(index),
-                "marked_uncollectible_at": given_up(index),
-                "paid_at": paid(index),
-                "voided_at": voided(index),
+                "finalized_at": finalized_at(index),
+                "marked_uncollectible_at": uncollectible_at(index),
+                "paid_at": paid_at(index),
+                "voided_at": voided_at(index),
             }
         ),
         "lines": Field(
@@ -140,7 +144,7 @@ def _invoice(generator: Generator) -> Fields:
         "application": constant(None),
         "on_behalf_of": constant(None),
         "next_payment_attempt": constant(None),
-        "automatically_finalizes_at": Field(when("draft")),
+        "automatically_finalizes_at": Field(time_if("draft")),
         "last_finalization_error": constant(None),
         "receipt_number": constant(None),
     }
@@ -156,19 +160,19 @@ def _line_item(generator: Generator) -> Fields:
 
     @remember_last
     def item(index: int) -> int | None:
-        """The position of the subscription's item that the line bills."""
+        """Return the position of the subscription item that the line bills; None without a subscription."""
         invoice, at = divmod(index, BLOCK_SIZE)
         if subscription(invoice) is None:
             return None
-        of = invoices.link("subscription", "subscription").target(invoice)
-        return of * BLOCK_SIZE + at % items.generator.children(of)
+        parent = invoices.link("subscription", "subscription").target(invoice)
+        return parent * BLOCK_SIZE + at % items.generator.children_of(parent)
 
     def price(index: int) -> Json | None:
         at = item(index)
         return None if at is None else prices(at)
 
     def from_price(name: str) -> Field:
-        return Field(lambda index: made[name] if (made := price(index)) else None)
+        return Field(lambda index: billed[name] if (billed := price(index)) else None)
 
     def parent(index: int) -> Json | None:
         return None if item(index) is None else {"type": "subscription_item_details"}

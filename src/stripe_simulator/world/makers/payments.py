@@ -1,4 +1,4 @@
-"""Payment intents, charges, payment methods and what follows from them."""
+"""Fields of payment methods, intents, charges, invoice payments and tax ids that depend on one another."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stripe_simulator.world.fields import Field, Fields, constant, integer_between
+from stripe_simulator.world.links import ChainedLink
 from stripe_simulator.world.makers import sample_text
-from stripe_simulator.world.makers.subscriptions import salted
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -17,7 +17,7 @@ _BRANDS = ("visa", "mastercard", "amex", "jcb")
 
 
 def card(index: int) -> Json:
-    """A card, as payment methods and charges show it."""
+    """Return a card, as payment methods and charges show it."""
     return {
         "brand": _BRANDS[index % 4],
         "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
@@ -31,7 +31,7 @@ def card(index: int) -> Json:
 
 
 def billing_details(index: int) -> Json:
-    """Who pays."""
+    """Return the billing details of a payer."""
     return {
         "address": sample_text.address(index),
         "email": sample_text.email(index) if index % 3 else None,
@@ -42,58 +42,57 @@ def billing_details(index: int) -> Json:
 
 
 def _payment_method(generator: Generator) -> Fields:
-    kind = salted(generator, {"card": 85, "sepa_debit": 10, "link": 5}, "type")
+    method_type = generator.choice("type", {"card": 85, "sepa_debit": 10, "link": 5})
     return {
-        "type": kind,
+        "type": method_type,
         "billing_details": Field(billing_details),
-        "card": Field(lambda index: card(index) if kind.value(index) == "card" else None),
+        "card": Field(lambda index: card(index) if method_type.value(index) == "card" else None),
         "sepa_debit": Field(
-            lambda index: {"country": "DE", "last4": "3000"} if kind.value(index) == "sepa_debit" else None
+            lambda index: (
+                {"country": "DE", "last4": "3000"} if method_type.value(index) == "sepa_debit" else None
+            )
         ),
         "link": Field(
-            lambda index: {"email": sample_text.email(index)} if kind.value(index) == "link" else None
+            lambda index: {"email": sample_text.email(index)} if method_type.value(index) == "link" else None
         ),
         "customer_account": constant(None),
     }
 
 
 def _payment_intent(generator: Generator) -> Fields:
-    status = salted(
-        generator,
-        {
-            "succeeded": 80,
-            "requires_payment_method": 8,
-            "canceled": 6,
-            "requires_capture": 3,
-            "processing": 3,
-        },
-        "status",
-    )
+    statuses = {
+        "succeeded": 80,
+        "requires_payment_method": 8,
+        "canceled": 6,
+        "requires_capture": 3,
+        "processing": 3,
+    }
+    status = generator.choice("status", statuses)
     amount = integer_between(500, 100_000, *generator.names, "amount", step=5).value
     encode = generator.population.codec.encode
 
-    def if_status(*states: str) -> Field:
-        return Field(lambda index: amount(index) if status.value(index) in states else 0)
+    def amount_in(*statuses: str) -> Field:
+        return Field(lambda index: amount(index) if status.value(index) in statuses else 0)
 
     def latest_charge(index: int) -> str | None:
         charges = generator.account.collection("charge").generator
         link = charges.link("payment_intent", "payment_intent")
-        found = [one for progression in link.sources(index) or () for one in progression]
-        fitting = [at for at in found if link.target(at) == index]
-        return charges.population.codec.encode(max(fitting)) if fitting else None
+        candidates = (at for progression in link.sources(index) or () for at in progression)
+        newest = max((at for at in candidates if link.target(at) == index), default=None)
+        return None if newest is None else charges.population.codec.encode(newest)
 
     return {
         "status": status,
         "amount": Field(amount),
-        "amount_received": if_status("succeeded"),
-        "amount_capturable": if_status("requires_capture"),
+        "amount_received": amount_in("succeeded"),
+        "amount_capturable": amount_in("requires_capture"),
         "canceled_at": Field(
             lambda index: (
                 generator.population.created(index) + 3600 if status.value(index) == "canceled" else None
             )
         ),
         "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
-        "payment_method": _chosen(generator, status),
+        "payment_method": _payment_method_of(generator, status),
         "latest_charge": Field(latest_charge),
         "payment_method_types": Field(lambda _: ["card"]),
         "source": constant(None),
@@ -103,8 +102,8 @@ def _payment_intent(generator: Generator) -> Fields:
     }
 
 
-def _chosen(generator: Generator, status: Field) -> Field:
-    """The payment method of an intent, which has none while it waits for one."""
+def _payment_method_of(generator: Generator, status: Field) -> Field:
+    """Return the payment method of an intent: none while the intent requires one."""
     method = generator.reference("payment_method", "payment_method")
     return Field(
         lambda index: None if status.value(index) == "requires_payment_method" else method.value(index),
@@ -113,31 +112,29 @@ def _chosen(generator: Generator, status: Field) -> Field:
 
 
 def _setup_intent(generator: Generator) -> Fields:
-    states = {
+    statuses = {
         "succeeded": 8,
         "requires_payment_method": 2,
         "canceled": 2,
         "requires_action": 1,
         "processing": 1,
     }
-    status = salted(generator, states, "status")
+    status = generator.choice("status", statuses)
     encode = generator.population.codec.encode
     return {
         "status": status,
         "client_secret": Field(lambda index: f"{encode(index)}_secret_{index:x}"),
-        "payment_method": _chosen(generator, status),
+        "payment_method": _payment_method_of(generator, status),
         "payment_method_types": Field(lambda _: ["card"]),
-        "usage": salted(generator, {"off_session": 9, "on_session": 1}, "usage"),
+        "usage": generator.choice("usage", {"off_session": 9, "on_session": 1}),
     }
 
 
 def _charge(generator: Generator) -> Fields:
-    from stripe_simulator.world.links import ChainedLink
-
     account = generator.account
     intents = account.collection("payment_intent").generator
     intent = generator.reference("payment_intent", "payment_intent")
-    status = salted(generator, {"succeeded": 88, "failed": 10, "pending": 2}, "status")
+    status = generator.choice("status", {"succeeded": 88, "failed": 10, "pending": 2})
     fields: Fields = {}
     if not intent.is_constant and account.collection("customer").count:
         link = generator.link("payment_intent", "payment_intent")
@@ -153,16 +150,16 @@ def _charge(generator: Generator) -> Fields:
             "amount": Field(lambda index: amount(link.target(index))),
             "currency": Field(lambda index: intents.fields["currency"].value(link.target(index))),
         }
-    value = fields.get("amount", constant(1000)).value
+    charged = fields.get("amount", constant(1000)).value
     return fields | {
         "payment_intent": intent,
         "status": status,
         "paid": Field(lambda index: status.value(index) == "succeeded"),
         "captured": Field(lambda index: status.value(index) == "succeeded"),
-        "amount_captured": Field(lambda index: value(index) if status.value(index) == "succeeded" else 0),
+        "amount_captured": Field(lambda index: charged(index) if status.value(index) == "succeeded" else 0),
         "amount_refunded": constant(0),
         "refunded": constant(value=False),
-        "disputed": salted(generator, {False: 99, True: 1}, "disputed"),
+        "disputed": generator.choice("disputed", {False: 99, True: 1}),
         "billing_details": Field(billing_details),
         "payment_method_details": Field(lambda index: {"card": card(index), "type": "card"}),
         "failure_code": Field(lambda index: "card_declined" if status.value(index) == "failed" else None),
@@ -192,25 +189,25 @@ def _charge(generator: Generator) -> Fields:
 
 
 def _invoice_payment(generator: Generator) -> Fields:
-    kind = salted(generator, {"payment_intent": 4, "payment_record": 1}, "payment_type")
+    payment_type = generator.choice("payment_type", {"payment_intent": 4, "payment_record": 1})
 
-    def only(name: str) -> Field:
-        field = generator.reference(name, name)
+    def if_of_type(name: str) -> Field:
+        reference = generator.reference(name, name)
         return Field(
-            lambda index: field.value(index) if kind.value(index) == name else None,
-            field.ranges,
+            lambda index: reference.value(index) if payment_type.value(index) == name else None,
+            reference.ranges,
         )
 
     return {
-        "payment_type": kind,
-        "payment_intent": only("payment_intent"),
-        "payment_record": only("payment_record"),
-        "status": salted(generator, {"paid": 8, "open": 2, "canceled": 1}, "status"),
+        "payment_type": payment_type,
+        "payment_intent": if_of_type("payment_intent"),
+        "payment_record": if_of_type("payment_record"),
+        "status": generator.choice("status", {"paid": 8, "open": 2, "canceled": 1}),
     }
 
 
 def _tax_id(generator: Generator) -> Fields:
-    owner = salted(generator, {"self": 1, "customer": 1}, "owner_type")
+    owner = generator.choice("owner_type", {"self": 1, "customer": 1})
     customer = generator.reference("owner_customer", "customer")
     return {
         "owner": Field(lambda _: {"application": None}),

@@ -1,14 +1,15 @@
-"""Customers, prices and subscriptions: fields that depend on one another."""
+"""Fields of customers, products, prices and subscriptions that depend on one another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.fields import Field, Fields, constant, remember_last, weighted_choice, with_nulls
+from stripe_simulator.world.fields import Field, Fields, constant, remember_last, with_nulls
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.makers import sample_text
+from stripe_simulator.world.proportions import MANUAL_INVOICE_PERIOD
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -20,21 +21,15 @@ SUBSCRIPTION_STATUSES = {
 }  # fmt: skip
 _DAY = 86_400
 _MOST_ITEMS = 25
-MANUAL = 10  # every tenth invoice belongs to no subscription
-
-
-def salted(generator: Generator, weights: Mapping[Any, int], column: str) -> Field:
-    """A value out of a few, for a column."""
-    return weighted_choice(weights, generator.population.count, *generator.names, column)
 
 
 def _customer(generator: Generator) -> Fields:
     names, count = generator.names, generator.population.count
     return {
-        "balance": salted(generator, {0: 80, -500: 8, -2500: 4, 1200: 8}, "balance"),
+        "balance": generator.choice("balance", {0: 80, -500: 8, -2500: 4, 1200: 8}),
         "default_source": constant(None),
         "default_payment_method": Field(lambda index: _default_payment_method(generator, index)),
-        "delinquent": salted(generator, {False: 95, True: 5}, "delinquent"),
+        "delinquent": generator.choice("delinquent", {False: 95, True: 5}),
         "invoice_prefix": Field(lambda index: f"{stable_hash(*names) % 0xFFF:03X}{index:05X}"),
         "invoice_settings": Field(
             lambda _: {
@@ -44,7 +39,7 @@ def _customer(generator: Generator) -> Fields:
                 "rendering_options": None,
             }
         ),
-        "next_invoice_sequence": salted(generator, {1: 5, 2: 3, 7: 1, 13: 1}, "next_invoice_sequence"),
+        "next_invoice_sequence": generator.choice("next_invoice_sequence", {1: 5, 2: 3, 7: 1, 13: 1}),
         "preferred_locales": Field(lambda index: ["de-DE", "en"] if index % 9 == 2 else []),
         "shipping": with_nulls(
             Field(
@@ -56,7 +51,7 @@ def _customer(generator: Generator) -> Fields:
             "shipping",
         ),
         "address": with_nulls(Field(sample_text.address), 3, count, *names, "address"),
-        "tax_exempt": salted(generator, {"none": 90, "exempt": 6, "reverse": 4}, "tax_exempt"),
+        "tax_exempt": generator.choice("tax_exempt", {"none": 90, "exempt": 6, "reverse": 4}),
         "test_clock": constant(None),
         "business_name": constant(None),
         "individual_name": constant(None),
@@ -65,15 +60,15 @@ def _customer(generator: Generator) -> Fields:
 
 
 def _default_payment_method(generator: Generator, index: int) -> str | None:
-    """A card of the customer's own, where it has one."""
+    """Return a card of the customer; None where it has none."""
     methods = generator.account.collection("payment_method").generator
     if not methods.population.count:
         return None
-    customer, kind = methods.fields["customer"].value, methods.fields["type"].value
-    name = generator.population.codec.encode(index)
+    customer_of, type_of = methods.fields["customer"].value, methods.fields["type"].value
+    customer_id = generator.population.codec.encode(index)
     for progression in methods.link("customer", "customer").sources(index) or ():
         for at in progression:
-            if kind(at) == "card" and customer(at) == name:
+            if type_of(at) == "card" and customer_of(at) == customer_id:
                 return methods.population.codec.encode(at)
     return None
 
@@ -82,40 +77,40 @@ def _product(generator: Generator) -> Fields:
     return {
         "name": Field(lambda index: f"{sample_text.THINGS[index % 10]} {index // 10 + 1}"),
         "type": constant("service"),
-        "active": salted(generator, {True: 9, False: 1}, "active"),
+        "active": generator.choice("active", {True: 9, False: 1}),
         "updated": Field(lambda index: generator.population.created(index) + index % 1000),
     }
 
 
 def _price(generator: Generator) -> Fields:
-    kind = salted(generator, {"recurring": 5, "one_time": 1}, "type").value
-    interval = salted(generator, {"month": 6, "year": 3, "week": 1}, "recurring_interval").value
-    amount = salted(generator, {500: 2, 900: 2, 1500: 3, 2900: 2, 9900: 1, 0: 1}, "unit_amount").value
+    price_type = generator.choice("type", {"recurring": 5, "one_time": 1}).value
+    interval = generator.choice("recurring_interval", {"month": 6, "year": 3, "week": 1}).value
+    amount = generator.choice("unit_amount", {500: 2, 900: 2, 1500: 3, 2900: 2, 9900: 1, 0: 1}).value
 
-    def only_recurring(value: Callable[[int], Any]) -> Field:
-        return Field(lambda index: value(index) if kind(index) == "recurring" else None)
+    def if_recurring(value: Callable[[int], Any]) -> Field:
+        return Field(lambda index: value(index) if price_type(index) == "recurring" else None)
 
     return {
-        "type": Field(kind),
-        "active": salted(generator, {True: 9, False: 1}, "active"),
+        "type": Field(price_type),
+        "active": generator.choice("active", {True: 9, False: 1}),
         "billing_scheme": constant("per_unit"),
         "tiers_mode": constant(None),
         "custom_unit_amount": constant(None),
         "unit_amount": Field(amount),
         "unit_amount_decimal": Field(lambda index: str(amount(index))),
         "lookup_key": Field(lambda index: f"lookup_{index}" if index % 6 == 2 else None),
-        "recurring": only_recurring(lambda _: {"interval_count": 1, "trial_period_days": None}),
-        "recurring_interval": only_recurring(interval),
+        "recurring": if_recurring(lambda _: {"interval_count": 1, "trial_period_days": None}),
+        "recurring_interval": if_recurring(interval),
         "recurring_meter": constant(None),
-        "recurring_usage_type": only_recurring(lambda _: "licensed"),
+        "recurring_usage_type": if_recurring(lambda _: "licensed"),
         "nickname": Field(lambda index: sample_text.THINGS[index % 10] if index % 3 == 0 else None),
     }
 
 
 def _plan(generator: Generator) -> Fields:
     price = generator.account.collection("price").generator.fields
-    same = ("active", "currency", "nickname", "metadata", "created", "billing_scheme", "product")
-    return {name: price[name] for name in same} | {
+    shared = ("active", "currency", "nickname", "metadata", "created", "billing_scheme", "product")
+    return {name: price[name] for name in shared} | {
         "amount": price["unit_amount"],
         "amount_decimal": price["unit_amount_decimal"],
         "interval": price["recurring_interval"],
@@ -127,24 +122,24 @@ def _plan(generator: Generator) -> Fields:
     }
 
 
-def _period(generator: Generator, index: int) -> int:
-    """When the current period of a subscription began: whole months of 30 days after its creation."""
+def _period_start(generator: Generator, index: int) -> int:
+    """Return when the current period of a subscription began: whole months of 30 days after its creation."""
     start, until = generator.population.created(index), generator.account.until
     return start + max(0, until - start) // (30 * _DAY) * 30 * _DAY
 
 
-def _within(generator: Generator, later: int) -> tuple[int, int]:
-    """Between which times current periods begin, or end when that is `later` by so many seconds."""
+def _period_bounds(generator: Generator, delay: int) -> tuple[int, int]:
+    """Return the first and the last time at which current periods begin, each with this delay in seconds."""
     until = generator.account.until
-    return until - 30 * _DAY + later, until + later
+    return until - 30 * _DAY + delay, until + delay
 
 
 def _subscription(generator: Generator) -> Fields:
     population, account = generator.population, generator.account
-    status = salted(generator, SUBSCRIPTION_STATUSES, "status")
+    status = generator.choice("status", SUBSCRIPTION_STATUSES)
     created = population.created
-    over = frozenset({"canceled", "incomplete_expired"})
-    days = salted(generator, {1: 3, 20: 4, 200: 3}, "canceled_at").value
+    ended_statuses = frozenset({"canceled", "incomplete_expired"})
+    days = generator.choice("canceled_at", {1: 3, 20: 4, 200: 3}).value
     items = account.children("subscription_item")
     item_price = items.generator.fields["price"].value
     item_prices = _item_prices(items.generator)
@@ -152,24 +147,24 @@ def _subscription(generator: Generator) -> Fields:
     customers = account.collection("customer").generator
     link = generator.link("customer", "customer")
 
-    def default(index: int) -> str | None:
-        """Every third has a payment method of its own: one of its customer's."""
+    def default_payment_method(index: int) -> str | None:
+        """Return a payment method of the customer for every third subscription."""
         if index % 3 or not customers.population.count:
             return None
         return _default_payment_method(customers, link.target(index))
 
-    def ended(index: int) -> int | None:
-        return created(index) + days(index) * _DAY if status.value(index) in over else None
+    def ended_at(index: int) -> int | None:
+        return created(index) + days(index) * _DAY if status.value(index) in ended_statuses else None
 
-    def trial(seconds: int) -> Field:
+    def trial_time(seconds: int) -> Field:
         return Field(lambda index: created(index) + seconds if status.value(index) == "trialing" else None)
 
     def prices(index: int) -> tuple[str, ...]:
         return tuple(
-            item_price(index * BLOCK_SIZE + at)["id"] for at in range(items.generator.children(index))
+            item_price(index * BLOCK_SIZE + at)["id"] for at in range(items.generator.children_of(index))
         )
 
-    def listed(index: int) -> Json:
+    def embedded_items(index: int) -> Json:
         return account.embedded(
             "subscription_item",
             index,
@@ -178,18 +173,19 @@ def _subscription(generator: Generator) -> Fields:
 
     return {
         "status": status,
-        "items": Field(listed),
+        "items": Field(embedded_items),
         "currency": Field(lambda index: item_price(index * BLOCK_SIZE)["currency"]),
         "price": Field(prices, item_prices, multivalued=True),
         "plan": Field(prices, item_prices, multivalued=True),
         "current_period_start": Field(
-            lambda index: _period(generator, index), value_bounds=_within(generator, 0)
+            lambda index: _period_start(generator, index), value_bounds=_period_bounds(generator, 0)
         ),
         "current_period_end": Field(
-            lambda index: _period(generator, index) + 30 * _DAY, value_bounds=_within(generator, 30 * _DAY)
+            lambda index: _period_start(generator, index) + 30 * _DAY,
+            value_bounds=_period_bounds(generator, 30 * _DAY),
         ),
-        "canceled_at": Field(ended, created_offset=(0, 200 * _DAY)),
-        "ended_at": Field(ended, created_offset=(0, 200 * _DAY)),
+        "canceled_at": Field(ended_at, created_offset=(0, 200 * _DAY)),
+        "ended_at": Field(ended_at, created_offset=(0, 200 * _DAY)),
         "cancel_at": constant(None),
         "cancellation_details": Field(
             lambda index: {
@@ -198,16 +194,16 @@ def _subscription(generator: Generator) -> Fields:
                 "reason": "cancellation_requested" if status.value(index) == "canceled" else None,
             }
         ),
-        "cancel_at_period_end": salted(generator, {False: 19, True: 1}, "cancel_at_period_end"),
+        "cancel_at_period_end": generator.choice("cancel_at_period_end", {False: 19, True: 1}),
         "start_date": Field(created, created_offset=(0, 0)),
         "billing_cycle_anchor": Field(created, created_offset=(0, 0)),
-        "trial_start": trial(0),
-        "trial_end": trial(14 * _DAY),
+        "trial_start": trial_time(0),
+        "trial_end": trial_time(14 * _DAY),
         "customer": generator.reference("customer", "customer"),
         "latest_invoice": Field(lambda index: _latest_invoice(generator, index)),
         "description": Field(lambda index: sample_text.THINGS[index % 10] if index % 2 else None),
         "automatic_tax": Field(lambda _: {"disabled_reason": None, "liability": None}),
-        "automatic_tax_enabled": salted(generator, {False: 4, True: 1}, "automatic_tax_enabled"),
+        "automatic_tax_enabled": generator.choice("automatic_tax_enabled", {False: 4, True: 1}),
         "billing_mode": Field(lambda _: {"flexible": None, "type": "classic"}),
         "invoice_settings": Field(lambda _: {"account_tax_ids": None, "issuer": {"type": "self"}}),
         "test_clock": constant(None),
@@ -215,7 +211,7 @@ def _subscription(generator: Generator) -> Fields:
         "days_until_due": constant(None),
         "pending_setup_intent": constant(None),
         "next_pending_invoice_item_invoice": constant(None),
-        "default_payment_method": Field(default),
+        "default_payment_method": Field(default_payment_method),
         "default_source": constant(None),
         "customer_account": constant(None),
         "on_behalf_of": constant(None),
@@ -226,13 +222,15 @@ def _subscription(generator: Generator) -> Fields:
 def _latest_invoice(generator: Generator, index: int) -> str | None:
     invoices = generator.account.collection("invoice").generator
     link = invoices.link("subscription", "subscription")
-    found = [one for progression in link.sources(index) or () for one in progression]
-    fitting = [at for at in found if link.target(at) == index and at % MANUAL]
-    return invoices.population.codec.encode(max(fitting)) if fitting else None
+    candidates = (at for progression in link.sources(index) or () for at in progression)
+    newest = max(
+        (at for at in candidates if link.target(at) == index and at % MANUAL_INVOICE_PERIOD), default=None
+    )
+    return None if newest is None else invoices.population.codec.encode(newest)
 
 
 def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
-    """Which subscriptions may have an item with a price."""
+    """Return the function from a price to the subscriptions that may have an item with it."""
     prices = items.account.collection("price").generator.population
     link = items.account.collection("subscription").generator.link("price", "plan")
 
@@ -240,11 +238,11 @@ def _item_prices(items: Generator) -> Callable[[Any], list[range] | None]:
         at = prices.codec.decode(str(value))
         if at is None or at >= prices.count:
             return []
-        found: list[range] = []
-        # An item's price lies as many places after the first item's as the item does, beyond what is no plan.
+        subscriptions: list[range] = []
+        # The nth item has the nth price after the first item's price, not counting prices that are no plans.
         for back in range(min(prices.count, _MOST_ITEMS + 12)):
-            found += link.sources((at - back) % prices.count) or ()
-        return found
+            subscriptions += link.sources((at - back) % prices.count) or ()
+        return subscriptions
 
     return ranges
 
@@ -253,37 +251,39 @@ def _subscription_item(generator: Generator) -> Fields:
     account = generator.account
     subscriptions = account.collection("subscription").generator
     prices, plans = account.collection("price"), account.collection("plan")
-    kept: dict[int, tuple[Json, Json]] = {}
+    cache: dict[int, tuple[Json, Json]] = {}  # by the price's index
 
-    def both(index: int) -> tuple[Json, Json]:
-        price = place(index)
+    def price_and_plan(index: int) -> tuple[Json, Json]:
+        price = price_index(index)
         if price in prices.overlay or price in plans.overlay:
             return prices.overlay.get(price) or prices.read(price), plans.read(price)
-        made = kept.get(price)
-        if made is None:
-            if len(kept) > 20_000:
-                kept.clear()
-            made = kept[price] = (prices.generator.object(price), plans.generator.object(price))
-        return made
+        cached = cache.get(price)
+        if cached is None:
+            if len(cache) > 20_000:
+                cache.clear()
+            cached = cache[price] = (prices.generator.object(price), plans.generator.object(price))
+        return cached
 
     @remember_last
-    def place(index: int) -> int:
-        """Which price an item has."""
+    def price_index(index: int) -> int:
+        """Return the index of an item's price."""
         subscription, at = divmod(index, BLOCK_SIZE)
         count = max(1, prices.count)
         price = (subscriptions.link("price", "plan").target(subscription) + at) % count
         for _ in range(count):
-            if not plans.generator.absent(price):
+            if not plans.generator.is_absent(price):
                 break
             price = (price + 1) % count
         return price
 
     return {
-        "price": Field(lambda index: both(index)[0]),
-        "plan": Field(lambda index: both(index)[1]),
-        "quantity": salted(generator, {1: 6, 2: 2, 5: 1, 40: 1}, "quantity"),
-        "current_period_start": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE)),
-        "current_period_end": Field(lambda index: _period(subscriptions, index // BLOCK_SIZE) + 30 * _DAY),
+        "price": Field(lambda index: price_and_plan(index)[0]),
+        "plan": Field(lambda index: price_and_plan(index)[1]),
+        "quantity": generator.choice("quantity", {1: 6, 2: 2, 5: 1, 40: 1}),
+        "current_period_start": Field(lambda index: _period_start(subscriptions, index // BLOCK_SIZE)),
+        "current_period_end": Field(
+            lambda index: _period_start(subscriptions, index // BLOCK_SIZE) + 30 * _DAY
+        ),
         "billed_until": constant(None),
     }
 

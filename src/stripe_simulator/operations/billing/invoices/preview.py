@@ -35,7 +35,7 @@ def create_preview(request: ApiRequest) -> ApiResponse:
     currency = subscription["currency"]
     invoices = request.account.collection("upcoming_invoice")
     # The next invoice always has the same id, whatever it is asked by.
-    position = request.account.number("upcoming", subscription["id"]) % 2**40
+    position = request.account.stable_number("upcoming", subscription["id"]) % 2**40
     made = new_defaults(invoices, position)
     made |= {
         "id": invoices.identifier(position),

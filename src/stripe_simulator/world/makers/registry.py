@@ -1,0 +1,60 @@
+"""The field of each column of a resource: made for the resource, or by the column's name or kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from stripe_fdw.catalog.model import Column, Kind
+from stripe_simulator.world.fields import Field, with_nulls
+from stripe_simulator.world.makers import (
+    balance,
+    by_name,
+    discounts_and_quotes,
+    invoices,
+    payments,
+    subscriptions,
+)
+from stripe_simulator.world.traits import parent_of
+
+if TYPE_CHECKING:
+    from stripe_simulator.world.generator import Generator
+
+_MAKERS = {
+    **discounts_and_quotes.MAKERS,
+    **subscriptions.MAKERS,
+    **invoices.MAKERS,
+    **payments.MAKERS,
+    **balance.MAKERS,
+}
+# One object in so many has null in a nullable column.
+_NULL_PERIODS = {"email": 11, "name": 7, "phone": 3, "description": 2, "address": 3, "customer": 9}
+_USUAL_NULL_PERIOD = 4
+
+
+def fields_of(generator: Generator) -> Mapping[str, Field]:
+    """Return the field of each column that the object itself holds."""
+    maker = _MAKERS.get(generator.resource.name)
+    custom = maker(generator) if maker else {}
+    fields: dict[str, Field] = {}
+    for column in generator.resource.columns:
+        if column.name in custom:
+            fields[column.name] = custom[column.name]
+        elif "data" not in column.path and column.name != "deleted":
+            fields[column.name] = _usual_field(generator, column)
+    return fields
+
+
+def _usual_field(generator: Generator, column: Column) -> Field:
+    """Return the field of the parent's id, or a field by the column's name or kind, with its nulls."""
+    parent = parent_of(generator.resource)
+    if parent is not None and column.name == parent[0]:
+        return generator.parent_reference(parent[1])
+    field = by_name.field_of(generator, column)
+    if not column.nullable or field.is_constant or column.name in {"created", "metadata"}:
+        return field
+    # Enums and flags have null among their weighted values, if at all.
+    if field.ranges is None or column.name == "email" or column.kind is Kind.REFERENCE:
+        period = _NULL_PERIODS.get(column.name, _USUAL_NULL_PERIOD)
+        return with_nulls(field, period, generator.population.count, *generator.names, column.name)
+    return field
