@@ -10,7 +10,6 @@ from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
-from stripe_fdw.fdw.writing.write_log import WriteLog
 from stripe_fdw.redaction import Secret
 
 
@@ -24,7 +23,7 @@ class Session:
         self.generations = GenerationCounters()
         self.response_cache = ResponseCache(host.executor_run)
         self.affected_scans = AffectedScans()
-        self.writes = TransactionWrites(WriteLog(), self.generations)
+        self.writes = TransactionWrites(host, self.generations, self.response_cache, self.affected_scans)
 
     def client(self, server: ServerOptions, key: Secret) -> Client:
         """Return the API client for these options and this key, the same one while they stay the same."""
@@ -37,10 +36,6 @@ class Session:
     def end_statement(self) -> None:
         """End a node of the executor run that calls, after its last row or an error."""
         self.response_cache.end_node()
-
-    def materialize_scans(self, resource: str) -> None:
-        """Read to their end the running statement's scans that a write to the resource may affect."""
-        self.affected_scans.materialize(self.response_cache.executor_run(), resource)
 
     def pre_commit(self) -> None:
         """Finish what is under way before the transaction commits. Raises what a row failed with."""

@@ -49,12 +49,7 @@ class ResourceTable:
         self._comparable = comparable_columns(resource, list(definitions.values()))
         self._known = TableStatistics(statistics_account(options), resource)
         self._writer = TableWriter(
-            resource,
-            definitions,
-            self._server,
-            self._client,
-            self._session.writes,
-            materialize_scans=lambda: session.materialize_scans(resource.name),
+            session.host, session.clients, session.writes, resource, options, definitions
         )
         self.rowid = RAW if RAW in definitions else "id"
 

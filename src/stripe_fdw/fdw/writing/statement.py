@@ -16,7 +16,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing import failure_messages
@@ -37,13 +37,28 @@ class StatementWrite:
     """
 
     def __init__(
-        self, write_log: WriteLog, generations: GenerationCounters, account: str, concurrency: int
+        self,
+        host: Host,
+        write_log: WriteLog,
+        generations: GenerationCounters,
+        account: str,
+        concurrency: int,
     ) -> None:
+        """Begin to write.
+
+        Args:
+            host: the program that runs the wrapper.
+            write_log: the changes of the transaction.
+            generations: the counters that make cached responses stale.
+            account: the account that is written to.
+            concurrency: how many requests may be in flight at a time.
+        """
+        self._host = host
         self._write_log = write_log
         self._generations = generations
         self._account = account
-        self._concurrency = concurrency  # requests in flight at a time
-        self.level = hosting.transaction_level()
+        self._concurrency = concurrency
+        self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
         self.rows = 0  # planned so far
         self.failed = False
@@ -82,7 +97,7 @@ class StatementWrite:
         if answered or self._concurrency == 1:
             self._wait_for_all()
             with self._recording(row):
-                row.run(hosting.check_interrupts)
+                row.run(self._host.check_interrupts)
             return row.response
         while len(self._in_flight) >= self._concurrency:
             self._wait()
@@ -113,7 +128,7 @@ class StatementWrite:
         """Record the outcomes that are known soon: the statement failed elsewhere and is rolled back."""
         if not self._in_flight:
             return
-        deadline = time.monotonic() + (0.0 if hosting.is_cancelled() else _ROLLBACK_SECONDS)
+        deadline = time.monotonic() + (0.0 if self._host.is_cancelled() else _ROLLBACK_SECONDS)
         for row in self._in_flight:
             if row.future is not None:
                 row.future.wait(max(0.0, deadline - time.monotonic()))
@@ -135,13 +150,13 @@ class StatementWrite:
         self._answered.wait(STEP_SECONDS)
         self._answered.clear()
         try:
-            hosting.check_interrupts()
+            self._host.check_interrupts()
         except Interrupted as error:
             raise self._interrupted(error) from None
         for row in list(self._in_flight):
             if row.future is not None and (row.future.done() or row.future.is_late()):
                 with self._recording(row):
-                    row.finish(hosting.check_interrupts)
+                    row.finish(self._host.check_interrupts)
                     if row.is_complete:
                         self._in_flight.remove(row)
                     else:
@@ -153,7 +168,7 @@ class StatementWrite:
         for row in list(self._in_flight):
             done, performed = row.done, row.performed
             try:
-                row.finish(hosting.check_interrupts)
+                row.finish(self._host.check_interrupts)
             except Interrupted as error:
                 raise self._interrupted(error) from None
             except StripeFdwError as error:
@@ -244,7 +259,7 @@ class StatementWrite:
         if replayed is None or last is None or retrieve is None:
             return
         try:
-            current = row.client.fetch(retrieve, check=hosting.check_interrupts).body
+            current = row.client.fetch(retrieve, check=self._host.check_interrupts).body
         except Interrupted as error:
             raise self._interrupted(error) from None
         except StripeFdwError as error:
@@ -254,7 +269,7 @@ class StatementWrite:
             value_of(column, replayed.body) != value_of(column, current)
             for column in row.plan.compared_columns(after_operation=replayed is not last)
         ):
-            hosting.warn(
+            self._host.warn(
                 f"{row.identifier} was not changed: an earlier run with the same idempotency key"
                 " has changed it, and it has changed since",
                 None,

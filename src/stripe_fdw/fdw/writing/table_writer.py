@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -12,13 +12,14 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.hosting import ColumnDefinition, Host
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
+from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
-from stripe_fdw.fdw.schema.options import ServerOptions
+from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.statement import StatementWrite
@@ -28,7 +29,7 @@ from stripe_fdw.fdw.writing.values import column_parameters
 _MAX_ANSWERS: Final = 200  # rows of a statement under Multicorn: a join may bring a row several times
 
 Row = dict[str, Any]
-Definitions = Mapping[str, hosting.ColumnDefinition]
+Definitions = Mapping[str, ColumnDefinition]
 
 
 class TableWriter:
@@ -36,19 +37,30 @@ class TableWriter:
 
     def __init__(
         self,
-        resource: Resource,
-        definitions: Definitions,
-        server: ServerOptions,
-        client: Callable[[], Client],
+        host: Host,
+        clients: ClientPool,
         writes: TransactionWrites,
-        *,
-        materialize_scans: Callable[[], object],
+        resource: Resource,
+        options: Mapping[str, str],
+        definitions: Definitions,
     ) -> None:
+        """Prepare to write, without a request.
+
+        Args:
+            host: the program that runs the wrapper.
+            clients: the clients of the session.
+            writes: the writes of the transaction.
+            resource: whose objects the rows are.
+            options: of the foreign table, its server and the user mapping.
+            definitions: the table's columns by name.
+        """
+        server = server_options(options)
+        self._host = host
+        self._clients = clients
+        self._options = options
         self._resource = resource
         self._server = server
-        self._client = client
         self._writes = writes
-        self._materialize_scans = materialize_scans
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
@@ -77,7 +89,7 @@ class TableWriter:
             ApiError: Stripe refuses it.
             ColumnError: a value cannot be sent.
         """
-        statement = self._begin_row()
+        statement = self._statement()
         with statement.planning_row():
             plan = planner.plan_insert(self._resource, values)
         response = statement.execute(plan, self._client(), answered=answered)
@@ -90,7 +102,7 @@ class TableWriter:
         """
         if self._is_repeated(old):
             return False
-        statement = self._begin_row()
+        statement = self._statement()
         with statement.planning_row():
             if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
                 old = {**old, RAW: self._read(old)}
@@ -105,7 +117,7 @@ class TableWriter:
         """
         if self._is_repeated(old):
             return False
-        statement = self._begin_row()
+        statement = self._statement()
         with statement.planning_row():
             if old.get(RAW) is None and self._resource.deleted_when:
                 old = {**old, RAW: self._read(old)}
@@ -118,21 +130,18 @@ class TableWriter:
         self._parent_ids.clear()
         self._writes.end_statement(self)
 
-    @property
-    def _statement(self) -> StatementWrite:
-        return self._writes.statement(self, self._account, self._server.write_concurrency)
+    def _client(self) -> Client:
+        return self._clients.client_for(self._server, read_api_key(self._options))
 
-    def _begin_row(self) -> StatementWrite:
-        """Return the running statement. Its first row has scans of the table read to their ends first."""
-        statement = self._statement
-        if statement.rows == 0:
-            self._materialize_scans()
-        return statement
+    def _statement(self) -> StatementWrite:
+        return self._writes.statement(
+            self, self._account, self._server.write_concurrency, self._resource.name
+        )
 
     def _is_repeated(self, old: Row) -> bool:
         """Return True if the statement has changed the row before: a join may bring a row several times."""
         identifier = old.get("id") or (column_parameters.parsed(RAW, old.get(RAW)) or {}).get("id")
-        return identifier is not None and self._statement.is_repeated(str(identifier))
+        return identifier is not None and self._statement().is_repeated(str(identifier))
 
     def _read(self, old: Row) -> dict[str, Any]:
         """Return the object as it is now."""
@@ -144,7 +153,7 @@ class TableWriter:
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
                 hint="Give the foreign table its column _raw: import the schema again.",
             )
-        body: dict[str, Any] = self._client().fetch(retrieve, check=hosting.check_interrupts).body
+        body: dict[str, Any] = self._client().fetch(retrieve, check=self._host.check_interrupts).body
         return body
 
     def _row_after(self, plan: RowPlan, response: Response | None, values: Row) -> Row:
@@ -164,7 +173,7 @@ class TableWriter:
                 column = self._resource.column.get(name)
                 if value is not None or column is None or column.path:
                     row[name] = value  # a host keeps the written value of any other column
-        if hosting.renders_text():
+        if self._host.renders_text:
             return {name: value for name, value in values.items() if name not in row} | row
         return row
 
@@ -175,20 +184,20 @@ class TableWriter:
 
     @cached_property
     def _maker(self) -> RowMaker:
-        return row_maker(self._resource, self._shown, as_text=hosting.renders_text())
+        return row_maker(self._resource, self._shown, as_text=self._host.renders_text)
 
     # -- Multicorn ------------------------------------------------------------------------------------------
 
     def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
         """Change an object of which ``old`` is its id or its JSON text, and ``new`` has all columns."""
-        row, answers = self._old_row(old, new), self._statement.answers
+        row, answers = self._old_row(old, new), self._statement().answers
         identifier = str(row["id"])
         if self._is_repeated(row):  # Multicorn counts it as updated
             return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
-        statement = self._begin_row()
+        statement = self._statement()
         with statement.planning_row():
             body = row[RAW] = row.get(RAW) or self._read(row)
-            format_time = hosting.host.format_time  # type: ignore[attr-defined]
+            format_time = self._host.format_time  # type: ignore[attr-defined]
             values = column_parameters.of_multicorn(self._resource, self._row(body), new, format_time)
             plan = planner.plan_update(self._resource, row, values, named=False)
         response = statement.execute(plan, self._client(), answered=True)
@@ -213,7 +222,7 @@ class TableWriter:
         Of a row that is changed, Multicorn gives only one column.
         """
         columns = [self._resource.column.get(parent.column) for parent in self._resource.parents]
-        if not hosting.renders_text() or all(column is not None and column.path for column in columns):
+        if not self._host.renders_text or all(column is not None and column.path for column in columns):
             return pages
         return map(self._remember, pages)
 

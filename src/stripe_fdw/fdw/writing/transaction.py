@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
@@ -13,23 +15,44 @@ from stripe_fdw.fdw.writing.write_log import WriteLog
 class TransactionWrites:
     """The writes of the current transaction: one ``StatementWrite`` for each statement and table."""
 
-    def __init__(self, write_log: WriteLog, generations: GenerationCounters) -> None:
-        self._write_log = write_log
+    def __init__(
+        self,
+        host: Host,
+        generations: GenerationCounters,
+        response_cache: ResponseCache,
+        affected_scans: AffectedScans,
+    ) -> None:
+        self._host = host
         self._generations = generations
+        self._response_cache = response_cache
+        self._affected_scans = affected_scans
+        self._write_log = WriteLog(host)
         self._statements: dict[tuple[Hashable, Hashable], StatementWrite] = {}
 
-    def statement(self, table: Hashable, account: str, concurrency: int) -> StatementWrite:
-        """Return the write of the running statement to the table; begin it where there is none yet."""
-        key = (hosting.executor_run(), table)
+    def statement(
+        self, table: Hashable, account: str, concurrency: int, resource: str | None = None
+    ) -> StatementWrite:
+        """Return the write of the running statement to a table; begin it where there is none yet.
+
+        Args:
+            table: the table.
+            account: the account that is written to.
+            concurrency: how many requests may be in flight at a time.
+            resource: the name of the table's resource: the statement's scans of it are read to their ends
+                before the first write.
+        """
+        key = (self._host.executor_run(), table)
         statement = self._statements.get(key)
         if statement is None or statement.failed:
-            statement = StatementWrite(self._write_log, self._generations, account, concurrency)
+            if resource is not None:
+                self._affected_scans.materialize(self._response_cache.executor_run(), resource)
+            statement = StatementWrite(self._host, self._write_log, self._generations, account, concurrency)
             self._statements[key] = statement
         return statement
 
     def end_statement(self, table: Hashable) -> None:
         """Wait for the requests of the running statement to the table. Raises the error of a failed row."""
-        statement = self._statements.pop((hosting.executor_run(), table), None)
+        statement = self._statements.pop((self._host.executor_run(), table), None)
         if statement is not None and not statement.failed:
             statement.end()
 

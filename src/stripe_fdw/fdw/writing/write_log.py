@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Final
 
 from stripe_fdw.errors import IdempotencyError
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.text_limits import MAX_IDS
 
 _MAX_OBJECTS: Final = (
@@ -107,14 +107,15 @@ class SavepointEffects:
 class WriteLog:
     """The changes that the current transaction made in Stripe, and the idempotency keys that it used."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._levels: dict[int, SavepointEffects] = {}
         self._keys: OrderedDict[bytes, tuple[bytes, StatementEffects]] = OrderedDict()
 
     def begin_statement(self) -> StatementEffects:
         """Return the record in which a statement that begins to write counts its changes."""
         effects = StatementEffects()
-        level = self._levels.setdefault(hosting.transaction_level(), SavepointEffects())
+        level = self._levels.setdefault(self._host.transaction_level(), SavepointEffects())
         level.running.append(effects)
         return effects
 
@@ -167,7 +168,7 @@ class WriteLog:
         for level in self._levels.values():
             effects.merge(level.to_report(repeat=False))
         self.commit()
-        _warn(effects, "the transaction was rolled back")
+        self._warn(effects, "the transaction was rolled back")
 
     def sub_commit(self, number: int) -> None:
         """Add the changes since a savepoint that is released to those of the savepoint around it."""
@@ -178,30 +179,29 @@ class WriteLog:
 
     def sub_rollback(self, number: int) -> None:
         """Warn of the changes since a savepoint that stay in Stripe although it is rolled back."""
-        effects, repeat = StatementEffects(), hosting.error_is_caught()
+        effects, repeat = StatementEffects(), self._host.error_is_caught()
         for level in [level for level in self._levels if level >= number]:
             effects.merge(self._levels.pop(level).to_report(repeat=repeat))
-        _warn(effects, "a part of the transaction was rolled back")
+        self._warn(effects, "a part of the transaction was rolled back")
+
+    def _warn(self, effects: StatementEffects, event: str) -> None:
+        """Show a WARNING that lists the changes that stay in Stripe; none where there are no changes."""
+        details = []
+        if effects.count:
+            details.append(f"Changed: {effects.changed_text()}.")
+        if effects.unknown_count:
+            details.append(f"Not known whether done: {effects.unknown_text()}.")
+        if not details:
+            return
+        if not effects.count:
+            consequence = "Stripe may have changed something"
+        elif effects.count == 1:
+            consequence = "1 object is changed in Stripe and stays so"
+        else:
+            number = f"up to {effects.count}" if effects.untracked_writes else str(effects.count)
+            consequence = f"{number} objects are changed in Stripe and stay so"
+        self._host.warn(f"{event}, but {consequence}", " ".join(details), "Stripe cannot roll back.")
 
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def _warn(effects: StatementEffects, event: str) -> None:
-    """Show a WARNING that lists the changes that stay in Stripe; none where there are no changes."""
-    details = []
-    if effects.count:
-        details.append(f"Changed: {effects.changed_text()}.")
-    if effects.unknown_count:
-        details.append(f"Not known whether done: {effects.unknown_text()}.")
-    if not details:
-        return
-    if not effects.count:
-        consequence = "Stripe may have changed something"
-    elif effects.count == 1:
-        consequence = "1 object is changed in Stripe and stays so"
-    else:
-        number = f"up to {effects.count}" if effects.untracked_writes else str(effects.count)
-        consequence = f"{number} objects are changed in Stripe and stay so"
-    hosting.warn(f"{event}, but {consequence}", " ".join(details), "Stripe cannot roll back.")

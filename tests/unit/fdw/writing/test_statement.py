@@ -23,8 +23,10 @@ from stripe_fdw.errors import (
     NotFoundError,
     StripeFdwError,
 )
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.standalone import StandaloneHost
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.writing import statement
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
@@ -110,10 +112,40 @@ def both(identifier: str, key: str | None = None) -> RowPlan:
     )
 
 
+class FakeHost(StandaloneHost):
+    """Records the warnings; cancels the query where a test says so."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.cancelled = False
+
+    def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
+        self.warnings.append(" ".join(filter(None, (message, detail, hint))))
+
+    def check_interrupts(self) -> None:
+        if self.cancelled:
+            raise Interrupted("canceling statement due to user request")
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+
 def begin(
-    concurrency: int = 1, *, write_log: WriteLog | None = None, generations: Generations | None = None
+    concurrency: int = 1,
+    *,
+    host: FakeHost | None = None,
+    write_log: WriteLog | None = None,
+    generations: Generations | None = None,
 ) -> StatementWrite:
-    return StatementWrite(write_log or WriteLog(), generations or Generations(), "account", concurrency)
+    host = host or FakeHost()
+    return StatementWrite(
+        host, write_log or WriteLog(host), generations or Generations(), "account", concurrency
+    )
+
+
+def begin_transaction(host: FakeHost) -> TransactionWrites:
+    cache = ResponseCache(host.executor_run)
+    return TransactionWrites(host, Generations(), cache, AffectedScans())
 
 
 def do(statement: StatementWrite, client: Client, plan: RowPlan, *, answered: bool = True) -> Any:
@@ -240,7 +272,7 @@ def fail(error: StripeFdwError, uncertain: bool, _: Request, asked: Asked) -> No
 
 def test_a_key_may_be_used_for_other_values_if_it_was_certainly_not_done() -> None:
     for error, uncertain in ((ApiError("Declined.", status=402), False), (ConnectionFailedError("x"), True)):
-        write_log = WriteLog()
+        write_log = WriteLog(FakeHost())
         failing = Client(answers=partial(fail, error, uncertain))
         with pytest.raises(type(error)):
             do(begin(write_log=write_log), failing, creation("a", "mine"))
@@ -292,16 +324,13 @@ def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_do
     assert "was not" not in detail
 
 
-def test_a_cancel_breaks_off_all_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancel_breaks_off_all_that_is_under_way() -> None:
+    host = FakeHost()
     client = Client(answers=lambda request, asked: setattr(asked, "uncertain", True))
-    writing = begin(3)
+    writing = begin(3, host=host)
     for name in "abc":
         do(writing, client, creation(name, name), answered=False)
-
-    def cancel() -> None:
-        raise Interrupted("canceling statement due to user request")
-
-    monkeypatch.setattr(hosting, "check_interrupts", cancel)
+    host.cancelled = True
     with pytest.raises(Interrupted) as caught:
         writing.end()
     assert client.abandoned == 3
@@ -318,10 +347,9 @@ def test_a_cancel_breaks_off_all_that_is_under_way(monkeypatch: pytest.MonkeyPat
         ("DELETE", "call", "Run it again: an error P0002 then says that it is gone."),
     ],
 )
-def test_a_cancel_hints_at_how_to_run_the_row_again(
-    monkeypatch: pytest.MonkeyPatch, method: Any, operation: str, hint: str
-) -> None:
-    client, writing = Client(answers=lambda request, asked: None), begin(2)
+def test_a_cancel_hints_at_how_to_run_the_row_again(method: Any, operation: str, hint: str) -> None:
+    host = FakeHost()
+    client, writing = Client(answers=lambda request, asked: None), begin(2, host=host)
     request = Request(method, "/v1/x", "/v1/x")
     plan = RowPlan(
         requests=(WriteRequest(request, operation),),
@@ -332,11 +360,7 @@ def test_a_cancel_hints_at_how_to_run_the_row_again(
     )
     do(writing, client, plan, answered=False)
     client.asked[0].uncertain = True
-
-    def cancel() -> None:
-        raise Interrupted("canceling statement due to user request")
-
-    monkeypatch.setattr(hosting, "check_interrupts", cancel)
+    host.cancelled = True
     with pytest.raises(Interrupted) as caught:
         writing.end()
     assert (caught.value.hint or "").startswith(hint)
@@ -346,12 +370,8 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(statement, "_ROLLBACK_SECONDS", 0.05)
-    said: list[str] = []
-    monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
-    client, writings = (
-        Client(answers=lambda request, asked: None),
-        TransactionWrites(WriteLog(), Generations()),
-    )
+    host = FakeHost()
+    client, writings = Client(answers=lambda request, asked: None), begin_transaction(host)
     writing = writings.statement("table", "account", 4)
     for name in "abcd":
         do(writing, client, creation(name), answered=False)
@@ -360,15 +380,15 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     client.asked[2].uncertain = True
     writings.rollback()
     assert client.abandoned == 2
-    assert "1 object is changed" in said[0]
-    assert "cus_a" in said[0]
-    assert "row 3, POST" in said[0]
-    assert "row 4" not in said[0]  # it never left
+    assert "1 object is changed" in host.warnings[0]
+    assert "cus_a" in host.warnings[0]
+    assert "row 3, POST" in host.warnings[0]
+    assert "row 4" not in host.warnings[0]  # it never left
     assert writings.statement("table", "account", 4) is not writing
 
 
 def test_a_statement_counts_the_rows_of_each_of_its_tables() -> None:
-    client, writings = Client(), TransactionWrites(WriteLog(), Generations())
+    client, writings = Client(), begin_transaction(FakeHost())
     for _ in range(2):
         do(writings.statement("one", "account", 1), client, creation("a"))
     do(writings.statement("two", "account", 1), client, creation("a"))
@@ -400,19 +420,16 @@ def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_read_again() ->
     assert (writing.effects.count, client.fetched) == (1, [])
 
 
-def test_of_an_object_that_has_changed_since_the_earlier_run_it_is_said(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    warnings: list[str] = []
-    monkeypatch.setattr(hosting, "warn", lambda message, detail, hint: warnings.append(message))
+def test_of_an_object_that_has_changed_since_the_earlier_run_it_is_said() -> None:
+    host = FakeHost()
     client = Client(lambda request, asked: asked.say("in_1", replayed=True))
-    do(begin(), client, both("in_1", "mine"))
-    assert warnings == []
+    do(begin(host=host), client, both("in_1", "mine"))
+    assert host.warnings == []
     client.present["description"] = "changed since"
-    do(begin(), client, both("in_1", "mine"))
-    assert warnings == [
+    do(begin(host=host), client, both("in_1", "mine"))
+    assert host.warnings == [
         "in_1 was not changed: an earlier run with the same idempotency key has changed it,"
-        " and it has changed since"
+        " and it has changed since To change it again, use another key."
     ]
 
 
@@ -440,15 +457,16 @@ def test_of_an_error_that_the_key_keeps_it_is_said_that_another_key_is_needed(st
 
 
 def test_a_rollback_after_a_cancel_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosting, "is_cancelled", lambda: True)
     monkeypatch.setattr(statement, "_ROLLBACK_SECONDS", 1000.0)
-    said: list[str] = []
-    monkeypatch.setattr(hosting, "warn", lambda *words: said.append(" ".join(words)))
+    host = FakeHost()
     client, writings = (
         Client(answers=lambda request, asked: setattr(asked, "uncertain", True)),
-        TransactionWrites(WriteLog(), Generations()),
+        begin_transaction(host),
     )
     do(writings.statement("table", "account", 4), client, creation("a", "mine"), answered=False)
+    host.cancelled = True
     writings.rollback()
     assert client.abandoned == 1
-    assert "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in said[0]
+    assert (
+        "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in host.warnings[0]
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from stripe_fdw.errors import IdempotencyError
-from stripe_fdw.fdw.backend import hosting
+from stripe_fdw.fdw.backend.standalone import StandaloneHost
 from stripe_fdw.fdw.writing.write_log import WriteLog
 from stripe_fdw.text_limits import MAX_IDS
 
 
-class Said:
-    """The warnings, and the level of savepoints."""
+class FakeHost(StandaloneHost):
+    """Records the warnings; has the level of savepoints that a test sets."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -21,73 +21,75 @@ class Said:
     def warn(self, message: str, detail: str | None = None, hint: str | None = None) -> None:
         self.warnings.append(f"{message}. {detail} {hint}")
 
+    def transaction_level(self) -> int:
+        return self.level
+
+    def error_is_caught(self) -> bool:
+        return self.caught
+
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Said:
-    said = Said()
-    monkeypatch.setattr(hosting, "warn", said.warn)
-    monkeypatch.setattr(hosting, "transaction_level", lambda: said.level)
-    monkeypatch.setattr(hosting, "error_is_caught", lambda: said.caught)
-    return said
+def host() -> FakeHost:
+    return FakeHost()
 
 
-def test_a_rollback_tells_what_every_statement_did(said: Said) -> None:
-    write_log = WriteLog()
+def test_a_rollback_tells_what_every_statement_did(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     first, second = write_log.begin_statement(), write_log.begin_statement()
     first.add_object("cus_1")
     write_log.end_statement(first)
     second.add_object("cus_2")
     second.add_unknown("row 2, POST /v1/customers")
     write_log.rollback()
-    assert said.warnings == [
+    assert host.warnings == [
         "the transaction was rolled back, but 2 objects are changed in Stripe and stay so. "
         "Changed: cus_1, cus_2. Not known whether done: row 2, POST /v1/customers. Stripe cannot roll back."
     ]
     write_log.rollback()
-    assert len(said.warnings) == 1
+    assert len(host.warnings) == 1
 
 
-def test_nothing_is_told_after_a_commit_or_where_nothing_was_done(said: Said) -> None:
-    write_log = WriteLog()
+def test_nothing_is_told_after_a_commit_or_where_nothing_was_done(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     write_log.begin_statement().add_object("cus_1")
     write_log.commit()
     write_log.begin_statement()
     write_log.rollback()
     write_log.sub_rollback(2)
-    assert said.warnings == []
+    assert host.warnings == []
 
 
 @pytest.mark.parametrize("caught", [False, True])
-def test_what_an_error_told_is_told_again_only_if_the_error_was_caught(said: Said, caught: bool) -> None:
-    write_log = WriteLog()
-    said.level, said.caught = 2, caught
+def test_what_an_error_told_is_told_again_only_if_the_error_was_caught(host: FakeHost, caught: bool) -> None:
+    write_log = WriteLog(host)
+    host.level, host.caught = 2, caught
     tally = write_log.begin_statement()
     tally.add_object("cus_1")
     tally.reported = True
     write_log.sub_rollback(2)
-    assert len(said.warnings) == caught
+    assert len(host.warnings) == caught
 
 
-def test_a_released_savepoint_belongs_to_the_one_before(said: Said) -> None:
-    write_log = WriteLog()
+def test_a_released_savepoint_belongs_to_the_one_before(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     write_log.begin_statement().add_object("cus_1")
-    said.level = 2
+    host.level = 2
     write_log.begin_statement().add_object("cus_2")
-    said.level = 3
+    host.level = 3
     write_log.begin_statement().add_object("cus_3")
     write_log.sub_commit(3)
-    said.level = 2
+    host.level = 2
     write_log.sub_rollback(2)
-    assert "2 objects" in said.warnings[0]
-    assert "cus_2, cus_3" in said.warnings[0]
-    said.level = 1
+    assert "2 objects" in host.warnings[0]
+    assert "cus_2, cus_3" in host.warnings[0]
+    host.level = 1
     write_log.rollback()
-    assert "1 object is" in said.warnings[1]
-    assert "cus_1" in said.warnings[1]
+    assert "1 object is" in host.warnings[1]
+    assert "cus_1" in host.warnings[1]
 
 
-def test_a_million_rows_take_no_more_room_than_a_few(said: Said) -> None:
-    write_log = WriteLog()
+def test_a_million_rows_take_no_more_room_than_a_few(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     for number in range(1000):
         tally = write_log.begin_statement()
         for row in range(20):
@@ -99,12 +101,12 @@ def test_a_million_rows_take_no_more_room_than_a_few(said: Said) -> None:
     assert not level.running
     assert len(level.succeeded.shown_ids) == len(level.succeeded.shown_unknown) == MAX_IDS
     write_log.rollback()
-    assert "20000 objects" in said.warnings[0]
-    assert f"and {20000 - MAX_IDS} more" in said.warnings[0]
+    assert "20000 objects" in host.warnings[0]
+    assert f"and {20000 - MAX_IDS} more" in host.warnings[0]
 
 
-def test_a_key_belongs_to_one_change(said: Said) -> None:
-    write_log = WriteLog()
+def test_a_key_belongs_to_one_change(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     first, second, third = (
         write_log.begin_statement(),
         write_log.begin_statement(),
@@ -121,13 +123,13 @@ def test_a_key_belongs_to_one_change(said: Said) -> None:
     write_log.use_key("k", "account", "POST /v1/customers?name=b", first)
     write_log.rollback()
     write_log.use_key("k", "account", "POST /v1/customers?name=c", third)
-    assert said.warnings == []
+    assert host.warnings == []
 
 
-def test_an_object_that_several_statements_changed_is_one(said: Said) -> None:
-    write_log = WriteLog()
+def test_an_object_that_several_statements_changed_is_one(host: FakeHost) -> None:
+    write_log = WriteLog(host)
     for level in (1, 1, 2):
-        said.level = level
+        host.level = level
         tally = write_log.begin_statement()
         for identifier in ("cus_1", "cus_2", "cus_1"):
             tally.add_object(identifier)
@@ -135,18 +137,18 @@ def test_an_object_that_several_statements_changed_is_one(said: Said) -> None:
     write_log.begin_statement().add_object("cus_3")
     write_log.sub_commit(2)
     write_log.rollback()
-    (warning,) = said.warnings
+    (warning,) = host.warnings
     assert "3 objects are" in warning
     assert "Changed: cus_1, cus_2, cus_3." in warning
 
 
-def test_of_very_many_objects_the_number_is_a_bound(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_objects_the_number_is_a_bound(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripe_fdw.fdw.writing.write_log._MAX_OBJECTS", 3)
-    write_log = WriteLog()
+    write_log = WriteLog(host)
     tally = write_log.begin_statement()
     for identifier in ("cus_1", "cus_2", "cus_3", "cus_4", "cus_4", "cus_1"):
         tally.add_object(identifier)
     assert tally.count == 5
     write_log.begin_statement().add_object("cus_5")
     write_log.rollback()
-    assert "up to 6 objects are changed" in said.warnings[0]
+    assert "up to 6 objects are changed" in host.warnings[0]
