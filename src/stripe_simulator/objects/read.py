@@ -8,7 +8,7 @@ import orjson
 
 from stripe_simulator import errors
 from stripe_simulator.requests import pagination
-from stripe_simulator.requests.expand import expanded, paths_of
+from stripe_simulator.requests.expand import expand_objects, expand_paths
 from stripe_simulator.requests.list_filters import conditions_of
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.seeding import stable_hash
@@ -56,7 +56,7 @@ def list_objects(request: ApiRequest) -> ApiResponse:
     """GET of a list."""
     resource = resource_of(request)
     collection = request.account.collection(resource.name)
-    paths = paths_of(request.params)
+    paths = expand_paths(request.params)
     conditions = conditions_of(resource, request.params)
     _check_references(request, resource)
     parent = parent_position(request, collection)
@@ -69,7 +69,7 @@ def list_objects(request: ApiRequest) -> ApiResponse:
     )
     if paths:
         made = [orjson.loads(collection.body(position)) for position in page.positions]
-        expanded(request.account, {"data": made}, paths)
+        expand_objects(request.account, {"data": made}, paths)
         bodies = [orjson.dumps(one) for one in made]
     else:
         bodies = [collection.body(position) for position in page.positions]
@@ -107,10 +107,10 @@ def locate(request: ApiRequest) -> tuple[Collection, int]:
 
 def object_response(request: ApiRequest, made: Any) -> ApiResponse:
     """One object as an answer, with what is to be expanded."""
-    paths = paths_of(request.params)
+    paths = expand_paths(request.params)
     if paths:
         made = orjson.loads(orjson.dumps(made))
-        expanded(request.account, made, paths)
+        expand_objects(request.account, made, paths)
     return ApiResponse(orjson.dumps(made))
 
 

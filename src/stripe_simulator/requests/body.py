@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Kind, Operation, Resource
 from stripe_simulator import errors
-from stripe_simulator.requests.parameters import ParameterParser, merged_metadata
+from stripe_simulator.requests.parameters import ParameterParser, merge_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
@@ -46,7 +46,7 @@ def apply_parameters(resource: Resource, made: Json, params: Params) -> None:
     """Put the parameters into the object, where it has a field of that name."""
     for name, value in params.items():
         if name == "metadata":
-            made["metadata"] = merged_metadata(made.get("metadata") or {}, value)
+            made["metadata"] = merge_metadata(made.get("metadata") or {}, value)
         elif name in _OWN or name not in resource.column:
             continue
         elif resource.column[name].path != (name,):

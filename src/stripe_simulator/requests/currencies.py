@@ -1,11 +1,11 @@
-"""Amounts and currencies, with Stripe's limits (https://docs.stripe.com/currencies)."""
+"""Currencies and amounts, with Stripe's limits (https://docs.stripe.com/currencies)."""
 
 from __future__ import annotations
 
 from stripe_simulator.errors import StripeError
 
-# The smallest payment in each currency, in its minor unit, where Stripe documents one.
-_SMALLEST = {
+# The smallest payment in each currency, in minor units, where Stripe documents one.
+_MINIMUM_AMOUNTS = {
     "usd": 50, "aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250,
     "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300,
     "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000,
@@ -14,7 +14,7 @@ _SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "cad": "$", "aud
 ZERO_DECIMAL = frozenset(
     "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905 - reads better
 )
-_MOST = 99_999_999
+_MAXIMUM_AMOUNT = 99_999_999
 _CURRENCIES = """
     usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd
     cad cdf chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd
@@ -26,45 +26,47 @@ _CURRENCIES = """
 CURRENCIES = tuple(_CURRENCIES.split())
 
 
-def written(amount: int, currency: str) -> str:
-    """An amount as a person writes it: $0.50 usd."""
+def format_with_code(amount: int, currency: str) -> str:
+    """Return an amount of minor units with symbol and code: $0.50 usd."""
     text = f"{amount:,}" if currency in ZERO_DECIMAL else f"{amount / 100:,.2f}"
     return f"{_SYMBOLS.get(currency, '')}{text} {currency}"
 
 
-def plain(amount: int, currency: str) -> str:
-    """An amount without the currency's code: $0.50."""
-    return written(amount, currency).rpartition(" ")[0]
+def format_amount(amount: int, currency: str) -> str:
+    """Return an amount of minor units with its symbol: $0.50."""
+    return format_with_code(amount, currency).rpartition(" ")[0]
 
 
-def too_low(param: str, least: int = 1) -> StripeError:
-    """A number below what makes sense."""
+def too_low_error(param: str, minimum: int = 1) -> StripeError:
+    """Return the error of a number below its minimum."""
     return StripeError(
-        f"This value must be greater than or equal to {least}.", code="parameter_invalid_integer", param=param
+        f"This value must be greater than or equal to {minimum}.",
+        code="parameter_invalid_integer",
+        param=param,
     )
 
 
-def check(amount: int, currency: str, param: str = "amount") -> None:
-    """Raises StripeError for an amount that cannot be paid: below the least, above the most."""
+def check_amount(amount: int, currency: str, param: str = "amount") -> None:
+    """Raise StripeError for an amount below the minimum or above the maximum of a payment."""
     if amount < 1:
-        raise too_low(param)
-    least = _SMALLEST.get(currency.lower(), 1)
-    if amount < least:
+        raise too_low_error(param)
+    minimum = _MINIMUM_AMOUNTS.get(currency.lower(), 1)
+    if amount < minimum:
         raise StripeError(
-            f"Amount must be at least {written(least, currency.lower())}",
+            f"Amount must be at least {format_with_code(minimum, currency.lower())}",
             code="amount_too_small",
             param=param,
         )
-    if amount > _MOST:
+    if amount > _MAXIMUM_AMOUNT:
         raise StripeError(
-            f"Amount must be no more than {written(_MOST, currency.lower())}",
+            f"Amount must be no more than {format_with_code(_MAXIMUM_AMOUNT, currency.lower())}",
             code="amount_too_large",
             param=param,
         )
 
 
-def currency(value: str, param: str = "currency") -> str:
-    """A currency in lower case. Raises StripeError for one that Stripe does not have."""
+def parse_currency(value: str, param: str = "currency") -> str:
+    """Return a currency code in lower case. Raises StripeError for one that Stripe does not support."""
     if value.lower() not in CURRENCIES:
         raise StripeError(
             f"Invalid currency: {value.lower()}. Stripe currently supports these currencies: "

@@ -22,7 +22,7 @@ _OPTIONAL = frozenset(
 )  # fmt: skip
 
 
-def paths_of(params: Params) -> list[list[str]]:
+def expand_paths(params: Params) -> list[list[str]]:
     """The paths to expand. Raises StripeError where one is too deep or not a list was sent."""
     sent = params.get("expand")
     if sent is None:
@@ -39,7 +39,7 @@ def paths_of(params: Params) -> list[list[str]]:
     return paths
 
 
-def expanded(account: Account, made: Any, paths: list[list[str]]) -> None:
+def expand_objects(account: Account, made: Any, paths: list[list[str]]) -> None:
     """Expand the object in place, along all paths."""
     for path in paths:
         if not _walk(account, made, path):

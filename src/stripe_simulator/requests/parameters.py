@@ -131,7 +131,7 @@ class ParameterParser:
                 )
             return made
         if parameter.name == "currency":
-            return currencies.currency(sent, path)
+            return currencies.parse_currency(sent, path)
         self._refer(parameter.name, path, sent)
         return sent
 
@@ -140,7 +140,7 @@ class ParameterParser:
         resource = _REFERENCES.get(name)
         if resource is None or not self.account.has(resource):
             return
-        if resource == "payment_method" and test_cards.stands_for_method(sent):
+        if resource == "payment_method" and test_cards.is_foreign_method(sent):
             return
         collection = self.account.collection(resource)
         position = collection.position(sent)
@@ -167,7 +167,7 @@ def metadata(path: str, sent: Any) -> dict[str, str]:
     return dict(sent)
 
 
-def merged_metadata(before: dict[str, str], value: dict[str, str] | None) -> dict[str, str]:
+def merge_metadata(before: dict[str, str], value: dict[str, str] | None) -> dict[str, str]:
     """New keys join the old; an empty value removes a key; nothing at all removes all."""
     if value is None:
         return {}

@@ -17,7 +17,7 @@ import orjson
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import pagination
-from stripe_simulator.requests.expand import expanded, paths_of
+from stripe_simulator.requests.expand import expand_objects, expand_paths
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.types import Json
 from stripe_simulator.world.conditions import Condition, values_at
@@ -178,12 +178,12 @@ def search(request: ApiRequest) -> ApiResponse:
         high = _position_of(str(request.params["page"]))
     found = list(islice(_found(collection, query, low, high), limit + 1))
     shown = [made for _, made in found[:limit]]
-    paths = paths_of(request.params)
+    paths = expand_paths(request.params)
     total = ["total_count"] in paths
     paths = [path for path in paths if path != ["total_count"]]
     if paths:
         shown = [orjson.loads(orjson.dumps(made)) for made in shown]
-        expanded(request.account, {"data": shown}, paths)
+        expand_objects(request.account, {"data": shown}, paths)
     more = len(found) > limit
     body: Json = {
         "object": "search_result",

@@ -1,4 +1,4 @@
-"""Stripe's test cards: what a card number, a token or a payment method of the documentation's leads to."""
+"""Stripe's test cards, by number, token and test payment method (https://docs.stripe.com/testing)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A test card, and what comes of charging it.
+    """A test card and the outcome of charging it.
 
-    `code` and `decline_code` are those of the refusal. With `attaches` False it can't be saved for a customer
-    either. With `asks` a payment needs the customer's authentication.
+    `code`, `decline_code` and `message` are those of the error, if charges fail. Without `can_be_saved` the
+    card is declined when it is attached to a customer. With `requires_authentication` a payment needs an
+    action by the customer.
     """
 
     number: str
@@ -29,16 +30,16 @@ class Card:
     code: str = ""
     decline_code: str = ""
     message: str = ""
-    attaches: bool = True
-    asks: bool = False
+    can_be_saved: bool = True
+    requires_authentication: bool = False
 
     @property
     def fingerprint(self) -> str:
-        """The same for every payment method with this number."""
+        """The fingerprint of all payment methods with this number."""
         return base62(stable_hash("fingerprint", self.number) << 64 | stable_hash(self.number), 16)
 
-    def shown(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
-        """The card as payment methods and charges show it."""
+    def details(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
+        """Return the card as payment methods and charges show it."""
         return {
             "brand": self.brand,
             "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
@@ -59,17 +60,17 @@ class Card:
 _DECLINED = "Your card was declined."
 
 
-def _declined(number: str, decline_code: str = "generic_decline", *, attaches: bool = False) -> Card:
+def _declined(number: str, decline_code: str = "generic_decline", *, can_be_saved: bool = False) -> Card:
     return Card(
         number,
         code="card_declined",
         decline_code=decline_code,
         message="Your card has insufficient funds." if decline_code == "insufficient_funds" else _DECLINED,
-        attaches=attaches,
+        can_be_saved=can_be_saved,
     )
 
 
-# By the name in pm_card_… and tok_…
+# By the name in the ids pm_card_… and tok_…
 CARDS: Mapping[str, Card] = {
     "visa": Card("4242424242424242"),
     "visa_debit": Card("4000056655665556", funding="debit"),
@@ -92,46 +93,46 @@ CARDS: Mapping[str, Card] = {
     "chargeDeclinedStolenCard": _declined("4000000000009979", "stolen_card"),
     "chargeDeclinedFraudulent": _declined("4100000000000019", "fraudulent"),
     "chargeDeclinedExpiredCard": Card(
-        "4000000000000069", code="expired_card", message="Your card has expired.", attaches=False
+        "4000000000000069", code="expired_card", message="Your card has expired.", can_be_saved=False
     ),
     "chargeDeclinedIncorrectCvc": Card(
         "4000000000000127",
         code="incorrect_cvc",
         message="Your card's security code is incorrect.",
-        attaches=False,
+        can_be_saved=False,
     ),
     "chargeDeclinedProcessingError": Card(
         "4000000000000119",
         code="processing_error",
         message="An error occurred while processing your card. Try again in a little bit.",
-        attaches=False,
+        can_be_saved=False,
     ),
-    "chargeCustomerFail": _declined("4000000000000341", attaches=True),
-    "authenticationRequired": Card("4000002760003184", country="DE", asks=True),
+    "chargeCustomerFail": _declined("4000000000000341", can_be_saved=True),
+    "authenticationRequired": Card("4000002760003184", country="DE", requires_authentication=True),
     "authenticationRequiredOnSetup": Card("4000002500003155", country="FR"),
-    "threeDSecure2Required": Card("4000000000003220", asks=True),
+    "threeDSecure2Required": Card("4000000000003220", requires_authentication=True),
     "createDispute": Card("4000000000000259"),
 }
-# Payments from these banks take days, by the name of the test payment method.
+# Payment methods of banks, whose payments take days, by the id of the test payment method: type.
 BANKS: Mapping[str, str] = {
     "pm_usBankAccount_success": "us_bank_account",
     "pm_usBankAccount_processing": "us_bank_account",
 }
 _BY_NUMBER = {card.number: card for card in CARDS.values()}
 _BY_FINGERPRINT = {card.fingerprint: card for card in CARDS.values()}
-_USUAL = CARDS["visa"]
+_DEFAULT = CARDS["visa"]
 
 
-def named(identifier: str) -> Card | None:
-    """The card of a test payment method or token: pm_card_visa, tok_visa, pm_card_visa_chargeDeclined."""
+def card_of_token(identifier: str) -> Card | None:
+    """Return the card of a test payment method or token, such as pm_card_visa or tok_chargeDeclined."""
     for prefix in ("pm_card_visa_", "pm_card_", "tok_visa_", "tok_"):
         if identifier.startswith(prefix) and (card := CARDS.get(identifier.removeprefix(prefix))):
             return card
     return None
 
 
-def numbered(number: str) -> Card:
-    """The card with this number. Raises StripeError where it is none of Stripe's test cards."""
+def card_of_number(number: str) -> Card:
+    """Return the card with this number. Raises StripeError if it is no test card."""
     card = _BY_NUMBER.get(number.replace(" ", "").replace("-", ""))
     if card is None:
         raise StripeError(
@@ -145,25 +146,27 @@ def numbered(number: str) -> Card:
     return card
 
 
-def behind(shown: Json | None) -> Card:
-    """The card that a payment method or source shows; one of a generated object works."""
-    fingerprint = str(shown.get("fingerprint")) if shown else ""
-    return _BY_FINGERPRINT.get(fingerprint, _USUAL)
+def card_of_details(details: Json | None) -> Card:
+    """Return the card whose details a payment method shows; for a generated one, a card that works."""
+    fingerprint = str(details.get("fingerprint")) if details else ""
+    return _BY_FINGERPRINT.get(fingerprint, _DEFAULT)
 
 
-def refusal(card: Card, *, charge: str | None = None, extra: Json | None = None) -> StripeError:
-    """The 402 that comes of a card which is declined."""
-    more: Json = dict(extra or {})
+def decline_error(card: Card, *, charge: str | None = None, extra: Json | None = None) -> StripeError:
+    """Return the error 402 of a card that is declined."""
+    details: Json = dict(extra or {})
     if charge is not None:
-        more["charge"] = charge
+        details["charge"] = charge
     if card.decline_code:
-        more["decline_code"] = card.decline_code
+        details["decline_code"] = card.decline_code
     param = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(card.code)
-    return StripeError(card.message, status=402, kind="card_error", code=card.code, param=param, extra=more)
+    return StripeError(
+        card.message, status=402, kind="card_error", code=card.code, param=param, extra=details
+    )
 
 
-def unauthenticated(extra: Json) -> StripeError:
-    """The 402 of a payment that nobody is there to authenticate."""
+def authentication_required_error(extra: Json) -> StripeError:
+    """Return the error 402 of a payment off session that requires authentication."""
     return StripeError(
         "Your card was declined. This transaction requires authentication.",
         status=402,
@@ -173,8 +176,11 @@ def unauthenticated(extra: Json) -> StripeError:
     )
 
 
-def stands_for_method(identifier: str) -> bool:
-    """Whether a payment method is meant that is none of the account's: a test one, or a source."""
+def is_foreign_method(identifier: str) -> bool:
+    """Return True for an id that payments accept but no payment method of the account has.
+
+    These are the ids of test payment methods, and those of sources and cards of the older API.
+    """
     if identifier.startswith(("src_", "card_", "ba_")) or identifier in BANKS:
         return True
-    return identifier.startswith("pm_card_") and named(identifier) is not None
+    return identifier.startswith("pm_card_") and card_of_token(identifier) is not None

@@ -40,7 +40,7 @@ def set_line_items(context: OperationContext, items: list[Json], name: str, mode
         made |= {"amount_subtotal": total, "amount_total": total}
         made["total_details"] = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
     if mode == "payment" and total:
-        currencies.check(total, made["currency"], "line_items")
+        currencies.check_amount(total, made["currency"], "line_items")
 
 
 def _requested_price(request: ApiRequest, item: Json, param: str) -> Json:

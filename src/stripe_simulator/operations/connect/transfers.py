@@ -50,11 +50,11 @@ def amount_to_return(context: OperationContext, above: Json, done: str, word: st
         raise StripeError(f"{above['id']} has already been fully {word}.")
     amount: int = context.params.get("amount", rest)
     if amount < 1:
-        raise currencies.too_low("amount")
+        raise currencies.too_low_error("amount")
     if amount > rest:
         raise StripeError(
-            f"The amount ({currencies.plain(amount, above['currency'])}) is greater than what has not been "
-            f"{word} ({currencies.plain(rest, above['currency'])})",
+            f"The amount ({currencies.format_amount(amount, above['currency'])}) is greater than what has not been "
+            f"{word} ({currencies.format_amount(rest, above['currency'])})",
             param="amount",
         )
     return amount

@@ -24,11 +24,11 @@ def source_values(token: str, param: str) -> Json:
             "fingerprint": "1JWtPxqbdX5Gamtz", "last4": "6789", "object": "bank_account",
             "routing_number": "110000000", "status": "new",
         }  # fmt: skip
-    card = test_cards.named(token) if token.startswith("tok_") else None
+    card = test_cards.card_of_token(token) if token.startswith("tok_") else None
     if card is None:
         raise errors.no_object("token", token, param, status=400)
-    if not card.attaches:
-        raise test_cards.refusal(card)
+    if not card.can_be_saved:
+        raise test_cards.decline_error(card)
     display = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover"}
     return {
         "brand": display.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",

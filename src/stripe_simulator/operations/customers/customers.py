@@ -44,9 +44,9 @@ def create(context: OperationContext) -> None:
     chosen = params.get("payment_method")
     if chosen is not None:
         method = payment_methods.get_payment_method(request, chosen)
-        card = test_cards.behind(method.get("card"))
-        if not card.attaches:
-            raise test_cards.refusal(card)
+        card = test_cards.card_of_details(method.get("card"))
+        if not card.can_be_saved:
+            raise test_cards.decline_error(card)
         method = update_related(request, "payment_method", method["id"], {"customer": made["id"]})
         context.emit("payment_method.attached", method)
     _check_default_payment_method(context, just_attached=method["id"] if chosen is not None else None)
@@ -62,7 +62,7 @@ def _check_default_payment_method(context: OperationContext, just_attached: str 
     identifier = settings.get("default_payment_method")
     if identifier is None:
         return
-    if just_attached is not None and test_cards.named(identifier) is not None:
+    if just_attached is not None and test_cards.card_of_token(identifier) is not None:
         identifier = just_attached  # the same test payment method, by its name
         context.object["invoice_settings"]["default_payment_method"] = identifier
     if identifier != just_attached:

@@ -81,8 +81,8 @@ def attempt_payment(context: OperationContext, identifier: str | None) -> None:
             "directly with a payment method or ConfirmationToken.",
         )
     method = get_referenced(request, "payment_method", identifier, "payment_method")
-    card = test_cards.behind(method.get("card"))
-    if card.asks and method["type"] == "card":
+    card = test_cards.card_of_details(method.get("card"))
+    if card.requires_authentication and method["type"] == "card":
         _require_authentication(context, method)
         return
     capture = made["capture_method"] != "manual"
@@ -114,7 +114,7 @@ def _require_authentication(context: OperationContext, method: Json) -> None:
     """The customer must authenticate the payment; off session nobody can."""
     made, params = context.object, context.params
     if params.get("off_session") or params.get("error_on_requires_action"):
-        problem = test_cards.unauthenticated({"payment_method": method})
+        problem = test_cards.authentication_required_error({"payment_method": method})
         _record_failure(context, problem)
         return
     made["status"] = "requires_action"
@@ -131,7 +131,7 @@ def _require_authentication(context: OperationContext, method: Json) -> None:
 
 
 def _decline_charge(context: OperationContext, method: Json, card: test_cards.Card, charge: Json) -> None:
-    problem = test_cards.refusal(card, charge=charge["id"], extra={"payment_method": method})
+    problem = test_cards.decline_error(card, charge=charge["id"], extra={"payment_method": method})
     context.emit("charge.failed", charge)
     _record_failure(context, problem)
 

@@ -104,7 +104,7 @@ def positive_amount(context: OperationContext) -> int:
     """Return the parameter `amount`. Raises StripeError for one below 1."""
     amount: int = context.params["amount"]
     if amount < 1:
-        raise currencies.too_low("amount")
+        raise currencies.too_low_error("amount")
     return amount
 
 

@@ -31,9 +31,9 @@ _APPROVED_OUTCOME = {
 
 def _charge_result(method: Json) -> Json:
     """What a charge says of the payment method, and of how its bank answered."""
-    card = test_cards.behind(method.get("card"))
+    card = test_cards.card_of_details(method.get("card"))
     kind = method["type"]
-    details: Json = {"type": kind, kind: dict(method.get(kind) or card.shown())}
+    details: Json = {"type": kind, kind: dict(method.get(kind) or card.details())}
     values: Json = {
         "billing_details": method.get("billing_details") or payment_methods.EMPTY_BILLING_DETAILS,
         "payment_method": method.get("id"),
@@ -104,7 +104,7 @@ _COPIED_FROM_INTENT = (
 def create(context: OperationContext) -> None:
     """POST /v1/charges, the older way: a token or a customer's source is charged at once."""
     request, made, params = context.request, context.object, context.params
-    currencies.check(params["amount"], params["currency"])
+    currencies.check_amount(params["amount"], params["currency"])
     if "source" not in params and "customer" not in params:
         raise StripeError("Must provide source or customer.", code="parameter_missing")
     method = _payment_method_to_charge(request, params)
@@ -114,7 +114,9 @@ def create(context: OperationContext) -> None:
     made["payment_method"] = f"card_{made['id'][3:]}"
     if made["status"] == "failed":
         made["amount_captured"] = 0
-        context.deferred_error = test_cards.refusal(test_cards.behind(method.get("card")), charge=made["id"])
+        context.deferred_error = test_cards.decline_error(
+            test_cards.card_of_details(method.get("card")), charge=made["id"]
+        )
         context.emit("charge.failed")
         return
     if capture:
@@ -133,11 +135,11 @@ def _payment_method_to_charge(request: ApiRequest, params: Json) -> Json:
                 kind="card_error",
                 status=402,
             )
-        return {"type": "card", "card": test_cards.CARDS["visa"].shown()}
-    card = test_cards.named(str(source)) if str(source).startswith("tok_") else None
+        return {"type": "card", "card": test_cards.CARDS["visa"].details()}
+    card = test_cards.card_of_token(str(source)) if str(source).startswith("tok_") else None
     if card is None and not str(source).startswith(("card_", "src_", "ba_", "btok_")):
         raise errors.no_object("token", str(source), "source", status=400)
-    return {"type": "card", "card": (card or test_cards.CARDS["visa"]).shown()}
+    return {"type": "card", "card": (card or test_cards.CARDS["visa"]).details()}
 
 
 def capture(context: OperationContext) -> None:
@@ -167,7 +169,7 @@ def capture_amount(request: ApiRequest, made: Json, amount: int, param: str) -> 
             param=param,
         )
     if amount < 1:
-        raise currencies.too_low(param)
+        raise currencies.too_low_error(param)
     made |= {"captured": True, "amount_captured": amount}
     made |= settlement_values(request, made)
 

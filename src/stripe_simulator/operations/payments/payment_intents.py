@@ -41,7 +41,7 @@ _ALWAYS_EDITABLE = frozenset({"description", "metadata", "receipt_email", "shipp
 def create(context: OperationContext) -> None:
     """A new payment intent, perhaps confirmed at once."""
     request, made, params = context.request, context.object, context.params
-    currencies.check(made["amount"], made["currency"])
+    currencies.check_amount(made["amount"], made["currency"])
     made["client_secret"] = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
     automatic = params.get("automatic_payment_methods")
     if isinstance(automatic, dict):
@@ -109,7 +109,7 @@ def update(context: OperationContext) -> None:
                 f"{', '.join(_OPEN)}.",
             )
     if "amount" in params or "currency" in params:
-        currencies.check(made["amount"], made["currency"])
+        currencies.check_amount(made["amount"], made["currency"])
     if "customer" in params and before["customer"] not in {None, params["customer"]}:
         raise StripeError(
             "You cannot modify `customer` on a PaymentIntent once it already has been set. To fulfill a "
@@ -151,7 +151,7 @@ def _uncaptured_charge(request: ApiRequest, made: Json) -> Json:
         charge: Json = dict(get_referenced(request, "charge", made["latest_charge"], "latest_charge"))
         if charge["amount"] == made["amount"] and not charge["captured"]:
             return charge
-    method = {"type": "card", "card": test_cards.CARDS["visa"].shown(), "id": made["payment_method"]}
+    method = {"type": "card", "card": test_cards.CARDS["visa"].details(), "id": made["payment_method"]}
     made["latest_charge"] = (charge := charges.create_for_intent(request, made, method, capture=False))["id"]
     return dict(charge)
 
@@ -188,7 +188,7 @@ def increment_authorization(context: OperationContext) -> None:
         raise StripeError(
             "The new amount must be greater than the currently authorized amount.", param="amount"
         )
-    currencies.check(amount, made["currency"])
+    currencies.check_amount(amount, made["currency"])
     made |= {"amount": amount, "amount_capturable": amount}
     if made["latest_charge"] is not None:
         update_related(context.request, "charge", made["latest_charge"], {"amount": amount}, "charge.updated")

@@ -33,7 +33,7 @@ def get_payment_method(request: ApiRequest, identifier: Any, param: str = "payme
     Raises StripeError where there is none.
     """
     identifier = str(identifier)
-    card = test_cards.named(identifier) if identifier.startswith("pm_") else None
+    card = test_cards.card_of_token(identifier) if identifier.startswith("pm_") else None
     if card is not None:
         return create_card_method(request, card)
     if identifier in test_cards.BANKS:
@@ -47,7 +47,7 @@ def create_card_method(request: ApiRequest, card: Card, values: Json | None = No
     """A new payment method with a card."""
     made = {
         "type": "card",
-        "card": card.shown(),
+        "card": card.details(),
         "billing_details": EMPTY_BILLING_DETAILS,
         "allow_redisplay": "unspecified",
     }
@@ -87,14 +87,14 @@ def _requested_card(sent: Any, param: str) -> Card:
     if not isinstance(sent, dict):
         raise errors.missing_parameter(param)
     if "token" in sent:
-        card = test_cards.named(str(sent["token"]))
+        card = test_cards.card_of_token(str(sent["token"]))
         if card is None:
             raise errors.no_object("token", str(sent["token"]), f"{param}[token]", status=400)
         return card
     for name in ("number", "exp_month", "exp_year"):
         if name not in sent:
             raise errors.missing_parameter(f"{param}[{name}]")
-    return test_cards.numbered(str(sent["number"]))
+    return test_cards.card_of_number(str(sent["number"]))
 
 
 def create(context: OperationContext) -> None:
@@ -108,7 +108,7 @@ def create(context: OperationContext) -> None:
     if kind == "card":
         card = _requested_card(params.get("card"), "card")
         sent = params["card"]
-        made["card"] = card.shown(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
+        made["card"] = card.details(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
     else:
         made[kind] = made.get(kind) or {}
 
@@ -121,9 +121,9 @@ def attach(context: OperationContext) -> Json | None:
         raise errors.missing_parameter("customer")
     if made["customer"] not in {None, customer} or made["customer_account"] not in {None, account}:
         raise StripeError("The payment method you provided has already been attached to a customer.")
-    card = test_cards.behind(made.get("card"))
-    if not card.attaches:
-        raise test_cards.refusal(card)
+    card = test_cards.card_of_details(made.get("card"))
+    if not card.can_be_saved:
+        raise test_cards.decline_error(card)
     made |= {"customer": customer, "customer_account": account}
     context.emit("payment_method.attached")
     return None
@@ -131,7 +131,7 @@ def attach(context: OperationContext) -> Json | None:
 
 def attach_by_id(request: ApiRequest) -> ApiResponse:
     """The same for a test payment method, which becomes a new one."""
-    if test_cards.named(request.ids[-1]) is not None:
+    if test_cards.card_of_token(request.ids[-1]) is not None:
         request.ids[-1] = get_payment_method(request, request.ids[-1])["id"]
     return run_operation(request, attach)
 

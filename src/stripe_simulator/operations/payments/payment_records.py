@@ -9,7 +9,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import create_related
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
-from stripe_simulator.requests.parameters import merged_metadata
+from stripe_simulator.requests.parameters import merge_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import Handler, OperationContext
@@ -69,7 +69,7 @@ def _update_description(context: OperationContext) -> None:
         if name in context.params:
             context.object[name] = context.params[name]
     if "metadata" in context.params:
-        context.object["metadata"] = merged_metadata(
+        context.object["metadata"] = merge_metadata(
             context.object["metadata"] or {}, context.params["metadata"]
         )
 

@@ -69,13 +69,13 @@ def _charge_to_refund(request: ApiRequest, params: Json) -> Json:
 
 def _check_amount(amount: int, whole: int, charge: Json) -> None:
     if amount < 1:
-        raise currencies.too_low("amount")
+        raise currencies.too_low_error("amount")
     rest, currency = whole - charge["amount_refunded"], charge["currency"]
     if amount > rest:
         what = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
         raise StripeError(
-            f"Refund amount ({currencies.plain(amount, currency)}) is greater than {what} "
-            f"({currencies.plain(rest, currency)})",
+            f"Refund amount ({currencies.format_amount(amount, currency)}) is greater than {what} "
+            f"({currencies.format_amount(rest, currency)})",
             param="amount",
         )
 

@@ -77,12 +77,12 @@ def _save_payment_method(context: OperationContext) -> None:
             "directly with a payment method or ConfirmationToken.",
         )
     method = get_referenced(request, "payment_method", made["payment_method"], "payment_method")
-    card = test_cards.behind(method.get("card"))
-    if not card.attaches:
-        problem = test_cards.refusal(card, extra={"payment_method": method})
+    card = test_cards.card_of_details(method.get("card"))
+    if not card.can_be_saved:
+        problem = test_cards.decline_error(card, extra={"payment_method": method})
         _record_failure(context, problem, method)
         return
-    if card.asks or card.number in _AUTHENTICATED_ON_SETUP:
+    if card.requires_authentication or card.number in _AUTHENTICATED_ON_SETUP:
         made["status"] = "requires_action"
         details = {"source": f"src_{made['id'][5:]}", "type": "three_d_secure_redirect"}
         made["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": details}

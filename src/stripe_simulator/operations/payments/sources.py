@@ -8,7 +8,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.unlisted import get_unlisted, retrieve_unlisted, store_unlisted
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
-from stripe_simulator.requests.parameters import merged_metadata
+from stripe_simulator.requests.parameters import merge_metadata
 from stripe_simulator.requests.request import ApiResponse
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def update(request: ApiRequest) -> ApiResponse:
     made = dict(get_unlisted(request, "source"))
     params = validate_route_parameters(request)
     if "metadata" in params:
-        params["metadata"] = merged_metadata(made["metadata"], params["metadata"])
+        params["metadata"] = merge_metadata(made["metadata"], params["metadata"])
     request.account.unlisted[made["id"]] = made = made | params
     return object_response(request, made)
 

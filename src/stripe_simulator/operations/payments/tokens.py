@@ -34,8 +34,8 @@ def create_token(request: ApiRequest) -> ApiResponse:
     if kind == "card":
         if not isinstance(sent, dict):
             raise StripeError("Invalid object", param="card")
-        card = test_cards.numbered(str(sent.get("number", "")))
-        values["card"] = {"object": "card", **card.shown(int(sent["exp_month"]), int(sent["exp_year"]))}
+        card = test_cards.card_of_number(str(sent.get("number", "")))
+        values["card"] = {"object": "card", **card.details(int(sent["exp_month"]), int(sent["exp_year"]))}
     elif isinstance(sent, dict):
         values[kind] = {"object": kind, **{name: sent[name] for name in sent if name != "account_number"}}
     return object_response(request, store_unlisted(request, "tok_", "token", values))
@@ -48,8 +48,8 @@ def create_confirmation_token(request: ApiRequest) -> ApiResponse:
     if isinstance(params.get("payment_method_data"), dict):
         method = create_from_data(request, params["payment_method_data"], "payment_method_data")
     elif params.get("payment_method"):
-        card = test_cards.named(params["payment_method"])
-        method = {"type": "card", "card": card.shown()} if card else None
+        card = test_cards.card_of_token(params["payment_method"])
+        method = {"type": "card", "card": card.details()} if card else None
     values = {
         "expires_at": unix_now() + 12 * 3600,
         "payment_method_preview": method,

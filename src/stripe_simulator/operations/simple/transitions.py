@@ -13,7 +13,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_parameters
-from stripe_simulator.requests.parameters import merged_metadata
+from stripe_simulator.requests.parameters import merge_metadata
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -53,7 +53,7 @@ class Transition:
         for path, value in self.values.items():
             _set_at_path(made, path.split("."), unix_now() if value is NOW else deepcopy(value))
         if "metadata" in context.params and "metadata" in made:
-            made["metadata"] = merged_metadata(made["metadata"] or {}, context.params["metadata"])
+            made["metadata"] = merge_metadata(made["metadata"] or {}, context.params["metadata"])
         for kind in self.events:
             context.emit(kind)
 

@@ -25,7 +25,7 @@ def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | Non
         return {
             "id": str(identifier),
             "type": "card",
-            "card": test_cards.CARDS["visa"].shown(),
+            "card": test_cards.CARDS["visa"].details(),
             "customer": None,
         }
     return get_or_none(request, "payment_method", identifier)
@@ -33,10 +33,10 @@ def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | Non
 
 def expected_refusal(method: Json) -> StripeError | None:
     """What charging this payment method would meet, if it is not going to work."""
-    card = test_cards.behind(method.get("card"))
+    card = test_cards.card_of_details(method.get("card"))
     if card.code:
-        return test_cards.refusal(card)
-    return _action_required_error() if card.asks and method["type"] == "card" else None
+        return test_cards.decline_error(card)
+    return _action_required_error() if card.requires_authentication and method["type"] == "card" else None
 
 
 def _action_required_error() -> StripeError:
@@ -78,8 +78,8 @@ def confirm_intent(request: ApiRequest, identifier: str, method: Json) -> Stripe
     """Confirm a payment intent with a payment method; the refusal, if there is one."""
     intent = deepcopy(get_or_none(request, "payment_intent", identifier))
     assert intent is not None
-    card = test_cards.behind(method.get("card"))
-    if card.asks and method["type"] == "card":
+    card = test_cards.card_of_details(method.get("card"))
+    if card.requires_authentication and method["type"] == "card":
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
         values: Json = {"next_action": action, "payment_method": method["id"], "status": "requires_action"}
         made = update_related(request, "payment_intent", identifier, values, "payment_intent.requires_action")
@@ -87,7 +87,7 @@ def confirm_intent(request: ApiRequest, identifier: str, method: Json) -> Stripe
     charged = charges.create_for_intent(request, intent, method, capture=True)
     emit_as(request, f"charge.{charged['status']}", charged)
     if charged["status"] == "failed":
-        declined = _with_extra(test_cards.refusal(card, charge=charged["id"]), payment_method=method)
+        declined = _with_extra(test_cards.decline_error(card, charge=charged["id"]), payment_method=method)
         values = {
             "last_payment_error": declined.details(),
             "latest_charge": charged["id"],
