@@ -1,4 +1,4 @@
-"""What EXPLAIN says of a plan, and of a write."""
+"""EXPLAIN's lines about the plan of a read, and about a write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stripe_fdw.text_limits import MAX_REQUESTS
 
 
 def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, str]]:
-    """The lines of EXPLAIN, each a label and a text."""
+    """Return EXPLAIN's lines about a plan, each a label and a text."""
     lines = list(_requests(plan, verbose))
     if plan.pushed:
         lines.append(("Stripe Pushed", " AND ".join(map(str, plan.pushed))))
@@ -34,12 +34,12 @@ def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, s
 
 
 def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
-    """The line of EXPLAIN that names the operations which INSERT, UPDATE or DELETE makes for a row.
+    """Return EXPLAIN's line about the operations that INSERT, UPDATE or DELETE may call for a row.
 
-    An UPDATE makes of these what a row's values ask for: none where nothing changes.
+    An UPDATE calls those that the changed values of a row need, and none if no value changes.
     """
-    found = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
-    operations = [found] if found else []
+    operation = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
+    operations = [operation] if operation else []
     if command == "UPDATE":
         if resource.update and any(name in resource.update_paths or name in WRITE_ONLY for name in columns):
             operations = [resource.update]
@@ -56,25 +56,26 @@ def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
         case Retrieve(fetches) | Previews(fetches) | Lists(fetches):
             shown = fetches if verbose else fetches[:MAX_REQUESTS]
             for fetch in shown:
-                yield label, _show(fetch, plan.pushed)
+                yield label, _request_text(fetch, plan.pushed)
             if len(shown) < len(fetches):
                 yield label, f"and {len(fetches) - len(shown)} more like these"
             if verbose and isinstance(plan.access, Lists) and plan.access.parallel:
                 yield "Stripe Slices", "in parallel by created, from the second page on"
         case FanOut(parents, _, column, fetches):
             for fetch in fetches:
-                yield label, f"{_show(fetch, plan.pushed)} for each {column} of"
+                yield label, f"{_request_text(fetch, plan.pushed)} for each {column} of"
             yield from _requests(parents, verbose)
         case Search(fetch):
-            yield label, _show(fetch, plan.pushed)
+            yield label, _request_text(fetch, plan.pushed)
 
 
-def _show(fetch: Fetch, quals: Iterable[Qual]) -> str:
+def _request_text(fetch: Fetch, quals: Iterable[Qual]) -> str:
+    """Return the request, with values that are not known yet as they are and not percent-encoded."""
     text = str(fetch)
     for qual in quals:
         if isinstance(qual.value, Unknown):
             text = text.replace(quote_plus(str(qual.value)), str(qual.value))
-    for part in fetch.request.params:
-        if part[1].startswith("{"):
-            text = text.replace(quote_plus(part[1]), part[1])
+    for _, value in fetch.request.params:
+        if value.startswith("{"):
+            text = text.replace(quote_plus(value), value)
     return text

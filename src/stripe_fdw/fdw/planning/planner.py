@@ -1,6 +1,7 @@
-"""Decides which requests answer a query: a pure function from quals to a plan.
+"""The planner of reads: a pure function from quals to the requests that answer a query.
 
-A plan may bring more rows than the query selects (Postgres checks every condition again), never fewer.
+A plan may return more rows than the query selects, because Postgres checks every condition again. It never
+returns fewer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Filter, Kind, Resource
-from stripe_fdw.errors import MissingQualError
+from stripe_fdw.fdw.planning.missing_quals import (
+    MissingParameter,
+    missing_parameters,
+    missing_preview_qual_error,
+    missing_qual_error,
+)
 from stripe_fdw.fdw.planning.plan import (
     Access,
     EmptyResult,
@@ -23,7 +29,7 @@ from stripe_fdw.fdw.planning.plan import (
     Search,
 )
 from stripe_fdw.fdw.planning.pushdown import (
-    Params,
+    Parameters,
     PushedParameter,
     fetches,
     is_multivalued,
@@ -37,9 +43,9 @@ from stripe_fdw.fdw.planning.search_query import search_query
 
 
 def sortable(resource: Resource, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-    """The part of an ORDER BY that any plan of the resource delivers: ``created DESC`` or nothing."""
+    """Return the part of an ORDER BY that any plan of the resource delivers: ``created DESC`` or nothing."""
     created = resource.column.get("created")
-    good = (
+    is_newest_first = (
         bool(sortkeys)
         and created is not None
         and created.kind is Kind.TIME
@@ -52,7 +58,7 @@ def sortable(resource: Resource, sortkeys: Sequence[SortKey]) -> list[SortKey]:
         and not resource.parents
         and not any(item.required for item in resource.filters)
     )
-    return [sortkeys[0]] if good else []
+    return [sortkeys[0]] if is_newest_first else []
 
 
 def plan_read(
@@ -67,172 +73,168 @@ def plan_read(
     """Plan a read of the resource.
 
     Args:
-        resource: what is read.
-        quals: normalised quals (``quals.normalise``), all of which hold for the rows wanted.
-        sortkeys: the order that the rows must come in: what ``sortable`` gave.
+        resource: the resource to read.
+        quals: normalised quals (``quals.normalise``), all of which hold for the selected rows.
+        sortkeys: the order that the rows must come in, as ``sortable`` returned it.
         limit: how many rows are likely to be read, if known.
-        use_search: whether the search API may be used where no list filter fits.
+        use_search: True if the search API may be used where no list filter fits.
         resources: all resources by name, to find the parents of a list inside objects.
 
     Raises:
         MissingQualError: the resource can only be read with a qual that is not there.
     """
-    every = resources or {}
-    quals = [qual for qual in quals if not _always(qual, resource)]
-    given = {
-        name: _possible(resource, choice, every)
-        for name, choice in value_sets(quals, dict(resource.column)).items()
+    resources = resources or {}
+    quals = tuple(qual for qual in quals if not _is_always_true(qual, resource))
+    possible_values = {
+        name: _possible_values(resource, value_set, resources)
+        for name, value_set in value_sets(quals, dict(resource.column)).items()
     }
-    return _Planner(resource, tuple(quals), given, tuple(sortkeys), limit, every).plan(use_search)
-
-
-@dataclass(frozen=True, slots=True)
-class _Missing:
-    """A parameter that must be there and is not."""
-
-    parameter: str
-    column: str
-    in_path: bool
-    parents: tuple[str, ...]  # the resources whose ids it takes
+    planner = _ReadPlanner(resource, quals, possible_values, tuple(sortkeys), limit, resources)
+    return planner.plan(use_search)
 
 
 @dataclass(slots=True)
-class _Planner:
+class _ReadPlanner:
     resource: Resource
     quals: tuple[Qual, ...]
-    given: dict[str, ValueSet]
+    value_sets: dict[str, ValueSet]  # by column
     sortkeys: tuple[SortKey, ...]
     limit: int | None
     resources: Mapping[str, Resource]
-    pushed: list[Qual] = field(default_factory=list)
+    pushed_quals: list[Qual] = field(default_factory=list)
 
     def plan(self, use_search: bool) -> ReadPlan:
         reason = self.contradiction()
         if reason:
-            return self.done(EmptyResult(reason))
+            return self.finish(EmptyResult(reason))
         if self.resource.preview:
-            return self.preview()
+            return self.previews()
         by_id = self.retrieve()
         if by_id is not None:
             return by_id
-        axes = pushed_parameters(self.resource, self.given)
-        for axis in axes:
-            if not axis.groups:
-                self.push(axis)
-                return self.done(EmptyResult(f"no {axis.column} can have this value"))
-        found = self.search() if use_search and not axes and not self.resource.parents else None
-        return found or self.lists(axes)
+        pushed = pushed_parameters(self.resource, self.value_sets)
+        for parameter in pushed:
+            if not parameter.groups:
+                self.push(parameter)
+                return self.finish(EmptyResult(f"no {parameter.column} can have this value"))
+        search = self.search() if use_search and not pushed and not self.resource.parents else None
+        return search or self.lists(pushed)
 
     def contradiction(self) -> str:
+        """Return why no row can meet the quals; an empty text if rows may."""
         for qual in self.quals:
-            if qual.never:
+            if qual.is_never_true:
                 return f"{qual} is never true"
             if qual.operator == "is null" and qual.column == "id":
                 return "id is never NULL"
-        for choice in self.given.values():
-            if not choice.values:
-                return f"no {choice.column} can have this value"
+        for value_set in self.value_sets.values():
+            if not value_set.values:
+                return f"no {value_set.column} can have this value"
         return ""
 
-    def push(self, axis: PushedParameter) -> None:
-        self.pushed.extend(self.given[axis.column].quals)
+    def push(self, parameter: PushedParameter) -> None:
+        self.pushed_quals.extend(self.value_sets[parameter.column].quals)
 
-    def done(self, access: Access) -> ReadPlan:
+    def finish(self, access: Access) -> ReadPlan:
         return ReadPlan(
             self.resource.name,
             access,
-            tuple(qual for qual in self.quals if qual in self.pushed),
-            tuple(qual for qual in self.quals if qual not in self.pushed),
+            tuple(qual for qual in self.quals if qual in self.pushed_quals),
+            tuple(qual for qual in self.quals if qual not in self.pushed_quals),
             self.sortkeys,
             self.limit,
         )
 
-    # -- by id ------------------------------------------------------------------------------------------
+    # -- by id ----------------------------------------------------------------------------------------------
 
     def retrieve(self) -> ReadPlan | None:
-        operation, ids = self.resource.retrieve, self.given.get("id")
+        operation, ids = self.resource.retrieve, self.value_sets.get("id")
         if operation is None or ids is None or self.needs_list():
             return None
         names = placeholders(operation.path)
-        above = [self.given[parent.column] for parent in self.resource.parents if parent.column in self.given]
-        if len(names) != len(self.resource.parents) + 1 or len(above) != len(self.resource.parents):
+        parents = [parent for parent in self.resource.parents if parent.column in self.value_sets]
+        if len(names) != len(self.resource.parents) + 1 or len(parents) != len(self.resource.parents):
             return None
-        parents = [
-            parent_parameter(parent, choice, name)
-            for parent, choice, name in zip(self.resource.parents, above, names, strict=False)
+        in_path = [
+            parent_parameter(parent, self.value_sets[parent.column], name)
+            for parent, name in zip(parents, names, strict=False)
         ]
-        axes = [axis for axis in parents if axis is not None]
-        if len(axes) < len(parents) or not all(map(fits_path, ids.values)):
-            return None  # such an id may exist, but cannot be asked for: all are listed
-        axes.append(PushedParameter(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
-        for axis in axes:
-            self.push(axis)
-        if not all(axis.groups for axis in axes):
-            return self.done(EmptyResult("no object has such an id"))
-        return self.done(Retrieve(tuple(fetches("GET", operation.path, axes, (), ()))))
+        pushed = [parameter for parameter in in_path if parameter is not None]
+        if len(pushed) < len(parents) or not all(map(fits_path, ids.values)):
+            return None  # such an id may exist, but cannot be part of a path: the list has it
+        pushed.append(PushedParameter(names[-1], "id", tuple((value,) for value in ids.values), in_path=True))
+        for parameter in pushed:
+            self.push(parameter)
+        if not all(parameter.groups for parameter in pushed):
+            return self.finish(EmptyResult("no object has such an id"))
+        return self.finish(Retrieve(tuple(fetches("GET", operation.path, pushed, (), ()))))
 
     def needs_list(self) -> bool:
-        """Whether a qual is on a column that only a list's filter can answer."""
+        """Return True if a qual is on a column that objects do not have, so that only a filter knows it."""
         return any(
-            item.column in self.given and not self.resource.column[item.column].path
+            item.column in self.value_sets and not self.resource.column[item.column].path
             for item in self.resource.filters
             if item.column in self.resource.column
         )
 
-    # -- lists ------------------------------------------------------------------------------------------
+    # -- lists ----------------------------------------------------------------------------------------------
 
-    def lists(self, axes: list[PushedParameter]) -> ReadPlan:
+    def lists(self, pushed: list[PushedParameter]) -> ReadPlan:
         params: list[tuple[str, str]] = []
-        for item, between in self.ranges(axes):
-            self.pushed.extend(between.quals)
-            if between.empty:
-                return self.done(EmptyResult(f"no {item.column} lies between these bounds"))
-            params.extend((f"{item.parameter}[{name}]", text) for name, text in between.params)
-        for axis in axes:
-            self.push(axis)
-        missing = self.missing(axes)
+        for item, interval in self.ranges(pushed):
+            self.pushed_quals.extend(interval.quals)
+            if interval.is_empty:
+                return self.finish(EmptyResult(f"no {item.column} lies between these bounds"))
+            params.extend((f"{item.parameter}[{name}]", bound) for name, bound in interval.params)
+        for parameter in pushed:
+            self.push(parameter)
+        missing = missing_parameters(self.resource, {parameter.column for parameter in pushed})
         if missing:
-            return self.fan_out(missing, axes, params)
-        found = self.fetches(axes, params)
-        return self.done(
+            return self.fan_out(missing, pushed, params)
+        list_fetches = self.list_fetches(pushed, params)
+        return self.finish(
             Lists(
-                tuple(found),
-                parallel=self.sliceable(axes),
-                merge_sorted=bool(self.sortkeys) and len(found) > 1,
-                deduplicate=any(axis.repeats for axis in axes),
+                tuple(list_fetches),
+                parallel=self.can_be_sliced(pushed),
+                merge_sorted=bool(self.sortkeys) and len(list_fetches) > 1,
+                deduplicate=any(parameter.has_duplicates for parameter in pushed),
             )
         )
 
-    def fetches(self, axes: list[PushedParameter], params: Params) -> list[Fetch]:
-        """The lists, and those further ones that show what the first hide."""
-        said = {axis.parameter for axis in axes} | {name for axis in axes for name, _ in axis.also}
-        defaults = {name: text for name, text in self.resource.defaults if name not in said}
+    def list_fetches(self, pushed: list[PushedParameter], params: Parameters) -> list[Fetch]:
+        """Return the fetches of the lists, and of those further lists that show what the first ones hide."""
+        sent_names = {parameter.parameter for parameter in pushed}
+        sent_names |= {name for parameter in pushed for name, _ in parameter.extra_parameters}
+        defaults = {name: value for name, value in self.resource.defaults if name not in sent_names}
         variants = [defaults]
         for further in self.resource.further_lists:
-            if not said & {name for name, _ in further}:
+            if not sent_names & {name for name, _ in further}:
                 variants.append({**defaults, **dict(further)})
-        found = []
-        for variant in variants:
-            sent = (*params, *variant.items())
-            found.extend(fetches("GET", self.resource.list_path, axes, sent, self.page_size()))
-        return found
+        return [
+            fetch
+            for variant in variants
+            for fetch in fetches(
+                "GET", self.resource.list_path, pushed, (*params, *variant.items()), self.page_size()
+            )
+        ]
 
-    def ranges(self, axes: list[PushedParameter]) -> list[tuple[Filter, Range]]:
-        taken = {axis.column for axis in axes}
-        found = []
+    def ranges(self, pushed: list[PushedParameter]) -> list[tuple[Filter, Range]]:
+        """Return the filters that express a range of their column, with the range."""
+        pushed_columns = {parameter.column for parameter in pushed}
+        ranges = []
         for item in self.resource.filters:
             column = self.resource.column.get(item.column)
-            if item.range and column is not None and item.column not in taken:
-                between = range_of(self.quals, column)
-                if between.quals:
-                    found.append((item, between))
-        return found
+            if item.range and column is not None and item.column not in pushed_columns:
+                interval = range_of(self.quals, column)
+                if interval.quals:
+                    ranges.append((item, interval))
+        return ranges
 
-    def sliceable(self, axes: list[PushedParameter]) -> bool:
-        """Whether the lists may come in any order, and can be cut by created."""
+    def can_be_sliced(self, pushed: list[PushedParameter]) -> bool:
+        """Return True if the lists may come in any order, and can be cut by created."""
         created = self.resource.filter.get("created")
         return (
-            all(len(axis.groups) == 1 for axis in axes)
+            all(len(parameter.groups) == 1 for parameter in pushed)
             and not self.sortkeys
             and self.limit is None
             and self.resource.newest_first
@@ -242,126 +244,97 @@ class _Planner:
             and created.range
             and created.parameter == "created"
             and self.resource.column["created"].path == ("created",)
-            and "created" not in {axis.column for axis in axes}
+            and "created" not in {parameter.column for parameter in pushed}
         )
 
-    def page_size(self) -> Params:
-        """A small first page, if every condition is Stripe's own business; else the largest."""
+    def page_size(self) -> Parameters:
+        """Return the first page's limit: the query's, if Stripe checks all conditions; else the largest."""
         if not self.resource.paged:
             return ()
-        columns = {qual.column for qual in self.pushed}
-        exact = all(item.exact for item in self.resource.filters if item.column in columns) and not any(
+        columns = {qual.column for qual in self.pushed_quals}
+        is_exact = all(item.exact for item in self.resource.filters if item.column in columns) and not any(
             is_multivalued(self.resource.column[name]) for name in columns
         )
-        if self.limit is None or not exact or any(qual not in self.pushed for qual in self.quals):
+        are_all_pushed = all(qual in self.pushed_quals for qual in self.quals)
+        if self.limit is None or not is_exact or not are_all_pushed:
             return (("limit", str(PAGE)),)
         return (("limit", str(max(1, min(self.limit, PAGE)))),)
 
-    # -- lists inside objects ---------------------------------------------------------------------------
+    # -- lists inside objects -------------------------------------------------------------------------------
 
-    def missing(self, axes: list[PushedParameter]) -> list[_Missing]:
-        there = {axis.column for axis in axes}
-        found = [
-            _Missing(parent.parameter, parent.column, True, (parent.resource,))
-            for parent in self.resource.parents
-            if parent.column not in there
-        ]
-        for item in self.resource.filters:
-            if item.required and item.column not in there:
-                column = self.resource.column.get(item.column)
-                references = column.references if column else ()
-                found.append(_Missing(item.parameter, item.column, False, references))
-        return found
-
-    def fan_out(self, missing: list[_Missing], axes: list[PushedParameter], params: Params) -> ReadPlan:
-        one = missing[0]
-        parent = self.resources.get(one.parents[0]) if len(one.parents) == 1 else None
+    def fan_out(
+        self, missing: list[MissingParameter], pushed: list[PushedParameter], params: Parameters
+    ) -> ReadPlan:
+        """Plan the list inside each object of the parent that has the missing parameter's ids."""
+        first = missing[0]
+        parent = self.resources.get(first.parents[0]) if len(first.parents) == 1 else None
         if len(missing) > 1 or parent is None or parent is self.resource or parent.preview:
-            raise self.missing_error([item.column for item in missing])
-        above = [
-            replace(qual, column=other.column)
-            for other in parent.parents
-            for qual in (self.given[other.column].quals if other.column in self.given else ())
+            columns = [parameter.column for parameter in missing]
+            raise missing_qual_error(self.resource, columns, self.resources)
+        parent_quals = [
+            replace(qual, column=grandparent.column)
+            for grandparent in parent.parents
+            if grandparent.column in self.value_sets
+            for qual in self.value_sets[grandparent.column].quals
         ]
-        parents = plan_read(
-            parent, above, limit=None if self.limit is None else PAGE, resources=self.resources
-        )
-        hole = PushedParameter(
-            one.parameter, one.column, ((Unknown("{" + one.parameter + "}"),),), in_path=one.in_path
-        )
-        found = self.fetches([hole, *axes], params)
-        unique = any(axis.repeats for axis in axes)
-        return self.done(FanOut(parents, one.parameter, one.column, tuple(found), unique))
-
-    def missing_error(self, columns: list[str]) -> MissingQualError:
-        conditions = " AND ".join(f"{name} = '{self.example(name)}'" for name in columns)
-        what = " and ".join(columns)
-        return MissingQualError(
-            f'table "{self.resource.name}" can only be read with a condition on {what}',
-            detail=f"Stripe lists these objects by {what} alone.",
-            hint=f"Read it so: SELECT … WHERE {conditions}",
+        limit = None if self.limit is None else PAGE
+        parents = plan_read(parent, parent_quals, limit=limit, resources=self.resources)
+        placeholder = Unknown("{" + first.parameter + "}")
+        parent_id = PushedParameter(first.parameter, first.column, ((placeholder,),), in_path=first.in_path)
+        return self.finish(
+            FanOut(
+                parents,
+                first.parameter,
+                first.column,
+                tuple(self.list_fetches([parent_id, *pushed], params)),
+                deduplicate=any(parameter.has_duplicates for parameter in pushed),
+            )
         )
 
-    def example(self, name: str) -> str:
-        column = self.resource.column.get(name)
-        names = [parent.resource for parent in self.resource.parents if parent.column == name]
-        for reference in (*names, *(column.references if column else ())):
-            other = self.resources.get(reference)
-            if other is not None and other.id_prefix:
-                return other.id_prefix + "…"
-        values = self.resource.filter[name].values if name in self.resource.filter else ()
-        if column is not None and column.kind is Kind.TIME:
-            return "2026-01-01 00:00:00+00"
-        return values[0] if values else "…"
-
-    # -- search and previews ----------------------------------------------------------------------------
+    # -- search and previews --------------------------------------------------------------------------------
 
     def search(self) -> ReadPlan | None:
-        found = search_query(self.resource, self.quals)
-        if found is None:
+        search = search_query(self.resource, self.quals)
+        if search is None:
             return None
-        query, said = found
-        self.pushed.extend(said)
+        query, pushed_quals = search
+        self.pushed_quals.extend(pushed_quals)
         params = {"query": query, "limit": PAGE}
-        return self.done(Search(Fetch(Request.of("GET", self.resource.search_path, params))))
+        return self.finish(Search(Fetch(Request.of("GET", self.resource.search_path, params))))
 
-    def preview(self) -> ReadPlan:
-        axes = pushed_parameters(self.resource, self.given)
-        names = self.resource.one_of or tuple(item.column for item in self.resource.filters)
-        if any(not axis.groups for axis in axes):
-            return self.done(EmptyResult("no object has such an id"))
-        if not any(axis.column in names for axis in axes):
-            raise MissingQualError(
-                f'table "{self.resource.name}" can only be read with a condition on {" or ".join(names)}',
-                detail="Stripe computes these objects when asked: there is no list of them.",
-                hint=f"Read it so: SELECT … WHERE {names[0]} = '{self.example(names[0])}'",
-            )
-        for axis in axes:
-            axis.filled = True
-            self.push(axis)
-        return self.done(Previews(tuple(fetches("POST", self.resource.list_path, axes, (), ()))))
+    def previews(self) -> ReadPlan:
+        pushed = pushed_parameters(self.resource, self.value_sets)
+        columns = self.resource.one_of or tuple(item.column for item in self.resource.filters)
+        if any(not parameter.groups for parameter in pushed):
+            return self.finish(EmptyResult("no object has such an id"))
+        if not any(parameter.column in columns for parameter in pushed):
+            raise missing_preview_qual_error(self.resource, columns, self.resources)
+        for parameter in pushed:
+            parameter.is_constant = True
+            self.push(parameter)
+        return self.finish(Previews(tuple(fetches("POST", self.resource.list_path, pushed, (), ()))))
 
 
-def _always(qual: Qual, resource: Resource) -> bool:
-    """Whether the qual says of a column that it is not NULL, which it never is."""
+def _is_always_true(qual: Qual, resource: Resource) -> bool:
+    """Return True if the qual says ``IS NOT NULL`` of a column that is never NULL."""
     return qual.operator == "is not null" and not resource.column[qual.column].nullable
 
 
-def _possible(resource: Resource, choice: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
-    """The choice without texts that cannot be ids, where ids are chosen by Stripe: no object has them."""
-    column = resource.column[choice.column]
+def _possible_values(resource: Resource, value_set: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
+    """Return the value set without texts that cannot be ids, if the column holds ids that Stripe chooses."""
+    column = resource.column[value_set.column]
     parents = [parent.resource for parent in resource.parents if parent.column == column.name]
-    own = column.name == "id" and resource.retrieve is not None
-    if not (own or parents or column.kind is Kind.REFERENCE):
-        return choice
-    good = tuple(value for value in choice.values if is_id(value))
-    if len(good) == len(choice.values):
-        return choice
-    targets = [resources[name] for name in (*column.references, *parents) if name in resources]
-    chosen = any(map(_chosen_by_users, [resource] if own else targets))
-    return choice if chosen else replace(choice, values=good)
+    is_own_id = column.name == "id" and resource.retrieve is not None
+    if not (is_own_id or parents or column.kind is Kind.REFERENCE):
+        return value_set
+    ids = tuple(value for value in value_set.values if is_id(value))
+    if len(ids) == len(value_set.values):
+        return value_set
+    referenced = [resources[name] for name in (*column.references, *parents) if name in resources]
+    may_be_any_text = any(map(_is_id_chosen_by_users, [resource] if is_own_id else referenced))
+    return value_set if may_be_any_text else replace(value_set, values=ids)
 
 
-def _chosen_by_users(resource: Resource) -> bool:
-    """Whether whoever creates the object may choose its id (coupons, plans, products)."""
+def _is_id_chosen_by_users(resource: Resource) -> bool:
+    """Return True if a request that creates the object may give its id (coupons, plans, products)."""
     return resource.create is not None and any(p.name == "id" for p in resource.create.parameters)

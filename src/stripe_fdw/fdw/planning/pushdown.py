@@ -1,4 +1,4 @@
-"""Multiplies out what a list is asked for: a request for each combination of its parameters' values."""
+"""Parameters that push quals down to Stripe, and the requests for all combinations of their values."""
 
 from __future__ import annotations
 
@@ -14,134 +14,149 @@ from stripe_fdw.catalog.model import Column, Filter, Kind, Parent, Resource
 from stripe_fdw.fdw.planning.plan import Fetch
 from stripe_fdw.fdw.planning.restrictions import MAX_VALUE_LENGTH, Value, ValueSet, fits_path
 
-_STREAMS_AT_MOST: Final = 100  # of the product of several "= any": a condition beyond is left to Postgres
-_MANY_AT_MOST: Final = 50  # values in one request, where Stripe names no limit
-Params = Sequence[tuple[str, str]]
+_MAX_LISTS: Final = 100  # of the product of several "= any"; further conditions are left to Postgres
+_MAX_VALUES: Final = 50  # in one request, where Stripe documents no limit
+Parameters = Sequence[tuple[str, str]]
 
 
 @dataclass(slots=True)
 class PushedParameter:
-    """A parameter and the values it is sent with: each group in a request of its own."""
+    """A parameter, the column whose quals it expresses, and its values: a request for each group of them."""
 
     parameter: str
     column: str
     groups: tuple[tuple[Value, ...], ...]
     in_path: bool = False
-    filled: bool = False  # rows get the value from the request, for their objects do not know it
-    many: bool = False  # the parameter is a list: parameter[0]=a&parameter[1]=b
-    overlapping: bool = False  # an object may be found with more than one of the values
-    also: Params = ()
+    is_constant: bool = False  # rows take the column's value from the request: objects do not have it
+    any_of: bool = False  # the parameter is a list: parameter[0]=a&parameter[1]=b
+    overlapping: bool = False  # more than one of the groups may return an object
+    extra_parameters: Parameters = ()
 
     @property
-    def repeats(self) -> bool:
-        """Whether an object may come twice."""
+    def has_duplicates(self) -> bool:
+        """True if the requests may return an object twice."""
         return self.overlapping and len(self.groups) > 1
 
 
 def parent_parameter(
-    parent: Parent, choice: ValueSet, parameter: str | None = None
+    parent: Parent, value_set: ValueSet, parameter: str | None = None
 ) -> PushedParameter | None:
-    """The parent's ids in the path; None if one of them cannot stand there."""
-    if not all(map(fits_path, choice.values)):
+    """Return the path parameter with the parent's ids; None if one of them cannot be part of a path."""
+    if not all(map(fits_path, value_set.values)):
         return None
-    values = tuple((value,) for value in choice.values)
-    return PushedParameter(parameter or parent.parameter, parent.column, values, in_path=True, filled=True)
+    groups = tuple((value,) for value in value_set.values)
+    name = parameter or parent.parameter
+    return PushedParameter(name, parent.column, groups, in_path=True, is_constant=True)
 
 
-def filter_parameter(item: Filter, column: Column, choice: ValueSet) -> PushedParameter | None:
-    """The filter with the values that the quals leave; None if it cannot say them all."""
+def filter_parameter(item: Filter, column: Column, value_set: ValueSet) -> PushedParameter | None:
+    """Return the filter's parameter with the values of the quals; None if it cannot express all of them."""
     if not (item.equal or item.any_of) or column.kind in (Kind.DECIMAL, Kind.FLOAT, Kind.JSON):
         return None
-    filled = not column.path
-    values = tuple(value for value in choice.values if _accepted(value, item.values))
-    if len(values) < len(choice.values) and not (filled or item.required):
-        return None  # Stripe would refuse the value, yet an object may have it
-    # A row that gets its value from the request needs a request for each value.
-    size = 1 if filled or not item.any_of else (item.max_values or _MANY_AT_MOST)
+    is_constant = not column.path
+    values = tuple(value for value in value_set.values if _is_accepted(value, item.values))
+    if len(values) < len(value_set.values) and not (is_constant or item.required):
+        return None  # Stripe would refuse the value, although an object may have it
+    # A row that takes the value from its request needs a request for each value.
+    size = 1 if is_constant or not item.any_of else (item.max_values or _MAX_VALUES)
     return PushedParameter(
         item.parameter,
         item.column,
         tuple(values[start : start + size] for start in range(0, len(values), size)),
-        filled=filled,
-        many=item.any_of,
-        overlapping=filled or is_multivalued(column) or not item.exact,
-        also=item.extra_parameters,
+        is_constant=is_constant,
+        any_of=item.any_of,
+        overlapping=is_constant or is_multivalued(column) or not item.exact,
+        extra_parameters=item.extra_parameters,
     )
 
 
-def pushed_parameters(resource: Resource, given: Mapping[str, ValueSet]) -> list[PushedParameter]:
-    """The parents and filters that the quals give values for, unless the requests become too many."""
+def pushed_parameters(resource: Resource, value_sets: Mapping[str, ValueSet]) -> list[PushedParameter]:
+    """Return the parameters of parents and filters that express the value sets.
+
+    A filter that would make too many requests is left out, unless Stripe requires it.
+    """
     parents = [
-        parent_parameter(parent, given[parent.column])
+        parent_parameter(parent, value_sets[parent.column])
         for parent in resource.parents
-        if parent.column in given
+        if parent.column in value_sets
     ]
-    axes = [axis for axis in parents if axis is not None]
-    streams = 1
-    for axis in axes:
-        streams *= max(1, len(axis.groups))
-    taken: set[str] = {axis.column for axis in axes}
+    pushed = [parameter for parameter in parents if parameter is not None]
+    lists = 1
+    for parameter in pushed:
+        lists *= max(1, len(parameter.groups))
+    pushed_columns: set[str] = {parameter.column for parameter in pushed}
     for item in resource.filters:
-        column, choice = resource.column.get(item.column), given.get(item.column)
-        if column is None or choice is None or item.column in taken:
+        column, value_set = resource.column.get(item.column), value_sets.get(item.column)
+        if column is None or value_set is None or item.column in pushed_columns:
             continue
-        new = filter_parameter(item, column, choice)
-        if new is None:
+        candidate = filter_parameter(item, column, value_set)
+        if candidate is None:
             continue
-        count = max(1, len(new.groups))
-        if item.required or new.filled or 1 in (count, streams) or streams * count <= _STREAMS_AT_MOST:
-            axes.append(new)
-            taken.add(item.column)
-            streams *= count
-    return axes
+        groups = max(1, len(candidate.groups))
+        is_needed = item.required or candidate.is_constant
+        if is_needed or 1 in (groups, lists) or lists * groups <= _MAX_LISTS:
+            pushed.append(candidate)
+            pushed_columns.add(item.column)
+            lists *= groups
+    return pushed
 
 
 def fetches(
-    method: Method, endpoint: str, axes: Sequence[PushedParameter], params: Params, last: Params
+    method: Method, endpoint: str, pushed: Sequence[PushedParameter], params: Parameters, last: Parameters
 ) -> list[Fetch]:
-    """One fetch for each combination of the axes' groups, in the order in which these were given."""
-    found = []
-    for groups in product(*(axis.groups for axis in axes)):
-        chosen = list(zip(axes, groups, strict=True))
+    """Return one fetch for each combination of the pushed parameters' groups, in the order of the quals.
+
+    Args:
+        method: of all requests.
+        endpoint: the path template of all requests.
+        pushed: the parameters whose groups are combined.
+        params: parameters that each request has after these.
+        last: parameters that each request has at its end.
+    """
+    combinations = []
+    for groups in product(*(parameter.groups for parameter in pushed)):
+        combination = list(zip(pushed, groups, strict=True))
         path = endpoint
         sent: list[tuple[str, str]] = []
-        for axis, group in chosen:
-            if axis.in_path:
-                path = path.replace("{" + axis.parameter + "}", _in_path(group[0]))
-            elif axis.many:
-                sent.extend(
-                    (f"{axis.parameter}[{index}]", parameter_text(value)) for index, value in enumerate(group)
-                )
+        for parameter, group in combination:
+            name = parameter.parameter
+            if parameter.in_path:
+                path = path.replace("{" + name + "}", _path_text(group[0]))
+            elif parameter.any_of:
+                sent.extend((f"{name}[{index}]", parameter_text(value)) for index, value in enumerate(group))
             else:
-                sent.append((axis.parameter, parameter_text(group[0])))
-            sent.extend(axis.also)
-        constant_columns = tuple((axis.column, group[0]) for axis, group in chosen if axis.filled)
-        found.append(Fetch(Request(method, endpoint, path, (*sent, *params, *last)), constant_columns))
-    return found
+                sent.append((name, parameter_text(group[0])))
+            sent.extend(parameter.extra_parameters)
+        constant_columns = tuple(
+            (parameter.column, group[0]) for parameter, group in combination if parameter.is_constant
+        )
+        request = Request(method, endpoint, path, (*sent, *params, *last))
+        combinations.append(Fetch(request, constant_columns))
+    return combinations
 
 
 def placeholders(path: str) -> list[str]:
-    """The names in braces of a path template, in their order."""
+    """Return the names in braces of a path template, in their order."""
     return re.findall(r"\{([^}]*)\}", path)
 
 
 def is_multivalued(column: Column) -> bool:
-    """Whether an object may have several values of the column: its path goes through a list."""
+    """Return True if an object may have several values of the column: its path leads through a list."""
     return "data" in column.path
 
 
 def parameter_text(value: Value) -> str:
-    """A value as Stripe takes it in a parameter."""
+    """Return a value as Stripe takes it in a parameter."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def _in_path(value: Value) -> str:
+def _path_text(value: Value) -> str:
     return quote(value, safe="") if isinstance(value, str) else str(value)
 
 
-def _accepted(value: Value, literals: Collection[str]) -> bool:
-    """Whether Stripe takes the value for a filter with these literals; none means any."""
+def _is_accepted(value: Value, accepted_values: Collection[str]) -> bool:
+    """Return True if Stripe accepts the value for a filter with these values; an empty one accepts all."""
     if not isinstance(value, str | int | float):
         return True  # not known yet
-    written = parameter_text(value)
-    return 0 < len(written) <= MAX_VALUE_LENGTH and (not literals or written in literals)
+    text = parameter_text(value)
+    return 0 < len(text) <= MAX_VALUE_LENGTH and (not accepted_values or text in accepted_values)

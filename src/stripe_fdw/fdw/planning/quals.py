@@ -1,7 +1,7 @@
-"""Quals: the simple conditions of a WHERE clause on one column, as the host hands them over.
+"""Quals: the simple conditions of a WHERE clause on one column, as the host passes them.
 
-A plan may use them or leave them: Postgres checks every condition again on the rows it gets. So whatever is
-doubtful here is dropped, and nothing that is kept may mean less than the SQL did.
+A plan may use or ignore them, because Postgres checks every condition again on the rows that it gets. So a
+qual whose meaning is not certain is dropped. A qual that stays must let pass all rows that the SQL does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RANGES: Final = LOWER + UPPER
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A value that is not known while EXPLAIN runs: it prints as its text (``$1``, ``<orgs.stripe_id>``)."""
+    """A value that EXPLAIN does not know: it prints as its text (``$1``, ``<orgs.stripe_id>``)."""
 
     text: str = "<join value>"
 
@@ -41,7 +41,7 @@ class Qual:
     The operator is Postgres's own name (``=``, ``<>``, ``<``, ``~~``) with one value, ``= any`` or ``<> all``
     with a tuple (which may hold None), ``is null`` or ``is not null`` with None. A boolean column by itself
     is ``= True``, its negation ``= False``. Any other operator with None compares with NULL, and so does
-    ``<> all`` with a tuple that holds None: such a qual matches nothing.
+    ``<> all`` with a tuple that holds None: no row meets such a qual.
     """
 
     column: str
@@ -49,8 +49,8 @@ class Qual:
     value: object = None
 
     @property
-    def never(self) -> bool:
-        """Whether no row can meet it: all operators that are passed are strict."""
+    def is_never_true(self) -> bool:
+        """True if no row can meet it. All operators that the host passes are strict."""
         if self.operator == "<> all" and isinstance(self.value, tuple):
             return None in self.value
         return self.value is None and self.operator not in ("is null", "is not null")
@@ -81,7 +81,7 @@ class SortKey:
 
 
 def literal(value: object) -> str:
-    """Write a value as it would stand in SQL."""
+    """Return a value as an SQL literal."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):
@@ -102,20 +102,20 @@ def _literals(value: object) -> str:
 
 
 def normalise(quals: Iterable[Qual], columns: dict[str, Column]) -> tuple[Qual, ...]:
-    """Keep the quals whose meaning is certain, with values of the types that Stripe's columns have.
+    """Return the quals whose meaning is certain, with values of the types that Stripe's columns have.
 
-    ``columns`` are those whose Postgres type compares as Stripe's does; quals on all others are dropped.
+    ``columns`` are those whose Postgres type compares as Stripe's values do. Quals on others are dropped.
     """
-    kept = []
+    normalised = []
     for qual in quals:
         column = columns.get(qual.column)
-        good = column and _normal(qual, column.kind)
-        if good:
-            kept.append(good)
-    return tuple(dict.fromkeys(kept))
+        certain = column and _normalised(qual, column.kind)
+        if certain:
+            normalised.append(certain)
+    return tuple(dict.fromkeys(normalised))
 
 
-def _normal(qual: Qual, kind: Kind) -> Qual | None:
+def _normalised(qual: Qual, kind: Kind) -> Qual | None:
     operator, value = qual.operator, qual.value
     if isinstance(value, Unknown):
         return qual
@@ -126,30 +126,33 @@ def _normal(qual: Qual, kind: Kind) -> Qual | None:
         return None if items is None else Qual(qual.column, operator, items)
     if kind is Kind.JSON:
         return _containment(qual)
-    new = convert(value, kind)
-    if kind is Kind.BOOLEAN and operator == "<>" and new is not None:
-        return Qual(qual.column, EQUAL, not new)
-    return None if new is None else Qual(qual.column, operator, new)
+    converted = convert(value, kind)
+    if kind is Kind.BOOLEAN and operator == "<>" and converted is not None:
+        return Qual(qual.column, EQUAL, not converted)
+    return None if converted is None else Qual(qual.column, operator, converted)
 
 
 def _containment(qual: Qual) -> Qual | None:
-    """Of ``metadata @> '{"key": "value"}'`` the texts, as pairs."""
+    """Return ``metadata @> '{"key": "value"}'`` with the entries that are texts, as pairs."""
     if qual.operator != "@>" or not isinstance(qual.value, dict):
         return None
     return replace(qual, value=tuple((k, v) for k, v in qual.value.items() if isinstance(v, str)))
 
 
 def _items(value: object, kind: Kind) -> tuple[object, ...] | None:
-    """The list of ``= any``; one doubtful item makes the whole list doubtful."""
+    """Return the converted items of ``= any``; None if the meaning of one of them is not certain."""
     if not isinstance(value, list | tuple):
         return None
     items = tuple(None if item is None else convert(item, kind) for item in value)
-    doubtful = any(new is None and old is not None for new, old in zip(items, value, strict=True))
-    return None if doubtful else items
+    is_uncertain = any(new is None and old is not None for new, old in zip(items, value, strict=True))
+    return None if is_uncertain else items
 
 
 def convert(value: object, kind: Kind) -> str | int | bool | Decimal | datetime | None:
-    """Turn a value into what the column's kind has: times as aware datetimes in UTC; None where in doubt."""
+    """Convert a value to the type of the column's kind; None if its meaning is not certain.
+
+    Times become aware datetimes in UTC.
+    """
     match kind:
         case Kind.TEXT | Kind.REFERENCE:
             return value if isinstance(value, str) else None
@@ -172,7 +175,7 @@ def _integer(value: object) -> int | None:
 
 
 def _decimal(value: object) -> Decimal | None:
-    # A float may have lost digits on its way: it is no safe thing to ask Stripe for.
+    # A float may have lost digits, so that it is not the value that was meant.
     if isinstance(value, bool | float):
         return None
     try:
@@ -184,7 +187,7 @@ def _decimal(value: object) -> Decimal | None:
 
 def _time(value: object) -> datetime | None:
     if isinstance(value, str):
-        # Only ISO with an offset is certain; other DateStyles name ambiguous zones ("IST") and day orders.
+        # Only ISO with an offset is certain: other DateStyles have ambiguous zones ("IST") and day orders.
         if len(value) < 11 or value[4:5] != "-":
             return None
         try:

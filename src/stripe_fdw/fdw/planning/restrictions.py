@@ -1,4 +1,4 @@
-"""What of a column's quals a request can say: the values it may have, the bounds between which it lies."""
+"""Restrictions that a request can express: the values that a column may have, the range in which it lies."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from stripe_fdw.api.request import Scalar
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, LOWER, RANGES, Qual, Unknown
 
-MAX_VALUE_LENGTH: Final = (
-    500  # characters: Stripe's ids have at most 255, the texts it filters by at most 512
-)
-_LATEST: Final = 2**32 - 1  # seconds since the epoch (the year 2106): Stripe knows no later times
+MAX_VALUE_LENGTH: Final = 500  # characters: ids have at most 255, texts that are filtered by at most 512
+_LATEST: Final = 2**32 - 1  # seconds since the epoch (the year 2106): Stripe accepts no later times
 _ID: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{{0,{MAX_VALUE_LENGTH - 1}}}")
+_PARAMETER_SUFFIXES: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 
 Value = Scalar | Unknown
-_PARAMETERS: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+_Bound = tuple[int, str]  # a whole number, and the operator to express it with
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """A column must have one of these values. No values: no row can be."""
+    """The values of which a column must have one. Without values no row can match."""
 
     column: str
     values: tuple[Value, ...]
@@ -33,50 +32,54 @@ class ValueSet:
 
 
 def is_id(value: Value) -> bool:
-    """Whether this can be an id that Stripe chose. Users choose ids too, of coupons, plans and products."""
+    """Return True if this may be an id that Stripe chose. Users choose ids of coupons, plans and products."""
     return isinstance(value, Unknown) or (isinstance(value, str) and _ID.fullmatch(value) is not None)
 
 
 def fits_path(value: Value) -> bool:
-    """Whether this can be sent as a step of a path, percent-encoded."""
+    """Return True if this can be a segment of a path, percent-encoded."""
     return isinstance(value, Unknown) or (
         isinstance(value, str) and value not in ("", ".", "..") and len(value) <= MAX_VALUE_LENGTH
     )
 
 
 def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, ValueSet]:
-    """By column, the values that its ``=`` and ``= any`` quals leave. NULL equals nothing."""
-    found: dict[str, ValueSet] = {}
+    """Return the value sets that the ``=`` and ``= any`` quals leave, by column. NULL equals no value."""
+    sets: dict[str, ValueSet] = {}
     for qual in quals:
         column = columns.get(qual.column)
         if qual.operator not in (EQUAL, ANY) or column is None or column.units_per_second != 1:
             continue
-        values = tuple(dict.fromkeys(encoded for encoded in _encode_all(qual) if encoded is not None))
-        known = found.get(qual.column)
-        found[qual.column] = _both(known, values, qual) if known else ValueSet(qual.column, values, (qual,))
-    return found
+        values = tuple(dict.fromkeys(value for value in _api_values(qual) if value is not None))
+        earlier = sets.get(qual.column)
+        sets[qual.column] = (
+            _intersection(earlier, values, qual) if earlier else ValueSet(qual.column, values, (qual,))
+        )
+    return sets
 
 
-def _encode_all(qual: Qual) -> Iterable[Value | None]:
+def _api_values(qual: Qual) -> Iterable[Value | None]:
     if isinstance(qual.value, Unknown):
         return [qual.value]
     items = qual.value if qual.operator == ANY and isinstance(qual.value, tuple) else (qual.value,)
-    return [encode(item) for item in items]
+    return [api_value(item) for item in items]
 
 
-def _both(known: ValueSet, values: tuple[Value, ...], qual: Qual) -> ValueSet:
-    if any(isinstance(value, Unknown) for value in (*known.values, *values)):
-        return known
-    shared = set(values)
+def _intersection(earlier: ValueSet, values: tuple[Value, ...], qual: Qual) -> ValueSet:
+    if any(isinstance(value, Unknown) for value in (*earlier.values, *values)):
+        return earlier
+    common = set(values)
     return ValueSet(
-        known.column, tuple(value for value in known.values if value in shared), (*known.quals, qual)
+        earlier.column,
+        tuple(value for value in earlier.values if value in common),
+        (*earlier.quals, qual),
     )
 
 
-def encode(value: object) -> Value | None:
-    """The value as Stripe has it; None where no object of Stripe's can have it."""
+def api_value(value: object) -> Value | None:
+    """Return the value as Stripe has it; None if no object can have it."""
     if isinstance(value, datetime):
-        # Stripe's times are whole seconds, since 1970.
+        # Stripe's times are whole seconds since 1970.
         seconds = int(value.replace(microsecond=0).timestamp())
         return None if value.microsecond or not 0 <= seconds <= _LATEST else seconds
     if isinstance(value, Decimal):
@@ -86,7 +89,7 @@ def encode(value: object) -> Value | None:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Between which whole numbers (for times: Unix seconds) a column lies, both ends included."""
+    """The whole numbers (for times: Unix seconds) between which a column lies, both ends included."""
 
     lowest: int | None = None
     highest: int | None = None
@@ -94,71 +97,70 @@ class Range:
     quals: tuple[Qual, ...] = ()
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing lies between them."""
+    def is_empty(self) -> bool:
+        """True if no value lies in the range."""
         return self.lowest is not None and self.highest is not None and self.lowest > self.highest
 
 
 def range_of(quals: Sequence[Qual], column: Column) -> Range:
-    """Combine the ``>``, ``>=``, ``<`` and ``<=`` quals on the column; the strictest of each side counts."""
-    lower: tuple[int, str] | None = None
-    upper: tuple[int, str] | None = None
+    """Combine the ``>``, ``>=``, ``<`` and ``<=`` quals on the column: the strictest of each side counts."""
+    lower: _Bound | None = None
+    upper: _Bound | None = None
     unknown: dict[str, str] = {}
-    used = []
+    used_quals = []
     for qual in quals:
         if qual.column != column.name or qual.operator not in RANGES:
             continue
         if isinstance(qual.value, Unknown):
-            unknown[_PARAMETERS[qual.operator]] = str(qual.value)
-            used.append(qual)
+            unknown[_PARAMETER_SUFFIXES[qual.operator]] = str(qual.value)
+            used_quals.append(qual)
             continue
         bound = _bound(qual)
         if bound is None:
             continue
-        used.append(qual)
+        used_quals.append(qual)
         if qual.operator in LOWER:
             lower = bound if lower is None or bound[0] > lower[0] else lower
         else:
             upper = bound if upper is None or bound[0] < upper[0] else upper
     if column.kind is Kind.TIME:
-        # Of milliseconds the fraction counts: such a column's bounds are left to Postgres.
+        # A time in milliseconds has a fraction that counts: its range is left to Postgres.
         if column.units_per_second != 1:
             return Range()
-        lower, upper = _sayable(lower, upper)
+        lower, upper = _accepted_times(lower, upper)
         if upper is not None and upper[0] < 0:
-            return Range(0, upper[0], quals=tuple(used))
-    params = {**unknown, **{name: text for name, text in map(_param, (lower, upper)) if name}}
-    return Range(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used))
+            return Range(0, upper[0], quals=tuple(used_quals))
+    params = {**unknown, **{name: text for name, text in map(_parameter, (lower, upper)) if name}}
+    return Range(lower and lower[0], upper and upper[0], tuple(params.items()), tuple(used_quals))
 
 
-def _bound(qual: Qual) -> tuple[int, str] | None:
-    """The last whole number on the bound's side, and the operator to say it with."""
+def _bound(qual: Qual) -> _Bound | None:
+    """Return the last whole number on the bound's side, and the operator to express it with."""
     value, operator = qual.value, qual.operator
-    fraction = False
+    has_fraction = False
     if isinstance(value, datetime):
-        fraction = value.microsecond != 0
+        has_fraction = value.microsecond != 0
         number = int(value.replace(microsecond=0).timestamp())
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
     else:
         return None
     # A whole number is above 5.5 if it is above 5, and below 5.5 if it is at most 5.
-    if fraction:
+    if has_fraction:
         operator = ">" if operator in LOWER else "<="
     return number + {">": 1, "<": -1}.get(operator, 0), operator
 
 
-def _param(bound: tuple[int, str] | None) -> tuple[str, str]:
+def _parameter(bound: _Bound | None) -> tuple[str, str]:
+    """Return the suffix of the bound's parameter and its value; empty texts without a bound."""
     if bound is None:
         return "", ""
     number, operator = bound
-    return _PARAMETERS[operator], str(number - {">": 1, "<": -1}.get(operator, 0))
+    return _PARAMETER_SUFFIXES[operator], str(number - {">": 1, "<": -1}.get(operator, 0))
 
 
-def _sayable(
-    lower: tuple[int, str] | None, upper: tuple[int, str] | None
-) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Leave times alone that Stripe would reject: there is nothing before 1970 nor long after now."""
+def _accepted_times(lower: _Bound | None, upper: _Bound | None) -> tuple[_Bound | None, _Bound | None]:
+    """Return the bounds without times that Stripe would refuse: no object is older than 1970."""
     if lower is not None:
         lower = None if lower[0] <= 0 else (_LATEST, ">=") if lower[0] > _LATEST else lower
     if upper is not None and upper[0] > _LATEST:
