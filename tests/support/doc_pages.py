@@ -1,4 +1,4 @@
-"""The documentation's pages as tests read them: blocks of code, and sessions in psql's words."""
+"""The documentation as tests read it: blocks of code, and statements with their results in psql's format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Pages whose statements write, and are followed from top to bottom; the first is the one with the examples.
+# Pages whose statements write, and which are run from top to bottom; the first is the one with the examples.
 WRITING_PAGES = tuple(
     ROOT / "docs" / name for name in ("how-to/write.md", "how-to/write-errors.md", "reference/writing.md")
 )
@@ -19,12 +19,12 @@ _WRITING = re.compile(
     r"\b(insert into|update|delete from|copy) stripe_live\.\w|\.call\('(?!GET)", re.IGNORECASE
 )
 _BODY = re.compile(r"\$\$.*?\$\$", flags=re.DOTALL)
-_WORD = re.compile(r"^(ERROR|WARNING|NOTICE|DETAIL|HINT):", re.M)
+_MESSAGE = re.compile(r"^(ERROR|WARNING|NOTICE|DETAIL|HINT):", re.M)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code, and what a comment before it says about it."""
+    """A block of code, with the text of the comment before it, ``mark``."""
 
     line: int
     mark: str
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Shown:
-    """A statement that a page shows with what comes of it."""
+    """A statement that a page shows with its result."""
 
     statement: str
     table: tuple[tuple[str, ...], ...]  # names and rows
@@ -42,21 +42,21 @@ class Shown:
 
 
 def blocks(path: Path) -> list[Block]:
-    """Each block of code, in order."""
+    """Return the blocks of code of a page, in order."""
     text = path.read_text()
     return [
-        Block(text.count("\n", 0, found.start()) + 1, found["mark"] or "", found["language"], found["text"])
-        for found in _BLOCK.finditer(text)
+        Block(text.count("\n", 0, match.start()) + 1, match["mark"] or "", match["language"], match["text"])
+        for match in _BLOCK.finditer(text)
     ]
 
 
 def writes(block: Block) -> bool:
-    """Whether its statements change something in Stripe; what they define may do that later."""
+    """Return True if the statements of a block write to Stripe; bodies of functions do not count."""
     return _WRITING.search(_BODY.sub("", block.text)) is not None
 
 
 def session(block: Block) -> list[Shown]:
-    """The statements of a block like one of psql's."""
+    """Return the statements of a block that shows a psql session."""
     return [_shown(part) for part in re.split(r"^\w*=# ", block.text, flags=re.M)[1:]]
 
 
@@ -67,14 +67,14 @@ def _shown(text: str) -> Shown:
         statement.append(lines.pop(0))
         if statement[-1].endswith(";") and "\n".join(statement).count("$$") % 2 == 0:
             break
-    left = "\n".join(lines)
-    found = _WORD.search(left)
-    table = left[: found.start()] if found else left
-    said = re.split(r"^(?=(?:ERROR|WARNING|NOTICE):)", left[found.start() :], flags=re.M) if found else []
+    result = "\n".join(lines)
+    first = _MESSAGE.search(result)
+    table = result[: first.start()] if first else result
+    shown = re.split(r"^(?=(?:ERROR|WARNING|NOTICE):)", result[first.start() :], flags=re.M) if first else []
     rows = [
         tuple(cell.strip() for cell in line.split("|"))
         for line in table.splitlines()
         if line.strip() and not re.fullmatch(r"[-+]+|\(\d+ rows?\)", line.strip())
     ]
-    messages = tuple(" ".join(message.split()) for message in said if message.strip())
+    messages = tuple(" ".join(message.split()) for message in shown if message.strip())
     return Shown("\n".join(statement).removesuffix(";"), tuple(rows), messages)

@@ -1,4 +1,4 @@
-"""The documentation is a contract: what can be set or called is described, and links lead somewhere."""
+"""The documentation is complete: options, commands, errors and modules are described, and links are valid."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_command_and_its_options_are_documented(name: str) -> None:
     assert {option for option in options if f"`{option}`" not in described[name]} == set()
 
 
-def test_no_command_or_option_is_documented_that_is_not_there() -> None:
+def test_every_documented_command_and_option_exists() -> None:
     described = sections(page("reference/commands.md"))
     assert set(described) == set(COMMANDS)
     for name, text in described.items():
@@ -71,20 +71,22 @@ def test_no_command_or_option_is_documented_that_is_not_there() -> None:
 
 
 def test_commands_used_anywhere_in_the_documentation_exist() -> None:
-    there = {f"{name} {option}" for name, command in COMMANDS.items() for option in ("", *_options(command))}
-    for document_ in documents():
-        for words in re.findall(
-            r"stripe-fdw ((?:[a-z]+ )?[a-z]+)((?: --[a-z-]+(?: [^-\s`#]\S*)?)*)", _code(document_)
+    existing = {
+        f"{name} {option}" for name, command in COMMANDS.items() for option in ("", *_options(command))
+    }
+    for document in documents():
+        for usage in re.findall(
+            r"stripe-fdw ((?:[a-z]+ )?[a-z]+)((?: --[a-z-]+(?: [^-\s`#]\S*)?)*)", _code(document)
         ):
-            name = next((known for known in COMMANDS if f"{words[0]} ".startswith(f"{known} ")), None)
-            assert name is not None, f"{document_.name}: stripe-fdw {words[0]}"
-            for option in re.findall(r"--[a-z-]+", words[1]):
-                assert f"{name} {option}" in there, f"{document_.name}: stripe-fdw {name} {option}"
+            name = next((command for command in COMMANDS if f"{usage[0]} ".startswith(f"{command} ")), None)
+            assert name is not None, f"{document.name}: stripe-fdw {usage[0]}"
+            for option in re.findall(r"--[a-z-]+", usage[1]):
+                assert f"{name} {option}" in existing, f"{document.name}: stripe-fdw {name} {option}"
 
 
 def _options(command: Any) -> list[str]:
-    found = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
-    return [*found, "--help"]
+    options = [option for parameter in command.params for option in parameter.opts]
+    return [*(option for option in options if option.startswith("--")), "--help"]
 
 
 def _code(path: Path) -> str:
@@ -120,7 +122,7 @@ def test_every_line_of_explain_is_documented() -> None:
 def test_the_sizes_of_the_cache_are_documented() -> None:
     text = page("how-to/cache.md")
     assert f"{CACHE_BYTES >> 20} MiB" in text
-    assert f"{CACHE_BYTES >> 22} MiB" in text  # of which a single answer may take a quarter
+    assert f"{CACHE_BYTES >> 22} MiB" in text  # a single response may take a quarter
     assert f"{STATEMENT_BYTES >> 20} MiB" in text
 
 
@@ -133,17 +135,16 @@ ERRORS = [
 ]
 
 
-def rows_of_errors() -> set[tuple[str, str]]:
-    found = re.findall(r"^\| `(\w{5})` \| `(\w+)` \| \S", page("reference/errors.md"), flags=re.MULTILINE)
-    return {(sqlstate, name) for sqlstate, name in found}
+def documented_errors() -> set[tuple[str, str]]:
+    return set(re.findall(r"^\| `(\w{5})` \| `(\w+)` \| \S", page("reference/errors.md"), flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 def test_an_error_is_documented_with_its_sqlstate(error: type[errors.StripeFdwError]) -> None:
-    assert (error.default_sqlstate, error.__name__) in rows_of_errors()
+    assert (error.default_sqlstate, error.__name__) in documented_errors()
 
 
-def test_every_sqlstate_that_a_query_can_meet_is_documented() -> None:
+def test_every_sqlstate_is_documented() -> None:
     documented = set(re.findall(r"`([0-9A-Z]{5})`", page("reference/errors.md")))
     package = SOURCE / "stripe_fdw"
     modules = [path for folder in ("api", "fdw", "host") for path in (package / folder).rglob("*.py")]
@@ -152,9 +153,9 @@ def test_every_sqlstate_that_a_query_can_meet_is_documented() -> None:
         assert used <= documented, module.name
 
 
-def test_no_error_is_documented_that_is_not_there() -> None:
+def test_every_documented_error_exists() -> None:
     code = "\n".join(module.read_text() for module in (SOURCE / "stripe_fdw").rglob("*.py"))
-    for _, name in rows_of_errors():
+    for _, name in documented_errors():
         assert f"class {name}(" in code, name
 
 
@@ -192,7 +193,7 @@ def test_every_path_of_the_control_endpoint_is_listed() -> None:
     assert [path for path in paths if f"{path}` |" not in text] == []
 
 
-def test_the_pages_about_tables_are_made_from_this_catalog() -> None:
+def test_the_pages_about_tables_are_current() -> None:
     assert reference_pages.outdated(load()) == [], "run python -m stripe_fdw.catalog document"
 
 
@@ -231,8 +232,8 @@ def documents() -> list[Path]:
 
 
 def links(path: Path) -> list[tuple[Path, str]]:
-    found = re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", path.read_text())
-    return [((path.parent / target).resolve() if target else path, anchor) for target, anchor in found]
+    targets = re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", path.read_text())
+    return [((path.parent / target).resolve() if target else path, anchor) for target, anchor in targets]
 
 
 def anchors(path: Path) -> set[str]:
@@ -241,7 +242,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_are_valid(path: Path) -> None:
     for target, anchor in links(path):
         assert target.exists(), f"{path.name} links to {target}"
         assert not anchor or anchor in anchors(target), f"{path.name} links to {target.name}#{anchor}"
@@ -249,12 +250,12 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached: set[Path] = set()
-    coming = [ROOT / "README.md"]
-    while coming:
-        path = coming.pop()
+    to_visit = [ROOT / "README.md"]
+    while to_visit:
+        path = to_visit.pop()
         if path not in reached and path.suffix == ".md" and path.exists():
             reached.add(path)
-            coming.extend(target for target, _ in links(path))
+            to_visit.extend(target for target, _ in links(path))
     assert [str(path.relative_to(ROOT)) for path in documents() if path not in reached] == []
 
 
@@ -264,8 +265,8 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 
 
 def modules() -> list[Path]:
-    found = [*SOURCE.rglob("*.py"), *(SOURCE / "stripe_fdw" / "host" / "c").glob("*.[ch]")]
-    return sorted(path for path in found if not path.stem.startswith("__"))
+    paths = [*SOURCE.rglob("*.py"), *(SOURCE / "stripe_fdw" / "host" / "c").glob("*.[ch]")]
+    return sorted(path for path in paths if not path.stem.startswith("__"))
 
 
 @pytest.mark.parametrize(
@@ -290,9 +291,9 @@ def test_every_module_is_on_the_map(path: Path) -> None:
     assert f"`{name}`" in mapped(path)
 
 
-def test_the_map_names_no_module_that_is_not_there() -> None:
-    there = {f"c/{path.name}" for path in modules() if path.suffix in (".c", ".h")}
-    assert set(re.findall(r"`(c/\w+\.[ch])`", ARCHITECTURE)) - there == set()
+def test_every_module_on_the_map_exists() -> None:
+    c_files = {f"c/{path.name}" for path in modules() if path.suffix in (".c", ".h")}
+    assert set(re.findall(r"`(c/\w+\.[ch])`", ARCHITECTURE)) - c_files == set()
     stems = {path.stem for path in modules()} | {
         "stripe",
         "multicorn",

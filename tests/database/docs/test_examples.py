@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: its SQL runs, its plans and answers are the product's."""
+"""The SQL of the documentation runs, and gives the plans and rows that are shown."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ READING = [path for path in PAGES if path not in WRITING_PAGES]
 ORGS = """create table orgs (id int primary key, name text, stripe_id text);
 insert into orgs select row_number() over (), 'org', id from stripe_live.customer limit 50;
 analyze orgs"""
-# What an example takes for granted, said on the same page.
-GIVEN = {
+# Statements that an example relies on, by a text in its result.
+PREPARATIONS = {
     "amount > 5000": "alter server stripe options (add use_search 'true')",
     "GET /v1/customers/cus_hB1lpcFSgL3aUY": "alter server stripe options (add cache_ttl '60');"
     " select email from stripe_live.customer where id = 'cus_hB1lpcFSgL3aUY'",
 }
-# Measured, not promised.
+# Values that differ between runs.
 VOLATILE = re.compile(r"(Made|Retries|Hits|Limits|Received|Time): .*|rows=\d+")
 
 
-def of_page(path: Path, number: int) -> str:
+def example_id(path: Path, number: int) -> str:
     return f"{path.stem}-{number}"
 
 
 SQL = [
-    pytest.param(block.text, id=of_page(path, number))
+    pytest.param(block.text, id=example_id(path, number))
     for path in READING
     for number, block in enumerate(blocks(path))
     if block.language == "sql" and not writes(block)
     if "foreign data wrapper multicorn" not in block.text
 ]
 EXAMPLES = [
-    pytest.param(query, shown, id=of_page(path, number))
+    pytest.param(query, shown, id=example_id(path, number))
     for path in READING
     for number, block in enumerate(blocks(path))
     if not block.language
@@ -61,7 +61,7 @@ def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProces
 
 @pytest.fixture(scope="module")
 def documented(cluster: Cluster, stripe: SimulatorProcess) -> str:
-    """A database as ``init`` leaves it, and the roles that the pages speak of."""
+    """A database after ``init``, with the roles that the pages mention."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database documented")
         connection.execute("create database documented_empty")
@@ -74,7 +74,7 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> str:
 
 @pytest.fixture
 def session(documented: str) -> Iterator[psycopg.Connection]:
-    """A session whose changes are undone."""
+    """A session whose changes are rolled back."""
     with psycopg.connect(documented) as connection:
         connection.execute("set timezone = 'UTC'")
         yield connection
@@ -87,7 +87,7 @@ def test_sql_that_is_shown_runs(text: str, session: psycopg.Connection, cluster:
         statement.strip() for statement in re.sub(r"--.*", "", text).split(";") if statement.strip()
     ]
     if statements[0].startswith("create extension"):
-        # By hand, in a database with nothing in it; the last statement would ask Stripe itself.
+        # In an empty database; the last statement would make a request to Stripe itself.
         with psycopg.connect(cluster.dsn("documented_empty")) as empty:
             for statement in statements:
                 if not statement.startswith("select"):
@@ -106,25 +106,27 @@ def test_sql_that_is_shown_runs(text: str, session: psycopg.Connection, cluster:
 
 
 @pytest.mark.parametrize(("query", "shown"), EXAMPLES)
-def test_what_is_shown_is_what_comes(query: str, shown: str, session: psycopg.Connection) -> None:
-    for word, given in GIVEN.items():
-        if word in shown:
-            session.execute(given.encode())
+def test_an_example_gives_the_result_that_is_shown(
+    query: str, shown: str, session: psycopg.Connection
+) -> None:
+    for text, statements in PREPARATIONS.items():
+        if text in shown:
+            session.execute(statements.encode())
     cursor = session.execute(query.encode())
     names = [column.name for column in cursor.description or ()]
-    came = [tuple("" if value is None else str(value) for value in row) for row in cursor]
-    wanted = [
+    actual_rows = [tuple("" if value is None else str(value) for value in row) for row in cursor]
+    shown_lines = [
         line
         for line in shown.splitlines()
         if line.strip() and not re.fullmatch(r"\(\d+ rows?\)", line.strip())
     ]
-    assert [cell.strip() for cell in wanted[0].split("|")] == names
+    assert [cell.strip() for cell in shown_lines[0].split("|")] == names
     if names == ["QUERY PLAN"]:
-        plan = [VOLATILE.sub("", line).rstrip() for (line,) in came]
-        expected = [VOLATILE.sub("", line[1:]).rstrip() for line in wanted[2:]]
+        plan = [VOLATILE.sub("", line).rstrip() for (line,) in actual_rows]
+        expected = [VOLATILE.sub("", line[1:]).rstrip() for line in shown_lines[2:]]
         assert plan[: len(expected)] == expected
         return
-    rows = [tuple(cell.strip() for cell in line.split("|")) for line in wanted[2:]]
-    if "created" in names:  # counted back from the day on which the simulator runs
-        rows, came = [row[:-1] for row in rows], [row[:-1] for row in came]
-    assert came == rows
+    shown_rows = [tuple(cell.strip() for cell in line.split("|")) for line in shown_lines[2:]]
+    if "created" in names:  # depends on the day on which the simulator runs
+        shown_rows, actual_rows = [row[:-1] for row in shown_rows], [row[:-1] for row in actual_rows]
+    assert actual_rows == shown_rows
