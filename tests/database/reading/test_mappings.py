@@ -102,6 +102,6 @@ def test_a_file_that_holds_no_key_is_not_shown(
     db.execute(f"create user mapping for ordinary server {server} options (api_key_file '{key}')")
     with ordinary():
         text = said(refused(lambda: db.execute(f"select * from {server}.customer")))
-    assert "something else than an API key" in text
+    assert "does not hold an API key" in text
     assert not {"root", "secret", "other:", "hidden"} & set(text.split())
     assert "secret" not in text

@@ -1,4 +1,4 @@
-"""Which columns a foreign table may have, of which types, and which of them compare as Stripe's values do."""
+"""The columns and types that a foreign table may have, and the columns whose quals can be pushed down."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ TEXT_TYPES: Final = frozenset({"text", "character varying", "character", "name",
 INTEGER_TYPES: Final = frozenset({"bigint", "integer", "smallint"})
 NUMERIC_TYPES: Final = frozenset({"numeric"})
 FLOAT_TYPES: Final = frozenset({"double precision", "real"})
-_TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
-_JSONS: Final = frozenset({"jsonb", "json"})
+_TIME_TYPES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
+_JSON_TYPES: Final = frozenset({"jsonb", "json"})
 _ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.TEXT: TEXT_TYPES,
     Kind.REFERENCE: TEXT_TYPES,
@@ -27,8 +27,8 @@ _ACCEPTED: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.BOOLEAN: frozenset({"boolean"}) | TEXT_TYPES,
     Kind.DECIMAL: NUMERIC_TYPES | FLOAT_TYPES | TEXT_TYPES,
     Kind.FLOAT: FLOAT_TYPES | NUMERIC_TYPES | TEXT_TYPES,
-    Kind.TIME: _TIMES | TEXT_TYPES | {"bigint"},
-    Kind.JSON: _JSONS | TEXT_TYPES,
+    Kind.TIME: _TIME_TYPES | TEXT_TYPES | {"bigint"},
+    Kind.JSON: _JSON_TYPES | TEXT_TYPES,
 }
 _COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
     kind: frozenset({kind.postgres_type}) for kind in Kind
@@ -37,13 +37,19 @@ _COMPARABLE: Final[Mapping[Kind, frozenset[str]]] = {
     Kind.REFERENCE: frozenset({"text", "character varying"}),
     Kind.INTEGER: INTEGER_TYPES,
 }
-_KNOWN: Final = (
-    TEXT_TYPES | INTEGER_TYPES | NUMERIC_TYPES | FLOAT_TYPES | _TIMES | _JSONS | {"boolean", "uuid", "bytea"}
+_BUILT_IN_TYPES: Final = (
+    TEXT_TYPES
+    | INTEGER_TYPES
+    | NUMERIC_TYPES
+    | FLOAT_TYPES
+    | _TIME_TYPES
+    | _JSON_TYPES
+    | {"boolean", "uuid", "bytea"}
 )
 
 
 def base_type(type_name: str) -> str:
-    """A type as format_type() prints it, without length and schema: ``varchar(20)`` loses its 20."""
+    """Return a type without length and schema, as in ``varchar`` for ``varchar(20)``."""
     before, _, after = type_name.partition("(")
     suffix = after.partition(")")[2]
     return (before + suffix).rpartition(".")[2].strip().lower()
@@ -54,42 +60,44 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
     for definition in definitions:
         name, type_name = definition.column_name, base_type(definition.type_name)
         if name in WRITE_ONLY or name == RAW:
-            wanted = WRITE_ONLY.get(name, "jsonb")
-            if type_name not in (TEXT_TYPES if wanted == "text" else _JSONS | TEXT_TYPES):
-                raise _wrong_type(resource, definition, wanted)
+            expected = WRITE_ONLY.get(name, "jsonb")
+            if type_name not in (TEXT_TYPES if expected == "text" else _JSON_TYPES | TEXT_TYPES):
+                raise _wrong_type(resource, definition, expected)
             continue
         column = resource.column.get(name)
         if column is None:
             raise _no_column(resource, name)
         # A type that is not Postgres's own (an enum, a domain) has an input function that decides.
-        if type_name not in _ACCEPTED[column.kind] and (type_name in _KNOWN or type_name.endswith("[]")):
+        if type_name not in _ACCEPTED[column.kind] and (
+            type_name in _BUILT_IN_TYPES or type_name.endswith("[]")
+        ):
             raise _wrong_type(resource, definition, column.kind.postgres_type)
 
 
 def _no_column(resource: Resource, name: str) -> ColumnError:
-    near = closest_names(name, resource.column, cutoff=0.6)
+    closest = closest_names(name, resource.column, cutoff=0.6)
     return ColumnError(
         f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
-        detail=f"Closest: {', '.join(near)}." if near else None,
+        detail=f"Closest: {', '.join(closest)}." if closest else None,
         hint=f"stripe-fdw catalog {resource.name} lists the columns. "
         "Drop the column from the foreign table, or import the schema again.",
     )
 
 
-def _wrong_type(resource: Resource, definition: ColumnDefinition, right: str) -> ColumnError:
+def _wrong_type(resource: Resource, definition: ColumnDefinition, expected: str) -> ColumnError:
     name = definition.column_name
     return ColumnError(
-        f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {right}',
-        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {right};',
+        f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {expected}',
+        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {expected};',
         sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
     )
 
 
 def comparable_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -> dict[str, Column]:
-    """The columns whose type compares as Stripe's values do, so that a qual on them can be pushed."""
-    found = {}
+    """Return the columns whose type compares as Stripe's values do, so that quals on them can be pushed."""
+    columns = {}
     for definition in definitions:
         column = resource.column.get(definition.column_name)
         if column is not None and definition.type_name in _COMPARABLE[column.kind]:
-            found[column.name] = column
-    return found
+            columns[column.name] = column
+    return columns

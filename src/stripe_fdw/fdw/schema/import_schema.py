@@ -1,4 +1,4 @@
-"""Answers IMPORT FOREIGN SCHEMA: all of Stripe, or one of its product areas, as foreign tables."""
+"""IMPORT FOREIGN SCHEMA: the foreign tables of all of Stripe, or of one of its product areas."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     ),
     INVALIDATION_TABLE: (("resource", "text"), ("id", "text")),
 }
-"""Tables behind functions: ``stripe_live.call`` and ``stripe_sync.invalidate``."""
+"""The columns of the tables behind the functions ``stripe_live.call`` and ``stripe_sync.invalidate``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedTable:
-    """A foreign table to be: its name and its columns with their types."""
+    """A foreign table that an import creates: its name, and its columns with their types."""
 
     name: str
     columns: tuple[tuple[str, str], ...]
 
     @property
     def options(self) -> dict[str, str]:
-        """The table's options."""
+        """The options of the foreign table."""
         return {"object": self.name}
 
 
 def imported_tables(
     schema: str, options: Mapping[str, str], restriction: Restriction, names: Sequence[str]
 ) -> list[ImportedTable]:
-    """The tables of a remote schema.
+    """Return the tables of a remote schema.
 
     Raises:
         OptionError: the import has an option; there are none.
@@ -58,49 +58,49 @@ def imported_tables(
     if options:
         raise OptionError(f'IMPORT FOREIGN SCHEMA has no option "{next(iter(options))}"')
     catalog = load()
-    found = {table.name: table for table in _all(catalog, schema)}
+    tables = {table.name: table for table in _tables_of_schema(catalog, schema)}
     for name in names:
-        if name not in found:
-            raise _no_table(name, schema, list(found))
+        if name not in tables:
+            raise _no_table(name, schema, list(tables))
     if restriction == "limit to":
-        return [found[name] for name in dict.fromkeys(names)]
-    left_out = set(names) if restriction == "except" else set()
-    return [table for table in found.values() if table.name not in left_out]
+        return [tables[name] for name in dict.fromkeys(names)]
+    excluded = set(names) if restriction == "except" else set()
+    return [table for table in tables.values() if table.name not in excluded]
 
 
-def _all(catalog: Catalog, schema: str) -> list[ImportedTable]:
+def _tables_of_schema(catalog: Catalog, schema: str) -> list[ImportedTable]:
     if schema != EVERYTHING and schema not in catalog.areas:
         raise TableError(
             f'there is no remote schema "{schema}"',
             detail=f"{EVERYTHING} has every table; a product area has its own: {', '.join(catalog.areas)}.",
             sqlstate=sqlstates.FDW_SCHEMA_NOT_FOUND,
         )
-    found = [
+    tables = [
         ImportedTable(resource.name, column_definitions(resource))
         for resource in catalog.resources
         if schema in (EVERYTHING, resource.area)
     ]
     if schema == EVERYTHING:
-        found.extend(ImportedTable(name, definition) for name, definition in FUNCTION_TABLES.items())
-    return found
+        tables.extend(ImportedTable(name, definition) for name, definition in FUNCTION_TABLES.items())
+    return tables
 
 
 def _no_table(name: str, schema: str, names: list[str]) -> TableError:
-    near = closest_names(name, names)
+    closest = closest_names(name, names)
     return TableError(
         f'remote schema "{schema}" has no table "{name}"',
-        detail=f"Closest: {', '.join(near)}." if near else None,
+        detail=f"Closest: {', '.join(closest)}." if closest else None,
         hint="stripe-fdw catalog lists all tables.",
     )
 
 
 def column_definitions(resource: Resource) -> tuple[tuple[str, str], ...]:
-    """The columns of a resource's foreign table and their types, pseudo-columns last."""
-    found = [(column.name, column.kind.postgres_type) for column in resource.columns]
-    found.append((RAW, "jsonb"))
+    """Return the columns of a resource's foreign table and their types, pseudo-columns last."""
+    columns = [(column.name, column.kind.postgres_type) for column in resource.columns]
+    columns.append((RAW, "jsonb"))
     if resource.create or resource.update:
-        found.extend(WRITE_ONLY.items())
-    return tuple(found)
+        columns.extend(WRITE_ONLY.items())
+    return tuple(columns)
 
 
 def import_statements(
@@ -112,7 +112,7 @@ def import_statements(
 
 
 def create_statement(table: ImportedTable, server: str) -> str:
-    """The CREATE FOREIGN TABLE command; the schema is the importing command's business."""
+    """Return the CREATE FOREIGN TABLE command, without a schema: IMPORT FOREIGN SCHEMA sets it."""
     definitions = ",\n  ".join(f"{_identifier(name)} {type_name}" for name, type_name in table.columns)
     options = ", ".join(f"{_identifier(name)} {_literal(value)}" for name, value in table.options.items())
     return (

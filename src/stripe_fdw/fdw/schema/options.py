@@ -1,4 +1,4 @@
-"""Reads and checks the options of servers, foreign tables and user mappings."""
+"""The options of servers, foreign tables and user mappings: which there are, their values and checks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.redaction import Secret, redact
 from stripe_fdw.suggestions import closest_names
 
-Place = Literal["wrapper", "server", "table", "user mapping", "column"]
+OptionContext = Literal["wrapper", "server", "table", "user mapping", "column"]
 
 KEYS: Final = ("api_key", "api_key_file", "api_key_env")
-VALID: Final[Mapping[Place, tuple[str, ...]]] = {
+VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
     "wrapper": (),
     "server": (
         "api_base",
@@ -35,15 +35,15 @@ VALID: Final[Mapping[Place, tuple[str, ...]]] = {
     "user mapping": KEYS,
     "column": (),
 }
-_MULTICORN: Final = "wrapper"  # the server option by which Multicorn finds the class
+_MULTICORN_WRAPPER: Final = "wrapper"  # the server option that names the class to Multicorn
 _INVALID_VALUE: Final = sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
-_LARGEST_KEY_FILE: Final = 4096  # bytes
+_MAX_KEY_FILE: Final = 4096  # bytes
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What the options of a server say, checked."""
+    """The checked options of a server."""
 
     api_base: str = STRIPE
     stripe_account: str | None = None
@@ -51,41 +51,42 @@ class ServerOptions:
     max_requests_per_second: float | None = None
     timeout: float = DEFAULT_TIMEOUT  # seconds
     use_search: bool = False
-    write_concurrency: int = 1  # requests of a statement that writes under way at a time
+    write_concurrency: int = 1  # requests that a writing statement has under way at a time
 
 
-def validate_options(place: Place, options: Mapping[str, str]) -> None:
-    """Raise OptionError for an option that is unknown here or has a value that cannot be used."""
+def validate_options(context: OptionContext, options: Mapping[str, str]) -> None:
+    """Raise OptionError for an option that the context does not have, or whose value cannot be used."""
     for name in options:
-        if name not in VALID[place]:
-            raise _unknown(place, name)
-    if place == "server":
+        if name not in VALID[context]:
+            raise _unknown(context, name)
+    if context == "server":
         server_options(options)
-    if place == "user mapping":
-        given = [name for name in KEYS if name in options]
-        if len(given) != 1:
+    if context == "user mapping":
+        key_options = [name for name in KEYS if name in options]
+        if len(key_options) != 1:
             raise OptionError(
                 f"a user mapping needs exactly one of {', '.join(KEYS)}"
-                + (f", not {' and '.join(given)}" if given else ""),
+                + (f", not {' and '.join(key_options)}" if key_options else ""),
                 hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_key '…');",
             )
-        if not options[given[0]].strip():
-            raise OptionError(f"option {given[0]} is empty", sqlstate=_INVALID_VALUE)
-        if given[0] == "api_key_file" and not Path(options["api_key_file"]).is_absolute():
+        key_option = key_options[0]
+        if not options[key_option].strip():
+            raise OptionError(f"option {key_option} is empty", sqlstate=_INVALID_VALUE)
+        if key_option == "api_key_file" and not Path(options["api_key_file"]).is_absolute():
             raise OptionError(
                 "option api_key_file must be an absolute path on the database host", sqlstate=_INVALID_VALUE
             )
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:
-    """Check options of which nobody can tell any more where they were set, as Multicorn hands them over.
+    """Check the merged options of wrapper, server, table and user mapping, as Multicorn passes them.
 
     Raises:
-        OptionError: there is no such option anywhere.
+        OptionError: no context has such an option.
     """
-    known = {name for names in VALID.values() for name in names}
+    valid = {name for names in VALID.values() for name in names}
     for name in options:
-        if name not in known and name != _MULTICORN:
+        if name not in valid and name != _MULTICORN_WRAPPER:
             raise _unknown("server", name)
 
 
@@ -95,39 +96,41 @@ def check_server_options(options: Mapping[str, str]) -> None:
     Raises:
         OptionError: an option is unknown, belongs to a table or has a value that cannot be used.
     """
-    validate_options("server", {k: v for k, v in options.items() if k != _MULTICORN and k not in KEYS})
+    validate_options(
+        "server", {k: v for k, v in options.items() if k != _MULTICORN_WRAPPER and k not in KEYS}
+    )
 
 
-def _unknown(place: Place, name: str) -> OptionError:
-    places = [other for other in VALID if name in VALID[other]]
-    valid = VALID[place]
+def _unknown(context: OptionContext, name: str) -> OptionError:
+    contexts = [other for other in VALID if name in VALID[other]]
+    valid = VALID[context]
     if name in KEYS:
         return OptionError(
-            f"option {name} belongs in the user mapping, not in a {place}",
+            f"option {name} belongs in the user mapping, not in a {context}",
             detail="Options of servers and tables can be read by every role of the database.",
             hint=f"CREATE USER MAPPING FOR … SERVER … OPTIONS ({name} '…');",
         )
-    if places:
+    if contexts:
         return OptionError(
-            f"option {name} belongs in the {places[0]}, not in a {place}", hint=_listing(place, valid)
+            f"option {name} belongs in the {contexts[0]}, not in a {context}", hint=_listing(context, valid)
         )
-    near = closest_names(name, valid, n=len(valid) + 1, cutoff=0.0)
-    return OptionError(f'there is no option "{redact(name)}" of a {place}', hint=_listing(place, near))
+    closest = closest_names(name, valid, n=len(valid) + 1, cutoff=0.0)
+    return OptionError(f'there is no option "{redact(name)}" of a {context}', hint=_listing(context, closest))
 
 
-def _listing(place: Place, valid: tuple[str, ...] | list[str]) -> str:
-    return f"Options of a {place}: {', '.join(valid)}." if valid else f"A {place} has no options."
+def _listing(context: OptionContext, names: tuple[str, ...] | list[str]) -> str:
+    return f"Options of a {context}: {', '.join(names)}." if names else f"A {context} has no options."
 
 
 def server_options(options: Mapping[str, str]) -> ServerOptions:
-    """The server's options as values; names that are not the server's are left alone.
+    """Return the server's options as values. Options of other contexts are ignored.
 
     Raises:
-        OptionError: a value cannot be used; the message names the option and what it takes.
+        OptionError: a value cannot be used. The message says which values the option takes.
     """
     account = options.get("stripe_account")
     if account is not None and not (account.startswith("acct_") and account[5:].isalnum()):
-        raise _bad("stripe_account", account, "the id of a connected account, acct_…")
+        raise _invalid_value("stripe_account", account, "the id of a connected account, acct_…")
     rate = options.get("max_requests_per_second")
     return ServerOptions(
         api_base=check_api_base(options["api_base"]) if "api_base" in options else STRIPE,
@@ -142,7 +145,7 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
     )
 
 
-def _bad(name: str, value: str, takes: str) -> OptionError:
+def _invalid_value(name: str, value: str, takes: str) -> OptionError:
     return OptionError(
         f'option {name} has the value "{redact(value)}", but takes {takes}', sqlstate=_INVALID_VALUE
     )
@@ -153,50 +156,50 @@ def _number(name: str, text: str, lowest: float, highest: float, unit: str) -> f
     try:
         number = float(text)
     except ValueError:
-        raise _bad(name, text, takes) from None
+        raise _invalid_value(name, text, takes) from None
     if not lowest <= number <= highest:
-        raise _bad(name, text, takes)
+        raise _invalid_value(name, text, takes)
     return number
 
 
 def _whole(name: str, text: str, lowest: int, highest: int) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
-        raise _bad(name, text, f"a whole number from {lowest} to {highest}")
+        raise _invalid_value(name, text, f"a whole number from {lowest} to {highest}")
     return int(text)
 
 
 def _boolean(name: str, text: str) -> bool:
     value = {"true": True, "on": True, "yes": True, "1": True, "t": True, "y": True}.get(text.lower())
     if value is None and text.lower() not in ("false", "off", "no", "0", "f", "n"):
-        raise _bad(name, text, "true or false")
+        raise _invalid_value(name, text, "true or false")
     return bool(value)
 
 
 def read_api_key(options: Mapping[str, str]) -> Secret:
-    """The key that the user mapping names, read now: a file or variable may have changed since.
+    """Return the API key of the user mapping. A file or variable is read now, since it may have changed.
 
     Raises:
         AuthenticationError: there is no mapping, or the file or variable gives no key.
         OptionError: more than one option names a key.
     """
-    given = {name: options[name] for name in KEYS if name in options}
-    if not given:
+    key_options = {name: options[name] for name in KEYS if name in options}
+    if not key_options:
         raise AuthenticationError(
             "there is no API key: the current role has no user mapping on this server",
             hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_key '…');",
         )
-    validate_options("user mapping", given)
-    if "api_key" in given:
-        return Secret(given["api_key"].strip())
-    if "api_key_env" in given:
-        value = os.environ.get(given["api_key_env"], "").strip()
+    validate_options("user mapping", key_options)
+    if "api_key" in key_options:
+        return Secret(key_options["api_key"].strip())
+    if "api_key_env" in key_options:
+        value = os.environ.get(key_options["api_key_env"], "").strip()
         if not value:
             raise AuthenticationError(
-                f"environment variable {given['api_key_env']} of the database server holds no API key",
+                f"environment variable {key_options['api_key_env']} of the database server holds no API key",
                 hint="Set it where the server is started, and restart the server.",
             )
-        return _key(value, f"environment variable {given['api_key_env']}")
-    return _from_file(Path(given["api_key_file"]))
+        return _key(value, f"environment variable {key_options['api_key_env']}")
+    return _from_file(Path(key_options["api_key_file"]))
 
 
 def _from_file(path: Path) -> Secret:
@@ -204,19 +207,19 @@ def _from_file(path: Path) -> Secret:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
-                raise AuthenticationError(f"api_key_file {path} is no regular file")
+                raise AuthenticationError(f"api_key_file {path} is not a regular file")
             if mode & (stat.S_IWGRP | stat.S_IRWXO):
                 raise AuthenticationError(
                     f"api_key_file {path} may be read or changed by others (mode {stat.S_IMODE(mode):04o})",
                     hint=f"chmod 600 {path}, owned by the operating system's user of the database server.",
                 )
-            text = file.read(_LARGEST_KEY_FILE + 1)
+            text = file.read(_MAX_KEY_FILE + 1)
     except OSError as error:
         raise AuthenticationError(
             f"api_key_file {path} cannot be read: {error.strerror}",
             hint="The database server's operating system user must be able to read it.",
         ) from None
-    if len(text) > _LARGEST_KEY_FILE:
+    if len(text) > _MAX_KEY_FILE:
         raise AuthenticationError(f"api_key_file {path} is too large to hold only an API key")
     key = text.decode("utf-8", "replace").strip()
     if not key:
@@ -225,10 +228,10 @@ def _from_file(path: Path) -> Secret:
 
 
 def _key(text: str, where: str) -> Secret:
-    """What was found there, if it can be a key: another file's content must not leave the machine."""
+    """Return the text if it may be a key: the content of another file must not leave the machine."""
     if not _KEY.fullmatch(text):
         raise AuthenticationError(
-            f"{where} holds something else than an API key",
-            hint="It holds the key alone: printable ASCII without spaces, on one line.",
+            f"{where} does not hold an API key",
+            hint="It must hold the key alone: printable ASCII without spaces, on one line.",
         )
     return Secret(text)

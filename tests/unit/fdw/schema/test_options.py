@@ -135,7 +135,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(
         monkeypatch.setenv("A_KEY", content)
         given.append({"api_key_env": "A_KEY"})
     for options in given:
-        with pytest.raises(AuthenticationError, match="something else than an API key") as caught:
+        with pytest.raises(AuthenticationError, match="does not hold an API key") as caught:
             read_api_key(options)
         told = f"{caught.value} {caught.value.detail} {caught.value.hint}"
         assert not any(word in told for word in re.split(r"\s", content) if len(word) > 4)
