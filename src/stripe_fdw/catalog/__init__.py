@@ -1,4 +1,4 @@
-"""Stripe as data: ``load()`` gives every table, column, filter and operation there is."""
+"""Stripe's API as data: tables with their columns, filters and operations. ``load()`` returns it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ __all__ = [
 
 @cache
 def load() -> Catalog:
-    """The catalog that was built with this release; some milliseconds the first time, then nothing.
+    """Return the catalog of this release: some milliseconds on the first call, cached afterwards.
 
-    Raises OSError where the installation lost its file.
+    Raises:
+        OSError: the built file is missing from the installation.
+
     """
     from stripe_fdw.catalog.loader import read
 

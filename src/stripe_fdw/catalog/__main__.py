@@ -1,6 +1,7 @@
-"""``python -m stripe_fdw.catalog build|document [--check]``: make the built files, or their pages.
+"""The command ``python -m stripe_fdw.catalog build|document [--check]``, which writes the generated files.
 
-With ``--check`` nothing is written: it says whether what is committed is current.
+``build`` writes the catalog's JSON files, ``document`` the reference pages. With ``--check`` they write
+nothing and report committed files that are out of date.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from pathlib import Path
 
 from stripe_fdw.catalog import load, loader, parameter_shapes, reference_pages
 from stripe_fdw.catalog.from_sdk import build
-from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
+from stripe_fdw.catalog.from_sdk.rendering import render_catalog, render_shapes
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 when the file is current or was written, 1 when ``--check`` finds a difference."""
+    """Run the command. Return the exit code: 1 if ``--check`` finds a file out of date, else 0."""
     parser = argparse.ArgumentParser(prog="python -m stripe_fdw.catalog", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("build", help="build the catalog from the installed stripe SDK")
-    command.add_argument("--check", action="store_true", help="only compare with the committed file")
-    command = commands.add_parser("document", help="write docs/reference/tables from the built file")
+    command.add_argument("--check", action="store_true", help="only compare with the committed files")
+    command = commands.add_parser("document", help="write docs/reference/tables from the built catalog")
     command.add_argument("--check", action="store_true", help="only compare with the committed pages")
     options = parser.parse_args(arguments)
     return _document(options.check) if options.command == "document" else _build(options.check)
@@ -34,15 +35,18 @@ def _document(check: bool) -> int:
         return 0
     outdated = reference_pages.outdated(load())
     for page in outdated:
-        sys.stdout.write(f"docs/reference/{page} is not current\n")
+        sys.stdout.write(f"docs/reference/{page} is out of date\n")
     if outdated:
         sys.stdout.write("Run python -m stripe_fdw.catalog document\n")
     return 1 if outdated else 0
 
 
 def _build(check: bool) -> int:
-    built = build()
-    files = {loader.PATH: render(built.catalog), parameter_shapes.PATH: render_nested(built.shapes)}
+    result = build()
+    files = {
+        loader.PATH: render_catalog(result.catalog),
+        parameter_shapes.PATH: render_shapes(result.shapes),
+    }
     if not check:
         for path, text in files.items():
             path.write_text(text, "utf-8")
@@ -50,7 +54,7 @@ def _build(check: bool) -> int:
     difference = [line for path, text in files.items() for line in _difference(path, text)]
     sys.stdout.writelines(f"{line}\n" for line in difference)
     if difference:
-        sys.stdout.write("The catalog is not current: run python -m stripe_fdw.catalog build\n")
+        sys.stdout.write("The catalog is out of date: run python -m stripe_fdw.catalog build\n")
     return 1 if difference else 0
 
 

@@ -1,6 +1,6 @@
-"""The reference of all tables, written from the catalog: a page an area, an index, all changes of state.
+"""The reference pages of all tables: an index, a page for each product area, and the changes of state.
 
-Only what somebody needs who reads or writes tables is in it. The facts are those of ``stripe-fdw catalog``.
+They are generated from the catalog and hold the same facts as ``stripe-fdw catalog``.
 """
 
 from __future__ import annotations
@@ -13,60 +13,62 @@ from typing import Final
 from stripe_fdw.catalog import describe
 from stripe_fdw.catalog.model import Catalog
 from stripe_fdw.catalog.overlay.transitions import PSEUDO_STATES
-from stripe_fdw.catalog.write_description import StateDescription
+from stripe_fdw.catalog.write_description import TransitionDescription
 
 REFERENCE: Final = Path(__file__).parents[3] / "docs" / "reference"
 _INDEX: Final = Path("tables.md")
 _STATES: Final = Path("states.md")
-_MADE: Final = "<!-- Made from the catalog by `python -m stripe_fdw.catalog document`. -->"
+_GENERATED: Final = "<!-- Generated from the catalog by `python -m stripe_fdw.catalog document`. -->"
 _TYPES: Final = {"timestamp with time zone": "timestamptz", "double precision": "float8"}
 _VALUES_SHOWN: Final = 8
 _WRITES: Final = ("insert", "update", "delete")
 _ROLES: Final = {"list": "Listed by", "preview": "Computed by", "retrieve": "one by", "search": "searched by"}
 
 
-def documents(catalog: Catalog) -> dict[Path, str]:
-    """Every page by its path below ``docs/reference``."""
-    tables = describe.tables(catalog)
-    areas = [(area, list(found)) for area, found in groupby(tables, key=lambda item: item["area"])]
-    found = {_INDEX: _text(_index(catalog, areas))}
-    every = {}
+def pages(catalog: Catalog) -> dict[Path, str]:
+    """Return the text of every page by its path below ``docs/reference``."""
+    by_area = groupby(describe.tables(catalog), key=lambda item: item["area"])
+    areas = [(area, list(summaries)) for area, summaries in by_area]
+    texts = {_INDEX: _text(_index(catalog, areas))}
+    tables_by_area = {}
     for area, summaries in areas:
-        every[area] = [describe.table(catalog.resource[item["table"]]) for item in summaries]
-        found[_page(area)] = _text(_area(area, every[area]))
-    found[_STATES] = _text(_states(every))
-    return found
+        tables_by_area[area] = [describe.table(catalog.resource[item["table"]]) for item in summaries]
+        texts[_page(area)] = _text(_area(area, tables_by_area[area]))
+    texts[_STATES] = _text(_states(tables_by_area))
+    return texts
 
 
 def outdated(catalog: Catalog, folder: Path = REFERENCE) -> list[Path]:
-    """The pages below the folder that are missing, differ from the catalog, or are of no area any more."""
-    wanted = documents(catalog)
-    stale = [path for path, text in wanted.items() if not _is(folder / path, text)]
-    return sorted([*stale, *_left_over(wanted, folder)])
+    """Return the pages below the folder that are missing, differ from the catalog, or belong to no area."""
+    texts = pages(catalog)
+    different = [path for path, text in texts.items() if not _has_text(folder / path, text)]
+    return sorted([*different, *_surplus_pages(texts, folder)])
 
 
 def write(catalog: Catalog, folder: Path = REFERENCE) -> None:
-    """Write all pages below the folder and remove those of areas that are gone.
+    """Write all pages below the folder and remove those of areas that no longer exist.
 
-    Raises FileNotFoundError where there is no such folder: pages belong to a checkout.
+    Raises:
+        FileNotFoundError: there is no such folder, since this is not a checkout.
+
     """
-    wanted = documents(catalog)
+    texts = pages(catalog)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}: run this in a checkout")
-    for path, text in wanted.items():
+    for path, text in texts.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text, "utf-8")
-    for path in _left_over(wanted, folder):
+    for path in _surplus_pages(texts, folder):
         (folder / path).unlink()
 
 
-def _is(path: Path, text: str) -> bool:
+def _has_text(path: Path, text: str) -> bool:
     return path.exists() and path.read_text("utf-8") == text
 
 
-def _left_over(wanted: Iterable[Path], folder: Path) -> list[Path]:
-    there = {path.relative_to(folder) for path in (folder / "tables").glob("*.md")}
-    return sorted(there - set(wanted))
+def _surplus_pages(wanted: Iterable[Path], folder: Path) -> list[Path]:
+    present = {path.relative_to(folder) for path in (folder / "tables").glob("*.md")}
+    return sorted(present - set(wanted))
 
 
 def _page(area: str) -> Path:
@@ -81,9 +83,9 @@ def _code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _needs(required: Sequence[str], between: str) -> str:
-    """The columns needed; an entry of several, of which any will do, is written as one."""
-    return between.join(" or ".join(f"`{name}`" for name in each.split(" or ")) for each in required)
+def _required(required: Sequence[str], separator: str) -> str:
+    """Return the required columns as text; an entry "a or b" names several columns of which one is enough."""
+    return separator.join(" or ".join(f"`{name}`" for name in entry.split(" or ")) for entry in required)
 
 
 def _row(*cells: str) -> str:
@@ -91,34 +93,35 @@ def _row(*cells: str) -> str:
 
 
 def _index(catalog: Catalog, areas: Sequence[tuple[str, Sequence[describe.TableSummary]]]) -> Iterator[str]:
-    tables = [item for _, found in areas for item in found]
+    tables = [item for _, summaries in areas for item in summaries]
     columns = sum(item["columns"] for item in tables)
     yield "# Tables"
     yield ""
-    yield _MADE
+    yield _GENERATED
     yield ""
-    yield f"{len(tables)} tables with {columns} columns, after version {catalog.api_version} of Stripe's API."
-    yield "Each heading is a product area, and a remote schema of its own for `IMPORT FOREIGN SCHEMA`;"
-    yield "the remote schema `stripe` has all of them. `stripe-fdw catalog` shows the same in the terminal."
+    yield f"{len(tables)} tables with {columns} columns, from version {catalog.api_version} of Stripe's API."
+    yield "Each heading is a product area and the name of a remote schema for `IMPORT FOREIGN SCHEMA`;"
+    yield "the remote schema `stripe` has all tables. `stripe-fdw catalog` shows the same in the terminal."
     yield ""
-    yield "*Pushed* are the columns whose conditions become parameters of the request. *Needs* are those of"
-    yield "which Stripe wants a value. Where that is the id of a row of one other table, it may be left out:"
-    yield "then each row of that table is asked about. [Read well](../how-to/read.md) tells more. *Written*"
-    yield "says which of INSERT, UPDATE and DELETE there are; [changes of state](states.md) are UPDATEs, too."
-    yield "See [Writing to Stripe](../how-to/write.md)."
-    for area, found in areas:
+    yield "- *Pushed*: conditions on these columns become parameters of the request."
+    yield "- *Required*: Stripe needs a value for these columns. Where the value is the id of a row of one"
+    yield "  other table, it may be left out: then the rows of that table are read first, and a request is"
+    yield "  made for each of them. See [Reading](../how-to/read.md)."
+    yield "- *Written*: the commands INSERT, UPDATE and DELETE that the table has."
+    yield "  [Changes of state](states.md) are UPDATEs, too. See [Writing to Stripe](../how-to/write.md)."
+    for area, summaries in areas:
         yield ""
         yield f"## {area}"
         yield ""
-        yield "| Table | Columns | Pushed | Needs | Written |"
+        yield "| Table | Columns | Pushed | Required | Written |"
         yield "|---|---|---|---|---|"
-        for item in found:
-            needed = [name for each in item["required"] for name in each.split(" or ")]
+        for item in summaries:
+            required = [name for entry in item["required"] for name in entry.split(" or ")]
             yield _row(
                 f"[{item['table']}]({_page(area)}#{item['table']})",
                 str(item["columns"]),
-                _code(column for column in item["pushed"] if column not in needed),
-                _needs(item["required"], ", "),
+                _code(column for column in item["pushed"] if column not in required),
+                _required(item["required"], ", "),
                 ", ".join(item["writable"]),
             )
 
@@ -126,15 +129,15 @@ def _index(catalog: Catalog, areas: Sequence[tuple[str, Sequence[describe.TableS
 def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[str]:
     yield f"# Tables of {area}"
     yield ""
-    yield _MADE
+    yield _GENERATED
     yield ""
-    yield f"`IMPORT FOREIGN SCHEMA {area} FROM SERVER stripe INTO …` brings these; see [all](../tables.md)."
-    yield "Besides the columns shown, every table has [`_raw`](../../how-to/read.md#pseudo-columns), and for"
-    yield "[writing](../../how-to/write.md) `_params` and `_idempotency_key`."
+    yield f"`IMPORT FOREIGN SCHEMA {area} FROM SERVER stripe INTO …` imports these; see [all](../tables.md)."
+    yield "Besides the columns shown, every table has [`_raw`](../../how-to/read.md#pseudo-columns) and, for"
+    yield "[writing](../../how-to/write.md), `_params` and `_idempotency_key`."
     yield ""
-    yield "*Written* says what can set a column: `insert` and `update`, in **bold** where no row can be"
-    yield "inserted without it. With `NULL`, an update to NULL unsets it. With `operation`, changes of it are"
-    yield "operations of Stripe's: they stand below the columns, and all tables' in"
+    yield "*Written* names the commands that can set a column: `insert` and `update`, in **bold** where"
+    yield "INSERT requires it. With `NULL`, an update to NULL unsets it. With `operation`, changes of it are"
+    yield "operations of Stripe's API: they are listed below the columns, and those of all tables in"
     yield "[changes of state](../states.md)."
     for item in tables:
         yield ""
@@ -151,26 +154,30 @@ def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[st
             yield ""
             yield "| Change | From | Operation |"
             yield "|---|---|---|"
-            for state in item["states"]:
-                yield _row(*_state(state))
+            for transition in item["states"]:
+                yield _row(*_transition(transition))
 
 
 def _facts(item: describe.TableDescription) -> Iterator[str]:
     requests = [
-        f"{words} `{item['requests'][role]}`" for role, words in _ROLES.items() if role in item["requests"]
+        f"{phrase} `{item['requests'][role]}`" for role, phrase in _ROLES.items() if role in item["requests"]
     ]
     facts = [", ".join(requests), *_writing(item)]
     if item["defaults"]:
-        facts.append(f"Lists ask for {_code(f'{name}={text}' for name, text in item['defaults'].items())}")
-    for more in item["further_lists"]:
-        facts.append(f"A further list asks for {_code(f'{name}={text}' for name, text in more.items())}")
+        facts.append(f"Lists are requested with {_parameters(item['defaults'])}")
+    for parameters in item["further_lists"]:
+        facts.append(f"A further list is requested with {_parameters(parameters)}")
     if item["required"]:
-        facts.append(f"Needs {_needs(item['required'], ' and ')}")
+        facts.append(f"Requires {_required(item['required'], ' and ')}")
     if item["search"]:
-        facts.append(f"With `use_search` also by {_code(item['search'])}")
+        facts.append(f"With `use_search`, conditions on {_code(item['search'])} are pushed too")
     facts.extend(note.rstrip(".") for note in item["notes"])
     for fact in facts:
         yield f"- {fact}."
+
+
+def _parameters(parameters: Mapping[str, str]) -> str:
+    return _code(f"{name}={value}" for name, value in parameters.items())
 
 
 def _writing(item: describe.TableDescription) -> Iterator[str]:
@@ -184,7 +191,7 @@ def _writing(item: describe.TableDescription) -> Iterator[str]:
     if item["parameters"]:
         yield f"`_params` also takes {_code(item['parameters'])}"
     if item["operations"]:
-        yield f"With [`stripe_live.call`](../functions.md): {_code(item['operations'])}"
+        yield f"[`stripe_live.call`](../functions.md) also runs {_code(item['operations'])}"
 
 
 def _group(names: Sequence[str]) -> str:
@@ -192,50 +199,56 @@ def _group(names: Sequence[str]) -> str:
 
 
 def _written(column: describe.ColumnDescription) -> str:
-    return ", ".join("**insert**" if word == "insert, required" else word for word in column["write"])
+    return ", ".join("**insert**" if way == "insert, required" else way for way in column["write"])
 
 
-def _state(state: StateDescription) -> tuple[str, str, str]:
-    sent = [f"`{name}={value}`" for name, value in state["parameters"].items()]
-    sent += [f"the value as `{state['sends']}`"] if state["sends"] else []
-    operation = f"`{state['operation']}`" + (f" with {', '.join(sent)}" if sent else "")
-    needs = [f"{name} is {' or '.join(f'`{one}`' for one in ones)}" for name, ones in state["needs"].items()]
-    sources = _code(state["sources"]) or "any"
-    return f"`{state['set']}`", f"{sources}, where {' and '.join(needs)}" if needs else sources, operation
+def _transition(transition: TransitionDescription) -> tuple[str, str, str]:
+    parameters = [f"`{name}={value}`" for name, value in transition["parameters"].items()]
+    parameters += [f"the value as `{transition['sends']}`"] if transition["sends"] else []
+    operation = f"`{transition['operation']}`" + (f" with {', '.join(parameters)}" if parameters else "")
+    conditions = [
+        f"{name} is {' or '.join(f'`{value}`' for value in values)}"
+        for name, values in transition["needs"].items()
+    ]
+    sources = _code(transition["sources"]) or "any"
+    if conditions:
+        sources += f", where {' and '.join(conditions)}"
+    return f"`{transition['set']}`", sources, operation
 
 
 def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterator[str]:
     yield "# Changes of state"
     yield ""
-    yield _MADE
+    yield _GENERATED
     yield ""
-    yield "An UPDATE of one of these columns is an operation of Stripe's:"
+    yield "An UPDATE of one of these columns is an operation of Stripe's API:"
     yield ""
     yield "```sql"
     yield "UPDATE stripe_live.invoice SET status = 'paid' WHERE id = 'in_123';"
     yield "```"
     yield ""
-    yield "It is made from the states in the column *From*; from any other, the error names the changes that"
-    yield "are possible. *Any* leaves that to Stripe. RETURNING shows what came of it: a payment that was"
-    yield "confirmed may be `processing` still. Further parameters of the operation go into `_params`. Other"
-    yield "columns of the same statement are updated first, or go with the operation where it takes them all."
-    yield "[Writing to Stripe](../how-to/write.md) tells the rest: nothing of it is rolled back."
+    yield "The operation is possible from the states in the column *From*; from any other state, the error"
+    yield "names the changes that are possible. *Any* means that Stripe decides. RETURNING shows the"
+    yield "outcome: a payment that was confirmed may still be `processing`. Further parameters of the"
+    yield "operation go into `_params`. Other columns of the same statement are updated first, or are sent"
+    yield "with the operation if it takes all of them. See [Writing to Stripe](../how-to/write.md): a"
+    yield "ROLLBACK does not undo these operations."
     yield ""
-    yield "These words are no values of Stripe's. They ask for an operation, and no row has them:"
+    yield "These values are no states of Stripe's. They ask for an operation, and no row has them:"
     yield ""
-    for (table, column), words in PSEUDO_STATES.items():
-        yield f"- {_code(words)} as {column} of {table}"
+    for (table, column), values in PSEUDO_STATES.items():
+        yield f"- {_code(values)} as {column} of {table}"
     for area, tables in areas.items():
-        changing = [item for item in tables if item["states"]]
-        if changing:
+        with_transitions = [item for item in tables if item["states"]]
+        if with_transitions:
             yield ""
             yield f"## {area}"
             yield ""
             yield "| Table | Change | From | Operation |"
             yield "|---|---|---|---|"
-        for item in changing:
-            for state in item["states"]:
-                yield _row(f"[{item['table']}]({_page(area)}#{item['table']})", *_state(state))
+        for item in with_transitions:
+            for transition in item["states"]:
+                yield _row(f"[{item['table']}]({_page(area)}#{item['table']})", *_transition(transition))
 
 
 def _pushed(column: describe.ColumnDescription) -> str:
@@ -247,9 +260,11 @@ def _notes(column: describe.ColumnDescription) -> str:
     if column["references"]:
         notes.append(f"id of {' or '.join(column['references'])}")
     if column["lists"]:
-        notes.append(f"all of them in {column['lists']}")
+        notes.append(f"the full list is the table {column['lists']}")
     if column["source"]:
-        notes.append("the value asked for" if column["source"] == "qual" else f"from `{column['source']}`")
+        notes.append(
+            "the value of the condition" if column["source"] == "qual" else f"from `{column['source']}`"
+        )
     if column["sent_as"]:
         notes.append(f"sent as `{column['sent_as']}`")
     values = column["values"]

@@ -1,4 +1,4 @@
-"""What can be written to a table, as plain data to show: columns, what creation needs, changes of state."""
+"""Descriptions of what can be written to a table: columns, required values, transitions, operations."""
 
 from __future__ import annotations
 
@@ -7,100 +7,105 @@ from typing import TypedDict
 from stripe_fdw.catalog.model import ANY_VALUE, Column, Kind, Operation, Parameter, Resource, Transition
 
 
-class StateDescription(TypedDict):
-    """A change of a column that UPDATE can make because it is an operation."""
+class TransitionDescription(TypedDict):
+    """A change of a column that UPDATE makes with an operation."""
 
     column: str
     value: str | None  # None for NULL, "*" for any value
-    set: str  # as SQL says it: "status = 'open'"
-    sources: list[str]  # the values from which Stripe accepts it; none where it decides
-    needs: dict[str, list[str]]  # columns, and the values with which the operation leads there
+    set: str  # as in SQL: "status = 'open'"
+    sources: list[str]  # the values from which Stripe accepts it; empty where the catalog does not know them
+    needs: dict[str, list[str]]  # columns, each with the values for which the operation leads there
     operation: str  # verb and path
     sends: str  # the parameter that gets the value
-    parameters: dict[str, str]  # sent along
+    parameters: dict[str, str]  # always sent with it
 
 
-def written(resource: Resource, column: Column) -> list[str]:
-    """What can be done to a column.
+def column_writes(resource: Resource, column: Column) -> list[str]:
+    """Return the ways to write a column.
 
-    "insert" or "insert, required", "update", "NULL" where that unsets it, "operation" where a change is one.
+    They are "insert" or "insert, required", "update", "NULL" where an update to NULL unsets it, and
+    "operation" where changes of it are operations.
     """
-    found = []
+    writes = []
     if column.name in resource.create_paths:
-        needed = any(group == [column.name] for group in needs(resource))
-        found.append("insert, required" if needed else "insert")
+        required = any(group == [column.name] for group in insert_needs(resource))
+        writes.append("insert, required" if required else "insert")
     elif any(parent.column == column.name for parent in resource.parents) and resource.create:
-        found.append("insert, required")
+        writes.append("insert, required")
     if column.name in resource.update_paths:
-        found.append("update")
-        leaf = _leaf(resource.update, resource.update_paths[column.name])
-        if leaf is not None and leaf.unsettable:
-            found.append("NULL")
+        writes.append("update")
+        parameter = _parameter_at(resource.update, resource.update_paths[column.name])
+        if parameter is not None and parameter.unsettable:
+            writes.append("NULL")
     if any(item.column == column.name for item in resource.transitions):
-        found.append("operation")
-    return found
+        writes.append("operation")
+    return writes
 
 
-def _leaf(operation: Operation | None, path: tuple[str, ...]) -> Parameter | None:
-    inside = operation.parameters if operation else ()
-    found = None
+def _parameter_at(operation: Operation | None, path: tuple[str, ...]) -> Parameter | None:
+    parameters = operation.parameters if operation else ()
+    parameter = None
     for step in path:
-        if found is not None:
-            inside = found.fields
-        found = next((item for item in inside if item.name == step), None)
-    return found
+        if parameter is not None:
+            parameters = parameter.fields
+        parameter = next((item for item in parameters if item.name == step), None)
+    return parameter
 
 
 def sent_as(resource: Resource, column: Column) -> str:
-    """The parameter that takes a column's value, ``pricing[price]``; "" where it is the one of its name."""
-    found = [item.path for item in resource.write_paths if item.column == column.name]
-    return found[0][0] + "".join(f"[{step}]" for step in found[0][1:]) if found else ""
+    """Return the parameter that takes a column's value, ``pricing[price]``; "" where it has the same name."""
+    paths = [item.path for item in resource.write_paths if item.column == column.name]
+    return paths[0][0] + "".join(f"[{step}]" for step in paths[0][1:]) if paths else ""
 
 
-def needs(resource: Resource) -> list[list[str]]:
-    """What creation needs: of each group one; a parameter without a column is shown as ``_params[name]``."""
+def insert_needs(resource: Resource) -> list[list[str]]:
+    """Return groups of columns; INSERT needs a value for at least one of each group.
+
+    A required parameter without a column is shown as ``_params[name]``.
+    """
     operation = resource.create
     if operation is None:
         return []
-    groups = [*((item.name,) for item in operation.parameters if item.required), *operation.one_of]
-    found = [[column for name in group for column in _columns(resource, name)] for group in groups]
-    return [[parent.column] for parent in resource.parents] + found
+    parents = [[parent.column] for parent in resource.parents]
+    required = [(item.name,) for item in operation.parameters if item.required]
+    groups = [*required, *operation.one_of]
+    return parents + [[column for name in group for column in _columns(resource, name)] for group in groups]
 
 
 def _columns(resource: Resource, parameter: str) -> list[str]:
-    found = [name for name, path in resource.create_paths.items() if path[0] == parameter]
-    return sorted(found, key=lambda name: name != parameter) or [f"_params[{parameter}]"]
+    columns = [name for name, path in resource.create_paths.items() if path[0] == parameter]
+    return sorted(columns, key=lambda name: name != parameter) or [f"_params[{parameter}]"]
 
 
 def further_parameters(resource: Resource) -> list[str]:
-    """The parameters of creation and update that no column is: they are written with ``_params``."""
+    """Return the parameters of create and update without a column, which only ``_params`` can write."""
     names = {
         parameter.name
-        for operation, columns in (
+        for operation, paths in (
             (resource.create, resource.create_paths),
             (resource.update, resource.update_paths),
         )
         for parameter in (operation.parameters if operation else ())
-        if columns.get(parameter.name) != (parameter.name,)
+        if paths.get(parameter.name) != (parameter.name,)
     }
     return sorted(names - {"expand"})
 
 
-def states(resource: Resource) -> list[StateDescription]:
-    """The changes that are operations, in the order in which they are tried."""
-    return [_state(resource, item) for item in resource.transitions]
+def transitions(resource: Resource) -> list[TransitionDescription]:
+    """Return the changes that are operations, in the order in which they are tried."""
+    return [_transition(resource, item) for item in resource.transitions]
 
 
-def _state(resource: Resource, item: Transition) -> StateDescription:
-    return StateDescription(
-        column=item.column,
-        value=item.value,
-        set=f"{item.column} = {_literal(resource.column[item.column], item.value)}",
-        sources=list(item.sources),
-        needs={name: list(values) for name, values in item.conditions},
-        operation=f"{item.operation.method} {item.operation.path}",
-        sends=item.value_parameter,
-        parameters=dict(item.extra_parameters),
+def _transition(resource: Resource, transition: Transition) -> TransitionDescription:
+    return TransitionDescription(
+        column=transition.column,
+        value=transition.value,
+        set=f"{transition.column} = {_literal(resource.column[transition.column], transition.value)}",
+        sources=list(transition.sources),
+        needs={name: list(values) for name, values in transition.conditions},
+        operation=f"{transition.operation.method} {transition.operation.path}",
+        sends=transition.value_parameter,
+        parameters=dict(transition.extra_parameters),
     )
 
 
@@ -113,6 +118,6 @@ def _literal(column: Column, value: str | None) -> str:
 
 
 def other_operations(resource: Resource) -> list[str]:
-    """The operations on the table's objects that no column reaches: ``stripe_live.call`` does."""
-    reached = {item.operation for item in resource.transitions}
-    return [f"{item.method} {item.path}" for item in resource.operations if item not in reached]
+    """Return verb and path of the operations that no column runs, only ``stripe_live.call``."""
+    run_by_columns = {item.operation for item in resource.transitions}
+    return [f"{item.method} {item.path}" for item in resource.operations if item not in run_by_columns]

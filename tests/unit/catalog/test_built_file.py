@@ -11,7 +11,7 @@ import pytest
 from stripe_fdw.catalog import load, loader, parameter_shapes
 from stripe_fdw.catalog.__main__ import main
 from stripe_fdw.catalog.from_sdk import Built, build
-from stripe_fdw.catalog.from_sdk.rendering import render, render_nested
+from stripe_fdw.catalog.from_sdk.rendering import render_catalog, render_shapes
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def built() -> Built:
 
 def test_the_committed_files_are_current(built: Built) -> None:
     hint = "run python -m stripe_fdw.catalog build"
-    assert render(built.catalog) == loader.PATH.read_text("utf-8"), hint
-    assert render_nested(built.shapes) == parameter_shapes.PATH.read_text("utf-8"), hint
+    assert render_catalog(built.catalog) == loader.PATH.read_text("utf-8"), hint
+    assert render_shapes(built.shapes) == parameter_shapes.PATH.read_text("utf-8"), hint
 
 
 def test_reading_gives_what_was_built(built: Built) -> None:

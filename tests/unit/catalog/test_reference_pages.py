@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stripe_fdw.catalog import load, reference_pages
 
-PAGES = reference_pages.documents(load())
+PAGES = reference_pages.pages(load())
 
 
 def rows(page: str, beginning: str) -> list[str]:

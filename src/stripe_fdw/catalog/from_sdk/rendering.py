@@ -1,4 +1,4 @@
-"""Writes the catalog as the text of the built file, whose form ``catalog.stored`` explains."""
+"""The text of the built files, in the form that ``catalog.loader`` describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource, Transition
 
-_SHARED_FROM = 4  # literals: fewer are written where they are used
+_SHARED_FROM = 4  # literals: shorter lists are written where they are used
 
 _LISTS = ("columns", "filters", "parents", "transitions", "write_paths")  # one line an entry
 
@@ -20,6 +20,8 @@ Json = dict[str, Any]
 
 
 class _Literals:
+    """Lists of literals that entries refer to by a digest."""
+
     def __init__(self) -> None:
         self.names: dict[str, tuple[str, ...]] = {}
 
@@ -31,7 +33,7 @@ class _Literals:
         return name
 
     def block(self) -> str:
-        """Those used, by name."""
+        """Return the lists that were referred to, by name."""
         entries = (f"{_line(name)}: {_line(values)}" for name, values in sorted(self.names.items()))
         return _block(entries, "{", "}")
 
@@ -40,9 +42,9 @@ def _key(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
-def _plain(item: Any, literals: _Literals) -> Json:
-    """The fields of an entry that differ from their default."""
-    found: Json = {}
+def _entry(item: Any, literals: _Literals) -> Json:
+    """Return the fields of an entry that differ from their default."""
+    entry: Json = {}
     for field in fields(item):
         value = getattr(item, field.name)
         default = () if field.default_factory is not MISSING else field.default
@@ -50,12 +52,12 @@ def _plain(item: Any, literals: _Literals) -> Json:
             continue
         if field.name == "values":
             value = literals.reference(value)
-        found[field.name] = value
+        entry[field.name] = value
     if isinstance(item, Transition):
-        found["operation"] = _key(item.operation)
+        entry["operation"] = _key(item.operation)
     if isinstance(item, Column) and item.path == (item.name,):
-        del found["path"]
-    return found
+        del entry["path"]
+    return entry
 
 
 def _line(value: object) -> str:
@@ -66,8 +68,8 @@ def _block(lines: Iterator[str], opening: str, closing: str) -> str:
     return opening + "\n" + ",\n".join(lines) + "\n" + closing
 
 
-def render(catalog: Catalog) -> str:
-    """The text of the built file, ``stripe.json``."""
+def render_catalog(catalog: Catalog) -> str:
+    """Return the text of the catalog's file, ``stripe.json``."""
     literals = _Literals()
     operations = [_render_operation(item, literals) for item in catalog.operations]
     resources = [_render_resource(item, literals) for item in catalog.resources]
@@ -83,11 +85,11 @@ def render(catalog: Catalog) -> str:
     return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
 
 
-def render_nested(shapes: Mapping[str, Fields]) -> str:
-    """The text of the file of nested parameters, ``nested.json``."""
+def render_shapes(shapes: Mapping[str, Fields]) -> str:
+    """Return the text of the shapes' file, ``parameter_shapes.json``."""
     literals = _Literals()
     entries = [
-        f"{_line(name)}: {_block((f'  {_line(_plain(item, literals))}' for item in fields), '[', ']')}"
+        f"{_line(name)}: {_block((f'  {_line(_entry(item, literals))}' for item in fields), '[', ']')}"
         for name, fields in sorted(shapes.items())
     ]
     blocks = {"shapes": _block(iter(entries), "{", "}"), "literals": literals.block()}
@@ -95,22 +97,22 @@ def render_nested(shapes: Mapping[str, Fields]) -> str:
 
 
 def _render_operation(item: Operation, literals: _Literals) -> str:
-    lines = [_line(item.name), *(_line(_plain(parameter, literals)) for parameter in item.parameters)]
+    lines = [_line(item.name), *(_line(_entry(parameter, literals)) for parameter in item.parameters)]
     return f"{_line(_key(item))}: {_block((f'  {line}' for line in lines), '[', ']')}"
 
 
 def _render_resource(item: Resource, literals: _Literals) -> str:
-    head = _plain(item, literals)
+    head = _entry(item, literals)
     lists = {name: head.pop(name, ()) for name in _LISTS}
     for name in ("retrieve", "create", "update", "delete"):
-        operation: Operation | None = head.get(name)
-        if operation is not None:
-            head[name] = _key(operation)
+        with_role: Operation | None = head.get(name)
+        if with_role is not None:
+            head[name] = _key(with_role)
     if item.operations:
-        head["operations"] = [_key(each) for each in item.operations]
+        head["operations"] = [_key(operation) for operation in item.operations]
     parts = [f'"{name}": {_line(value)}' for name, value in head.items() if name != "name"]
     for name, entries in lists.items():
         if entries:
-            lines = (f"  {_line(_plain(entry, literals))}" for entry in entries)
+            lines = (f"  {_line(_entry(entry, literals))}" for entry in entries)
             parts.append(f'"{name}": {_block(lines, "[", "]")}')
     return f'"{item.name}": {_block(iter(parts), "{", "}")}'
