@@ -9,7 +9,7 @@ import pytest
 
 from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.fdw.schema.options import (
-    Place,
+    OptionContext,
     ServerOptions,
     check_merged_options,
     read_api_key,
@@ -19,7 +19,7 @@ from stripe_fdw.fdw.schema.options import (
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
 
-WRONG: list[tuple[Place, dict[str, str], str, str]] = [
+WRONG: list[tuple[OptionContext, dict[str, str], str, str]] = [
     ("server", {"api_bse": "x"}, "api_bse", "api_base, "),
     ("server", {"api_key": KEY}, "belongs in the user mapping", "CREATE USER MAPPING"),
     ("table", {"api_key": KEY}, "belongs in the user mapping", "CREATE USER MAPPING"),
@@ -45,10 +45,10 @@ WRONG: list[tuple[Place, dict[str, str], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "options", "message", "hint"), WRONG, ids=lambda v: str(v)[:40])
-def test_wrong_options(place: Place, options: dict[str, str], message: str, hint: str) -> None:
+@pytest.mark.parametrize(("context", "options", "message", "hint"), WRONG, ids=lambda v: str(v)[:40])
+def test_wrong_options(context: OptionContext, options: dict[str, str], message: str, hint: str) -> None:
     with pytest.raises(OptionError) as caught:
-        validate_options(place, options)
+        validate_options(context, options)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
     assert KEY not in str(caught.value)
@@ -145,7 +145,7 @@ def test_a_secret_never_prints() -> None:
     assert KEY not in repr(read_api_key({"api_key": KEY}))
 
 
-def test_merged_options_are_checked_without_their_places() -> None:
+def test_merged_options_are_checked_without_their_contexts() -> None:
     check_merged_options({"object": "customer", "api_key": KEY, "cache_ttl": "1", "wrapper": "stripe_fdw.X"})
     with pytest.raises(OptionError, match='"cache_tl"') as caught:
         check_merged_options({"cache_tl": "1"})
