@@ -24,9 +24,10 @@ def dumps(value: object) -> bytes:
     return orjson.dumps(value, default=encode_decimal)
 
 
-def format_decimal(value: Decimal) -> str:
-    """A number's digits, without an exponent."""
-    return format(value, "f")
+def format_decimal(value: Decimal, *, trim_zeros: bool = False) -> str:
+    """Return a number's digits without an exponent; with ``trim_zeros`` without zeros at the end."""
+    digits = format(value, "f")
+    return digits.rstrip("0").rstrip(".") if trim_zeros and "." in digits else digits
 
 
 def _whole(text: str) -> int | Decimal:

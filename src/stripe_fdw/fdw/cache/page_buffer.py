@@ -18,6 +18,7 @@ import orjson
 
 from stripe_fdw.fdw.cache.invalidation import Generation
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
+from stripe_fdw.object_ids import object_id
 
 _OVERHEAD: Final = 512  # bytes for each page, however small
 
@@ -220,5 +221,4 @@ class PageBuffer:
 
 
 def _object_key(item: dict[str, Any]) -> Hashable:
-    identifier = item.get("id")
-    return identifier if isinstance(identifier, str) else repr(item)
+    return object_id(item) or repr(item)

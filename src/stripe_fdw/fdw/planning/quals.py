@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from stripe_fdw.catalog.model import Column, Kind
+from stripe_fdw.sql_quoting import quote_literal
 
 EQUAL: Final = "="
 ANY: Final = "= any"
@@ -91,7 +92,7 @@ def literal(value: object) -> str:
     if isinstance(value, tuple):  # of a jsonb object
         value = orjson.dumps(dict(value)).decode()
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
-    return "'" + text.replace("'", "''") + "'"
+    return quote_literal(text)
 
 
 def _literals(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.fdw.schema.columns import RAW
+from stripe_fdw.object_ids import object_id
 
 Object = dict[str, Any]
 Extract = Callable[[Sequence[Object]], list[Any]]  # the objects of a page -> a column of JSON values
@@ -39,13 +40,13 @@ def _identified(extract: Extract) -> Extract:
 
     def identities(objects: Sequence[Object]) -> list[Any]:
         values = extract(objects)
-        return [*map(_identity, values)] if dict in set(map(type, values)) else values
+        return _with_ids(values) if dict in set(map(type, values)) else values
 
     return identities
 
 
-def _identity(value: Any) -> Any:
-    return value.get("id") if isinstance(value, dict) else value
+def _with_ids(values: list[Any]) -> list[Any]:
+    return [object_id(value) if isinstance(value, dict) else value for value in values]
 
 
 def _deep(column: Column) -> Extract:

@@ -11,6 +11,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.errors import OptionError, TableError
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 from stripe_fdw.suggestions import closest_names
 
 EVERYTHING: Final = "stripe"
@@ -113,17 +114,11 @@ def import_statements(
 
 def create_statement(table: ImportedTable, server: str) -> str:
     """Return the CREATE FOREIGN TABLE command, without a schema: IMPORT FOREIGN SCHEMA sets it."""
-    definitions = ",\n  ".join(f"{_identifier(name)} {type_name}" for name, type_name in table.columns)
-    options = ", ".join(f"{_identifier(name)} {_literal(value)}" for name, value in table.options.items())
-    return (
-        f"CREATE FOREIGN TABLE {_identifier(table.name)} (\n  {definitions}\n)"
-        f" SERVER {_identifier(server)} OPTIONS ({options})"
+    definitions = ",\n  ".join(f"{quote_identifier(name)} {type_name}" for name, type_name in table.columns)
+    options = ", ".join(
+        f"{quote_identifier(name)} {quote_literal(value)}" for name, value in table.options.items()
     )
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return (
+        f"CREATE FOREIGN TABLE {quote_identifier(table.name)} (\n  {definitions}\n)"
+        f" SERVER {quote_identifier(server)} OPTIONS ({options})"
+    )

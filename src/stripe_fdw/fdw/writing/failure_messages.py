@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from stripe_fdw.errors import ApiError, StripeFdwError
 from stripe_fdw.fdw.writing.row_write import RowWrite
-from stripe_fdw.fdw.writing.values.scalars import quoted
 from stripe_fdw.fdw.writing.write_log import StatementEffects
+from stripe_fdw.sql_quoting import quote_literal
 
 
 def changed_objects(effects: StatementEffects) -> str:
@@ -101,7 +101,7 @@ def replay_hint(row: RowWrite, error: BaseException) -> str | None:
     """Return how to go on where Stripe repeats this error for the row's key; None where it does not."""
     if not isinstance(error, ApiError) or not error.replayed:
         return None
-    keeps = f"Stripe keeps this error for the idempotency key {quoted(row.key)}."
+    keeps = f"Stripe keeps this error for the idempotency key {quote_literal(row.key)}."
     if (error.status or 0) < 500:
         return f"{keeps} To try again, use another key."
     return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
@@ -113,4 +113,4 @@ def _key_name(row: RowWrite) -> str:
 
 def _key_text(row: RowWrite) -> str:
     """Return how SQL gives the row its key: as a named argument of a call, or as a column."""
-    return f"{_key_name(row)} {'=>' if row.plan.is_call else '='} {quoted(row.key)}"
+    return f"{_key_name(row)} {'=>' if row.plan.is_call else '='} {quote_literal(row.key)}"

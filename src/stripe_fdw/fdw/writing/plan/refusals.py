@@ -10,7 +10,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing.plan.transitions import literal, literals, reachable, state, update_hint
-from stripe_fdw.fdw.writing.values.scalars import quoted
+from stripe_fdw.sql_quoting import quote_literal
 from stripe_fdw.suggestions import closest_names
 from stripe_fdw.text_limits import MAX_NAMES
 
@@ -48,7 +48,7 @@ def not_updatable(resource: Resource) -> StripeFdwError:
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
     """There is no such operation; often there is one that comes near, and leads on from the present state."""
-    hint = dict(resource.hints).get("delete", "").replace("{id}", quoted(identifier))
+    hint = dict(resource.hints).get("delete", "").replace("{id}", quote_literal(identifier))
     ends = [
         item
         for item in resource.transitions

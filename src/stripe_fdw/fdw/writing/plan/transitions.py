@@ -9,7 +9,8 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import ANY_VALUE, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.writing.values.scalars import identity, quoted
+from stripe_fdw.object_ids import id_or_value
+from stripe_fdw.sql_quoting import quote_literal
 from stripe_fdw.suggestions import is_typo
 
 _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -19,7 +20,7 @@ def state(value: Any) -> str | None:
     """A column's value as the catalog writes states."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    value = identity(value)
+    value = id_or_value(value)
     if isinstance(value, dict | list):
         return exact_json.dumps(value).decode()
     return None if value is None else str(value)
@@ -105,7 +106,7 @@ def literal(value: str | None) -> str:
     """A state as SQL writes it."""
     if value is None:
         return "NULL"
-    return value if value in ("true", "false") else quoted(value)
+    return value if value in ("true", "false") else quote_literal(value)
 
 
 def update_hint(resource: Resource, identifier: str, column: str, value: str) -> str:

@@ -33,7 +33,8 @@ from stripe_fdw.fdw.writing.values.nested import (
     is_metadata,
     texts,
 )
-from stripe_fdw.fdw.writing.values.scalars import identity, same
+from stripe_fdw.fdw.writing.values.scalars import same
+from stripe_fdw.object_ids import id_or_value
 
 
 def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
@@ -234,9 +235,11 @@ def _matched(new: Sequence[Any], old: Mapping[str, Json]) -> list[Json | None]:
     taken = {item["id"] for item in found if item is not None}
     for at, item in enumerate(new):
         if found[at] is None and isinstance(item, dict) and "id" not in item and item.get("price"):
-            price = identity(item["price"])
+            price = id_or_value(item["price"])
             free = (
-                one for one in old.values() if one["id"] not in taken and identity(one.get("price")) == price
+                one
+                for one in old.values()
+                if one["id"] not in taken and id_or_value(one.get("price")) == price
             )
             found[at] = next(free, None)
             taken.update(one["id"] for one in (found[at],) if one is not None)

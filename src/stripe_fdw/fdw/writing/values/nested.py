@@ -12,7 +12,8 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.writing.values.scalars import identity, number_text, shown, single, unfit
+from stripe_fdw.fdw.writing.values.scalars import shown, single, unfit
+from stripe_fdw.object_ids import id_or_value
 
 Json = dict[str, Any]
 Fields = tuple[Parameter, ...]
@@ -36,7 +37,7 @@ def encode(name: str, value: Any, parameter: Parameter | None = None) -> Any:
     parameter has.
     """
     if parameter is not None and parameter.kind is not Kind.JSON:
-        return single(name, parameter.kind, identity(value), words=parameter.values)
+        return single(name, parameter.kind, id_or_value(value), words=parameter.values)
     check_shape(name, value, parameter)
     return _structured(name, value, parameter.fields if parameter else ())
 
@@ -81,7 +82,7 @@ def element(name: str, item: Any, fields: Fields) -> Any:
     """One element of a list."""
     if any(field.name == "discount" for field in fields):
         # A list of discounts comes as ids, or expanded, and is written as objects.
-        item = identity(item) if is_object(item) else item
+        item = id_or_value(item) if is_object(item) else item
         if isinstance(item, str):
             return {_discount_parameter(item): item}
     if item is None:
@@ -116,7 +117,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Decimal):
         return exact_json.format_decimal(value)
-    return number_text(Decimal(str(value))) if isinstance(value, float) else value
+    return (
+        exact_json.format_decimal(Decimal(str(value)), trim_zeros=True) if isinstance(value, float) else value
+    )
 
 
 def texts(name: str, value: Any) -> dict[str, str]:
@@ -155,7 +158,7 @@ def alike(old: Any, new: Any) -> bool:
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(alike, old, new))
     if is_object(old) or is_object(new):
-        return bool(identity(old) == identity(new))
+        return bool(id_or_value(old) == id_or_value(new))
     return bool(_number(old) == _number(new))
 
 

@@ -13,6 +13,7 @@ import orjson
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.object_ids import id_or_value
 from stripe_fdw.redaction import redact
 from stripe_fdw.text_limits import MAX_VALUE_CHARACTERS, shorten
 
@@ -29,11 +30,6 @@ def shown(value: object) -> str:
     text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{shorten(text, MAX_VALUE_CHARACTERS)}"'
-
-
-def quoted(value: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def unfit(
@@ -64,7 +60,7 @@ def single(name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[
         case Kind.INTEGER:
             return _whole(name, value)
         case Kind.DECIMAL | Kind.FLOAT:
-            return number_text(_number(name, value))
+            return exact_json.format_decimal(_number(name, value), trim_zeros=True)
         case Kind.TIME:
             return _time(name, value, per_second)
         case _:
@@ -91,37 +87,26 @@ def same(kind: Kind, old: Any, new: Single) -> bool:
             return _time("", old, 1) == new
     except (ColumnError, InvalidOperation):
         return False
-    return str(identity(old)) == str(new)
-
-
-def identity(value: Any) -> Any:
-    """The id of an object that stands where a reference belongs; any other value as it is."""
-    return value["id"] if isinstance(value, dict) and isinstance(value.get("id"), str) else value
+    return str(id_or_value(old)) == str(new)
 
 
 def text(name: str, value: Any) -> str:
     """A text, or the id of an object, also where that came as the text of its JSON."""
     if isinstance(value, str) and value[:1] == "{" and '"id"' in value:
         try:
-            value = identity(orjson.loads(value))
+            value = id_or_value(orjson.loads(value))
         except orjson.JSONDecodeError:
             return str(value)
-    value = identity(value)
+    value = id_or_value(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float | Decimal):
-        return number_text(_number(name, value))
+        return exact_json.format_decimal(_number(name, value), trim_zeros=True)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str | int):
         return str(value)
     raise unfit(name, value, "a text or an id")
-
-
-def number_text(number: Decimal) -> str:
-    """A number without exponent, and without zeros that say nothing."""
-    found = format(number, "f")
-    return found.rstrip("0").rstrip(".") if "." in found else found
 
 
 def _boolean(name: str, value: Any) -> bool:
