@@ -1,1 +1,1 @@
-"""Talks to Stripe: requests, pages, slices, limits, errors."""
+"""Client of Stripe's API: requests, pages and slices of lists, rate limits, responses and errors."""

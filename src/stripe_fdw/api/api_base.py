@@ -1,4 +1,4 @@
-"""Where the API lies: which values of ``api_base`` are accepted."""
+"""Validation of ``api_base``, the address of the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STRIPE = "https://api.stripe.com"
 
 
 def check_api_base(text: str) -> str:
-    """The address without a trailing slash.
+    """Return the address without a trailing slash.
 
     Raises OptionError unless it is https, or http to a loopback host.
     """
@@ -24,16 +24,16 @@ def check_api_base(text: str) -> str:
         port_is_valid = False
         parts = SplitResult("", "", "", "", "")
     if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _refused(text, "is not an address like https://api.stripe.com")
+        raise _error(text, "is not an address like https://api.stripe.com")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        raise _refused(text, "must hold no user, password, query or fragment")
+        raise _error(text, "must hold no user, password, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise _refused(text, "is not https", "Plain http is accepted for loopback hosts only.")
+        raise _error(text, "is not https", "Plain http is accepted for loopback hosts only.")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host can only be this machine."""
+    """Return True if the host name or address can only be this machine."""
     if host.lower() == "localhost":
         return True
     try:
@@ -42,7 +42,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _refused(text: str, why: str, hint: str | None = None) -> OptionError:
+def _error(text: str, problem: str, hint: str | None = None) -> OptionError:
     return OptionError(
-        f'api_base "{redact(text)}" {why}', hint=hint, sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
+        f'api_base "{redact(text)}" {problem}', hint=hint, sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
     )

@@ -1,4 +1,4 @@
-"""The one door to Stripe: sends requests as values and returns parsed answers."""
+"""Client of one Stripe account: sends requests and returns parsed responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
-from stripe_fdw.api.connections import Exchange
+from stripe_fdw.api.exchange import Exchange
 from stripe_fdw.api.rate_limiter import RateLimiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response, parse_response
@@ -31,49 +31,49 @@ from stripe_fdw.version import __version__
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 USER_AGENT = f"stripe-fdw/{__version__}"
-_GRACE = 0.5  # seconds after its deadline in which a call may still end by itself
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_GRACE_SECONDS = 0.5  # after its deadline in which an exchange may still end by itself
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _PATH = re.compile(r"/v\d+/[^\x00-\x20\x7f-\U0010ffff?#]+")
-_threads = ThreadPool()
+_thread_pool = ThreadPool()
 
 
 @dataclass(frozen=True)
 class ClientOptions:
-    """What a client needs to know. Two clients with equal options are interchangeable."""
+    """Key, account and limits of a client. Clients with equal options are interchangeable."""
 
     key: Secret
     api_version: str  # the catalog's
     api_base: str = STRIPE
     stripe_account: str | None = None  # a connected account, "acct_…"
     timeout: float = DEFAULT_TIMEOUT  # seconds for one request with all its retries
-    max_requests_per_second: float | None = None  # instead of Stripe's own global limit
-    shared_directory: Path | None = None  # of the limiter's state; None: the default one
+    max_requests_per_second: float | None = None  # in place of Stripe's own limit of the account
+    shared_directory: Path | None = None  # of the rate limiter's state; None: the default one
 
 
 class Client:
-    """Sends requests for one key and account. Threads may share it.
+    """Sends requests with one key for one account. Threads may share it.
 
-    Raises OptionError for an ``api_base`` that is not safe, AuthenticationError for a key that cannot be one.
+    Raises OptionError for an ``api_base`` that is not safe, AuthenticationError for an impossible key.
     """
 
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         _check_key(options.key)
-        if options.stripe_account is not None and not _VISIBLE.fullmatch(options.stripe_account):
+        if options.stripe_account is not None and not _VISIBLE_ASCII.fullmatch(options.stripe_account):
             raise OptionError(
                 "stripe_account is not an account's id, like acct_…",
                 sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
             )
-        base = check_api_base(options.api_base)
-        limiter = RateLimiter(
+        api_base = check_api_base(options.api_base)
+        rate_limiter = RateLimiter(
             options.key,
-            base,
+            api_base,
             options.stripe_account,
             options.max_requests_per_second,
             directory=options.shared_directory,
         )
-        self.transport = Transport(base, options.timeout, limiter)
+        self.transport = Transport(api_base, options.timeout, rate_limiter)
         self._headers = {
             "Authorization": f"Bearer {options.key.reveal()}",
             "Stripe-Version": options.api_version,
@@ -97,10 +97,10 @@ class Client:
     ) -> Response:
         """Send the request and wait, calling ``check`` at least every 20 ms.
 
-        What ``check`` raises propagates at once, and the request is broken off. Raises ApiError,
-        ConnectionFailedError or AnswerError.
+        What ``check`` raises propagates at once, and the request is cancelled. Raises ApiError,
+        ConnectionFailedError or InvalidResponseError.
         """
-        future = self.submit(request, background=background, idempotency_key=idempotency_key, here=True)
+        future = self.submit(request, background=background, idempotency_key=idempotency_key, lazy=True)
         return future.result(check=check)
 
     def submit(
@@ -109,13 +109,13 @@ class Client:
         *,
         background: bool = False,
         idempotency_key: str | None = None,
-        here: bool = False,
+        lazy: bool = False,
     ) -> ResponseFuture:
-        """Send the request on another thread. ``background`` work leaves room for the rest.
+        """Send the request on another thread. ``background`` requests take only a share of the rate limits.
 
-        With ``here`` it is sent when the result is asked for, by the thread that asks, which is quicker.
-        A write carries ``idempotency_key``, or a new one, the same on each retry. Raises OptionError for what
-        is no path of the API, StripeFdwError for what cannot be an idempotency key.
+        A ``lazy`` request is sent when its result is asked for, by the thread that asks, which is quicker.
+        A write carries ``idempotency_key``, or else a new one, the same on each retry. Raises OptionError for
+        an invalid path, StripeFdwError for an invalid idempotency key.
         """
         if not _PATH.fullmatch(request.path):
             raise OptionError(f'"{redact(request.path)}" is not a path of the API, like /v1/customers')
@@ -124,24 +124,28 @@ class Client:
                 "the idempotency key is not 1 to 255 printable ASCII characters",
                 sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
-        call = Exchange(request.endpoint, background=background)
-        future = ResponseFuture(call, f"{request.method} {request.path}")
-        serve = partial(self._serve, future, call, request, idempotency_key or os.urandom(16).hex())
-        if here:
-            future.do_here(serve)
+        exchange = Exchange(request.endpoint, background=background)
+        future = ResponseFuture(exchange, f"{request.method} {request.path}")
+        run = partial(self._run, future, exchange, request, idempotency_key or os.urandom(16).hex())
+        if lazy:
+            future.defer(run)
         else:
-            _threads.run(serve)
+            _thread_pool.run(run)
         return future
 
     def close(self) -> None:
-        """Close the connections kept open. Requests under way go on, and new ones open new connections."""
+        """Close idle connections. Requests under way go on, and new ones open new connections."""
         self.transport.close()
 
-    def _serve(
-        self, future: InterruptibleFuture[Response], call: Exchange, request: Request, idempotency_key: str
+    def _run(
+        self,
+        future: InterruptibleFuture[Response],
+        exchange: Exchange,
+        request: Request,
+        idempotency_key: str,
     ) -> None:
         try:
-            response = self._perform(call, request, idempotency_key)
+            response = self._send(exchange, request, idempotency_key)
         except CancelledError:
             future.set_exception(ConnectionFailedError(f"{request.method} {request.path} was broken off"))
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
@@ -149,74 +153,77 @@ class Client:
         else:
             future.set_result(response)
 
-    def _perform(self, call: Exchange, request: Request, idempotency_key: str) -> Response:
+    def _send(self, exchange: Exchange, request: Request, idempotency_key: str) -> Response:
         headers, body = self._headers, None
-        if request.takes_key:
+        if request.takes_idempotency_key:
             headers = {**headers, "Idempotency-Key": idempotency_key}
         if request.content is not None:
             media_type, body = request.content
             headers = {**headers, "Content-Type": media_type}
-        answer = self.transport.exchange(call, request.method, request.target, headers, body)
+        http_response = self.transport.send(exchange, request.method, request.target, headers, body)
         try:
-            return parse_response(answer, f"{request.method} {request.path}")
+            return parse_response(http_response, f"{request.method} {request.path}")
         except InvalidResponseError:
-            call.uncertain = True  # whoever answered, what became of the request stands nowhere
+            exchange.uncertain = True  # the response does not say whether Stripe carried the request out
             raise
 
 
 class ResponseFuture(InterruptibleFuture[Response]):
-    """The answer to a request, with an eye on its deadline."""
+    """The response to a request. It is late, and fails, if it does not come soon after its deadline."""
 
-    def __init__(self, call: Exchange, what: str) -> None:
-        super().__init__(call.cancel)
-        self._call = call
-        self._serve: Callable[[], None] | None = None
-        self._what = what
+    def __init__(self, exchange: Exchange, request_line: str) -> None:
+        super().__init__(exchange.cancel)
+        self._exchange = exchange
+        self._deferred: Callable[[], None] | None = None
+        self._request_line = request_line
 
-    def do_here(self, serve: Callable[[], None]) -> None:
-        """Leave it to ``result`` to make the call, on the thread that asks for it."""
-        self._serve = serve
+    def defer(self, run: Callable[[], None]) -> None:
+        """Have ``result`` call ``run``, which sends the request and sets the result."""
+        self._deferred = run
 
     def result(self, timeout: float | None = None, *, check: Callable[[], object] | None = None) -> Response:
-        """The answer, or its error raised; see Future. Ends in time even if the call's thread does not."""
-        serve, self._serve = self._serve, None
-        if serve is not None:
-            self._call.check = check = check or _nothing
+        """Return the response or raise its error, as InterruptibleFuture does.
+
+        Raises ConnectionFailedError soon after the deadline even if the thread of the request hangs.
+        """
+        run, self._deferred = self._deferred, None
+        if run is not None:
+            self._exchange.check = check = check or _no_check
             try:
                 check()
             except BaseException as error:
-                self.set_exception(error)  # it never left
+                self.set_exception(error)  # the request was never sent
                 raise
-            serve()
-            check = None  # the answer is there: not to be lost any more
-        return super().result(timeout, check=partial(self._watch, check))
+            run()
+            check = None  # the response is there: an interrupt must not lose it
+        return super().result(timeout, check=partial(self._check, check))
 
     @property
     def uncertain(self) -> bool:
-        """Whether the request left, and no answer told what became of it each time."""
-        return self._call.uncertain
+        """True if the request was sent and no response says whether Stripe carried it out."""
+        return self._exchange.uncertain
 
     def is_late(self) -> bool:
-        """Whether the call should have ended by itself and did not."""
-        deadline = self._call.deadline
-        return deadline is not None and time.monotonic() > deadline + _GRACE and not self.done()
+        """Return True if the deadline has passed and the exchange has not ended by itself."""
+        deadline = self._exchange.deadline
+        return deadline is not None and time.monotonic() > deadline + _GRACE_SECONDS and not self.done()
 
     def ensure_in_time(self) -> None:
-        """Raise ConnectionFailedError if the call should have ended by itself and did not."""
+        """Raise ConnectionFailedError if the response is late."""
         if self.is_late():
             raise ConnectionFailedError(
-                f"no answer to {self._what}: it did not end in time",
+                f"no answer to {self._request_line}: it did not end in time",
                 hint="The server option timeout bounds each request with its retries.",
             )
 
-    def _watch(self, check: Callable[[], object] | None) -> None:
+    def _check(self, check: Callable[[], object] | None) -> None:
         if check is not None:
             check()
         self.ensure_in_time()
 
 
-def _nothing() -> None:
-    """Nobody can cancel it."""
+def _no_check() -> None:
+    """Do nothing: no query waits that could be cancelled."""
 
 
 def _check_key(key: Secret) -> None:
@@ -225,5 +232,5 @@ def _check_key(key: Secret) -> None:
         raise AuthenticationError(
             "there is no API key", hint="Set api_key, api_key_file or api_key_env in the user mapping."
         )
-    if not _VISIBLE.fullmatch(value):
+    if not _VISIBLE_ASCII.fullmatch(value):
         raise AuthenticationError("the API key holds characters that no key has, such as spaces or line ends")

@@ -1,7 +1,7 @@
-"""Waits for the network on a query's own thread, which looks every 20 ms whether it was cancelled.
+"""Waiting for the network on the thread of a query, which looks every 20 ms whether it was cancelled.
 
-A thread beside it would cost each request two hand-overs. What cannot be done in steps (to look up a name, to
-agree on TLS) is still left to one.
+Handing each request to another thread would cost two context switches. Only what cannot be done in steps,
+such as looking up a host name or a TLS handshake, runs on another thread.
 """
 
 from __future__ import annotations
@@ -15,74 +15,74 @@ from typing import Any
 from stripe_fdw.api.threads import STEP_SECONDS, InterruptibleFuture, ThreadPool
 
 CheckInterrupts = Callable[[], object]
-"""Raises when nobody waits any more, or no longer."""
+"""Raises if the query is cancelled or its time is over."""
 
-_threads = ThreadPool()
+_thread_pool = ThreadPool()
 
 
-def sleep(seconds: float, look: CheckInterrupts) -> None:
-    """Wait so long."""
-    ends = time.monotonic() + seconds
-    while (left := ends - time.monotonic()) > 0:
+def sleep(seconds: float, check_interrupts: CheckInterrupts) -> None:
+    """Sleep. What ``check_interrupts`` raises propagates."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, STEP_SECONDS))
-        look()
+        check_interrupts()
 
 
 def run_on_thread(
-    work: Callable[[], object], look: CheckInterrupts, undo: Callable[[], object] = lambda: None
+    work: Callable[[], object], check_interrupts: CheckInterrupts, undo: Callable[[], object] = lambda: None
 ) -> None:
-    """Have another thread do it, and wait for that. Raises what it raised.
+    """Run ``work`` on another thread and wait for it. Raises what it raises.
 
-    ``undo`` is called, on that thread, if it was done when nobody waited any more.
+    If ``check_interrupts`` raises before the work is done, the thread calls ``undo`` afterwards.
     """
-    given_up = threading.Event()
-    future: InterruptibleFuture[object] = InterruptibleFuture(given_up.set)
+    cancelled = threading.Event()
+    future: InterruptibleFuture[object] = InterruptibleFuture(cancelled.set)
 
-    def do() -> None:
+    def run() -> None:
         try:
             work()
-            if given_up.is_set():
+            if cancelled.is_set():
                 undo()
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
             future.set_exception(error)
         else:
             future.set_result(None)
 
-    _threads.run(do)
-    future.result(check=look)
+    _thread_pool.run(run)
+    future.result(check=check_interrupts)
 
 
-def send(sock: Any, data: bytes, look: CheckInterrupts) -> None:
-    """Send all of it. The socket's timeout is short from now on."""
+def send(sock: Any, data: bytes, check_interrupts: CheckInterrupts) -> None:
+    """Send all of the data. The socket keeps a timeout of one step."""
     sock.settimeout(STEP_SECONDS)
-    left = memoryview(data)
-    while left:
+    unsent = memoryview(data)
+    while unsent:
         try:
-            left = left[sock.send(left) :]
+            unsent = unsent[sock.send(unsent) :]
         except TimeoutError:
-            look()
+            check_interrupts()
 
 
 class InterruptibleSocket:
-    """What ``http.client`` reads an answer from, in place of the socket itself."""
+    """The part of a socket that ``http.client`` reads a response from, read in steps."""
 
-    def __init__(self, sock: Any, look: CheckInterrupts) -> None:
+    def __init__(self, sock: Any, check_interrupts: CheckInterrupts) -> None:
         self._sock = sock
-        self._look = look
+        self._check_interrupts = check_interrupts
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """The answer's bytes, as the socket's own method of this name would give them."""
-        return io.BufferedReader(_Reader(self._sock, mode, self._look))
+        """Return the response's bytes as ``socket.makefile`` does."""
+        return io.BufferedReader(_SocketReader(self._sock, mode, self._check_interrupts))
 
 
-class _Reader(io.RawIOBase):
-    """Bytes as they come."""
+class _SocketReader(io.RawIOBase):
+    """The bytes of a socket, looking for interrupts while none come and every step while they do."""
 
-    def __init__(self, sock: Any, mode: str, look: CheckInterrupts) -> None:
+    def __init__(self, sock: Any, mode: str, check_interrupts: CheckInterrupts) -> None:
         self._sock = sock
-        self._open = sock.makefile(mode, buffering=0)  # keeps the socket open until we are closed
-        self._look = look
-        self._looks_at = time.monotonic() + STEP_SECONDS
+        self._file = sock.makefile(mode, buffering=0)  # keeps the socket open until this reader is closed
+        self._check_interrupts = check_interrupts
+        self._next_check = time.monotonic() + STEP_SECONDS
         sock.settimeout(STEP_SECONDS)
 
     def readable(self) -> bool:
@@ -90,9 +90,9 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while True:
-            if time.monotonic() >= self._looks_at:  # what trickles in never times out
-                self._look()
-                self._looks_at = time.monotonic() + STEP_SECONDS
+            if time.monotonic() >= self._next_check:  # a slow stream of bytes never runs into the timeout
+                self._check_interrupts()
+                self._next_check = time.monotonic() + STEP_SECONDS
             try:
                 return int(self._sock.recv_into(buffer))
             except TimeoutError:
@@ -100,4 +100,4 @@ class _Reader(io.RawIOBase):
 
     def close(self) -> None:
         super().close()
-        self._open.close()
+        self._file.close()

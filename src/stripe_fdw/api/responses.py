@@ -1,4 +1,4 @@
-"""Tells what an HTTP answer means: Stripe's JSON, Stripe's error, or not Stripe at all."""
+"""Parsing of HTTP responses: Stripe's objects, Stripe's errors, and what is not Stripe's at all."""
 
 from __future__ import annotations
 
@@ -26,21 +26,20 @@ from stripe_fdw.errors import (
 from stripe_fdw.redaction import redact
 from stripe_fdw.text_limits import MAX_RESPONSE_CHARACTERS, shorten
 
-_INVALID = "invalid_request_error"
-_MISSING = "resource_missing"
+_INVALID_REQUEST = "invalid_request_error"
+_RESOURCE_MISSING = "resource_missing"
 _KEY_WAS_USED = (
     "Give the values that were sent with this key before."
     " Another key does it once more: look in Stripe first."
 )
-_WRONG_VALUE = sqlstates.INVALID_PARAMETER_VALUE
-_BY_CODE: Mapping[str, str] = {
+_SQLSTATES_BY_CODE: Mapping[str, str] = {
     "invoice_not_editable": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "parameter_missing": sqlstates.NOT_NULL_VIOLATION,
     "payment_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "resource_already_exists": sqlstates.UNIQUE_VIOLATION,
     "setup_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
 }
-_BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
+_ERRORS_BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
     401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
     402: (CardError, None),
     403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
@@ -50,62 +49,62 @@ _BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back over HTTP, unread. Header names are matched without case."""
+    """An HTTP response, not parsed. Header names are matched without case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    waited: float = 0.0  # seconds on limits
+    waited: float = 0.0  # seconds spent on rate limits
     attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Stripe's answer to a request that succeeded."""
+    """Stripe's response to a request that succeeded."""
 
     status: int
     body: Any  # the parsed JSON: an object
     date: datetime  # Stripe's clock when it answered, to the second
     request_id: str
     size: int  # bytes of JSON, uncompressed
-    waited: float  # seconds spent on limits
+    waited: float  # seconds spent on rate limits
     attempts: int
-    replayed: bool = False  # the answer that its idempotency key got before
+    replayed: bool = False  # the response that its idempotency key got before
 
 
-def parse_response(answer: HttpResponse, what: str) -> Response:
-    """Parse a successful answer; ``what`` is the method and path, for errors.
+def parse_response(http_response: HttpResponse, request_line: str) -> Response:
+    """Parse a successful response; ``request_line`` is the method and path, for errors.
 
-    Raises the ApiError that Stripe's error maps to, or AnswerError for what is not Stripe's.
+    Raises the ApiError that Stripe's error maps to, or InvalidResponseError for what is not Stripe's.
     """
-    if not 200 <= answer.status < 300:
-        raise error_from_response(answer, what)
+    if not 200 <= http_response.status < 300:
+        raise error_from_response(http_response, request_line)
     try:
-        body = orjson.loads(answer.body)
+        body = orjson.loads(http_response.body)
     except orjson.JSONDecodeError:
-        raise _not_stripe(answer, what, "is not JSON, or not all of it") from None
+        raise _invalid_response(http_response, request_line, "is not JSON, or not all of it") from None
     # Every object of the API has "object"; lists of its version 2 have only "data".
     if not isinstance(body, dict) or not ("object" in body or "data" in body or "id" in body):
-        raise _not_stripe(answer, what, "is JSON, but no object of Stripe's")
+        raise _invalid_response(http_response, request_line, "is JSON, but no object of Stripe's")
     return Response(
-        answer.status,
+        http_response.status,
         body,
-        date_of(answer.headers),
-        answer.headers.get("request-id", ""),
-        len(answer.body),
-        answer.waited,
-        answer.attempts,
-        is_replayed(answer.headers),
+        response_date(http_response.headers),
+        http_response.headers.get("request-id", ""),
+        len(http_response.body),
+        http_response.waited,
+        http_response.attempts,
+        is_replayed(http_response.headers),
     )
 
 
 def is_replayed(headers: Mapping[str, str]) -> bool:
-    """Whether Stripe did nothing, and repeated what it had answered to the same idempotency key."""
+    """Return True if Stripe repeated its earlier response to the same idempotency key, and did nothing."""
     return headers.get("idempotent-replayed") == "true"
 
 
-def date_of(headers: Mapping[str, str]) -> datetime:
-    """The answer's Date header; our own clock where it is missing or broken."""
+def response_date(headers: Mapping[str, str]) -> datetime:
+    """Return the Date header; the time of this machine where it is missing or invalid."""
     return _parse_date(headers.get("date", "")) or datetime.now(UTC).replace(microsecond=0)
 
 
@@ -117,106 +116,107 @@ def _parse_date(text: str) -> datetime | None:
         return None
 
 
-def error_from_response(answer: HttpResponse, what: str) -> StripeFdwError:
-    """The error that an unsuccessful answer means."""
-    if 300 <= answer.status < 400:
-        return _not_stripe(answer, what, "is a redirect, which is not followed")
+def error_from_response(http_response: HttpResponse, request_line: str) -> StripeFdwError:
+    """Return the error that an unsuccessful response means."""
+    if 300 <= http_response.status < 400:
+        return _invalid_response(http_response, request_line, "is a redirect, which is not followed")
     try:
-        body = orjson.loads(answer.body)
+        body = orjson.loads(http_response.body)
     except orjson.JSONDecodeError:
-        return _not_stripe(answer, what, "is not JSON")
+        return _invalid_response(http_response, request_line, "is not JSON")
     error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict) or not _is_stripes(answer.status, error):
-        return _not_stripe(answer, what, "is JSON, but no error of Stripe's")
-    return _api_error(answer, error, what)
+    if not isinstance(error, dict) or not _is_stripe_error(http_response.status, error):
+        return _invalid_response(http_response, request_line, "is JSON, but no error of Stripe's")
+    return _api_error(http_response, error, request_line)
 
 
-def _is_stripes(status: int, error: Mapping[str, Any]) -> bool:
-    """Whether an error is of Stripe's making. A gateway's "not found" must not pass for a missing object."""
+def _is_stripe_error(status: int, error: Mapping[str, Any]) -> bool:
+    """Return True for Stripe's own errors: a gateway's "not found" must not pass for a missing object."""
     kind, code = error.get("type"), error.get("code")
     if status == 404:
-        return kind == _INVALID or code == _MISSING
-    return any(isinstance(word, str) and word for word in (kind, code))
+        return kind == _INVALID_REQUEST or code == _RESOURCE_MISSING
+    return any(isinstance(field, str) and field for field in (kind, code))
 
 
-def error_code(answer: HttpResponse) -> str | None:
-    """Stripe's code in an unsuccessful answer, None where there is none."""
+def error_code(http_response: HttpResponse) -> str | None:
+    """Return Stripe's code in an unsuccessful response; None if it has none."""
     try:
-        code = orjson.loads(answer.body)["error"]["code"]
+        code = orjson.loads(http_response.body)["error"]["code"]
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
         return None
     return code if isinstance(code, str) else None
 
 
-def _api_error(answer: HttpResponse, error: Mapping[str, Any], what: str) -> ApiError:
-    kind, code, param = (_text(error.get(name)) for name in ("type", "code", "param"))
-    declined = _text(error.get("decline_code"))  # why the bank did not pay
-    request_id = _text(answer.headers.get("request-id"))
-    message = _text(error.get("message")) or f"Stripe answered {answer.status} without a message"
-    facts = [
+def _api_error(http_response: HttpResponse, error: Mapping[str, Any], request_line: str) -> ApiError:
+    kind, code, param = (_redacted(error.get(name)) for name in ("type", "code", "param"))
+    decline_code = _redacted(error.get("decline_code"))
+    request_id = _redacted(http_response.headers.get("request-id"))
+    message = _redacted(error.get("message")) or f"Stripe answered {http_response.status} without a message"
+    details = [
         f"code {code}" if code else None,
-        f"decline code {declined}" if declined else None,
+        f"decline code {decline_code}" if decline_code else None,
         f"parameter {param}" if param else None,
         f"request {request_id}" if request_id else None,
-        f"{what} answered {answer.status}",
+        f"{request_line} answered {http_response.status}",
     ]
-    cls, hint, sqlstate = _classify(answer.status, kind, code, message)
-    if sqlstate is None and cls is ApiError and answer.status == 400:
+    error_class, hint, sqlstate = _classify(http_response.status, kind, code, message)
+    if sqlstate is None and error_class is ApiError and http_response.status == 400:
         # The parameter of a DELETE is the object that cannot be deleted.
-        wrong = _WRONG_VALUE if param and not what.startswith("DELETE ") else None
-        sqlstate = _BY_CODE.get(code or "", wrong)
-    return cls(
+        names_value = param and not request_line.startswith("DELETE ")
+        sqlstate = _SQLSTATES_BY_CODE.get(
+            code or "", sqlstates.INVALID_PARAMETER_VALUE if names_value else None
+        )
+    return error_class(
         message,
-        detail=redact(", ".join(fact for fact in facts if fact)),
+        detail=redact(", ".join(filter(None, details))),
         hint=hint,
         sqlstate=sqlstate,
-        status=answer.status,
+        status=http_response.status,
         type=kind,
         code=code,
         param=param,
         request_id=request_id,
-        replayed=is_replayed(answer.headers),
+        replayed=is_replayed(http_response.headers),
     )
 
 
 def _classify(
     status: int, kind: str | None, code: str | None, message: str
 ) -> tuple[type[ApiError], str | None, str | None]:
-    """Class, hint and SQLSTATE. Statuses and types: https://docs.stripe.com/api/errors."""
+    """Return class, hint and SQLSTATE. Source of statuses and types: https://docs.stripe.com/api/errors."""
     if code == "lock_timeout":
         return ApiError, "Another request holds the object: try again.", sqlstates.LOCK_NOT_AVAILABLE
     if code == "idempotency_key_in_use":
-        return (
-            IdempotencyError,
-            "A request with this key is still under way: try again.",
-            sqlstates.LOCK_NOT_AVAILABLE,
-        )
+        hint = "A request with this key is still under way: try again."
+        return IdempotencyError, hint, sqlstates.LOCK_NOT_AVAILABLE
     if kind == "idempotency_error":
         return IdempotencyError, _KEY_WAS_USED, None
-    if code == _MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
+    if code == _RESOURCE_MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
         return NotFoundError, None, None
-    return *_BY_STATUS.get(status, (ApiError, None)), None
+    return *_ERRORS_BY_STATUS.get(status, (ApiError, None)), None
 
 
-def _not_stripe(answer: HttpResponse, what: str, how: str) -> InvalidResponseError:
-    content_type = answer.headers.get("content-type", "none")
-    parts = [f"status {answer.status}, content type {content_type}"]
-    if 300 <= answer.status < 400:
-        parts.append(f"to {shorten(answer.headers.get('location', 'nowhere'), MAX_RESPONSE_CHARACTERS)}")
-    parts.append(f"it begins: {_beginning(answer.body)}" if answer.body else "it is empty")
+def _invalid_response(http_response: HttpResponse, request_line: str, problem: str) -> InvalidResponseError:
+    content_type = http_response.headers.get("content-type", "none")
+    details = [f"status {http_response.status}, content type {content_type}"]
+    if 300 <= http_response.status < 400:
+        location = http_response.headers.get("location", "nowhere")
+        details.append(f"to {shorten(location, MAX_RESPONSE_CHARACTERS)}")
+    beginning = _beginning(http_response.body)
+    details.append(f"it begins: {beginning}" if http_response.body else "it is empty")
     return InvalidResponseError(
-        f"the answer to {redact(what)} {how}",
-        detail=redact(", ".join(parts)),
+        f"the answer to {redact(request_line)} {problem}",
+        detail=redact(", ".join(details)),
         hint="Check that api_base is Stripe's API and that nothing between here and there answers for it.",
     )
 
 
 def _beginning(body: bytes) -> str:
-    # Redacted before it is cut, so that no key is cut in a way that hides it from the mask.
+    # Redacted before it is cut: a key that is cut in two would not be recognized.
     text = redact(body[: 8 * MAX_RESPONSE_CHARACTERS].decode("utf-8", "replace"))
     printable = "".join(c if c.isprintable() else " " for c in text[: MAX_RESPONSE_CHARACTERS + 1])
     return shorten(printable, MAX_RESPONSE_CHARACTERS)
 
 
-def _text(value: object) -> str | None:
+def _redacted(value: object) -> str | None:
     return redact(value) if isinstance(value, str) and value else None

@@ -1,4 +1,4 @@
-"""Brings a request over: turns, retries and time limits."""
+"""Sending of requests over HTTP: rate limits, retries and timeouts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
-from stripe_fdw.api.connections import Exchange, connection_pool, current
+from stripe_fdw.api.connections import connection_pool
+from stripe_fdw.api.exchange import Exchange, set_current_exchange
 from stripe_fdw.api.responses import HttpResponse, error_code, is_replayed
 from stripe_fdw.errors import ConnectionFailedError
 from stripe_fdw.redaction import redact
@@ -31,110 +32,116 @@ from stripe_fdw.redaction import redact
 if TYPE_CHECKING:
     from stripe_fdw.api.rate_limiter import RateLimiter
 
-RETRIES = 5  # after a connection error, a conflict or a fault of Stripe's
-RETRIES_WHEN_LIMITED = 8  # after a 429
+MAX_RETRIES = 5  # after a connection error, a conflict or a server error
+MAX_RETRIES_WHEN_LIMITED = 8  # after a 429
 _FIRST_DELAY = 0.25  # seconds; doubled by each retry
 _LONGEST_DELAY = 5.0
 _CONNECT_SECONDS = 10.0
-_NEVER_LEFT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
 
 
 class Transport:
-    """Sends requests to one host for one account; any number of threads may use it at once."""
+    """Sends requests to one host for one account. Any number of threads may use it at once."""
 
-    def __init__(self, base: str, timeout: float, limiter: RateLimiter) -> None:
-        self._base = base
-        self._path = urlsplit(base).path
-        self._where = urlsplit(base).netloc
-        self._pool = connection_pool(base)
+    def __init__(self, api_base: str, timeout: float, rate_limiter: RateLimiter) -> None:
+        self._api_base = api_base
+        self._base_path = urlsplit(api_base).path
+        self._host = urlsplit(api_base).netloc
+        self._pool = connection_pool(api_base)
         self._timeout = timeout
-        self._limiter = limiter
+        self._rate_limiter = rate_limiter
 
-    def exchange(
+    def send(
         self,
-        call: Exchange,
+        exchange: Exchange,
         method: str,
         target: str,
         headers: Mapping[str, str],
         body: str | bytes | None = None,
     ) -> HttpResponse:
-        """Send it in its turn, again where that may help, and return the last answer, whatever its status.
+        """Send the request when the rate limits allow, retry where that may help, return the last response.
 
-        ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from the
-        first turn. Raises ConnectionFailedError when no answer came, CancelledError when nobody waits for it.
+        ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from
+        when the rate limits let the first one pass. Returns a response of any status. Raises
+        ConnectionFailedError when none came, CancelledError when the exchange is cancelled.
         """
         waited = 0.0
-        attempt = 0
+        attempts = 0
         last: HttpResponse | None = None
         failure: HTTPError | None = None
-        while (turn := self._take_turn(call)) is not None:
-            waited += turn
-            if call.deadline is None:
-                call.deadline = time.monotonic() + self._timeout
-            attempt += 1
-            answer, failure = self._attempt(call, method, target, headers, body)
-            if answer is None and call.cancelled.is_set():  # an answer that came nevertheless is one
+        while (seconds_waited := self._wait_for_rate_limits(exchange)) is not None:
+            waited += seconds_waited
+            if exchange.deadline is None:
+                exchange.deadline = time.monotonic() + self._timeout
+            attempts += 1
+            response, failure = self._attempt(exchange, method, target, headers, body)
+            if response is None and exchange.cancelled.is_set():  # a response that came all the same counts
                 raise CancelledError
-            last = answer or last
-            if answer is not None and answer.status == 429:
-                self._slow_down(call, answer)
-            seconds = None if _is_final(failure) else _delay(answer, attempt)
-            if seconds is None or time.monotonic() + seconds >= call.deadline:
+            last = response or last
+            if response is not None and response.status == 429:
+                self._slow_down(exchange, response)
+            delay = None if _is_final(failure) else _delay(response, attempts)
+            if delay is None or time.monotonic() + delay >= exchange.deadline:
                 break
-            call.sleep(seconds)
-        # If time ran out in the middle of an attempt, what Stripe said before it says more.
+            exchange.sleep(delay)
+        # If time ran out in the middle of an attempt, an earlier response of Stripe's says more.
         if last is None or (failure is not None and not isinstance(failure, TimeoutError)):
-            raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempt) from None
-        return HttpResponse(last.status, last.headers, last.body, waited, attempt)
+            raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempts) from None
+        return HttpResponse(last.status, last.headers, last.body, waited, attempts)
 
     def close(self) -> None:
-        """Close the connections that are not in use; whoever still has this transport can go on."""
-        old, self._pool = self._pool, connection_pool(self._base)
+        """Close idle connections. The transport can still be used, and opens new ones."""
+        old, self._pool = self._pool, connection_pool(self._api_base)
         old.close()
 
-    def _take_turn(self, call: Exchange) -> float | None:
-        """Wait for a turn; the seconds that took, or None if it would come after the deadline."""
-        if call.cancelled.is_set():  # before it takes a turn from others
+    def _wait_for_rate_limits(self, exchange: Exchange) -> float | None:
+        """Wait until the request may leave. Return the seconds it took; None if the deadline is earlier."""
+        if exchange.cancelled.is_set():  # before it takes a slot from other requests
             raise CancelledError
         waited = 0.0
-        for seconds in self._limiter.waits(call.endpoint, background=call.background):
-            if call.deadline is not None and time.monotonic() + seconds >= call.deadline:
+        for seconds in self._rate_limiter.waits(exchange.endpoint, background=exchange.background):
+            if exchange.deadline is not None and time.monotonic() + seconds >= exchange.deadline:
                 return None
-            call.sleep(seconds)
+            exchange.sleep(seconds)
             waited += seconds
         return waited
 
-    def _slow_down(self, call: Exchange, answer: HttpResponse) -> None:
-        reason = answer.headers.get("stripe-rate-limited-reason")
-        self._limiter.too_many(call.endpoint, reason, error_code(answer))
+    def _slow_down(self, exchange: Exchange, response: HttpResponse) -> None:
+        reason = response.headers.get("stripe-rate-limited-reason")
+        self._rate_limiter.slow_down(exchange.endpoint, reason, error_code(response))
 
     def _attempt(
-        self, call: Exchange, method: str, target: str, headers: Mapping[str, str], body: str | bytes | None
+        self,
+        exchange: Exchange,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: str | bytes | None,
     ) -> tuple[HttpResponse | None, HTTPError | None]:
-        left = max(0.001, (call.deadline or 0.0) - time.monotonic())
-        before = call.uncertain
-        current.call = call
+        seconds_left = max(0.001, (exchange.deadline or 0.0) - time.monotonic())
+        uncertain_before = exchange.uncertain
+        set_current_exchange(exchange)
         try:
             response = self._pool.urlopen(
                 method,
-                self._path + target,
+                self._base_path + target,
                 body=body,
                 headers=headers,
                 retries=False,
                 redirect=False,
-                timeout=Timeout(connect=min(_CONNECT_SECONDS, left), read=left),
+                timeout=Timeout(connect=min(_CONNECT_SECONDS, seconds_left), read=seconds_left),
             )
             if response.status < 500:
-                call.uncertain = before and response.status >= 300
+                exchange.uncertain = uncertain_before and response.status >= 300
             return HttpResponse(response.status, response.headers, response.data), None
         except HTTPError as error:
-            if isinstance(error, _NEVER_LEFT) or _is_final(error):
-                call.uncertain = before
+            if isinstance(error, _NEVER_SENT) or _is_final(error):
+                exchange.uncertain = uncertain_before
             return None, error
         finally:
-            current.call = None
+            set_current_exchange(None)
 
-    def _failed(self, failure: HTTPError | None, what: str, attempts: int) -> ConnectionFailedError:
+    def _failed(self, failure: HTTPError | None, request_line: str, attempts: int) -> ConnectionFailedError:
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         hint = None
         if isinstance(failure, SSLError):
@@ -150,49 +157,49 @@ class Transport:
         else:
             how = "it broke off before the answer was complete"
         return ConnectionFailedError(
-            f"no answer from {self._where}{tries}: {how}",
-            detail=redact(f"{what}: {self._reason(failure)}"),
+            f"no answer from {self._host}{tries}: {how}",
+            detail=redact(f"{request_line}: {self._reason(failure)}"),
             hint=hint,
         )
 
     def _reason(self, failure: HTTPError | None) -> str:
-        """What the network said, in words of ours: those of the libraries show their own objects."""
+        """Say in plain words why the connection failed: the libraries' own texts show Python objects."""
         if isinstance(failure, NameResolutionError):
-            return f"the name {urlsplit(self._base).hostname} is not known"
+            return f"the name {urlsplit(self._api_base).hostname} is not known"
         if isinstance(failure, TimeoutError) and not isinstance(failure, NewConnectionError):
-            early = isinstance(failure, ConnectTimeoutError)
-            seconds = min(_CONNECT_SECONDS, self._timeout) if early else self._timeout
-            return f"no {f'connection to {self._where}' if early else 'answer'} within {seconds:g} s"
+            while_connecting = isinstance(failure, ConnectTimeoutError)
+            seconds = min(_CONNECT_SECONDS, self._timeout) if while_connecting else self._timeout
+            missing = f"connection to {self._host}" if while_connecting else "answer"
+            return f"no {missing} within {seconds:g} s"
         if isinstance(failure, DecodeError):
             return "the answer could not be unpacked"
-        peer = "the proxy" if isinstance(failure, ProxyError) else self._where
-        return next(
-            filter(None, (_said(cause, peer) for cause in _causes(failure))), "the answer ended early"
-        )
+        peer = "the proxy" if isinstance(failure, ProxyError) else self._host
+        reasons = (_system_reason(cause, peer) for cause in _causes(failure))
+        return next(filter(None, reasons), "the answer ended early")
 
 
-def _said(cause: BaseException, peer: str) -> str | None:
-    """What the system's own exception says; None for those of the libraries around it."""
+def _system_reason(cause: BaseException, peer: str) -> str | None:
+    """Return the reason in an exception of the system's; None for exceptions of the libraries around it."""
     match cause:
         case ssl.SSLCertVerificationError():
-            said = f"certificate not accepted: {cause.verify_message}"
+            reason = f"certificate not accepted: {cause.verify_message}"
         case ssl.SSLError():
-            said = f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
+            reason = f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
         case RemoteDisconnected():
-            said = "connection closed without an answer"
+            reason = "connection closed without an answer"
         case ConnectionRefusedError():
-            said = f"connection refused by {peer}"
+            reason = f"connection refused by {peer}"
         case ConnectionResetError():
-            said = f"connection reset by {peer}"
+            reason = f"connection reset by {peer}"
         case OSError(strerror=str(text)):
-            said = text.lower()
+            reason = text.lower()
         case _:
             return None
-    return said
+    return reason
 
 
 def _causes(failure: BaseException | None) -> Iterator[BaseException]:
-    """The exceptions that an exception was made of, innermost first."""
+    """Yield the exceptions that led to an exception, innermost first."""
     if failure is None:
         return
     inner = [argument for argument in failure.args if isinstance(argument, BaseException)]
@@ -202,35 +209,38 @@ def _causes(failure: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_final(failure: HTTPError | None) -> bool:
-    """Whether the connection failed for a reason that another attempt meets again."""
+    """Return True if every other attempt would fail for the same reason."""
     reason = failure.args[0] if isinstance(failure, SSLError) and failure.args else None
     return isinstance(reason, ssl.SSLCertVerificationError)
 
 
-def _delay(answer: HttpResponse | None, attempt: int) -> float | None:
-    """Seconds until the next attempt, None if there is to be none: https://docs.stripe.com/error-low-level."""
-    limited = answer is not None and answer.status == 429
-    if attempt > (RETRIES_WHEN_LIMITED if limited else RETRIES):
+def _delay(response: HttpResponse | None, attempts: int) -> float | None:
+    """Return the seconds until the next attempt, None for no further one.
+
+    Source: https://docs.stripe.com/error-low-level.
+    """
+    limited = response is not None and response.status == 429
+    if attempts > (MAX_RETRIES_WHEN_LIMITED if limited else MAX_RETRIES):
         return None
-    if answer is not None and not _may_help(answer):
+    if response is not None and not _is_retryable(response):
         return None
-    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (attempt - 1))
+    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (attempts - 1))
     delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries of many backends
-    return max(delay, _retry_after(answer))
+    return max(delay, _retry_after(response))
 
 
-def _may_help(answer: HttpResponse) -> bool:
-    advice = answer.headers.get("stripe-should-retry")
+def _is_retryable(response: HttpResponse) -> bool:
+    advice = response.headers.get("stripe-should-retry")
     if advice in ("true", "false"):
         return advice == "true"
-    if is_replayed(answer.headers):
-        return False  # what the key was answered with the first time, and will be each time
-    return answer.status in (409, 429) or answer.status >= 500
+    if is_replayed(response.headers):
+        return False  # the first response to the idempotency key, which each retry gets again
+    return response.status in (409, 429) or response.status >= 500
 
 
-def _retry_after(answer: HttpResponse | None) -> float:
+def _retry_after(response: HttpResponse | None) -> float:
     try:
-        seconds = float(answer.headers.get("retry-after", "0")) if answer is not None else 0.0
-    except ValueError:  # a date: nobody sends one here, and our own delay serves as well
+        seconds = float(response.headers.get("retry-after", "0")) if response is not None else 0.0
+    except ValueError:  # a date, which Stripe does not send: the exponential delay serves as well
         return 0.0
     return seconds if 0.0 <= seconds < float("inf") else 0.0

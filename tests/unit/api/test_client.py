@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from stripe_fdw.api import transport
-from stripe_fdw.api.client import Client, ClientOptions, _threads
+from stripe_fdw.api.client import Client, ClientOptions, _thread_pool
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import (
     ApiError,
@@ -40,7 +40,7 @@ from support.waiting import hang_guard, wait_until
 
 ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 CREATE = Request.of("POST", "/v1/customers", {"email": "ä&b@example.com", "metadata": {"org": 7}})
-on_either_thread = pytest.mark.parametrize("here", [True, False], ids=["own thread", "another"])
+on_either_thread = pytest.mark.parametrize("lazy", [True, False], ids=["own thread", "another"])
 
 
 def never() -> None:
@@ -108,14 +108,14 @@ def test_one_connection_serves_many_reads(client: Any, server: Any) -> None:
 
 @on_either_thread
 def test_an_answer_on_a_connection_that_closes_is_read_to_its_end(
-    client: Any, server: Any, reply: Any, here: bool
+    client: Any, server: Any, reply: Any, lazy: bool
 ) -> None:
     text = "x" * 300_000
     server.answer = lambda got: reply(
         {"object": "customer", "id": "cus_1", "name": text}, headers={"Connection": "close"}
     )
     for _ in range(2):
-        assert client.submit(ONE, here=here).result().body["name"] == text
+        assert client.submit(ONE, lazy=lazy).result().body["name"] == text
 
 
 def test_a_base_with_a_path_keeps_it(make_client: Any, server: Any) -> None:
@@ -390,11 +390,11 @@ def test_a_conflict_is_tried_again_with_the_same_key_and_does_not_slow_others(
 ) -> None:
     replies = [reply(problem(code=code), status=status), reply({"object": "customer", "id": "cus_1"})]
     server.answer = lambda got: replies[min(len(server.got), 2) - 1]
-    before = client.transport._limiter.rate()
+    before = client.transport._rate_limiter.rate()
     client.fetch(CREATE, check=never)
     assert len(server.got) == 2
     assert len({got.headers["idempotency-key"] for got in server.got}) == 1
-    assert client.transport._limiter.rate() == before
+    assert client.transport._rate_limiter.rate() == before
 
 
 @pytest.mark.parametrize(
@@ -451,9 +451,9 @@ def test_a_request_that_never_left_is_certainly_not_done(make_client: Any) -> No
         (429, "false", 1),
         (400, None, 1),
         (402, None, 1),
-        (400, "true", 1 + transport.RETRIES),
-        (503, None, 1 + transport.RETRIES),
-        (429, None, 1 + transport.RETRIES_WHEN_LIMITED),
+        (400, "true", 1 + transport.MAX_RETRIES),
+        (503, None, 1 + transport.MAX_RETRIES),
+        (429, None, 1 + transport.MAX_RETRIES_WHEN_LIMITED),
     ],
 )
 def test_stripes_advice_decides_whether_to_try_again(
@@ -575,7 +575,7 @@ def test_a_host_that_does_not_exist_is_one_clear_error(
     raised = failing(make_client(api_base="https://stripe.invalid", timeout=5.0), key)
     assert isinstance(raised, ConnectionFailedError)
     assert raised.detail == f"GET {ONE.path}: the name stripe.invalid is not known"
-    assert asked == ["stripe.invalid"] * (1 + transport.RETRIES)
+    assert asked == ["stripe.invalid"] * (1 + transport.MAX_RETRIES)
 
 
 def test_a_host_without_a_valid_certificate_gets_no_key(make_client: Any, server: Any, key: str) -> None:
@@ -597,7 +597,7 @@ def test_a_stripe_that_always_breaks_off_is_one_clear_error(
         f"connection reset by {server.base.removeprefix('http://')}",
     )
     assert (raised.detail or "").partition(": ")[2] in said
-    assert len(server.got) == 1 + transport.RETRIES
+    assert len(server.got) == 1 + transport.MAX_RETRIES
 
 
 def test_an_answer_that_breaks_off_half_way_is_fetched_again(client: Any, server: Any, reply: Any) -> None:
@@ -657,10 +657,10 @@ def cancel_after(seconds: float) -> Callable[[], None]:
 @on_either_thread
 @pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
 def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
-    client: Any, server: Any, reply: Any, request_: Request, here: bool
+    client: Any, server: Any, reply: Any, request_: Request, lazy: bool
 ) -> None:
     server.answer = lambda got: reply(delay=20)
-    future = client.submit(request_, here=here)
+    future = client.submit(request_, lazy=lazy)
     with hang_guard(), pytest.raises(Interrupted):
         future.result(check=cancel_after(0.1))
     assert future.uncertain
@@ -668,15 +668,15 @@ def test_a_cancel_ends_the_wait_for_a_slow_answer_at_once(
 
 @on_either_thread
 def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
-    make_client: Any, server: Any, reply: Any, here: bool
+    make_client: Any, server: Any, reply: Any, lazy: bool
 ) -> None:
     server.answer = lambda got: reply(problem(), status=429, headers={"Retry-After": "40"})
     with hang_guard(), pytest.raises(Interrupted):
-        make_client(timeout=60.0).submit(ONE, here=here).result(check=cancel_after(0.1))
+        make_client(timeout=60.0).submit(ONE, lazy=lazy).result(check=cancel_after(0.1))
     slow = make_client(max_requests_per_second=0.05, key=Secret("sk_test_other"))
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     slow.fetch(ONE, check=never)
-    future = slow.submit(ONE, here=here)
+    future = slow.submit(ONE, lazy=lazy)
     with hang_guard(), pytest.raises(Interrupted):
         future.result(check=cancel_after(0.1))
     assert not future.uncertain
@@ -684,7 +684,7 @@ def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
 
 @on_either_thread
 def test_a_cancel_ends_the_wait_for_a_connection(
-    client: Any, server: Any, monkeypatch: pytest.MonkeyPatch, here: bool
+    client: Any, server: Any, monkeypatch: pytest.MonkeyPatch, lazy: bool
 ) -> None:
     over, made = threading.Event(), socket.socket()
 
@@ -693,7 +693,7 @@ def test_a_cancel_ends_the_wait_for_a_connection(
         return made
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
-    future = client.submit(ONE, here=here)
+    future = client.submit(ONE, lazy=lazy)
     with pytest.raises(Interrupted):
         future.result(check=cancel_after(0.1))
     assert not over.is_set()
@@ -704,16 +704,16 @@ def test_a_cancel_ends_the_wait_for_a_connection(
 
 
 @on_either_thread
-def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, here: bool) -> None:
+def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, lazy: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
-        future = client.submit(Request.of("POST", "/v1/x", {"name": "x" * 50_000_000}), here=here)
+        future = client.submit(Request.of("POST", "/v1/x", {"name": "x" * 50_000_000}), lazy=lazy)
         with pytest.raises(Interrupted):
             future.result(check=cancel_after(0.3))
 
 
 @on_either_thread
-def test_a_cancel_ends_reading_what_never_ends(make_client: Any, here: bool) -> None:
+def test_a_cancel_ends_reading_what_never_ends(make_client: Any, lazy: bool) -> None:
     begun = threading.Event()
 
     def flood(listener: socket.socket) -> None:
@@ -734,13 +734,13 @@ def test_a_cancel_ends_reading_what_never_ends(make_client: Any, here: bool) -> 
         thread.start()
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(Interrupted):
-            client.submit(ONE, here=here).result(check=check)
+            client.submit(ONE, lazy=lazy).result(check=check)
         thread.join(10)
         assert not thread.is_alive()
 
 
 def test_what_is_sent_by_who_waits_is_sent_when_it_waits(client: Any, server: Any) -> None:
-    future = client.submit(ONE, here=True)
+    future = client.submit(ONE, lazy=True)
     assert not future.done()
     assert not server.got
     assert future.result().body["id"] == "cus_1"
@@ -748,7 +748,7 @@ def test_what_is_sent_by_who_waits_is_sent_when_it_waits(client: Any, server: An
 
 
 def test_an_answer_that_is_there_is_not_lost_to_a_cancel(client: Any, server: Any) -> None:
-    future = client.submit(ONE, here=True)
+    future = client.submit(ONE, lazy=True)
 
     def check() -> None:
         if future.done():
@@ -766,7 +766,7 @@ def test_a_client_works_on_after_a_cancel_and_its_thread_is_free_again(
             client.submit(ONE).result(check=cancel_after(0.05))
         with pytest.raises(Interrupted):
             client.fetch(ONE, check=cancel_after(0.05))
-    wait_until(lambda: _threads._idle == _threads._threads, "the end of all work")
+    wait_until(lambda: _thread_pool._idle == _thread_pool._threads, "the end of all work")
     server.answer = lambda got: reply({"object": "customer", "id": "cus_1"})
     assert client.fetch(ONE, check=never).body["id"] == "cus_1"
 

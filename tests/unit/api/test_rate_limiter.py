@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripe_fdw.api import rate_limiter
-from stripe_fdw.api.rate_limiter import RateLimiter, account_identity, endpoint_limit, reserve
+from stripe_fdw.api.rate_limiter import RateLimiter, account_identity, endpoint_limit, reserve_slot
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.memory import CELL_NUMBERS, shared_memory
 
@@ -47,7 +47,7 @@ def turns(
 def test_a_busy_limit_is_used_to_more_than_95_percent(limit: float) -> None:
     numbers = cell()
     count = int(limit * 40)
-    moments = [reserve(numbers, limit, 1000.0) for _ in range(count)]
+    moments = [reserve_slot(numbers, limit, 1000.0) for _ in range(count)]
     assert (count - 1) / (moments[-1] - moments[0]) > 0.95 * limit
 
 
@@ -56,7 +56,7 @@ def test_no_window_of_a_second_ever_holds_more_than_the_limit(pauses: list[float
     numbers, now, moments = cell(), 1000.0, []
     for pause in pauses:
         now += pause if pause > 2.5 else pause / 50
-        moments.append(reserve(numbers, limit, now))
+        moments.append(reserve_slot(numbers, limit, now))
     assert moments == sorted(moments)
     for moment in moments:
         assert sum(moment <= other < moment + 1.0 for other in moments) <= limit
@@ -66,7 +66,7 @@ def test_no_window_of_a_second_ever_holds_more_than_the_limit(pauses: list[float
 def test_a_token_bucket_never_runs_dry(capacity: int) -> None:
     numbers, tokens, before = cell(), float(capacity), 1000.0
     for _ in range(1000):
-        moment = reserve(numbers, 25.0, 1000.0)
+        moment = reserve_slot(numbers, 25.0, 1000.0)
         tokens = min(capacity, tokens + (moment - before) * 25.0) - 1
         before = moment
         assert tokens >= -1e-6
@@ -74,12 +74,12 @@ def test_a_token_bucket_never_runs_dry(capacity: int) -> None:
 
 def test_after_an_idle_time_a_few_pass_at_once() -> None:
     numbers = cell()
-    first = [reserve(numbers, 25.0, 1000.0) for _ in range(7)]
+    first = [reserve_slot(numbers, 25.0, 1000.0) for _ in range(7)]
     assert first[:4] == pytest.approx([1000.0] * 4)
     assert first[4] > 1000.03
     for _ in range(50):
-        reserve(numbers, 25.0, 1000.0)
-    later = [reserve(numbers, 25.0, 1010.0) for _ in range(7)]
+        reserve_slot(numbers, 25.0, 1000.0)
+    later = [reserve_slot(numbers, 25.0, 1010.0) for _ in range(7)]
     assert later[:4] == pytest.approx([1010.0] * 4)
 
 
@@ -88,9 +88,9 @@ def test_nonsense_in_shared_memory_blocks_nobody_for_ever(numbers: list[float]) 
     broken = cell()
     for index, number in enumerate(numbers):
         broken[index] = number
-    moment = reserve(broken, 25.0, 1000.0)
-    assert 1000.0 <= moment <= 1000.0 + rate_limiter._FURTHEST + 60
-    assert math.isfinite(reserve(broken, 25.0, 1000.0))
+    moment = reserve_slot(broken, 25.0, 1000.0)
+    assert 1000.0 <= moment <= 1000.0 + rate_limiter._MAX_AHEAD + 60
+    assert math.isfinite(reserve_slot(broken, 25.0, 1000.0))
 
 
 # Stages
@@ -148,14 +148,14 @@ def test_on_429_it_slows_down_and_finds_its_way_back(
 ) -> None:
     now = 5000.0
     monkeypatch.setattr(rate_limiter.time, "monotonic", lambda: now)
-    limiter.too_many(CUSTOMERS)
-    limiter.too_many(CUSTOMERS)  # another answer to the same overrun
+    limiter.slow_down(CUSTOMERS)
+    limiter.slow_down(CUSTOMERS)  # another answer to the same overrun
     assert limiter.rate(CUSTOMERS) == limiter.rate() == pytest.approx(25 * rate_limiter.SLOWER)
     now += 1.0
     assert limiter.rate() == pytest.approx(25 * (rate_limiter.SLOWER + rate_limiter.RECOVERY))
     for _ in range(100):
         now += 0.4
-        limiter.too_many(CUSTOMERS)
+        limiter.slow_down(CUSTOMERS)
     assert 1.0 < limiter.rate() < 4.0
     now += 30
     assert limiter.rate() == 25.0
@@ -174,14 +174,14 @@ def test_on_429_it_slows_down_and_finds_its_way_back(
 def test_stripes_reason_says_what_to_slow_down(
     limiter: RateLimiter, reason: str | None, endpoint_is_slower: bool, account_is_slower: bool
 ) -> None:
-    limiter.too_many(CUSTOMERS, reason)
+    limiter.slow_down(CUSTOMERS, reason)
     assert (limiter.rate(CUSTOMERS) < 24) is endpoint_is_slower
     assert (limiter.rate() < 24) is account_is_slower
     assert limiter.rate("/v1/invoices") == 25.0
 
 
 def test_a_lock_timeout_says_nothing_about_rates(limiter: RateLimiter) -> None:
-    limiter.too_many(CUSTOMERS, None, "lock_timeout")
+    limiter.slow_down(CUSTOMERS, None, "lock_timeout")
     assert limiter.rate(CUSTOMERS) == 25.0
 
 

@@ -90,7 +90,7 @@ def test_without_our_limiter_the_simulator_would_refuse_and_the_client_finds_its
     futures = [hasty.submit(CUSTOMERS.with_params(limit=1)) for _ in range(60)]
     assert {future.result(check=never).status for future in futures} == {200}
     assert statuses(simulator)[429] > 0
-    assert hasty.transport._limiter.rate("/v1/customers") < 50.0
+    assert hasty.transport._rate_limiter.rate("/v1/customers") < 50.0
 
 
 @pytest.mark.parametrize("read", [pages.read_pages, slices.read_slices])

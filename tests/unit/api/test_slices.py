@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stripe_fdw.api import slices
 from stripe_fdw.api.client import ResponseFuture
-from stripe_fdw.api.connections import Exchange
+from stripe_fdw.api.exchange import Exchange
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ConnectionFailedError, Interrupted, InvalidResponseError, StripeFdwError

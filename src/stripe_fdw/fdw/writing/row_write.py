@@ -50,10 +50,10 @@ class RowWrite:
         body: dict[str, Any] = self.response.body if self.response is not None else {}
         return str(self.plan.object_id or body.get("id") or self.plan.target)
 
-    def send(self, *, here: bool = False) -> None:
-        """Send the next request. With ``here`` it is sent by ``finish``, on the calling thread."""
+    def send(self, *, lazy: bool = False) -> None:
+        """Send the next request. With ``lazy`` it is sent by ``finish``, on the calling thread."""
         self.future = self.client.submit(
-            self.request.request, idempotency_key=request_key(self.key, self.request), here=here
+            self.request.request, idempotency_key=request_key(self.key, self.request), lazy=lazy
         )
 
     def finish(self, check: Callable[[], object] | None = None) -> None:
@@ -86,7 +86,7 @@ class RowWrite:
         """Send all remaining requests and wait for each."""
         while not self.is_complete:
             if self.future is None:
-                self.send(here=True)
+                self.send(lazy=True)
             self.finish(check)
 
     def cancel(self) -> None:

@@ -63,8 +63,8 @@ class Client:
     present: dict[str, Any] = field(default_factory=lambda: {"id": "in_1", "object": "invoice"})
     fetched: list[str] = field(default_factory=list)
 
-    def submit(self, request: Request, *, idempotency_key: str, here: bool = False) -> Asked:
-        del here  # an answer that the test brings is there when it is
+    def submit(self, request: Request, *, idempotency_key: str, lazy: bool = False) -> Asked:
+        del lazy  # an answer that the test brings is there when it is
         self.sent.append((str(request), idempotency_key))
         asked = Asked(lambda: self._abandon(asked))
         self.asked.append(asked)
