@@ -138,7 +138,7 @@ def find_operation(method: str, route: Route) -> Callable[[ApiRequest], ApiRespo
     answer = ROUTES.get((method, route.template))
     if answer is not None or route.resource is None:
         return answer
-    if route.plain:
+    if route.is_standard:
         return _plain_operation(route.action, route.resource.name)
     handler = OPERATIONS.get((route.resource.name, route.action))
     return None if handler is None else partial(run_operation, handler=handler)

@@ -1,1 +1,1 @@
-"""requests."""
+"""Parameters and responses of API requests: parsing, validation, filters, pages, searches, expansion."""

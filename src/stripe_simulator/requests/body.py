@@ -1,4 +1,4 @@
-"""Parameters of a write: checked against the operation, put into the object."""
+"""Parameters of a write: validated against the operation, applied to the object."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def validate_parameters(request: ApiRequest, operation: Operation, needed: tuple[str, ...] = ()) -> Params:
-    """The parameters with their types, without `expand`.
+def validate_parameters(request: ApiRequest, operation: Operation, required: tuple[str, ...] = ()) -> Params:
+    """Return the parameters with their types, without `expand`, and mark the request as begun.
 
-    Raises StripeError where one is unknown, missing, empty though it cannot be unset, of a wrong type or
-    names an object that does not exist. From here on the call has begun.
+    `required` are parameters that Stripe requires although the operation does not declare it. Raises
+    StripeError where a parameter is unknown, missing, empty though it cannot be unset, of a wrong type, or
+    names an object that does not exist.
     """
-    known = {parameter.name: parameter for parameter in operation.parameters if parameter.name != "expand"}
+    declared = {parameter.name: parameter for parameter in operation.parameters if parameter.name != "expand"}
     sent = {name: value for name, value in request.params.items() if name != "expand"}
-    unknown = [name for name in sent if name not in known]
+    unknown = [name for name in sent if name not in declared]
     if unknown:
         raise errors.unknown_parameters(unknown)
-    for name in needed:
+    for name in required:
         if sent.get(name) in (None, ""):
             raise errors.missing_parameter(name)
-    typed = ParameterParser(request.account, operation.name == "update").fields(known, "", sent)
+    params = ParameterParser(request.account, operation.name == "update").fields(declared, "", sent)
     request.begun = True
-    return typed
+    return params
 
 
 def validate_route_parameters(request: ApiRequest) -> Params:
@@ -42,35 +43,35 @@ def validate_route_parameters(request: ApiRequest) -> Params:
     return validate_parameters(request, request.route.operation)
 
 
-def apply_parameters(resource: Resource, made: Json, params: Params) -> None:
-    """Put the parameters into the object, where it has a field of that name."""
+def apply_parameters(resource: Resource, target: Json, params: Params) -> None:
+    """Set the parameters in an object, where it has a field of that name."""
     for name, value in params.items():
         if name == "metadata":
-            made["metadata"] = merge_metadata(made.get("metadata") or {}, value)
-        elif name in _OWN or name not in resource.column:
+            target["metadata"] = merge_metadata(target.get("metadata") or {}, value)
+        elif name in _SET_BY_HANDLERS or name not in resource.column:
             continue
         elif resource.column[name].path != (name,):
-            _put(made, resource.column[name].path, value)
+            _set_path(target, resource.column[name].path, value)
         elif isinstance(value, dict):
-            now = made.get(name)
-            made[name] = _merged(now if isinstance(now, dict) else _EMPTY.get(name, {}), value)
-        elif value is None and isinstance(made.get(name), list):
-            made[name] = []
+            before = target.get(name)
+            target[name] = _merge(before if isinstance(before, dict) else _EMPTY.get(name, {}), value)
+        elif value is None and isinstance(target.get(name), list):
+            target[name] = []
         elif resource.column[name].kind is Kind.DECIMAL:
-            made[name] = str(value)
+            target[name] = str(value)
         else:
-            made[name] = value
+            target[name] = value
 
 
-# Handlers put these into lists of their own, or complete them.
-_OWN = frozenset({"items", "line_items", "recurring"})
+# The handlers of operations set these: they become lists, or are completed.
+_SET_BY_HANDLERS = frozenset({"items", "line_items", "recurring"})
 _EMPTY: dict[str, Json] = {
     "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
 }
 
 
-def _put(made: Json, path: tuple[str, ...], value: Any) -> None:
-    inner = made
+def _set_path(target: Json, path: tuple[str, ...], value: Any) -> None:
+    inner = target
     for step in path[:-1]:
         if not isinstance(inner.get(step), dict):
             inner[step] = {}
@@ -78,9 +79,9 @@ def _put(made: Json, path: tuple[str, ...], value: Any) -> None:
     inner[path[-1]] = value
 
 
-def _merged(before: Json, value: Json) -> Json:
+def _merge(before: Json, value: Json) -> Json:
     merged = dict(before)
     for name, below in value.items():
         old = merged.get(name)
-        merged[name] = _merged(old, below) if isinstance(below, dict) and isinstance(old, dict) else below
+        merged[name] = _merge(old, below) if isinstance(below, dict) and isinstance(old, dict) else below
     return merged

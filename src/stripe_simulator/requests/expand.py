@@ -1,4 +1,4 @@
-"""The expand parameter: ids replaced by the objects they name."""
+"""The expand parameter: ids are replaced by the objects that they name."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
     from stripe_simulator.world.account import Account
 
-_DEEPEST = 4
-# Fields that are there only when expanded, and that nothing fills here.
-_OPTIONAL = frozenset(
+_MAX_DEPTH = 4
+# Fields that Stripe returns only when they are expanded, and that the simulator leaves out.
+_OMITTED = frozenset(
     {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options",
     "refunds", "confirmation_secret"}
 )  # fmt: skip
 
 
 def expand_paths(params: Params) -> list[list[str]]:
-    """The paths to expand. Raises StripeError where one is too deep or not a list was sent."""
+    """Return the paths to expand. Raises StripeError for a path that is too deep."""
     sent = params.get("expand")
     if sent is None:
         return []
@@ -31,85 +31,92 @@ def expand_paths(params: Params) -> list[list[str]]:
         raise StripeError("Invalid array", param="expand")
     paths = [path.split(".") for path in sent]
     for path in paths:
-        if len(path) > _DEEPEST:
+        if len(path) > _MAX_DEPTH:
             raise StripeError(
-                f"You cannot expand more than {_DEEPEST} levels of a property. Property: {'.'.join(path)}",
+                f"You cannot expand more than {_MAX_DEPTH} levels of a property. Property: {'.'.join(path)}",
                 param="expand",
             )
     return paths
 
 
-def expand_objects(account: Account, made: Any, paths: list[list[str]]) -> None:
-    """Expand the object in place, along all paths."""
+def expand_objects(account: Account, body: Any, paths: list[list[str]]) -> None:
+    """Expand an object or a list in place. Raises StripeError for what cannot be expanded."""
     for path in paths:
-        if not _walk(account, made, path):
+        if not _expand_path(account, body, path):
             wanted = ".".join(path)
             hint = ""
-            if isinstance(made, dict) and isinstance(made.get("data"), list) and path[0] != "data":
+            if isinstance(body, dict) and isinstance(body.get("data"), list) and path[0] != "data":
                 hint = f" You may want to try expanding 'data.{wanted}' instead."
             raise StripeError(f"This property cannot be expanded ({wanted}).{hint}", param="expand")
 
 
-def _walk(account: Account, made: Any, path: list[str]) -> bool:
-    """Whether the path leads to something that can be expanded; where nothing is known, it does."""
-    if isinstance(made, list):
-        fits = [_walk(account, one, path) for one in made]
-        return all(fits)
-    if not isinstance(made, dict):
+def _expand_path(account: Account, value: Any, path: list[str]) -> bool:
+    """Expand one path; return False if it names a property that cannot be expanded."""
+    if isinstance(value, list):
+        results = [_expand_path(account, item, path) for item in value]
+        return all(results)
+    if not isinstance(value, dict):
         return True
     step, *rest = path
-    value = made.get(step)
-    if step not in made:
-        value = included(account, made, step)
-        if value is None:
-            return step in _OPTIONAL
-        made[step] = value
-    if isinstance(value, str):
-        value = _object(account, value)
-        if value is None:
+    below = value.get(step)
+    if step not in value:
+        below = expandable_list(account, value, step)
+        if below is None:
+            return step in _OMITTED
+        value[step] = below
+    if isinstance(below, str):
+        below = _object(account, below)
+        if below is None:
             return False
-        made[step] = value
-    elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
-        value = made[step] = [_object(account, one) or one for one in value]
-        if any(isinstance(one, str) for one in value):
+        value[step] = below
+    elif isinstance(below, list) and below and all(isinstance(item, str) for item in below):
+        below = value[step] = [_object(account, item) or item for item in below]
+        if any(isinstance(item, str) for item in below):
             return False
-    return _walk(account, value, rest) if rest and value is not None else True
+    return _expand_path(account, below, rest) if rest and below is not None else True
 
 
 def _object(account: Account, identifier: str) -> Any:
+    """Return a copy of the object with this id; None where there is none."""
     if identifier in account.discounts:
         return dict(account.discounts[identifier])
-    found = account.locate(identifier)
-    if found is None:
+    location = account.locate(identifier)
+    if location is None:
         return None
-    collection, position = found
+    collection, position = location
     if collection.is_deleted(position):
         return {"id": identifier, "object": collection.resource.object, "deleted": True}
     return orjson.loads(collection.body(position))
 
 
-def included(account: Account, made: Any, name: str) -> Any:
-    """A list that an object shows only when it is asked for; None where it has none of this name."""
-    known = EXPANDABLE_LISTS.get((str(made.get("object")), name))
-    if made.get("object") == "invoice" and name in {"payments", "confirmation_secret"}:
-        return _payments(account, made, name)
-    found = account.locate(str(made.get("id")))
-    if known is None or found is None:
+def expandable_list(account: Account, parent: Any, name: str) -> Any:
+    """Return a list that an object shows only on expansion; None where it has none of this name."""
+    if parent.get("object") == "invoice" and name in {"payments", "confirmation_secret"}:
+        return _payments(account, parent, name)
+    listed = EXPANDABLE_LISTS.get((str(parent.get("object")), name))
+    location = account.locate(str(parent.get("id")))
+    if listed is None or location is None:
         return None
-    resource, url = known
-    return orjson.loads(orjson.dumps(account.embedded(resource, found[1], url.format(made["id"]))))
+    resource, url = listed
+    return orjson.loads(orjson.dumps(account.embedded(resource, location[1], url.format(parent["id"]))))
 
 
 def _payments(account: Account, invoice: Any, name: str) -> Any:
-    """The payments of an invoice, or the client secret of the one that is to be made."""
+    """Return the payments of an invoice, or the client secret of the open one."""
     payments = account.collection("invoice_payment")
-    of = Condition(payments.resource.column["invoice"], (invoice["id"],))
-    found = [payments.read(at) for at in payments.find([of], *payments.bounds(), newest_first=True)]
+    of_invoice = Condition(payments.resource.column["invoice"], (invoice["id"],))
+    positions = payments.find([of_invoice], *payments.bounds(), newest_first=True)
+    invoice_payments = [payments.read(position) for position in positions]
     if name == "payments":
         url = f"/v1/invoices/{invoice['id']}/payments"
-        return {"object": "list", "data": orjson.loads(orjson.dumps(found)), "has_more": False, "url": url}
+        return {
+            "object": "list",
+            "data": orjson.loads(orjson.dumps(invoice_payments)),
+            "has_more": False,
+            "url": url,
+        }
     intents = account.collection("payment_intent")
-    for payment in found:
+    for payment in invoice_payments:
         intent = intents.position(str(payment["payment"].get("payment_intent")))
         if payment["status"] == "open" and intent is not None:
             return {"client_secret": intents.read(intent)["client_secret"], "type": "payment_intent"}

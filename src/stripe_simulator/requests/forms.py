@@ -1,4 +1,4 @@
-"""Stripe's form encoding, read: ``created[gte]=1&expand[]=data.customer`` as nested values."""
+"""Stripe's form encoding, parsed: ``created[gte]=1&expand[]=data.customer`` as nested values."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Params = dict[str, Any]  # of str, list and Params
 
 
 def pairs_of(text: str) -> list[tuple[str, str]]:
-    """Names and values in the order sent, percent-decoded."""
+    """Return names and values in the order sent, percent-decoded."""
     return parse_qsl(text, keep_blank_values=True)
 
 
 def parse(text: str) -> Params:
-    """The parameters as nested dicts, lists and strings."""
+    """Return the parameters as nested dicts, lists and strings. Raises StripeError for a malformed name."""
     tree: Params = {}
     for name, value in pairs_of(text):
         steps = _steps(name)
@@ -27,7 +27,7 @@ def parse(text: str) -> Params:
                 raise StripeError(f"Invalid object: {steps[0]}", param=steps[0])
             inner = below
         inner[steps[-1] or str(len(inner))] = value
-    return {name: _listed(value) for name, value in tree.items()}
+    return {name: _with_lists(value) for name, value in tree.items()}
 
 
 def _steps(name: str) -> list[str]:
@@ -39,11 +39,11 @@ def _steps(name: str) -> list[str]:
     return [head, *rest[:-1].split("][")]
 
 
-def _listed(value: Any) -> Any:
-    """Dicts whose keys count from 0 are lists."""
+def _with_lists(value: Any) -> Any:
+    """Replace dicts whose keys are all numbers by lists."""
     if not isinstance(value, dict):
         return value
-    inner = {name: _listed(below) for name, below in value.items()}
+    inner = {name: _with_lists(below) for name, below in value.items()}
     if inner and all(name.isdecimal() for name in inner):
         return [inner[name] for name in sorted(inner, key=int)]
     return inner

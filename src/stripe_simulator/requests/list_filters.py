@@ -1,4 +1,4 @@
-"""The parameters of a list that select objects, as conditions that can be tested and narrowed."""
+"""List parameters that select objects, as conditions."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from stripe_simulator.world.conditions import COMPARISONS, Condition
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
 
-_PAGE = frozenset({"limit", "starting_after", "ending_before", "expand"})
+_PAGING = frozenset({"limit", "starting_after", "ending_before", "expand"})
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 def conditions_of(
     resource: Resource, params: Params, *, also: frozenset[str] = frozenset()
 ) -> list[Condition]:
-    """The conditions that the parameters of a list stand for.
+    """Return the conditions that the parameters of a list stand for.
 
-    Raises StripeError for a parameter that the list does not have, that is missing or has a bad value.
+    `also` are names of further parameters, which are ignored. Raises StripeError for a parameter that the
+    list does not have, that is missing or has a bad value.
     """
-    found = []
-    known: set[str] = set()
+    conditions = []
+    filters: set[str] = set()
     for item in resource.filters:
         head, value = _sent(item.parameter, params)
-        known.add(head)
+        filters.add(head)
         if value is None:
             if item.required:
                 raise missing_parameter(head)
             continue
         condition = _condition(resource, item, value)
         if condition is not None:
-            found.append(condition)
-    paging = _PAGE if resource.paged else frozenset({"expand"})
-    unknown = [name for name in params if name not in known and name not in paging and name not in also]
+            conditions.append(condition)
+    paging = _PAGING if resource.paged else frozenset({"expand"})
+    unknown = [name for name in params if name not in filters and name not in paging and name not in also]
     if unknown:
         raise unknown_parameters(unknown)
-    found += _defaults(resource, params)
-    return found
+    return conditions + _default_conditions(resource, params)
 
 
 def _sent(parameter: str, params: Params) -> tuple[str, Any]:
-    """The first step of a filter's name, and the value that came for it."""
+    """Return the first step of a filter's name, and the value sent for the filter."""
     head, *rest = re.findall(r"[^\[\]]+", parameter)
     value: Any = params.get(head)
     for step in rest:
@@ -60,6 +60,7 @@ def _sent(parameter: str, params: Params) -> tuple[str, Any]:
 
 
 def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None:
+    """Return the condition for the value of a filter; None for a value that selects all objects."""
     name, column = item.parameter, resource.column[item.column]
     if value == "":
         raise empty_parameter(name)
@@ -74,37 +75,38 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
     if isinstance(value, list):
         if not item.any_of:
             raise StripeError(f"Invalid string: {value}", param=name)
-        return Condition(column, tuple(_converted(resource.name, item, column, one) for one in value))
+        return Condition(column, tuple(_converted(resource.name, item, column, element) for element in value))
     if (resource.name, name) == ("invoiceitem", "pending"):  # on no invoice yet
-        waits = _converted(resource.name, item, column, value)
-        return Condition(resource.column["invoice"], (None,), negated=not waits)
-    special = _SPECIAL.get((resource.name, item.parameter, value))
-    if special is not None:
-        return Condition(column, special) if special else None
+        is_pending = _converted(resource.name, item, column, value)
+        return Condition(resource.column["invoice"], (None,), negated=not is_pending)
+    statuses = _STATUS_GROUPS.get((resource.name, item.parameter, value))
+    if statuses is not None:
+        return Condition(column, statuses) if statuses else None
     return Condition(column, (_converted(resource.name, item, column, value),))
 
 
-_MORE = {("subscription", "status"): ("all", "ended")}
-# Words of subscriptions' status that stand for several; none at all means no condition.
-_SPECIAL: dict[tuple[str, str, str], tuple[str, ...]] = {
+# Values beyond those of the column, by resource and parameter.
+_EXTRA_VALUES = {("subscription", "status"): ("all", "ended")}
+# Values of a status parameter that stand for several statuses; an empty tuple for all.
+_STATUS_GROUPS: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("subscription", "status", "all"): (),
     ("tax_registration", "status", "all"): (),
     ("subscription", "status", "ended"): ("canceled", "incomplete_expired"),
 }
 
 
-def _defaults(resource: Resource, params: Params) -> list[Condition]:
-    """What a list hides when it is not asked otherwise."""
-    found = []
-    for name, (column, values, negated, unless) in _HIDES:
-        if name == resource.name and not any(one in params for one in unless):
-            found.append(Condition(resource.column[column], values, negated=negated))
-    return found
+def _default_conditions(resource: Resource, params: Params) -> list[Condition]:
+    """Return the conditions that a list has by default, without parameters that switch them off."""
+    return [
+        Condition(resource.column[column], values, negated=negated)
+        for name, (column, values, negated, unless) in _DEFAULTS
+        if name == resource.name and not any(parameter in params for parameter in unless)
+    ]
 
 
-# Documented list defaults: canceled subscriptions, inactive prices, custom payment methods, and whatever is
-# on a test clock, unless one of the parameters is there.
-_HIDES: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ...] = (
+# Documented defaults of lists, which leave out canceled subscriptions, inactive prices, custom payment
+# methods and objects on a test clock: column, values, negated, and the parameters that switch a default off.
+_DEFAULTS: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ...] = (
     ("subscription", ("status", ("canceled",), True, ("status",))),
     ("subscription", ("test_clock", (None,), False, ("test_clock", "customer"))),
     ("customer", ("test_clock", (None,), False, ("test_clock",))),
@@ -122,12 +124,13 @@ def _integer(name: str, value: Any) -> int:
 
 
 def _converted(resource_name: str, item: Filter, column: Column, value: Any) -> Any:
+    """Return a value with the type of the column. Raises StripeError where it cannot be converted."""
     if not isinstance(value, str):
         raise StripeError(f"Invalid string: {value}", param=item.parameter)
     literals = column.values or item.values
     if literals and value not in literals:
-        words = tuple(dict.fromkeys((*literals, *_MORE.get((resource_name, item.parameter), ()))))
-        raise not_one_of(item.parameter, words)
+        allowed = tuple(dict.fromkeys((*literals, *_EXTRA_VALUES.get((resource_name, item.parameter), ()))))
+        raise not_one_of(item.parameter, allowed)
     match column.kind:
         case Kind.INTEGER | Kind.TIME:
             return _integer(item.parameter, value)

@@ -1,4 +1,4 @@
-"""One page of a list: cursors, limits, has_more."""
+"""Pages of a list: cursors, limits, has_more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stripe_simulator.world.conditions import Condition
 
 DEFAULT_LIMIT = 10
-MOST = 100
+MAX_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Page:
 
 
 def limit_of(params: Params) -> int:
-    """The page size asked for. Raises StripeError unless it is 1 to 100."""
+    """Return the page size requested. Raises StripeError unless it is 1 to 100."""
     value = params.get("limit")
     if value is None:
         return DEFAULT_LIMIT
@@ -41,14 +41,14 @@ def limit_of(params: Params) -> int:
     limit = int(value)
     if limit < 1:
         raise _out_of_range("limit", limit, "greater than or equal to 1")
-    if limit > MOST:
-        raise _out_of_range("limit", limit, f"less than or equal to {MOST}")
+    if limit > MAX_LIMIT:
+        raise _out_of_range("limit", limit, f"less than or equal to {MAX_LIMIT}")
     return limit
 
 
-def _out_of_range(name: str, value: int, wanted: str) -> StripeError:
+def _out_of_range(name: str, value: int, allowed: str) -> StripeError:
     return StripeError(
-        f"This value must be {wanted} (currently `{value}`).", code="parameter_invalid_integer", param=name
+        f"This value must be {allowed} (currently `{value}`).", code="parameter_invalid_integer", param=name
     )
 
 
@@ -61,7 +61,10 @@ def page_of(
     high: int,
     paged: bool = True,
 ) -> Page:
-    """The page that the parameters ask for among the positions in [low, high)."""
+    """Return the page that the parameters request among the positions in [low, high).
+
+    Raises StripeError for a bad limit or cursor. Lists that are not paged return all positions.
+    """
     limit = limit_of(params) if paged else high - low
     after, before = params.get("starting_after"), params.get("ending_before")
     if after is not None and before is not None:
@@ -73,16 +76,17 @@ def page_of(
     elif after is not None:
         high = min(high, _cursor(collection, "starting_after", after))
     newest_first = before is None
-    found = list(
+    positions = list(
         islice(collection.find(conditions, low, max(low, high), newest_first=newest_first), limit + 1)
     )
-    page = found[:limit]
+    shown = positions[:limit]
     if not newest_first:
-        page.reverse()
-    return Page(page, has_more=len(found) > limit)
+        shown.reverse()
+    return Page(shown, has_more=len(positions) > limit)
 
 
 def _cursor(collection: Collection, name: str, value: Any) -> int:
+    """Return the position of the object that a cursor names. Raises StripeError where there is none."""
     if value == "":
         raise errors.empty_parameter(name)
     position = collection.position(value) if isinstance(value, str) else None
@@ -92,7 +96,7 @@ def _cursor(collection: Collection, name: str, value: Any) -> int:
 
 
 def body_of(bodies: Iterable[bytes], *, has_more: bool, url: str) -> bytes:
-    """A list as Stripe writes it."""
+    """Return a list object as JSON."""
     more = b"true" if has_more else b"false"
     joined = b",".join(bodies)
     return b'{"object":"list","data":[%b],"has_more":%b,"url":%b}' % (joined, more, orjson.dumps(url))

@@ -1,4 +1,4 @@
-"""What was sent for a parameter, checked and given its type, nested ones too."""
+"""Parameters as sent, validated and converted to their types, nested ones too."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 _DECIMAL = re.compile(r"-?(\d+(\.\d*)?|\.\d+)", re.ASCII)
-_LATEST = 9_999_999_999  # of a time in seconds; beyond lie those in milliseconds
-# Leaves of objects about which nothing is known that are numbers; all others that look like one stay text.
-_NUMBERS = re.compile(
+_LATEST = 9_999_999_999  # the latest time in seconds; larger numbers are milliseconds
+# Names of undeclared parameters that hold integers; digits in all others stay text.
+_INTEGER_NAMES = re.compile(
     r"(amounts?|quantity|interval_count|trial_period_days|days_until_due|up_to|iterations|_at|start|end"
     r"|start_date|end_date|percent_off|exp_month|exp_year|day_of_month|hour|minute|second|month)$"
 )
 _NOT_NEGATIVE = frozenset({"unit_amount", "quantity", "trial_period_days", "days_until_due"})
-_FLAGS = frozenset({"off_session"})  # true and false beside its words
+_ALSO_BOOLEAN = frozenset({"off_session"})  # take true and false beside their enum values
 _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 50, 40, 500
-# Parameters that name an object, by the last step of their name: the resource.
+# Resources of the objects that parameters name, by the last step of the parameter's name.
 _REFERENCES: Mapping[str, str] = {
     **{
         name: name
@@ -44,18 +44,18 @@ _REFERENCES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ParameterParser:
-    """Gives parameters their types; `world` has the objects that they may name.
+    """Converts parameters to their types; `account` has the objects that they may name.
 
-    `updating`: what is empty clears a text or a list of the object, though Stripe's types do not say so.
+    With `updating`, an empty value clears a text or a list, although the catalog does not declare that.
     """
 
     account: Account
     updating: bool = False
 
     def value(self, parameter: Parameter, path: str, sent: Any) -> Any:
-        """The value of a parameter whose whole name is `path`; None where it is unset.
+        """Return the value of a parameter whose full name is `path`; None where it is unset.
 
-        Raises StripeError in Stripe's words.
+        Raises StripeError, with Stripe's message, for a value that the parameter does not accept.
         """
         if parameter.name == "metadata":
             return None if sent == "" else metadata(path, sent)
@@ -76,67 +76,70 @@ class ParameterParser:
     def _list(self, parameter: Parameter, path: str, sent: Any) -> list[Any]:
         if not isinstance(sent, list):
             raise StripeError("Invalid array", param=path)
-        found = []
-        for at, one in enumerate(sent):
+        values = []
+        for at, element in enumerate(sent):
             name = f"{path}[{at}]"
             if parameter.shape:
-                found.append(self._object(parameter, name, one))
+                values.append(self._object(parameter, name, element))
                 continue
-            if parameter.values and one not in parameter.values:
+            if parameter.values and element not in parameter.values:
                 raise errors.not_one_of(name, parameter.values)
-            if isinstance(one, str):
-                self._refer(parameter.name, name, one)
-            found.append(_leaves(one, parameter.name))
-        return found
+            if isinstance(element, str):
+                self._check_reference(parameter.name, name, element)
+            values.append(_convert_undeclared(element, parameter.name))
+        return values
 
     def _object(self, parameter: Parameter, path: str, sent: Any) -> Any:
         if parameter.kind is not Kind.JSON and not parameter.shape:
             raise StripeError(_not_text(sent), param=path)
         if not isinstance(sent, dict):
             raise StripeError("Invalid object", param=path)
-        fields = {one.name: one for one in parameter.fields}
-        return self.fields(fields, path, sent) if fields else _leaves(sent, parameter.name)
+        fields = {field.name: field for field in parameter.fields}
+        return self.fields(fields, path, sent) if fields else _convert_undeclared(sent, parameter.name)
 
-    def fields(self, known: Mapping[str, Parameter], path: str, sent: dict[str, Any]) -> dict[str, Any]:
-        """What an object was given for its parameters; at the top `path` is empty."""
+    def fields(self, declared: Mapping[str, Parameter], path: str, sent: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of an object's parameters; at the top `path` is empty.
 
-        def whole(name: str) -> str:
+        Raises StripeError for parameters that are not declared, missing or not accepted.
+        """
+
+        def full_name(name: str) -> str:
             return f"{path}[{name}]" if path else name
 
-        unknown = [whole(name) for name in sent if name not in known]
+        unknown = [full_name(name) for name in sent if name not in declared]
         if unknown:
             raise errors.unknown_parameters(unknown)
-        for name, one in known.items():
-            if one.required and sent.get(name) in (None, ""):
-                raise errors.missing_parameter(whole(name))
-        return {name: self.value(known[name], whole(name), value) for name, value in sent.items()}
+        for name, parameter in declared.items():
+            if parameter.required and sent.get(name) in (None, ""):
+                raise errors.missing_parameter(full_name(name))
+        return {name: self.value(declared[name], full_name(name), value) for name, value in sent.items()}
 
     def _single(self, parameter: Parameter, path: str, sent: str) -> Any:
         if parameter.values:
             if sent in parameter.values:
                 return sent
-            if parameter.name in _FLAGS and sent in {"true", "false"}:
+            if parameter.name in _ALSO_BOOLEAN and sent in {"true", "false"}:
                 return sent == "true"
             if parameter.kind is Kind.TEXT and not parameter.shape:
                 raise errors.not_one_of(path, parameter.values)
         if parameter.kind is Kind.JSON:
             if parameter.shape:
                 raise StripeError("Invalid object", param=path)
-            return _leaves(sent, parameter.name)
+            return _convert_undeclared(sent, parameter.name)
         if parameter.kind in _CONVERTERS:
-            made = _CONVERTERS[parameter.kind](path, sent)
-            if parameter.name in _NOT_NEGATIVE and made < 0:
+            value = _CONVERTERS[parameter.kind](path, sent)
+            if parameter.name in _NOT_NEGATIVE and value < 0:
                 raise StripeError(
                     "Invalid non-negative integer", code="parameter_invalid_integer", param=path
                 )
-            return made
+            return value
         if parameter.name == "currency":
             return currencies.parse_currency(sent, path)
-        self._refer(parameter.name, path, sent)
+        self._check_reference(parameter.name, path, sent)
         return sent
 
-    def _refer(self, name: str, path: str, sent: str) -> None:
-        """Raises the 400 of a parameter that names no object."""
+    def _check_reference(self, name: str, path: str, sent: str) -> None:
+        """Raise StripeError 400 where a parameter names an object that does not exist."""
         resource = _REFERENCES.get(name)
         if resource is None or not self.account.has(resource):
             return
@@ -149,26 +152,26 @@ class ParameterParser:
 
 
 def metadata(path: str, sent: Any) -> dict[str, str]:
-    """Keys and texts, within Stripe's limits (https://docs.stripe.com/api/metadata)."""
+    """Return metadata as sent, checked against Stripe's limits (https://docs.stripe.com/api/metadata)."""
     if isinstance(sent, list):
-        sent = {str(at): one for at, one in enumerate(sent)}
+        sent = {str(at): value for at, value in enumerate(sent)}
     if not isinstance(sent, dict):
         raise StripeError("Invalid object", param=path)
     for name, text in sent.items():
         if not isinstance(text, str):
             raise StripeError("Metadata values must be strings", param=f"{path}[{name}]")
-        for what, most, value in (("keys", _METADATA_KEY, name), ("values", _METADATA_VALUE, text)):
-            if len(value) > most:
+        for part, limit, value in (("keys", _METADATA_KEY, name), ("values", _METADATA_VALUE, text)):
+            if len(value) > limit:
                 raise StripeError(
-                    f"Metadata {what} can have up to {most} characters, but you passed in a {what[:-1]} "
-                    f"that is {len(value)} characters. Invalid {what[:-1]}: {value}",
-                    param=path if what == "keys" else f"{path}[{name}]",
+                    f"Metadata {part} can have up to {limit} characters, but you passed in a {part[:-1]} "
+                    f"that is {len(value)} characters. Invalid {part[:-1]}: {value}",
+                    param=path if part == "keys" else f"{path}[{name}]",
                 )
     return dict(sent)
 
 
 def merge_metadata(before: dict[str, str], value: dict[str, str] | None) -> dict[str, str]:
-    """New keys join the old; an empty value removes a key; nothing at all removes all."""
+    """Return the metadata with changes: an empty value removes a key, None removes all keys."""
     if value is None:
         return {}
     merged = {name: text for name, text in {**before, **value}.items() if text != ""}
@@ -181,6 +184,7 @@ def merge_metadata(before: dict[str, str], value: dict[str, str] | None) -> dict
 
 
 def _clears(parameter: Parameter) -> bool:
+    """Return True if an empty value of the parameter clears a field of an object that is updated."""
     if parameter.required or parameter.values or parameter.name == "currency":
         return False
     names_another = parameter.name in _REFERENCES and not parameter.name.startswith("default_")
@@ -192,7 +196,7 @@ def _not_text(sent: Any) -> str:
 
 
 def _inspected(sent: Any) -> str:
-    """A value as Stripe's messages print it."""
+    """Return a value as Stripe's messages print it."""
     if isinstance(sent, dict):
         pairs = (f"{_inspected(name)}=>{_inspected(value)}" for name, value in sent.items())
         return "{" + ", ".join(pairs) + "}"
@@ -208,10 +212,10 @@ def _integer(name: str, value: str) -> int:
 
 
 def _time(name: str, value: str) -> int:
-    made = _integer(name, value)
-    if not 0 <= made <= _LATEST:
+    seconds = _integer(name, value)
+    if not 0 <= seconds <= _LATEST:
         raise StripeError(f"Invalid timestamp: {value}. Must be a number of seconds since 1970.", param=name)
-    return made
+    return seconds
 
 
 def _boolean(name: str, value: str) -> bool:
@@ -226,17 +230,20 @@ def _decimal(name: str, value: str) -> str:
     return value
 
 
-def _leaves(value: Any, name: str) -> Any:
-    """Values about which nothing is known, with their types as far as their names tell."""
+def _convert_undeclared(value: Any, name: str) -> Any:
+    """Return a value of an undeclared parameter, converted by its form and its name."""
     if isinstance(value, dict):
-        return {key: below if key == "metadata" else _leaves(below, key) for key, below in value.items()}
+        return {
+            key: below if key == "metadata" else _convert_undeclared(below, key)
+            for key, below in value.items()
+        }
     if isinstance(value, list):
-        return [_leaves(below, name) for below in value]
+        return [_convert_undeclared(below, name) for below in value]
     if value in {"true", "false"}:
         return value == "true"
     if value == "":
         return None
-    return int(value) if _NUMBERS.search(name) and _INTEGER.fullmatch(value) else value
+    return int(value) if _INTEGER_NAMES.search(name) and _INTEGER.fullmatch(value) else value
 
 
 _CONVERTERS: Mapping[Kind, Callable[[str, str], Any]] = {

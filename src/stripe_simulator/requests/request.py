@@ -1,4 +1,4 @@
-"""A request and an answer as values, between HTTP and Stripe's operations."""
+"""API requests and responses as values, between HTTP and operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ApiRequest:
-    """A request whose key, account and route are known."""
+    """A request whose key, account and route are known.
+
+    `ids` are the ids in the path, in order. `account` is the account that the request is about, `platform`
+    the account that the key belongs to. `begun` is set when the parameters are accepted: from then on the
+    response is stored under the idempotency key.
+    """
 
     method: str
     path: str
@@ -25,12 +30,12 @@ class ApiRequest:
     request_id: str
     idempotency_key: str | None = None
     api_version: str = ""
-    begun: bool = False  # the parameters were accepted: from here on an answer is kept under its key
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What goes back: a status, a body of JSON and headers beyond the usual."""
+    """A response: a status, a body of JSON, and headers beyond the usual ones."""
 
     body: bytes
     status: int = 200

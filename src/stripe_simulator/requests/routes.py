@@ -1,4 +1,4 @@
-"""Which operation of the catalog a verb and a path mean."""
+"""Routes: the operation of the catalog for a method and a path."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from stripe_fdw.catalog.model import Catalog, Operation, Resource
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation, perhaps on a resource.
+    """An operation, perhaps of a resource.
 
     `action` is list, retrieve, create, update, delete, search or the name of another operation.
+    `is_standard` is True for the first six.
     """
 
     action: str
     template: str
     resource: Resource | None
     operation: Operation | None
-    plain: bool = False  # the resource's own list, retrieve, create, update, delete or search
+    is_standard: bool = False
 
 
 @dataclass(slots=True)
 class _Node:
     literal: dict[str, _Node] = field(default_factory=dict)
-    any: _Node | None = None
+    any: _Node | None = None  # the step of an id
     name: str = ""
     routes: dict[str, Route] = field(default_factory=dict)
 
 
 class Router:
-    """All routes, found step by step; a literal step goes before an id."""
+    """All routes as a tree of path steps; a literal step takes precedence over an id."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._root = _Node()
@@ -41,26 +42,28 @@ class Router:
             )
         for resource in catalog.resources:
             if not resource.preview:
-                route = Route("list", resource.list_path, resource, None, plain=True)
+                route = Route("list", resource.list_path, resource, None, is_standard=True)
                 self._add("GET", resource.list_path, route)
             for operation in resource.operations:
-                self._add_operation(operation.name, operation, resource, plain=False)
+                self._add_operation(operation.name, operation, resource, is_standard=False)
         for resource in catalog.resources:
             if resource.search_path:
-                search = Route("search", resource.search_path, resource, None, plain=True)
+                search = Route("search", resource.search_path, resource, None, is_standard=True)
                 self._add("GET", resource.search_path, search)
-            plain = {
+            standard = {
                 "retrieve": resource.retrieve,
                 "create": resource.create,
                 "update": resource.update,
                 "delete": resource.delete,
             }
-            for name, operation_ in plain.items():
-                if operation_ is not None:
-                    self._add_operation(name, operation_, resource, plain=True)
+            for name, standard_operation in standard.items():
+                if standard_operation is not None:
+                    self._add_operation(name, standard_operation, resource, is_standard=True)
 
-    def _add_operation(self, action: str, operation: Operation, resource: Resource, *, plain: bool) -> None:
-        route = Route(action, operation.path, resource, operation, plain)
+    def _add_operation(
+        self, action: str, operation: Operation, resource: Resource, *, is_standard: bool
+    ) -> None:
+        route = Route(action, operation.path, resource, operation, is_standard)
         self._add(operation.method, operation.path, route)
 
     def _add(self, method: str, template: str, route: Route) -> None:
@@ -75,15 +78,15 @@ class Router:
         node.routes[method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, list[str]] | None:
-        """The route and the ids in the path, in order."""
+        """Return the route and the ids in the path, in order; None where there is no such route."""
         steps = path[1:].split("/")
         if not all(steps):
             return None
-        node = self._walk(self._root, steps, 0, [])
-        if node is None:
+        match = self._walk(self._root, steps, 0, [])
+        if match is None:
             return None
-        found, ids = node
-        route = found.routes.get(method)
+        node, ids = match
+        route = node.routes.get(method)
         return None if route is None else (route, ids)
 
     def _walk(self, node: _Node, steps: list[str], at: int, ids: list[str]) -> tuple[_Node, list[str]] | None:
@@ -91,9 +94,9 @@ class Router:
             return (node, ids) if node.routes else None
         below = node.literal.get(steps[at])
         if below is not None:
-            found = self._walk(below, steps, at + 1, ids)
-            if found is not None:
-                return found
+            match = self._walk(below, steps, at + 1, ids)
+            if match is not None:
+                return match
         if node.any is not None:
             return self._walk(node.any, steps, at + 1, [*ids, unquote(steps[at])])
         return None

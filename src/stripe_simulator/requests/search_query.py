@@ -1,6 +1,6 @@
-"""The search API's query language (https://docs.stripe.com/search), and what it finds.
+"""Searches: the query language (https://docs.stripe.com/search), and pages of results.
 
-What was written lately is not found yet: the index lags behind.
+As with Stripe, the index lags behind: objects are found a while after they were written.
 """
 
 from __future__ import annotations
@@ -33,47 +33,47 @@ _CLAUSE = re.compile(
     re.VERBOSE,
 )
 _JOIN = re.compile(r"\s+(AND|OR|and|or)?\s*")
-_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda a, b: a > b,
     "<": lambda a, b: a < b,
     ">=": lambda a, b: a >= b,
     "<=": lambda a, b: a <= b,
 }
-_LEAST_SUBSTRING = 3
+_MIN_SUBSTRING = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A field compared with a value; None stands for null."""
+    """A comparison of a field with a value; a value of None stands for null."""
 
     path: tuple[str, ...]
     operator: str
     value: str | None
     negated: bool = False
 
-    def holds(self, made: Json) -> bool:
-        """Whether the object fits."""
-        return any(map(self._fits, values_at(made, self.path))) is not self.negated
+    def matches(self, values: Json) -> bool:
+        """Return True if an object satisfies the clause."""
+        return any(map(self._accepts, values_at(values, self.path))) is not self.negated
 
-    def tester(self, generator: Generator) -> Callable[[int], bool]:
-        """The same for a generated object, from its index; without making the object where possible."""
+    def index_test(self, generator: Generator) -> Callable[[int], bool]:
+        """Return a test of the index of a generated object; it builds the object only where it must."""
         name, *rest = self.path
         field = generator.fields.get(name)
         if field is None or field.multivalued or generator.resource.column[name].path != (name,):
-            return lambda index: self.holds(generator.object(index))
-        value, fits, negated = field.value, self._fits, self.negated
+            return lambda index: self.matches(generator.object(index))
+        value, accepts, negated = field.value, self._accepts, self.negated
         if not rest:
-            return lambda index: fits(value(index)) is not negated
-        return lambda index: any(map(fits, values_at(value(index), tuple(rest)))) is not negated
+            return lambda index: accepts(value(index)) is not negated
+        return lambda index: any(map(accepts, values_at(value(index), tuple(rest)))) is not negated
 
-    def _fits(self, value: Any) -> bool:
+    def _accepts(self, value: Any) -> bool:
         if self.value is None:
             return value is None
         if value is None:
             return False
-        if self.operator in _ORDER:
+        if self.operator in _COMPARISONS:
             number = float(self.value)
-            return isinstance(value, int | float) and _ORDER[self.operator](value, number)
+            return isinstance(value, int | float) and _COMPARISONS[self.operator](value, number)
         text = ("true" if value else "false") if isinstance(value, bool) else str(value)
         wanted = self.value.casefold()
         return wanted in text.casefold() if self.operator == "~" else wanted == text.casefold()
@@ -81,36 +81,36 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Clauses of which all must hold, or any."""
+    """Clauses of which all must match, with `every`, or any."""
 
     clauses: tuple[Clause, ...]
     every: bool
 
-    def holds(self, made: Json) -> bool:
-        """Whether the object fits."""
-        return (all if self.every else any)(clause.holds(made) for clause in self.clauses)
+    def matches(self, values: Json) -> bool:
+        """Return True if an object satisfies the query."""
+        return (all if self.every else any)(clause.matches(values) for clause in self.clauses)
 
-    def tester(self, generator: Generator) -> Callable[[int], bool]:
-        """The same for a generated object, from its index."""
-        testers = [clause.tester(generator) for clause in self.clauses]
-        if len(testers) == 1:
-            return testers[0]
+    def index_test(self, generator: Generator) -> Callable[[int], bool]:
+        """Return a test of the index of a generated object."""
+        tests = [clause.index_test(generator) for clause in self.clauses]
+        if len(tests) == 1:
+            return tests[0]
         combined = all if self.every else any
-        return lambda index: combined(tester(index) for tester in testers)
+        return lambda index: combined(test(index) for test in tests)
 
 
-def parse(text: str, resource: Resource) -> Query:
-    """Read a query. Raises StripeError where it is none, or names a field that cannot be searched."""
+def parse_query(text: str, resource: Resource) -> Query:
+    """Parse a query. Raises StripeError for bad syntax or a field that cannot be searched."""
     clauses: list[Clause] = []
     joins: set[str] = set()
     at = 0
     text = text.strip()
     while at < len(text):
-        found = _CLAUSE.match(text, at)
-        if found is None:
+        match = _CLAUSE.match(text, at)
+        if match is None:
             raise _unparsable("We were unable to parse your search query.")
-        clauses.append(_clause(found, resource))
-        at = found.end()
+        clauses.append(_clause(match, resource))
+        at = match.end()
         if at >= len(text):
             break
         join = _JOIN.match(text, at)
@@ -135,26 +135,26 @@ def _unparsable(message: str) -> StripeError:
     )
 
 
-def _clause(found: re.Match[str], resource: Resource) -> Clause:
-    name, operator, value = found["field"], found["operator"], found["value"]
+def _clause(match: re.Match[str], resource: Resource) -> Clause:
+    name, operator, value = match["field"], match["operator"], match["value"]
     quoted = value[0] in "\"'"
-    if found["key"]:
-        path: tuple[str, ...] = (name, _unquoted(found["key"]))
+    if match["key"]:
+        path: tuple[str, ...] = (name, _unquoted(match["key"]))
     else:
         path = tuple(name.split("."))
     if resource.search_fields and name not in resource.search_fields:
         raise StripeError(f"Field `{name}` is an unsupported search field for resource `{resource.object}s`.")
-    if operator == "~" and (not quoted or len(value) - 2 < _LEAST_SUBSTRING):
+    if operator == "~" and (not quoted or len(value) - 2 < _MIN_SUBSTRING):
         raise _unparsable("Substring matches need at least 3 characters in quotes.")
     text: str | None = _unquoted(value) if quoted else value
     if value == "null":
         text = None
-    if operator in _ORDER:
+    if operator in _COMPARISONS:
         try:
             float(text or "")
         except ValueError:
             raise _unparsable(f"The value for `{name}` must be numeric.") from None
-    return Clause(path, operator, text, bool(found["not"]))
+    return Clause(path, operator, text, bool(match["not"]))
 
 
 def _unquoted(text: str) -> str:
@@ -162,7 +162,7 @@ def _unquoted(text: str) -> str:
 
 
 def search(request: ApiRequest) -> ApiResponse:
-    """GET of a search: newest first, page by page."""
+    """Run a search: return a page of the objects that match, newest first."""
     resource = request.route.resource
     assert resource is not None
     unknown = [name for name in request.params if name not in {"query", "limit", "page", "expand"}]
@@ -170,50 +170,50 @@ def search(request: ApiRequest) -> ApiResponse:
         raise errors.unknown_parameters(unknown)
     if "query" not in request.params:
         raise errors.missing_parameter("query")
-    query = parse(str(request.params["query"]), resource)
+    query = parse_query(str(request.params["query"]), resource)
     collection = request.account.collection(resource.name)
     limit = pagination.limit_of(request.params)
     low, high = collection.bounds()
     if "page" in request.params:
         high = _position_of(str(request.params["page"]))
-    found = list(islice(_found(collection, query, low, high), limit + 1))
-    shown = [made for _, made in found[:limit]]
+    matches = list(islice(_find(collection, query, low, high), limit + 1))
+    shown = [version for _, version in matches[:limit]]
     paths = expand_paths(request.params)
-    total = ["total_count"] in paths
+    with_total = ["total_count"] in paths
     paths = [path for path in paths if path != ["total_count"]]
     if paths:
-        shown = [orjson.loads(orjson.dumps(made)) for made in shown]
+        shown = [orjson.loads(orjson.dumps(version)) for version in shown]
         expand_objects(request.account, {"data": shown}, paths)
-    more = len(found) > limit
+    has_more = len(matches) > limit
     body: Json = {
         "object": "search_result",
         "data": shown,
-        "has_more": more,
-        "next_page": _page_of(found[limit - 1][0]) if more else None,
+        "has_more": has_more,
+        "next_page": _page_of(matches[limit - 1][0]) if has_more else None,
         "url": request.path,
     }
-    if total:
-        body["total_count"] = sum(1 for _ in _found(collection, query, *collection.bounds()))
+    if with_total:
+        body["total_count"] = sum(1 for _ in _find(collection, query, *collection.bounds()))
     return ApiResponse(orjson.dumps(body))
 
 
-def _found(collection: Collection, query: Query, low: int, high: int) -> Iterator[tuple[int, Json]]:
-    """Positions and objects that the index knows and that fit, newest first."""
+def _find(collection: Collection, query: Query, low: int, high: int) -> Iterator[tuple[int, Json]]:
+    """Yield the positions and the indexed versions of the objects that match, newest first."""
     conditions = _conditions(collection, query) if query.every else []
-    fits = query.tester(collection.generator)
+    matches = query.index_test(collection.generator)
     for position in collection.find(conditions, low, high, newest_first=True, all_written=True):
         if position not in collection.overlay:
-            if fits(position):
+            if matches(position):
                 yield position, collection.read(position)
             continue
-        made = collection.indexed_version(position)
-        if made is not None and query.holds(made):
-            yield position, made
+        version = collection.indexed_version(position)
+        if version is not None and query.matches(version):
+            yield position, version
 
 
 def _conditions(collection: Collection, query: Query) -> list[Condition]:
-    """Conditions that find an equal value fast, where letters have but one case in it."""
-    found = []
+    """Return conditions that narrow the search, for clauses whose value needs no case folding."""
+    conditions = []
     for clause in query.clauses:
         column = collection.resource.column.get(clause.path[0])
         if column is None or len(clause.path) > 1 or clause.operator != ":" or clause.negated:
@@ -221,8 +221,8 @@ def _conditions(collection: Collection, query: Query) -> list[Condition]:
         if (clause.value is not None and column.name == "email" and clause.value == clause.value.lower()) or (
             clause.value is not None and column.name in {"customer", "subscription"}
         ):
-            found.append(Condition(column, (clause.value,)))
-    return found
+            conditions.append(Condition(column, (clause.value,)))
+    return conditions
 
 
 def _page_of(position: int) -> str:

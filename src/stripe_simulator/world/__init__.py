@@ -1,1 +1,1 @@
-"""world."""
+"""Generated and written objects of accounts, without any knowledge of requests."""

@@ -52,9 +52,10 @@ def amount_to_return(context: OperationContext, above: Json, done: str, word: st
     if amount < 1:
         raise currencies.too_low_error("amount")
     if amount > rest:
+        currency = above["currency"]
         raise StripeError(
-            f"The amount ({currencies.format_amount(amount, above['currency'])}) is greater than what has not been "
-            f"{word} ({currencies.format_amount(rest, above['currency'])})",
+            f"The amount ({currencies.format_amount(amount, currency)}) is greater than what has not been "
+            f"{word} ({currencies.format_amount(rest, currency)})",
             param="amount",
         )
     return amount
