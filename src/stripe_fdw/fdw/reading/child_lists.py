@@ -9,7 +9,8 @@ from urllib.parse import quote
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.plan import FanOut, Fetch
-from stripe_fdw.fdw.reading.page import Object, ObjectPage
+from stripe_fdw.fdw.reading.extraction import Object
+from stripe_fdw.fdw.reading.page import ObjectPage
 
 
 def child_lists(

@@ -1,4 +1,4 @@
-"""Finds the values of a column in Stripe's objects, for a page of them at a time."""
+"""Column values from Stripe's objects, for a page of objects at a time."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ Extract = Callable[[Sequence[Object]], list[Any]]  # the objects of a page -> a 
 
 
 def extractor(name: str, column: Column | None) -> Extract:
-    """How to find the column of this name.
+    """Return the function that extracts the column from the objects of a page.
 
-    The value depends on the object alone, whatever a query asks for: else a row would change with the plan.
+    A value depends on its object alone and not on the query: otherwise a row would change with the plan.
     """
     if name == RAW:
         return list
     if column is None or not column.path:
         return lambda objects: [None] * len(objects)
-    extract = _field(column.path[0]) if len(column.path) == 1 else _deep(column)
-    return _identified(extract) if column.kind is Kind.REFERENCE else extract
+    extract = _field(column.path[0]) if len(column.path) == 1 else _nested_field(column)
+    return _ids(extract) if column.kind is Kind.REFERENCE else extract
 
 
-def value_of(column: Column, found: Object) -> Any:
-    """The column's value as JSON has it."""
-    return extractor(column.name, column)([found])[0]
+def value_of(column: Column, item: Object) -> Any:
+    """Return the object's value of the column, as JSON has it."""
+    return extractor(column.name, column)([item])[0]
 
 
 def _field(key: str) -> Extract:
-    return lambda objects: [found.get(key) for found in objects]
+    return lambda objects: [item.get(key) for item in objects]
 
 
-def _identified(extract: Extract) -> Extract:
-    """The ids of objects that came expanded; the values themselves where they are the ids."""
+def _ids(extract: Extract) -> Extract:
+    """Replace objects that came expanded by their ids."""
 
-    def identities(objects: Sequence[Object]) -> list[Any]:
+    def extract_ids(objects: Sequence[Object]) -> list[Any]:
         values = extract(objects)
         return _with_ids(values) if dict in set(map(type, values)) else values
 
-    return identities
+    return extract_ids
 
 
 def _with_ids(values: list[Any]) -> list[Any]:
     return [object_id(value) if isinstance(value, dict) else value for value in values]
 
 
-def _deep(column: Column) -> Extract:
+def _nested_field(column: Column) -> Extract:
     path = column.path
-    pick: Callable[[list[Any]], Any] | None = {"min": min, "max": max}.get(column.aggregate)
+    aggregate: Callable[[list[Any]], Any] | None = {"min": min, "max": max}.get(column.aggregate)
 
-    def choose(values: list[Any]) -> Any:
+    def aggregate_values(values: list[Any]) -> Any:
         if not values:
             return None
-        return values[0] if pick is None else pick(values)
+        return values[0] if aggregate is None else aggregate(values)
 
-    def get(found: Object) -> Any:
-        value: Any = found
-        for index, step in enumerate(path):
+    def get(item: Object) -> Any:
+        value: Any = item
+        for index, key in enumerate(path):
             if type(value) is dict:
-                value = value.get(step)
+                value = value.get(key)
             elif type(value) is list:
-                return choose([*_all(value, path[index:])])
+                return aggregate_values([*_list_values(value, path[index:])])
             else:
                 return None
         return value
@@ -72,15 +72,15 @@ def _deep(column: Column) -> Extract:
     return lambda objects: [*map(get, objects)]
 
 
-def _all(items: list[Any], path: tuple[str, ...]) -> Iterator[Any]:
-    """All values at the path in the elements of a list."""
+def _list_values(items: list[Any], path: tuple[str, ...]) -> Iterator[Any]:
+    """Yield all values at the path in the elements of a list."""
     for item in items:
         value = item
-        for index, step in enumerate(path):
+        for index, key in enumerate(path):
             if type(value) is dict:
-                value = value.get(step)
+                value = value.get(key)
             elif type(value) is list:
-                yield from _all(value, path[index:])
+                yield from _list_values(value, path[index:])
                 value = None
             if value is None:
                 break

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from stripe_fdw.fdw.planning.plan import ReadPlan
 from stripe_fdw.fdw.planning.statistics import AllRows, TableStatistics
-from stripe_fdw.fdw.reading.page import Object, ObjectPage
+from stripe_fdw.fdw.reading.extraction import Object
+from stripe_fdw.fdw.reading.page import ObjectPage
 
 
 def observe(pages: Iterable[ObjectPage], plan: ReadPlan, statistics: TableStatistics) -> Iterator[ObjectPage]:

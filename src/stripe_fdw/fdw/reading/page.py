@@ -9,8 +9,7 @@ from typing import Any
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.restrictions import Value
-
-Object = dict[str, Any]
+from stripe_fdw.fdw.reading.extraction import Object
 
 
 @dataclass(frozen=True, slots=True)

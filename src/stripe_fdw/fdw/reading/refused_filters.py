@@ -9,8 +9,7 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.planning.pushdown import parameter_text
-from stripe_fdw.fdw.reading.extraction import value_of
-from stripe_fdw.fdw.reading.page import Object
+from stripe_fdw.fdw.reading.extraction import Object, value_of
 
 _UNKNOWN_VALUE = "must be one of"  # in Stripe's message about a value that the parameter does not have
 _RANGE_SUFFIXES = ("[gt]", "[gte]", "[lt]", "[lte]")

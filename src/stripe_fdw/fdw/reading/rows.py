@@ -1,4 +1,4 @@
-"""Turns Stripe's objects into rows: a page at a time, a column at a time, which is what makes it fast."""
+"""Rows from Stripe's objects, made column by column for a page at a time, which is fast."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from stripe_fdw.fdw.schema.columns import FLOAT_TYPES, INTEGER_TYPES, NUMERIC_TY
 from stripe_fdw.redaction import redact
 from stripe_fdw.text_limits import MAX_REASON_CHARACTERS, shorten
 
-Shape = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the same as Postgres takes them
+Convert = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the values that Postgres takes
 
 
-class _UnfitError(ValueError):
-    """A value that is not of its field's type."""
+class _WrongTypeError(ValueError):
+    """A value does not have the type of its field."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowMaker:
-    """Makes rows with certain columns of a resource's objects."""
+    """Makes rows with certain columns from a resource's objects."""
 
-    columns: tuple[tuple[str, Extract, Shape], ...]
+    columns: tuple[tuple[str, Extract, Convert], ...]
 
     def rows(
-        self, objects: Sequence[Object], fills: Mapping[str, Value] | None = None
+        self, objects: Sequence[Object], constant_columns: Mapping[str, Value] | None = None
     ) -> list[tuple[Any, ...]]:
-        """One row for each object; ``fills`` are the values of columns where the objects have none.
+        """Return one row for each object, with ``constant_columns`` where the object has no value.
 
-        Raises ColumnError, naming the column, for a value that is not of the type that the catalog knows.
+        Raises ColumnError, naming the column, for a value that does not have the catalog's type.
         """
         if not self.columns:
             return [()] * len(objects)
         columns = []
-        for name, extract, shape in self.columns:
+        for name, extract, convert in self.columns:
             values = extract(objects)
-            if fills and name in fills:
-                values = [fills[name] if value is None else value for value in values]
+            if constant_columns and name in constant_columns:
+                constant = constant_columns[name]
+                values = [constant if value is None else value for value in values]
             try:
-                columns.append(shape(values))
-            except (_UnfitError, OverflowError, OSError) as error:
+                columns.append(convert(values))
+            except (_WrongTypeError, OverflowError, OSError) as error:
                 reason = shorten(redact(str(error)), MAX_REASON_CHARACTERS)
                 raise ColumnError(
                     f'column "{name}" cannot hold what Stripe answered: {reason}',
@@ -62,29 +63,29 @@ def row_maker(
     *,
     as_text: bool = False,
 ) -> RowMaker:
-    """Prepare for these columns, in this order.
+    """Return a maker of rows with these columns, in this order.
 
     Args:
-        resource: whose objects will come.
-        definitions: the columns as the foreign table has them; ``check_columns`` has passed them.
-        as_text: give every value as the text that its type's input function reads.
+        resource: the resource whose objects become rows.
+        definitions: the columns of the foreign table, which ``check_columns`` has passed.
+        as_text: return every value as the text that the input function of its type reads.
     """
     columns = []
     for definition in definitions:
         name, type_name = definition.column_name, base_type(definition.type_name)
         column = resource.column.get(name)
         extract = extractor(name, column)
-        shape = _shape(column.kind if column else Kind.JSON, type_name)
+        convert = _conversion(column.kind if column else Kind.JSON, type_name)
         if column is not None and column.units_per_second != 1:
-            shape = _scaled(shape, column.units_per_second)
-        columns.append((name, extract, _then_text(shape) if as_text else shape))
+            convert = _from_units(convert, column.units_per_second)
+        columns.append((name, extract, _to_text(convert) if as_text else convert))
     return RowMaker(tuple(columns))
 
 
-# -- what Postgres takes ------------------------------------------------------------------------------------
+# -- conversions of a column to the values that Postgres takes ----------------------------------------------
 
 
-def _shape(kind: Kind, type_name: str) -> Shape:
+def _conversion(kind: Kind, type_name: str) -> Convert:
     if type_name in TEXT_TYPES:
         return {Kind.TIME: _time_text, Kind.BOOLEAN: _boolean_text, Kind.JSON: _json_text}.get(kind, _text)
     if type_name in INTEGER_TYPES:
@@ -107,14 +108,14 @@ _FLOAT = frozenset({float, _NONE})
 
 def _text(values: list[Any]) -> list[Any]:
     if not set(map(type, values)) <= _STR:
-        values = [_one_text(value) for value in values]
+        values = [_text_value(value) for value in values]
     # Postgres has no character U+0000 in its texts; JSON does.
     if "\0" in "".join(filter(None, values)):
         values = [value and value.replace("\0", "\ufffd") for value in values]
     return values
 
 
-def _one_text(value: Any) -> str | None:
+def _text_value(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return exact_json.dumps(value).decode()
@@ -123,30 +124,30 @@ def _one_text(value: Any) -> str | None:
 def _integer(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _INT:
         return values
-    return [_one_integer(value) for value in values]
+    return [_integer_value(value) for value in values]
 
 
-def _one_integer(value: Any) -> int | None:
+def _integer_value(value: Any) -> int | None:
     if value is None or type(value) is int:
         return value
-    number = _one_decimal(value)
+    number = _decimal_value(value)
     if number is None or number != number.to_integral_value():
-        raise _UnfitError(f"{value!r} where a whole number belongs")
+        raise _WrongTypeError(f"{value!r} is not a whole number")
     return int(number)
 
 
 def _boolean(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _BOOL:
         return values
-    return [_one_boolean(value) for value in values]
+    return [_boolean_value(value) for value in values]
 
 
-def _one_boolean(value: Any) -> bool | None:
+def _boolean_value(value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     if value in ("true", "false"):
         return bool(value == "true")
-    raise _UnfitError(f"{value!r} where true or false belongs")
+    raise _WrongTypeError(f"{value!r} is not true or false")
 
 
 def _boolean_text(values: list[Any]) -> list[Any]:
@@ -156,30 +157,30 @@ def _boolean_text(values: list[Any]) -> list[Any]:
 def _float(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _FLOAT:
         return values
-    return [None if value is None else float(_one_decimal(value) or 0) for value in values]
+    return [None if value is None else float(_decimal_value(value) or 0) for value in values]
 
 
 def _decimal(values: list[Any]) -> list[Any]:
-    return [_one_decimal(value) for value in values]
+    return [_decimal_value(value) for value in values]
 
 
-def _one_decimal(value: Any) -> Decimal | None:
+def _decimal_value(value: Any) -> Decimal | None:
     if value is None:
         return None
     try:
         return Decimal(value if isinstance(value, int) else str(value))
     except InvalidOperation:
-        raise _UnfitError(f"{value!r} where a number belongs") from None
+        raise _WrongTypeError(f"{value!r} is not a number") from None
 
 
 def _time(values: list[Any]) -> list[Any]:
     if set(map(type, values)) <= _INT:
         return values
-    return [_one_time(value) for value in values]
+    return [_time_value(value) for value in values]
 
 
-def _one_time(value: Any) -> int | datetime | None:
-    """Version 1 of the API has Unix seconds, version 2 ISO texts."""
+def _time_value(value: Any) -> int | datetime | None:
+    """Convert a time: version 1 of the API has Unix seconds, version 2 ISO texts."""
     if value is None or type(value) is int:
         return value
     try:
@@ -187,15 +188,15 @@ def _one_time(value: Any) -> int | datetime | None:
             return datetime.fromtimestamp(float(value), UTC)
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError, OverflowError, OSError):
-        raise _UnfitError(f"{value!r} where a time belongs") from None
+        raise _WrongTypeError(f"{value!r} is not a time") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _time_text(values: list[Any]) -> list[Any]:
-    return [_one_time_text(_one_time(value)) for value in values]
+    return [_time_text_value(_time_value(value)) for value in values]
 
 
-def _one_time_text(value: int | datetime | None) -> str | None:
+def _time_text_value(value: int | datetime | None) -> str | None:
     if value is None:
         return None
     time = datetime.fromtimestamp(value, UTC) if isinstance(value, int) else value.astimezone(UTC)
@@ -204,10 +205,10 @@ def _one_time_text(value: int | datetime | None) -> str | None:
 
 def _json(values: list[Any]) -> list[Any]:
     texts = [None if value is None else exact_json.dumps(value) for value in values]
-    # jsonb takes no U+0000 either. A backslash is rare and quickly looked for; an escaped one before "u0000"
-    # makes no such character, but looking twice does no harm.
-    every = b"".join(filter(None, texts))
-    if b"\\" in every and b"\\u0000" in every:
+    # jsonb takes no U+0000 either. Backslashes are rare and quickly found. "u0000" after an escaped backslash
+    # is no such character, but converting the value again does no harm.
+    all_texts = b"".join(filter(None, texts))
+    if b"\\" in all_texts and b"\\u0000" in all_texts:
         return [None if value is None else exact_json.dumps(_without_nul(value)) for value in values]
     return texts
 
@@ -226,31 +227,31 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-def _scaled(shape: Shape, per_second: int) -> Shape:
-    """For times that Stripe counts in milliseconds."""
+def _from_units(convert: Convert, units_per_second: int) -> Convert:
+    """Return the conversion for times that Stripe counts in units such as milliseconds."""
 
-    def scaled(values: list[Any]) -> list[Any]:
-        return shape([value / per_second if isinstance(value, int) else value for value in values])
+    def convert_units(values: list[Any]) -> list[Any]:
+        return convert([value / units_per_second if isinstance(value, int) else value for value in values])
 
-    return scaled
+    return convert_units
 
 
-def _then_text(shape: Shape) -> Shape:
-    """The shape's values as texts that any input function reads."""
-    if shape in (_text, _json_text, _time_text, _boolean_text):
-        return shape
-    if shape is _time:
+def _to_text(convert: Convert) -> Convert:
+    """Return the conversion to texts that the input function of the type reads."""
+    if convert in (_text, _json_text, _time_text, _boolean_text):
+        return convert
+    if convert is _time:
         return _time_text
-    if shape is _json:
+    if convert is _json:
         return _json_text
-    if shape is _boolean:
+    if convert is _boolean:
         return _boolean_text
 
-    def as_text(values: list[Any]) -> list[Any]:
-        return [None if value is None else _one_text_of(value) for value in shape(values)]
+    def convert_to_text(values: list[Any]) -> list[Any]:
+        return [None if value is None else _value_text(value) for value in convert(values)]
 
-    return as_text
+    return convert_to_text
 
 
-def _one_text_of(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
