@@ -193,11 +193,12 @@ def test_an_answer_is_served_until_it_is_too_old(
     server = servers("customer", mapping=MAPPING, api_base=changing.url, cache_ttl=1, **FAST)
     made = post(changing, "customers", name="old")
     query = f"select name from {server.table('customer')} where id = '{made['id']}'"
-    began = time.monotonic()
+    asked = time.monotonic()
     assert one(db, query) == "old"
+    answered = time.monotonic()
     post(changing, f"customers/{made['id']}", name="new")
-    assert one(db, query) == "old" or time.monotonic() - began > 1
-    time.sleep(max(0, began + 1.1 - time.monotonic()))
+    assert one(db, query) == "old" or time.monotonic() - asked > 1
+    time.sleep(max(0, answered + 1.1 - time.monotonic()))
     assert one(db, query) == "new"
 
 
