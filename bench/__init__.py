@@ -1,1 +1,1 @@
-"""Measurements: ratios against a limit or an alternative in the same run. ``make bench`` prints the table."""
+"""Measurements of speed and memory against simpler programs: ``make bench``."""

@@ -1,4 +1,4 @@
-"""``python -m bench [part …]``: measure and print the table of README."""
+"""``python -m bench [part …]``: measure, and print README's table in Markdown."""
 
 from __future__ import annotations
 
@@ -6,31 +6,34 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
-from bench.figures import Figure, markdown
-from bench.points import points
-from bench.scans import memory, scans
-from bench.writes import memory_of_writes, writes
+from bench.figures import PARTS, Measurement, markdown
+from bench.point_reads import point_reads
+from bench.scans import scan_memory, scans
+from bench.writes import write_memory, writes
 
-PARTS: Mapping[str, Callable[[], Iterator[Figure]]] = {
-    "points": points,
+MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
+    "point_reads": point_reads,
     "scans": scans,
-    "memory": memory,
+    "scan_memory": scan_memory,
     "writes": writes,
-    "memory_of_writes": memory_of_writes,
+    "write_memory": write_memory,
 }
 
 
 def main(names: list[str]) -> None:
-    """Measure the parts named, or all."""
+    """Measure the named parts, or all. Raises RuntimeError if a part measures other figures than listed."""
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         sys.exit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    figures: list[Figure] = []
+    print(f"Python {platform.python_version()} on {platform.machine()}", file=sys.stderr)
+    measurements: list[Measurement] = []
     for name in names or PARTS:
         print(f"measuring {name} …", file=sys.stderr)
-        figures.extend(PARTS[name]())
-    print(f"Python {platform.python_version()} on {platform.machine()}\n")
-    print(markdown(figures))
+        measured = list(MEASURES[name]())
+        if tuple(measurement.figure for measurement in measured) != PARTS[name]:
+            raise RuntimeError(f"{name} measured other figures than bench/figures.py lists")
+        measurements.extend(measured)
+    print(markdown(measurements))
 
 
 if __name__ == "__main__":

@@ -1,40 +1,77 @@
-"""A measured figure beside what it is measured against."""
+"""The list of figures that the bench measures, in the order of README's table, and that table in Markdown."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table: what was measured, against what, and the bound that the project sets itself."""
+    """One row of the table: what is measured, and the bound that the project sets itself ("" for none)."""
 
-    what: str
+    name: str
+    bound: str = ""
+
+    def measured(self, ours: str, against: str, ratio: str, *, holds: bool | None = None) -> Measurement:
+        """Return the measured row. ``holds`` says whether the bound is kept; None where there is none."""
+        return Measurement(self, ours, against, ratio, holds)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure's values: ours, those of what it is measured against, and their ratio or difference."""
+
+    figure: Figure
     ours: str
     against: str
     ratio: str
-    bound: str
-    holds: bool | None = None  # None where there is no bound, only a figure to state
+    holds: bool | None
 
     def cells(self) -> tuple[str, ...]:
-        """The row as text."""
+        """Return the cells of the table's row."""
         verdict = {True: "yes", False: "no", None: ""}[self.holds]
-        return self.what, self.ours, self.against, self.ratio, self.bound, verdict
+        return self.figure.name, self.ours, self.against, self.ratio, self.figure.bound, verdict
 
 
-HEADER = ("what", "stripe-fdw", "against", "ratio", "bound", "holds")
+POINT_READ = Figure("point read by id, warm backend", "≤ +2 ms")
+POINT_READ_FROM_CACHE = Figure("point read by id, from the cache", "≤ 1 ms in all")
+FIRST_QUERY = Figure("connecting and the first query of a backend")
+SCAN = Figure("full scan of 100,000 customers, 7 columns", "≥ 0.80")
+SCAN_COPY = Figure("the same, all columns and _raw through COPY to a client")
+SCAN_AT_LIMIT = Figure(
+    "full scan of 100,000 customers, 100 ms latency, 25 requests/s allowed", "≥ 0.95, no 429"
+)
+SCAN_MEMORY = Figure("backend memory over 1,000,000 customers", "≤ 1.10")
+INSERTS = Figure("1,000 INSERTs of a row, each a transaction", "≤ 1.10")
+INSERTS_USUAL_SDK = Figure("the same, against the SDK with the HTTP client that it chooses by itself")
+INSERT_SELECT = Figure("INSERT … SELECT of 1,000 rows", "≤ 1.10")
+UPDATE = Figure("UPDATE of 200 rows that a filter of Stripe's finds")
+INSERT_CONCURRENTLY = Figure("INSERT … SELECT, 50 ms latency, write_concurrency 8")
+INSERT_AT_LIMIT = Figure("INSERT … SELECT of 300 rows, 25 requests/s allowed", "≥ 0.95, no 429")
+WRITE_MEMORY = Figure("backend memory over INSERT … SELECT of 100,000 rows", "≤ 1.10")
+
+PARTS: Mapping[str, tuple[Figure, ...]] = {
+    "point_reads": (POINT_READ, POINT_READ_FROM_CACHE, FIRST_QUERY),
+    "scans": (SCAN, SCAN_COPY, SCAN_AT_LIMIT),
+    "scan_memory": (SCAN_MEMORY,),
+    "writes": (INSERTS, INSERTS_USUAL_SDK, INSERT_SELECT, UPDATE, INSERT_CONCURRENTLY, INSERT_AT_LIMIT),
+    "write_memory": (WRITE_MEMORY,),
+}
+FIGURES: tuple[Figure, ...] = tuple(figure for part in PARTS.values() for figure in part)
+
+HEADER = ("figure", "stripe-fdw", "against", "ratio", "bound", "holds")
 
 
-def markdown(figures: Sequence[Figure]) -> str:
-    """The table as README shows it."""
-    rows = [HEADER, ("---",) * len(HEADER), *(figure.cells() for figure in figures)]
+def markdown(measurements: Iterable[Measurement]) -> str:
+    """Return the table as README shows it."""
+    rows = [HEADER, ("---",) * len(HEADER), *(measurement.cells() for measurement in measurements)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def median_ms(action: Callable[[int], object], clock: Callable[[], float], times: int) -> float:
-    """The median duration of ``action(n)``, in milliseconds, over a number of runs after a warm-up."""
+    """Return the median duration of ``action(n)`` in milliseconds, over ``times`` runs after a warm-up."""
     for n in range(max(3, times // 10)):
         action(n)
     samples = []

@@ -1,4 +1,4 @@
-"""Full scans: speed against a bare loop, use of the rate limit under latency, memory."""
+"""Speed of full scans against a bare loop, their use of the rate limit under latency, their memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from bench.figures import Figure
+from bench.figures import SCAN, SCAN_AT_LIMIT, SCAN_COPY, SCAN_MEMORY, Measurement
 from bench.stack import Bench, running
 
 CUSTOMERS = 102_000  # some two in a hundred are deleted, and lists leave those out
@@ -19,16 +19,16 @@ QUERY = (
 )
 
 
-def scans() -> Iterator[Figure]:
-    """A hundred thousand customers, without latency; then with 100 ms and 25 requests/s."""
+def scans() -> Iterator[Measurement]:
+    """Measure scans of 100,000 customers without latency, then with 100 ms and 25 requests/s."""
     with running(customers=CUSTOMERS) as bench:
         yield from _without_latency(bench)
     with running(customers=CUSTOMERS, latency_ms=100, rate=25) as bench:
         yield from _at_the_limit(bench)
 
 
-def memory(customers: int = 1_020_000) -> Iterator[Figure]:
-    """The backend's memory after the first pages and at the end of a million customers."""
+def scan_memory(customers: int = 1_020_000) -> Iterator[Measurement]:
+    """Measure the backend's memory after the first pages and at the end of a million customers."""
     with running(customers=customers) as bench, bench.connect() as connection:
         pid = connection.info.backend_pid
         connection.execute("begin")
@@ -39,18 +39,18 @@ def memory(customers: int = 1_020_000) -> Iterator[Figure]:
             rows += len(fetched)
             samples.append(bench.rss_mib(pid))
         early, late = max(samples[1:6]), max(samples)
-        yield Figure(
-            f"backend memory over {rows:,} customers",
+        if rows < 1_000_000:
+            raise RuntimeError(f"only {rows} rows")
+        yield SCAN_MEMORY.measured(
             f"{late:.0f} MiB at most",
             f"{early:.0f} MiB within the first 60,000 rows",
             f"{late / early:.2f}",
-            "≤ 1.10",
-            late / early <= 1.10,
+            holds=late / early <= 1.10,
         )
 
 
 def bare_loop(bench: Bench) -> int:
-    """Walk the list page by page with httpx and orjson, as a script without Postgres would."""
+    """Read the list page by page with httpx and orjson, as a script without Postgres would."""
     rows, after = 0, None
     headers = {"Authorization": f"Bearer {bench.key}"}
     with httpx.Client(base_url=bench.url, headers=headers, timeout=60) as client:
@@ -63,56 +63,50 @@ def bare_loop(bench: Bench) -> int:
             after = page["data"][-1]["id"]
 
 
-def _without_latency(bench: Bench) -> Iterator[Figure]:
+def _without_latency(bench: Bench) -> Iterator[Measurement]:
     with bench.connect() as connection:
         connection.execute("select id from stripe_live.customer limit 1")
         pairs: list[tuple[float, float]] = []
         rows = 0
         for _ in range(3):
             rows, bare = _timed(lambda: bare_loop(bench))
-            found, ours = _timed(lambda: _count(connection, QUERY))
-            if found != rows:
-                raise RuntimeError(f"{found} rows instead of {rows}")
+            counted, ours = _timed(lambda: _count(connection, QUERY))
+            if counted != rows:
+                raise RuntimeError(f"{counted} rows instead of {rows}")
             pairs.append((ours, bare))
         ours, bare = sorted(pairs, key=lambda pair: pair[0] / pair[1])[1]
-        yield Figure(
-            f"full scan of {rows:,} customers, 7 columns",
+        yield SCAN.measured(
             f"{ours:,.0f} rows/s",
             f"bare httpx and orjson loop: {bare:,.0f} rows/s",
             f"{ours / bare:.2f}",
-            "≥ 0.80",
-            ours / bare >= 0.8,
+            holds=ours / bare >= 0.8,
         )
-        found, whole = _timed(lambda: _copied(connection, "select * from stripe_live.customer"))
-        if found != rows:
-            raise RuntimeError(f"{found} rows instead of {rows}")
-        yield Figure(
-            "the same, all columns and _raw through COPY to a client",
-            f"{whole:,.0f} rows/s",
+        copied, copy = _timed(lambda: _copied(connection, "select * from stripe_live.customer"))
+        if copied != rows:
+            raise RuntimeError(f"{copied} rows instead of {rows}")
+        yield SCAN_COPY.measured(
+            f"{copy:,.0f} rows/s",
             f"the bare loop, which keeps nothing: {bare:,.0f} rows/s",
-            f"{whole / bare:.2f}",
-            "",
+            f"{copy / bare:.2f}",
         )
 
 
-def _at_the_limit(bench: Bench) -> Iterator[Figure]:
+def _at_the_limit(bench: Bench) -> Iterator[Measurement]:
     with bench.connect() as connection:
         connection.execute("select id from stripe_live.customer limit 1")
         bench.control("DELETE", "requests")
-        rows, speed = _timed(lambda: _count(connection, QUERY))
+        _, speed = _timed(lambda: _count(connection, QUERY))
         refused = bench.control("GET", "status")["statuses"].get("429", 0)
-        yield Figure(
-            f"full scan of {rows:,} customers, 100 ms latency, 25 requests/s allowed",
+        yield SCAN_AT_LIMIT.measured(
             f"{speed:,.0f} rows/s, {refused} times 429",
             "what the limit allows: 2,500 rows/s",
             f"{speed / 2500:.2f}",
-            "≥ 0.95, no 429",
-            speed / 2500 >= 0.95 and refused == 0,
+            holds=speed / 2500 >= 0.95 and refused == 0,
         )
 
 
 def _timed(action: Callable[[], int]) -> tuple[int, float]:
-    """How many rows there were, and how many a second."""
+    """Return the number of rows, and rows per second."""
     start = time.perf_counter()
     rows = action()
     return rows, rows / (time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What is measured: a dev stack under a temporary directory, gone when the measuring ends."""
+"""A dev stack to measure, in a temporary directory that is removed in the end."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Bench:
     key: str
 
     def connect(self) -> psycopg.Connection:
-        """A new backend."""
+        """Connect, which starts a new backend."""
         return psycopg.connect(self.stack.dsn, autocommit=True)
 
     def control(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the simulator's control endpoint."""
+        """Send a request to the simulator's control endpoint and return the JSON that it answers."""
         request = urllib.request.Request(
             f"{self.url}/_simulator/{path}",
             method=method,
@@ -42,17 +42,17 @@ class Bench:
             return json.loads(answer.read() or b"{}")
 
     def rss_mib(self, pid: int) -> float:
-        """Resident memory of a process that no other one shares, in MiB."""
+        """Return the resident memory of a process that it shares with no other, in MiB."""
         pages = Path(f"/proc/{pid}/statm").read_text().split()
         return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def customers_written(self) -> int:
-        """How many customers the simulator was told to create, since it started."""
+        """Return how many customers were created in the simulator since it started."""
         worlds = self.control("GET", "status")["worlds"].values()
         return sum(int(world["customer"]["written"]) for world in worlds if "customer" in world)
 
     def busy_seconds(self) -> float:
-        """How long the simulator has worked so far, in seconds of a processor."""
+        """Return the processor time that the simulator has used so far, in seconds."""
         state = self.stack.state()
         if state is None:
             raise RuntimeError("the stack does not run")

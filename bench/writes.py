@@ -1,4 +1,4 @@
-"""Writes: against the bare SDK doing the same, use of the rate limit, several at a time, memory."""
+"""Speed of writes against the bare SDK, concurrent writes, their use of the rate limit, their memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from typing import NamedTuple
 import psycopg
 import stripe
 
-from bench.figures import Figure
+from bench.figures import (
+    INSERT_AT_LIMIT,
+    INSERT_CONCURRENTLY,
+    INSERT_SELECT,
+    INSERTS,
+    INSERTS_USUAL_SDK,
+    UPDATE,
+    WRITE_MEMORY,
+    Figure,
+    Measurement,
+)
 from bench.stack import Bench, running
 
 ROWS = 1000
@@ -31,27 +41,25 @@ Action = Callable[[int], object]
 
 
 class Pair(NamedTuple):
-    """The time of one write, in ms: ours, the bare SDK's, and the part of that which the simulator worked."""
+    """The time of one write, in ms: ours, the bare SDK's, and the simulator's part of the latter."""
 
     ours: float
     bare: float
     simulator: float
 
-    def figure(self, what: str, bound: float | None = None) -> Figure:
-        """The row of the table."""
+    def measured(self, figure: Figure, max_ratio: float | None = None) -> Measurement:
+        """Return the row of the table."""
         ratio = self.ours / self.bare
-        return Figure(
-            what,
+        return figure.measured(
             f"{self.ours:.2f} ms a row",
             f"bare SDK: {self.bare:.2f} ms; the simulator's part {self.simulator:.2f} ms",
             f"{ratio:.2f}",
-            "" if bound is None else f"≤ {bound:.2f}",
-            None if bound is None else ratio <= bound,
+            holds=None if max_ratio is None else ratio <= max_ratio,
         )
 
 
-def writes() -> Iterator[Figure]:
-    """A thousand customers in each way, beside the same with the bare SDK; then with latency and limits."""
+def writes() -> Iterator[Measurement]:
+    """Measure writes beside the same writes with the bare SDK, then with latency and rate limits."""
     with running(customers=1000) as bench, bench.connect() as connection:
         sdk = bare_sdk(bench)
         yield from _against_the_sdk(bench, connection, sdk)
@@ -60,24 +68,22 @@ def writes() -> Iterator[Figure]:
         yield _at_the_limit(bench, connection)
 
 
-def memory_of_writes() -> Iterator[Figure]:
-    """The backend's memory at the beginning and at the end of one long INSERT … SELECT."""
+def write_memory() -> Iterator[Measurement]:
+    """Measure the backend's memory at the beginning and at the end of one long INSERT … SELECT."""
     with running(customers=1000) as bench, bench.connect() as connection:
         samples = _watched(bench, connection, LONG)
         early = max(size for rows, size in samples if rows <= LONG / 10)
         late = max(size for _, size in samples)
-        yield Figure(
-            f"backend memory over INSERT … SELECT of {LONG:,} rows",
+        yield WRITE_MEMORY.measured(
             f"{late:.0f} MiB at most",
             f"{early:.0f} MiB within the first {LONG // 10:,} rows",
             f"{late / early:.2f}",
-            "≤ 1.10",
-            late / early <= 1.10,
+            holds=late / early <= 1.10,
         )
 
 
 def bare_sdk(bench: Bench) -> stripe.StripeClient:
-    """The SDK on the fastest of its HTTP clients that keep connections open; without its telemetry."""
+    """Return the SDK with httpx, the fastest of its HTTP clients, and without its telemetry."""
     stripe.enable_telemetry = False
     return stripe.StripeClient(
         bench.key,
@@ -87,7 +93,7 @@ def bare_sdk(bench: Bench) -> stripe.StripeClient:
 
 
 def bare_customers(sdk: stripe.StripeClient) -> Callable[[int], None]:
-    """Create so many customers with the SDK."""
+    """Return a function that creates this many customers with the SDK."""
 
     def create(rows: int) -> None:
         for i in range(rows):
@@ -100,7 +106,7 @@ def bare_customers(sdk: stripe.StripeClient) -> Callable[[int], None]:
 
 def _against_the_sdk(
     bench: Bench, connection: psycopg.Connection, sdk: stripe.StripeClient
-) -> Iterator[Figure]:
+) -> Iterator[Measurement]:
     bare = bare_customers(sdk)
     usual = bare_customers(stripe.StripeClient(bench.key, base_addresses={"api": bench.url}))
 
@@ -112,14 +118,14 @@ def _against_the_sdk(
         connection.execute(MANY, (rows,))
 
     pair = _alternately(bench, singly, bare, ROWS // ROUNDS, ROUNDS)
-    yield pair.figure(f"{ROWS:,} INSERTs of a row, each a transaction", 1.1)
+    yield pair.measured(INSERTS, 1.1)
     pair = _alternately(bench, singly, usual, ROWS // ROUNDS, ROUNDS)
-    yield pair.figure("the same, against the SDK with the HTTP client that it chooses by itself")
+    yield pair.measured(INSERTS_USUAL_SDK)
     pair = _alternately(bench, at_once, bare, ROWS, 3)
-    yield pair.figure(f"INSERT … SELECT of {ROWS:,} rows", 1.1)
+    yield pair.measured(INSERT_SELECT, 1.1)
 
 
-def _update(bench: Bench, connection: psycopg.Connection, sdk: stripe.StripeClient) -> Figure:
+def _update(bench: Bench, connection: psycopg.Connection, sdk: stripe.StripeClient) -> Measurement:
     connection.execute(
         "insert into stripe_live.customer (email) select 'same@example.com' from generate_series(1, %s)",
         (UPDATED,),
@@ -127,8 +133,8 @@ def _update(bench: Bench, connection: psycopg.Connection, sdk: stripe.StripeClie
 
     def bare(_: int) -> None:
         text = str(time.monotonic())
-        found = sdk.v1.customers.list({"email": "same@example.com", "limit": 100})
-        for customer in found.auto_paging_iter():
+        customers = sdk.v1.customers.list({"email": "same@example.com", "limit": 100})
+        for customer in customers.auto_paging_iter():
             sdk.v1.customers.update(customer.id, {"description": text})
 
     def ours(_: int) -> None:
@@ -138,11 +144,11 @@ def _update(bench: Bench, connection: psycopg.Connection, sdk: stripe.StripeClie
         )
 
     pair = _alternately(bench, ours, bare, UPDATED, 3, creating=False)
-    return pair.figure(f"UPDATE of {UPDATED} rows that a filter of Stripe's finds")
+    return pair.measured(UPDATE)
 
 
-def _under_latency(bench: Bench, connection: psycopg.Connection) -> Iterator[Figure]:
-    """What ``write_concurrency`` brings where each answer takes its time."""
+def _under_latency(bench: Bench, connection: psycopg.Connection) -> Iterator[Measurement]:
+    """Measure ``write_concurrency`` 8 against 1 where each response takes 50 ms."""
     bench.control("POST", "latency", {"ms": 50})
     try:
         one = _timed(bench, lambda: connection.execute(MANY, (50,)), 50)
@@ -151,60 +157,57 @@ def _under_latency(bench: Bench, connection: psycopg.Connection) -> Iterator[Fig
         connection.execute("alter server stripe options (drop write_concurrency)")
     finally:
         bench.control("POST", "latency", {"ms": 0})
-    yield Figure(
-        "INSERT … SELECT, 50 ms latency, write_concurrency 8",
+    yield INSERT_CONCURRENTLY.measured(
         f"{eight * 1000:.1f} ms a row",
         f"write_concurrency 1: {one * 1000:.1f} ms",
         f"{eight / one:.2f}",
-        "",
     )
 
 
-def _at_the_limit(bench: Bench, connection: psycopg.Connection) -> Figure:
+def _at_the_limit(bench: Bench, connection: psycopg.Connection) -> Measurement:
     connection.execute("alter server stripe options (set max_requests_per_second '25')")
     bench.control("POST", "limits", {"rate": 25})
     time.sleep(1.1)  # what left in the last second counts
     speed = 1 / _timed(bench, lambda: connection.execute(MANY, (LIMITED,)), LIMITED)
     refused = bench.control("GET", "limits")["refused"]
-    return Figure(
-        f"INSERT … SELECT of {LIMITED} rows, 25 requests/s allowed",
+    return INSERT_AT_LIMIT.measured(
         f"{speed:.1f} rows/s, {refused} times 429",
         "what the limit allows: 25 rows/s",
         f"{speed / 25:.2f}",
-        "≥ 0.95, no 429",
-        speed / 25 >= 0.95 and refused == 0,
+        holds=speed / 25 >= 0.95 and refused == 0,
     )
 
 
 def _alternately(
     bench: Bench, ours: Action, bare: Action, rows: int, rounds: int, *, creating: bool = True
 ) -> Pair:
-    """Ours, bare, ours, bare…: the medians of the time of a row, after one round that does not count."""
+    """Run both by turns and return the medians of the time of a row, without the first round."""
     pairs = []
     for _ in range(rounds + 1):
-        mine = _timed(bench, lambda: ours(rows), rows, creating=creating)
-        worked = bench.busy_seconds()
-        theirs = _timed(bench, lambda: bare(rows), rows, creating=creating)
-        pairs.append(Pair(mine * 1000, theirs * 1000, (bench.busy_seconds() - worked) / rows * 1000))
+        ours_seconds = _timed(bench, lambda: ours(rows), rows, creating=creating)
+        busy_before = bench.busy_seconds()
+        bare_seconds = _timed(bench, lambda: bare(rows), rows, creating=creating)
+        simulator_seconds = (bench.busy_seconds() - busy_before) / rows
+        pairs.append(Pair(ours_seconds * 1000, bare_seconds * 1000, simulator_seconds * 1000))
     return Pair(*(statistics.median(column) for column in zip(*pairs[1:], strict=True)))
 
 
 def _timed(bench: Bench, action: Callable[[], object], rows: int, *, creating: bool = True) -> float:
-    """Seconds a row. Raises unless there are as many new objects as rows."""
+    """Return seconds per row. Raises RuntimeError unless there are as many new objects as rows."""
     before = bench.customers_written()
     start = time.perf_counter()
     action()
     seconds = time.perf_counter() - start
-    found, wanted = bench.customers_written() - before, rows if creating else 0
-    if found != wanted:
-        raise RuntimeError(f"{found} new objects instead of {wanted}")
+    created, expected = bench.customers_written() - before, rows if creating else 0
+    if created != expected:
+        raise RuntimeError(f"{created} new objects instead of {expected}")
     return seconds / rows
 
 
 def _watched(bench: Bench, connection: psycopg.Connection, rows: int) -> list[tuple[int, float]]:
-    """How many rows had been written when the backend had how many MiB."""
+    """Write ``rows`` rows and return, by turns of half a second, the rows written and the backend's MiB."""
     pid = connection.info.backend_pid
-    connection.execute(MANY, (10,))  # Python is there, and a connection to Stripe
+    connection.execute(MANY, (10,))  # loads Python and connects to Stripe
     before = bench.customers_written()
     samples = [(0, bench.rss_mib(pid))]
     statement = threading.Thread(target=connection.execute, args=(MANY, (rows,)))
