@@ -46,7 +46,7 @@ _app.command()(simulator.simulator)
 
 
 def app() -> None:
-    """Run a command; an error of ours is one message and exit code 1, not a traceback."""
+    """Run a command. Print an error of this package as one message, and exit with code 1."""
     try:
         _app()
     except StripeFdwError as error:

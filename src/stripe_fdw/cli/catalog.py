@@ -1,4 +1,4 @@
-"""``stripe-fdw catalog``: what tables there are, and what can be done with one."""
+"""``stripe-fdw catalog``: list the tables, or describe one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def catalog(
     area: Annotated[str | None, typer.Option(help="Only the tables of one product area.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the tables, or show one: its columns, what is pushed, what can be written, how it stays fresh."""
+    """List the tables, or show one: its columns, what is pushed down, what can be written."""
     stripe = load()
     if table is not None:
         described = describe.table(describe.find(stripe, table))
@@ -28,7 +28,9 @@ def catalog(
         return
     tables = [item for item in describe.tables(stripe) if area in (None, item["area"])]
     if not tables:
-        raise typer.BadParameter(f"the areas are {', '.join(stripe.areas)}", param_hint="--area")
+        raise typer.BadParameter(
+            f"there is no such area; the areas are {', '.join(stripe.areas)}", param_hint="--area"
+        )
     _print_json(tables) if as_json else _print_tables(tables, stripe.api_version)
 
 
@@ -37,7 +39,7 @@ def _print_json(value: Any) -> None:
 
 
 def _print_tables(tables: list[describe.TableSummary], api_version: str) -> None:
-    # As narrow as a terminal of 80 columns, but for a few long names: more stands in each table's own page.
+    # Fits into a terminal of 80 columns, except for a few long names.
     shown = _grid("table", "area", "columns", "pushed", "write", "fresh by")
     for item in tables:
         shown.add_row(

@@ -1,4 +1,4 @@
-"""``stripe-fdw demo``: a handful of live queries and writes on a stack that is gone again afterwards."""
+"""``stripe-fdw demo``: some live queries and writes on a temporary stack."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _SHOWN_REQUESTS = 4
 
 @dataclass(frozen=True)
 class Example:
-    """A query and what it shows."""
+    """A query, and a title that says what it demonstrates."""
 
     title: str
     query: str
-    writes: bool = False  # its plan says little
+    writes: bool = False  # its plan is not shown
 
 
 EXAMPLES: Sequence[Example] = (
@@ -40,7 +40,7 @@ EXAMPLES: Sequence[Example] = (
         "  from stripe_live.subscription where customer = '{customer}'",
     ),
     Example(
-        "A join with your own table asks only for the rows that join",
+        "A join with your own table requests only the rows that join",
         "select o.name, s.id, s.status\n"
         "  from orgs o join stripe_live.subscription s on s.customer = o.stripe_id\n"
         " where o.plan = 'team' order by o.name",
@@ -59,7 +59,7 @@ EXAMPLES: Sequence[Example] = (
         "select status, count(*) from stripe_live.subscription group by status order by 2 desc",
     ),
     Example(
-        "INSERT creates; RETURNING shows what Stripe answered; the key makes it safe to run again",
+        "INSERT creates an object; RETURNING shows the response; with a key it is safe to run again",
         "insert into stripe_live.customer (email, name, _idempotency_key)\n"
         "values ('ada@example.com', 'Ada', 'org-1001') returning id, email, balance, created",
         writes=True,
@@ -71,7 +71,7 @@ EXAMPLES: Sequence[Example] = (
         writes=True,
     ),
     Example(
-        "What was written is there at once, in every session",
+        "Writes are visible at once, in every session",
         "select id, status, metadata ->> 'why' as why from stripe_live.invoice where id = '{invoice}'",
     ),
 )
@@ -79,8 +79,10 @@ EXAMPLES: Sequence[Example] = (
 
 def demo(
     customers: Annotated[int, typer.Option(min=10, help="Customers in the simulated Stripe.")] = 1000,
-    latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes, at least.")] = 20,
-    host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
+    latency_ms: Annotated[float, typer.Option(min=0, help="Minimum duration of each response.")] = 20,
+    host: Annotated[
+        Host, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
+    ] = "bundled",
 ) -> None:
     """Start a private Postgres and a simulated Stripe, run a few queries and writes, and clean up."""
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
@@ -91,7 +93,7 @@ def demo(
                 _show(connection, state.simulator_url)
         finally:
             stack.down(remove=True)
-    say("everything is stopped and gone; `stripe-fdw dev up` starts one that stays")
+    say("stopped and removed everything; `stripe-fdw dev up` starts a stack that keeps running")
 
 
 def _show(connection: psycopg.Connection, simulator: str) -> None:
@@ -101,14 +103,14 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         " from (select id, name from stripe_live.customer limit 20) c"
     )
     connection.execute("analyze orgs")
-    known = {
+    ids = {
         "customer": _first(
             connection, "select customer from stripe_live.subscription where status = 'active'"
         ),
         "invoice": _first(connection, "select id from stripe_live.invoice where status = 'open'"),
     }
     for number, example in enumerate(EXAMPLES, 1):
-        query = example.query.format(**known)
+        query = example.query.format(**ids)
         out.print(f"\n{number}. {example.title}\n", markup=False, style="bold")
         out.print(_indent(query), markup=False, style="cyan")
         _log(simulator, "DELETE")
@@ -117,13 +119,13 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         start = time.perf_counter()
         cursor = connection.execute(query.encode())
         rows = cursor.fetchall()
-        took = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         out.print()
         if not example.writes:
             out.print(_indent("\n".join(line for (line,) in plan)), markup=False, style="dim")
             out.print()
         _rows([column.name for column in cursor.description or ()], rows)
-        _cost(_log(simulator), took)
+        _cost(_log(simulator), seconds)
 
 
 def _first(connection: psycopg.Connection, query: str) -> str:
@@ -140,9 +142,9 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
 
 
-def _cost(requests: Sequence[dict[str, Any]], took: float) -> None:
+def _cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:
     noun = "request" if len(requests) == 1 else "requests"
-    out.print(f"\n {len(requests)} {noun}, {took * 1000:.0f} ms", markup=False, style="green")
+    out.print(f"\n {len(requests)} {noun}, {seconds * 1000:.0f} ms", markup=False, style="green")
     for request in requests[:_SHOWN_REQUESTS]:
         query = unquote(str(request["query_string"]))
         body = " ".join(f"{name}={value}" for name, value in request["form"])
@@ -157,8 +159,8 @@ def _cost(requests: Sequence[dict[str, Any]], took: float) -> None:
 
 def _log(simulator: str, method: str = "GET") -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{simulator}/_simulator/requests", method=method)  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        body = json.loads(answer.read() or b"{}")
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        body = json.loads(response.read() or b"{}")
     return list(body.get("requests", []))
 
 

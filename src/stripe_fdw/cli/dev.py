@@ -16,7 +16,7 @@ from stripe_fdw.settings import settings
 app = typer.Typer(help="A private Postgres and a simulated Stripe on this machine.", no_args_is_help=True)
 
 Directory = Annotated[
-    Path | None, typer.Option(help="Where the stack lives (default: STRIPE_FDW_DIRECTORY, else .dev).")
+    Path | None, typer.Option(help="The stack's directory (default: STRIPE_FDW_DIRECTORY, else .dev).")
 ]
 
 
@@ -28,31 +28,34 @@ def _stack(directory: Path | None) -> Stack:
 def up(
     directory: Directory = None,
     customers: Annotated[
-        int | None, typer.Option(min=0, help="Customers in it; other kinds in proportion (at first 1000).")
+        int | None,
+        typer.Option(min=0, help="Number of customers; other objects in proportion (first start: 1000)."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same objects (at first 1).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the generated objects (first start: 1).")] = None,
     latency_ms: Annotated[
-        float | None, typer.Option(min=0, help="How long each answer takes, at least (at first 0).")
+        float | None, typer.Option(min=0, help="Minimum duration of each response (first start: 0).")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests/s allowed in all (at first any).")
+        float | None, typer.Option(min=0, help="Requests per second allowed in total (first start: any).")
     ] = None,
     endpoint_rate: Annotated[
-        float | None, typer.Option(min=0, help="Requests/s allowed for each endpoint (at first any).")
+        float | None,
+        typer.Option(min=0, help="Requests per second allowed for each endpoint (first start: any)."),
     ] = None,
     host: Annotated[
-        Host | None, typer.Option(help="What runs the wrapper inside Postgres (at first bundled).")
+        Host | None,
+        typer.Option(help="The extension that runs stripe-fdw inside Postgres (first start: bundled)."),
     ] = None,
     without_live: Annotated[
-        bool, typer.Option("--without-live", help="Leave out server and foreign tables.")
+        bool, typer.Option("--without-live", help="Do not install the server and the foreign tables.")
     ] = False,
 ) -> None:
-    """Start both in the background and install everything into a database.
+    """Start Postgres and the simulator in the background, and install everything into a database.
 
-    What is not given stays as it was when the stack in this directory was started last.
+    An option that is not given keeps its value from the last start of the stack in this directory.
     """
     stack = _stack(directory)
-    given = {
+    options = {
         "customers": customers,
         "seed": seed,
         "latency_ms": latency_ms,
@@ -61,7 +64,7 @@ def up(
         "host": host,
         "live": False if without_live else None,
     }
-    stack.up({name: value for name, value in given.items() if value is not None}, say)
+    stack.up({name: value for name, value in options.items() if value is not None}, say)
     say(f'ready: psql "{stack.dsn}"')
 
 
@@ -71,7 +74,7 @@ def env(directory: Directory = None) -> None:
     try:
         variables = _stack(directory).environment()
     except StackError:
-        # eval drops our exit code: what it evaluates must fail, or a script goes on with old values.
+        # eval ignores the exit code: its text must fail, or a script continues with old values.
         out.print("false", markup=False)
         raise
     for name, value in variables.items():
@@ -80,7 +83,7 @@ def env(directory: Directory = None) -> None:
 
 @app.command()
 def status(directory: Directory = None) -> None:
-    """Say what runs and where; exit code 1 unless both do."""
+    """Show which parts run, and where; the exit code is 1 unless both run."""
     parts = list(_stack(directory).status())
     for part, state in parts:
         out.print(f"{part:10} {state}", markup=False)
@@ -91,8 +94,10 @@ def status(directory: Directory = None) -> None:
 @app.command()
 def down(
     directory: Directory = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Delete it with all its data, too.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Also delete the stack with all its data.")
+    ] = False,
 ) -> None:
-    """Stop both; nothing is left running."""
+    """Stop Postgres and the simulator."""
     stack = _stack(directory)
     say("stopped" if stack.down(remove=remove) else f"nothing runs in {stack.directory}")

@@ -1,4 +1,4 @@
-"""``stripe-fdw host``: the bundled host's installation."""
+"""``stripe-fdw host``: install and check the bundled host."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stripe_fdw.host import check as checks
 from stripe_fdw.host.install import install as install_host
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 
-app = typer.Typer(help="The extension that runs the wrapper inside Postgres.", no_args_is_help=True)
+app = typer.Typer(help="The extension that runs stripe-fdw inside Postgres.", no_args_is_help=True)
 
 PgConfig = Annotated[
-    str | None, typer.Option(envvar="PG_CONFIG", help="The pg_config of the PostgreSQL in question.")
+    str | None, typer.Option(envvar="PG_CONFIG", help="The pg_config of the PostgreSQL to use.")
 ]
-PkgLibDir = Annotated[Path | None, typer.Option(help="Where the module lies, instead of pg_config's folder.")]
+PkgLibDir = Annotated[Path | None, typer.Option(help="The directory of the module, instead of pg_config's.")]
 ExtensionDir = Annotated[
-    Path | None, typer.Option(help="Where control and SQL files lie, instead of pg_config's folder.")
+    Path | None, typer.Option(help="The directory of control and SQL files, instead of pg_config's.")
 ]
 
 
@@ -28,12 +28,13 @@ ExtensionDir = Annotated[
 def install(
     pg_config: PgConfig = None,
     destdir: Annotated[
-        Path | None, typer.Option(help="Put everything below this folder, as a package's build does.")
+        Path | None,
+        typer.Option(help="A root directory below which everything is installed, to build a package."),
     ] = None,
     pkglibdir: PkgLibDir = None,
     extensiondir: ExtensionDir = None,
 ) -> None:
-    """Compile the extension for this Python and a PostgreSQL, and install it, unless that is done already."""
+    """Compile the extension for this Python and a PostgreSQL, and install it, unless it is up to date."""
     installation = PostgresInstallation(pg_config) if pg_config else PostgresInstallation.find()
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"
@@ -41,14 +42,14 @@ def install(
         modules, extensions = (destdir / folder.relative_to("/") for folder in (modules, extensions))
     new = install_host(installation, python=sys.executable, pkglibdir=modules, extensiondir=extensions)
     if new:
-        say(f"installed into {modules} and {extensions}; sessions that are open keep the old one")
+        say(f"installed into {modules} and {extensions}; open sessions keep the old version")
     else:
-        say(f"nothing to do: what is in {modules} is up to date")
+        say(f"nothing to do: the extension in {modules} is up to date")
 
 
 @app.command()
 def check(pg_config: PgConfig = None, pkglibdir: PkgLibDir = None, extensiondir: ExtensionDir = None) -> None:
-    """Say whether the installed extension fits this Python and PostgreSQL; exit code 1 if it does not."""
+    """Check that the installed extension matches this Python and PostgreSQL; the exit code is 1 if not."""
     installation = PostgresInstallation(pg_config) if pg_config else PostgresInstallation.find()
     results = checks.check(
         installation, python=sys.executable, pkglibdir=pkglibdir, extensiondir=extensiondir

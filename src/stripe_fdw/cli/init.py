@@ -1,4 +1,4 @@
-"""``stripe-fdw init``: installs everything into a database."""
+"""``stripe-fdw init``: install everything into a database."""
 
 from __future__ import annotations
 
@@ -17,54 +17,59 @@ from stripe_fdw.settings import settings
 
 
 def init(
-    host: Annotated[Host, typer.Option(help="What runs the wrapper inside Postgres.")] = "bundled",
+    host: Annotated[
+        Host, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
+    ] = "bundled",
     server: Annotated[str, typer.Option(help="The foreign server's name.")] = "stripe",
     api_key_file: Annotated[
-        Path | None, typer.Option(help="A file on the database host that holds the key.")
+        Path | None, typer.Option(help="A file on the database host that contains the key.")
     ] = None,
     api_key_env: Annotated[
-        str | None, typer.Option(help="A variable of the database server's environment that holds the key.")
+        str | None,
+        typer.Option(help="A variable of the database server's environment that contains the key."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="A server option, name=value; may be given more than once.")
     ] = None,
     without_live: Annotated[
-        bool, typer.Option("--without-live", help="Leave out server and foreign tables.")
+        bool, typer.Option("--without-live", help="Do not install the server and the foreign tables.")
     ] = False,
 ) -> None:
-    """Install into the database that DATABASE_URL names, again and again without harm.
+    """Install or update everything in the database that DATABASE_URL names.
 
-    The key comes from STRIPE_API_KEY and goes into the user mapping, unless an option says where the database
-    host finds it itself.
+    The API key is taken from STRIPE_API_KEY and stored in the user mapping, unless --api-key-file or
+    --api-key-env names its place on the database host.
     """
     env = settings()
     if env.database_url is None:
-        raise OptionError("DATABASE_URL is not set", hint="Set it to the database to install into.")
+        raise OptionError(
+            "DATABASE_URL is not set", hint="Set it to the connection string of the database to install into."
+        )
     options = dict(_pair(item) for item in option or [])
     if env.stripe_api_base:
         options.setdefault("api_base", env.stripe_api_base)
-    given = {
+    key_options = {
         "api_key_file": str(api_key_file) if api_key_file else None,
         "api_key_env": api_key_env,
     }
-    mapping = {name: value for name, value in given.items() if value}
+    mapping = {name: value for name, value in key_options.items() if value}
     if len(mapping) > 1:
-        raise OptionError("--api-key-file and --api-key-env exclude each other", hint="Give one of them.")
+        raise OptionError("--api-key-file and --api-key-env cannot be used together")
     if not mapping and env.stripe_api_key:
         mapping = {"api_key": env.stripe_api_key.get_secret_value()}
     plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
         with psycopg.connect(env.database_url, autocommit=True) as connection:
-            done = install_into(connection, plan)
+            changes = install_into(connection, plan)
     except psycopg.Error as error:
         raise InstallError(
-            f"the database refused: {redact(str(error)).strip()}",
+            f"the database reported an error: {redact(str(error)).strip()}",
             hint="Nothing was changed." + _advice(error),
         ) from None
-    for line in done or ["nothing to do"]:
+    for line in changes or ["nothing to do"]:
         out.print(line, markup=False)
     if not mapping and not without_live:
-        say("no key was given: create a user mapping before the first query (docs/how-to/keys.md)")
+        say("no API key was given: create a user mapping before the first query (docs/how-to/keys.md)")
 
 
 def _advice(error: psycopg.Error) -> str:
@@ -72,7 +77,7 @@ def _advice(error: psycopg.Error) -> str:
         case psycopg.errors.InsufficientPrivilege():
             return " DATABASE_URL must name a role that may create extensions and servers."
         case psycopg.OperationalError() if error.sqlstate is None:
-            return " See that DATABASE_URL names a server that runs."
+            return " Check that the server that DATABASE_URL names is running."
         case _:
             return ""
 
@@ -80,5 +85,5 @@ def _advice(error: psycopg.Error) -> str:
 def _pair(item: str) -> tuple[str, str]:
     name, separator, value = item.partition("=")
     if not separator or not name:
-        raise OptionError(f"--option {item} is not of the form name=value")
+        raise OptionError(f"--option {item} does not have the form name=value")
     return name, value

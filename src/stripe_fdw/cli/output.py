@@ -1,4 +1,4 @@
-"""What the command line prints, in one manner."""
+"""Output of the command line: results, progress and errors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rich.table import Table
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.redaction import redact
 
-# Lines come as long as they are, in a pipe and in a terminal, as psql prints them: nothing is folded or cut.
+# Lines are neither wrapped nor cut, in a pipe and in a terminal, as psql prints them.
 out = Console(highlight=False, soft_wrap=True, width=1000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
-    """A table to standard output, without the blanks at the ends of its lines."""
+    """Print a table to standard output, without trailing blanks."""
     with out.capture() as captured:
         out.print(table)
     for line in captured.get().splitlines():
@@ -23,12 +23,12 @@ def print_table(table: Table) -> None:
 
 
 def say(line: str) -> None:
-    """A line about progress: to standard error, so that standard output stays what was asked for."""
+    """Print a line about progress to standard error: standard output is for results."""
     err.print(redact(line), markup=False)
 
 
 def report(error: StripeFdwError) -> None:
-    """An error with its detail and hint."""
+    """Print an error with its detail and hint to standard error."""
     err.print(f"error: {redact(error.message)}", markup=False, style="red")
     if error.detail:
         err.print(f"detail: {redact(error.detail)}", markup=False)

@@ -1,4 +1,4 @@
-"""``stripe-fdw simulator``: a Stripe of your own, on this machine."""
+"""``stripe-fdw simulator``: a simulated Stripe on this machine."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ class SimulatorError(StripeFdwError):
 
 
 def simulator(
-    port: Annotated[int, typer.Option(help="Port on the loopback address; 0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Other seeds give other objects.")] = 1,
-    customers: Annotated[int, typer.Option(help="How many customers; other kinds in proportion.")] = 1000,
-    subscriptions: Annotated[int | None, typer.Option(help="Instead of the proportion.")] = None,
-    invoices: Annotated[int | None, typer.Option(help="Instead of the proportion.")] = None,
-    count: Annotated[list[str] | None, typer.Option(help="RESOURCE=N, for any resource.")] = None,
-    latency_ms: Annotated[float, typer.Option(help="Milliseconds before each answer.")] = 0.0,
-    jitter_ms: Annotated[float, typer.Option(help="Milliseconds at most, on top of the latency.")] = 0.0,
-    rate: Annotated[float | None, typer.Option(help="Requests/s allowed in all.")] = None,
-    endpoint_rate: Annotated[float | None, typer.Option(help="Requests/s allowed on each endpoint.")] = None,
+    port: Annotated[int, typer.Option(help="Port on the loopback address; 0 chooses a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the generated objects.")] = 1,
+    customers: Annotated[int, typer.Option(help="Number of customers; other objects in proportion.")] = 1000,
+    subscriptions: Annotated[int | None, typer.Option(help="Number of subscriptions.")] = None,
+    invoices: Annotated[int | None, typer.Option(help="Number of invoices.")] = None,
+    count: Annotated[
+        list[str] | None, typer.Option(help="RESOURCE=N: number of objects of a resource.")
+    ] = None,
+    latency_ms: Annotated[float, typer.Option(help="Delay of each response.")] = 0.0,
+    jitter_ms: Annotated[float, typer.Option(help="Maximum random addition to the latency.")] = 0.0,
+    rate: Annotated[float | None, typer.Option(help="Requests per second allowed in total.")] = None,
+    endpoint_rate: Annotated[
+        float | None, typer.Option(help="Requests per second allowed on each endpoint.")
+    ] = None,
     search_delay_ms: Annotated[
-        float, typer.Option(help="Milliseconds until a write can be searched.")
+        float, typer.Option(help="Delay until a write can be found by search.")
     ] = 1000.0,
     until: Annotated[
-        int | None, typer.Option(help="When the newest object was created, in Unix seconds.")
+        int | None, typer.Option(help="The time at which the newest object was created, in Unix seconds.")
     ] = None,
 ) -> None:
-    """Run a simulated Stripe until it is stopped. Any key that begins with sk_test_ is good."""
+    """Run a simulated Stripe until it is stopped. It accepts any key that begins with sk_test_."""
     try:
         from stripe_simulator.options import options_of
         from stripe_simulator.server.server import serve
