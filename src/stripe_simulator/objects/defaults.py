@@ -1,4 +1,4 @@
-"""What a new object has where its parameters say nothing else, and what Stripe asks for beyond its types."""
+"""Default values of new objects, and parameters that Stripe requires beyond what the catalog declares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
     from stripe_simulator.world.collection import Collection
 
-INITIAL: dict[str, dict[str, Any]] = {
+_INITIAL_VALUES: dict[str, dict[str, Any]] = {
     "customer": {"tax_exempt": "none", "balance": 0, "delinquent": False, "preferred_locales": []},
     "subscription": {"status": "active", "collection_method": "charge_automatically", "currency": "usd"},
     "invoice": {
@@ -76,39 +76,41 @@ INITIAL: dict[str, dict[str, Any]] = {
     "treasury_outbound_payment": {"status": "processing", "cancelable": True},
     "treasury_outbound_transfer": {"status": "processing", "cancelable": True},
 }  # fmt: skip
-# Parameters that Stripe asks for beyond what its types say.
-NEEDED: dict[str, tuple[str, ...]] = {
+# Parameters that Stripe requires although its types do not say so, by resource.
+REQUIRED_PARAMETERS: dict[str, tuple[str, ...]] = {
     "subscription": ("customer", "items"),
     "invoiceitem": ("customer",),
     "charge": ("amount", "currency"),
     "payment_method": ("type",),
     "transfer": ("amount",),
 }
-# Flags that are on at first.
-TRUE = frozenset({"active", "enabled", "discountable", "valid", "charges_enabled", "payouts_enabled"})
+# Booleans that are true in new objects.
+_TRUE_BY_DEFAULT = frozenset(
+    {"active", "enabled", "discountable", "valid", "charges_enabled", "payouts_enabled"}
+)
 
 
 def new_defaults(collection: Collection, position: int) -> Json:
-    """A new object before its parameters: null where that may be, else what is usual."""
+    """Return a new object before its parameters: null where allowed, else a default, and its id."""
     resource = collection.resource
-    made = collection.generator.object(position)
+    new = collection.generator.object(position)
     for column in resource.columns:
-        if len(column.path) != 1 or column.name not in made or column.name in {"id", "object", "livemode"}:
+        if len(column.path) != 1 or column.name not in new or column.name in {"id", "object", "livemode"}:
             continue
         if column.name == "metadata":
-            made["metadata"] = {}
+            new["metadata"] = {}
         elif column.nullable:
-            made[column.name] = None
+            new[column.name] = None
         elif column.kind is Kind.TIME:
-            made[column.name] = unix_now()
+            new[column.name] = unix_now()
         elif column.kind is Kind.INTEGER:
-            made[column.name] = 0
+            new[column.name] = 0
         elif column.kind is Kind.BOOLEAN:
-            made[column.name] = column.name in TRUE
+            new[column.name] = column.name in _TRUE_BY_DEFAULT
         elif column.kind is Kind.TEXT and column.values:
-            made[column.name] = column.values[0]
-    if "created" in made:
-        made["created"] = unix_now()
-    made |= deepcopy(INITIAL.get(resource.name, {}))
-    made["id"] = collection.identifier(position)
-    return made
+            new[column.name] = column.values[0]
+    if "created" in new:
+        new["created"] = unix_now()
+    new |= deepcopy(_INITIAL_VALUES.get(resource.name, {}))
+    new["id"] = collection.identifier(position)
+    return new

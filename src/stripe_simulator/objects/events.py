@@ -1,4 +1,4 @@
-"""The event log: what changed, with the values before."""
+"""Events: the log of changes to objects, with the previous values of what changed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 _MISSING = object()
-# Events other than "….updated" that say what was before.
-WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
+# Event types other than "….updated" that hold previous attributes.
+_WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
 
 
 def event_type(resource: Resource, verb: str) -> str | None:
-    """The event for `created`, `updated` or `deleted` of a resource; None where Stripe has none."""
-    fitting = [name for name in resource.events if name.endswith(f".{verb}")]
-    own = [name for name in fitting if name.removesuffix(f".{verb}").endswith(resource.object)]
-    return min(own or fitting, key=len, default=None)
+    """Return the event type for `created`, `updated` or `deleted` of a resource; None if there is none."""
+    candidates = [name for name in resource.events if name.endswith(f".{verb}")]
+    own = [name for name in candidates if name.removesuffix(f".{verb}").endswith(resource.object)]
+    return min(own or candidates, key=len, default=None)
+
+
+def has_previous_attributes(event_type: str) -> bool:
+    """Return True if events of this type hold the previous values of what changed."""
+    return event_type.endswith(".updated") or event_type in _WITH_PREVIOUS
 
 
 def previous_attributes(before: Json, after: Json) -> Json:
-    """The old values of what changed: of hashes only the changed keys, of lists all."""
+    """Return the previous values of what changed: for hashes the changed keys alone, for lists all items."""
     changed: Json = {}
     for name in {**before, **after}:
         old, new = before.get(name, _MISSING), after.get(name, _MISSING)
@@ -39,25 +44,28 @@ def previous_attributes(before: Json, after: Json) -> Json:
     return changed
 
 
-def emit(request: ApiRequest, verb: str, made: Json, before: Json | None = None) -> None:
-    """Write an event for what the call did, and hand it to the webhooks."""
+def emit_standard_event(request: ApiRequest, verb: str, values: Json, before: Json | None = None) -> None:
+    """Emit the event for `created`, `updated` or `deleted` of the request's resource, if there is one."""
     resource = request.route.resource
     assert resource is not None
-    kind = event_type(resource, verb)
-    if kind is not None:
-        emit_as(request, kind, made, before)
+    standard_type = event_type(resource, verb)
+    if standard_type is not None:
+        emit_event(request, standard_type, values, before)
 
 
-def emit_as(request: ApiRequest, kind: str, made: Json, before: Json | None = None) -> None:
-    """Write an event of this type."""
+def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | None = None) -> None:
+    """Write an event about an object and send it to the webhook endpoints.
+
+    With `before`, the event holds the previous values of what changed.
+    """
     account = request.account
     if "event" not in account.catalog.resource:
         return
     events = account.collection("event")
     position = events.new_position()
-    data: dict[str, Any] = {"object": deepcopy(made)}
+    data: dict[str, Any] = {"object": deepcopy(values)}
     if before is not None:
-        data["previous_attributes"] = previous_attributes(before, made)
+        data["previous_attributes"] = previous_attributes(before, values)
     event: Json = {
         "id": events.identifier(position),
         "object": "event",
@@ -67,7 +75,7 @@ def emit_as(request: ApiRequest, kind: str, made: Json, before: Json | None = No
         "livemode": False,
         "pending_webhooks": 0,
         "request": {"id": request.request_id, "idempotency_key": request.idempotency_key},
-        "type": kind,
+        "type": type_,
     }
     if account.id != PLATFORM:
         event["account"] = account.id

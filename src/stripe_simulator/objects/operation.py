@@ -42,37 +42,41 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class OperationContext:
-    """One object in one call: what it was, what becomes of it, and what is told of that."""
+    """One object in one request: before and after the operation, with the events to be sent.
+
+    `before` is empty for a new object. `deferred_error` is raised when all is written: a declined card leaves
+    its charge.
+    """
 
     request: ApiRequest
     params: Params
     collection: Collection
     position: int
-    before: Json  # empty for a new object
+    before: Json
     object: Json
-    deferred_error: StripeError | None = None  # raised when all is written: a declined card leaves its traces
+    deferred_error: StripeError | None = None
     _pending_events: list[tuple[str, Json, Json | None]] = field(default_factory=list)
 
-    def emit(self, kind: str, made: Json | None = None, before: Json | None = None) -> None:
-        """Have an event sent when the object is written: about it, or about another object.
+    def emit(self, event_type: str, values: Json | None = None, before: Json | None = None) -> None:
+        """Have an event sent after the object is written, about it or about another object (`values`).
 
-        An event of a change (``….updated``) says what was before.
+        Events of a change (``….updated``) hold the previous values of what changed.
         """
-        if made is None:
-            made = self.object
-            before = self.before if before is None and kind in events.WITH_PREVIOUS else before
-            before = self.before if before is None and kind.endswith(".updated") else before
-        self._pending_events.append((kind, made, before))
+        if values is None:
+            values = self.object
+            if before is None and events.has_previous_attributes(event_type):
+                before = self.before
+        self._pending_events.append((event_type, values, before))
 
     def write(self) -> None:
-        """Keep the object as it is now."""
+        """Write the object as it is now."""
         self.collection.write(self.position, self.object)
 
     def finish(self) -> None:
-        """Send the events that were asked for. Raises what the handler put into `deferred_error`."""
+        """Send the events that were emitted. Raises `deferred_error` if it is set."""
         pending, self._pending_events = self._pending_events, []
-        for kind, made, before in pending:
-            events.emit_as(self.request, kind, made, before)
+        for event_type, values, before in pending:
+            events.emit_event(self.request, event_type, values, before)
         if self.deferred_error is not None:
             raise self.deferred_error
 
@@ -81,7 +85,10 @@ Handler = Callable[[OperationContext], "Json | None"]
 
 
 def get_existing(request: ApiRequest) -> tuple[Collection, int]:
-    """The object that the path names. Raises the 404 of one that is deleted or never was."""
+    """Return the collection and the position of the object that the path names.
+
+    Raises StripeError 404 where it does not exist or is deleted.
+    """
     collection, position = locate(request)
     if collection.is_deleted(position):
         raise errors.no_object(collection.resource.object, request.ids[-1])
@@ -89,17 +96,17 @@ def get_existing(request: ApiRequest) -> tuple[Collection, int]:
 
 
 def run_operation(request: ApiRequest, handler: Handler) -> ApiResponse:
-    """An operation on the object that the path names."""
+    """Run an operation on the object that the path names, and return the object as the response."""
     assert request.route.operation is not None
     collection, position = get_existing(request)
     params = validate_parameters(request, request.route.operation)
     before = collection.read(position)
     context = OperationContext(request, params, collection, position, before, deepcopy(before))
-    answer = handler(context)
+    returned = handler(context)
     if context.object != before:
         context.write()
     context.finish()
-    return object_response(request, context.object if answer is None else answer)
+    return object_response(request, context.object if returned is None else returned)
 
 
 def require_state(
@@ -112,9 +119,9 @@ def require_state(
     column: str = "status",
     extra: Json | None = None,
 ) -> None:
-    """Refuse the operation where the object is in none of the states that allow it.
+    """Raise StripeError unless the object is in one of the allowed states.
 
-    The message may hold ``{state}`` for the present one and ``{id}``.
+    The message may hold ``{state}`` for the present state and ``{id}``.
     """
     state = context.before.get(column)
     if state not in tuple(allowed):

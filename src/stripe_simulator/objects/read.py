@@ -1,4 +1,4 @@
-"""The reading operations: lists and single objects."""
+"""Reads: lists and single objects."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
     from stripe_simulator.world.collection import Collection
 
-# Lists that are asked for an object which does not exist say so.
-_CHECKED = frozenset({"customer", "charge", "payment_intent", "subscription", "invoice"})
+# Filters of lists whose value must be the id of an object that exists.
+_CHECKED_REFERENCES = frozenset({"customer", "charge", "payment_intent", "subscription", "invoice"})
 
 
 def resource_of(request: ApiRequest) -> Resource:
-    """The resource that the call is about."""
+    """Return the resource of the request's route."""
     assert request.route.resource is not None
     return request.route.resource
 
 
 def parent_position(request: ApiRequest, collection: Collection) -> int | None:
-    """The position of the parent that the path or the parameters name; None where nothing has a parent.
+    """Return the position of the parent that the path or the parameters name; None where none is named.
 
     Raises StripeError if there is no such parent.
     """
@@ -53,7 +53,7 @@ def parent_position(request: ApiRequest, collection: Collection) -> int | None:
 
 
 def list_objects(request: ApiRequest) -> ApiResponse:
-    """GET of a list."""
+    """Return a page of a list."""
     resource = resource_of(request)
     collection = request.account.collection(resource.name)
     paths = expand_paths(request.params)
@@ -68,16 +68,16 @@ def list_objects(request: ApiRequest) -> ApiResponse:
         collection, conditions, request.params, low=low, high=high, paged=resource.paged
     )
     if paths:
-        made = [orjson.loads(collection.body(position)) for position in page.positions]
-        expand_objects(request.account, {"data": made}, paths)
-        bodies = [orjson.dumps(one) for one in made]
+        listed = [orjson.loads(collection.body(position)) for position in page.positions]
+        expand_objects(request.account, {"data": listed}, paths)
+        bodies = [orjson.dumps(values) for values in listed]
     else:
         bodies = [collection.body(position) for position in page.positions]
     return ApiResponse(pagination.body_of(bodies, has_more=page.has_more, url=request.path))
 
 
 def _check_references(request: ApiRequest, resource: Resource) -> None:
-    for name in _CHECKED & request.params.keys():
+    for name in _CHECKED_REFERENCES & request.params.keys():
         value = request.params[name]
         if isinstance(value, str) and request.account.has(name) and name != resource.name:
             other = request.account.collection(name)
@@ -86,7 +86,10 @@ def _check_references(request: ApiRequest, resource: Resource) -> None:
 
 
 def locate(request: ApiRequest) -> tuple[Collection, int]:
-    """The object that the path names, deleted or not. Raises the 404 of one that never was."""
+    """Return the collection and the position of the object that the path names, deleted or not.
+
+    Raises StripeError 404 where it never existed.
+    """
     resource = resource_of(request)
     collection = request.account.collection(resource.name)
     identifier = request.ids[-1]
@@ -105,28 +108,28 @@ def locate(request: ApiRequest) -> tuple[Collection, int]:
     return collection, position
 
 
-def object_response(request: ApiRequest, made: Any) -> ApiResponse:
-    """One object as an answer, with what is to be expanded."""
+def object_response(request: ApiRequest, values: Any) -> ApiResponse:
+    """Return a response of one object, expanded as the request says."""
     paths = expand_paths(request.params)
     if paths:
-        made = orjson.loads(orjson.dumps(made))
-        expand_objects(request.account, made, paths)
-    return ApiResponse(orjson.dumps(made))
+        values = orjson.loads(orjson.dumps(values))
+        expand_objects(request.account, values, paths)
+    return ApiResponse(orjson.dumps(values))
 
 
 def deleted_object(collection: Collection, identifier: str) -> Json:
-    """All that is left of a deleted object."""
+    """Return the object that stands for a deleted one."""
     return {"id": identifier, "object": collection.resource.object, "deleted": True}
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:
-    """GET of one object; a deleted one says no more than that."""
+    """Return one object. A deleted customer is returned as deleted; other deleted objects do not exist."""
     unknown = [name for name in request.params if name != "expand"]
     if unknown:
         raise errors.unknown_parameters(unknown)
     collection, position = locate(request)
     if collection.is_deleted(position):
-        if collection.resource.name not in _STUBS:
+        if collection.resource.name not in _RETRIEVABLE_WHEN_DELETED:
             raise errors.no_object(collection.resource.object, request.ids[-1])
         return ApiResponse(orjson.dumps(deleted_object(collection, request.ids[-1])))
     if "expand" not in request.params:
@@ -134,5 +137,5 @@ def retrieve(request: ApiRequest) -> ApiResponse:
     return object_response(request, collection.read(position))
 
 
-# Deleted customers can still be retrieved (documented); other objects are gone.
-_STUBS = frozenset({"customer"})
+# Deleted customers can still be retrieved (documented).
+_RETRIEVABLE_WHEN_DELETED = frozenset({"customer"})

@@ -1,4 +1,4 @@
-"""What time it is: that of a customer's test clock where it has one, else that of the machine."""
+"""The current time: of a customer's test clock where it has one, or else of the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def clock_of(request: ApiRequest, customer: str | None) -> str | None:
-    """The test clock that a customer lives by."""
+    """Return the id of a customer's test clock; None where it has none."""
     customers = request.account.collection("customer")
     position = None if customer is None else customers.position(customer)
     if position is None or customers.is_deleted(position):
@@ -21,7 +21,7 @@ def clock_of(request: ApiRequest, customer: str | None) -> str | None:
 
 
 def now(request: ApiRequest, about: Json | None = None) -> int:
-    """The present second, for an object of a customer's: its test clock stands still."""
+    """Return the current time for an object, in Unix seconds: the frozen time of its test clock, if any."""
     clock = None
     if about is not None:
         clock = about.get("test_clock") or clock_of(request, about.get("customer"))
@@ -30,9 +30,9 @@ def now(request: ApiRequest, about: Json | None = None) -> int:
         position = clocks.position(clock)
         if position is not None and not clocks.is_deleted(position):
             return int(clocks.read(position)["frozen_time"])
-    return int(time.time())
+    return unix_now()
 
 
 def unix_now() -> int:
-    """The present second, in Unix time."""
+    """Return the current time of the machine, in Unix seconds."""
     return int(time.time())

@@ -1,4 +1,4 @@
-"""Objects that no list shows: kept by id in the account, and settings of which there is one."""
+"""Objects that no list shows, stored by id in the account, and the settings of an account."""
 
 from __future__ import annotations
 
@@ -23,42 +23,44 @@ def new_unlisted_id(request: ApiRequest, prefix: str) -> str:
     return IdCodec(prefix, request.account.seed, request.account.id, "single").encode(number)
 
 
-def store_unlisted(request: ApiRequest, prefix: str, kind: str, values: Json) -> Json:
-    """A new object that can be retrieved by its id."""
-    made: Json = {
+def store_unlisted(request: ApiRequest, prefix: str, object_type: str, values: Json) -> Json:
+    """Store a new object that can be retrieved by its id, and return it."""
+    stored: Json = {
         "id": new_unlisted_id(request, prefix),
-        "object": kind,
+        "object": object_type,
         "created": unix_now(),
         "livemode": False,
     } | values
-    request.account.unlisted[made["id"]] = made
-    return made
+    request.account.unlisted[stored["id"]] = stored
+    return stored
 
 
-def get_unlisted(request: ApiRequest, kind: str) -> Json:
-    """Return the object that the path names. Raises a 404 error where there is none."""
-    made = request.account.unlisted.get(request.ids[0])
-    if made is None or made["object"] != kind:
-        raise errors.no_object(kind.replace("_", " "), request.ids[0])
-    return made
+def get_unlisted(request: ApiRequest, object_type: str) -> Json:
+    """Return the object that the path names. Raises StripeError 404 where there is none."""
+    stored = request.account.unlisted.get(request.ids[0])
+    if stored is None or stored["object"] != object_type:
+        raise errors.no_object(object_type.replace("_", " "), request.ids[0])
+    return stored
 
 
-def retrieve_unlisted(kind: str) -> Callable[[ApiRequest], ApiResponse]:
-    """GET of one that was made here."""
-    return lambda request: object_response(request, get_unlisted(request, kind))
+def retrieve_unlisted(object_type: str) -> Callable[[ApiRequest], ApiResponse]:
+    """Return the operation that retrieves an unlisted object."""
+    return lambda request: object_response(request, get_unlisted(request, object_type))
 
 
-def account_settings(kind: str, usual: Json) -> Callable[[ApiRequest], ApiResponse]:
-    """The account's settings, read with GET and changed with POST."""
+def account_settings(object_type: str, defaults: Json) -> Callable[[ApiRequest], ApiResponse]:
+    """Return the operation that reads the account's settings with GET and changes them with POST."""
 
-    def answer(request: ApiRequest) -> ApiResponse:
-        made = {"object": kind, **usual, **request.account.unlisted.get(kind, {})}
+    def respond(request: ApiRequest) -> ApiResponse:
+        settings = {"object": object_type, **defaults, **request.account.unlisted.get(object_type, {})}
         if request.method == "POST":
             for name, value in validate_route_parameters(request).items():
-                now_ = made.get(name)
-                both = isinstance(now_, dict) and isinstance(value, dict)
-                made[name] = {**now_, **value} if both else value  # type: ignore[dict-item]
-            request.account.unlisted[kind] = made
-        return object_response(request, made)
+                before = settings.get(name)
+                if isinstance(before, dict) and isinstance(value, dict):
+                    settings[name] = {**before, **value}
+                else:
+                    settings[name] = value
+            request.account.unlisted[object_type] = settings
+        return object_response(request, settings)
 
-    return answer
+    return respond

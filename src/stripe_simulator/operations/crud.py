@@ -6,8 +6,8 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.defaults import NEEDED, new_defaults
-from stripe_simulator.objects.events import emit
+from stripe_simulator.objects.defaults import REQUIRED_PARAMETERS, new_defaults
+from stripe_simulator.objects.events import emit_standard_event
 from stripe_simulator.objects.operation import OperationContext, get_existing
 from stripe_simulator.objects.read import deleted_object, object_response, parent_position, resource_of
 from stripe_simulator.requests.body import apply_parameters, validate_parameters
@@ -23,7 +23,7 @@ def create(request: ApiRequest, *, on_create: Handler | None = None) -> ApiRespo
     """POST of a new object."""
     resource = resource_of(request)
     assert resource.create is not None
-    params = validate_parameters(request, resource.create, NEEDED.get(resource.name, ()))
+    params = validate_parameters(request, resource.create, REQUIRED_PARAMETERS.get(resource.name, ()))
     collection = request.account.collection(resource.name)
     parent = parent_position(request, collection)
     if parent is not None and isinstance(collection, ChildCollection):
@@ -39,7 +39,7 @@ def create(request: ApiRequest, *, on_create: Handler | None = None) -> ApiRespo
     context = OperationContext(request, params, collection, position, {}, made)
     answer = on_create(context) if on_create else None
     context.write()
-    emit(request, "created", made)
+    emit_standard_event(request, "created", made)
     context.finish()
     return object_response(request, made if answer is None else answer)
 
@@ -68,7 +68,7 @@ def update(request: ApiRequest, *, on_update: Handler | None = None) -> ApiRespo
     answer = on_update(context) if on_update else None
     if before != made:
         context.write()
-        emit(request, "updated", made, before)
+        emit_standard_event(request, "updated", made, before)
     context.finish()
     return object_response(request, made if answer is None else answer)
 
@@ -87,6 +87,6 @@ def delete(request: ApiRequest, *, on_delete: Handler | None = None) -> ApiRespo
         context.finish()
         return object_response(request, answer)
     collection.delete(position)
-    emit(request, "deleted", made)
+    emit_standard_event(request, "deleted", made)
     context.finish()
     return object_response(request, deleted_object(collection, made["id"]))

@@ -11,7 +11,7 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.defaults import new_defaults
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.operation import OperationContext
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_child_object, save
@@ -263,7 +263,7 @@ def _refund_payment(request: ApiRequest, invoice: Json, amount: int) -> Json:
         )
         refunds.create(context)
         context.write()
-        emit_as(request, "refund.created", made)
+        emit_event(request, "refund.created", made)
         context.finish()
         return made
     raise StripeError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing.amounts import round_half_up
 from stripe_simulator.operations.billing.periods import add_intervals
@@ -134,7 +134,7 @@ def _create_discount(request: ApiRequest, coupon: Json, code: Json | None, owner
     if code:
         _count_redemption(request, "promotion_code", code)
     if kind == "subscription":
-        emit_as(request, "customer.discount.created", made)
+        emit_event(request, "customer.discount.created", made)
     return identifier
 
 
@@ -205,7 +205,7 @@ def remove_discount(request: ApiRequest, made: Json, owner: str) -> Json:
         gone = request.account.discounts.get(made["discounts"][0]) or {"id": made["discounts"][0]}
         made["discounts"] = []
     gone = {**gone, "object": "discount", "deleted": True}
-    emit_as(request, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
+    emit_event(request, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
     return gone
 
 

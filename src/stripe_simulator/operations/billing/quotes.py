@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import (
     get_or_none,
     get_referenced_copy,
@@ -266,7 +266,7 @@ def _create_subscription(request: ApiRequest, made: Json, asked: list[tuple[Json
         params["days_until_due"] = subscription["days_until_due"]
         params["collection_method"] = method
     start_subscription(request, subscription, params)
-    emit_as(request, "customer.subscription.created", subscription)
+    emit_event(request, "customer.subscription.created", subscription)
     return str(subscription["id"])
 
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import find_by, save
 from stripe_simulator.operations.billing.subscriptions import cancellation, schedules
 from stripe_simulator.operations.billing.subscriptions.renewal import advance_subscription, next_due_time
@@ -53,7 +53,7 @@ def advance(context: OperationContext) -> Json:
             "`frozen_time` must be after the current frozen time of the test clock.", param="frozen_time"
         )
     answer = clock | {"status": "advancing", "status_details": {"advancing": {"target_frozen_time": until}}}
-    emit_as(request, "test_helpers.test_clock.advancing", answer)
+    emit_event(request, "test_helpers.test_clock.advancing", answer)
     for _ in range(_MAX_STEPS):
         due = _next_due_subscription(request, clock["id"], until)
         if due is None:
@@ -65,7 +65,7 @@ def advance(context: OperationContext) -> Json:
         advance_subscription(request, made, moment)
         if made["status"] in ENDED_STATUSES:
             save(request, "subscription", made, before=before)
-            emit_as(request, "customer.subscription.deleted", made)
+            emit_event(request, "customer.subscription.deleted", made)
         else:
             save(request, "subscription", made, "customer.subscription.updated", before=before)
     clock["frozen_time"] = until

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import create_related, get_or_none, update_related
 from stripe_simulator.operations.payments import charges
 from stripe_simulator.requests import test_cards
@@ -66,7 +66,7 @@ def create_payment_intent(request: ApiRequest, invoice: Json, default: Json | No
     made = create_related(request, "payment_intent", values)
     secret = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
     made = update_related(request, "payment_intent", made["id"], {"client_secret": secret})
-    emit_as(request, "payment_intent.created", made)
+    emit_event(request, "payment_intent.created", made)
     return made
 
 
@@ -85,7 +85,7 @@ def confirm_intent(request: ApiRequest, identifier: str, method: Json) -> Stripe
         made = update_related(request, "payment_intent", identifier, values, "payment_intent.requires_action")
         return _with_extra(_action_required_error(), payment_intent=made)
     charged = charges.create_for_intent(request, intent, method, capture=True)
-    emit_as(request, f"charge.{charged['status']}", charged)
+    emit_event(request, f"charge.{charged['status']}", charged)
     if charged["status"] == "failed":
         declined = _with_extra(test_cards.decline_error(card, charge=charged["id"]), payment_method=method)
         values = {

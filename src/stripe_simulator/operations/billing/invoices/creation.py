@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, new_object, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.invoices import invoice_payments, lines
@@ -99,7 +99,7 @@ def create_for_subscription(request: ApiRequest, subscription: Json, reason: str
     if invoice["collection_method"] == "send_invoice":
         invoice["automatically_finalizes_at"] = invoice["created"] + _HOUR
     save(request, "invoice", invoice)
-    emit_as(request, "invoice.created", invoice)
+    emit_event(request, "invoice.created", invoice)
     _remove_used_discounts(request, subscription, invoice)
     return invoice
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, save
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.totals import update_amount_due, update_totals
@@ -44,7 +44,7 @@ def finalize_invoice(request: ApiRequest, invoice: Json) -> None:
         _assign_number(request, invoice, customer)
         _apply_customer_balance(request, invoice, customer)
     update_amount_due(invoice)
-    emit_as(request, "invoice.finalized", invoice)
+    emit_event(request, "invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         invoice["attempted"] = True
         invoice_payments.mark_paid(request, invoice, 0)

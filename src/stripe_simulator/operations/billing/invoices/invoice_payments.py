@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import find_by, get_or_none, new_object, save
 from stripe_simulator.operations.billing.invoices import charging
 
@@ -183,9 +183,9 @@ def cancel_open_payment(request: ApiRequest, invoice: Json, reason: str) -> None
 def emit_payment_events(request: ApiRequest, invoice: Json, declined: StripeError | None = None) -> None:
     """The events of a payment that was tried."""
     if invoice["status"] == "paid":
-        emit_as(request, "invoice.paid", invoice)
-        emit_as(request, "invoice.payment_succeeded", invoice)
+        emit_event(request, "invoice.paid", invoice)
+        emit_event(request, "invoice.payment_succeeded", invoice)
         return
-    emit_as(request, "invoice.payment_failed", invoice)
+    emit_event(request, "invoice.payment_failed", invoice)
     if declined is not None and declined.code == "invoice_payment_intent_requires_action":
-        emit_as(request, "invoice.payment_action_required", invoice)
+        emit_event(request, "invoice.payment_action_required", invoice)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.finalization import finalize_invoice
@@ -43,7 +43,7 @@ def pay(context: OperationContext) -> None:
         context.write()
         invoice_payments.emit_payment_events(request, invoice, declined)
     context.write()
-    emit_as(request, "invoice.updated", invoice, context.before)
+    emit_event(request, "invoice.updated", invoice, context.before)
     update_subscription_status(request, invoice)
     context.deferred_error = declined
 

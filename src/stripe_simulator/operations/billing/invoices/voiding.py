@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.payment import update_subscription_status
 from stripe_simulator.operations.customers import customer_balance
@@ -23,7 +23,7 @@ def void(context: OperationContext) -> None:
     _require_status(context, "open", "uncollectible")
     void_invoice(context.request, context.object)
     context.write()
-    emit_as(context.request, "invoice.updated", context.object, context.before)
+    emit_event(context.request, "invoice.updated", context.object, context.before)
     update_subscription_status(context.request, context.object)
 
 
@@ -41,7 +41,7 @@ def void_invoice(request: ApiRequest, invoice: Json) -> None:
     )
     invoice |= {"amount_remaining": 0, "auto_advance": False, "status": "void", "next_payment_attempt": None}
     invoice["status_transitions"]["voided_at"] = test_clocks.now(request, invoice)
-    emit_as(request, "invoice.voided", invoice)
+    emit_event(request, "invoice.voided", invoice)
 
 
 def mark_uncollectible(context: OperationContext) -> None:

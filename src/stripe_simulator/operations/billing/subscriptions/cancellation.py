@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import find_by, get_or_none, save
 from stripe_simulator.operations.billing.invoices import updates, voiding
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
@@ -92,7 +92,7 @@ def cancel_subscriptions_of_customer(context: OperationContext) -> None:
         before = deepcopy(made)
         end_subscription(request, made, reason=None)
         save(request, "subscription", made, before=before)
-        emit_as(request, "customer.subscription.deleted", made)
+        emit_event(request, "customer.subscription.deleted", made)
 
 
 HANDLERS = Handlers(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, save
 from stripe_simulator.operations.billing.amounts import TIMES, product_name
 from stripe_simulator.operations.billing.invoices import (
@@ -98,7 +98,7 @@ def finalize_and_collect(
     finalization.finalize_invoice(request, made)
     declined = None
     if made["collection_method"] == "send_invoice":
-        emit_as(request, "invoice.sent", made)
+        emit_event(request, "invoice.sent", made)
     elif made["status"] == "open" and not wait:
         method = invoice_payments.default_payment_method(
             request, made, subscription, get_or_none(request, "customer", subscription["customer"])
@@ -111,7 +111,7 @@ def finalize_and_collect(
         save(request, "invoice", made)
         invoice_payments.emit_payment_events(request, made, declined)
     save(request, "invoice", made)
-    emit_as(request, "invoice.updated", made, before)
+    emit_event(request, "invoice.updated", made, before)
     return declined
 
 
@@ -127,9 +127,9 @@ def _apply_paused_collection(request: ApiRequest, behavior: str, made: Json) -> 
     elif made["status"] == "open":
         made["status"] = "uncollectible"
         made["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(request, made)
-        emit_as(request, "invoice.marked_uncollectible", made)
+        emit_event(request, "invoice.marked_uncollectible", made)
     save(request, "invoice", made)
-    emit_as(request, "invoice.updated", made, before)
+    emit_event(request, "invoice.updated", made, before)
 
 
 def has_pending_items(request: ApiRequest, subscription: Json) -> bool:

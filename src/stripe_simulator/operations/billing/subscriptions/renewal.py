@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, save
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.periods import billing_interval, next_period_end
@@ -91,7 +91,7 @@ def _end_trial(request: ApiRequest, made: Json, now: int) -> None:
         made["status_details"] = {
             "paused": {"subscription": reason, "transitioned_at": now, "type": "subscription"}
         }
-        emit_as(request, "customer.subscription.paused", made)
+        emit_event(request, "customer.subscription.paused", made)
         return
     made["status"] = "active"
     _renew(request, made, now)

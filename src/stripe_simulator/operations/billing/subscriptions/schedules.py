@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
-from stripe_simulator.objects.events import emit_as
+from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_object, save
 from stripe_simulator.operations.billing.subscriptions import (
     cancellation,
@@ -131,7 +131,7 @@ def _start_subscription(request: ApiRequest, made: Json) -> None:
     creation.start_subscription(request, subscription, params)
     subscription["schedule"] = made["id"]
     save(request, "subscription", subscription)
-    emit_as(request, "customer.subscription.created", subscription)
+    emit_event(request, "customer.subscription.created", subscription)
     made |= {
         "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
         "status": "active",
@@ -191,7 +191,7 @@ def cancel(context: OperationContext) -> None:
             reason="cancellation_requested",
         )
         save(request, "subscription", over)
-        emit_as(request, "customer.subscription.deleted", over)
+        emit_event(request, "customer.subscription.deleted", over)
     context.emit("subscription_schedule.canceled")
 
 
