@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from stripe_fdw.fdw.backend import hosting
+from multicorn import ForeignDataWrapper
 
 
 def _hash() -> None:
@@ -25,7 +25,7 @@ def _derive() -> None:
         hashlib.scrypt(b"a", salt=b"b", n=1024, r=8, p=1)
 
 
-class Busy(hosting.ForeignDataWrapper):
+class Busy(ForeignDataWrapper):
     """One row, and four threads that never stop."""
 
     def execute(self, quals: object, columns: object, sortkeys: object = None) -> Iterator[dict[str, Any]]:

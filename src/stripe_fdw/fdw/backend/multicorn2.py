@@ -6,10 +6,13 @@ All that is read is exported for extensions: access/xact.h, miscadmin.h, utils/e
 from __future__ import annotations
 
 import ctypes
+from typing import Protocol
 
 from stripe_fdw import sqlstates
 from stripe_fdw.errors import Interrupted
 from stripe_fdw.fdw.backend.executor_runs import ExecutorRuns
+from stripe_fdw.fdw.backend.hosting import Host
+from stripe_fdw.fdw.backend.standalone import StandaloneHost
 
 _WARNING = 19  # utils/elog.h
 # Packed as MAKE_SQLSTATE of elog.h packs it: six bits for each character.
@@ -34,6 +37,35 @@ def _exit_at_once() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)
+
+
+class MulticornHost(Host, Protocol):
+    """What the wrapper needs of a host beside ``Host`` where Multicorn2 does not say it."""
+
+    def ended_runs(self) -> list[int]:
+        """Return the executor runs that have ended since the last call."""
+
+    def transaction_started(self) -> int:
+        """Return when the transaction started, in microseconds: it tells transactions apart."""
+
+    def format_time(self, microseconds: int) -> str | None:
+        """Return a time, in microseconds since 1970, in the session's DateStyle and TimeZone, if in range."""
+
+
+class OutsideServer(StandaloneHost):
+    """Stands for Multicorn2's host where the wrapper is imported outside a server."""
+
+    def ended_runs(self) -> list[int]:
+        """Return none: there is no executor."""
+        return []
+
+    def transaction_started(self) -> int:
+        """Return 0: there are no transactions."""
+        return 0
+
+    def format_time(self, microseconds: int) -> str | None:  # noqa: ARG002 - the protocol's
+        """Return None: there is no DateStyle."""
+        return None
 
 
 class Multicorn2Host:

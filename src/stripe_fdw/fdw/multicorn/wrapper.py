@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from stripe_fdw.api.request import PAGE
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
-from stripe_fdw.fdw.backend.multicorn2 import Multicorn2Host, inside_server
-from stripe_fdw.fdw.backend.standalone import StandaloneHost
+from stripe_fdw.fdw.backend.multicorn2 import (
+    Multicorn2Host,
+    MulticornHost,
+    OutsideServer,
+    inside_server,
+)
 from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
+from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
 from stripe_fdw.fdw.schema import import_schema
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import check_server_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.factory import open_table
@@ -42,19 +48,14 @@ else:
 P = ParamSpec("P")
 
 
-session: Final = Session(Multicorn2Host() if inside_server() else StandaloneHost())
+host: Final[MulticornHost] = Multicorn2Host() if inside_server() else OutsideServer()
+
+session: Final = Session(host)
 """The state of this backend: Multicorn makes wrappers by their class alone, so it cannot be handed in."""
 
+open_scans: Final = OpenScans(host.transaction_started)
 
-def _transaction_started() -> int | None:
-    return session.host.transaction_started() if isinstance(session.host, Multicorn2Host) else None
-
-
-def _ended_runs() -> list[int]:
-    return session.host.ended_runs() if isinstance(session.host, Multicorn2Host) else []
-
-
-open_scans: Final = OpenScans(_transaction_started)
+_FUNCTION_ROWIDS: Final = {CALL_TABLE: "path", INVALIDATION_TABLE: "resource"}
 
 
 def never_raises(method: Callable[P, None]) -> Callable[P, None]:
@@ -65,7 +66,7 @@ def never_raises(method: Callable[P, None]) -> Callable[P, None]:
         try:
             method(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - see above
-            session.host.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
+            host.warn(f"what was written to Stripe cannot be told: {type(error).__name__}")
 
     return call
 
@@ -79,7 +80,14 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     def __init__(self, options: dict[str, str], columns: Mapping[str, ColumnDefinition]) -> None:
         """Check options and columns. Makes no request."""
         super().__init__(dict(options), dict(columns))
-        self._table: Any = open_table(session, options, columns)
+        self._table = open_table(
+            session, options, columns, partial(RowidResourceTable, format_time=host.format_time)
+        )
+        self._rowid = (
+            self._table.rowid
+            if isinstance(self._table, RowidResourceTable)
+            else _FUNCTION_ROWIDS[options["object"]]
+        )
         self._columns = tuple(columns)
         self._changed_by: int | None = None
 
@@ -134,7 +142,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         self, quals: Sequence[object], columns: Sequence[str], sortkeys: Sequence[Any] | None
     ) -> Generator[dict[str, Any], None, None]:
         try:
-            session.response_cache.join_run(_ended_runs())
+            session.response_cache.join_run(host.ended_runs())
             scan = self._table.open_scan(
                 translate_quals(quals),
                 self._columns,
@@ -152,8 +160,8 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
 
     def _is_changed(self, columns: Sequence[str]) -> bool:
         """Return True if the statement that reads these columns changes the rows."""
-        run = session.host.executor_run()
-        return run is not None and run == self._changed_by and (not columns or self._table.rowid in columns)
+        run = host.executor_run()
+        return run is not None and run == self._changed_by and (not columns or self._rowid in columns)
 
     # -- writing --------------------------------------------------------------------------------------------
 
@@ -163,25 +171,28 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
 
         Multicorn asks when a statement that changes rows begins: its scans of them must ask Stripe.
         """
-        self._changed_by = session.host.executor_run()
-        return str(self._table.rowid)
+        self._changed_by = host.executor_run()
+        return self._rowid
 
     @guarded
     def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object; columns that were not given are None, as are those set to NULL."""
-        row: dict[str, Any] | None = self._table.insert_row(values, True)
-        return row
+        return self._table.insert_row(values, True)
 
     @guarded
     def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
         """Change an object; ``values`` has all columns, also those that were not set."""
-        row: dict[str, Any] | None = self._table.update_as_multicorn_says(rowid, values)
-        return row
+        if isinstance(self._table, RowidResourceTable):
+            return self._table.update_by_rowid(rowid, values)
+        return self._table.update_row({self._rowid: rowid}, values, True) or None
 
     @guarded
     def delete(self, rowid: object) -> None:
         """Delete an object."""
-        self._table.delete_as_multicorn_says(rowid)
+        if isinstance(self._table, RowidResourceTable):
+            self._table.delete_by_rowid(rowid)
+        else:
+            self._table.delete_row({self._rowid: rowid}, True)
 
     @guarded
     def end_modify(self) -> None:

@@ -23,10 +23,6 @@ Definitions = Mapping[str, ColumnDefinition]
 class Table(Protocol):
     """A foreign table. Holds no state of a scan: several may run at a time."""
 
-    @property
-    def rowid(self) -> str:
-        """The one column that identifies a row, for a host that gives only one back."""
-
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
         """Estimate how many rows a scan returns and how many requests it takes. Makes no request."""
 

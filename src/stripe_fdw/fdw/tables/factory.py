@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, OptionError, TableError
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
 from stripe_fdw.fdw.schema.options import check_merged_options
@@ -15,10 +16,19 @@ from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.suggestions import closest_names
 
 
-def open_table(session: Session, options: Mapping[str, str], definitions: Definitions) -> Table:
+def open_table(
+    session: Session,
+    options: Mapping[str, str],
+    definitions: Definitions,
+    resource_table: Callable[[Session, Resource, Mapping[str, str], Definitions], Table] = ResourceTable,
+) -> Table:
     """Return the table that the option ``object`` names. Makes no request.
 
-    ``options`` are those of the wrapper, server, user mapping and table, merged.
+    Args:
+        session: the state of this backend.
+        options: those of the wrapper, server, user mapping and table, merged.
+        definitions: the foreign table's columns.
+        resource_table: makes the table of a kind of object, where a host needs another than the usual.
 
     Raises:
         OptionError: an option's value cannot be used, or the table does not name its object.
@@ -41,7 +51,7 @@ def open_table(session: Session, options: Mapping[str, str], definitions: Defini
             detail=f"Closest: {', '.join(near)}." if near else None,
             hint="stripe-fdw catalog lists them all.",
         )
-    return ResourceTable(session, resource, options, definitions)
+    return resource_table(session, resource, options, definitions)
 
 
 def _check_function_columns(name: str, definitions: Definitions) -> None:

@@ -43,7 +43,6 @@ class _FunctionTable:
     """What the tables behind functions have in common: one row, no order."""
 
     name = ""
-    rowid = ""
 
     def __init__(self, session: Session, options: Mapping[str, str], definitions: Definitions) -> None:
         """Check the options. Raises OptionError for a value that cannot be used."""
@@ -88,14 +87,6 @@ class _FunctionTable:
         """Refuse."""
         raise read_only(self.name)
 
-    def update_as_multicorn_says(self, old: object, new: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Refuse."""
-        return self.update_row(old, new, True)
-
-    def delete_as_multicorn_says(self, old: object) -> None:
-        """Refuse."""
-        self.delete_row(old, True)
-
     def end_modify(self) -> None:
         """Nothing is under way."""
 
@@ -104,7 +95,6 @@ class CallTable(_FunctionTable):
     """Runs operations: see ``fdw.call``."""
 
     name = CALL_TABLE
-    rowid = "path"
 
     def describe(
         self,
@@ -175,7 +165,6 @@ class InvalidationTable(_FunctionTable):
     """Takes what is to be forgotten; has no rows itself."""
 
     name = INVALIDATION_TABLE
-    rowid = "resource"
 
     def describe(
         self,

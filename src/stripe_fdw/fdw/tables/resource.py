@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from stripe_fdw.api.client import Client
@@ -17,11 +17,12 @@ from stripe_fdw.fdw.planning.planner import plan_read, sortable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
 from stripe_fdw.fdw.reading.observation import observe
+from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.reading.reader import PlanReader
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.reading.spool import SpooledPages, unaffected_by_inserts
-from stripe_fdw.fdw.schema.columns import RAW, check_columns, comparable_columns
+from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Definitions, Lines, Row
@@ -48,10 +49,13 @@ class ResourceTable:
         self._server = server_options(options)
         self._comparable = comparable_columns(resource, list(definitions.values()))
         self._known = TableStatistics(statistics_account(options), resource)
-        self._writer = TableWriter(
-            session.host, session.clients, session.writes, resource, options, definitions
+        self._writer = self._make_writer()
+
+    def _make_writer(self) -> TableWriter:
+        session = self._session
+        return TableWriter(
+            session.host, session.clients, session.writes, self._resource, self._options, self._definitions
         )
-        self.rowid = RAW if RAW in definitions else "id"
 
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
         """How many rows the planner should expect, and what they cost."""
@@ -115,7 +119,7 @@ class ResourceTable:
         )
         read = observe(reader.pages(found), found, self._known)
         if fresh:
-            read = self._writer.watch(read)
+            read = self._watch_rows(read)
         pages = SpooledPages(
             read,
             resource=self._resource.name,
@@ -143,17 +147,13 @@ class ResourceTable:
         """Delete an object."""
         return self._writer.delete(old, answered=answered)
 
-    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
-        """Change an object of which ``old`` is all of it, or its id."""
-        return self._writer.update_as_multicorn_says(old, new)
-
-    def delete_as_multicorn_says(self, old: object) -> None:
-        """Delete an object of which ``old`` is all of it, or its id."""
-        self._writer.delete_as_multicorn_says(old)
-
     def end_modify(self) -> None:
         """A statement writes no more rows."""
         self._writer.end()
+
+    def _watch_rows(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
+        """Return the pages of rows that will be changed. To be overridden where a host loses columns."""
+        return pages
 
     def _client(self) -> Client:
         return self._session.client(self._server, read_api_key(self._options))

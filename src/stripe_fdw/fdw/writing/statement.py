@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.responses import Response
@@ -62,7 +62,6 @@ class StatementWrite:
         self.effects = write_log.begin_statement()
         self.rows = 0  # planned so far
         self.failed = False
-        self.answers: dict[str, dict[str, Any]] = {}  # under Multicorn: the last rows returned, by id
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
         self._in_flight: list[RowWrite] = []
         self._last_unknown: RowWrite | None = None  # the last row whose outcome is not known

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
@@ -14,8 +14,6 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition, Host
 from stripe_fdw.fdw.cache.invalidation import account_name
-from stripe_fdw.fdw.planning.restrictions import Value
-from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
@@ -25,8 +23,6 @@ from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.fdw.writing.values import column_parameters
-
-_MAX_ANSWERS: Final = 200  # rows of a statement under Multicorn: a join may bring a row several times
 
 Row = dict[str, Any]
 Definitions = Mapping[str, ColumnDefinition]
@@ -64,7 +60,6 @@ class TableWriter:
         self._account = account_name(server.api_base, server.stripe_account)
         self._shown = [item for name, item in definitions.items() if name not in WRITE_ONLY]
         self._hidden = [name for name in definitions if name in WRITE_ONLY]
-        self._parent_ids: dict[str, Mapping[str, Value]] = {}  # under Multicorn: by id of the rows read
         self._identity = [
             name
             for name in ("id", *(parent.column for parent in resource.parents), RAW)
@@ -93,7 +88,7 @@ class TableWriter:
         with statement.planning_row():
             plan = planner.plan_insert(self._resource, values)
         response = statement.execute(plan, self._client(), answered=answered)
-        return self._row_after(plan, response, values) if answered else None
+        return self._row_after(plan, response) if answered else None
 
     def update(self, old: Row, values: Row, *, answered: bool) -> Row | Literal[False] | None:
         """Change an object. Return its row as Stripe has it now, or None unless ``answered``.
@@ -108,7 +103,7 @@ class TableWriter:
                 old = {**old, RAW: self._read(old)}
             plan = planner.plan_update(self._resource, old, values)
         response = statement.execute(plan, self._client(), answered=answered)
-        return self._row_after(plan, response, old | values) if answered else None
+        return self._row_after(plan, response) if answered else None
 
     def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
         """Delete an object, or perform the operation that Stripe has instead.
@@ -127,7 +122,6 @@ class TableWriter:
 
     def end(self) -> None:
         """Wait for the requests of the statement that ends. Raises the error of a row that failed."""
-        self._parent_ids.clear()
         self._writes.end_statement(self)
 
     def _client(self) -> Client:
@@ -156,13 +150,12 @@ class TableWriter:
         body: dict[str, Any] = self._client().fetch(retrieve, check=self._host.check_interrupts).body
         return body
 
-    def _row_after(self, plan: RowPlan, response: Response | None, values: Row) -> Row:
+    def _row_after(self, plan: RowPlan, response: Response | None) -> Row:
         """Return the row of the object after its requests.
 
         Args:
             plan: of the row.
             response: the last response; None where there was no request.
-            values: the values that were written, for columns that responses do not tell.
         """
         body = plan.current if not plan.requests else None if response is None else response.body
         if plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id:
@@ -173,8 +166,6 @@ class TableWriter:
                 column = self._resource.column.get(name)
                 if value is not None or column is None or column.path:
                     row[name] = value  # a host keeps the written value of any other column
-        if self._host.renders_text:
-            return {name: value for name, value in values.items() if name not in row} | row
         return row
 
     def _row(self, body: dict[str, Any]) -> Row:
@@ -185,47 +176,3 @@ class TableWriter:
     @cached_property
     def _maker(self) -> RowMaker:
         return row_maker(self._resource, self._shown, as_text=self._host.renders_text)
-
-    # -- Multicorn ------------------------------------------------------------------------------------------
-
-    def update_as_multicorn_says(self, old: object, new: Row) -> Row | None:
-        """Change an object of which ``old`` is its id or its JSON text, and ``new`` has all columns."""
-        row, answers = self._old_row(old, new), self._statement().answers
-        identifier = str(row["id"])
-        if self._is_repeated(row):  # Multicorn counts it as updated
-            return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
-        statement = self._statement()
-        with statement.planning_row():
-            body = row[RAW] = row.get(RAW) or self._read(row)
-            format_time = self._host.format_time  # type: ignore[attr-defined]
-            values = column_parameters.of_multicorn(self._resource, self._row(body), new, format_time)
-            plan = planner.plan_update(self._resource, row, values, named=False)
-        response = statement.execute(plan, self._client(), answered=True)
-        answer = answers[identifier] = self._row_after(plan, response, row | new)
-        if len(answers) > _MAX_ANSWERS:
-            del answers[next(iter(answers))]
-        return answer
-
-    def delete_as_multicorn_says(self, old: object) -> None:
-        """Delete the object of which ``old`` is its id or its JSON text."""
-        self.delete(self._old_row(old, {}), answered=True)
-
-    def _old_row(self, old: object, new: Row) -> Row:
-        if RAW not in self._identity:
-            return {"id": old} | {name: new.get(name) for name in self._identity if name != "id"}
-        body = column_parameters.parsed(RAW, old)
-        return self._row(body) | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"], RAW: body}
-
-    def watch(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
-        """Return the pages of rows that will be changed, and keep their parents' ids where objects lack them.
-
-        Of a row that is changed, Multicorn gives only one column.
-        """
-        columns = [self._resource.column.get(parent.column) for parent in self._resource.parents]
-        if not self._host.renders_text or all(column is not None and column.path for column in columns):
-            return pages
-        return map(self._remember, pages)
-
-    def _remember(self, page: ObjectPage) -> ObjectPage:
-        self._parent_ids |= {item["id"]: page.constant_columns for item in page.objects}
-        return page

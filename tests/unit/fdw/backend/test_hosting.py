@@ -25,4 +25,4 @@ def test_where_multicorn_can_be_imported_outside_a_server_there_is_no_host(tmp_p
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
     )
-    assert (done.stdout, done.stderr) == ("StandaloneHost\n", "")
+    assert (done.stdout, done.stderr) == ("OutsideServer\n", "")

@@ -15,6 +15,7 @@ from stripe_fdw.fdw.multicorn import wrapper
 from stripe_fdw.fdw.multicorn.errors import PlainError
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.wrapper import StripeForeignDataWrapper
+from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES
 from stripe_fdw.fdw.session import Session
 from support.fake_stripe import KEY, FakeStripe
 
@@ -41,7 +42,7 @@ class MulticornSortKey:
 
 @pytest.fixture
 def multicorn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wrapper.session.host, "renders_text", True)
+    monkeypatch.setattr(wrapper.host, "renders_text", True)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_the_end_of_a_transaction_raises_nothing(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise KeyboardInterrupt(KEY)
 
-    monkeypatch.setattr(wrapper.session.host, "warn", lambda message, *_: said.append(message))
+    monkeypatch.setattr(wrapper.host, "warn", lambda message, *_: said.append(message))
     for name in ("commit", "rollback", "sub_commit", "sub_rollback"):
         monkeypatch.setattr(wrapper.session, name, fail)
     customers.commit()
@@ -112,7 +113,7 @@ def test_multicorn_sees_only_plain_exceptions(monkeypatch: pytest.MonkeyPatch, e
 
     for name in (
         *("size", "path_keys", "sortable", "describe", "open_scan"),
-        *("insert_row", "update_as_multicorn_says", "delete_as_multicorn_says", "end_modify"),
+        *("insert_row", "update_by_rowid", "delete_by_rowid", "end_modify"),
     ):
         monkeypatch.setattr(customers._table, name, fail)
     for call in (
@@ -178,3 +179,18 @@ def test_scans_that_multicorn_forgot_end_with_the_next_transaction() -> None:
     later = scans.add(rows("later"))
     assert sorted(ended) == ["cursor", "forgotten"]
     assert list(later) == ["later", "later"]
+
+
+def test_a_row_is_identified_by_the_whole_object_where_the_table_has_it() -> None:
+    assert StripeForeignDataWrapper(OPTIONS, COLUMNS).rowid_column == "id"
+    whole = COLUMNS | {"_raw": PlainColumn("_raw", "jsonb")}
+    assert StripeForeignDataWrapper(OPTIONS, whole).rowid_column == "_raw"
+
+
+@pytest.mark.parametrize("name", FUNCTION_TABLES)
+def test_the_tables_behind_functions_refuse_to_be_changed(name: str) -> None:
+    columns = {column: PlainColumn(column, kind) for column, kind in FUNCTION_TABLES[name]}
+    table = StripeForeignDataWrapper({"object": name, "api_key": KEY}, columns)
+    for change in (lambda: table.update("x", {"path": "x"}), lambda: table.delete("x")):
+        with pytest.raises(PlainError, match="cannot be updated or deleted"):
+            change()

@@ -91,10 +91,8 @@ def test_a_wrong_table_is_refused(options: Any, columns: Any, error: type[Stripe
 
 
 def test_a_row_is_identified_by_the_whole_object_where_the_table_has_it() -> None:
-    assert table(OPTIONS).rowid == "id"
     assert table(OPTIONS).row_identity() == ("id",)
     whole = COLUMNS | {"_raw": PlainColumn("_raw", "jsonb")}
-    assert table(OPTIONS, whole).rowid == "_raw"
     assert table(OPTIONS, whole).row_identity() == ("id", "_raw")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from stripe_fdw import exact_json, sqlstates
-from stripe_fdw.catalog.model import Column, Kind, Parameter, Resource
+from stripe_fdw.catalog.model import Column, Kind, Parameter
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 from stripe_fdw.fdw.writing.values import diff, nested
@@ -130,52 +129,3 @@ def _structured(name: str, value: Any) -> Any:
     if found is not None and not isinstance(found, dict | list):
         raise unfit(name, value, "a JSON object or array")
     return found
-
-
-# -- Multicorn ---------------------------------------------------------------------------------------------
-
-
-def of_multicorn(
-    resource: Resource,
-    read: Mapping[str, Any],
-    new: Mapping[str, Any],
-    written: Callable[[int], str | None],
-) -> dict[str, Any]:
-    """The columns that an UPDATE under Multicorn changes.
-
-    Multicorn gives all columns of the new row, not saying which were set, as texts and floats. ``read`` is
-    the row as it was given to Multicorn, each value as the text that its type reads. What says the same is
-    left out. A column that only selects rows is left out too: its value came from the query, and no object
-    has it. ``written`` is how the session writes a time, given in microseconds since 1970.
-    """
-    found = {}
-    for name, value in new.items():
-        if name in WRITE_ONLY:
-            if value is not None:
-                found[name] = value
-            continue
-        column = resource.column.get(name)
-        if column is not None and not column.path:
-            continue
-        kind = Kind.JSON if column is None else column.kind
-        if not _says_the_same(name, kind, read.get(name), value, written):
-            found[name] = value
-    return found
-
-
-def _says_the_same(
-    name: str, kind: Kind, read: Any, value: Any, written: Callable[[int], str | None]
-) -> bool:
-    if read is None or value is None:
-        return read is value
-    try:
-        if kind is Kind.JSON:
-            return bool(parsed(name, read) == parsed(name, value))
-        old = single(name, kind, read, 1_000_000)
-        if kind is Kind.TIME and (value == written(int(old)) or same_day(int(old) / 1_000_000, value)):
-            return True  # in a DateStyle that nobody else reads, or without its hours
-        if isinstance(value, float) and kind is not Kind.TIME:
-            return float(Decimal(str(old))) == value
-        return str(read) == str(value) or old == single(name, kind, value, 1_000_000)
-    except (ColumnError, ArithmeticError):
-        return False

@@ -1,0 +1,128 @@
+"""The foreign table of one kind of Stripe object, where the host gives back only one column of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.multicorn.row_changes import FormatTime, changed_columns
+from stripe_fdw.fdw.planning.restrictions import Value
+from stripe_fdw.fdw.reading.page import ObjectPage
+from stripe_fdw.fdw.schema.columns import RAW
+from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.base import Definitions, Row
+from stripe_fdw.fdw.tables.resource import ResourceTable
+from stripe_fdw.fdw.writing.plan import planner
+from stripe_fdw.fdw.writing.statement import StatementWrite
+from stripe_fdw.fdw.writing.table_writer import TableWriter
+from stripe_fdw.fdw.writing.values.column_parameters import parsed
+
+_MAX_ANSWERS: Final = 200  # rows of a statement that are kept: a join may bring a row several times
+
+
+class RowidTableWriter(TableWriter):
+    """Updates and deletes objects by the one column that identifies a row: ``_raw``, or ``id``."""
+
+    def __init__(self, *arguments: Any, format_time: FormatTime) -> None:
+        """Prepare to write. ``format_time`` formats times as the session does."""
+        super().__init__(*arguments)
+        self._format_time = format_time
+        self._parent_ids: dict[str, Mapping[str, Value]] = {}  # by id of the rows read
+        self._answers: WeakKeyDictionary[StatementWrite, dict[str, Row]] = WeakKeyDictionary()
+
+    def insert(self, values: Row, *, answered: bool) -> Row | None:
+        """Create an object. Return its row with all columns that were given."""
+        row = super().insert(values, answered=answered)
+        return None if row is None else self._with_written(row, values)
+
+    def update_by_rowid(self, rowid: object, new: Row) -> Row:
+        """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""
+        row, statement = self._old_row(rowid, new), self._statement()
+        answers = self._answers.setdefault(statement, {})
+        identifier = str(row["id"])
+        if self._is_repeated(row):  # Multicorn counts it as updated
+            return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
+        with statement.planning_row():
+            body = row[RAW] = row.get(RAW) or self._read(row)
+            values = changed_columns(self._resource, self._row(body), new, self._format_time)
+            plan = planner.plan_update(self._resource, row, values, named=False)
+        response = statement.execute(plan, self._client(), answered=True)
+        answer = answers[identifier] = self._with_written(self._row_after(plan, response), row | new)
+        if len(answers) > _MAX_ANSWERS:
+            del answers[next(iter(answers))]
+        return answer
+
+    def delete_by_rowid(self, rowid: object) -> None:
+        """Delete the object of which ``rowid`` is the id or the JSON text."""
+        self.delete(self._old_row(rowid, {}), answered=True)
+
+    def end(self) -> None:
+        """Wait for the requests of the statement that ends. Raises the error of a row that failed."""
+        self._parent_ids.clear()
+        super().end()
+
+    def keep_parents(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
+        """Return the pages of rows that will be changed, and keep the parents' ids that objects lack."""
+        columns = [self._resource.column.get(parent.column) for parent in self._resource.parents]
+        if all(column is not None and column.path for column in columns):
+            return pages
+        return map(self._keep_parent, pages)
+
+    def _keep_parent(self, page: ObjectPage) -> ObjectPage:
+        self._parent_ids |= {item["id"]: page.constant_columns for item in page.objects}
+        return page
+
+    def _old_row(self, rowid: object, new: Row) -> Row:
+        if RAW not in self._identity:
+            return {"id": rowid} | {name: new.get(name) for name in self._identity if name != "id"}
+        body = parsed(RAW, rowid)
+        return self._row(body) | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"], RAW: body}
+
+    @staticmethod
+    def _with_written(row: Row, values: Row) -> Row:
+        """Return the row with the written values of columns that it lacks: Multicorn keeps none of them."""
+        return {name: value for name, value in values.items() if name not in row} | row
+
+
+class RowidResourceTable(ResourceTable):
+    """Stripe's objects of one kind, whose rows are identified by ``rowid``: the whole object, or its id."""
+
+    def __init__(
+        self,
+        session: Session,
+        resource: Resource,
+        options: Mapping[str, str],
+        definitions: Definitions,
+        *,
+        format_time: FormatTime,
+    ) -> None:
+        """Check the options and columns, as ``ResourceTable`` does."""
+        self._format_time = format_time
+        self.rowid = RAW if RAW in definitions else "id"
+        super().__init__(session, resource, options, definitions)
+
+    def update_by_rowid(self, rowid: object, new: Row) -> Row:
+        """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""
+        return self._rowid_writer.update_by_rowid(rowid, new)
+
+    def delete_by_rowid(self, rowid: object) -> None:
+        """Delete the object of which ``rowid`` is the id or the JSON text."""
+        self._rowid_writer.delete_by_rowid(rowid)
+
+    def _make_writer(self) -> TableWriter:
+        session = self._session
+        self._rowid_writer = RowidTableWriter(
+            session.host,
+            session.clients,
+            session.writes,
+            self._resource,
+            self._options,
+            self._definitions,
+            format_time=self._format_time,
+        )
+        return self._rowid_writer
+
+    def _watch_rows(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
+        return self._rowid_writer.keep_parents(pages)
