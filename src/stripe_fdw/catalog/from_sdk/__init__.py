@@ -1,9 +1,9 @@
-"""Builds the catalog from the installed SDK: ``python -m stripe_fdw.catalog build``."""
+"""The build of the catalog from the installed SDK, run by ``python -m stripe_fdw.catalog build``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stripe_fdw.catalog.from_sdk.annotations import read_shape
 from stripe_fdw.catalog.from_sdk.checks import check
@@ -23,10 +23,10 @@ __all__ = ["Built", "build"]
 
 @dataclass(frozen=True)
 class Built:
-    """All that the built files hold."""
+    """The contents of the built files."""
 
     catalog: Catalog
-    shapes: Mapping[str, Fields]  # what each nested parameter takes
+    shapes: Mapping[str, Fields]  # the fields of nested parameters, by name of their shape
 
 
 def build() -> Built:
@@ -38,7 +38,7 @@ def build() -> Built:
     listings = table_names(lists)
     events = event_types(source)
     shapes = Shapes()
-    made = tuple(shapes.operation(item) for item in operations)
+    catalog_operations = tuple(shapes.operation(item) for item in operations)
     references = References(_tables_of_objects(listings))
     sdk = Sdk(first_version, listings, references, EventMap(events, listings), shapes)
     resources = with_embedded_lists(
@@ -49,7 +49,7 @@ def build() -> Built:
         api_version=source.constant("stripe._api_version", "CURRENT"),
         sdk_version=source.constant("stripe._version", "VERSION"),
         resources=tuple(sorted(resources, key=lambda item: item.name)),
-        operations=made,
+        operations=catalog_operations,
         event_types=events,
     )
     check(catalog, shapes.fields, listings, lists)
@@ -57,23 +57,23 @@ def build() -> Built:
 
 
 def event_types(source: Source) -> tuple[str, ...]:
-    """Every event type that a webhook endpoint can be told of."""
-    found = source.find("stripe.params._webhook_endpoint_create_params", "WebhookEndpointCreateParams")
-    if found is None:
+    """Return every event type that a webhook endpoint can be sent."""
+    parameters = source.find("stripe.params._webhook_endpoint_create_params", "WebhookEndpointCreateParams")
+    if parameters is None:
         raise ValueError("the SDK has no WebhookEndpointCreateParams")
-    shape = read_shape(found.members["enabled_events"].annotation, found)
+    shape = read_shape(parameters.members["enabled_events"].annotation, parameters)
     literals = shape.item.literals if shape.item else ()
     return tuple(sorted(value for value in literals if value != "*"))
 
 
 def _tables_of_objects(listings: dict[str, SdkOperation]) -> dict[str, tuple[str, ...]]:
-    """The tables of each API object, those that list it alone and at top level first."""
+    """Return the tables of each API object, those that list it alone and at top level first."""
     ranked = sorted(listings.items(), key=lambda item: (len(item[1].listed), len(item[1].ids), item[0]))
-    found: dict[str, tuple[str, ...]] = {}
+    tables: dict[str, tuple[str, ...]] = {}
     for name, listing in ranked:
-        for kind in listing.listed:
-            found[kind.object_name] = (*found.get(kind.object_name, ()), name)
-    return found
+        for listed in listing.listed:
+            tables[listed.object_name] = (*tables.get(listed.object_name, ()), name)
+    return tables
 
 
 def _preview(resources: list[Resource], operations: list[SdkOperation], shapes: Shapes) -> Resource:
@@ -82,8 +82,7 @@ def _preview(resources: list[Resource], operations: list[SdkOperation], shapes: 
     operation = next(
         item for item in operations if item.name == preview.operation and item.path.startswith(base.list_path)
     )
-    made = build_preview(base, shapes.operation(operation))
     unknown = [item for item in preview.filters if item not in operation.shapes]
     if unknown:
         raise ValueError(f"{operation.path} takes no {', '.join(unknown)}")
-    return replace(made, area=base.area)
+    return build_preview(base, shapes.operation(operation))

@@ -1,4 +1,4 @@
-"""Annotations as values: what a field of the SDK may hold."""
+"""Annotations of the SDK's fields as values: which types and literals a field may hold."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Shape:
     nullable: bool = False
     required: bool = True  # False for NotRequired
     scalars: frozenset[str] = frozenset()
-    open: frozenset[str] = frozenset()  # of the scalars, those that are not only literals
+    open: frozenset[str] = frozenset()  # the scalars that are not limited to literals
     literals: tuple[str, ...] = ()
     classes: tuple[Class, ...] = ()  # nested objects
-    expandable: tuple[Class, ...] = ()  # an id, or on request the object
+    expandable: tuple[Class, ...] = ()  # an id, or the object where it is expanded
     item: Shape | None = None  # of a list
-    listed: Class | None = None  # what an embedded, paged list holds
-    mapping: bool = False  # free keys, or anything at all
+    listed: Class | None = None  # the objects of an embedded, paged list
+    mapping: bool = False  # an object with any keys, or any value
 
     def joined(self, other: Shape) -> Shape:
-        """The union of both."""
+        """Return the union of both."""
         return Shape(
             nullable=self.nullable or other.nullable,
             required=self.required and other.required,
@@ -45,12 +45,12 @@ class Shape:
 
     @property
     def is_nested(self) -> bool:
-        """Whether anything but a single scalar may stand there."""
+        """Return True if the field may hold anything but a single scalar."""
         return bool(self.classes or self.item or self.listed or self.mapping)
 
 
 def read_shape(annotation: ast.expr, scope: Class) -> Shape:
-    """The shape of an annotation as it stands inside a class. Raises ValueError for one not understood."""
+    """Return the shape of an annotation inside a class. Raises ValueError for an unsupported one."""
     match annotation:
         case ast.Constant(value=None):
             return Shape(nullable=True)
@@ -70,10 +70,10 @@ def _named(name: str, scope: Class) -> Shape:
         return Shape(scalars=frozenset({name}), open=frozenset({name}))
     if name in _MAPS or name in _OBJECTS_WITHOUT_CLASS:
         return Shape(mapping=True)
-    found = scope.resolve(name)
-    if found is None:
+    resolved = scope.resolve(name)
+    if resolved is None:
         raise ValueError(f"{scope.name}: {name} is neither a class of the SDK nor a known type")
-    return Shape(classes=(found,))
+    return Shape(classes=(resolved,))
 
 
 def _subscript(name: str, inside: ast.expr, scope: Class) -> Shape:

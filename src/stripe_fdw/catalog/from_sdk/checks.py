@@ -1,4 +1,4 @@
-"""Holds the overlay against the SDK, so that nothing written by hand outlives its reason."""
+"""Checks of the overlay against the SDK, so that no entry outlives its reason."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def check(
     listings: dict[str, SdkOperation],
     lists: Iterable[SdkOperation],
 ) -> None:
-    """Raise ValueError with every entry that does not fit."""
+    """Check every entry of the overlay. Raises ValueError that lists those that do not fit."""
     problems = [
         *_unknown_tables(catalog),
         *_unknown_lists(lists),
-        *_unknown_parameters(listings),
+        *_unparameters(listings),
         *_unknown_columns(catalog),
-        *_unknown_states(catalog),
+        *_unknown_transitions(catalog),
         *_unknown_conditions(catalog),
         *_unknown_hints(catalog),
         *_unknown_groups(catalog),
@@ -52,7 +52,7 @@ def check(
         *_unknown_resets(catalog, shapes),
         *_unknown_events(catalog),
         *_unknown_paths(catalog, listings),
-        *_search(catalog),
+        *_unknown_searches(catalog),
     ]
     if problems:
         raise ValueError("the overlay does not fit the SDK:\n" + "\n".join(problems))
@@ -77,10 +77,10 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "WRITE_PATHS": WRITE_PATHS,
         "REFERENCES": REFERENCES.values(),
     }
-    for where, names in named.items():
+    for constant, names in named.items():
         for table in names:
             if table not in catalog.resource:
-                yield f"{where}: there is no table {table}"
+                yield f"{constant}: there is no table {table}"
     for resource in catalog.resources:
         if resource.area.startswith("_"):
             yield f"AREAS: {resource.name} has none"
@@ -93,16 +93,18 @@ def _unknown_lists(lists: Iterable[SdkOperation]) -> Iterator[str]:
             yield f"LISTS_LEFT_OUT or TABLE_NAMES: there is no list {path}"
 
 
-def _unknown_parameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
-    known = {
-        name: {item.name for item in list_parameters(each.parameters)} for name, each in listings.items()
+def _unparameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
+    parameters = {
+        name: {item.name for item in list_parameters(listing.parameters)}
+        for name, listing in listings.items()
     }
     for table, parameter in FILTERS:
-        if parameter not in known.get(table, ()):
+        if parameter not in parameters.get(table, ()):
             yield f"FILTERS: the list of {table} has no parameter {parameter}"
-    for table, listing in LIST_DEFAULTS.items():
-        for parameter, _ in (*listing.parameters, *(pair for each in listing.further_lists for pair in each)):
-            if parameter not in known.get(table, ()):
+    for table, defaults in LIST_DEFAULTS.items():
+        further = (pair for pairs in defaults.further_lists for pair in pairs)
+        for parameter, _ in (*defaults.parameters, *further):
+            if parameter not in parameters.get(table, ()):
                 yield f"LIST_DEFAULTS: the list of {table} has no parameter {parameter}"
 
 
@@ -112,15 +114,15 @@ def _unknown_columns(catalog: Catalog) -> Iterator[str]:
             yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
 
 
-def _unknown_states(catalog: Catalog) -> Iterator[str]:
+def _unknown_transitions(catalog: Catalog) -> Iterator[str]:
     for table, entries in TRANSITIONS.items():
-        for each in entries:
-            column = catalog.resource[table].column.get(each.column)
-            words = PSEUDO_STATES.get((table, each.column), ())
-            known = (None, ANY_VALUE, *words, *(column.values if column else ()))
-            for value in (each.value, *each.sources):
-                if column is None or (column.values and value not in known):
-                    yield f"TRANSITIONS: {table} has no {each.column} {value}"
+        for entry in entries:
+            column = catalog.resource[table].column.get(entry.column)
+            pseudo_states = PSEUDO_STATES.get((table, entry.column), ())
+            values = (None, ANY_VALUE, *pseudo_states, *(column.values if column else ()))
+            for value in (entry.value, *entry.sources):
+                if column is None or (column.values and value not in values):
+                    yield f"TRANSITIONS: {table} has no {entry.column} {value}"
     for table, pairs in DELETED_WHEN.items():
         for name, value in pairs:
             if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
@@ -130,9 +132,9 @@ def _unknown_states(catalog: Catalog) -> Iterator[str]:
             yield f"PSEUDO_STATES: {table} has no state changes of a column {name}"
     for resource in catalog.resources:
         for transition in resource.transitions:
-            known_parameters = {item.name for item in transition.operation.parameters}
+            parameters = {item.name for item in transition.operation.parameters}
             sent = (transition.value_parameter, *(name for name, _ in transition.extra_parameters))
-            for name in (name for name in sent if name and name not in known_parameters):
+            for name in (name for name in sent if name and name not in parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
 
 
@@ -151,46 +153,47 @@ def _unknown_conditions(catalog: Catalog) -> Iterator[str]:
 
 
 def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
-    """Names of numbers that no nested parameter has any more."""
-    there = {(item.name, item.kind) for fields in shapes.values() for item in fields}
+    """Yield names of numbers that no nested parameter has any more."""
+    used = {(item.name, item.kind) for fields in shapes.values() for item in fields}
     for name, kind in NESTED_KINDS.items():
-        if (name, kind) not in there:
+        if (name, kind) not in used:
             yield f"NESTED_KINDS: no nested parameter is called {name}"
 
 
 def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[str]:
-    """What starts anew when something else is sent, where the SDK has no such two beside each other."""
-    together = [*shapes.values(), *(item.parameters for item in catalog.operations)]
-    found = {
+    """Yield resets whose two parameters are not next to each other in the SDK."""
+    groups = [*shapes.values(), *(item.parameters for item in catalog.operations)]
+    pairs = {
         (item.name, reset)
-        for parameters in together
+        for parameters in groups
         for item in parameters
         for reset, _ in item.resets
         if any(beside.name == reset for beside in parameters)
     }
-    for name in REPLACED_WHOLE - {item.name for each in together for item in each if item.replaced_whole}:
-        yield f"WHOLE: there is no object {name}"
+    for name in REPLACED_WHOLE - {item.name for group in groups for item in group if item.replaced_whole}:
+        yield f"REPLACED_WHOLE: there is no object {name}"
     for name, entries in RESETS.items():
         for parameter, resets in entries.items():
-            for reset in (reset for reset, _ in resets if (parameter, reset) not in found):
+            for reset in (reset for reset, _ in resets if (parameter, reset) not in pairs):
                 yield f"RESETS: {name} has no {parameter} beside {reset}"
 
 
 def _unknown_groups(catalog: Catalog) -> Iterator[str]:
     operations = {f"{item.method} {item.path}": item for item in catalog.operations}
     for operation, groups in ONE_OF.items():
-        known = {item.name for item in operations[operation].parameters} if operation in operations else set()
-        for name in (name for group in groups for name in group if name not in known):
+        parameters = operations[operation].parameters if operation in operations else ()
+        names = {item.name for item in parameters}
+        for name in (name for group in groups for name in group if name not in names):
             yield f"ONE_OF: {operation} has no parameter {name}"
 
 
 def _unknown_events(catalog: Catalog) -> Iterator[str]:
-    for beginning in (*EVENT_TABLES, *EVENTS_WITHOUT_TABLE):
-        if not any(f"{event}.".startswith(f"{beginning}.") for event in catalog.event_types):
-            yield f"EVENT_TABLES or EVENTS_WITHOUT_TABLE: no event begins with {beginning}"
+    for prefix in (*EVENT_TABLES, *EVENTS_WITHOUT_TABLE):
+        if not any(f"{event}.".startswith(f"{prefix}.") for event in catalog.event_types):
+            yield f"EVENT_TABLES or EVENTS_WITHOUT_TABLE: no event begins with {prefix}"
 
 
-def _search(catalog: Catalog) -> Iterator[str]:
+def _unknown_searches(catalog: Catalog) -> Iterator[str]:
     for resource in catalog.resources:
         if bool(resource.search_path) != (resource.name in SEARCH_FIELDS):
             yield f"SEARCH_FIELDS: {resource.name} has a search without fields, or fields without a search"
@@ -199,25 +202,23 @@ def _search(catalog: Catalog) -> Iterator[str]:
 def _unknown_paths(catalog: Catalog, listings: dict[str, SdkOperation]) -> Iterator[str]:
     for name, listing in listings.items():
         for column in catalog.resource[name].columns:
-            if column.path and not any(_leads(item, column) for item in listing.listed):
+            if column.path and not any(_has_value(item, column) for item in listing.listed):
                 yield f"{name}.{column.name}: the object has nothing at {'.'.join(column.path)}"
 
 
-def _leads(item: Class, column: Column) -> bool:
-    """Whether a path leads somewhere in an object, and to one value unless the column is jsonb."""
-    found: list[Shape] = [Shape(classes=(item,))]
+def _has_value(item: Class, column: Column) -> bool:
+    """Return True if the object has a field at the column's path, and a single value unless it is jsonb."""
+    shapes: list[Shape] = [Shape(classes=(item,))]
     for step in column.path:
-        found = [shape for each in found for shape in _step(each, step)]
-    return bool(found) and (
-        column.kind in (Kind.JSON, Kind.REFERENCE) or not any(shape.is_nested for shape in found)
+        shapes = [inner for shape in shapes for inner in _inner_shapes(shape, step)]
+    return bool(shapes) and (
+        column.kind in (Kind.JSON, Kind.REFERENCE) or not any(shape.is_nested for shape in shapes)
     )
 
 
-def _step(shape: Shape, step: str) -> list[Shape]:
-    """What lies one step further in; the ``data`` of an embedded list are its objects."""
+def _inner_shapes(shape: Shape, step: str) -> list[Shape]:
+    """Return the shapes of a field; the ``data`` of an embedded list are its objects."""
     if shape.listed is not None:
         return [Shape(classes=(shape.listed,))] if step == "data" else []
-    inside = shape.item or shape
-    return [
-        read_shape(item.members[step].annotation, item) for item in inside.classes if step in item.members
-    ]
+    objects = (shape.item or shape).classes
+    return [read_shape(item.members[step].annotation, item) for item in objects if step in item.members]

@@ -1,4 +1,4 @@
-"""The fields of an API object as columns."""
+"""The columns of an API object's fields."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Member
 from stripe_fdw.catalog.model import Column, Kind
 
-# A whole number is a time where its name or its description says so. Both lists were read off the SDK; a test
-# holds the outcome against another rule of its own.
+# An integer is a time if its name or its description says so. Both patterns were derived from the SDK; a test
+# compares the result with an independent rule.
 _TIME_NAME = re.compile(
     r"(^|_)(created|updated|date)$|_(at|on|time|until|by|after|from|start|end|anchor)$", re.ASCII
 )
@@ -31,12 +31,12 @@ _MILLISECONDS = re.compile(r"\bmilliseconds since\b", re.IGNORECASE)
 
 
 def is_time(name: str, description: str) -> bool:
-    """Whether a whole number of this name and description is a moment."""
+    """Return True if an integer of this name and description is a time."""
     return bool(_TIME_NAME.search(name) or _TIME_DESCRIPTION.search(description))
 
 
 def scalar_kind(shape: Shape, name: str, description: str) -> Kind:
-    """The kind of a value that is no list and no object of its own."""
+    """Return the kind of a value; JSON for a list or an object."""
     if shape.expandable:
         return Kind.REFERENCE
     if shape.is_nested or not shape.scalars:
@@ -47,38 +47,43 @@ def scalar_kind(shape: Shape, name: str, description: str) -> Kind:
 
 
 class References:
-    """Which tables an id may belong to."""
+    """The tables that an id may belong to."""
 
     def __init__(self, tables: dict[str, tuple[str, ...]]) -> None:
         """Take the tables of each API object, the main one first."""
         self._tables = tables
 
     def of(self, classes: Iterable[Class]) -> tuple[str, ...]:
-        """The tables of these objects."""
+        """Return the main tables of these objects."""
         names = (self._tables.get(item.object_name, ()) for item in classes)
         return tuple(dict.fromkeys(name for group in names for name in group[:1]))
 
     def embedded(self, shape: Shape) -> tuple[str, ...]:
-        """The tables of an object that always comes whole, where it is one that has a table and an id."""
+        """Return the tables of an object that is always embedded whole, if it has a table and an id."""
         if not shape.classes or shape.item or shape.listed or shape.mapping:
             return ()
-        known = all(item.object_name in self._tables and "id" in item.members for item in shape.classes)
-        return self.of(shape.classes) if known else ()
+        have_tables = all(item.object_name in self._tables and "id" in item.members for item in shape.classes)
+        return self.of(shape.classes) if have_tables else ()
 
     def named(self, name: str, member: Member, shape: Shape) -> tuple[str, ...]:
-        """The table that a plain text field means by its name: ``subscription`` holding "the ID of …"."""
+        """Return the table that a text field names: ``subscription``, described as "the ID of …"."""
         if shape.scalars != {"str"} or shape.literals or shape.is_nested or name not in self._tables:
             return ()
         description = member.description.replace("`", "")
-        return self._tables[name][:1] if _SAYS_ID.search(description) else ()
+        return self._tables[name][:1] if _DESCRIBES_ID.search(description) else ()
 
 
-# Descriptions of texts that hold the id of another object: "The ID of the customer", "The price that …".
-_SAYS_ID = re.compile(r"\b(ids?|identifier)\b|^the \w+( \w+)? (that|this|the|which|whose|for|to)\b", re.I)
+# Descriptions of texts with the id of another object: "The ID of the customer", "The price that …".
+_DESCRIBES_ID = re.compile(
+    r"\b(ids?|identifier)\b|^the \w+( \w+)? (that|this|the|which|whose|for|to)\b", re.I
+)
 
 
 def object_columns(item: Class, references: References, written: Collection[str]) -> list[Column]:
-    """The columns of an API object in the SDK's order; ``written`` names the fields that are sent whole."""
+    """Return the columns of an API object in the SDK's order.
+
+    ``written`` names the fields that are sent as objects, so that their columns are jsonb and hold no id.
+    """
     columns = []
     for name, member in item.members.items():
         shape = read_shape(member.annotation, item)
@@ -107,28 +112,28 @@ def _column(name: str, member: Member, shape: Shape, references: References, *, 
 
 
 def merged(groups: list[list[Column]]) -> list[Column]:
-    """The columns of a list of several kinds of object; one that not all kinds have is nullable."""
-    found: dict[str, Column] = {}
+    """Return the columns of a list of several objects; a column that not all of them have is nullable."""
+    columns: dict[str, Column] = {}
     for group in groups:
         for column in group:
-            other = found.get(column.name)
-            found[column.name] = column if other is None else _joined(other, column)
-    everywhere = set.intersection(*({column.name for column in group} for group in groups))
+            other = columns.get(column.name)
+            columns[column.name] = column if other is None else _joined(other, column)
+    in_all = set.intersection(*({column.name for column in group} for group in groups))
     return [
-        column if column.name in everywhere else replace(column, nullable=True) for column in found.values()
+        column if column.name in in_all else replace(column, nullable=True) for column in columns.values()
     ]
 
 
-def _joined(one: Column, other: Column) -> Column:
-    kind = one.kind if one.kind is other.kind else Kind.JSON
-    if {one.kind, other.kind} == {Kind.TEXT, Kind.REFERENCE}:
+def _joined(first: Column, other: Column) -> Column:
+    kind = first.kind if first.kind is other.kind else Kind.JSON
+    if {first.kind, other.kind} == {Kind.TEXT, Kind.REFERENCE}:
         kind = Kind.REFERENCE
     return Column(
-        name=one.name,
+        name=first.name,
         kind=kind,
-        path=one.path,
-        nullable=one.nullable or other.nullable,
-        references=tuple(dict.fromkeys(one.references + other.references)),
-        values=tuple(dict.fromkeys(one.values + other.values)) if kind is Kind.TEXT else (),
-        units_per_second=one.units_per_second,
+        path=first.path,
+        nullable=first.nullable or other.nullable,
+        references=tuple(dict.fromkeys(first.references + other.references)),
+        values=tuple(dict.fromkeys(first.values + other.values)) if kind is Kind.TEXT else (),
+        units_per_second=first.units_per_second,
     )

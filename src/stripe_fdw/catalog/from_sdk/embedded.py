@@ -1,4 +1,4 @@
-"""Which table has the whole of a list that an object embeds only the beginning of."""
+"""The tables that hold the full lists of which objects embed only the first entries."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from stripe_fdw.catalog.model import Column, Resource
 
 
 def with_embedded_lists(resources: Iterable[Resource], tables: dict[str, SdkOperation]) -> list[Resource]:
-    """The resources, each column that is an embedded list naming its table."""
+    """Return the resources with ``full_list_table`` set on every column that is an embedded list."""
     resources = list(resources)
     return [
-        replace(each, columns=tuple(_named(each, column, resources, tables) for column in each.columns))
-        for each in resources
+        replace(
+            owner, columns=tuple(_with_table(owner, column, resources, tables) for column in owner.columns)
+        )
+        for owner in resources
     ]
 
 
-def _named(
+def _with_table(
     owner: Resource, column: Column, resources: list[Resource], tables: dict[str, SdkOperation]
 ) -> Column:
-    for item in tables[owner.name].listed:
-        member = item.members.get(column.name)
-        shape = read_shape(member.annotation, item) if member else None
+    for listed in tables[owner.name].listed:
+        member = listed.members.get(column.name)
+        shape = read_shape(member.annotation, listed) if member else None
         if shape and shape.listed:
-            same = [each for each in resources if shape.listed in tables[each.name].listed]
-            found = [each.name for each in same if _in_path(each, owner, column)]
-            found = found or [each.name for each in same if _by_filter(each, owner)]
-            return replace(column, full_list_table=found[0]) if len(found) == 1 else column
+            candidates = [item for item in resources if shape.listed in tables[item.name].listed]
+            names = [item.name for item in candidates if _in_path(item, owner, column)]
+            names = names or [item.name for item in candidates if _by_filter(item, owner)]
+            return replace(column, full_list_table=names[0]) if len(names) == 1 else column
     return column
 
 
 def _in_path(table: Resource, owner: Resource, column: Column) -> bool:
-    """Whether the table's list lies below one object of the owner, under the column's name."""
+    """Return True if the table's list is in the path of one object of the owner, under the column's name."""
     parents = [parent.resource for parent in table.parents]
     return parents == [owner.name] and table.list_path.rsplit("/", 1)[-1] == column.name
 
 
 def _by_filter(table: Resource, owner: Resource) -> bool:
-    """Whether the table can be listed for one object of the owner by a filter."""
+    """Return True if a filter lists the rows of one object of the owner."""
     return not table.parents and any(
         table.column[item.column].references == (owner.name,) for item in table.filters
     )

@@ -1,4 +1,4 @@
-"""The SDK's services as operations: verb, path, parameters and what comes back."""
+"""The operations of the SDK's services: verb, path, parameters and response."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.source import Class, Source
 
-# Parameters of every list, which select nothing.
+# Parameters that every list has and that select nothing.
 PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page"})
 
 
@@ -25,12 +25,12 @@ class SdkOperation:
     service: Class
     parameters: Class | None  # the TypedDict of its body or query
     parameters_required: bool
-    listed: tuple[Class, ...]  # what the list holds that it answers with; () if it answers with none
+    listed: tuple[Class, ...]  # the objects in the list that it returns; () if it returns no list
     searched: bool
 
     @property
     def shape_of_path(self) -> str:
-        """The path with its ids unnamed, since the SDK names one id differently from method to method."""
+        """The path with unnamed placeholders, since the SDK's methods use several names for one id."""
         return re.sub(r"\{\w+\}", "{}", self.path)
 
     @property
@@ -40,12 +40,12 @@ class SdkOperation:
 
     @property
     def is_list(self) -> bool:
-        """Whether it answers with pages of a list."""
+        """True if it returns pages of a list."""
         return self.method == "GET" and bool(self.listed)
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """What each parameter may hold."""
+        """The shape of each parameter."""
         if self.parameters is None:
             return {}
         return {
@@ -55,13 +55,13 @@ class SdkOperation:
 
 
 def read_operations(source: Source) -> list[SdkOperation]:
-    """Every operation, ordered by path and verb; one that two services share is kept once."""
-    found: dict[tuple[str, str], SdkOperation] = {}
+    """Return every operation once, ordered by path and verb."""
+    operations: dict[tuple[str, str], SdkOperation] = {}
     for module in source.services():
         for service in module.classes.values():
             for operation in _service_operations(service):
-                found.setdefault((operation.path, operation.method), operation)
-    return [found[key] for key in sorted(found)]
+                operations.setdefault((operation.path, operation.method), operation)
+    return [operations[key] for key in sorted(operations)]
 
 
 def _service_operations(service: Class) -> Iterator[SdkOperation]:
@@ -72,7 +72,7 @@ def _service_operations(service: Class) -> Iterator[SdkOperation]:
         if call is None:
             continue
         parameters, required = _parameters(node, service)
-        listed, searched = _answer(node.returns, service)
+        listed, searched = _response(node.returns, service)
         method, path = call
         yield SdkOperation(node.name, method, path, service, parameters, required, listed, searched)
 
@@ -100,8 +100,8 @@ def _parameters(node: ast.FunctionDef, service: Class) -> tuple[Class | None, bo
     return None, False
 
 
-def _answer(returns: ast.expr, service: Class) -> tuple[tuple[Class, ...], bool]:
-    """What a list answers with, also a list of several kinds, and whether it is a search."""
+def _response(returns: ast.expr, service: Class) -> tuple[tuple[Class, ...], bool]:
+    """Return the objects of the list that is returned (several for a union), and True for a search."""
     if isinstance(returns, ast.Constant) and isinstance(returns.value, str):
         returns = ast.parse(returns.value, mode="eval").body
     if isinstance(returns, ast.Subscript):

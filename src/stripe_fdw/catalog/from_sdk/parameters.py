@@ -1,4 +1,4 @@
-"""The parameters of operations, and the shapes of those that are objects."""
+"""Parameters of operations, and the shapes of those that are objects."""
 
 from __future__ import annotations
 
@@ -18,51 +18,52 @@ Fields = tuple[Parameter, ...]
 
 @dataclass
 class Shapes:
-    """What each object takes, by the name of the class; classes that take the same share the first's name."""
+    """Fields of nested objects by name of their shape; classes with equal fields share a name."""
 
     fields: dict[str, Fields] = field(default_factory=dict)
     _names: dict[Fields, str] = field(default_factory=dict)
-    _known: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _shape_of_classes: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def operation(self, item: SdkOperation) -> Operation:
-        """An operation with its parameters, required ones first."""
+        """Return an operation with its parameters, required ones first."""
         one_of = ONE_OF.get(f"{item.method} {item.path}", ())
-        made = self._fields([item.parameters]) if item.parameters else ()
-        return Operation(item.name, item.method, item.path, made, one_of)
+        parameters = self._fields([item.parameters]) if item.parameters else ()
+        return Operation(item.name, item.method, item.path, parameters, one_of)
 
     def at(self, operation: Operation | None, path: Iterable[str]) -> Parameter | None:
-        """The parameter that a path leads to, in which a number means an object of a list; None without."""
-        inside = operation.parameters if operation else ()
-        found = None
+        """Return the parameter at a path, or None. A number in the path is an index of a list."""
+        parameters = operation.parameters if operation else ()
+        parameter = None
         for step in path:
             if not step.isdigit():
-                found = next((item for item in inside if item.name == step), None)
-                inside = self.fields[found.shape] if found and found.shape else ()
-        return found
+                parameter = next((item for item in parameters if item.name == step), None)
+                parameters = self.fields[parameter.shape] if parameter and parameter.shape else ()
+        return parameter
 
     def _fields(self, classes: list[Class]) -> Fields:
-        """What any of the classes takes; required is what all of them require."""
-        found: dict[str, Parameter] = {}
+        """Return the fields of any of the classes; a field is required if all of them require it."""
+        by_name: dict[str, Parameter] = {}
         for item in classes:
             for name, member in item.members.items():
-                made = self._parameter(name, read_shape(member.annotation, item), member.description)
-                made = replace(made, resets=RESETS.get(item.name, {}).get(name, ()))
-                found[name] = _joined(found[name], made) if name in found else made
-        everywhere = set.intersection(*(set(item.members) for item in classes))
-        made_all = [
-            each if each.name in everywhere else replace(each, required=False) for each in found.values()
+                parameter = self._parameter(name, read_shape(member.annotation, item), member.description)
+                parameter = replace(parameter, resets=RESETS.get(item.name, {}).get(name, ()))
+                by_name[name] = _joined(by_name[name], parameter) if name in by_name else parameter
+        in_all = set.intersection(*(set(item.members) for item in classes))
+        parameters = [
+            parameter if parameter.name in in_all else replace(parameter, required=False)
+            for parameter in by_name.values()
         ]
-        return tuple(sorted(made_all, key=lambda each: (not each.required, each.name)))
+        return tuple(sorted(parameters, key=lambda parameter: (not parameter.required, parameter.name)))
 
     def _parameter(self, name: str, shape: Shape, description: str) -> Parameter:
         literals = tuple(value for value in shape.literals if value)
         scalars = shape.scalars
-        if not literals and "str" not in shape.open:  # text only as the empty one, which unsets
+        if not literals and "str" not in shape.open:  # the only text is "", which unsets
             scalars -= {"str"}
         if "int" in scalars and literals:  # "now", or a time
             scalars -= {"str"}
         plain = replace(shape, scalars=scalars, literals=literals)
-        if "str" in shape.open and plain.classes:  # an id, or an object in its place
+        if "str" in shape.open and plain.classes:  # an id or an object
             plain = Shape(scalars=frozenset({"str"}))
         kind = scalar_kind(plain, name, description)
         if kind in (Kind.INTEGER, Kind.TIME):
@@ -79,37 +80,37 @@ class Shapes:
         )
 
     def _shape(self, classes: list[Class]) -> str:
-        """The name of the shape that these classes have together; "" where nothing is known of them."""
+        """Return the name of the shape of these classes together, or "" if they have no fields."""
         if not classes:
             return ""
         key = tuple(f"{item.module.name}.{item.name}" for item in classes)
-        if key not in self._known:
+        if key not in self._shape_of_classes:
             fields = self._fields(classes)
             name = self._names.setdefault(fields, _name(classes[0])) if fields else ""
             if name and self.fields.setdefault(name, fields) != fields:
                 raise ValueError(f"two different objects would both be called {name}")
-            self._known[key] = name
-        return self._known[key]
+            self._shape_of_classes[key] = name
+        return self._shape_of_classes[key]
 
 
 def _classes(shape: Shape) -> Iterator[Class]:
-    """The objects that may stand in a parameter, or in the list that it is."""
+    """Yield the classes of a parameter that is an object, or a list of objects."""
     yield from shape.classes
     if shape.item:
         yield from _classes(shape.item)
 
 
 def _name(item: Class) -> str:
-    """The class with its namespace: ``issuing.CardCreateParamsShipping``."""
+    """Return the class with its namespace: ``issuing.CardCreateParamsShipping``."""
     *namespace, _ = item.module.name.removeprefix("stripe.params.").split(".")
     return ".".join((*namespace, item.name))
 
 
-def _joined(one: Parameter, other: Parameter) -> Parameter:
-    """A parameter that several alternatives of an object know."""
+def _joined(first: Parameter, other: Parameter) -> Parameter:
+    """Return a parameter that two alternatives of an object have."""
     return replace(
-        one,
-        required=one.required and other.required,
-        values=tuple(dict.fromkeys(one.values + other.values)) if one.values and other.values else (),
-        shape=one.shape if one.shape == other.shape else "",
+        first,
+        required=first.required and other.required,
+        values=tuple(dict.fromkeys(first.values + other.values)) if first.values and other.values else (),
+        shape=first.shape if first.shape == other.shape else "",
     )

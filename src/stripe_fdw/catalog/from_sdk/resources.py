@@ -1,4 +1,4 @@
-"""Tables with all that belongs to them: columns, filters, parents, operations, events."""
+"""Resources built from a list of the SDK: columns, filters, parents, operations, events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stripe_fdw.catalog.model import (
     WritePath,
 )
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
-from stripe_fdw.catalog.overlay.events import EVENTS_OF, SILENT_UPDATES
+from stripe_fdw.catalog.overlay.events import EVENTS_OF, NO_UPDATE_EVENT
 from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
@@ -40,7 +40,7 @@ from stripe_fdw.catalog.overlay.writes import WRITE_PATHS
 
 @dataclass(frozen=True)
 class Sdk:
-    """What the tables are made from."""
+    """The parts of the SDK that tables are built from."""
 
     operations: list[SdkOperation]
     tables: dict[str, SdkOperation]
@@ -50,19 +50,19 @@ class Sdk:
 
 
 def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
-    """The table of one list."""
+    """Build the table of a list."""
     related = _Related.of(listing, sdk)
-    written = related.objects_written()
+    written = related.object_parameters()
     columns = merged([object_columns(item, sdk.references, written) for item in listing.listed])
     columns = _with_references(name, columns)
     parents, columns = _with_parents(listing, columns, sdk)
     filters, columns = read_filters(name, listing.parameters, columns, sdk.references)
-    columns = _with_overlay(name, columns)
+    columns = _with_derived(name, columns)
     defaults = LIST_DEFAULTS.get(name, ListDefaults())
     events = sdk.events.of(name)
     freshness = sdk.events.freshness(name)
-    silent = related.update and not any(event.endswith(".updated") for event in events)
-    quiet = freshness is Freshness.EVENTS and events and silent
+    has_update_event = any(event.endswith(".updated") for event in events)
+    unreported = freshness is Freshness.EVENTS and events and related.update and not has_update_event
     return Resource(
         name=name,
         object=listing.listed[0].object_name if len(listing.listed) == 1 else "",
@@ -90,17 +90,16 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         newest_first=_newest_first(name, columns),
         paged={"limit", "starting_after"} <= set(listing.shapes),
         id_prefix=ID_PREFIXES.get(name, ""),
-        notes=(*NOTES.get(name, ()), *((SILENT_UPDATES,) if quiet else ())),
+        notes=(*NOTES.get(name, ()), *((NO_UPDATE_EVENT,) if unreported else ())),
     )
 
 
 def build_preview(base: Resource, operation: Operation) -> Resource:
-    """A table of what an operation computes: ``upcoming_invoice``."""
+    """Build a table whose rows an operation computes: ``upcoming_invoice``."""
     preview = UPCOMING_INVOICE
-    own = [
-        replace(column, full_list_table="") for column in base.columns
-    ]  # what it embeds has no list elsewhere
-    columns = [*own, *(column for column in preview.columns if column.name not in base.column)]
+    # A computed object is not stored, so no table has the full lists of which it embeds the first entries.
+    base_columns = [replace(column, full_list_table="") for column in base.columns]
+    columns = [*base_columns, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
         name=preview.name,
         object=base.object,
@@ -121,32 +120,33 @@ def build_preview(base: Resource, operation: Operation) -> Resource:
 def _with_parents(
     listing: SdkOperation, columns: list[Column], sdk: Sdk
 ) -> tuple[list[Parent], list[Column]]:
-    """The ids in the path, each with the column that shows it; one that the object lacks is added."""
+    """Return the ids in the path as parents, and the columns, with those added that the object lacks."""
     parents = []
-    known = {column.name: column for column in columns}
+    by_name = {column.name: column for column in columns}
     for position, parameter in enumerate(listing.ids):
         prefix = listing.shape_of_path.split("{}")[position].rstrip("/")
         resource = next((key for key, item in sdk.tables.items() if item.shape_of_path == prefix), "")
-        column = _parent_column(parameter, resource, known)
-        if column not in known:
-            known[column] = Column(column, Kind.REFERENCE, (), False, (resource,) if resource else ())
-        elif known[column].kind is Kind.TEXT and resource:
-            known[column] = replace(known[column], kind=Kind.REFERENCE, references=(resource,))
+        column = _parent_column(parameter, resource, by_name)
+        if column not in by_name:
+            by_name[column] = Column(column, Kind.REFERENCE, (), False, (resource,) if resource else ())
+        elif by_name[column].kind is Kind.TEXT and resource:
+            by_name[column] = replace(by_name[column], kind=Kind.REFERENCE, references=(resource,))
         parents.append(Parent(parameter, column, resource))
-    return parents, list(known.values())
+    return parents, list(by_name.values())
 
 
-def _parent_column(parameter: str, resource: str, known: dict[str, Column]) -> str:
-    if parameter != "id" and (parameter not in known or known[parameter].kind in (Kind.REFERENCE, Kind.TEXT)):
+def _parent_column(parameter: str, resource: str, columns: dict[str, Column]) -> str:
+    holds_id = parameter not in columns or columns[parameter].kind in (Kind.REFERENCE, Kind.TEXT)
+    if parameter != "id" and holds_id:
         return parameter
-    for column in known.values():
+    for column in columns.values():
         if column.kind is Kind.REFERENCE and column.references == (resource,):
             return column.name
     return resource
 
 
 def _with_references(name: str, columns: list[Column]) -> list[Column]:
-    """The columns with those texts as references that the overlay knows to be ids."""
+    """Return the columns, with the texts that the overlay lists as ids made references."""
     return [
         replace(column, kind=Kind.REFERENCE, references=(REFERENCES[name, column.name],))
         if (name, column.name) in REFERENCES
@@ -155,15 +155,15 @@ def _with_references(name: str, columns: list[Column]) -> list[Column]:
     ]
 
 
-def _with_overlay(name: str, columns: list[Column]) -> list[Column]:
-    known = {column.name: column for column in columns}
+def _with_derived(name: str, columns: list[Column]) -> list[Column]:
+    by_name = {column.name: column for column in columns}
     for column in DERIVED_COLUMNS.get(name, ()):
-        known[column.name] = column
-    return list(known.values())
+        by_name[column.name] = column
+    return list(by_name.values())
 
 
 def _ordered(columns: list[Column]) -> list[Column]:
-    """The id first, then as the SDK has them."""
+    """Return the id first, then the columns in the SDK's order."""
     return sorted(columns, key=lambda column: column.name != "id")
 
 
@@ -173,21 +173,24 @@ def _newest_first(name: str, columns: list[Column]) -> bool:
 
 
 def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
-    """The states that operations reach. Raises ValueError for an operation that the table lacks."""
-    named = {item.name: item for item in (*related.others, related.delete) if item is not None}
-    found = {**named, **({"update": related.update} if related.update else {})}
-    wanted = TRANSITIONS.get(name, ())
-    missing = [item.operation for item in wanted if item.operation not in found]
+    """Return the transitions of a table. Raises ValueError for an operation that it lacks."""
+    operations = {item.name: item for item in (*related.others, related.delete) if item is not None}
+    if related.update:
+        operations["update"] = related.update
+    entries = TRANSITIONS.get(name, ())
+    missing = [entry.operation for entry in entries if entry.operation not in operations]
     if missing:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
     return tuple(
-        Transition(**{**vars(entry), "operation": found[entry.operation], "ends_object": entry.ends_object})
-        for entry in wanted
+        Transition(
+            **{**vars(entry), "operation": operations[entry.operation], "ends_object": entry.ends_object}
+        )
+        for entry in entries
     )
 
 
 def _write_paths(name: str, related: _Related, shapes: Shapes) -> Iterator[WritePath]:
-    """Where derived columns are written. Raises ValueError for a path that neither create nor update has."""
+    """Yield the write paths of a table. Raises ValueError for one that neither create nor update has."""
     for entry in WRITE_PATHS.get(name, ()):
         on_create = shapes.at(related.create, entry.path) is not None
         # An update would append to the list that is there.
@@ -207,7 +210,7 @@ def _area(name: str, listing: SdkOperation) -> str:
 
 @dataclass(frozen=True)
 class _Related:
-    """The operations of one list, by what they do to its rows."""
+    """The operations on the rows of a list, by their role."""
 
     retrieve: Operation | None = None
     create: Operation | None = None
@@ -216,11 +219,11 @@ class _Related:
     search: str = ""
     others: tuple[Operation, ...] = ()
 
-    def objects_written(self) -> frozenset[str]:
-        """The parameters that take an object where an id would not do."""
+    def object_parameters(self) -> frozenset[str]:
+        """Return the names of the parameters that take an object, not an id."""
         operations = [item for item in (self.create, self.update) if item is not None]
         return frozenset(
-            item.name for each in operations for item in each.parameters if item.kind is Kind.JSON
+            item.name for operation in operations for item in operation.parameters if item.kind is Kind.JSON
         )
 
     @classmethod
@@ -230,7 +233,7 @@ class _Related:
         roles = {("GET", single): "retrieve", ("POST", base): "create", ("POST", single): "update"}
         roles[("DELETE", single)] = "delete"
         other_lists = {item.shape_of_path for item in sdk.tables.values() if item is not listing}
-        found: dict[str, Operation] = {}
+        by_role: dict[str, Operation] = {}
         others = []
         search = ""
         for item in sdk.operations:
@@ -239,21 +242,21 @@ class _Related:
             if item.searched and path == f"{base}/search":
                 search = item.path
             elif role:
-                found[role] = sdk.shapes.operation(item)
+                by_role[role] = sdk.shapes.operation(item)
             elif path.startswith(f"{base}/") and not item.is_list and not _inside(path, base, other_lists):
                 others.append(sdk.shapes.operation(item))
         return cls(
-            retrieve=found.get("retrieve"),
-            create=found.get("create"),
-            update=found.get("update"),
-            delete=found.get("delete"),
+            retrieve=by_role.get("retrieve"),
+            create=by_role.get("create"),
+            update=by_role.get("update"),
+            delete=by_role.get("delete"),
             search=search,
             others=tuple(others),
         )
 
 
 def _inside(path: str, base: str, other_lists: set[str]) -> bool:
-    """Whether an operation belongs to a list further inside."""
+    """Return True if an operation belongs to a list deeper in the path."""
     return any(
         len(other) > len(base) and (path == other or path.startswith(f"{other}/")) for other in other_lists
     )

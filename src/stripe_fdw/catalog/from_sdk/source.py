@@ -1,4 +1,4 @@
-"""The installed SDK as source text: its modules and classes, read with ``ast`` and never imported."""
+"""The modules and classes of the installed SDK, parsed with ``ast`` and never imported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pathlib import Path
 
 
 def sdk_root() -> Path:
-    """The folder of the installed ``stripe`` package; finding it does not import it.
+    """Return the folder of the installed ``stripe`` package, without importing it.
 
-    Raises ModuleNotFoundError where the SDK is not installed.
+    Raises:
+        ModuleNotFoundError: the SDK is not installed.
+
     """
     spec = find_spec("stripe")
     if spec is None or not spec.submodule_search_locations:
@@ -32,7 +34,7 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Class:
-    """A class of the SDK: where it stands, what it holds."""
+    """A class of the SDK: its place in a module, its inner classes and fields."""
 
     module: Module
     node: ast.ClassDef
@@ -40,12 +42,12 @@ class Class:
 
     @property
     def name(self) -> str:
-        """Its qualified name inside the module."""
+        """The qualified name inside the module."""
         return f"{self.outer.name}.{self.node.name}" if self.outer else self.node.name
 
     @cached_property
     def object_name(self) -> str:
-        """What the API calls the object (``checkout.session``), "" for a class that is no API object."""
+        """The API's name of the object (``checkout.session``), or "" if the class is no API object."""
         for statement in self.node.body:
             if (
                 isinstance(statement, ast.AnnAssign)
@@ -62,8 +64,8 @@ class Class:
 
     @cached_property
     def members(self) -> dict[str, Member]:
-        """The fields in the SDK's order; those named as Python's keywords come from a base TypedDict."""
-        found = dict(self._base_members())
+        """The fields in the SDK's order; those named like Python keywords are in a base TypedDict."""
+        members = dict(self._base_members())
         body = self.node.body
         for position, statement in enumerate(body):
             if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
@@ -72,8 +74,8 @@ class Class:
             if name.isupper() or name.startswith("_"):
                 continue
             following = body[position + 1] if position + 1 < len(body) else None
-            found[name] = Member(name, statement.annotation, _text(following))
-        return found
+            members[name] = Member(name, statement.annotation, _text(following))
+        return members
 
     def _base_members(self) -> Iterator[tuple[str, Member]]:
         for base in self.node.bases:
@@ -84,7 +86,7 @@ class Class:
                 yield name, Member(name, annotation, "")
 
     def resolve(self, name: str) -> Class | None:
-        """The class that a name means inside this class; None for a name that is not a class of the SDK."""
+        """Return the class that a name refers to inside this class, or None if it is no class of the SDK."""
         scope: Class | None = self
         while scope is not None:
             if name in scope.inner:
@@ -95,7 +97,7 @@ class Class:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """One file of the SDK."""
+    """A file of the SDK."""
 
     source: Source
     name: str
@@ -103,12 +105,12 @@ class Module:
 
     @cached_property
     def classes(self) -> dict[str, Class]:
-        """The classes at its top level."""
+        """The classes at the top level."""
         return {node.name: Class(self, node) for node in _classes(self.tree.body)}
 
     @cached_property
     def imports(self) -> dict[str, tuple[str, str]]:
-        """Imported name → (module, name there), wherever in the file the import stands."""
+        """Imported name → (module, name there), for imports anywhere in the file."""
         return {
             alias.asname or alias.name: (node.module, alias.name)
             for node in ast.walk(self.tree)
@@ -119,22 +121,22 @@ class Module:
     @cached_property
     def functional_types(self) -> dict[str, dict[str, ast.expr]]:
         """Types written as ``Base = TypedDict("Base", {"from": ...})``: name → fields."""
-        found: dict[str, dict[str, ast.expr]] = {}
+        types: dict[str, dict[str, ast.expr]] = {}
         for statement in self.tree.body:
             if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
                 continue
             arguments = statement.value.args
             if len(arguments) == 2 and isinstance(arguments[1], ast.Dict):
                 fields = arguments[1]
-                found[ast.unparse(statement.targets[0])] = {
+                types[ast.unparse(statement.targets[0])] = {
                     str(key.value): value
                     for key, value in zip(fields.keys, fields.values, strict=True)
                     if isinstance(key, ast.Constant)
                 }
-        return found
+        return types
 
     def resolve(self, name: str) -> Class | None:
-        """The class that a name means at the module's top level."""
+        """Return the class that a name refers to at the module's top level, or None."""
         if name in self.classes:
             return self.classes[name]
         if name in self.imports:
@@ -145,13 +147,13 @@ class Module:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The SDK's files; each is parsed once, when first asked for."""
+    """The SDK's files, each parsed once, on first use."""
 
     root: Path
     _modules: dict[str, Module | None] = field(default_factory=dict)
 
     def module(self, name: str) -> Module | None:
-        """A module by its dotted name; None for one outside the SDK."""
+        """Return a module by its dotted name, or None if it is outside the SDK."""
         if name not in self._modules:
             self._modules[name] = self._read(name)
         return self._modules[name]
@@ -167,12 +169,12 @@ class Source:
         return Module(self, name, ast.parse(file.read_text("utf-8")))
 
     def find(self, module: str, name: str) -> Class | None:
-        """A class by module and name."""
-        found = self.module(module)
-        return found.resolve(name) if found else None
+        """Return a class by its module's dotted name and its own name, or None."""
+        parsed = self.module(module)
+        return parsed.resolve(name) if parsed else None
 
     def services(self) -> Iterator[Module]:
-        """Every module of services, in a fixed order."""
+        """Yield every module of services, in a fixed order."""
         for file in sorted(self.root.rglob("*_service.py")):
             dotted = ".".join(file.relative_to(self.root).with_suffix("").parts)
             module = self.module(f"stripe.{dotted}")
@@ -180,9 +182,14 @@ class Source:
                 yield module
 
     def constant(self, module: str, name: str) -> str:
-        """A string constant by module and name, also one inside a class. Raises LookupError without it."""
-        found = self.module(module)
-        for node in ast.walk(found.tree) if found else ():
+        """Return a string constant of a module or of a class in it.
+
+        Raises:
+            LookupError: the module has no such constant.
+
+        """
+        parsed = self.module(module)
+        for node in ast.walk(parsed.tree) if parsed else ():
             if (
                 isinstance(node, ast.Assign)
                 and ast.unparse(node.targets[0]) == name

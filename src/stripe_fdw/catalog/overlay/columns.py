@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from stripe_fdw.catalog.model import Column, Kind
 
-# Columns that are worth having and lie deeper in the object, as (table, columns, why).
+# Columns for values that are nested deeper in the object: table → columns.
 _PRICING = ("pricing", "price_details")
 DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
-    # What every query on a customer's payments starts with.
+    # Most queries on a customer's payments start with it.
     "customer": (
         Column(
             "default_payment_method",
@@ -43,7 +43,7 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 
-# Text fields that hold an id and are not called as the object: (table, column) → table.
+# Text fields that hold the id of an object of another name: (table, column) → table.
 REFERENCES: dict[tuple[str, str], str] = {
     ("apps_install", "created_by"): "account",
     ("billing_meter_event_summary", "meter"): "billing_meter",
@@ -68,10 +68,10 @@ REFERENCES: dict[tuple[str, str], str] = {
     ("treasury_transaction_entry", "financial_account"): "treasury_financial_account",
 }
 
-# Whole numbers that look like times by their name or description and are none: (table, column) → why.
+# Integers whose name or description suggests a time wrongly: (table, column) → reason.
 NOT_TIMES: dict[tuple[str, str], str] = {}
 
-# Whole numbers inside parameters whose names mislead: name → kind.
+# Integers in nested parameters whose names suggest another kind: name → kind.
 NESTED_KINDS = {
     "divide_by": Kind.INTEGER,  # how many units are sold as one
     "monthly_anchor": Kind.INTEGER,  # a day of the month

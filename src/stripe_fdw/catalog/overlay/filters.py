@@ -1,4 +1,4 @@
-"""List parameters that the SDK's types describe incompletely, and the fields that can be searched."""
+"""List parameters that the SDK's types describe incompletely, and the fields of the search API."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FilterNote:
-    """How a parameter of a list differs from a plain "this field equals that"."""
+    """Differences of a list's parameter from a plain "the field equals this value"."""
 
-    left_out: str = ""  # why it is no filter
-    column: str = ""  # the column it selects on, if not the one of its name
-    path: tuple[str, ...] | None = None  # where the object has the value
+    left_out: str = ""  # the reason why it is no filter
+    column: str = ""  # the column it selects on, if of another name
+    path: tuple[str, ...] | None = None  # the keys that lead to the value in the object
     aggregate: str = ""
     references: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()  # the only values that it takes
-    not_values: tuple[str, ...] = ()  # literals that are no value of the column
+    values: tuple[str, ...] = ()  # the only values that it accepts
+    not_values: tuple[str, ...] = ()  # literals that are no values of the column
     exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
-    defaulted: bool = False  # required, but LIST_DEFAULTS gives it
+    defaulted: bool = False  # required, but LIST_DEFAULTS has a value for it
     extra_parameters: tuple[tuple[str, str], ...] = ()
     max_values: int = 0
 
 
-# Parameters that order or page and select nothing, on whatever list.
+# Parameters of any list that order it and select nothing.
 ANY_FILTER_LEFT_OUT = {"order_by": "orders rows"}
 
-# Filters that Stripe may compare with leniency (letter case, several currencies of one price), on whatever
-# list: the answer holds what the qual selects and maybe more.
+# Filters of any list that Stripe may compare leniently (letter case, several currencies of one price): the
+# response holds the rows that the qual selects, and maybe more.
 NEVER_EXACT = {"currency", "email", "url", "domain_name", "phone_number"}
 
 FILTERS: dict[tuple[str, str], FilterNote] = {
@@ -67,19 +67,19 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
         left_out="about associated objects: neither all of one source nor only those of it"
     ),
     ("charge", "transfer_group"): FilterNote(left_out="limited to 100 charges, so it can lose rows"),
-    ("event", "type"): FilterNote(left_out="`types` does the same for several, and takes no wildcard"),
+    ("event", "type"): FilterNote(left_out="`types` does the same for several, and accepts no wildcard"),
     ("event", "types"): FilterNote(max_values=20),
     ("price", "lookup_keys"): FilterNote(max_values=10),
     ("product", "ids"): FilterNote(left_out="products are retrieved by id; this list cannot be paged"),
     ("payment_record", "created_after"): FilterNote(left_out="two parameters instead of a range"),
     ("payment_record", "created_before"): FilterNote(left_out="two parameters instead of a range"),
     ("payout", "status"): FilterNote(values=("pending", "paid", "failed", "canceled")),  # not in_transit
-    ("subscription_schedule", "scheduled"): FilterNote(left_out="knows only `true`; status says it"),
+    ("subscription_schedule", "scheduled"): FilterNote(left_out="accepts only `true`; status says the same"),
     ("radar_value_list_item", "value"): FilterNote(exact=False),  # documented as an "is like" match
-    # Takes the id of a VerificationIntent, too.
+    # Accepts the id of a VerificationIntent, too.
     ("identity_verification_report", "verification_session"): FilterNote(exact=False),
     ("financial_connections_transaction", "transaction_refresh[after]"): FilterNote(
-        left_out="selects what a later refresh brought, which no column says"
+        left_out="selects the rows of a later refresh, which no column shows"
     ),
     ("treasury_transaction", "status_transitions[posted_at]"): FilterNote(
         left_out="needs status=posted and another order"
@@ -89,11 +89,11 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ),
     ("billing_meter_event_summary", "start_time"): FilterNote(column="window_start"),  # holds many
     ("billing_meter_event_summary", "end_time"): FilterNote(column="window_end"),
-    # The other scope and the other owners need their id as well, whose filters send the type along.
+    # The other scope and the other owners need their id as well; the filters on these ids send the type.
     ("apps_secret", "scope[type]"): FilterNote(defaulted=True, values=("account",)),
     ("tax_id", "owner[type]"): FilterNote(values=("application", "self")),
     ("setup_intent", "attach_to_self"): FilterNote(left_out="described for creation, not as a filter"),
-    # A connected account without a default of its own is answered with its platform's.
+    # For a connected account without a default of its own the response has its platform's.
     ("issuing_personalization_design", "preferences[is_default]"): FilterNote(exact=False),
     ("issuing_personalization_design", "preferences[is_platform_default]"): FilterNote(
         left_out="only applicable to connected accounts"
@@ -101,7 +101,7 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("price", "recurring[meter]"): FilterNote(
         path=("recurring", "meter"), references=("billing_meter",)
     ),
-    ("product_catalog_trial_offer", "created"): FilterNote(left_out="the object does not say it"),
+    ("product_catalog_trial_offer", "created"): FilterNote(left_out="the object has no such field"),
     ("tax_location", "type"): FilterNote(defaulted=True),
 }  # fmt: skip
 

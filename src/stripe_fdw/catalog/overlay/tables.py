@@ -1,4 +1,4 @@
-"""Which lists are tables, what tables are called, and what their lists show."""
+"""Tables: the lists that become one, names, areas, id prefixes, and parameters that lists need."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 
 from stripe_fdw.catalog.model import Column, Kind
 
-# Lists that are no table.
+# Lists that do not become a table: path → reason.
 LISTS_LEFT_OUT = {
-    # Computed from a credit note that does not exist yet; its lines need the parameters of creating one.
+    # Computed from a credit note that does not exist yet; the lines need the parameters that create one.
     "/v1/credit_notes/preview/lines": "a preview",
-    # Every row stands in payment_method, which has the filter `customer`.
+    # Every row is in payment_method, which has the filter `customer`.
     "/v1/customers/{customer}/payment_methods": "the rows of payment_method",
 }
 
-# The lists under /v2 page by next_page_url and not by starting_after, write times as text (RFC 3339) and take
-# JSON, not forms. They are reached with stripe_live.call, not as tables.
+# The lists under /v2 page by next_page_url and not by starting_after, write times as text (RFC 3339) and
+# accept JSON, not forms. They are reached with stripe_live.call, not as tables.
 VERSION_WITHOUT_TABLES = "/v2/"
 
-# Tables not named by the rules of from_sdk/names.py: path → (name, reason).
+# Tables that the rules of from_sdk/names.py would name otherwise: path → name.
 TABLE_NAMES = {
     # /v1/tax_ids lists those of the account itself by default, this one those of a customer: other rows.
     "/v1/customers/{customer}/tax_ids": "customer_tax_id",
-    # "account_external_account" says it twice; Stripe's word is external account.
+    # "account_external_account" repeats a word; Stripe calls it an external account.
     "/v1/accounts/{account}/external_accounts": "external_account",
 }
 
-# Product areas by namespace of the SDK, where Stripe's own table of contents has another word.
+# Product areas by namespace of the SDK, where Stripe's own table of contents uses another name.
 NAMESPACE_AREAS = {
     "billing_portal": "billing",
     "entitlements": "billing",  # a part of Billing in Stripe's API reference
@@ -55,7 +55,8 @@ _AREAS = {
 }
 AREAS = {name: area for area, names in _AREAS.items() for name in names.split()}
 
-# How ids begin (https://docs.stripe.com/api, the example of each object): for examples and made-up objects.
+# Prefixes of ids, for examples and generated objects (from each object's example in
+# https://docs.stripe.com/api).
 _ID_PREFIXES = """
     account=acct_ application_fee=fee_ apps_secret=appsecret_ apple_pay_domain=apwc_
     balance_transaction=txn_ billing_alert=alrt_ billing_credit_balance_transaction=cbtxn_
@@ -93,7 +94,7 @@ ID_PREFIXES = dict(entry.split("=") for entry in _ID_PREFIXES.split())
 
 @dataclass(frozen=True)
 class ListDefaults:
-    """Parameters that make a list show every row, and further lists for those it still hides."""
+    """Parameters that make a list show every row, and further lists for rows that it still hides."""
 
     parameters: tuple[tuple[str, str], ...] = ()
     further_lists: tuple[tuple[tuple[str, str], ...], ...] = ()
@@ -102,21 +103,21 @@ class ListDefaults:
 LIST_DEFAULTS = {
     # "If no value is supplied, all subscriptions that have not been canceled are returned."
     "subscription": ListDefaults((("status", "all"),)),
-    # The filter knows `all` beside the states; what is listed without it is not said.
+    # The filter accepts `all` beside the states; the documentation does not say what is listed without it.
     "tax_registration": ListDefaults((("status", "all"),)),
     # "Returns a list of your active prices … For the list of inactive prices, set active to false." There is
-    # no value for both, so both are read. (Of plans and products nothing of the kind is said.)
+    # no value for both, so both lists are read. (The documentation of plans and products says no such thing.)
     "price": ListDefaults((("active", "true"),), ((("active", "false"),),)),
     # "Unfiltered, the list returns all payment method types except `custom`."
     "payment_method": ListDefaults((), ((("type", "custom"),),)),
     # Without a scope there is no list; secrets of single users need their user.
     "apps_secret": ListDefaults((("scope[type]", "account"),)),
-    # The one kind there is, and it must be said.
+    # Required, and this is the only value.
     "tax_location": ListDefaults((("type", "performance"),)),
 }
 
-# Lists whose rows have `created` but do not come newest first, as https://docs.stripe.com/api/pagination says
-# that lists do.
+# Lists whose rows have `created` but are not ordered newest first, as https://docs.stripe.com/api/pagination
+# says that lists are.
 OTHER_ORDER = {
     "subscription_item",  # in the order of the subscription's items
     "climate_product",  # a catalogue, in Stripe's order
@@ -124,7 +125,7 @@ OTHER_ORDER = {
     "customer_source",  # the default one first
 }
 
-# What a reader of a table should know: lists that cannot be made to show everything.
+# Notes for readers of a table, mostly on lists that cannot show every row.
 NOTES: dict[str, tuple[str, ...]] = {
     "account": ("The connected accounts; not the account that owns the key.",),
     "apps_secret": ("The account's secrets; those of one user with scope_user.",),
@@ -133,19 +134,21 @@ NOTES: dict[str, tuple[str, ...]] = {
     "quote": ("Quotes on a test clock are listed only with test_clock or customer.",),
     "subscription": ("Subscriptions on a test clock are listed only with test_clock or customer.",),
     "subscription_schedule": ("Schedules of customers on a test clock are listed only with customer.",),
-    "price": ("Inline prices, made for one subscription or invoice, are not listed; they are found by id.",),
+    "price": (
+        "Inline prices, created for one subscription or invoice, are not listed; they are found by id.",
+    ),
     "event": ("Stripe keeps events for 30 days.",),
     "review": ("Only open reviews are listed; closed ones are found by id.",),
     "tax_id": ("The account's own tax ids; a customer's with owner_customer, or in customer_tax_id.",),
     "reporting_report_type": ("Not paged: one request lists all.",),
     "capability": ("Not paged: one request lists all.",),
-    "billing_meter_event_summary": ("Computed for the customer and the window asked for.",),
+    "billing_meter_event_summary": ("Computed for the customer and the time window of the query.",),
 }
 
 
 @dataclass(frozen=True)
 class PreviewTable:
-    """A table that an operation computes."""
+    """A table whose rows an operation computes."""
 
     name: str
     operation: str
@@ -157,7 +160,7 @@ class PreviewTable:
     notes: tuple[str, ...]
 
 
-# The invoice that Stripe would make next: an operation since 2025-03-31.basil, and no object of its own.
+# The invoice that Stripe would create next: an operation since 2025-03-31.basil, not an object of its own.
 UPCOMING_INVOICE = PreviewTable(
     name="upcoming_invoice",
     operation="create_preview",

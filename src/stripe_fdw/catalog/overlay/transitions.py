@@ -1,8 +1,8 @@
-"""Changes of a column that are operations of Stripe's. Written by hand: the SDK's types don't say them.
+"""Changes of a column that are operations, written by hand, since the SDK's types do not show them.
 
-Source: what Stripe's API reference says of each operation, as it stands in the SDK's docstrings: to which
-state it leads, and from which it is accepted. Where nothing is said of the states before, none are listed and
-Stripe decides. An entry that does not fit the SDK makes the build fail.
+Source: Stripe's API reference as quoted in the SDK's docstrings. It says to which state each operation leads
+and from which states it is accepted. Where it does not name the latter, none are listed and Stripe decides.
+An entry that does not fit the SDK makes the build fail.
 """
 
 from __future__ import annotations
@@ -27,21 +27,26 @@ class TransitionEntry:
 
     @property
     def ends_object(self) -> bool:
-        """Whether it is what comes nearest to deleting the row."""
+        """Return True if the operation is the closest to deleting the row."""
         return self.value is None or self.value in _ENDS
 
 
-# Words that are no state of Stripe's but ask for an operation that leaves the state as it is.
+# Values that are no states of Stripe's. They ask for an operation that leaves the state as it is.
 PSEUDO_STATES: dict[tuple[str, str], tuple[str, ...]] = {
     ("invoice", "status"): ("sent",),  # mails the invoice
-    ("payout", "status"): (
-        "reversed",
-    ),  # debits the bank account with another payout, which reversed_by names
+    # Debits the bank account with another payout, which reversed_by names.
+    ("payout", "status"): ("reversed",),
 }
 
 
 _ENDS = ("canceled", "void", "expired", "archived", "inactive", "closed", "disconnected", "uninstalling")
-_RUNNING = ("active", "incomplete", "past_due", "trialing", "unpaid")  # after its end nothing leads on
+_RUNNING = (
+    "active",
+    "incomplete",
+    "past_due",
+    "trialing",
+    "unpaid",
+)  # a subscription that ended has no transition
 _UNCONFIRMED = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
@@ -50,26 +55,26 @@ def _status(value: str, operation: str, *sources: str) -> TransitionEntry:
 
 
 def _confirmed(value: str, *capture_methods: str) -> TransitionEntry:
-    """A payment that is confirmed, which takes the money or holds it: that depends on capture_method."""
+    """Return the confirmation of a payment, which captures or holds the money depending on capture_method."""
     return TransitionEntry(
         "status", value, "confirm", _UNCONFIRMED, conditions=(("capture_method", capture_methods),)
     )
 
 
 def _updated(column: str, value: str, parameter: str, sent: str, *sources: str) -> TransitionEntry:
-    """A state that a parameter of update reaches which is not called as its column."""
+    """Return a change of state that a parameter of another name makes in an update."""
     return TransitionEntry(column, value, "update", sources, extra_parameters=((parameter, sent),))
 
 
 TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "apps_install": (_status("uninstalling", "uninstall"),),
-    # Archiving is for good.
+    # Archiving is final.
     "billing_alert": (
         _status("active", "activate", "inactive"),
         _status("inactive", "deactivate", "active"),
         _status("archived", "archive", "active", "inactive"),
     ),
-    # A grant that is void says since when; Stripe takes the moment of the request, whatever is written.
+    # A void grant has the time since when. Stripe uses the time of the request, whatever value is written.
     "billing_credit_grant": (TransitionEntry("voided_at", ANY_VALUE, "void_grant"),),
     "billing_feedback_option": (_status("inactive", "deactivate", "active"),),
     "billing_meter": (
@@ -80,11 +85,11 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "checkout_session": (_status("expired", "expire", "open"),),
     "climate_order": (_status("canceled", "cancel"),),
     "credit_note": (_status("void", "void_credit_note", "issued"),),
-    # The discount can only be taken away. The answer is the discount that was.
+    # The discount can only be removed. The response is the discount that was removed.
     "customer": (TransitionEntry("discount", None, "delete_discount"),),
-    # Of a bank account; the two amounts come with _params.
+    # Of a bank account; the two amounts are given in _params.
     "customer_source": (_status("verified", "verify"),),
-    # Evidence is submitted for good; the column evidence goes along.
+    # Submitting is final; the column evidence is sent with it.
     "dispute": (
         _status("lost", "close", "needs_response"),
         _updated("status", "under_review", "submit", "true", "needs_response"),
@@ -93,7 +98,7 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "financial_connections_account": (_status("disconnected", "disconnect", "active", "inactive"),),
     "identity_verification_session": (_status("canceled", "cancel", "requires_input"),),
     # https://docs.stripe.com/invoicing/overview#invoice-statuses. Drafts are finalized before they are sent
-    # or paid; what is uncollectible can still be paid or voided.
+    # or paid; an uncollectible invoice can still be paid or voided.
     "invoice": (
         _status("open", "finalize_invoice", "draft"),
         _status("paid", "pay", "draft", "open", "uncollectible"),
@@ -106,8 +111,8 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
         _status("archived", "archive", "active"),
     ),
     "issuing_dispute": (_status("submitted", "submit", "unsubmitted"),),
-    # Confirming takes the money at once, or holds it where capture_method is manual: only then does it lead
-    # to requires_capture. From `processing` Stripe cancels in rare cases.
+    # Confirming captures the money at once, or holds it where capture_method is manual: only then does it
+    # lead to requires_capture. From `processing` Stripe cancels in rare cases.
     "payment_intent": (
         _status("canceled", "cancel", *_UNCONFIRMED, "requires_capture", "processing"),
         _status("succeeded", "capture", "requires_capture"),
@@ -154,7 +159,7 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
         _status("released", "release", "not_started", "active"),
     ),
     "tax_registration": (_updated("status", "expired", "expires_at", "now", "active", "scheduled"),),
-    # What the reader is doing at the moment.
+    # The action that the reader is carrying out.
     "terminal_reader": (TransitionEntry("action", None, "cancel_action"),),
     "test_helpers_test_clock": (
         TransitionEntry("frozen_time", ANY_VALUE, "advance", value_parameter="frozen_time"),
@@ -177,14 +182,14 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
 _REFUND = "Give the money back: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_…', …);"
 _ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
 
-# What somebody wants who deletes an object that cannot be deleted, creates one that Stripe makes itself, or
-# sets a column whose value belongs elsewhere. {id} is the row's.
+# Hints for deleting an object that cannot be deleted, creating one that Stripe creates itself, or setting a
+# column whose value is written elsewhere. {id} is the row's id.
 HINTS: dict[str, dict[str, str]] = {
     "charge": {
         "amount_refunded": _REFUND,
         "delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
         "refunded": _REFUND,
-        "status": "It follows from its payment: UPDATE stripe_live.payment_intent, which makes charges.",
+        "status": "It depends on the payment: UPDATE stripe_live.payment_intent, which creates charges.",
     },
     "customer": {
         "discount": (
@@ -202,7 +207,7 @@ HINTS: dict[str, dict[str, str]] = {
     "upcoming_invoice": {"insert": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'."},
 }
 
-# Rows that DELETE leaves where they are, with another state; Stripe does not know them when it is told again.
+# Rows that exist after DELETE, in another state; a second DELETE of them gets an error from Stripe.
 DELETED_WHEN: dict[str, tuple[tuple[str, str], ...]] = {
     "subscription": (("status", "canceled"), ("status", "incomplete_expired")),
 }

@@ -1,8 +1,8 @@
-"""What the SDK's types do not say of the parameters of create and update. Written by hand.
+"""Facts about the parameters of create and update that the SDK's types do not show, written by hand.
 
-Places: where the value of a column goes that has no parameter of its name. Most were taken from a nested
-place and are written there. And parameters of which one must be given, though none is required alone. An
-entry that does not fit the SDK makes the build fail.
+``WRITE_PATHS`` has the parameters of columns that have no parameter of their own name; most such columns hold
+a nested field, and are written there. ``ONE_OF`` has groups of parameters of which one must be given, though
+none is required alone. An entry that does not fit the SDK makes the build fail.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from stripe_fdw.catalog.model import WritePath
 
 
 def _inside(parameter: str, *names: str) -> tuple[WritePath, ...]:
-    """Columns called as the parameter and what lies in it: relationship_owner is relationship[owner]."""
+    """Return the paths of columns named after a nested parameter: relationship_owner, relationship[owner]."""
     return tuple(WritePath(f"{parameter}_{name}", (parameter, name)) for name in names)
 
 
@@ -24,7 +24,7 @@ WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
     # A charge that is not captured yet.
     "charge": (WritePath("captured", ("capture",)),),
     "customer": (WritePath("default_payment_method", ("invoice_settings", "default_payment_method")),),
-    # What is read under pricing[price_details] is written one step further out.
+    # Read as pricing[price_details][price], but written one level further out.
     "invoiceitem": (WritePath("price", ("pricing", "price")),),
     "line_item": (WritePath("price", ("pricing", "price")),),
     "issuing_personalization_design": _inside("preferences", "is_default"),
@@ -32,20 +32,20 @@ WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
         "relationship", "authorizer", "director", "executive", "legal_guardian", "owner", "representative"
     ),
     "price": _inside("recurring", "interval", "meter", "usage_type"),
-    # Since 2025-09-30.clover under `promotion`, whose one kind must be named.
+    # Since 2025-09-30.clover under `promotion`, whose type is required.
     "promotion_code": (WritePath("coupon", ("promotion", "coupon"), (("promotion[type]", "coupon"),)),),
     "shipping_rate": (WritePath("currency", ("fixed_amount", "currency")),),
     # A subscription to one price needs no list of items. Afterwards a price is changed in subscription_item.
-    # Its start differs from its creation where it was backdated.
+    # Its start differs from its creation if it was backdated.
     "subscription": (
         *_inside("automatic_tax", "enabled"),
         WritePath("price", ("items", "0", "price")),
         WritePath("plan", ("items", "0", "plan")),
         WritePath("start_date", ("backdate_start_date",)),
     ),
-    # The schedule that takes over a subscription.
+    # A schedule that is created from a subscription.
     "subscription_schedule": (WritePath("subscription", ("from_subscription",)),),
-    # An owner is named with its kind.
+    # An owner is sent with its type.
     "tax_id": (
         WritePath("owner_type", ("owner", "type")),
         WritePath("owner_account", ("owner", "account"), (("owner[type]", "account"),)),
@@ -57,16 +57,17 @@ WRITE_PATHS: dict[str, tuple[WritePath, ...]] = {
 _Resets = dict[str, tuple[tuple[str, str], ...]]
 _ANOTHER_PRICE: _Resets = dict.fromkeys(("plan", "price", "price_data"), (("quantity", "1"),))
 
-# What starts anew when something else is sent without it: the SDK's class → parameter → what it resets, and
-# to what. "When changing a subscription item's price, `quantity` is set to 1 unless" one is sent.
+# Parameters that Stripe resets when another is sent without them: the SDK's class → the other parameter →
+# those that it resets, each with the value they get. "When changing a subscription item's price, `quantity`
+# is set to 1 unless" one is sent.
 RESETS: dict[str, _Resets] = {
     "SubscriptionItemUpdateParams": _ANOTHER_PRICE,
     "SubscriptionUpdateParamsItem": _ANOTHER_PRICE,
 }
 
-# Objects that Stripe takes as a whole, or may: a key that is left out is lost
-# (https://github.com/stripe/stripe-go/pull/179, the country of a shipping address). To send what an object
-# shall keep does no harm where Stripe would have kept it.
+# Objects that Stripe replaces as a whole, or may replace: a key that is left out is lost
+# (https://github.com/stripe/stripe-go/pull/179, the country of a shipping address). To send the keys
+# to keep does no harm where Stripe would have kept them.
 REPLACED_WHOLE = {"address", "pause_collection", "shipping", "shipping_details"}
 
 _CUSTOMER = ("customer", "customer_account")
@@ -79,7 +80,7 @@ ONE_OF: dict[str, tuple[tuple[str, ...], ...]] = {
     "POST /v1/credit_notes": (("amount", "lines", "shipping_cost"),),
     # "You must provide a `type` if not passing `verification_flow`."
     "POST /v1/identity/verification_sessions": (("type", "verification_flow"),),
-    # Somebody pays; what, is a price or an amount.
+    # A payer, and a price or an amount.
     "POST /v1/invoiceitems": (_CUSTOMER, ("amount", "pricing", "price_data", "unit_amount_decimal")),
     "POST /v1/invoices": ((*_CUSTOMER, "from_invoice"),),  # a revision bills the same customer
     "POST /v1/invoices/create_preview": (
@@ -91,9 +92,9 @@ ONE_OF: dict[str, tuple[tuple[str, ...], ...]] = {
         ("product", "product_data"),
         ("unit_amount", "unit_amount_decimal", "custom_unit_amount", "tiers"),
     ),
-    "POST /v1/refunds": (("charge", "payment_intent", "customer"),),  # or from whose balance
-    # Nothing is billed without an item.
+    "POST /v1/refunds": (("charge", "payment_intent", "customer"),),  # `customer`: from the cash balance
+    # A subscription needs an item.
     "POST /v1/subscriptions": (_CUSTOMER, ("items",)),
-    # A schedule is made from phases or from a subscription that there is.
+    # A schedule is created from phases or from an existing subscription.
     "POST /v1/subscription_schedules": ((*_CUSTOMER, "from_subscription"), ("phases", "from_subscription")),
 }  # fmt: skip
