@@ -1,4 +1,4 @@
-"""Guesses that lead the planner to the cheaper way, and what scans teach them."""
+"""Estimates that lead Postgres to the cheaper plan, and the statistics that scans add to them."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ DAY = 86_400
 
 @pytest.fixture
 def account() -> str:
-    """An account of which nobody knows anything yet."""
+    """An account without statistics."""
     return statistics_account({"api_key": uuid4().hex})
 
 
 def size(account: str, resource: Resource, *quals: Qual) -> ScanEstimate:
     try:
-        found = plan_read(resource, quals, resources=RESOURCES)
+        plan = plan_read(resource, quals, resources=RESOURCES)
     except MissingQualError:
-        found = None
+        plan = None
     return estimates.estimate_scan(
-        found, quals, TableStatistics(account, resource), {**RESOURCES, resource.name: resource}
+        plan, quals, TableStatistics(account, resource), {**RESOURCES, resource.name: resource}
     )
 
 
@@ -57,9 +57,9 @@ def since(days: float) -> Qual:
 
 def scan(account: str, resource: Resource, quals: Sequence[Qual], objects: list[dict[str, Any]]) -> None:
     """A scan that is read to its end."""
-    found = plan_read(resource, quals, resources=RESOURCES)
+    plan = plan_read(resource, quals, resources=RESOURCES)
     pages = [ObjectPage(objects[start : start + 100], {}) for start in range(0, len(objects), 100)]
-    assert list(observe(pages, found, TableStatistics(account, resource))) == pages
+    assert list(observe(pages, plan, TableStatistics(account, resource))) == pages
 
 
 def objects(count: int, *, days: float = 100) -> list[dict[str, Any]]:
@@ -67,19 +67,26 @@ def objects(count: int, *, days: float = 100) -> list[dict[str, Any]]:
     return [{"id": f"sub_{n}", "created": now - int(n * days * DAY / count)} for n in range(count)]
 
 
-def test_the_more_is_known_the_fewer_rows_are_expected(account: str) -> None:
+def test_the_more_conditions_the_fewer_rows_are_expected(account: str) -> None:
     every = rows(account, samples.SUBSCRIPTION)
     status = rows(account, samples.SUBSCRIPTION, STATUS)
-    two = rows(account, samples.SUBSCRIPTION, Qual("customer", "= any", ("cus_1", "cus_2")))
-    one = rows(account, samples.SUBSCRIPTION, OF_CUSTOMER)
-    assert every > status > two > one > rows(account, samples.SUBSCRIPTION, Qual("id", "=", "sub_1")) == 1
+    two_customers = rows(account, samples.SUBSCRIPTION, Qual("customer", "= any", ("cus_1", "cus_2")))
+    one_customer = rows(account, samples.SUBSCRIPTION, OF_CUSTOMER)
+    assert (
+        every
+        > status
+        > two_customers
+        > one_customer
+        > rows(account, samples.SUBSCRIPTION, Qual("id", "=", "sub_1"))
+        == 1
+    )
     assert rows(account, samples.SUBSCRIPTION, Qual("id", "= any", ())) == 1
 
 
 def test_a_few_days_are_a_small_part_of_an_account_s_age(account: str) -> None:
     every = rows(account, samples.CUSTOMER)
     assert rows(account, samples.CUSTOMER, since(1)) < every / 3000
-    # What is a month's outer side of a nested loop: less than the pages of a list of unknown length.
+    # As the outer side of a nested loop, a month costs less than the pages of a list of unknown length.
     assert rows(account, samples.CUSTOMER, since(30)) < size(account, samples.SUBSCRIPTION).requests
     assert rows(account, samples.CUSTOMER, since(36_500)) == every
     assert rows(account, samples.CUSTOMER, Qual("created", ">", Unknown())) < every / 10
@@ -96,8 +103,8 @@ def test_requests_are_what_a_plan_takes(account: str) -> None:
     every = size(account, samples.SUBSCRIPTION)
     assert every.requests == every.rows / 100
     assert size(account, samples.SUBSCRIPTION, OF_CUSTOMER).requests == 1
-    two = Qual("customer", "= any", ("cus_1", "cus_2"))
-    assert size(account, samples.SUBSCRIPTION, two).requests == 2
+    two_customers = Qual("customer", "= any", ("cus_1", "cus_2"))
+    assert size(account, samples.SUBSCRIPTION, two_customers).requests == 2
     ids = Qual("id", "= any", ("sub_1", "sub_2", "sub_3"))
     assert size(account, samples.SUBSCRIPTION, ids) == ScanEstimate(3, 3, 3)
     assert size(account, samples.SUBSCRIPTION, Qual("id", "=", None)).requests == 0
@@ -130,15 +137,15 @@ def test_a_full_scan_teaches_how_many_there_are(account: str) -> None:
 
 
 def test_a_scan_that_is_not_read_to_its_end_teaches_nothing(account: str) -> None:
-    found = plan_read(samples.SUBSCRIPTION, [], resources=RESOURCES)
-    known = TableStatistics(account, samples.SUBSCRIPTION)
-    pages = observe([ObjectPage(objects(3), {}), ObjectPage(objects(3), {})], found, known)
+    plan = plan_read(samples.SUBSCRIPTION, [], resources=RESOURCES)
+    statistics = TableStatistics(account, samples.SUBSCRIPTION)
+    pages = observe([ObjectPage(objects(3), {}), ObjectPage(objects(3), {})], plan, statistics)
     next(pages)
     pages.close()  # type: ignore[attr-defined]
-    assert known.rows() is None
+    assert statistics.rows() is None
 
 
-def test_conditions_that_postgres_checks_change_nothing_of_a_lesson(account: str) -> None:
+def test_conditions_that_postgres_checks_change_nothing_of_an_observation(account: str) -> None:
     scan(account, samples.CUSTOMER, [Qual("name", "=", "Ada")], objects(30))
     assert rows(account, samples.CUSTOMER) == 30
 

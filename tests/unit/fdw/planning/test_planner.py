@@ -1,4 +1,4 @@
-"""Which requests answer which conditions."""
+"""The requests that a plan makes for conditions, orders and limits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def made(table: str, *quals: Qual, **options: object) -> ReadPlan:
+def planned(table: str, *quals: Qual, **options: object) -> ReadPlan:
     resource = samples.ALL[table]
-    good = normalise(quals, dict(resource.column))
-    return plan_read(resource, good, resources=samples.ALL, **options)  # type: ignore[arg-type]
+    normalised = normalise(quals, dict(resource.column))
+    return plan_read(resource, normalised, resources=samples.ALL, **options)  # type: ignore[arg-type]
 
 
-def shown(found: ReadPlan) -> list[str]:
-    return [text for label, text in describe_read(found, verbose=True) if label == "Stripe Request"]
+def requests_of(plan: ReadPlan) -> list[str]:
+    return [text for label, text in describe_read(plan, verbose=True) if label == "Stripe Request"]
 
 
 # table, quals, the requests as EXPLAIN shows them
@@ -176,7 +176,7 @@ REQUESTS: list[tuple[str, list[Qual], list[str]]] = [
 
 @pytest.mark.parametrize(("table", "quals", "expected"), REQUESTS, ids=lambda value: str(value)[:60])
 def test_requests(table: str, quals: list[Qual], expected: list[str]) -> None:
-    assert shown(made(table, *quals)) == expected
+    assert requests_of(planned(table, *quals)) == expected
 
 
 NOTHING = [
@@ -207,7 +207,7 @@ NOTHING = [
 
 @pytest.mark.parametrize(("table", "quals"), NOTHING, ids=lambda value: str(value)[:60])
 def test_what_no_row_can_be_is_not_asked_for(table: str, quals: list[Qual]) -> None:
-    assert isinstance(made(table, *quals).access, EmptyResult)
+    assert isinstance(planned(table, *quals).access, EmptyResult)
 
 
 TOKYO = timezone(timedelta(hours=9))
@@ -242,23 +242,25 @@ RANGES = [
 @pytest.mark.parametrize(("quals", "expected"), RANGES, ids=lambda value: str(value)[:60])
 def test_ranges(quals: list[Qual], expected: str) -> None:
     params = f"{expected}&limit=100" if expected else "limit=100"
-    assert shown(made("customer", *quals)) == [f"GET /v1/customers?{params}"]
+    assert requests_of(planned("customer", *quals)) == [f"GET /v1/customers?{params}"]
 
 
 def test_a_full_scan_may_be_cut_into_slices_but_not_where_order_or_laziness_matter() -> None:
-    assert made("customer").access == Lists(made("customer").access.fetches, parallel=True)  # type: ignore[union-attr]
+    assert planned("customer").access == Lists(planned("customer").access.fetches, parallel=True)  # type: ignore[union-attr]
     for options in ({"limit": 10}, {"sortkeys": [NEWEST]}):
-        access = made("customer", **options).access
+        access = planned("customer", **options).access
         assert isinstance(access, Lists)
         assert not access.parallel
 
 
 def test_a_hint_makes_the_first_page_small_only_if_stripe_checks_everything() -> None:
-    assert shown(made("customer", limit=10)) == ["GET /v1/customers?limit=10"]
-    assert shown(made("customer", limit=0)) == ["GET /v1/customers?limit=1"]
-    assert shown(made("customer", limit=10_000)) == ["GET /v1/customers?limit=100"]
-    assert shown(made("customer", Qual("name", "=", "x"), limit=10)) == ["GET /v1/customers?limit=100"]
-    assert shown(made("customer", Qual("email", "=", "x"), limit=10)) == [
+    assert requests_of(planned("customer", limit=10)) == ["GET /v1/customers?limit=10"]
+    assert requests_of(planned("customer", limit=0)) == ["GET /v1/customers?limit=1"]
+    assert requests_of(planned("customer", limit=10_000)) == ["GET /v1/customers?limit=100"]
+    assert requests_of(planned("customer", Qual("name", "=", "x"), limit=10)) == [
+        "GET /v1/customers?limit=100"
+    ]
+    assert requests_of(planned("customer", Qual("email", "=", "x"), limit=10)) == [
         "GET /v1/customers?email=x&limit=100"
     ]
 
@@ -266,26 +268,26 @@ def test_a_hint_makes_the_first_page_small_only_if_stripe_checks_everything() ->
 def test_a_list_by_one_of_several_values_is_not_cut_short() -> None:
     # Of the subscriptions with the price, those are wanted whose first price it is.
     request = "GET /v1/subscriptions?price=p1&status=all&limit=100"
-    assert shown(made("subscription", Qual("price", "=", "p1"), limit=10)) == [request]
+    assert requests_of(planned("subscription", Qual("price", "=", "p1"), limit=10)) == [request]
 
 
 def test_that_a_column_which_never_is_null_is_not_null_needs_no_check() -> None:
     # What Postgres makes of max(created).
-    found = made("customer", Qual("created", "is not null"), sortkeys=[NEWEST], limit=1)
-    assert describe_read(found)[0] == ("Stripe Request", "GET /v1/customers?limit=1")
-    assert (found.pushed, found.checked) == ((), ())
-    assert made("customer", Qual("name", "is not null")).checked != ()
+    plan = planned("customer", Qual("created", "is not null"), sortkeys=[NEWEST], limit=1)
+    assert describe_read(plan)[0] == ("Stripe Request", "GET /v1/customers?limit=1")
+    assert (plan.pushed, plan.checked) == ((), ())
+    assert planned("customer", Qual("name", "is not null")).checked != ()
 
 
 def test_several_lists_are_merged_when_order_matters() -> None:
-    access = made("subscription", Qual("customer", "= any", ("cus_1", "cus_2")), sortkeys=[NEWEST]).access
+    access = planned("subscription", Qual("customer", "= any", ("cus_1", "cus_2")), sortkeys=[NEWEST]).access
     assert isinstance(access, Lists)
     assert access.merge_sorted
 
 
 def test_an_object_that_two_lists_may_have_comes_once() -> None:
-    several = made("subscription", Qual("price", "= any", ("p1", "p2"))).access
-    single = made("subscription", Qual("customer", "= any", ("cus_1", "cus_2"))).access
+    several = planned("subscription", Qual("price", "= any", ("p1", "p2"))).access
+    single = planned("subscription", Qual("customer", "= any", ("cus_1", "cus_2"))).access
     assert isinstance(several, Lists)
     assert several.deduplicate
     assert isinstance(single, Lists)
@@ -293,7 +295,7 @@ def test_an_object_that_two_lists_may_have_comes_once() -> None:
 
 
 def test_columns_that_objects_do_not_know_are_filled_from_the_qual() -> None:
-    access = made("subscription", Qual("hidden", "= any", ("a", "b"))).access
+    access = planned("subscription", Qual("hidden", "= any", ("a", "b"))).access
     assert isinstance(access, Lists)
     assert [fetch.constant_columns for fetch in access.fetches] == [(("hidden", "a"),), (("hidden", "b"),)]
 
@@ -303,7 +305,7 @@ def test_a_product_of_many_values_stays_bounded() -> None:
         Qual("customer", "= any", tuple(f"cus_{i}" for i in range(60))),
         Qual("price", "= any", tuple(f"p_{i}" for i in range(60))),
     ]
-    assert len(shown(made("subscription", *quals))) == 60
+    assert len(requests_of(planned("subscription", *quals))) == 60
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_a_product_of_many_values_stays_bounded() -> None:
 )
 def test_a_missing_qual_is_named_with_a_where_that_would_do(table: str, column: str) -> None:
     with pytest.raises(MissingQualError) as caught:
-        made(table)
+        planned(table)
     assert column in caught.value.message
     assert f"WHERE {column} = '" in (caught.value.hint or "")
 
@@ -340,34 +342,34 @@ SEARCHES = [
 
 @pytest.mark.parametrize(("quals", "query"), SEARCHES)
 def test_search_where_no_list_filter_fits(quals: list[Qual], query: str) -> None:
-    access = made("customer", *quals, use_search=True).access
+    access = planned("customer", *quals, use_search=True).access
     assert isinstance(access, Search)
     assert dict(access.fetch.request.params)["query"] == query
-    assert isinstance(made("customer", *quals).access, Lists)
+    assert isinstance(planned("customer", *quals).access, Lists)
 
 
 def test_no_search_where_a_filter_fits_or_nothing_can_be_said() -> None:
-    assert isinstance(made("customer", Qual("email", "=", "x"), use_search=True).access, Lists)
+    assert isinstance(planned("customer", Qual("email", "=", "x"), use_search=True).access, Lists)
     assert isinstance(
-        made("customer", Qual("created", ">", at("2024-05-01T00:00Z")), use_search=True).access, Lists
+        planned("customer", Qual("created", ">", at("2024-05-01T00:00Z")), use_search=True).access, Lists
     )
 
 
 def test_plans_are_values() -> None:
     qual = Qual("id", "=", "cus_1")
-    assert made("customer", qual) == made("customer", qual)
-    assert hash(made("customer", qual)) == hash(made("customer", qual))
-    assert isinstance(made("customer", qual).access, Retrieve)
-    assert isinstance(made("upcoming_invoice", Qual("customer", "=", "cus_1")).access, Previews)
-    assert isinstance(made("line_item").access, FanOut)
+    assert planned("customer", qual) == planned("customer", qual)
+    assert hash(planned("customer", qual)) == hash(planned("customer", qual))
+    assert isinstance(planned("customer", qual).access, Retrieve)
+    assert isinstance(planned("upcoming_invoice", Qual("customer", "=", "cus_1")).access, Previews)
+    assert isinstance(planned("line_item").access, FanOut)
 
 
 def test_explain_tells_what_is_pushed_and_what_is_left() -> None:
-    found = made("subscription", Qual("customer", "=", "cus_1"), Qual("status", "=", "mad"))
-    assert describe_read(found) == [
+    plan = planned("subscription", Qual("customer", "=", "cus_1"), Qual("status", "=", "mad"))
+    assert describe_read(plan) == [
         ("Stripe Request", "GET /v1/subscriptions?customer=cus_1&status=all&limit=100"),
         ("Stripe Pushed", "customer = 'cus_1'"),
         ("Stripe Checked Locally", "status = 'mad'"),
     ]
-    many = made("customer", Qual("id", "= any", tuple(f"cus_{i}" for i in range(9))))
+    many = planned("customer", Qual("id", "= any", tuple(f"cus_{i}" for i in range(9))))
     assert [text for _, text in describe_read(many)][5] == "and 4 more like these"

@@ -1,4 +1,4 @@
-"""What hosts hand over becomes what it means, or is dropped."""
+"""Quals of hosts are normalised, or dropped if their meaning is not certain."""
 
 from __future__ import annotations
 
@@ -111,6 +111,6 @@ def test_two_long_lists_of_values_are_combined_in_no_time() -> None:
     wanted = tuple(f"cus_{i}" for i in range(40_000))
     quals = (Qual("id", "= any", wanted), Qual("id", "= any", wanted[20_000:]))
     began = time.process_time()
-    found = value_sets(quals, samples.CUSTOMER.column)["id"]
+    value_set = value_sets(quals, samples.CUSTOMER.column)["id"]
     assert time.process_time() - began < 1.0
-    assert found.values == wanted[20_000:]
+    assert value_set.values == wanted[20_000:]

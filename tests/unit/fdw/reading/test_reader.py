@@ -1,4 +1,4 @@
-"""What leaves when a plan is read: no sooner than needed, no more than needed, once."""
+"""A plan that is read makes its requests no sooner than needed, no more than needed, and each once."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def reader(client: FakeStripe, cache: ResponseCache | None = None, cache_ttl: fl
 
 def pages(client: FakeStripe, table: str, *quals: Qual, **options: Any) -> Any:
     cache, ttl = options.pop("cache", None), options.pop("cache_ttl", 0.0)
-    found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
-    return reader(client, cache, ttl).pages(found)
+    plan = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
+    return reader(client, cache, ttl).pages(plan)
 
 
-def ids(found: Any) -> list[str]:
-    return [item["id"] for page in found for item in page.objects]
+def ids(pages: Any) -> list[str]:
+    return [item["id"] for page in pages for item in page.objects]
 
 
 def test_nothing_leaves_before_the_first_page_is_read() -> None:
     client = stripe()
-    found = pages(client, "customer", sortkeys=[NEWEST])
+    unread = pages(client, "customer", sortkeys=[NEWEST])
     assert client.log == []
-    next(found)
+    next(unread)
     assert client.log == ["GET /v1/customers?limit=100"]
 
 
@@ -89,10 +89,10 @@ def test_a_sorted_list_is_read_to_its_end_one_page_ahead() -> None:
 def test_retrieves_leave_side_by_side_and_missing_ones_are_no_rows() -> None:
     client = stripe()
     wanted = tuple(f"cus_{i}" for i in (1, 2, 999, 3))
-    found = pages(client, "customer", Qual("id", "= any", wanted))
-    first = next(found)
+    rest = pages(client, "customer", Qual("id", "= any", wanted))
+    first = next(rest)
     assert len(client.log) == 4
-    assert ids([first, *found]) == ["cus_1", "cus_2", "cus_3"]
+    assert ids([first, *rest]) == ["cus_1", "cus_2", "cus_3"]
 
 
 def test_with_a_hint_retrieves_leave_one_by_one_at_first() -> None:
@@ -136,7 +136,7 @@ def test_no_id_is_remembered_where_no_object_can_come_twice(
 ) -> None:
     client = stripe()
 
-    def unique(found: Any, resource: Any) -> Any:
+    def unique(pages: Any, resource: Any) -> Any:
         raise AssertionError("ids were kept")
 
     monkeypatch.setattr(reader_module, "deduplicate", unique)
@@ -157,7 +157,7 @@ def test_however_many_lists_are_merged_few_requests_are_under_way(count: int) ->
     submit = client.submit
 
     class Waiting(InterruptibleFuture[Response]):
-        """An answer that counts as under way until somebody takes it."""
+        """An answer that counts as under way until its result is taken."""
 
         def result(self, timeout: float | None = None, *, check: Any = None) -> Response:
             nonlocal under_way
@@ -174,8 +174,8 @@ def test_however_many_lists_are_merged_few_requests_are_under_way(count: int) ->
 
     client.submit = counted  # type: ignore[method-assign]
     condition = Qual("customer", "= any", customers)
-    found = pages(client, "subscription", condition, sortkeys=[NEWEST])
-    assert ids(found) == [f"sub_{i}" for i in range(1000)]
+    merged = pages(client, "subscription", condition, sortkeys=[NEWEST])
+    assert ids(merged) == [f"sub_{i}" for i in range(1000)]
     assert most <= PARALLEL
     assert under_way == 0
 
@@ -188,8 +188,8 @@ def test_objects_by_id_are_sorted_where_order_was_promised() -> None:
 
 def test_a_parents_list_is_used_where_it_is_complete() -> None:
     client = stripe()
-    found: list[ObjectPage] = list(pages(client, "line_item"))
-    assert [(ids([page]), dict(page.constant_columns)) for page in found] == [
+    lines: list[ObjectPage] = list(pages(client, "line_item"))
+    assert [(ids([page]), dict(page.constant_columns)) for page in lines] == [
         (["il_0", "il_1"], {"invoice": "in_full"}),
         (["il_0", "il_1", "il_2"], {"invoice": "in_more"}),
     ]
@@ -213,34 +213,34 @@ def test_a_statement_sees_one_answer_however_often_it_asks() -> None:
 def test_two_readers_of_one_list_share_its_pages_each_at_its_own_pace() -> None:
     client, cache = stripe(), response_cache()
     cache.begin_node()
-    one = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
-    two = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
-    first = next(one)
-    everything = ids(two)
-    assert ids([first, *one]) == everything
+    first_reader = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
+    second_reader = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
+    first = next(first_reader)
+    everything = ids(second_reader)
+    assert ids([first, *first_reader]) == everything
     assert len(client.log) == 3
 
 
 def test_a_reader_who_left_early_leaves_its_pages_to_the_next() -> None:
     client, cache = stripe(), response_cache()
     cache.begin_node()
-    one = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
-    next(one)
-    one.close()
+    left_early = pages(client, "customer", sortkeys=[NEWEST], cache=cache)
+    next(left_early)
+    left_early.close()
     assert len(ids(pages(client, "customer", sortkeys=[NEWEST], cache=cache))) == 250
     assert len(client.log) == 3
 
 
 @pytest.mark.parametrize("options", [{}, {"sortkeys": [NEWEST]}])
-def test_a_long_list_is_let_go_and_nobody_loses_a_row(options: dict[str, Any]) -> None:
+def test_a_long_list_is_evicted_and_no_reader_loses_a_row(options: dict[str, Any]) -> None:
     client, cache = stripe(1000), response_cache(statement_bytes=20_000)
     cache.begin_node()
-    one = pages(client, "customer", cache=cache, **options)
-    two = pages(client, "customer", cache=cache, **options)
-    head = ids([next(one)])
+    slow = pages(client, "customer", cache=cache, **options)
+    fast = pages(client, "customer", cache=cache, **options)
+    head = ids([next(slow)])
     expected = sorted(f"cus_{i}" for i in range(1000))
-    assert sorted(ids(two)) == expected
-    assert sorted([*head, *ids(one)]) == expected
+    assert sorted(ids(fast)) == expected
+    assert sorted([*head, *ids(slow)]) == expected
 
 
 def test_without_a_ttl_nothing_outlives_the_statement() -> None:
@@ -370,7 +370,7 @@ def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
 @pytest.mark.usefixtures("_shared")
 def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
     client, cache = stripe(), response_cache()
-    found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    plan = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     stopped: list[str] = []
     for name in ("first", "second"):
         cache.begin_node()
@@ -379,14 +379,14 @@ def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
             if name in stopped:
                 raise Interrupted(name)
 
-        one = plan_reader(client, check, cache=cache, cache_ttl=60.0)
+        one_reader = plan_reader(client, check, cache=cache, cache_ttl=60.0)
         if name == "first":
-            next(one.pages(found))
+            next(one_reader.pages(plan))
         else:
             stopped.append("first")  # its query is long over
-            assert len(ids(one.pages(found))) == 250
+            assert len(ids(one_reader.pages(plan))) == 250
         cache.end_node()
-    assert (one.requester.cost.requests, one.requester.cost.cache_hits) == (2, 1)
+    assert (one_reader.requester.cost.requests, one_reader.requester.cost.cache_hits) == (2, 1)
 
 
 def test_an_error_is_not_remembered() -> None:
@@ -423,7 +423,7 @@ def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "param", "found"),
+    ("value", "kind", "param", "rows"),
     [
         ("mad", "invalid_request_error", "type", 0),  # none can have it
         ("recurring", "invalid_request_error", "type", 3),  # some may, so all are looked through
@@ -432,7 +432,7 @@ def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
     ],
 )
 def test_a_refused_value_of_an_exact_filter_is_one_that_no_object_has(
-    value: str, kind: str, param: str | None, found: int | None
+    value: str, kind: str, param: str | None, rows: int | None
 ) -> None:
     prices = [{"id": f"price_{i}", "created": i, "active": True, "type": "recurring"} for i in range(3)]
     client = FakeStripe(samples.ALL, {"price": prices})
@@ -445,11 +445,11 @@ def test_a_refused_value_of_an_exact_filter_is_one_that_no_object_has(
 
     client.answer = refuse  # type: ignore[method-assign]
     quals = (Qual("type", "=", value), Qual("active", "=", True))
-    if found is None:
+    if rows is None:
         with pytest.raises(ApiError, match="must be one of"):
             ids(pages(client, "price", *quals))
     else:
-        assert len(ids(pages(client, "price", *quals))) == found
+        assert len(ids(pages(client, "price", *quals))) == rows
 
 
 @pytest.mark.parametrize(
@@ -483,13 +483,13 @@ def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, pa
         return answer(request)
 
     client.answer = refuse  # type: ignore[method-assign]
-    found = plan_read(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
-    assert qual in found.pushed
-    one = reader(client)
-    assert ids(one.pages(found)) == ["price_0", "price_1", "price_2"]
-    assert one.requester.cost.widened_lists > 0
-    statistics = dict(Scan(iter(()), one.requester.cost).statistics())
-    assert statistics["Stripe Lists Without a Refused Filter"] == str(one.requester.cost.widened_lists)
+    plan = plan_read(samples.PRICE, (qual, Qual("active", "=", True)), resources=samples.ALL)
+    assert qual in plan.pushed
+    refused = reader(client)
+    assert ids(refused.pages(plan)) == ["price_0", "price_1", "price_2"]
+    assert refused.requester.cost.widened_lists > 0
+    statistics = dict(Scan(iter(()), refused.requester.cost).statistics())
+    assert statistics["Stripe Lists Without a Refused Filter"] == str(refused.requester.cost.widened_lists)
     assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), ScanCost()).statistics())
 
 
@@ -534,9 +534,9 @@ def test_an_interrupt_ends_the_scan_though_every_answer_is_there_at_once(
             after.append(len(client.log))
             raise Interrupted("canceling statement due to user request")
 
-    found = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
+    plan = plan_read(samples.ALL[table], quals, resources=samples.ALL, **options)
     with pytest.raises(Interrupted):
-        list(plan_reader(client, check).pages(found))
+        list(plan_reader(client, check).pages(plan))
     assert len(after) <= 2
     assert len(client.log) <= 9 + PARALLEL
 
@@ -553,16 +553,16 @@ def test_an_interrupt_ends_the_scan() -> None:
         raise Interrupted("canceling statement due to user request")
 
     client.submit = submit  # type: ignore[method-assign]
-    found = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
+    plan = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     with pytest.raises(Interrupted):
-        list(plan_reader(client, check).pages(found))
+        list(plan_reader(client, check).pages(plan))
 
 
 def test_the_scan_counts_what_it_cost() -> None:
     client, cache = stripe(), response_cache()
     cache.begin_node()
-    found = plan_read(samples.CUSTOMER, (ONE,), resources=samples.ALL)
+    plan = plan_read(samples.CUSTOMER, (ONE,), resources=samples.ALL)
     for expected in ((1, 0), (0, 1)):
-        one = reader(client, cache)
-        list(one.pages(found))
-        assert (one.requester.cost.requests, one.requester.cost.cache_hits) == expected
+        scan_reader = reader(client, cache)
+        list(scan_reader.pages(plan))
+        assert (scan_reader.requester.cost.requests, scan_reader.requester.cost.cache_hits) == expected

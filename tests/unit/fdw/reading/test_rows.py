@@ -38,11 +38,11 @@ THING = Resource(
 ITEMS = {"data": [{"price": {"id": "p1"}, "ends": 20}, {"price": {"id": "p2"}, "ends": 10}]}
 
 
-def cell(column: str, found: dict[str, Any], type_name: str | None = None, **options: Any) -> Any:
+def cell(column: str, item: dict[str, Any], type_name: str | None = None, **options: Any) -> Any:
     known = THING.column.get(column)
     wanted = type_name or (known.kind.postgres_type if known else "jsonb")
     maker = row_maker(THING, [PlainColumn(column, wanted)], **options)
-    return maker.rows([found])[0][0]
+    return maker.rows([item])[0][0]
 
 
 CELLS: list[tuple[str, str | None, dict[str, Any], Any]] = [
@@ -90,9 +90,9 @@ CELLS: list[tuple[str, str | None, dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("column", "type_name", "found", "expected"), CELLS, ids=lambda v: str(v)[:40])
-def test_cells(column: str, type_name: str | None, found: dict[str, Any], expected: Any) -> None:
-    value = cell(column, found, type_name)
+@pytest.mark.parametrize(("column", "type_name", "item", "expected"), CELLS, ids=lambda v: str(v)[:40])
+def test_cells(column: str, type_name: str | None, item: dict[str, Any], expected: Any) -> None:
+    value = cell(column, item, type_name)
     assert value == expected
     assert type(value) is type(expected)
 
@@ -108,9 +108,9 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize(("column", "found", "expected"), TEXTS)
-def test_a_host_that_reads_texts_gets_texts(column: str, found: dict[str, Any], expected: str | None) -> None:
-    assert cell(column, found, as_text=True) == expected
+@pytest.mark.parametrize(("column", "item", "expected"), TEXTS)
+def test_a_host_that_reads_texts_gets_texts(column: str, item: dict[str, Any], expected: str | None) -> None:
+    assert cell(column, item, as_text=True) == expected
 
 
 def test_rows_are_in_the_order_of_the_columns_and_filled_where_the_object_does_not_know() -> None:

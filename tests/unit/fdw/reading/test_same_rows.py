@@ -30,12 +30,12 @@ NEWEST = SortKey("created", descending=True, nulls_first=True)
 
 def population(table: str) -> list[dict[str, Any]]:
     """240 objects, newest first, several in one second."""
-    found = []
+    objects = []
     for i in range(240):
         created = START - i // 3
         base = {"id": f"{samples.ALL[table].id_prefix}{i}", "created": created}
-        found.append(base | EXTRAS[table](i))
-    return found
+        objects.append(base | EXTRAS[table](i))
+    return objects
 
 
 EXTRAS: dict[str, Callable[[int], dict[str, Any]]] = {
@@ -120,7 +120,7 @@ def holds(resource: Resource, qual: Qual, item: dict[str, Any]) -> bool:
     if value is None:
         return False
     if isinstance(qual.value, tuple):
-        return value in [one for one in qual.value if one is not None]
+        return value in [item for item in qual.value if item is not None]
     return qual.value is not None and OPERATORS[qual.operator](value, qual.value)
 
 
@@ -132,7 +132,7 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
     ordered = data.draw(st.booleans(), label="ordered")
     limit = data.draw(st.sampled_from([None, None, 1, 7, 150]), label="limit")
     resource = samples.ALL[table]
-    found = plan_read(
+    plan = plan_read(
         resource,
         normalise(conditions, dict(resource.column)),
         sortkeys=[NEWEST] if ordered else [],
@@ -141,7 +141,7 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
     )
     stripe = FakeStripe(samples.ALL, OBJECTS)
     reader = plan_reader(stripe)
-    fetched = [item for page in reader.pages(found) for item in page.objects]
+    fetched = [item for page in reader.pages(plan) for item in page.objects]
     kept = [item for item in fetched if all(holds(resource, qual, item) for qual in conditions)]
     expected = [item for item in OBJECTS[table] if all(holds(resource, qual, item) for qual in conditions)]
     assert sorted(item["id"] for item in kept) == sorted(item["id"] for item in expected)

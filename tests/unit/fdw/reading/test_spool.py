@@ -41,12 +41,12 @@ def test_all_are_read_before_the_first_is_used() -> None:
 def test_the_rest_can_be_materialized_later(before: int) -> None:
     read: list[int] = []
     pages = SpooledPages(source(5, read), resource="customer", materialized=False, unaffected=False)
-    found = [next(pages) for _ in range(before)]
+    before_the_write = [next(pages) for _ in range(before)]
     assert len(read) == before
     pages.materialize()
     pages.materialize()
     assert read == [0, 1, 2, 3, 4]
-    assert plain(iter(found)) + plain(pages) == plain(source(5, []))
+    assert plain(iter(before_the_write)) + plain(pages) == plain(source(5, []))
 
 
 def test_pages_that_no_write_affects_are_not_read_ahead() -> None:

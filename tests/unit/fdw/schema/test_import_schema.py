@@ -20,8 +20,8 @@ def test_everything() -> None:
 
 
 def test_an_area_has_its_own_tables_and_no_machinery() -> None:
-    found = [name for area in load().areas for name in names(area)]
-    assert sorted(found) == sorted(resource.name for resource in load().resources)
+    in_areas = [name for area in load().areas for name in names(area)]
+    assert sorted(in_areas) == sorted(resource.name for resource in load().resources)
 
 
 def test_limit_to_and_except() -> None:

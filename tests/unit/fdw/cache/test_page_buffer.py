@@ -1,0 +1,149 @@
+"""Page buffers replay the pages of a source to all readers of an executor run, whatever the source is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stripe_fdw.errors import Interrupted
+from stripe_fdw.fdw.cache.page_buffer import Freshness, Objects
+from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
+from stripe_fdw.fdw.cache.response_cache import ResponseCache
+
+PAGES = [[{"id": f"cus_{page}{number}"} for number in range(3)] for page in range(5)]
+NEVER_CACHED = Freshness(0.0, lambda: ())
+
+
+class OpenNumbers(Iterator[Objects]):
+    """Pages as they come from a source; each is checked for a cancel on behalf of the active reader."""
+
+    def __init__(self, source: Numbers, reader: ActiveReader, pages: list[Objects]) -> None:
+        self._source, self._reader, self._pages = source, reader, iter(pages)
+
+    def __next__(self) -> Objects:
+        self._reader.check()
+        page = next(self._pages)
+        self._source.read.append(page[0]["id"])
+        return page
+
+    def close(self) -> None:
+        self._source.closed += 1
+
+
+class Numbers:
+    """A page source that lists the pages which were opened, read and closed."""
+
+    def __init__(self) -> None:
+        self.opened_after: list[str | None] = []
+        self.read: list[str] = []
+        self.closed = 0
+
+    def open(self, reader: ActiveReader, after: Objects) -> OpenNumbers:
+        last = after[-1]["id"] if after else None
+        self.opened_after.append(last)
+        start = 0 if last is None else 1 + next(n for n, page in enumerate(PAGES) if page[-1]["id"] == last)
+        return OpenNumbers(self, reader, PAGES[start:])
+
+
+@pytest.fixture
+def cache() -> ResponseCache:
+    cache = ResponseCache(lambda: 1)
+    cache.begin_node()
+    return cache
+
+
+def read(cache: ResponseCache, source: Numbers, requester: Requester, **options: Any) -> Iterator[Objects]:
+    return cache.read(
+        cache.executor_run(),
+        "key",
+        source,
+        requester,
+        options.pop("freshness", NEVER_CACHED),
+        **{"ordered": True, **options},
+    )
+
+
+def test_the_first_request_is_sent_at_once_and_pages_are_read_as_they_are_needed(
+    cache: ResponseCache,
+) -> None:
+    source = Numbers()
+    pages = read(cache, source, Requester(lambda: None))
+    assert (source.opened_after, source.read) == ([None], [])
+    assert next(pages) == PAGES[0]
+    assert source.read == ["cus_00"]
+
+
+def test_all_readers_of_a_run_share_one_source(cache: ResponseCache) -> None:
+    sources, requesters = [Numbers(), Numbers()], [Requester(lambda: None) for _ in range(2)]
+    first, second = (read(cache, *pair) for pair in zip(sources, requesters, strict=True))
+    assert next(first) == PAGES[0]
+    assert list(second) == PAGES
+    assert list(first) == PAGES[1:]
+    assert (sources[0].opened_after, sources[1].opened_after) == ([None], [])
+    assert [requester.cost.cache_hits for requester in requesters] == [4, 1]
+
+
+def test_a_request_ends_with_the_query_of_the_reader_that_waits_for_it(cache: ResponseCache) -> None:
+    checks = iter([None, None, Interrupted("canceling statement due to user request")])
+
+    def check() -> None:
+        if error := next(checks):
+            raise error
+
+    source = Numbers()
+    first = read(cache, source, Requester(lambda: None))
+    assert next(first) == PAGES[0]
+    second = read(cache, Numbers(), Requester(check))
+    assert next(second) == PAGES[0]
+    with pytest.raises(Interrupted):
+        next(second)
+    assert next(checks, "used") == "used"
+    assert list(first) == PAGES[1:]
+    assert source.opened_after == [None, "cus_02"]
+
+
+def test_a_reader_that_is_behind_an_evicted_buffer_continues_after_its_last_object() -> None:
+    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache.begin_node()
+    sources = [Numbers(), Numbers()]
+    slow, fast = (read(cache, source, Requester(lambda: None)) for source in sources)
+    assert next(slow) == PAGES[0]
+    assert list(fast) == PAGES
+    assert list(slow) == PAGES[1:]
+    assert sources[0].opened_after == [None, "cus_12"]
+
+
+def test_the_end_of_a_run_closes_what_no_reader_has_begun(cache: ResponseCache) -> None:
+    source = Numbers()
+    read(cache, source, Requester(lambda: None))
+    cache.end_node()
+    assert source.closed == 1
+
+
+def test_a_later_run_reads_on_where_an_earlier_one_left_an_ordered_list(cache: ResponseCache) -> None:
+    freshness = Freshness(60.0, lambda: (1,))
+    first = read(cache, Numbers(), Requester(lambda: None), freshness=freshness)
+    next(first)
+    first.close()  # type: ignore[attr-defined]
+    cache.end_node()
+    cache.begin_node()
+    source = Numbers()
+    assert list(read(cache, source, Requester(lambda: None), freshness=freshness)) == PAGES
+    assert source.opened_after == ["cus_02"]
+
+
+@pytest.mark.parametrize(("ordered", "generation"), [(False, 1), (True, 2)], ids=["no order", "stale"])
+def test_a_later_run_starts_again_otherwise(cache: ResponseCache, ordered: bool, generation: int) -> None:
+    generations = [1]
+    freshness = Freshness(60.0, lambda: tuple(generations))
+    first = read(cache, Numbers(), Requester(lambda: None), freshness=freshness, ordered=ordered)
+    next(first)
+    first.close()  # type: ignore[attr-defined]
+    cache.end_node()
+    cache.begin_node()
+    generations[0] = generation
+    source = Numbers()
+    assert list(read(cache, source, Requester(lambda: None), freshness=freshness, ordered=ordered)) == PAGES
+    assert source.opened_after == [None]
