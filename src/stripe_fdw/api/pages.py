@@ -1,4 +1,4 @@
-"""Reads a list page by page, no sooner than asked."""
+"""Lists read page by page, by cursor, one page ahead of the reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
 from stripe_fdw.errors import InvalidResponseError, NotFoundError
 
-_SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next one is asked for
+_SPARE_CURSORS = 5  # objects at the end of a page that may be deleted before the next page is requested
 
 
 def read_pages(
@@ -27,25 +27,34 @@ def read_pages(
     first: InterruptibleFuture[Response] | None = None,
     after: tuple[str, ...] = (),
 ) -> Iterator[Response]:
-    """The pages of a list or a search, in order.
+    """Yield the pages of a list or a search, in order.
 
     The first is requested alone; from the second on, one page is read ahead.
 
-    ``cursor`` is the field whose last value continues the list, as the catalog says; ``paged`` is False for a
-    list that comes whole. With ``limit_hint`` the first page holds that many objects at most; the reader may
-    go on all the same. ``first`` is the answer to the first request where that has left already, with
-    whatever limit. ``after`` are cursors of which the last leads on, or, if its object was deleted, the one
-    before it: the list is read from there. Raises what ``Client.fetch`` raises, and AnswerError for a list
-    that leads nowhere.
+    Args:
+        client: sends the requests.
+        request: the list's request, without limit and cursor.
+        check: raises if the query is cancelled; called while waiting.
+        limit_hint: the most objects on the first page; the list can be read on all the same.
+        on_response: called with each page before it is yielded.
+        cursor: the field whose last value continues the list, from the catalog.
+        paged: False for a list that Stripe returns whole.
+        background: leave most of the rate limits to other requests.
+        first: the response to the first request if that is under way already, with any limit.
+        after: cursors to continue from: the last one, or the one before it if its object was deleted.
+
+    Raises:
+        StripeFdwError: what ``Client.fetch`` raises; InvalidResponseError for a list that has more objects
+            but does not say where.
     """
-    begin = request
+    first_request = request
     if first is None:
         limit = {"limit": PAGE if limit_hint is None else max(1, min(limit_hint, PAGE))} if paged else {}
-        begin = request.with_params(**limit, **({"starting_after": after[-1]} if after else {}))
-        first = client.submit(begin, background=background)
-    page = _result(client, first, begin, after[:-1], check, background)
-    full = request.with_params(limit=PAGE) if paged else request
-    follow = next_request(full, page, cursor)
+        first_request = request.with_params(**limit, **({"starting_after": after[-1]} if after else {}))
+        first = client.submit(first_request, background=background)
+    page = _result(client, first, first_request, after[:-1], check, background)
+    full_page = request.with_params(limit=PAGE) if paged else request
+    follow = next_request(full_page, page, cursor)
     ahead: InterruptibleFuture[Response] | None = None
     number = 1
     milestone = follow
@@ -62,10 +71,10 @@ def read_pages(
             page = _result(client, ahead, follow, earlier_cursors(page, cursor), check, background)
             ahead = None
             number += 1
-            follow = next_request(full, page, cursor)
+            follow = next_request(full_page, page, cursor)
             if follow is not None and follow == milestone:
-                raise leads_nowhere(request, page)
-            if number & (number - 1) == 0:  # at every power of two: finds circles of any length
+                raise endless_list_error(request, page)
+            if number & (number - 1) == 0:  # at every power of two: finds cycles of any length
                 milestone = follow
     finally:
         if ahead is not None:
@@ -80,34 +89,34 @@ def _result(
     check: Callable[[], object],
     background: bool,
 ) -> Response:
-    """The page that this request brings; from an earlier cursor if its own was deleted meanwhile."""
+    """Wait for the page; request it from an earlier cursor if the object of its own was deleted meanwhile."""
     try:
         return future.result(check=check)
     except NotFoundError as error:
         if not earlier or not cursor_is_gone(error):
             raise
-    again = request.with_params(starting_after=earlier[-1])
-    future = client.submit(again, background=background)
-    return _result(client, future, again, earlier[:-1], check, background)
+    retry = request.with_params(starting_after=earlier[-1])
+    future = client.submit(retry, background=background)
+    return _result(client, future, retry, earlier[:-1], check, background)
 
 
 def earlier_cursors(page: Response, cursor: str = "id") -> tuple[str, ...]:
-    """What continues the list as well as the page's last object, should that be deleted: those before it."""
+    """Return the cursors before a page's last one, which continue the list if its object is deleted."""
     return cursors(page.body["data"], cursor)[:-1]
 
 
 def cursors(data: list[dict[str, Any]], cursor: str = "id") -> tuple[str, ...]:
-    """What leads on after these objects: the last one, and those before it that serve if it is deleted."""
+    """Return the cursors that continue a list after these objects: the last, and some before it as spares."""
     return tuple(str(item[cursor]) for item in data[-_SPARE_CURSORS - 1 :] if item.get(cursor))
 
 
 def cursor_is_gone(error: NotFoundError) -> bool:
-    """Whether the object that a list was to go on from is not there any more."""
+    """Return True if the error says that the cursor's object does not exist any more."""
     return error.param == "starting_after"
 
 
 def objects(page: Response, request: Request) -> list[dict[str, Any]]:
-    """The objects on a page. Raises AnswerError if it is no page of a list."""
+    """Return the objects on a page of a list. Raises InvalidResponseError for any other response."""
     data = page.body.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
         raise InvalidResponseError(
@@ -118,9 +127,9 @@ def objects(page: Response, request: Request) -> list[dict[str, Any]]:
 
 
 def next_request(request: Request, page: Response, cursor: str = "id") -> Request | None:
-    """The request for the page after this one, None after the last.
+    """Return the request for the page after this one, None after the last.
 
-    Raises AnswerError if the list says that there is more, but not where.
+    Raises InvalidResponseError if the list has more objects but no cursor.
     """
     data = objects(page, request)
     if not page.body.get("has_more"):
@@ -130,12 +139,12 @@ def next_request(request: Request, page: Response, cursor: str = "id") -> Reques
     else:
         value, parameter = data[-1].get(cursor) if data else None, "starting_after"
     if not isinstance(value, str) or not value:
-        raise leads_nowhere(request, page)
+        raise endless_list_error(request, page)
     return request.with_params(**{parameter: value})
 
 
-def leads_nowhere(request: Request, page: Response) -> InvalidResponseError:
-    """The error for a list that says that there is more and does not lead there."""
+def endless_list_error(request: Request, page: Response) -> InvalidResponseError:
+    """Return the error for a list that has more objects, but whose cursor is missing or repeats."""
     return InvalidResponseError(
         f"the list {request.method} {request.path} says that there is more, but does not lead there",
         detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",

@@ -1,4 +1,4 @@
-"""Runs requests beside the calling thread: daemon threads that take no signals and never delay an exit."""
+"""Daemon threads that block all signals and never delay an exit, and the futures of their results."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-STEP_SECONDS = 0.02  # how often a waiting thread looks whether its query was cancelled
+STEP_SECONDS = 0.02  # between two checks of a waiting thread whether its query was cancelled
 _IDLE_SECONDS = 30.0
 
 
 class ThreadPool:
-    """A pool of daemon threads that start when needed and end after a while without work.
+    """A pool of daemon threads that start when needed and end when idle for a while.
 
     All signals are blocked in them: in a Postgres backend, signals belong to the main thread.
     """
 
-    def __init__(self, at_most: int = 64, idle_seconds: float = _IDLE_SECONDS) -> None:
-        self._at_most = at_most
+    def __init__(self, max_threads: int = 64, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._max_threads = max_threads
         self._idle_seconds = idle_seconds
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -33,11 +33,11 @@ class ThreadPool:
         self._queued = 0
 
     def run(self, task: Callable[[], None]) -> None:
-        """Run the task, which must not raise, as soon as a thread is free."""
+        """Run the task as soon as a thread is free. It must not raise."""
         with self._lock:
             self._queued += 1
             self._tasks.put(task)
-            start = self._queued > self._idle and self._threads < self._at_most
+            start = self._queued > self._idle and self._threads < self._max_threads
             if start:
                 self._threads += 1
                 self._idle += 1
@@ -48,7 +48,7 @@ class ThreadPool:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             threading.Thread(target=self._work, name="stripe-fdw", daemon=True).start()
-        except RuntimeError:  # no more threads to be had: those there are will do the work
+        except RuntimeError:  # the limit of threads is reached: those that run already do the work
             with self._lock:
                 self._threads -= 1
                 self._idle -= 1
@@ -72,7 +72,7 @@ class ThreadPool:
                 self._queued -= 1
                 self._idle -= 1
             task()
-            del task  # what it refers to must not live until the next one
+            del task  # or what it refers to lives until the next task
             with self._lock:
                 self._idle += 1
 

@@ -135,8 +135,8 @@ def test_whatever_the_distribution_nothing_is_lost_or_doubled(
     until: int | None,
 ) -> None:
     monkeypatch.setattr(slices, "PAGE", 3)
-    monkeypatch.setattr(slices._Work, "_wants_more", lambda self, page: True)
-    monkeypatch.setattr(slices, "_WORTH_CUTTING", 0)
+    monkeypatch.setattr(slices._ParallelScan, "_helps_to_split", lambda self, page: True)
+    monkeypatch.setattr(slices, "_MIN_PAGES_TO_SPLIT", 0)
     with stripe(times * repeat, seed=seed) as fake:
         got = found(fake, parallel=parallel, since=since, until=until)
         wanted = {
@@ -151,8 +151,8 @@ def test_a_list_that_is_not_in_strict_order_is_read_whole_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slices, "PAGE", 5)
-    monkeypatch.setattr(slices._Work, "_wants_more", lambda self, page: True)
-    monkeypatch.setattr(slices, "_WORTH_CUTTING", 0)
+    monkeypatch.setattr(slices._ParallelScan, "_helps_to_split", lambda self, page: True)
+    monkeypatch.setattr(slices, "_MIN_PAGES_TO_SPLIT", 0)
     with stripe(list(range(1000, 1400))) as fake:
         order = random.Random(1)
         fake.objects.sort(key=lambda o: -o["created"] + order.uniform(-30, 30))
