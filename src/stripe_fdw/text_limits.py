@@ -9,6 +9,7 @@ MAX_RESPONSE_CHARACTERS: Final = 120  # of a response that is not Stripe's
 MAX_REASON_CHARACTERS: Final = 200  # of why a column cannot hold a value
 MAX_NAMES: Final = 20  # columns that an error lists
 MAX_IDS: Final = 20  # objects that a failed statement lists
+MAX_LIST_VALUES: Final = 10  # of a qual's list in EXPLAIN
 MAX_REQUESTS: Final = 5  # lines of EXPLAIN without VERBOSE
 MAX_FRAMES: Final = 4  # lines of a Python traceback
 

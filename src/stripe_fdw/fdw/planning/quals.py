@@ -17,6 +17,7 @@ import orjson
 
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.sql_quoting import quote_literal
+from stripe_fdw.text_limits import MAX_LIST_VALUES
 
 EQUAL: Final = "="
 ANY: Final = "= any"
@@ -98,8 +99,9 @@ def literal(value: object) -> str:
 def _literals(value: object) -> str:
     if not isinstance(value, tuple):
         return literal(value)
-    shown = ", ".join(literal(item) for item in value[:10])
-    return shown + (f", … {len(value) - 10} more" if len(value) > 10 else "")
+    shown = ", ".join(literal(item) for item in value[:MAX_LIST_VALUES])
+    hidden = len(value) - MAX_LIST_VALUES
+    return shown + (f", … {hidden} more" if hidden > 0 else "")
 
 
 def normalise(quals: Iterable[Qual], columns: dict[str, Column]) -> tuple[Qual, ...]:
