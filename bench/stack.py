@@ -48,8 +48,8 @@ class Bench:
 
     def customers_written(self) -> int:
         """Return how many customers were created in the simulator since it started."""
-        worlds = self.control("GET", "status")["worlds"].values()
-        return sum(int(world["customer"]["written"]) for world in worlds if "customer" in world)
+        accounts = self.control("GET", "status")["accounts"].values()
+        return sum(int(account["customer"]["written"]) for account in accounts if "customer" in account)
 
     def busy_seconds(self) -> float:
         """Return the processor time that the simulator has used so far, in seconds."""

@@ -1,4 +1,4 @@
-"""Which keys are good, and what a restricted one may do."""
+"""API keys: which are valid, and what restricted ones permit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from stripe_simulator import errors
 
 
 @dataclass(slots=True)
-class Keys:
-    """Which keys were declared to be something else than good.
+class ApiKeys:
+    """The keys that are invalid or restricted.
 
-    Every key that begins with sk_test_ is good but for the wrong ones; restricted keys are good where
-    declared, with permissions such as ``customer_read`` (a write permission includes reading).
+    Every key that begins with sk_test_ is valid unless it is in `wrong`. Restricted keys are valid if they
+    are in `restricted`, with permissions such as ``customer_read``; a write permission includes reading.
     """
 
     wrong: set[str] = field(default_factory=set)
     restricted: dict[str, set[str]] = field(default_factory=dict)
 
     def check(self, key: str | None) -> str:
-        """The key. Raises the 401 that Stripe would answer."""
+        """Return the key. Raises StripeError 401 where it is missing or invalid."""
         if not key:
             raise errors.no_key()
         if key in self.wrong or not (key in self.restricted or key.startswith("sk_test_")):
@@ -29,22 +29,22 @@ class Keys:
         return key
 
     def permit(self, key: str, account: str, resource: str, method: str) -> None:
-        """Raises the 403 that Stripe would answer."""
-        allowed = self.restricted.get(key)
-        if allowed is None:
+        """Raise StripeError 403 where a restricted key lacks the permission for a method on a resource."""
+        permissions = self.restricted.get(key)
+        if permissions is None:
             return
-        wanted = f"{resource}_read" if method == "GET" else f"{resource}_write"
-        if wanted not in allowed and f"{resource}_write" not in allowed:
-            raise errors.not_permitted(key, account, f"rak_{wanted}")
+        needed = f"{resource}_read" if method == "GET" else f"{resource}_write"
+        if needed not in permissions and f"{resource}_write" not in permissions:
+            raise errors.not_permitted(key, account, f"rak_{needed}")
 
     def clear(self) -> None:
-        """Forget what was declared."""
+        """Make all test keys valid, and no restricted ones."""
         self.wrong.clear()
         self.restricted.clear()
 
 
 def key_of(authorization: str | None) -> str | None:
-    """The key in an Authorization header, Bearer or Basic."""
+    """Return the key in an Authorization header, Bearer or Basic; None where there is none."""
     scheme, _, rest = (authorization or "").partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip() or None

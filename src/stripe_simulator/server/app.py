@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: one ASGI application over the API and its control endpoint."""
+"""The ASGI application: Stripe's API, with faults and idempotency keys, and the control endpoint."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator.errors import StripeError, conflict, lock_timeout, masked, rate_limited, server_fault
+from stripe_simulator.errors import (
+    StripeError,
+    conflict,
+    lock_timeout,
+    masked,
+    rate_limited,
+    server_fault,
+)
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.server.api_keys import key_of
-from stripe_simulator.server.connection_faults import abort, hang, send_cut, send_slowly, spoiled
+from stripe_simulator.server.connection_faults import abort, faulty_response, hang, send_cut, send_slowly
 from stripe_simulator.server.control import control_app
-from stripe_simulator.server.dispatcher import Api, answer_of, check_version, params_of
-from stripe_simulator.server.request_log import Entry
+from stripe_simulator.server.dispatcher import (
+    Dispatcher,
+    check_version,
+    error_response,
+    parse_parameters,
+)
+from stripe_simulator.server.request_log import LoggedRequest
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
@@ -27,45 +39,56 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
+# Faults that change a response on its way; the operation is run before.
+_AFTER_OPERATION = frozenset({"half", "slow", "cut", "html", "wrong", "empty"})
+_WITHOUT_RESPONSE = frozenset({"reset", "hang"})
+
 
 class App:
     """The ASGI application."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
-        self._control = control_app(api)
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._control = control_app(dispatcher)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"].startswith("/_simulator"):
             await self._control(scope, receive, send)
             return
-        await self._stripe(scope, receive, send)
+        await self._serve(scope, receive, send)
 
-    async def _stripe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        api = self.api
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request to Stripe's API, log it, and apply the fault that affects it."""
+        request_log = self._dispatcher.request_log
         body = await _body(receive)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        entry = self._entry(scope, headers, body)
-        api.journal.add(entry)
-        fault = api.faults.strike(entry.method, entry.path)
+        entry = self._log_entry(scope, headers, body)
+        request_log.add(entry)
+        fault = self._dispatcher.faults.next_fault(entry.method, entry.path)
         try:
-            answer = await self._answer(entry, headers, body, fault)
+            response = await self._respond(entry, headers, body, fault)
             if fault is None:
-                await _send(send, answer, self._headers(answer, entry))
+                await _send(send, response, self._headers(response, entry))
             else:
-                await self._go_wrong(fault, answer, entry, scope, receive, send)
+                await self._send_with_fault(fault, response, entry, scope, receive, send)
         except asyncio.CancelledError:
-            api.journal.close(entry, None)
+            request_log.close(entry, None)
             raise
-        api.journal.close(entry, None if fault and fault.kind in _SILENT else answer.status)
+        request_log.close(entry, None if fault and fault.kind in _WITHOUT_RESPONSE else response.status)
 
-    async def _go_wrong(
-        self, fault: Fault, answer: ApiResponse, entry: Entry, scope: Scope, receive: Receive, send: Send
+    async def _send_with_fault(
+        self,
+        fault: Fault,
+        response: ApiResponse,
+        entry: LoggedRequest,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         entry.fault = fault.kind
-        answer = spoiled(fault, answer)
-        head = _head(answer, self._headers(answer, entry))
+        response = faulty_response(fault, response)
+        head = _head(response, self._headers(response, entry))
         match fault.kind:
             case "reset":
                 abort(scope)
@@ -73,21 +96,23 @@ class App:
                 await hang(receive, fault.seconds)
                 abort(scope)
             case "slow":
-                await send_slowly(send, answer, head, fault.seconds)
+                await send_slowly(send, response, head, fault.seconds)
             case "cut":
-                await send_cut(send, answer, head, scope)
+                await send_cut(send, response, head, scope)
             case _:
                 await send(head)
-                await send({"type": "http.response.body", "body": answer.body})
+                await send({"type": "http.response.body", "body": response.body})
 
-    def _headers(self, answer: ApiResponse, entry: Entry) -> dict[str, str]:
-        return self.api.headers(answer, entry.request_id, entry.api_version or "", entry.idempotency_key)
+    def _headers(self, response: ApiResponse, entry: LoggedRequest) -> dict[str, str]:
+        return self._dispatcher.headers(
+            response, entry.request_id, entry.api_version or "", entry.idempotency_key
+        )
 
-    def _entry(self, scope: Scope, headers: dict[str, str], body: bytes) -> Entry:
+    def _log_entry(self, scope: Scope, headers: dict[str, str], body: bytes) -> LoggedRequest:
         query = scope["query_string"].decode("latin-1")
         key = key_of(headers.get("authorization"))
-        return Entry(
-            number=self.api.journal.next_number(),
+        return LoggedRequest(
+            number=self._dispatcher.request_log.next_number(),
             at=time.time(),
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1"),  # an id may hold an encoded slash
@@ -96,107 +121,105 @@ class App:
             form=forms.pairs_of(body.decode("utf-8", "replace")) if body else [],
             endpoint=None,
             status=None,
-            request_id=self.api.next_request_id(),
+            request_id=self._dispatcher.next_request_id(),
             account=headers.get("stripe-account"),
             key=masked(key) if key else None,
-            api_version=headers.get("stripe-version") or self.api.catalog.api_version,
+            api_version=headers.get("stripe-version") or self._dispatcher.catalog.api_version,
             idempotency_key=headers.get("idempotency-key"),
             user_agent=headers.get("user-agent"),
         )
 
-    async def _answer(
-        self, entry: Entry, headers: dict[str, str], body: bytes, fault: Fault | None
+    async def _respond(
+        self, entry: LoggedRequest, headers: dict[str, str], body: bytes, fault: Fault | None
     ) -> ApiResponse:
-        api = self.api
-        account = PLATFORM
+        """Check key, version, account and rate limits, run the operation, and return its response."""
+        dispatcher = self._dispatcher
+        account_id = PLATFORM
         try:
-            key = api.keys.check(key_of(headers.get("authorization")))
+            key = dispatcher.api_keys.check(key_of(headers.get("authorization")))
             check_version(entry.api_version or "")
-            account = api.account_for(key, entry.account)
-            route, ids = api.route(entry.method, entry.path)
+            account_id = dispatcher.account_id(key, entry.account)
+            route, ids = dispatcher.find_route(entry.method, entry.path)
             entry.endpoint = route.template
             if route.resource is not None:
-                api.keys.permit(key, account, route.resource.name, entry.method)
-            api.limits.check(account, route.template)
+                dispatcher.api_keys.permit(key, account_id, route.resource.name, entry.method)
+            dispatcher.rate_limits.check(account_id, route.template)
             request = ApiRequest(
                 entry.method,
                 entry.path,
-                params_of(entry.query_string, body.decode("utf-8", "replace")),
+                parse_parameters(entry.query_string, body.decode("utf-8", "replace")),
                 route,
                 ids,
-                api.account(account),
-                api.account(PLATFORM),
+                dispatcher.account(account_id),
+                dispatcher.account(PLATFORM),
                 entry.request_id,
                 entry.idempotency_key,
                 entry.api_version or "",
             )
-            return await self._once(request, fault)
-        except StripeError as problem:
-            await self._wait()
-            return answer_of(problem, entry.request_id, account)
+            return await self._run_once(request, fault)
+        except StripeError as error:
+            await self._delay()
+            return error_response(error, entry.request_id, account_id)
 
-    async def _wait(self) -> None:
-        delay = self.api.latency + random.random() * self.api.jitter  # noqa: S311 - not for secrets
+    async def _delay(self) -> None:
+        """Wait for the latency and a part of the jitter."""
+        jitter = random.random() * self._dispatcher.jitter  # noqa: S311 - not for secrets
+        delay = self._dispatcher.latency + jitter
         if delay > 0:
             await asyncio.sleep(delay)
 
-    async def _once(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
-        """Carry out the operation, but for one that was carried out before under its idempotency key."""
-        key, account, idempotency = request.idempotency_key, request.account.id, self.api.idempotency
+    async def _run_once(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
+        """Run the operation, or return the stored response of an earlier request with its idempotency key."""
+        key, account_id = request.idempotency_key, request.account.id
+        idempotency_keys = self._dispatcher.idempotency_keys
         if key is None or request.method != "POST":
-            return await self._carried_out(request, fault)
-        replayed = idempotency.begin(account, key, request.path, request.params, request.request_id)
+            return await self._run(request, fault)
+        replayed = idempotency_keys.begin(account_id, key, request.path, request.params, request.request_id)
         if replayed is not None:
-            await self._wait()
+            await self._delay()
             return replayed
-        answer: ApiResponse | None = None
+        response: ApiResponse | None = None
         try:
-            answer = await self._carried_out(request, fault)
+            response = await self._run(request, fault)
         finally:
-            lost = fault is not None and not (fault.after or fault.kept) and fault.kind not in _DONE
+            not_run = (
+                fault is not None and not (fault.after or fault.kept) and fault.kind not in _AFTER_OPERATION
+            )
             begun = request.begun or (fault is not None and fault.kept)
-            idempotency.finish(account, key, None if lost else answer, begun=begun)
-        return answer if fault is None or not fault.is_error else _failed(fault)
+            idempotency_keys.finish(account_id, key, None if not_run else response, begun=begun)
+        return response if fault is None or not fault.is_error else _fault_response(fault)
 
-    async def _carried_out(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
-        """The operation, after the latency; not at all where a fault comes first."""
-        await self._wait()
-        if fault is not None and not fault.after and fault.kind not in _DONE:
-            return _failed(fault) if fault.is_error else ApiResponse(b"{}")
+    async def _run(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
+        """Run the operation after the latency, but not where a fault occurs before it."""
+        await self._delay()
+        if fault is not None and not fault.after and fault.kind not in _AFTER_OPERATION:
+            return _fault_response(fault) if fault.is_error else ApiResponse(b"{}")
         try:
-            answer = self.api.answer(request)
-        except StripeError as problem:
-            answer = answer_of(problem, request.request_id, request.account.id)
-        if (
-            fault is not None
-            and fault.is_error
-            and (request.idempotency_key is None or request.method != "POST")
-        ):
-            return _failed(fault)
-        return answer
+            response = self._dispatcher.dispatch(request)
+        except StripeError as error:
+            response = error_response(error, request.request_id, request.account.id)
+        has_key = request.idempotency_key is not None and request.method == "POST"
+        if fault is not None and fault.is_error and not has_key:
+            return _fault_response(fault)
+        return response
 
 
-# Faults that spoil an answer on its way; the operation was carried out.
-_DONE = frozenset({"half", "slow", "cut", "html", "wrong", "empty"})
-_SILENT = frozenset({"reset", "hang"})
-
-
-def _failed(fault: Fault) -> ApiResponse:
-    """An error of Stripe's instead of an answer."""
+def _fault_response(fault: Fault) -> ApiResponse:
+    """Return the error of Stripe that a fault sends instead of a response."""
     if fault.kind == "lock_timeout":
-        problem = lock_timeout()
+        error = lock_timeout()
     elif fault.kind == "conflict":
-        problem = conflict()
+        error = conflict()
     elif fault.status == 429:
-        problem = rate_limited("global-rate")
+        error = rate_limited("global-rate")
     else:
-        problem = server_fault()
-        problem.status = fault.status
+        error = server_fault()
+        error.status = fault.status
         if 400 <= fault.status < 500:
-            problem.kind = "invalid_request_error"
-    problem.code = fault.code or problem.code
-    problem.message = fault.message or problem.message
-    return answer_of(problem, "req_fault", PLATFORM, fault.headers)
+            error.kind = "invalid_request_error"
+    error.code = fault.code or error.code
+    error.message = fault.message or error.message
+    return error_response(error, "req_fault", PLATFORM, fault.headers)
 
 
 async def _body(receive: Receive) -> bytes:
@@ -211,12 +234,12 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _head(answer: ApiResponse, headers: dict[str, str]) -> dict[str, Any]:
-    headers["Content-Length"] = str(len(answer.body))
+def _head(response: ApiResponse, headers: dict[str, str]) -> dict[str, Any]:
+    headers["Content-Length"] = str(len(response.body))
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return {"type": "http.response.start", "status": answer.status, "headers": pairs}
+    return {"type": "http.response.start", "status": response.status, "headers": pairs}
 
 
-async def _send(send: Send, answer: ApiResponse, headers: dict[str, str]) -> None:
-    await send(_head(answer, headers))
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(send: Send, response: ApiResponse, headers: dict[str, str]) -> None:
+    await send(_head(response, headers))
+    await send({"type": "http.response.body", "body": response.body})

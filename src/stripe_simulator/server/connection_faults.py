@@ -1,4 +1,4 @@
-"""Answers that go wrong: what a fault does to a connection."""
+"""The effect of faults on responses and connections."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _HTML = b"<!DOCTYPE html><html><head><title>Bad gateway</title></head><body>Bad 
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol; requests can reach the connection they came on."""
+    """uvicorn's protocol, with the connection's transport in the scope of each request."""
 
     def on_message_begin(self) -> None:
-        """Give the transport along with the request."""
+        """Add the transport to the scope."""
         super().on_message_begin()
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
 
 
 def abort(scope: MutableMapping[str, Any]) -> None:
-    """Reset the connection: the other side sees ECONNRESET."""
+    """Reset the connection: the client gets ECONNRESET."""
     transport: asyncio.Transport = scope[TRANSPORT]
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -42,14 +42,14 @@ def abort(scope: MutableMapping[str, Any]) -> None:
     transport.abort()
 
 
-def spoiled(fault: Fault, answer: ApiResponse) -> ApiResponse:
-    """What comes instead of the answer, for the faults that leave the connection alone."""
-    headers = answer.headers | fault.headers
+def faulty_response(fault: Fault, response: ApiResponse) -> ApiResponse:
+    """Return the response that a fault sends instead; the same for faults of the connection."""
+    headers = response.headers | fault.headers
     match fault.kind:
         case "html":
             return ApiResponse(_HTML, fault.status, {"Content-Type": "text/html", **fault.headers})
         case "half":
-            return ApiResponse(answer.body[: len(answer.body) // 2], answer.status, headers)
+            return ApiResponse(response.body[: len(response.body) // 2], response.status, headers)
         case "redirect":
             return ApiResponse(b"", fault.status, {"Location": fault.location, **headers})
         case "wrong":
@@ -57,25 +57,25 @@ def spoiled(fault: Fault, answer: ApiResponse) -> ApiResponse:
         case "empty":
             return ApiResponse(b"", fault.status, headers)
         case _:
-            return answer
+            return response
 
 
-async def send_slowly(send: Send, answer: ApiResponse, head: dict[str, Any], seconds: float) -> None:
-    """The body in small pieces."""
+async def send_slowly(send: Send, response: ApiResponse, head: dict[str, Any], seconds: float) -> None:
+    """Send a response whose body comes in small pieces, over so many seconds."""
     await send(head)
-    size = max(1, -(-len(answer.body) // _PIECES))
-    for at in range(0, len(answer.body), size):
+    size = max(1, -(-len(response.body) // _PIECES))
+    for at in range(0, len(response.body), size):
         await asyncio.sleep(seconds / _PIECES)
-        await send({"type": "http.response.body", "body": answer.body[at : at + size], "more_body": True})
+        await send({"type": "http.response.body", "body": response.body[at : at + size], "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
 async def send_cut(
-    send: Send, answer: ApiResponse, head: dict[str, Any], scope: MutableMapping[str, Any]
+    send: Send, response: ApiResponse, head: dict[str, Any], scope: MutableMapping[str, Any]
 ) -> None:
-    """Half of the body, then the end of the connection."""
+    """Send half of the body, then close the connection."""
     await send(head)
-    half = answer.body[: len(answer.body) // 2]
+    half = response.body[: len(response.body) // 2]
     await send({"type": "http.response.body", "body": half, "more_body": True})
     await asyncio.sleep(0.05)
     transport: asyncio.Transport = scope[TRANSPORT]
@@ -83,12 +83,12 @@ async def send_cut(
 
 
 async def hang(receive: Receive, seconds: float) -> None:
-    """Wait, unless the other side goes first."""
+    """Wait for so many seconds, or until the client disconnects."""
 
-    async def gone() -> None:
+    async def disconnected() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    waiting = asyncio.ensure_future(gone())
+    waiting = asyncio.ensure_future(disconnected())
     await asyncio.wait({waiting}, timeout=seconds)
     waiting.cancel()

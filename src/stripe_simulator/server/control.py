@@ -1,8 +1,8 @@
-"""The control endpoint, below /_simulator: what no Stripe has. JSON in, JSON out, no key asked for.
+"""The control endpoint below /_simulator, which Stripe does not have. It takes and returns JSON.
 
-GET status                  counts, uptime, the platform's account
-GET requests?after=N        the log of requests since number N; DELETE forgets it
-POST reset                  back to the state at the start
+GET status                  counts, uptime, the platform account
+GET requests?after=N        the log of requests since number N; DELETE clears it
+POST reset                  return to the initial state
 GET, POST, DELETE faults    {"kind": "status", "status": 429, "path": "/v1/customers*", "count": 3}, or a list
 GET, POST, DELETE limits    {"rate": 25, "endpoint_rate": 10, "endpoints": {"/v1/prices": 2}}
 GET, POST latency           {"ms": 100, "jitter_ms": 20}
@@ -24,63 +24,65 @@ from starlette.routing import Route
 
 from stripe_simulator.errors import masked
 from stripe_simulator.server.faults import KINDS
-from stripe_simulator.server.webhooks import DeliveryFaults, Endpoint
+from stripe_simulator.server.webhooks import DeliveryFaults, WebhookEndpoint
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from stripe_simulator.server.dispatcher import Api
+    from stripe_simulator.server.dispatcher import Dispatcher
 
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
 
 
-def control_app(api: Api) -> Starlette:
-    """The application that answers what is below /_simulator."""
+def control_app(dispatcher: Dispatcher) -> Starlette:
+    """Return the application for requests below /_simulator."""
     started = time.time()
 
     async def status(_: Request) -> Response:
-        accounts = {name: account.counts() for name, account in api.accounts.items()}
+        accounts = {name: account.counts() for name, account in dispatcher.accounts.items()}
         return _json(
             {
                 "pid": os.getpid(),
                 "uptime": round(time.time() - started, 3),
-                "seed": api.options.seed,
-                "customers": api.options.customers,
+                "seed": dispatcher.options.seed,
+                "customers": dispatcher.options.customers,
                 "account": PLATFORM,
-                "api_version": api.catalog.api_version,
-                "requests": api.journal.total,
-                "statuses": {str(code): number for code, number in api.journal.statuses.items()},
-                "worlds": accounts,
+                "api_version": dispatcher.catalog.api_version,
+                "requests": dispatcher.request_log.total,
+                "statuses": {str(code): number for code, number in dispatcher.request_log.statuses.items()},
+                "accounts": accounts,
             }
         )
 
     async def requests(request: Request) -> Response:
         if request.method == "DELETE":
-            return _json({"deleted": api.journal.clear()})
-        return _json({"requests": api.journal.entries(int(request.query_params.get("after", "0")))})
+            return _json({"deleted": dispatcher.request_log.clear()})
+        return _json(
+            {"requests": dispatcher.request_log.entries(int(request.query_params.get("after", "0")))}
+        )
 
     async def reset(_: Request) -> Response:
-        api.reset()
+        dispatcher.reset()
         return _json({"reset": True})
 
     async def faults(request: Request) -> Response:
         if request.method == "DELETE":
-            api.faults.clear()
+            dispatcher.faults.clear()
         elif request.method == "POST":
             sent = await request.json()
             for description in sent if isinstance(sent, list) else [sent]:
-                api.faults.add(description)
-        return _json({"faults": api.faults.described(), "kinds": KINDS})
+                dispatcher.faults.add(description)
+        return _json({"faults": dispatcher.faults.described(), "kinds": KINDS})
 
     async def limits(request: Request) -> Response:
         if request.method == "DELETE":
-            api.limits.set()
+            dispatcher.rate_limits.set()
         elif request.method == "POST":
-            api.limits.set(**await request.json())
-        limit = api.limits
+            dispatcher.rate_limits.set(**await request.json())
+        limit = dispatcher.rate_limits
         return _json(
             {
                 "rate": limit.rate,
@@ -94,55 +96,58 @@ def control_app(api: Api) -> Starlette:
     async def latency(request: Request) -> Response:
         if request.method == "POST":
             sent = await request.json()
-            api.latency = float(sent.get("ms", 0)) / 1000
-            api.jitter = float(sent.get("jitter_ms", 0)) / 1000
-        return _json({"ms": api.latency * 1000, "jitter_ms": api.jitter * 1000})
+            dispatcher.latency = float(sent.get("ms", 0)) / 1000
+            dispatcher.jitter = float(sent.get("jitter_ms", 0)) / 1000
+        return _json({"ms": dispatcher.latency * 1000, "jitter_ms": dispatcher.jitter * 1000})
 
     async def keys(request: Request) -> Response:
         if request.method == "DELETE":
-            api.keys.clear()
+            dispatcher.api_keys.clear()
         elif request.method == "POST":
             sent = await request.json()
-            api.keys.wrong.update(sent.get("wrong", ()))
+            dispatcher.api_keys.wrong.update(sent.get("wrong", ()))
             for key, permissions in sent.get("restricted", {}).items():
-                api.keys.restricted[key] = set(permissions)
+                dispatcher.api_keys.restricted[key] = set(permissions)
         return _json(
             {
-                "wrong": [masked(key) for key in api.keys.wrong],
-                "restricted": {masked(key): sorted(may) for key, may in api.keys.restricted.items()},
+                "wrong": [masked(key) for key in dispatcher.api_keys.wrong],
+                "restricted": {
+                    masked(key): sorted(permissions)
+                    for key, permissions in dispatcher.api_keys.restricted.items()
+                },
             }
         )
 
     async def webhooks(request: Request) -> Response:
         if request.method == "DELETE":
-            api.webhooks.clear()
+            dispatcher.webhooks.clear()
         elif request.method == "POST":
-            api.webhooks.delivery_faults = DeliveryFaults(**await request.json())
-        return _json(api.webhooks.described())
+            dispatcher.webhooks.delivery_faults = DeliveryFaults(**await request.json())
+        return _json(dispatcher.webhooks.described())
 
     async def endpoints(request: Request) -> Response:
         sent = await request.json()
         sent["enabled_events"] = tuple(sent.get("enabled_events", ("*",)))
-        api.webhooks.endpoints.append(Endpoint(**sent))
-        return _json(api.webhooks.described())
+        dispatcher.webhooks.endpoints.append(WebhookEndpoint(**sent))
+        return _json(dispatcher.webhooks.described())
 
-    every = ["GET", "POST", "DELETE"]
+    all_methods = ["GET", "POST", "DELETE"]
     return Starlette(
         routes=[
             Route("/_simulator/status", status),
             Route("/_simulator/requests", requests, methods=["GET", "DELETE"]),
             Route("/_simulator/reset", reset, methods=["POST"]),
-            Route("/_simulator/faults", faults, methods=every),
-            Route("/_simulator/limits", limits, methods=every),
+            Route("/_simulator/faults", faults, methods=all_methods),
+            Route("/_simulator/limits", limits, methods=all_methods),
             Route("/_simulator/latency", latency, methods=["GET", "POST"]),
-            Route("/_simulator/keys", keys, methods=every),
-            Route("/_simulator/webhooks", webhooks, methods=every),
+            Route("/_simulator/keys", keys, methods=all_methods),
+            Route("/_simulator/webhooks", webhooks, methods=all_methods),
             Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),
         ],
-        exception_handlers={TypeError: _refused, ValueError: _refused},
+        exception_handlers={TypeError: _bad_request, ValueError: _bad_request},
     )
 
 
-def _refused(_request: Request, error: Exception) -> Response:
-    """What was sent to the control endpoint is not understood."""
+def _bad_request(_request: Request, error: Exception) -> Response:
+    """Return the response to a request that is not understood."""
     return _json({"error": str(error)}, 400)

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: which requests a fault strikes, and how often."""
+"""Faults on demand: which requests they affect, and how often."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _ERRORS = frozenset({"status", "lock_timeout", "conflict"})
 
 @dataclass(slots=True)
 class Fault:
-    """A fault for requests whose path fits `path` (a shell pattern) and whose verb is `method`.
+    """A fault for requests whose path matches `path` (a shell pattern) and whose method is `method`.
 
-    It strikes `count` times (None: for ever) with this probability, after letting `skip` requests pass. With
-    `after`, the operation is carried out first, and only its answer is lost. With `kept`, an error
-    comes in the middle of the operation: the same idempotency key gets it again.
+    It occurs `count` times (None: without limit) with this probability, after `skip` requests without it.
+    With `after`, the operation is run first, and only its response is lost. With `kept`, an error occurs in
+    the middle of the operation: the same idempotency key gets it again. `struck` counts its occurrences.
     """
 
     kind: str
@@ -65,33 +65,33 @@ class Fault:
 
     @property
     def is_error(self) -> bool:
-        """Whether it is an error of Stripe's, well-formed."""
+        """True if the response is a well-formed error of Stripe."""
         return self.kind in _ERRORS
 
-    def fits(self, method: str, path: str) -> bool:
-        """Whether it is meant for such a request."""
+    def matches(self, method: str, path: str) -> bool:
+        """Return True if the fault is for such requests."""
         return (self.method is None or self.method == method) and fnmatchcase(path, self.path)
 
 
 class Faults:
-    """All faults that are on, the first that fits strikes."""
+    """The faults that are set; the first that matches a request affects it."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._random = random.Random(1)  # noqa: S311 - not for secrets
 
     def add(self, description: dict[str, Any]) -> None:
-        """Switch one on. Raises ValueError for a description that is not understood."""
-        known = {item.name for item in fields(Fault)}
-        unknown = sorted(set(description) - known)
+        """Set a fault. Raises ValueError for unknown fields or an unknown kind."""
+        names = {item.name for item in fields(Fault)}
+        unknown = sorted(set(description) - names)
         if unknown or "kind" not in description:
-            raise ValueError(f"a fault has {', '.join(sorted(known))}; not {', '.join(unknown) or 'no kind'}")
+            raise ValueError(f"a fault has {', '.join(sorted(names))}; not {', '.join(unknown) or 'no kind'}")
         self._faults.append(Fault(**description))
 
-    def strike(self, method: str, path: str) -> Fault | None:
-        """The fault that this request meets, if any; counts it."""
+    def next_fault(self, method: str, path: str) -> Fault | None:
+        """Return the fault that affects this request, and count it; None without one."""
         for fault in self._faults:
-            if not fault.fits(method, path):
+            if not fault.matches(method, path):
                 continue
             if fault.skip > 0:
                 fault.skip -= 1
@@ -105,9 +105,9 @@ class Faults:
         return None
 
     def described(self) -> list[dict[str, Any]]:
-        """All that were switched on, with how often each struck."""
+        """Return all faults that are set, as JSON, with the number of times each occurred."""
         return [asdict(fault) for fault in self._faults]
 
     def clear(self) -> None:
-        """Switch all off."""
+        """Remove all faults."""
         self._faults.clear()

@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that comes again gets the first one's answer."""
+"""Idempotency keys: a repeated request gets the response of the first."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from stripe_simulator.requests.request import ApiResponse
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
 
-# Conflicts and limits say nothing of the request itself.
-_LONGEST = 255
-_NOT_KEPT = frozenset({401, 403, 409, 429})
+_MAX_LENGTH = 255
+# Statuses that are no results of the request itself, so that a repeated request runs again.
+_NOT_STORED = frozenset({401, 403, 409, 429})
 
 
 @dataclass(slots=True)
-class _Use:
+class _KeyUse:
     path: str
     params: Params
     request_id: str
-    answer: ApiResponse | None = None
+    response: ApiResponse | None = None
 
 
-class Idempotency:
+class IdempotencyKeys:
     """The keys used so far, by account."""
 
     def __init__(self) -> None:
-        self._uses: dict[tuple[str, str], _Use] = {}
+        self._uses: dict[tuple[str, str], _KeyUse] = {}
 
     def begin(self, account: str, key: str, path: str, params: Params, request_id: str) -> ApiResponse | None:
-        """The first answer, if the request was made before; None if it is now to be made.
+        """Return the response of an earlier request with this key; None if there was none.
 
-        Raises StripeError if the key was used for something else, or if the first is still under way.
+        Raises StripeError if the key was used for another request, or if the earlier one is in progress.
         """
-        if len(key) > _LONGEST:
+        if len(key) > _MAX_LENGTH:
             raise StripeError(
-                f"Keys for idempotent requests may have up to {_LONGEST} characters.",
+                f"Keys for idempotent requests may have up to {_MAX_LENGTH} characters.",
                 kind="idempotency_error",
             )
         use = self._uses.get((account, key))
         if use is None:
-            self._uses[account, key] = _Use(path, params, request_id)
+            self._uses[account, key] = _KeyUse(path, params, request_id)
             return None
         if use.path != path:
             raise StripeError(
@@ -57,7 +57,7 @@ class Idempotency:
                 f"with. Try using a key other than '{key}' if you meant to execute a different request.",
                 kind="idempotency_error",
             )
-        if use.answer is None:
+        if use.response is None:
             raise StripeError(
                 "There is currently another in-progress request using this Idempotent Key (that probably "
                 "means you submitted twice, and the other request is still going through): "
@@ -68,14 +68,14 @@ class Idempotency:
                 headers={"Stripe-Should-Retry": "true"},
             )
         replayed = {"Idempotent-Replayed": "true", "Original-Request": use.request_id}
-        return ApiResponse(use.answer.body, use.answer.status, use.answer.headers | replayed)
+        return ApiResponse(use.response.body, use.response.status, use.response.headers | replayed)
 
-    def finish(self, account: str, key: str, answer: ApiResponse | None, *, begun: bool) -> None:
-        """Keep the answer for the next time, an error too; forget the key where nothing was begun.
+    def finish(self, account: str, key: str, response: ApiResponse | None, *, begun: bool) -> None:
+        """Store the response for repeated requests, errors too; release the key if nothing was begun.
 
-        A request whose parameters are refused was not begun.
+        A request whose parameters are rejected was not begun.
         """
-        if answer is None or answer.status in _NOT_KEPT or not (begun or answer.status < 400):
+        if response is None or response.status in _NOT_STORED or not (begun or response.status < 400):
             self._uses.pop((account, key), None)
         else:
-            self._uses[account, key].answer = answer
+            self._uses[account, key].response = response

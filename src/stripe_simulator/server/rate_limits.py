@@ -1,4 +1,4 @@
-"""How many requests are allowed, in all and on each endpoint: token buckets of one second."""
+"""Rate limits, in all and for each endpoint: token buckets of one second."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class _Bucket:
     at: float
 
     def take(self, rate: float, now: float) -> bool:
-        room = max(1.0, rate)
-        self.tokens = min(room, self.tokens + (now - self.at) * rate)
+        capacity = max(1.0, rate)
+        self.tokens = min(capacity, self.tokens + (now - self.at) * rate)
         self.at = now
         if self.tokens < 1:
             return False
@@ -24,11 +24,11 @@ class _Bucket:
 
 
 @dataclass(slots=True)
-class Limits:
-    """Requests a second allowed to each account; None: as many as come.
+class RateLimits:
+    """Requests per second allowed to each account; None: no limit.
 
-    `endpoints` gives single endpoints (path templates) another rate. A refused request costs nothing.
-    `retry_after`, in seconds, is sent with a 429 where it is set; Stripe does not promise it.
+    `endpoints` sets another rate for single endpoints (path templates). A refused request takes no token.
+    `retry_after`, in seconds, is sent with status 429 where it is set; Stripe does not promise it.
     """
 
     rate: float | None = None
@@ -45,14 +45,14 @@ class Limits:
         endpoints: dict[str, float] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Replace all limits; buckets start full."""
+        """Replace all limits; the buckets are full at first."""
         self.rate, self.endpoint_rate = rate, endpoint_rate
         self.endpoints = dict(endpoints or {})
         self.retry_after = retry_after
         self._buckets.clear()
 
     def check(self, account: str, endpoint: str) -> None:
-        """Let a request through. Raises the 429 that Stripe answers when there are too many."""
+        """Count a request. Raises StripeError 429 where there are too many."""
         now = time.monotonic()
         rate = self.endpoints.get(endpoint, self.endpoint_rate)
         if rate is not None and not self._take(account, endpoint, rate, now):

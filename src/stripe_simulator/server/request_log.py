@@ -1,4 +1,4 @@
-"""The log of requests: what was really sent, for tests that say which requests a query makes."""
+"""The log of requests as they were sent, for tests of the requests that a query makes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
-_KEPT = 20_000
+_MAX_ENTRIES = 20_000
 
 
 @dataclass(slots=True)
-class Entry:
-    """One request and how it was answered.
+class LoggedRequest:
+    """One request and the outcome of it.
 
-    `query` and `form` are name and value pairs in the order sent, decoded; `at` is Unix seconds, `took`
-    seconds; `key` shows no more than the kind of key and its last four characters; `status` is None where
-    nothing was answered.
+    `query` and `form` are name and value pairs in the order sent, decoded. `at` is the time in Unix seconds,
+    `took` the duration in seconds. `key` is masked. `status` is None where no response was sent.
     """
 
     number: int
@@ -39,39 +38,39 @@ class Entry:
     fault: str | None = None
 
 
-class Journal:
-    """The last requests, in the order they arrived."""
+class RequestLog:
+    """The last requests, in the order of their arrival."""
 
-    def __init__(self, kept: int = _KEPT) -> None:
-        self._entries: deque[Entry] = deque(maxlen=kept)
+    def __init__(self, max_entries: int = _MAX_ENTRIES) -> None:
+        self._entries: deque[LoggedRequest] = deque(maxlen=max_entries)
         self._numbers = count(1)
         self.total = 0
         self.statuses: dict[int, int] = {}
 
     def next_number(self) -> int:
-        """The number of the next request; they count from 1 and are never used twice."""
+        """Return the number of the next request; numbers count from 1 and are never used twice."""
         return next(self._numbers)
 
-    def add(self, entry: Entry) -> None:
-        """Note a request that has just arrived."""
+    def add(self, entry: LoggedRequest) -> None:
+        """Log a request that has just arrived."""
         self.total += 1
         self._entries.append(entry)
 
-    def close(self, entry: Entry, status: int | None) -> None:
-        """Note how it was answered; None: not at all."""
+    def close(self, entry: LoggedRequest, status: int | None) -> None:
+        """Log the status of the response; None where none was sent."""
         entry.status = status
         entry.took = round(time.time() - entry.at, 6)
         if status is not None:
             self.statuses[status] = self.statuses.get(status, 0) + 1
 
     def entries(self, after: int = 0) -> list[dict[str, Any]]:
-        """The requests with a number above `after`."""
+        """Return the requests with a number above `after`, as JSON."""
         return [asdict(entry) for entry in self._entries if entry.number > after]
 
     def clear(self) -> int:
-        """Forget all requests; says how many there were."""
-        kept = len(self._entries)
+        """Forget all requests; return how many there were."""
+        cleared = len(self._entries)
         self._entries.clear()
         self.total = 0
         self.statuses.clear()
-        return kept
+        return cleared

@@ -13,7 +13,7 @@ import uvicorn
 from stripe_fdw.catalog import load
 from stripe_simulator.server.app import App
 from stripe_simulator.server.connection_faults import Protocol
-from stripe_simulator.server.dispatcher import Api
+from stripe_simulator.server.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from stripe_simulator.options import SimulatorOptions
@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
+    """Writes the address to the standard output as soon as it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -32,14 +32,14 @@ class _Server(uvicorn.Server):
             sys.stdout.flush()
 
 
-def serve(settings: SimulatorOptions, port: int = 0) -> None:
-    """Serve until SIGTERM or SIGINT. Port 0 takes a free one. Raises OSError if the port is taken."""
+def serve(options: SimulatorOptions, port: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT. Port 0 takes a free port. Raises OSError if the port is in use."""
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((HOST, port))
-    app = App(Api(load(), settings))
-    # Few objects made here lie in cycles: collecting as often as usual would only cost.
+    app = App(Dispatcher(load(), options))
+    # Few objects are in reference cycles, so the usual frequency of garbage collection would be a waste.
     gc.freeze()
     gc.set_threshold(5_000, 10, 20)
     config = uvicorn.Config(

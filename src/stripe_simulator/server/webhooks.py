@@ -1,6 +1,6 @@
-"""Signed deliveries of events to endpoints, tried again until they are taken (https://docs.stripe.com/webhooks).
+"""Webhooks: signed deliveries of events, retried until they succeed (https://docs.stripe.com/webhooks).
 
-Deliveries run on threads of their own; Stripe promises neither an order nor that an event comes only once.
+Deliveries run on threads of their own. As with Stripe, events may arrive out of order and more than once.
 """
 
 from __future__ import annotations
@@ -27,19 +27,22 @@ if TYPE_CHECKING:
     from stripe_simulator.world.account import Account
 
 _THREADS = 8
-_TIMEOUT = 10.0  # seconds that an endpoint has to answer
-_KEPT = 5000
+_TIMEOUT = 10.0  # seconds until an endpoint must respond
+_MAX_DELIVERIES = 5000
 
 
 def signature(payload: bytes, secret: str, at: int) -> str:
-    """The Stripe-Signature header for a payload sent at this Unix time."""
+    """Return the Stripe-Signature header of a payload that is sent at this Unix time."""
     signed = b"%d." % at + payload
     return f"t={at},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where events go. `connect`: those of connected accounts instead of the platform's own."""
+class WebhookEndpoint:
+    """A URL to which events are sent.
+
+    With `connect`, it gets the events of connected accounts instead of the platform's.
+    """
 
     url: str
     secret: str
@@ -47,15 +50,15 @@ class Endpoint:
     connect: bool = False
     api_version: str | None = None
 
-    def wants(self, event: Json) -> bool:
-        """Whether an event is for it."""
-        named = "*" in self.enabled_events or event["type"] in self.enabled_events
-        return named and self.connect == ("account" in event)
+    def accepts(self, event: Json) -> bool:
+        """Return True if the event is sent to this endpoint."""
+        is_enabled = "*" in self.enabled_events or event["type"] in self.enabled_events
+        return is_enabled and self.connect == ("account" in event)
 
 
 @dataclass(slots=True)
 class DeliveryFaults:
-    """Shares (0 to 1) of deliveries that come twice, never or out of order; seconds by which all are late."""
+    """Shares (0 to 1) of deliveries that arrive twice, never or out of order; the delay of all in seconds."""
 
     duplicate: float = 0.0
     drop: float = 0.0
@@ -66,7 +69,7 @@ class DeliveryFaults:
 
 @dataclass(slots=True)
 class Delivery:
-    """One event on its way to one endpoint."""
+    """The delivery of one event to one endpoint: its attempts and their statuses."""
 
     event: str
     type: str
@@ -77,13 +80,13 @@ class Delivery:
 
 
 class Webhooks:
-    """All deliveries."""
+    """The webhook endpoints, and the deliveries of events to them."""
 
     def __init__(self, retries: tuple[float, ...]) -> None:
         self.delivery_faults = DeliveryFaults()
-        self.endpoints: list[Endpoint] = []
+        self.endpoints: list[WebhookEndpoint] = []
         self._retries = retries
-        self._deliveries: deque[Delivery] = deque(maxlen=_KEPT)
+        self._deliveries: deque[Delivery] = deque(maxlen=_MAX_DELIVERIES)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="webhook")
         self._http = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
         self._random = random.Random(1)  # noqa: S311 - not for secrets
@@ -91,33 +94,33 @@ class Webhooks:
         self._generation = 0
 
     def on_event(self, platform: Account, event: Json) -> int:
-        """Send an event to all endpoints that want it; says how many that are."""
-        wanting = [
-            endpoint for endpoint in [*self.endpoints, *_registered(platform)] if endpoint.wants(event)
+        """Send an event to all endpoints that accept it; return how many these are."""
+        accepting = [
+            endpoint for endpoint in [*self.endpoints, *_registered(platform)] if endpoint.accepts(event)
         ]
-        for endpoint in wanting:
-            self._begin(endpoint, deepcopy(event) | {"pending_webhooks": len(wanting)})
-        return len(wanting)
+        for endpoint in accepting:
+            self._start(endpoint, deepcopy(event) | {"pending_webhooks": len(accepting)})
+        return len(accepting)
 
-    def _begin(self, endpoint: Endpoint, event: Json) -> None:
+    def _start(self, endpoint: WebhookEndpoint, event: Json) -> None:
         chance = self._random.random
-        delivery_faults = self.delivery_faults
+        faults = self.delivery_faults
         delivery = Delivery(event["id"], event["type"], endpoint.url)
         self._deliveries.append(delivery)
-        if chance() < delivery_faults.drop:
+        if chance() < faults.drop:
             delivery.done = True
             return
         if endpoint.api_version:
             event["api_version"] = endpoint.api_version
         payload = orjson.dumps(event, option=orjson.OPT_INDENT_2)
-        copies = 2 if chance() < delivery_faults.duplicate else 1
+        copies = 2 if chance() < faults.duplicate else 1
         for _ in range(copies):
-            delay = delivery_faults.late_seconds
-            if chance() < delivery_faults.reorder:
-                delay += chance() * delivery_faults.reorder_seconds
-            self._later(delay, endpoint, delivery, payload)
+            delay = faults.late_seconds
+            if chance() < faults.reorder:
+                delay += chance() * faults.reorder_seconds
+            self._schedule(delay, endpoint, delivery, payload)
 
-    def _later(self, delay: float, endpoint: Endpoint, delivery: Delivery, payload: bytes) -> None:
+    def _schedule(self, delay: float, endpoint: WebhookEndpoint, delivery: Delivery, payload: bytes) -> None:
         generation = self._generation
         if delay <= 0:
             self._pool.submit(self._deliver, endpoint, delivery, payload, generation)
@@ -126,10 +129,12 @@ class Webhooks:
             delay, lambda: self._pool.submit(self._deliver, endpoint, delivery, payload, generation)
         )
         timer.daemon = True
-        self._timers = {one for one in self._timers if one.is_alive()} | {timer}
+        self._timers = {waiting for waiting in self._timers if waiting.is_alive()} | {timer}
         timer.start()
 
-    def _deliver(self, endpoint: Endpoint, delivery: Delivery, payload: bytes, generation: int) -> None:
+    def _deliver(
+        self, endpoint: WebhookEndpoint, delivery: Delivery, payload: bytes, generation: int
+    ) -> None:
         if generation != self._generation:
             return
         at = int(time.time())
@@ -141,27 +146,27 @@ class Webhooks:
         delivery.attempts += 1
         status: int | None
         try:
-            answer = self._http.request("POST", endpoint.url, body=payload, headers=headers, redirect=False)
-            status = answer.status
+            response = self._http.request("POST", endpoint.url, body=payload, headers=headers, redirect=False)
+            status = response.status
         except urllib3.exceptions.HTTPError:
             status = None
         delivery.statuses.append(status)
         if status is not None and 200 <= status < 300:
             delivery.done = True
         elif delivery.attempts <= len(self._retries):
-            self._later(self._retries[delivery.attempts - 1], endpoint, delivery, payload)
+            self._schedule(self._retries[delivery.attempts - 1], endpoint, delivery, payload)
 
     def described(self) -> dict[str, Any]:
-        """Endpoints, disturbances and deliveries; secrets are not shown."""
+        """Return endpoints, delivery faults and deliveries as JSON, without the secrets."""
         return {
-            "endpoints": [{**asdict(one), "secret": "whsec_…"} for one in self.endpoints],
-            "disturbances": asdict(self.delivery_faults),
-            "pending": sum(1 for one in self._deliveries if not one.done),
-            "deliveries": [asdict(one) for one in self._deliveries],
+            "endpoints": [{**asdict(endpoint), "secret": "whsec_…"} for endpoint in self.endpoints],
+            "delivery_faults": asdict(self.delivery_faults),
+            "pending": sum(1 for delivery in self._deliveries if not delivery.done),
+            "deliveries": [asdict(delivery) for delivery in self._deliveries],
         }
 
     def clear(self) -> None:
-        """Forget endpoints and deliveries; what is on its way does not arrive."""
+        """Forget endpoints and deliveries; pending deliveries are canceled."""
         self._generation += 1
         for timer in self._timers:
             timer.cancel()
@@ -171,18 +176,18 @@ class Webhooks:
         self.delivery_faults = DeliveryFaults()
 
 
-def _registered(platform: Account) -> list[Endpoint]:
-    """The endpoints that were made through the API."""
+def _registered(platform: Account) -> list[WebhookEndpoint]:
+    """Return the enabled endpoints that were created through the API."""
     assert platform.id == PLATFORM
     if "webhook_endpoint" not in platform.catalog.resource:
         return []
     return [
-        Endpoint(
-            made["url"],
-            signing_secret(made["id"]),
-            tuple(made["enabled_events"]),
-            api_version=made.get("api_version"),
+        WebhookEndpoint(
+            registered["url"],
+            signing_secret(registered["id"]),
+            tuple(registered["enabled_events"]),
+            api_version=registered.get("api_version"),
         )
-        for made in platform.collection("webhook_endpoint").overlay.values()
-        if made is not None and made["status"] == "enabled"
+        for registered in platform.collection("webhook_endpoint").overlay.values()
+        if registered is not None and registered["status"] == "enabled"
     ]
