@@ -1,4 +1,4 @@
-"""Create, update and delete, the same for every resource of the catalog."""
+"""Create, update and delete, in the same way for every resource of the catalog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def create(request: ApiRequest, *, on_create: Handler | None = None) -> ApiResponse:
-    """POST of a new object."""
+    """Create an object by POST. `on_create` is called before the object is written."""
     resource = resource_of(request)
     assert resource.create is not None
     params = validate_parameters(request, resource.create, REQUIRED_PARAMETERS.get(resource.name, ()))
@@ -30,21 +30,24 @@ def create(request: ApiRequest, *, on_create: Handler | None = None) -> ApiRespo
         position = collection.new_position_in(parent)
     else:
         position = collection.new_position()
-    made = new_defaults(collection, position)
-    if isinstance(params.get("id"), str) and "id" in {one.name for one in resource.create.parameters}:
-        made["id"] = _chosen(collection, params.pop("id"))
-    apply_parameters(resource, made, params)
-    if resource.parents and resource.parents[0].column in made:
-        made[resource.parents[0].column] = request.ids[0]
-    context = OperationContext(request, params, collection, position, {}, made)
+    new_object = new_defaults(collection, position)
+    if isinstance(params.get("id"), str) and "id" in {
+        parameter.name for parameter in resource.create.parameters
+    }:
+        new_object["id"] = _chosen_id(collection, params.pop("id"))
+    apply_parameters(resource, new_object, params)
+    if resource.parents and resource.parents[0].column in new_object:
+        new_object[resource.parents[0].column] = request.ids[0]
+    context = OperationContext(request, params, collection, position, {}, new_object)
     answer = on_create(context) if on_create else None
     context.write()
-    emit_standard_event(request, "created", made)
+    emit_standard_event(request, "created", new_object)
     context.finish()
-    return object_response(request, made if answer is None else answer)
+    return object_response(request, new_object if answer is None else answer)
 
 
-def _chosen(collection: Collection, identifier: str) -> str:
+def _chosen_id(collection: Collection, identifier: str) -> str:
+    """Return the id that a request chose. Raises StripeError if an object has it."""
     position = collection.position(identifier)
     if position is not None and not collection.is_deleted(position):
         raise StripeError(
@@ -56,37 +59,43 @@ def _chosen(collection: Collection, identifier: str) -> str:
 
 
 def update(request: ApiRequest, *, on_update: Handler | None = None) -> ApiResponse:
-    """POST to an object: only what is sent changes."""
+    """Update an object by POST; only the parameters that are sent change.
+
+    `on_update` is called before it is written.
+    """
     resource = resource_of(request)
     assert resource.update is not None
     collection, position = get_existing(request)
     params = validate_parameters(request, resource.update)
     before = collection.read(position)
-    made = deepcopy(before)
-    apply_parameters(resource, made, params)
-    context = OperationContext(request, params, collection, position, before, made)
+    changed = deepcopy(before)
+    apply_parameters(resource, changed, params)
+    context = OperationContext(request, params, collection, position, before, changed)
     answer = on_update(context) if on_update else None
-    if before != made:
+    if before != changed:
         context.write()
-        emit_standard_event(request, "updated", made, before)
+        emit_standard_event(request, "updated", changed, before)
     context.finish()
-    return object_response(request, made if answer is None else answer)
+    return object_response(request, changed if answer is None else answer)
 
 
 def delete(request: ApiRequest, *, on_delete: Handler | None = None) -> ApiResponse:
-    """DELETE of an object; one whose handler answers with it stays, as a subscription does."""
+    """Delete an object by DELETE.
+
+    If `on_delete` returns an object, that is written instead, as for a subscription.
+    """
     resource = resource_of(request)
     assert resource.delete is not None
     collection, position = get_existing(request)
     params = validate_parameters(request, resource.delete)
-    made = collection.read(position)
-    context = OperationContext(request, params, collection, position, made, deepcopy(made))
+    existing = collection.read(position)
+    context = OperationContext(request, params, collection, position, existing, deepcopy(existing))
     answer = on_delete(context) if on_delete else None
     if answer is not None:
         context.write()
         context.finish()
         return object_response(request, answer)
     collection.delete(position)
-    emit_standard_event(request, "deleted", made)
+    emit_standard_event(request, "deleted", existing)
     context.finish()
-    return object_response(request, deleted_object(collection, made["id"]))
+    return object_response(request, deleted_object(collection, existing["id"]))

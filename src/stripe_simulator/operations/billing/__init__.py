@@ -1,1 +1,1 @@
-"""billing."""
+"""Billing: invoices, subscriptions, quotes, credit notes, metering, the customer portal."""

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """An alert on usage, active at once."""
+    """Create an alert on usage, which is active at once."""
     threshold = context.params.get("usage_threshold")
     if isinstance(threshold, dict):
         if threshold.get("meter"):
             get_referenced_copy(
                 context.request, "billing_meter", threshold["meter"], "usage_threshold[meter]"
             )
-        usual: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
-        context.object["usage_threshold"] = usual | threshold
+        defaults: Json = {"filters": [], "meter": None, "recurrence": "one_time"}
+        context.object["usage_threshold"] = defaults | threshold
     context.object["status"] = "active"
 
 

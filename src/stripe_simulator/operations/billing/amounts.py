@@ -1,4 +1,4 @@
-"""Amounts of prices in minor units, and how invoices print them."""
+"""Amounts of prices, in minor units, and how invoices print them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ZERO_DECIMAL = frozenset({"jpy", "krw", "vnd", "clp"})  # currencies without mi
 
 
 def round_half_up(amount: Decimal) -> int:
-    """Whole minor units."""
+    """Round an amount to whole minor units, halves away from zero."""
     return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def price_amount(price: Json, quantity: int) -> int:
-    """What so many units cost, in minor units; metered prices cost nothing in advance."""
+    """Return the amount of a quantity of a price, in minor units. Metered prices cost nothing in advance."""
     if is_metered(price):
         return 0
     transform = price.get("transform_quantity")
@@ -35,34 +35,34 @@ def price_amount(price: Json, quantity: int) -> int:
 
 
 def unit_amount(price: Json) -> str:
-    """The price of one unit, as a decimal."""
+    """Return the price of one unit, in minor units, as a decimal number."""
     decimal = price.get("unit_amount_decimal")
     return str(decimal if decimal is not None else price.get("unit_amount") or 0)
 
 
 def _tiered_amount(price: Json, quantity: int) -> int:
-    total, below = Decimal(0), 0
+    total, lower_bound = Decimal(0), 0
     for tier in price.get("tiers") or ():
-        top = quantity if tier.get("up_to") in (None, "inf") else min(quantity, int(tier["up_to"]))
+        upper_bound = quantity if tier.get("up_to") in (None, "inf") else min(quantity, int(tier["up_to"]))
         unit = Decimal(str(tier.get("unit_amount_decimal") or tier.get("unit_amount") or 0))
         flat = Decimal(str(tier.get("flat_amount_decimal") or tier.get("flat_amount") or 0))
         if price.get("tiers_mode") == "volume":
             total = unit * quantity + flat
-        elif top > below:
-            total += unit * (top - below) + flat
-        below = max(below, top)
-        if top == quantity:
+        elif upper_bound > lower_bound:
+            total += unit * (upper_bound - lower_bound) + flat
+        lower_bound = max(lower_bound, upper_bound)
+        if upper_bound == quantity:
             break
     return round_half_up(total)
 
 
 def is_metered(price: Json) -> bool:
-    """Whether it is billed by usage, after the fact."""
+    """Return True if a price is billed by usage, after its period."""
     return (price.get("recurring") or {}).get("usage_type") == "metered"
 
 
 def format_amount(amount: Any, currency: str) -> str:
-    """An amount as invoices print it."""
+    """Return an amount as invoices print it, such as $1,234.50."""
     value = Decimal(str(amount or 0))
     sign = "-" if value < 0 else ""
     symbol = _SYMBOLS.get(currency, currency.upper() + " ")
@@ -71,7 +71,7 @@ def format_amount(amount: Any, currency: str) -> str:
 
 
 def product_name(request: ApiRequest, price: Json) -> str:
-    """What the price is for."""
+    """Return the name of the product of a price."""
     products = request.account.collection("product")
     position = products.position(str(price.get("product")))
     if position is None or products.is_deleted(position):

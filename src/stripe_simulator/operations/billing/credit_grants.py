@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """Credit for metered usage."""
-    made, params = context.object, context.params
+    """Create a billing credit grant for metered usage."""
+    grant, params = context.object, context.params
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(context.request, "customer", params["customer"], "customer")
@@ -28,7 +28,7 @@ def create(context: OperationContext) -> None:
         raise errors.missing_parameter("amount[monetary][value]")
     now = test_clocks.now(context.request, {"customer": customer["id"]})
     value = {"currency": monetary.get("currency"), "value": int(monetary["value"])}
-    made |= {
+    grant |= {
         "amount": {"monetary": value, "type": "monetary"},
         "category": params.get("category") or "paid",
         "effective_at": params.get("effective_at") or now,
@@ -39,20 +39,21 @@ def create(context: OperationContext) -> None:
 
 
 def expire(context: OperationContext) -> None:
-    """Credit that was granted is over now."""
+    """Expire a credit grant now."""
     now = _require_usable(context)
     context.object |= {"expires_at": now, "updated": now}
     context.emit("billing.credit_grant.updated")
 
 
 def void(context: OperationContext) -> None:
-    """Credit that was granted by mistake."""
+    """Void a credit grant."""
     now = _require_usable(context)
     context.object |= {"updated": now, "voided_at": now}
     context.emit("billing.credit_grant.updated")
 
 
 def _require_usable(context: OperationContext) -> int:
+    """Return the present time. Raises StripeError for a credit grant that is void or expired."""
     now = test_clocks.now(context.request, context.before)
     if context.object["voided_at"] is not None:
         raise StripeError("This credit grant has already been voided.")
@@ -62,33 +63,33 @@ def _require_usable(context: OperationContext) -> int:
 
 
 def retrieve_balance_summary(request: ApiRequest) -> ApiResponse:
-    """GET /v1/billing/credit_balance_summary: what is left of a customer's grants, by currency."""
+    """Answer GET /v1/billing/credit_balance_summary: the remaining credit of a customer by currency."""
     customer = request.params.get("customer")
     if customer is None:
         raise errors.missing_parameter("customer")
     get_referenced_copy(request, "customer", customer, "customer")
     now = test_clocks.now(request, {"customer": customer})
-    left: dict[str, int] = {}
+    remaining: dict[str, int] = {}
     for grant in find_by(request, "billing_credit_grant", "customer", customer):
         value = (grant.get("amount") or {}).get("monetary")
-        over = grant["voided_at"] is not None or (grant["expires_at"] or now + 1) <= now
-        if value and not over and (grant["effective_at"] or now) <= now:
-            left[value["currency"]] = left.get(value["currency"], 0) + int(value["value"])
+        is_over = grant["voided_at"] is not None or (grant["expires_at"] or now + 1) <= now
+        if value and not is_over and (grant["effective_at"] or now) <= now:
+            remaining[value["currency"]] = remaining.get(value["currency"], 0) + int(value["value"])
     balances = [
         {
             name: {"monetary": {"currency": currency, "value": value}, "type": "monetary"}
             for name in ("available_balance", "ledger_balance")
         }
-        for currency, value in left.items()
+        for currency, value in remaining.items()
     ]
-    made: Json = {
+    summary: Json = {
         "object": "billing.credit_balance_summary",
         "balances": balances,
         "customer": customer,
         "customer_account": None,
         "livemode": False,
     }
-    return object_response(request, made)
+    return object_response(request, summary)
 
 
 HANDLERS = Handlers(

@@ -1,4 +1,4 @@
-"""Credit notes: what is taken back of an invoice that was finalized."""
+"""Credit notes for finalized invoices: creation, preview, voiding."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _PAGINATION_PARAMETERS = frozenset({"limit", "starting_after", "ending_before"})
 
 
 def create(context: OperationContext) -> None:
-    """Credit an open invoice, which then asks for less, or give back what was paid."""
-    request, made, params = context.request, context.object, context.params
-    invoice, lines = _fill_credit_note(request, made, params)
+    """Create a credit note. It lowers the amount due of an open invoice, and returns money of a paid one."""
+    request, credit_note, params = context.request, context.object, context.params
+    invoice, lines = _fill_credit_note(request, credit_note, params)
     before = deepcopy(invoice)
     context.write()
     for line in lines:
         _write_line(request, context.position, line)
-    url = f"/v1/credit_notes/{made['id']}/lines"
-    made["lines"] = deepcopy(request.account.embedded("credit_note_line_item", context.position, url))
-    if made["type"] == "pre_payment":
-        _reduce_amount_due(request, invoice, made["amount"])
+    url = f"/v1/credit_notes/{credit_note['id']}/lines"
+    credit_note["lines"] = deepcopy(request.account.embedded("credit_note_line_item", context.position, url))
+    if credit_note["type"] == "pre_payment":
+        _reduce_amount_due(request, invoice, credit_note["amount"])
     else:
-        invoice["post_payment_credit_notes_amount"] += made["amount"]
-        _return_paid_amount(request, made, params, invoice)
+        invoice["post_payment_credit_notes_amount"] += credit_note["amount"]
+        _return_paid_amount(request, credit_note, params, invoice)
     save(request, "invoice", invoice, "invoice.updated", before=before)
     if invoice["status"] != before["status"]:
         invoice_payments.emit_payment_events(request, invoice)
@@ -54,25 +54,28 @@ def create(context: OperationContext) -> None:
 
 
 def preview(request: ApiRequest) -> ApiResponse:
-    """GET /v1/credit_notes/preview: the same, and nothing is written."""
+    """Answer GET /v1/credit_notes/preview, which writes nothing."""
     params = validate_route_parameters(request)
     collection = request.account.collection("credit_note")
-    made = new_defaults(collection, 0)
-    _, lines = _fill_credit_note(request, made, params)
-    made["lines"] = {
+    credit_note = new_defaults(collection, 0)
+    _, lines = _fill_credit_note(request, credit_note, params)
+    credit_note["lines"] = {
         "object": "list",
         "data": [
-            {"object": "credit_note_line_item", "id": f"cnli_tmp_{at}", **line}
-            for at, line in enumerate(lines)
+            {"object": "credit_note_line_item", "id": f"cnli_tmp_{index}", **line}
+            for index, line in enumerate(lines)
         ],
         "has_more": False,
         "url": f"/v1/credit_notes/preview/lines?invoice={params['invoice']}",
     }
-    return object_response(request, made)
+    return object_response(request, credit_note)
 
 
-def _fill_credit_note(request: ApiRequest, made: Json, params: Json) -> tuple[Json, list[Json]]:
-    """Fill a credit note; its invoice and its lines. Raises StripeError where it is too much."""
+def _fill_credit_note(request: ApiRequest, credit_note: Json, params: Json) -> tuple[Json, list[Json]]:
+    """Fill a credit note; return its invoice and its lines.
+
+    Raises StripeError for an amount above what can be credited.
+    """
     invoice = get_referenced_copy(request, "invoice", params["invoice"], "invoice")
     if invoice["status"] not in {"open", "paid", "uncollectible"}:
         raise StripeError(
@@ -84,12 +87,12 @@ def _fill_credit_note(request: ApiRequest, made: Json, params: Json) -> tuple[Js
     amount = sum(line["amount"] for line in lines)
     if params.get("lines") and params.get("amount") not in {None, amount}:
         raise StripeError("The sum of the lines must equal the amount.", param="amount")
-    paid = invoice["status"] == "paid"
+    is_paid = invoice["status"] == "paid"
     if amount < 1:
         raise errors.missing_parameter("amount")
-    _check_amounts(invoice, params, amount, paid=paid)
+    _check_amounts(invoice, params, amount, is_paid=is_paid)
     number = 1 + sum(1 for _ in find_by(request, "credit_note", "invoice", invoice["id"]))
-    made |= {
+    credit_note |= {
         "amount": amount,
         "created": test_clocks.now(request, invoice),
         "currency": invoice["currency"],
@@ -100,9 +103,9 @@ def _fill_credit_note(request: ApiRequest, made: Json, params: Json) -> tuple[Js
         "memo": params.get("memo"),
         "number": f"{invoice['number']}-CN-{number:02d}",
         "out_of_band_amount": params.get("out_of_band_amount"),
-        "pdf": f"https://pay.stripe.com/credit_notes/{made['id']}/pdf",
-        "post_payment_amount": amount if paid else 0,
-        "pre_payment_amount": 0 if paid else amount,
+        "pdf": f"https://pay.stripe.com/credit_notes/{credit_note['id']}/pdf",
+        "post_payment_amount": amount if is_paid else 0,
+        "pre_payment_amount": 0 if is_paid else amount,
         "pretax_credit_amounts": [],
         "reason": params.get("reason"),
         "refunds": [],
@@ -112,35 +115,35 @@ def _fill_credit_note(request: ApiRequest, made: Json, params: Json) -> tuple[Js
         "total": amount,
         "total_excluding_tax": amount,
         "total_taxes": [],
-        "type": "post_payment" if paid else "pre_payment",
+        "type": "post_payment" if is_paid else "pre_payment",
     }
     return invoice, lines
 
 
-def _check_amounts(invoice: Json, params: Json, amount: int, *, paid: bool) -> None:
-    left = (
+def _check_amounts(invoice: Json, params: Json, amount: int, *, is_paid: bool) -> None:
+    creditable = (
         invoice["amount_paid"] - invoice["post_payment_credit_notes_amount"]
-        if paid
+        if is_paid
         else invoice["amount_remaining"]
     )
     currency = invoice["currency"]
-    if amount > left:
+    if amount > creditable:
         raise StripeError(
             f"The credit note amount ({format_amount(amount, currency)}) cannot be greater than the amount "
-            f"of the invoice that can still be credited ({format_amount(left, currency)}).",
+            f"of the invoice that can still be credited ({format_amount(creditable, currency)}).",
             param="amount",
         )
-    given = sum(
+    returned = sum(
         int(params.get(name) or 0) for name in ("refund_amount", "credit_amount", "out_of_band_amount")
     )
-    given += sum(int(one.get("amount_refunded") or 0) for one in params.get("refunds") or ())
-    if paid and given != amount:
+    returned += sum(int(refund.get("amount_refunded") or 0) for refund in params.get("refunds") or ())
+    if is_paid and returned != amount:
         raise StripeError(
             "The sum of credit amount, refund amount and out of band amount "
-            f"({format_amount(given, currency)}) must equal the post payment credit note amount "
+            f"({format_amount(returned, currency)}) must equal the post payment credit note amount "
             f"({format_amount(amount, currency)})."
         )
-    if not paid and given:
+    if not is_paid and returned:
         raise StripeError(
             "You can only specify refund, credit and out of band amounts for invoices that are paid."
         )
@@ -154,32 +157,34 @@ def _requested_lines(request: ApiRequest, invoice: Json, params: Json) -> list[J
             raise errors.missing_parameter("amount")
         return [_line_values("Credit", int(amount), 1, "custom_line_item")]
     lines = []
-    for at, one in enumerate(sent):
-        param = f"lines[{at}]"
-        if one.get("type") == "invoice_line_item":
-            lines.append(_invoice_line_credit(request, invoice, one, param))
+    for index, requested in enumerate(sent):
+        param = f"lines[{index}]"
+        if requested.get("type") == "invoice_line_item":
+            lines.append(_invoice_line_credit(request, invoice, requested, param))
             continue
-        if one.get("unit_amount") is None and one.get("unit_amount_decimal") is None:
+        if requested.get("unit_amount") is None and requested.get("unit_amount_decimal") is None:
             raise errors.missing_parameter(f"{param}[unit_amount]")
-        quantity = int(one.get("quantity") or 1)
-        unit = int(float(one.get("unit_amount") or one["unit_amount_decimal"]))
+        quantity = int(requested.get("quantity") or 1)
+        unit = int(float(requested.get("unit_amount") or requested["unit_amount_decimal"]))
         lines.append(
             _line_values(
-                one.get("description"), unit * quantity, quantity, "custom_line_item", unit_amount=unit
+                requested.get("description"), unit * quantity, quantity, "custom_line_item", unit_amount=unit
             )
         )
     return lines
 
 
-def _invoice_line_credit(request: ApiRequest, invoice: Json, one: Json, param: str) -> Json:
-    if not one.get("invoice_line_item"):
+def _invoice_line_credit(request: ApiRequest, invoice: Json, requested: Json, param: str) -> Json:
+    if not requested.get("invoice_line_item"):
         raise errors.missing_parameter(f"{param}[invoice_line_item]")
-    line = get_referenced_copy(request, "line_item", one["invoice_line_item"], f"{param}[invoice_line_item]")
+    line = get_referenced_copy(
+        request, "line_item", requested["invoice_line_item"], f"{param}[invoice_line_item]"
+    )
     if line["invoice"] != invoice["id"]:
         raise errors.no_object("line item", line["id"], f"{param}[invoice_line_item]", status=400)
-    quantity = int(one.get("quantity") or line["quantity"] or 1)
-    if one.get("amount") is not None:
-        amount = int(one["amount"])
+    quantity = int(requested.get("quantity") or line["quantity"] or 1)
+    if requested.get("amount") is not None:
+        amount = int(requested["amount"])
     else:
         amount = line["amount"] * quantity // (line["quantity"] or 1)
     return _line_values(
@@ -187,7 +192,7 @@ def _invoice_line_credit(request: ApiRequest, invoice: Json, one: Json, param: s
     )
 
 
-def _line_values(description: Any, amount: int, quantity: int, kind: str, **values: Any) -> Json:
+def _line_values(description: Any, amount: int, quantity: int, line_type: str, **values: Any) -> Json:
     return {
         "amount": amount,
         "description": description,
@@ -198,19 +203,19 @@ def _line_values(description: Any, amount: int, quantity: int, kind: str, **valu
         "quantity": quantity,
         "tax_rates": [],
         "taxes": [],
-        "type": kind,
+        "type": line_type,
         "unit_amount": amount // (quantity or 1),
         "unit_amount_decimal": str(amount // (quantity or 1)),
     } | values
 
 
 def _write_line(request: ApiRequest, position: int, line: Json) -> None:
-    made = new_child_object(request, "credit_note_line_item", position)
-    save(request, "credit_note_line_item", made | line)
+    credit_note_line = new_child_object(request, "credit_note_line_item", position)
+    save(request, "credit_note_line_item", credit_note_line | line)
 
 
 def _reduce_amount_due(request: ApiRequest, invoice: Json, amount: int) -> None:
-    """An open invoice asks for less; for nothing more, it is paid."""
+    """Lower the amount due of an open invoice. An invoice with nothing left to pay becomes paid."""
     invoice["pre_payment_credit_notes_amount"] += amount
     update_amount_due(invoice)
     payment = invoice_payments.open_payment(request, invoice)
@@ -226,27 +231,31 @@ def _reduce_amount_due(request: ApiRequest, invoice: Json, amount: int) -> None:
             save(request, "payment_intent", intent | {"amount": invoice["amount_due"]}, before=intent)
 
 
-def _return_paid_amount(request: ApiRequest, made: Json, params: Json, invoice: Json) -> None:
+def _return_paid_amount(request: ApiRequest, credit_note: Json, params: Json, invoice: Json) -> None:
     credit = int(params.get("credit_amount") or 0)
-    entry = customer_balance.adjust_balance(
+    transaction = customer_balance.adjust_balance(
         request,
         invoice["customer"],
         -credit,
         "credit_note",
         invoice["currency"],
-        credit_note=made["id"],
+        credit_note=credit_note["id"],
         invoice=invoice["id"],
     )
-    made["customer_balance_transaction"] = entry["id"] if entry else None
+    credit_note["customer_balance_transaction"] = transaction["id"] if transaction else None
     if params.get("refund_amount"):
         refund = _refund_payment(request, invoice, int(params["refund_amount"]))
-        shown = {"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"]}
-        made["refunds"] = [{**shown, "type": "refund"}]
-    for one in params.get("refunds") or ():
-        refund = get_referenced_copy(request, "refund", one.get("refund"), "refunds[0][refund]")
-        shown = {"amount_refunded": int(one.get("amount_refunded") or refund["amount"])}
-        shown |= {"payment_record_refund": None, "refund": refund["id"], "type": "refund"}
-        made["refunds"] = [*made["refunds"], shown]
+        refund_entry = {
+            "amount_refunded": refund["amount"],
+            "payment_record_refund": None,
+            "refund": refund["id"],
+        }
+        credit_note["refunds"] = [{**refund_entry, "type": "refund"}]
+    for sent_refund in params.get("refunds") or ():
+        refund = get_referenced_copy(request, "refund", sent_refund.get("refund"), "refunds[0][refund]")
+        refund_entry = {"amount_refunded": int(sent_refund.get("amount_refunded") or refund["amount"])}
+        refund_entry |= {"payment_record_refund": None, "refund": refund["id"], "type": "refund"}
+        credit_note["refunds"] = [*credit_note["refunds"], refund_entry]
 
 
 def _refund_payment(request: ApiRequest, invoice: Json, amount: int) -> Json:
@@ -257,48 +266,53 @@ def _refund_payment(request: ApiRequest, invoice: Json, amount: int) -> Json:
             continue
         collection = request.account.collection("refund")
         position = collection.new_position()
-        made = new_defaults(collection, position)
+        refund = new_defaults(collection, position)
         context = OperationContext(
-            request, {"amount": amount, "payment_intent": intent}, collection, position, {}, made
+            request, {"amount": amount, "payment_intent": intent}, collection, position, {}, refund
         )
         refunds.create(context)
         context.write()
-        emit_event(request, "refund.created", made)
+        emit_event(request, "refund.created", refund)
         context.finish()
-        return made
+        return refund
     raise StripeError(
         "This invoice was not paid through Stripe: there is nothing to refund.", param="refund_amount"
     )
 
 
 def void(context: OperationContext) -> None:
-    """Void the credit note of an open invoice: what it took off is due again."""
-    request, made = context.request, context.object
-    if made["status"] == "void":
+    """Void the credit note of an open invoice; its amount is due again."""
+    request, credit_note = context.request, context.object
+    if credit_note["status"] == "void":
         raise StripeError("This credit note has already been voided.")
-    invoice = get_referenced_copy(request, "invoice", made["invoice"], "invoice")
-    if invoice["status"] != "open" or made["type"] != "pre_payment":
+    invoice = get_referenced_copy(request, "invoice", credit_note["invoice"], "invoice")
+    if invoice["status"] != "open" or credit_note["type"] != "pre_payment":
         raise StripeError("You can only void a credit note whose invoice is open.")
     before = deepcopy(invoice)
-    invoice["pre_payment_credit_notes_amount"] -= made["amount"]
+    invoice["pre_payment_credit_notes_amount"] -= credit_note["amount"]
     update_amount_due(invoice)
     save(request, "invoice", invoice, "invoice.updated", before=before)
-    made |= {"status": "void", "voided_at": test_clocks.now(request, invoice)}
+    credit_note |= {"status": "void", "voided_at": test_clocks.now(request, invoice)}
     context.emit("credit_note.voided")
 
 
 def preview_lines(request: ApiRequest) -> ApiResponse:
-    """GET /v1/credit_notes/preview/lines: all lines that it would have."""
-    operations = {one.name: one for one in request.account.catalog.resource["credit_note"].operations}
+    """Answer GET /v1/credit_notes/preview/lines with all lines on one page."""
+    operations = {
+        operation.name: operation for operation in request.account.catalog.resource["credit_note"].operations
+    }
     request.params = {
         name: value for name, value in request.params.items() if name not in _PAGINATION_PARAMETERS
     }
     params = validate_parameters(request, operations["preview"])
     _, lines = _fill_credit_note(request, new_defaults(request.account.collection("credit_note"), 0), params)
-    rows = [
-        {"id": f"cnli_tmp_{at}", "object": "credit_note_line_item", **line} for at, line in enumerate(lines)
+    line_objects = [
+        {"id": f"cnli_tmp_{index}", "object": "credit_note_line_item", **line}
+        for index, line in enumerate(lines)
     ]
-    return ApiResponse(orjson.dumps({"object": "list", "data": rows, "has_more": False, "url": request.path}))
+    return ApiResponse(
+        orjson.dumps({"object": "list", "data": line_objects, "has_more": False, "url": request.path})
+    )
 
 
 HANDLERS = Handlers(

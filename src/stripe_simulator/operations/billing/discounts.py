@@ -1,4 +1,4 @@
-"""Coupons and promotion codes, and the discounts that they become where they are applied."""
+"""Discounts: created from coupons and promotion codes, applied to lines, removed."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ if TYPE_CHECKING:
 
 
 def apply_discounts(
-    request: ApiRequest, sent: Any, owner: Json, kind: str, param: str = "discounts"
+    request: ApiRequest, sent: Any, owner: Json, owner_field: str, param: str = "discounts"
 ) -> list[str]:
-    """The discounts that a list of coupons, promotion codes and discounts makes on an object.
+    """Apply coupons, promotion codes and discounts to an object, and return the ids of its discounts.
 
-    `kind` is the discount's field for the owner: subscription, invoice, invoice_item, subscription_item.
+    `owner_field` is the field of a discount for its owner: subscription, invoice, invoice_item or
+    subscription_item.
     """
     return [
-        one if isinstance(one, str) else _create_discount(request, *one, owner, kind)
-        for one in _requested_discounts(request, sent, owner, param)
+        requested if isinstance(requested, str) else _create_discount(request, *requested, owner, owner_field)
+        for requested in _requested_discounts(request, sent, owner, param)
     ]
 
 
 def check_discounts(request: ApiRequest, sent: Any, owner: Json, param: str = "discounts") -> None:
-    """Raise what `applied` would raise, and apply nothing."""
+    """Raise the errors of `apply_discounts` without applying anything."""
     for _ in _requested_discounts(request, sent, owner, param):
         continue
 
@@ -47,30 +48,32 @@ def check_discounts(request: ApiRequest, sent: Any, owner: Json, param: str = "d
 def _requested_discounts(
     request: ApiRequest, sent: Any, owner: Json, param: str
 ) -> Iterator[str | tuple[Json, Json | None]]:
-    """Each discount of a list: one that there is by its id, else its coupon, and the code that it came by."""
-    for at, one in enumerate(sent or ()):
-        where = f"{param}[{at}]"
-        if not isinstance(one, dict):
-            raise StripeError("Invalid object", param=where)
-        if one.get("discount"):
-            if one["discount"] not in request.account.discounts:
-                raise errors.no_object("discount", one["discount"], f"{where}[discount]", status=400)
-            yield one["discount"]
+    """Yield the id of each existing discount of a list; for others the coupon, and its promotion code."""
+    for index, requested in enumerate(sent or ()):
+        path = f"{param}[{index}]"
+        if not isinstance(requested, dict):
+            raise StripeError("Invalid object", param=path)
+        if requested.get("discount"):
+            if requested["discount"] not in request.account.discounts:
+                raise errors.no_object("discount", requested["discount"], f"{path}[discount]", status=400)
+            yield requested["discount"]
         else:
-            yield _requested_coupon(request, one, owner, where)
+            yield _requested_coupon(request, requested, owner, path)
 
 
-def _requested_coupon(request: ApiRequest, one: Json, owner: Json, param: str) -> tuple[Json, Json | None]:
-    """The coupon, and the promotion code that it came by. Raises StripeError where it can't be redeemed."""
+def _requested_coupon(
+    request: ApiRequest, requested: Json, owner: Json, param: str
+) -> tuple[Json, Json | None]:
+    """Return the requested coupon and its promotion code. Raises StripeError if it cannot be redeemed."""
     now = test_clocks.now(request, owner)
-    if one.get("promotion_code"):
-        where = f"{param}[promotion_code]"
-        code = get_referenced_copy(request, "promotion_code", one["promotion_code"], where)
-        _check_promotion_code(code, owner, where, now)
-        return redeemable_coupon(request, code["promotion"]["coupon"], where, now), code
-    if not one.get("coupon"):
+    if requested.get("promotion_code"):
+        code_param = f"{param}[promotion_code]"
+        code = get_referenced_copy(request, "promotion_code", requested["promotion_code"], code_param)
+        _check_promotion_code(code, owner, code_param, now)
+        return redeemable_coupon(request, code["promotion"]["coupon"], code_param, now), code
+    if not requested.get("coupon"):
         raise errors.missing_parameter(f"{param}[coupon]")
-    coupon = redeemable_coupon(request, one["coupon"], f"{param}[coupon]", now)
+    coupon = redeemable_coupon(request, requested["coupon"], f"{param}[coupon]", now)
     currency = owner.get("currency")
     if coupon.get("amount_off") and currency and coupon["currency"] not in {currency, None}:
         raise StripeError(
@@ -82,22 +85,22 @@ def _requested_coupon(request: ApiRequest, one: Json, owner: Json, param: str) -
 
 
 def redeemable_coupon(request: ApiRequest, identifier: str, param: str, now: int) -> Json:
-    """A coupon that can still be redeemed."""
+    """Return a coupon. Raises StripeError if it cannot be redeemed any more."""
     coupon = get_referenced_copy(request, "coupon", identifier, param)
     if coupon.get("redeem_by") and coupon["redeem_by"] <= now:
         raise StripeError(f"Coupon expired: {identifier}", code="coupon_expired", param=param)
-    most = coupon.get("max_redemptions")
-    if not coupon["valid"] or (most and coupon["times_redeemed"] >= most):
+    max_redemptions = coupon.get("max_redemptions")
+    if not coupon["valid"] or (max_redemptions and coupon["times_redeemed"] >= max_redemptions):
         raise StripeError(f"Coupon {identifier} is used up and cannot be applied.", param=param)
     return coupon
 
 
 def _check_promotion_code(code: Json, owner: Json, param: str, now: int) -> None:
-    most = code.get("max_redemptions")
+    max_redemptions = code.get("max_redemptions")
     if (
         not code["active"]
         or (code.get("expires_at") and code["expires_at"] <= now)
-        or (most and code["times_redeemed"] >= most)
+        or (max_redemptions and code["times_redeemed"] >= max_redemptions)
     ):
         raise StripeError("This promotion code cannot be redeemed because it is not active.", param=param)
     if code.get("customer") and code["customer"] != owner.get("customer"):
@@ -107,13 +110,15 @@ def _check_promotion_code(code: Json, owner: Json, param: str, now: int) -> None
         )
 
 
-def _create_discount(request: ApiRequest, coupon: Json, code: Json | None, owner: Json, kind: str) -> str:
+def _create_discount(
+    request: ApiRequest, coupon: Json, code: Json | None, owner: Json, owner_field: str
+) -> str:
     account = request.account
     number = len(account.discounts) + 1
     identifier = "di_1" + base62(stable_hash("discount", account.id, account.seed, number) << 60 | number, 23)
     start = test_clocks.now(request, owner)
     months = coupon.get("duration_in_months")
-    made: Json = {
+    discount: Json = {
         "id": identifier,
         "object": "discount",
         "checkout_session": None,
@@ -128,38 +133,38 @@ def _create_discount(request: ApiRequest, coupon: Json, code: Json | None, owner
         "subscription": None,
         "subscription_item": None,
     }
-    made[kind] = owner["id"]
-    account.discounts[identifier] = made
+    discount[owner_field] = owner["id"]
+    account.discounts[identifier] = discount
     _count_redemption(request, "coupon", coupon)
     if code:
         _count_redemption(request, "promotion_code", code)
-    if kind == "subscription":
-        emit_event(request, "customer.discount.created", made)
+    if owner_field == "subscription":
+        emit_event(request, "customer.discount.created", discount)
     return identifier
 
 
 def _count_redemption(request: ApiRequest, name: str, before: Json) -> None:
-    made = deepcopy(before)
-    made["times_redeemed"] += 1
-    most = made.get("max_redemptions")
-    if most and made["times_redeemed"] >= most:
-        made["valid" if name == "coupon" else "active"] = False
-    save(request, name, made, f"{name}.updated", before=before)
+    changed = deepcopy(before)
+    changed["times_redeemed"] += 1
+    max_redemptions = changed.get("max_redemptions")
+    if max_redemptions and changed["times_redeemed"] >= max_redemptions:
+        changed["valid" if name == "coupon" else "active"] = False
+    save(request, name, changed, f"{name}.updated", before=before)
 
 
 def active_discounts(request: ApiRequest, ids: list[str], now: int) -> list[str]:
-    """Those that still apply to a new invoice: not ended."""
-    fitting = []
+    """Return the ids of the discounts that have not ended, for a new invoice."""
+    active = []
     for identifier in ids:
-        made = request.account.discounts.get(identifier)
-        if made is None or (made["end"] is not None and made["end"] <= now):
+        discount = request.account.discounts.get(identifier)
+        if discount is None or (discount["end"] is not None and discount["end"] <= now):
             continue
-        fitting.append(identifier)
-    return fitting
+        active.append(identifier)
+    return active
 
 
 def applies_once(request: ApiRequest, identifier: str) -> bool:
-    """Whether the discount ends with the first invoice that it takes something off."""
+    """Return True if a discount ends with the first invoice that it reduces."""
     coupon = get_or_none(request, "coupon", request.account.discounts[identifier]["source"]["coupon"])
     return coupon is not None and coupon["duration"] == "once"
 
@@ -167,54 +172,64 @@ def applies_once(request: ApiRequest, identifier: str) -> bool:
 def discount_amounts(
     request: ApiRequest, identifier: str, rest: int, product_of: Any, lines: list[Json]
 ) -> list[int]:
-    """How much a discount takes off each line; `rest` is what is left of all of them together."""
+    """Return the amount that a discount takes off each line.
+
+    `rest` is the remaining amount of all lines together.
+    """
     coupon = get_or_none(request, "coupon", request.account.discounts[identifier]["source"]["coupon"])
     if coupon is None:
         return [0] * len(lines)
-    only = (coupon.get("applies_to") or {}).get("products")
-    fits = [line["discountable"] and (not only or product_of(line) in only) for line in lines]
-    left = [max(0, line["left"]) if fit else 0 for line, fit in zip(lines, fits, strict=True)]
+    product_ids = (coupon.get("applies_to") or {}).get("products")
+    is_eligible = [
+        line["discountable"] and (not product_ids or product_of(line) in product_ids) for line in lines
+    ]
+    eligible_amounts = [
+        max(0, line["left"]) if eligible else 0 for line, eligible in zip(lines, is_eligible, strict=True)
+    ]
     if coupon.get("percent_off"):
         share = Decimal(str(coupon["percent_off"])) / 100
-        return [round_half_up(one * share) for one in left]
-    most = min(int(coupon["amount_off"] or 0), sum(left), max(rest, 0))
-    return split_in_proportion(most, left)
+        return [round_half_up(amount * share) for amount in eligible_amounts]
+    amount_off = min(int(coupon["amount_off"] or 0), sum(eligible_amounts), max(rest, 0))
+    return split_in_proportion(amount_off, eligible_amounts)
 
 
 def split_in_proportion(amount: int, weights: list[int]) -> list[int]:
-    """An amount shared out in proportion, to the last unit."""
+    """Split an amount in proportion to weights, without a remainder."""
     total = sum(weights)
     if not total:
         return [0] * len(weights)
-    shares = [amount * one // total for one in weights]
-    for at in sorted(range(len(weights)), key=lambda at: -weights[at])[: amount - sum(shares)]:
-        shares[at] += 1
+    shares = [amount * weight // total for weight in weights]
+    for index in sorted(range(len(weights)), key=lambda index: -weights[index])[: amount - sum(shares)]:
+        shares[index] += 1
     return shares
 
 
-def remove_discount(request: ApiRequest, made: Json, owner: str) -> Json:
-    """Remove a subscription's or customer's discount: its last words."""
-    if not made.get("discounts") and not made.get("discount"):
+def remove_discount(request: ApiRequest, owner: Json, resource: str) -> Json:
+    """Remove the discount of a subscription or customer, and return the deleted discount.
+
+    Raises StripeError if there is none.
+    """
+    if not owner.get("discounts") and not owner.get("discount"):
         raise StripeError(
-            f"No active discount for {owner}: {made['id']}", status=404, code="resource_missing"
+            f"No active discount for {resource}: {owner['id']}", status=404, code="resource_missing"
         )
-    if owner == "customer":
-        gone = made["discount"]
-        made["discount"] = None
+    if resource == "customer":
+        deleted = owner["discount"]
+        owner["discount"] = None
     else:
-        gone = request.account.discounts.get(made["discounts"][0]) or {"id": made["discounts"][0]}
-        made["discounts"] = []
-    gone = {**gone, "object": "discount", "deleted": True}
-    emit_event(request, "customer.discount.deleted", {k: v for k, v in gone.items() if k != "deleted"})
-    return gone
+        deleted = request.account.discounts.get(owner["discounts"][0]) or {"id": owner["discounts"][0]}
+        owner["discounts"] = []
+    deleted = {**deleted, "object": "discount", "deleted": True}
+    emit_event(request, "customer.discount.deleted", {k: v for k, v in deleted.items() if k != "deleted"})
+    return deleted
 
 
 def delete_discount(context: OperationContext) -> Json:
-    """DELETE …/discount of a subscription or customer."""
+    """Answer DELETE …/discount of a subscription or customer."""
     owner = context.collection.resource.name
-    gone = remove_discount(context.request, context.object, owner)
+    deleted = remove_discount(context.request, context.object, owner)
     context.emit("customer.updated" if owner == "customer" else "customer.subscription.updated")
-    return gone
+    return deleted
 
 
 HANDLERS = Handlers(

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def create_meter(context: OperationContext) -> None:
-    """A meter for events of a name that no other active meter has."""
-    made, params = context.object, context.params
+    """Create a meter. Raises StripeError if an active meter has the same event name."""
+    meter, params = context.object, context.params
     if _active_meter(context.request, params["event_name"]) is not None:
         raise StripeError(
             f"An active meter with event name {params['event_name']} already exists.", param="event_name"
         )
-    made |= {
+    meter |= {
         "customer_mapping": {"event_payload_key": "stripe_customer_id", "type": "by_id"}
         | dict(params.get("customer_mapping") or {}),
         "status": "active",
         "status_transitions": {"deactivated_at": None},
-        "updated": made["created"],
+        "updated": meter["created"],
         "value_settings": {"event_payload_key": "value"} | dict(params.get("value_settings") or {}),
     }
 
@@ -45,7 +45,7 @@ def _active_meter(request: ApiRequest, name: Any) -> Json | None:
 
 
 def create_meter_event(request: ApiRequest) -> ApiResponse:
-    """POST /v1/billing/meter_events: a measurement for an active meter."""
+    """Answer POST /v1/billing/meter_events, for an active meter."""
     params = validate_route_parameters(request)
     meter = _active_meter(request, params["event_name"])
     if meter is None:
@@ -60,7 +60,7 @@ def create_meter_event(request: ApiRequest) -> ApiResponse:
         if key and (not isinstance(payload, dict) or key not in payload):
             raise errors.missing_parameter(f"payload[{key}]")
     now = test_clocks.now(request)
-    made: Json = {
+    meter_event: Json = {
         "object": "billing.meter_event",
         "created": now,
         "event_name": params["event_name"],
@@ -69,11 +69,11 @@ def create_meter_event(request: ApiRequest) -> ApiResponse:
         "payload": payload,
         "timestamp": params.get("timestamp") or now,
     }
-    return object_response(request, made)
+    return object_response(request, meter_event)
 
 
 def create_event_adjustment(request: ApiRequest) -> ApiResponse:
-    """POST /v1/billing/meter_event_adjustments: a measurement is taken back."""
+    """Answer POST /v1/billing/meter_event_adjustments."""
     params = validate_route_parameters(request)
     if _active_meter(request, params["event_name"]) is None:
         raise StripeError(
@@ -81,7 +81,7 @@ def create_event_adjustment(request: ApiRequest) -> ApiResponse:
             code="no_meter",
             param="event_name",
         )
-    made: Json = {
+    adjustment: Json = {
         "object": "billing.meter_event_adjustment",
         "cancel": params.get("cancel"),
         "event_name": params["event_name"],
@@ -89,7 +89,7 @@ def create_event_adjustment(request: ApiRequest) -> ApiResponse:
         "status": "pending",
         "type": params["type"],
     }
-    return object_response(request, made)
+    return object_response(request, adjustment)
 
 
 HANDLERS = Handlers(

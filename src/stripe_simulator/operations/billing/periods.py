@@ -11,13 +11,16 @@ if TYPE_CHECKING:
 
 
 def billing_interval(price: Json) -> tuple[str, int]:
-    """How long a period is: unit and count."""
+    """Return the unit and the count of a price's billing interval."""
     recurring = price.get("recurring") or {}
     return recurring.get("interval") or "month", int(recurring.get("interval_count") or 1)
 
 
 def add_intervals(start: int, interval: tuple[str, int], times: int = 1) -> int:
-    """When so many periods from `start` have passed: months keep the day as far as they have it."""
+    """Return the time after `times` intervals from `start`.
+
+    The day of the month is kept, or is the last day of a shorter month.
+    """
     unit, count = interval
     moment = datetime.fromtimestamp(start, UTC)
     count *= times
@@ -30,7 +33,7 @@ def add_intervals(start: int, interval: tuple[str, int], times: int = 1) -> int:
 
 
 def next_period_end(anchor: int, moment: int, interval: tuple[str, int]) -> int:
-    """The first end of a period, counted from the anchor, that comes after a moment."""
+    """Return the first end of a period, counted from the anchor, that is after a moment."""
     times = 1
     while (end := add_intervals(anchor, interval, times)) <= moment:
         times += 1

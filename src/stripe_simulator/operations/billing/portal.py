@@ -40,9 +40,9 @@ _DEFAULT_FEATURES: Json = {
 
 
 def create_configuration(context: OperationContext) -> None:
-    """What customers may do in the portal."""
-    made, params = context.object, context.params
-    made |= {
+    """Create a configuration of the customer portal."""
+    configuration, params = context.object, context.params
+    configuration |= {
         "active": True,
         "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None}
         | dict(params.get("business_profile") or {}),
@@ -55,15 +55,15 @@ def create_configuration(context: OperationContext) -> None:
 
 
 def update_configuration(context: OperationContext) -> None:
-    """A default configuration stays active."""
-    made = context.object
+    """Update a configuration. Raises StripeError for deactivating the default one."""
+    configuration = context.object
     if context.before["is_default"] and context.params.get("active") is False:
         raise StripeError("You cannot deactivate the default configuration.", param="active")
     if isinstance(context.params.get("features"), dict):
-        made["features"] = _merge_features(
+        configuration["features"] = _merge_features(
             context.before["features"] or _DEFAULT_FEATURES, context.params["features"]
         )
-    made["updated"] = test_clocks.now(context.request)
+    configuration["updated"] = test_clocks.now(context.request)
     _set_login_page_url(context)
 
 
@@ -73,21 +73,21 @@ def _set_login_page_url(context: OperationContext) -> None:
         page["url"] = f"https://billing.stripe.com/p/login/test_{context.object['id'][-12:]}"
 
 
-def _merge_features(usual: Json, sent: object) -> Json:
-    merged = {name: dict(feature) for name, feature in usual.items()}
+def _merge_features(defaults: Json, sent: object) -> Json:
+    merged = {name: dict(feature) for name, feature in defaults.items()}
     for name, feature in (sent if isinstance(sent, dict) else {}).items():
         merged[name] = merged.get(name, {}) | dict(feature)
     return merged
 
 
 def create_session(request: ApiRequest) -> ApiResponse:
-    """POST /v1/billing_portal/sessions: an address to send a customer to."""
+    """Create a session of the customer portal by POST /v1/billing_portal/sessions."""
     params = validate_route_parameters(request)
     if not params.get("customer"):
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     identifier = f"bps_1{base62(stable_hash('portal', request.request_id), 23)}"
-    made: Json = {
+    session: Json = {
         "id": identifier,
         "object": "billing_portal.session",
         "configuration": _configuration_id(request, params),
@@ -101,17 +101,17 @@ def create_session(request: ApiRequest) -> ApiResponse:
         "return_url": params.get("return_url"),
         "url": f"https://billing.stripe.com/p/session/test_{identifier[5:]}",
     }
-    return object_response(request, made)
+    return object_response(request, session)
 
 
 def _configuration_id(request: ApiRequest, params: Json) -> str:
     if params.get("configuration"):
-        chosen = get_referenced_copy(
+        requested = get_referenced_copy(
             request, "billing_portal_configuration", params["configuration"], "configuration"
         )
-        if not chosen["active"]:
+        if not requested["active"]:
             raise StripeError("The configuration is not active.", param="configuration")
-        return str(chosen["id"])
+        return str(requested["id"])
     for active in find_by(request, "billing_portal_configuration", "active", True):
         return str(active["id"])
     raise StripeError(

@@ -1,4 +1,4 @@
-"""Quotes: drawn up, finalized, accepted (which makes a subscription or an invoice), canceled."""
+"""Quotes: creation, finalization, acceptance (which creates a subscription or an invoice), cancellation."""
 
 from __future__ import annotations
 
@@ -37,26 +37,29 @@ _ZERO_DETAILS: Json = {"amount_discount": 0, "amount_shipping": 0, "amount_tax":
 
 
 def create(context: OperationContext) -> None:
-    """A draft, valid for thirty days unless it says otherwise."""
-    request, made, params = context.request, context.object, context.params
-    copied = _copy_quote(request, made, params) if isinstance(params.get("from_quote"), dict) else []
+    """Create a draft quote, which expires after thirty days unless `expires_at` is sent."""
+    request, quote, params = context.request, context.object, context.params
+    copied_lines = _copy_quote(request, quote, params) if isinstance(params.get("from_quote"), dict) else []
     now = test_clocks.now(
         request, {"customer": params.get("customer"), "test_clock": params.get("test_clock")}
     )
-    asked = _requested_lines(request, params) if params.get("line_items") else copied
-    owner = {"customer": params.get("customer"), "currency": asked[0][0]["currency"] if asked else None}
+    requested_lines = _requested_lines(request, params) if params.get("line_items") else copied_lines
+    owner = {
+        "customer": params.get("customer"),
+        "currency": requested_lines[0][0]["currency"] if requested_lines else None,
+    }
     discounts.check_discounts(request, params.get("discounts"), owner)
-    made |= {
+    quote |= {
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "collection_method": params.get("collection_method") or "charge_automatically",
         "created": now,
         "default_tax_rates": list(params.get("default_tax_rates") or ()),
         "discounts": [],
         "expires_at": params.get("expires_at") or now + 30 * _DAY,
-        "from_quote": made.get("from_quote"),
+        "from_quote": quote.get("from_quote"),
         "invoice_settings": {"days_until_due": None, "issuer": {"type": "self"}}
         | dict(params.get("invoice_settings") or {}),
-        "metadata": made.get("metadata") or {},
+        "metadata": quote.get("metadata") or {},
         "status": "draft",
         "status_transitions": dict.fromkeys(("accepted_at", "canceled_at", "finalized_at")),
         "subscription_data": {
@@ -68,43 +71,43 @@ def create(context: OperationContext) -> None:
         }
         | dict(params.get("subscription_data") or {}),
     }
-    made.pop("line_items", None)
+    quote.pop("line_items", None)
     context.write()
-    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made | owner, "invoice")
-    _write_lines(request, made, asked)
+    quote["discounts"] = discounts.apply_discounts(request, params.get("discounts"), quote | owner, "invoice")
+    _write_lines(request, quote, requested_lines)
 
 
-def _copy_quote(request: ApiRequest, made: Json, params: Json) -> list[tuple[Json, int]]:
-    """What another quote offers, for its customer."""
-    sent = params["from_quote"]
-    if not sent.get("quote"):
+def _copy_quote(request: ApiRequest, quote: Json, params: Json) -> list[tuple[Json, int]]:
+    """Return the lines of another quote, and take over its customer."""
+    source = params["from_quote"]
+    if not source.get("quote"):
         raise errors.missing_parameter("from_quote[quote]")
-    old = get_referenced_copy(request, "quote", sent["quote"], "from_quote[quote]")
-    params["customer"] = made["customer"] = old["customer"]
-    made["from_quote"] = {"is_revision": bool(sent.get("is_revision")), "quote": old["id"]}
-    return _current_lines(request, old)
+    source_quote = get_referenced_copy(request, "quote", source["quote"], "from_quote[quote]")
+    params["customer"] = quote["customer"] = source_quote["customer"]
+    quote["from_quote"] = {"is_revision": bool(source.get("is_revision")), "quote": source_quote["id"]}
+    return _current_lines(request, source_quote)
 
 
 def _requested_lines(request: ApiRequest, params: Json) -> list[tuple[Json, int]]:
-    """Prices and quantities. Raises StripeError where one can't be had."""
-    asked: list[tuple[Json, int]] = []
-    for param, one in (
+    """Return the requested prices with quantities. Raises StripeError for a price that cannot be used."""
+    prices_and_quantities: list[tuple[Json, int]] = []
+    for param, item in (
         items.indexed_parameters(params["line_items"], "line_items") if params.get("line_items") else ()
     ):
-        currency = asked[0][0]["currency"] if asked else None
-        price = requested_price(request, one, param, recurring=None, currency=currency)
-        asked.append((price, items.parse_quantity(one.get("quantity", 1), param)))
-    return asked
+        currency = prices_and_quantities[0][0]["currency"] if prices_and_quantities else None
+        price = requested_price(request, item, param, recurring=None, currency=currency)
+        prices_and_quantities.append((price, items.parse_quantity(item.get("quantity", 1), param)))
+    return prices_and_quantities
 
 
-def _write_lines(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> None:
-    """Write the lines, and what they come to."""
-    position = position_of(request, "quote", made["id"])
+def _write_lines(request: ApiRequest, quote: Json, requested_lines: list[tuple[Json, int]]) -> None:
+    """Write the lines of a quote, and compute its amounts."""
+    position = position_of(request, "quote", quote["id"])
     collection = request.account.children("quote_line_item")
-    for at in list(collection.find([], *collection.bounds_in(position), newest_first=False)):
-        collection.delete(at)
-    upfront, recurring = _draft_invoice(made), _draft_invoice(made)
-    for price, quantity in asked:
+    for line_position in list(collection.find([], *collection.bounds_in(position), newest_first=False)):
+        collection.delete(line_position)
+    upfront, recurring = _draft_invoice(quote), _draft_invoice(quote)
+    for price, quantity in requested_lines:
         amount = price_amount(price, quantity)
         line = new_child_object(request, "quote_line_item", position)
         line |= {
@@ -121,143 +124,149 @@ def _write_lines(request: ApiRequest, made: Json, asked: list[tuple[Json, int]])
             "taxes": [],
         }
         save(request, "quote_line_item", line)
-        one = lines.line_object(made | {"currency": price["currency"]}, line["id"], {"amount": amount})
-        upfront["rows"].append(one)
+        invoice_line = lines.line_object(
+            quote | {"currency": price["currency"]}, line["id"], {"amount": amount}
+        )
+        upfront["rows"].append(invoice_line)
         if price["type"] == "recurring":
-            recurring["rows"].append(deepcopy(one))
+            recurring["rows"].append(deepcopy(invoice_line))
             recurring["price"] = recurring.get("price") or price
-    made["currency"] = asked[0][0]["currency"] if asked else None
-    now = _computed_amounts(request, upfront)
-    made |= {"amount_subtotal": now["amount_subtotal"], "amount_total": now["amount_total"]}
-    made["total_details"] = now["total_details"]
-    made["computed"] = {"recurring": None, "upfront": now}
+    quote["currency"] = requested_lines[0][0]["currency"] if requested_lines else None
+    computed = _computed_amounts(request, upfront)
+    quote |= {"amount_subtotal": computed["amount_subtotal"], "amount_total": computed["amount_total"]}
+    quote["total_details"] = computed["total_details"]
+    quote["computed"] = {"recurring": None, "upfront": computed}
     if recurring["rows"]:
         unit, count = billing_interval(recurring["price"])
-        made["computed"]["recurring"] = _computed_amounts(request, recurring) | {
+        quote["computed"]["recurring"] = _computed_amounts(request, recurring) | {
             "interval": unit,
             "interval_count": count,
         }
 
 
-def _draft_invoice(made: Json) -> Json:
-    """As much of an invoice as is needed to reckon what it would come to."""
-    rates = list(made["default_tax_rates"])
-    return {"discounts": list(made["discounts"]), "default_tax_rates": rates, "status": "draft", "rows": []}
+def _draft_invoice(quote: Json) -> Json:
+    """Return the fields of a draft invoice that are needed to compute the amounts of a quote."""
+    rates = list(quote["default_tax_rates"])
+    return {"discounts": list(quote["discounts"]), "default_tax_rates": rates, "status": "draft", "rows": []}
 
 
-def _computed_amounts(request: ApiRequest, stub: Json) -> Json:
-    compute_totals(request, stub, stub["rows"])
-    off = sum(one["amount"] for one in stub["total_discount_amounts"])
-    tax = sum(one["amount"] for one in stub["total_taxes"])
+def _computed_amounts(request: ApiRequest, draft: Json) -> Json:
+    compute_totals(request, draft, draft["rows"])
+    amount_discount = sum(entry["amount"] for entry in draft["total_discount_amounts"])
+    tax = sum(entry["amount"] for entry in draft["total_taxes"])
     return {
-        "amount_subtotal": stub["subtotal"],
-        "amount_total": stub["total"],
-        "total_details": _ZERO_DETAILS | {"amount_discount": off, "amount_tax": tax},
+        "amount_subtotal": draft["subtotal"],
+        "amount_total": draft["total"],
+        "total_details": _ZERO_DETAILS | {"amount_discount": amount_discount, "amount_tax": tax},
     }
 
 
 def update(context: OperationContext) -> None:
-    """A draft can be changed, of an open quote only little."""
-    request, made, params, before = context.request, context.object, context.params, context.before
+    """Update a quote. Raises StripeError for changes beyond metadata and expiry once it is not a draft."""
+    request, quote, params, before = context.request, context.object, context.params, context.before
     if before["status"] != "draft" and set(params) - {"metadata", "expires_at"}:
         raise StripeError(
             f"You can only update quotes in the `draft` status. This quote is `{before['status']}`.",
             code="resource_invalid_state",
         )
-    made.pop("line_items", None)
-    made["discounts"] = list(before["discounts"])
+    quote.pop("line_items", None)
+    quote["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice")
-    asked = _requested_lines(request, params) if "line_items" in params else _current_lines(request, made)
+        quote["discounts"] = discounts.apply_discounts(request, params["discounts"], quote, "invoice")
+    requested_lines = (
+        _requested_lines(request, params) if "line_items" in params else _current_lines(request, quote)
+    )
     if "line_items" in params or "discounts" in params or "default_tax_rates" in params:
-        made["default_tax_rates"] = list(made["default_tax_rates"] or ())
-        _write_lines(request, made, asked)
+        quote["default_tax_rates"] = list(quote["default_tax_rates"] or ())
+        _write_lines(request, quote, requested_lines)
 
 
-def _current_lines(request: ApiRequest, made: Json) -> list[tuple[Json, int]]:
+def _current_lines(request: ApiRequest, quote: Json) -> list[tuple[Json, int]]:
     collection = request.account.children("quote_line_item")
-    bounds = collection.bounds_in(position_of(request, "quote", made["id"]))
-    rows = [collection.read(at) for at in collection.find([], *bounds, newest_first=False)]
-    found_ = []
+    bounds = collection.bounds_in(position_of(request, "quote", quote["id"]))
+    rows = [
+        collection.read(line_position) for line_position in collection.find([], *bounds, newest_first=False)
+    ]
+    current = []
     for row in rows:
         price = (
             row["price"] if isinstance(row["price"], dict) else get_or_none(request, "price", row["price"])
         )
         if price is not None:
-            found_.append((price, int(row["quantity"] or 1)))
-    return found_
+            current.append((price, int(row["quantity"] or 1)))
+    return current
 
 
-def _require_status(context: OperationContext, verb: str, *states: str) -> None:
-    state = context.object["status"]
-    if state not in states:
-        wanted = " or ".join(f"`{one}`" for one in states)
+def _require_status(context: OperationContext, verb: str, *statuses: str) -> None:
+    current = context.object["status"]
+    if current not in statuses:
+        allowed = " or ".join(f"`{status}`" for status in statuses)
         raise StripeError(
-            f"You cannot {verb} a quote that is currently in the `{state}` status. It must be {wanted}.",
+            f"You cannot {verb} a quote that is currently in the `{current}` status. It must be {allowed}.",
             code="resource_invalid_state",
         )
 
 
 def finalize(context: OperationContext) -> None:
-    """POST …/finalize: it can be accepted from now on."""
-    request, made = context.request, context.object
+    """Finalize a quote, which can then be accepted."""
+    request, quote = context.request, context.object
     _require_status(context, "finalize", "draft")
-    if made["customer"] is None:
+    if quote["customer"] is None:
         raise StripeError("A customer must be set to finalize a quote.", param="customer")
-    if not _current_lines(request, made):
+    if not _current_lines(request, quote):
         raise StripeError("A quote without line items can't be finalized.", param="line_items")
-    customer = get_referenced_copy(request, "customer", made["customer"], "customer")
+    customer = get_referenced_copy(request, "customer", quote["customer"], "customer")
     prefix = customer.get("invoice_prefix") or customer["id"][-8:].upper()
-    now = test_clocks.now(request, made)
-    made |= {
-        "expires_at": context.params.get("expires_at") or made["expires_at"],
+    now = test_clocks.now(request, quote)
+    quote |= {
+        "expires_at": context.params.get("expires_at") or quote["expires_at"],
         "number": f"QT-{prefix}-{context.position % 10_000:04d}-1",
         "status": "open",
     }
-    made["status_transitions"] = dict(made["status_transitions"] or {}) | {"finalized_at": now}
+    quote["status_transitions"] = dict(quote["status_transitions"] or {}) | {"finalized_at": now}
     context.emit("quote.finalized")
 
 
 def accept(context: OperationContext) -> None:
-    """POST …/accept: a subscription where anything recurs, else an invoice."""
-    request, made = context.request, context.object
+    """Accept a quote: create a subscription if any price is recurring, else an invoice."""
+    request, quote = context.request, context.object
     _require_status(context, "accept", "open")
-    asked = _current_lines(request, made)
-    if any(price["type"] == "recurring" for price, _ in asked):
-        made["subscription"] = _create_subscription(request, made, asked)
-        subscription = get_referenced_copy(request, "subscription", made["subscription"], "subscription")
-        made["invoice"] = subscription["latest_invoice"]
+    requested_lines = _current_lines(request, quote)
+    if any(price["type"] == "recurring" for price, _ in requested_lines):
+        quote["subscription"] = _create_subscription(request, quote, requested_lines)
+        subscription = get_referenced_copy(request, "subscription", quote["subscription"], "subscription")
+        quote["invoice"] = subscription["latest_invoice"]
     else:
-        made["invoice"] = _create_invoice(request, made, asked)
-    now = test_clocks.now(request, made)
-    made["status"] = "accepted"
-    made["status_transitions"] = dict(made["status_transitions"] or {}) | {"accepted_at": now}
+        quote["invoice"] = _create_invoice(request, quote, requested_lines)
+    now = test_clocks.now(request, quote)
+    quote["status"] = "accepted"
+    quote["status_transitions"] = dict(quote["status_transitions"] or {}) | {"accepted_at": now}
     context.emit("quote.accepted")
 
 
-def _create_subscription(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
-    data = made["subscription_data"] or {}
-    method = made["collection_method"]
-    terms = (made["invoice_settings"] or {}).get("days_until_due")
+def _create_subscription(request: ApiRequest, quote: Json, requested_lines: list[tuple[Json, int]]) -> str:
+    data = quote["subscription_data"] or {}
+    method = quote["collection_method"]
+    days_until_due = (quote["invoice_settings"] or {}).get("days_until_due")
     subscription = new_object(request, "subscription")
     subscription |= {
         "collection_method": method,
-        "days_until_due": int(terms or 30) if method == "send_invoice" else None,
+        "days_until_due": int(days_until_due or 30) if method == "send_invoice" else None,
         "description": data.get("description"),
         "metadata": dict(data.get("metadata") or {}),
     }
     params: Json = {
-        "customer": made["customer"],
+        "customer": quote["customer"],
         "add_invoice_items": [
             {"price": price["id"], "quantity": quantity, "agreed": True}
-            for price, quantity in asked
+            for price, quantity in requested_lines
             if price["type"] != "recurring"
         ],
-        "default_tax_rates": made["default_tax_rates"],
-        "discounts": [{"discount": one} for one in made["discounts"] or ()],
+        "default_tax_rates": quote["default_tax_rates"],
+        "discounts": [{"discount": discount} for discount in quote["discounts"] or ()],
         "items": [
             {"price": price["id"], "quantity": quantity, "agreed": True}
-            for price, quantity in asked
+            for price, quantity in requested_lines
             if price["type"] == "recurring"
         ],
         "trial_period_days": data.get("trial_period_days"),
@@ -270,22 +279,22 @@ def _create_subscription(request: ApiRequest, made: Json, asked: list[tuple[Json
     return str(subscription["id"])
 
 
-def _create_invoice(request: ApiRequest, made: Json, asked: list[tuple[Json, int]]) -> str:
-    customer = get_referenced_copy(request, "customer", made["customer"], "customer")
+def _create_invoice(request: ApiRequest, quote: Json, requested_lines: list[tuple[Json, int]]) -> str:
+    customer = get_referenced_copy(request, "customer", quote["customer"], "customer")
     invoice = new_object(request, "invoice")
-    creation.fill_new_invoice(request, customer, invoice, made["currency"])
+    creation.fill_new_invoice(request, customer, invoice, quote["currency"])
     invoice |= {
-        "collection_method": made["collection_method"],
-        "discounts": list(made["discounts"] or ()),
-        "default_tax_rates": list(made["default_tax_rates"] or ()),
+        "collection_method": quote["collection_method"],
+        "discounts": list(quote["discounts"] or ()),
+        "default_tax_rates": list(quote["default_tax_rates"] or ()),
         "parent": {
-            "quote_details": {"quote": made["id"]},
+            "quote_details": {"quote": quote["id"]},
             "subscription_details": None,
             "type": "quote_details",
         },
     }
     save(request, "invoice", invoice)
-    for price, quantity in asked:
+    for price, quantity in requested_lines:
         lines.add_line(request, invoice, lines.price_line(request, price, quantity))
     update_totals(request, invoice)
     save(request, "invoice", invoice, "invoice.created")
@@ -293,7 +302,7 @@ def _create_invoice(request: ApiRequest, made: Json, asked: list[tuple[Json, int
 
 
 def cancel(context: OperationContext) -> None:
-    """POST …/cancel: for good."""
+    """Cancel a quote."""
     _require_status(context, "cancel", "draft", "open")
     now = test_clocks.now(context.request, context.object)
     context.object["status"] = "canceled"

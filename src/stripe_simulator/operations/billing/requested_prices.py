@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def requested_price(
     request: ApiRequest, sent: Json, param: str, *, recurring: bool | None, currency: str | None
 ) -> Json:
-    """The price that an item names or describes.
+    """Return the price that an item names or describes.
 
-    Raises StripeError where there is none of that id, it is inactive, of the other type or currency. One
-    that was `agreed` on before, in a quote or a schedule, may be inactive by now.
+    Raises StripeError if it does not exist, is inactive, or has another type or currency. With `agreed`, set
+    for items of quotes and schedules, an inactive price is accepted.
     """
     field, price = _named_or_inline_price(request, sent, param)
     if not price["active"] and not sent.get("agreed"):
@@ -28,10 +28,10 @@ def requested_price(
             "The price specified is inactive. This field only accepts active prices.", param=field
         )
     if recurring is not None and (price["type"] == "recurring") is not recurring:
-        is_, only = ("one_time", "recurring") if recurring else ("recurring", "one_time")
+        actual_type, accepted_type = ("one_time", "recurring") if recurring else ("recurring", "one_time")
         raise StripeError(
-            f"The price specified is set to `type={is_}` but this field only accepts prices with "
-            f"`type={only}`.",
+            f"The price specified is set to `type={actual_type}` but this field only accepts prices with "
+            f"`type={accepted_type}`.",
             param=field,
         )
     if currency is not None and price["currency"] != currency:
@@ -44,13 +44,13 @@ def requested_price(
 
 
 def _named_or_inline_price(request: ApiRequest, sent: Json, param: str) -> tuple[str, Json]:
-    named = sent.get("price") or sent.get("plan")
+    price_id = sent.get("price") or sent.get("plan")
     data = sent.get("price_data")
-    if named and data:
+    if price_id and data:
         raise StripeError("You may only specify one of these parameters: price, price_data.", param=param)
-    if named:
+    if price_id:
         field = f"{param}[price]" if param else "price"
-        return field, get_referenced_copy(request, "price", named, field)
+        return field, get_referenced_copy(request, "price", price_id, field)
     field = f"{param}[price_data]" if param else "price_data"
     if not isinstance(data, dict):
         raise errors.missing_parameter(field.replace("price_data", "price"))
@@ -58,7 +58,7 @@ def _named_or_inline_price(request: ApiRequest, sent: Json, param: str) -> tuple
 
 
 def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
-    """A price made on the spot: it is not active for others."""
+    """Create the price that a request describes. It is inactive, so that no other request uses it."""
     for name in ("currency", "product"):
         if not data.get(name):
             raise errors.missing_parameter(f"{param}[{name}]")
@@ -70,9 +70,9 @@ def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
     if isinstance(recurring, dict):
         if not recurring.get("interval"):
             raise errors.missing_parameter(f"{param}[recurring][interval]")
-        usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
-        recurring = usual | recurring
-    made = create_related(
+        defaults = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
+        recurring = defaults | recurring
+    price = create_related(
         request,
         "price",
         {
@@ -87,4 +87,4 @@ def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
         },
         "price.created",
     )
-    return made | {"active": True}  # for the check of who sent it
+    return price | {"active": True}  # the request that describes it may use it

@@ -22,7 +22,7 @@ _MAX_STEPS = 5000
 
 
 def create(context: OperationContext) -> None:
-    """A clock that stands still until it is advanced."""
+    """Create a test clock, which stands still until it is advanced."""
     context.object |= {
         "deletes_after": context.object["created"] + 30 * 86_400,
         "status": "ready",
@@ -31,13 +31,13 @@ def create(context: OperationContext) -> None:
 
 
 def delete(context: OperationContext) -> None:
-    """With its clock go the customers that live by it."""
+    """Delete a test clock with its customers, and cancel their subscriptions."""
     request = context.request
     for customer in find_by(request, "customer", "test_clock", context.object["id"]):
-        for made in find_by(request, "subscription", "customer", customer["id"]):
-            if made["status"] not in ENDED_STATUSES:
-                cancellation.end_subscription(request, made, reason=None)
-                save(request, "subscription", made)
+        for subscription in find_by(request, "subscription", "customer", customer["id"]):
+            if subscription["status"] not in ENDED_STATUSES:
+                cancellation.end_subscription(request, subscription, reason=None)
+                save(request, "subscription", subscription)
         collection = request.account.collection("customer")
         position = collection.position(customer["id"])
         assert position is not None
@@ -45,7 +45,10 @@ def delete(context: OperationContext) -> None:
 
 
 def advance(context: OperationContext) -> Json:
-    """POST …/advance: all that happens until then, in order; the answer still says advancing."""
+    """Advance a test clock: run all that is due until then, in order.
+
+    The response has the status advancing.
+    """
     request, clock = context.request, context.object
     until = int(context.params["frozen_time"])
     if until <= clock["frozen_time"]:
@@ -55,19 +58,19 @@ def advance(context: OperationContext) -> Json:
     answer = clock | {"status": "advancing", "status_details": {"advancing": {"target_frozen_time": until}}}
     emit_event(request, "test_helpers.test_clock.advancing", answer)
     for _ in range(_MAX_STEPS):
-        due = _next_due_subscription(request, clock["id"], until)
-        if due is None:
+        next_due = _next_due_subscription(request, clock["id"], until)
+        if next_due is None:
             break
-        moment, made = due
+        moment, subscription = next_due
         clock["frozen_time"] = max(clock["frozen_time"], moment)
         context.write()
-        before = deepcopy(made)
-        advance_subscription(request, made, moment)
-        if made["status"] in ENDED_STATUSES:
-            save(request, "subscription", made, before=before)
-            emit_event(request, "customer.subscription.deleted", made)
+        before = deepcopy(subscription)
+        advance_subscription(request, subscription, moment)
+        if subscription["status"] in ENDED_STATUSES:
+            save(request, "subscription", subscription, before=before)
+            emit_event(request, "customer.subscription.deleted", subscription)
         else:
-            save(request, "subscription", made, "customer.subscription.updated", before=before)
+            save(request, "subscription", subscription, "customer.subscription.updated", before=before)
     clock["frozen_time"] = until
     context.write()
     context.emit("test_helpers.test_clock.ready")
@@ -75,15 +78,15 @@ def advance(context: OperationContext) -> Json:
 
 
 def _next_due_subscription(request: ApiRequest, clock: str, until: int) -> tuple[int, Json] | None:
-    """What comes next on the clock: when, and to which subscription."""
-    found: tuple[int, Json] | None = None
+    """Return the next time at which a subscription of the clock has something due, and the subscription."""
+    next_due: tuple[int, Json] | None = None
     for customer in find_by(request, "customer", "test_clock", clock):
         schedules.start_due_schedules(request, customer["id"], until)
-        for made in find_by(request, "subscription", "customer", customer["id"]):
-            moment = next_due_time(request, made)
-            if moment is not None and moment <= until and (found is None or moment < found[0]):
-                found = moment, made
-    return found
+        for subscription in find_by(request, "subscription", "customer", customer["id"]):
+            moment = next_due_time(request, subscription)
+            if moment is not None and moment <= until and (next_due is None or moment < next_due[0]):
+                next_due = moment, subscription
+    return next_due
 
 
 HANDLERS = Handlers(

@@ -1,1 +1,1 @@
-"""checkout."""
+"""Checkout sessions and payment links."""

@@ -18,45 +18,46 @@ if TYPE_CHECKING:
 
 
 def set_line_items(context: OperationContext, items: list[Json], name: str, mode: str) -> None:
-    """Put the lines into their list, and what they come to into the object."""
-    made, recurring = context.object, False
+    """Write the line items of a session or payment link, and set its amounts."""
+    owner, has_recurring = context.object, False
     total = 0
-    for at, item in enumerate(items):
-        price = _requested_price(context.request, item, f"line_items[{at}]")
+    for index, item in enumerate(items):
+        price = _requested_price(context.request, item, f"line_items[{index}]")
         if price["recurring"] is not None:
-            recurring = True
+            has_recurring = True
             if mode == "payment":
                 raise StripeError(
                     "You specified `payment` mode but passed a recurring price. Either switch to "
                     "`subscription` mode or use only one-time prices."
                 )
         total += _write_line_item(context, name, price, item.get("quantity", 1))
-        made["currency"] = price["currency"]
-    if mode == "subscription" and not recurring:
+        owner["currency"] = price["currency"]
+    if mode == "subscription" and not has_recurring:
         raise StripeError(
             "You must provide at least one recurring price in `subscription` mode when using prices."
         )
-    if "amount_total" in made:
-        made |= {"amount_subtotal": total, "amount_total": total}
-        made["total_details"] = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
+    if "amount_total" in owner:
+        owner |= {"amount_subtotal": total, "amount_total": total}
+        owner["total_details"] = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
     if mode == "payment" and total:
-        currencies.check_amount(total, made["currency"], "line_items")
+        currencies.check_amount(total, owner["currency"], "line_items")
 
 
 def _requested_price(request: ApiRequest, item: Json, param: str) -> Json:
+    """Return the price that a line item names or describes."""
     data = item.get("price_data")
     if isinstance(data, dict):
         values = {name: data.get(name) for name in ("currency", "unit_amount", "tax_behavior")}
         collection = request.account.collection("price")
         position = collection.new_position()
-        made = new_defaults(collection, position) | values | {"active": False}
-        complete_price(request, made, data)
+        new_price = new_defaults(collection, position) | values | {"active": False}
+        complete_price(request, new_price, data)
         if data.get("product"):
-            made["product"] = get_referenced(
+            new_price["product"] = get_referenced(
                 request, "product", data["product"], f"{param}[price_data][product]"
             )["id"]
-        collection.write(position, made)
-        return made
+        collection.write(position, new_price)
+        return new_price
     if not item.get("price"):
         raise errors.missing_parameter(f"{param}[price]")
     price = get_referenced(request, "price", item["price"], f"{param}[price]")
@@ -68,17 +69,22 @@ def _requested_price(request: ApiRequest, item: Json, param: str) -> Json:
 
 
 def _write_line_item(context: OperationContext, name: str, price: Json, quantity: Any) -> int:
+    """Write a line item and return its amount in minor units."""
     collection = context.request.account.children(name)
     position = collection.new_position_in(context.position)
     amount = (price["unit_amount"] or 0) * int(quantity or 1)
-    product = context.request.account.collection("product")
-    at = product.position(str(price["product"]))
-    shown = product.read(at)["name"] if at is not None and not product.is_deleted(at) else None
+    products = context.request.account.collection("product")
+    product_position = products.position(str(price["product"]))
+    description = (
+        products.read(product_position)["name"]
+        if product_position is not None and not products.is_deleted(product_position)
+        else None
+    )
     line = new_defaults(collection, position) | {
         "amount_subtotal": amount,
         "amount_total": amount,
         "currency": price["currency"],
-        "description": shown,
+        "description": description,
         "price": price,
         "quantity": int(quantity or 1),
     }

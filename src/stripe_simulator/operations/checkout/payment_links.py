@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A new payment link."""
-    made = context.object
+    """Create a payment link."""
+    payment_link = context.object
     items = context.params["line_items"]
     if not items:
         raise errors.missing_parameter("line_items")
     set_line_items(context, items, "payment_link_line_item", "")
-    made["url"] = f"https://buy.stripe.com/test_{made['id'][-14:]}"
+    payment_link["url"] = f"https://buy.stripe.com/test_{payment_link['id'][-14:]}"
 
 
 HANDLERS = Handlers(

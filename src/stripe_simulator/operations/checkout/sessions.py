@@ -20,60 +20,64 @@ _HOSTED = frozenset({"hosted", "hosted_page"})
 
 
 def create(context: OperationContext) -> None:
-    """A new checkout session, in one of its three modes."""
-    made, params = context.object, context.params
+    """Create a checkout session in payment, subscription or setup mode."""
+    session, params = context.object, context.params
     items = params.get("line_items") or []
     mode = params.get("mode")
     if mode is None:
         raise errors.missing_parameter("mode")
-    _set_return_address(made, params)
+    _set_return_address(session, params)
     _check_expiry(params)
     if mode == "setup":
         if items:
             raise StripeError("You can not pass `line_items` in `setup` mode.", param="line_items")
-        made |= {"payment_status": "no_payment_required", "customer_creation": None}
+        session |= {"payment_status": "no_payment_required", "customer_creation": None}
     else:
         if not items:
             raise errors.missing_parameter("line_items")
         set_line_items(context, items, "checkout_session_line_item", mode)
-        made["customer_creation"] = None if made["customer"] or mode == "subscription" else "if_required"
-        made["payment_method_collection"] = "always" if mode == "subscription" else "if_required"
-    made["expires_at"] = params.get("expires_at") or made["created"] + _DAY
-    made["payment_intent"] = made["subscription"] = made["invoice"] = made["setup_intent"] = None
-    if made["customer"]:
-        customer = get_referenced(context.request, "customer", made["customer"], "customer")
-        made["customer_details"] = {
+        session["customer_creation"] = (
+            None if session["customer"] or mode == "subscription" else "if_required"
+        )
+        session["payment_method_collection"] = "always" if mode == "subscription" else "if_required"
+    session["expires_at"] = params.get("expires_at") or session["created"] + _DAY
+    session["payment_intent"] = session["subscription"] = session["invoice"] = session["setup_intent"] = None
+    if session["customer"]:
+        customer = get_referenced(context.request, "customer", session["customer"], "customer")
+        session["customer_details"] = {
             "email": customer["email"],
             "name": customer["name"],
             "tax_exempt": "none",
         }
     else:
-        made["customer_details"] = {"email": made["customer_email"]} if made["customer_email"] else None
+        session["customer_details"] = (
+            {"email": session["customer_email"]} if session["customer_email"] else None
+        )
 
 
-def _set_return_address(made: Json, params: Json) -> None:
-    """Where the customer goes afterwards must be known."""
-    kind = params.get("ui_mode", "hosted_page")
-    if kind in _HOSTED:
+def _set_return_address(session: Json, params: Json) -> None:
+    """Set the URL or client secret. Raises StripeError if the page to return to is missing."""
+    ui_mode = params.get("ui_mode", "hosted_page")
+    if ui_mode in _HOSTED:
         if not params.get("success_url"):
             raise errors.missing_parameter("success_url")
-        made["url"] = f"https://checkout.stripe.com/c/pay/{made['id']}"
+        session["url"] = f"https://checkout.stripe.com/c/pay/{session['id']}"
         return
-    made["client_secret"] = f"{made['id']}_secret_{made['id'][-12:]}"
+    session["client_secret"] = f"{session['id']}_secret_{session['id'][-12:]}"
     if params.get("redirect_on_completion", "always") != "never" and not params.get("return_url"):
         raise errors.missing_parameter("return_url")
 
 
 def _check_expiry(params: Json) -> None:
-    end = params.get("expires_at")
-    if end is None:
+    expires_at = params.get("expires_at")
+    if expires_at is None:
         return
-    if end > unix_now() + _DAY:
+    if expires_at > unix_now() + _DAY:
         raise StripeError(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
             param="expires_at",
         )
-    if end < unix_now() + 30 * 60 - 5:
+    if expires_at < unix_now() + 30 * 60 - 5:
         raise StripeError(
             "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
             param="expires_at",
@@ -81,7 +85,7 @@ def _check_expiry(params: Json) -> None:
 
 
 def update(context: OperationContext) -> None:
-    """A session that is over can't be changed, but for its metadata."""
+    """Update a session. Raises StripeError for changes beyond the metadata once it is not open."""
     if context.before["status"] != "open" and set(context.params) - {"metadata"}:
         raise StripeError(
             "Only Checkout Sessions with a status of `open` can be updated. This Checkout Session has a "

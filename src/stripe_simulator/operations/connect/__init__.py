@@ -1,1 +1,1 @@
-"""connect."""
+"""Stripe Connect: accounts, external accounts, links, transfers, application fees."""

@@ -16,10 +16,12 @@ from stripe_simulator.seeding import stable_hash
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
 
-_LINK_LIFETIME = 300  # seconds for which a link to a page of Stripe's is good
+_LINK_LIFETIME = 300  # seconds
 
 
-def _create_link(kind: str, url: str) -> Callable[[ApiRequest], ApiResponse]:
+def _create_link(object_type: str, url: str) -> Callable[[ApiRequest], ApiResponse]:
+    """Return the answer to a request for a short-lived link to a page of Stripe."""
+
     def answer(request: ApiRequest) -> ApiResponse:
         if request.ids:
             get_or_404(request, "account", request.ids[0])
@@ -27,8 +29,8 @@ def _create_link(kind: str, url: str) -> Callable[[ApiRequest], ApiResponse]:
         if "account" in params:
             get_referenced(request, "account", params["account"], "account")
         times = {"created": unix_now(), "expires_at": unix_now() + _LINK_LIFETIME}
-        number = stable_hash(kind, request.request_id) % 2**40
-        return object_response(request, {"object": kind, **times, "url": f"{url}/{number:x}"})
+        number = stable_hash(object_type, request.request_id) % 2**40
+        return object_response(request, {"object": object_type, **times, "url": f"{url}/{number:x}"})
 
     return answer
 

@@ -1,4 +1,4 @@
-"""Connected accounts: creation, capabilities, rejection; the account of the request itself."""
+"""Connected accounts: creation, capabilities, rejection; and the account of the request itself."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:
-    """GET of an account by id, which may be the request's own."""
+    """Answer GET of an account by id, which may be the request's own."""
     return retrieve_own(request) if request.ids[0] == request.account.id else read.retrieve(request)
 
 
 def retrieve_own(request: ApiRequest) -> ApiResponse:
-    """GET /v1/account: the account that the key, or the Stripe-Account header, stands for."""
+    """Answer GET /v1/account: the account of the API key or of the Stripe-Account header."""
     resource: Resource = request.account.catalog.resource["account"]
     if request.account.id == PLATFORM:
-        made = request.account.collection("account").generator.object(0)
-        made |= {"id": PLATFORM, "object": resource.object}
+        account = request.account.collection("account").generator.object(0)
+        account |= {"id": PLATFORM, "object": resource.object}
     else:
-        above = request.platform.collection("account")
-        position = above.position(request.account.id)
+        accounts = request.platform.collection("account")
+        position = accounts.position(request.account.id)
         assert position is not None
-        made = above.read(position)
-    return object_response(request, made)
+        account = accounts.read(position)
+    return object_response(request, account)
 
 
 _DEFAULT_CURRENCIES = {"US": "usd", "GB": "gbp", "JP": "jpy", "CH": "chf", "CA": "cad", "AU": "aud"}
@@ -51,15 +51,15 @@ _REQUIREMENTS: Json = {
 
 
 def create(context: OperationContext) -> None:
-    """A new account can't charge or be paid out before it is verified."""
-    made, params = context.object, context.params
+    """Create an account, which can neither charge nor receive payouts before it is verified."""
+    account, params = context.object, context.params
     if params.get("type") and params.get("controller"):
         raise StripeError("You may not provide the `type` and `controller` parameters together.")
-    made["country"] = made["country"] or "US"
-    made |= {
+    account["country"] = account["country"] or "US"
+    account |= {
         "capabilities": _requested_capabilities(params.get("capabilities")),
         "charges_enabled": False,
-        "default_currency": made["default_currency"] or _DEFAULT_CURRENCIES.get(made["country"], "eur"),
+        "default_currency": account["default_currency"] or _DEFAULT_CURRENCIES.get(account["country"], "eur"),
         "details_submitted": False,
         "payouts_enabled": False,
         "requirements": dict(_REQUIREMENTS),
@@ -68,27 +68,27 @@ def create(context: OperationContext) -> None:
 
 
 def update(context: OperationContext) -> None:
-    """Capabilities that are asked for are there, but not active yet."""
+    """Update an account. Capabilities that are requested become inactive, not active yet."""
     if "capabilities" in context.params:
         before = context.before["capabilities"] or {}
         context.object["capabilities"] = before | _requested_capabilities(context.params["capabilities"])
 
 
 def _requested_capabilities(capabilities: Any) -> dict[str, str]:
-    asked = capabilities if isinstance(capabilities, dict) else {}
-    return {name: "inactive" for name, one in asked.items() if (one or {}).get("requested")}
+    requested = capabilities if isinstance(capabilities, dict) else {}
+    return {name: "inactive" for name, capability in requested.items() if (capability or {}).get("requested")}
 
 
 _REJECTION_REASONS = frozenset({"fraud", "terms_of_service"})
 
 
 def reject(context: OperationContext) -> None:
-    """Reject a connected account: it can neither charge nor be paid out."""
+    """Reject an account, which disables charges and payouts."""
     reason = str(context.params["reason"])
-    kind = reason.partition("_")[0] if reason.startswith("fraud") else reason
-    disabled = f"rejected.{kind if kind in _REJECTION_REASONS else 'other'}"
+    prefix = reason.partition("_")[0] if reason.startswith("fraud") else reason
+    disabled_reason = f"rejected.{prefix if prefix in _REJECTION_REASONS else 'other'}"
     context.object |= {"charges_enabled": False, "payouts_enabled": False}
-    _set_disabled_reason(context.object, disabled)
+    _set_disabled_reason(context.object, disabled_reason)
     context.emit("account.updated")
 
 
@@ -100,7 +100,7 @@ def _set_disabled_reason(account: Json, reason: str | None) -> None:
 
 
 def unreject(context: OperationContext) -> None:
-    """Take a rejection back."""
+    """Revert the rejection of an account."""
     context.object |= {"charges_enabled": True, "payouts_enabled": True}
     _set_disabled_reason(context.object, None)
     context.emit("account.updated")

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def refund(context: OperationContext) -> None:
-    """Give an application fee back, in whole or in part."""
-    request, made = context.request, context.object
+    """Refund an application fee, in whole or in part."""
+    request, fee_refund = context.request, context.object
     fee = get_referenced(request, "application_fee", request.ids[0], "id")
     amount = amount_to_return(context, fee, "amount_refunded", "refunded")
-    made |= {"amount": amount, "currency": fee["currency"], "fee": fee["id"]}
+    fee_refund |= {"amount": amount, "currency": fee["currency"], "fee": fee["id"]}
     refunded = fee["amount_refunded"] + amount
     values = {"amount_refunded": refunded, "refunded": refunded >= fee["amount"]}
     context.emit("application_fee.refunded", update_related(request, "application_fee", fee["id"], values))

@@ -13,14 +13,24 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A bank account or a debit card, from a token or described."""
+    """Create a bank account or debit card from a token or from its fields."""
     account = get_or_404(context.request, "account", context.request.ids[0])
     sent = context.params["external_account"]
     if isinstance(sent, dict):
-        last = str(sent.get("account_number") or sent.get("number") or "")[-4:]
-        same = ("country", "currency", "account_holder_name", "account_holder_type", "routing_number")
-        values = {"object": "bank_account", "status": "new", **{name: sent.get(name) for name in same}}
-        values["last4"] = last
+        last4 = str(sent.get("account_number") or sent.get("number") or "")[-4:]
+        copied_fields = (
+            "country",
+            "currency",
+            "account_holder_name",
+            "account_holder_type",
+            "routing_number",
+        )
+        values = {
+            "object": "bank_account",
+            "status": "new",
+            **{name: sent.get(name) for name in copied_fields},
+        }
+        values["last4"] = last4
     else:
         values = source_values(str(sent), "external_account")
     context.object |= values | {"account": account["id"], "customer": None}

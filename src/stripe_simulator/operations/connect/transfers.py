@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """Move money from the balance to a connected account."""
-    request, made, params = context.request, context.object, context.params
+    """Create a transfer from the available balance to a connected account."""
+    request, transfer, params = context.request, context.object, context.params
     if "amount" not in params:
         raise errors.missing_parameter("amount")
     accounts = request.platform.collection("account")
-    at = accounts.position(params["destination"])
-    if at is None or accounts.is_deleted(at):
+    position = accounts.position(params["destination"])
+    if position is None or accounts.is_deleted(position):
         raise errors.no_object("destination", params["destination"], "destination", status=400)
-    amount, currency = positive_amount(context), made["currency"]
+    amount, currency = positive_amount(context), transfer["currency"]
     if "source_transaction" in params:
         get_referenced(request, "charge", params["source_transaction"], "source_transaction")
     else:
         balance.require_available(request, amount, currency)
-    made |= {
-        "balance_transaction": balance.add_transaction(request, "transfer", -amount, currency, made["id"]),
-        "reversals": _empty_reversals(made["id"]),
+    transfer |= {
+        "balance_transaction": balance.add_transaction(
+            request, "transfer", -amount, currency, transfer["id"]
+        ),
+        "reversals": _empty_reversals(transfer["id"]),
         "source_type": params.get("source_type", "card"),
     }
 
@@ -43,37 +45,41 @@ def _empty_reversals(transfer: str) -> Json:
     return {"object": "list", "data": [], "has_more": False, "url": f"/v1/transfers/{transfer}/reversals"}
 
 
-def amount_to_return(context: OperationContext, above: Json, done: str, word: str) -> int:
-    """How much of a transfer or fee is taken back. Raises StripeError where that is more than is left."""
-    rest = above["amount"] - above[done]
-    if rest <= 0:
-        raise StripeError(f"{above['id']} has already been fully {word}.")
-    amount: int = context.params.get("amount", rest)
+def amount_to_return(context: OperationContext, parent: Json, returned_field: str, participle: str) -> int:
+    """Return the amount of a reversal or refund. Raises StripeError if it exceeds the remainder."""
+    remainder = parent["amount"] - parent[returned_field]
+    if remainder <= 0:
+        raise StripeError(f"{parent['id']} has already been fully {participle}.")
+    amount: int = context.params.get("amount", remainder)
     if amount < 1:
         raise currencies.too_low_error("amount")
-    if amount > rest:
-        currency = above["currency"]
+    if amount > remainder:
+        currency = parent["currency"]
         raise StripeError(
             f"The amount ({currencies.format_amount(amount, currency)}) is greater than what has not been "
-            f"{word} ({currencies.format_amount(rest, currency)})",
+            f"{participle} ({currencies.format_amount(remainder, currency)})",
             param="amount",
         )
     return amount
 
 
 def reverse(context: OperationContext) -> None:
-    """Take a transfer back, in whole or in part."""
-    request, made = context.request, context.object
+    """Reverse a transfer, in whole or in part."""
+    request, reversal = context.request, context.object
     transfer = get_referenced(request, "transfer", request.ids[0], "id")
     amount = amount_to_return(context, transfer, "amount_reversed", "reversed")
-    made |= {"amount": amount, "currency": transfer["currency"], "transfer": transfer["id"]}
-    made["balance_transaction"] = balance.add_transaction(
-        request, "transfer_refund", amount, made["currency"], made["id"]
+    reversal |= {"amount": amount, "currency": transfer["currency"], "transfer": transfer["id"]}
+    reversal["balance_transaction"] = balance.add_transaction(
+        request, "transfer_refund", amount, reversal["currency"], reversal["id"]
     )
-    total = transfer["amount_reversed"] + amount
-    listed = deepcopy(transfer["reversals"]) or _empty_reversals(transfer["id"])
-    listed["data"] = [made, *listed["data"]][:10]
-    values = {"amount_reversed": total, "reversed": total >= transfer["amount"], "reversals": listed}
+    amount_reversed = transfer["amount_reversed"] + amount
+    reversals = deepcopy(transfer["reversals"]) or _empty_reversals(transfer["id"])
+    reversals["data"] = [reversal, *reversals["data"]][:10]
+    values = {
+        "amount_reversed": amount_reversed,
+        "reversed": amount_reversed >= transfer["amount"],
+        "reversals": reversals,
+    }
     context.emit("transfer.reversed", update_related(request, "transfer", transfer["id"], values))
 
 

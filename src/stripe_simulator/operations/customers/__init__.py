@@ -1,1 +1,1 @@
-"""customers."""
+"""Customers, their payment methods, sources, balances and tax IDs."""

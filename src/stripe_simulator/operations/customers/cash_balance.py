@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
     customer = get_or_404(request, "customer", request.ids[0])
     mode = request.account.cash_modes.get(customer["id"], "automatic")
-    shown_ = {
+    balance = {
         "object": "cash_balance",
         "available": None,
         "customer": customer["id"],
@@ -25,16 +25,16 @@ def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
         "livemode": False,
         "settings": {"reconciliation_mode": mode, "using_merchant_default": mode == "automatic"},
     }
-    return customer, shown_
+    return customer, balance
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:
-    """GET …/cash_balance: nothing is in it, but it has settings."""
+    """Answer GET …/cash_balance. The balance is always empty; its settings are stored."""
     return object_response(request, _read_cash_balance(request)[1])
 
 
 def update(request: ApiRequest) -> ApiResponse:
-    """POST …/cash_balance: how it is reconciled."""
+    """Answer POST …/cash_balance, which changes the reconciliation mode."""
     customer, _ = _read_cash_balance(request)
     params = validate_route_parameters(request)
     mode = (params.get("settings") or {}).get("reconciliation_mode")

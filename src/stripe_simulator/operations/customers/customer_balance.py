@@ -1,4 +1,4 @@
-"""The credit balance of a customer and its transactions, which later invoices apply."""
+"""The credit balance of a customer, which later invoices apply, and its transactions."""
 
 from __future__ import annotations
 
@@ -22,54 +22,57 @@ if TYPE_CHECKING:
 
 
 def adjust_balance(
-    request: ApiRequest, customer: str, amount: int, kind: str, currency: str, **values: Any
+    request: ApiRequest, customer: str, amount: int, transaction_type: str, currency: str, **values: Any
 ) -> Json | None:
-    """Change a customer's balance by an amount: the transaction that says so."""
+    """Add an amount to a customer's balance and return the transaction.
+
+    Returns None if the amount is 0 or the customer is deleted.
+    """
     before = get_or_none(request, "customer", customer)
     if before is None or amount == 0:
         return None
-    made = deepcopy(before)
-    made["balance"] = (made["balance"] or 0) + amount
-    save(request, "customer", made, "customer.updated", before=before)
-    return _create_transaction(request, made, amount, kind, currency, **values)
+    changed = deepcopy(before)
+    changed["balance"] = (changed["balance"] or 0) + amount
+    save(request, "customer", changed, "customer.updated", before=before)
+    return _create_transaction(request, changed, amount, transaction_type, currency, **values)
 
 
 def _create_transaction(
-    request: ApiRequest, customer: Json, amount: int, kind: str, currency: str, **values: Any
+    request: ApiRequest, customer: Json, amount: int, transaction_type: str, currency: str, **values: Any
 ) -> Json:
-    entry = new_child_object(
+    transaction = new_child_object(
         request, "customer_balance_transaction", position_of(request, "customer", customer["id"])
     )
-    entry |= {
+    transaction |= {
         "amount": amount,
         "currency": currency,
         "customer": customer["id"],
         "ending_balance": customer["balance"],
         "metadata": {},
-        "type": kind,
+        "type": transaction_type,
     } | values
-    save(request, "customer_balance_transaction", entry)
-    return entry
+    save(request, "customer_balance_transaction", transaction)
+    return transaction
 
 
 def create(context: OperationContext) -> None:
-    """An adjustment by hand."""
-    made = context.object
+    """Create an adjustment of the balance by request."""
+    transaction = context.object
     before = get_referenced_copy(context.request, "customer", context.request.ids[0], "customer", status=404)
     customer = deepcopy(before)
-    customer["balance"] = (customer["balance"] or 0) + made["amount"]
-    customer["currency"] = customer["currency"] or made["currency"]
-    made |= {"customer": customer["id"], "ending_balance": customer["balance"], "type": "adjustment"}
-    made["created"] = unix_now()
+    customer["balance"] = (customer["balance"] or 0) + transaction["amount"]
+    customer["currency"] = customer["currency"] or transaction["currency"]
+    transaction |= {"customer": customer["id"], "ending_balance": customer["balance"], "type": "adjustment"}
+    transaction["created"] = unix_now()
     save(context.request, "customer", customer, "customer.updated", before=before)
 
 
 def record_manual_change(context: OperationContext) -> None:
-    """A customer's balance was set: that is an adjustment too."""
-    change = (context.object["balance"] or 0) - (context.before["balance"] or 0)
-    if change:
+    """Create the adjustment for a `balance` that an update of the customer set."""
+    difference = (context.object["balance"] or 0) - (context.before["balance"] or 0)
+    if difference:
         currency = context.object["currency"] or "usd"
-        _create_transaction(context.request, context.object, change, "adjustment", currency)
+        _create_transaction(context.request, context.object, difference, "adjustment", currency)
 
 
 HANDLERS = Handlers(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:
-    """GET of one of a customer's payment methods."""
+    """Answer GET of one payment method of a customer."""
     get_or_404(request, "customer", request.ids[0])
     collection = request.account.collection("payment_method")
     position = collection.position(request.ids[1])
@@ -27,7 +27,7 @@ def retrieve(request: ApiRequest) -> ApiResponse:
 
 
 def list_all(request: ApiRequest) -> ApiResponse:
-    """GET of a customer's payment methods."""
+    """Answer GET of the list of a customer's payment methods."""
     get_or_404(request, "customer", request.ids[0])
     collection = request.account.collection("payment_method")
     columns = collection.resource.column

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def source_values(token: str, param: str) -> Json:
-    """What a token becomes as somebody's source: a card or a bank account."""
+    """Return the fields of the card or bank account that a token stands for."""
     if token.startswith("btok_"):
         return {
             "account_holder_name": "Jane Austen", "account_holder_type": "individual",
@@ -29,16 +29,21 @@ def source_values(token: str, param: str) -> Json:
         raise errors.no_object("token", token, param, status=400)
     if not card.can_be_saved:
         raise test_cards.decline_error(card)
-    display = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover"}
+    display_brands = {
+        "visa": "Visa",
+        "mastercard": "MasterCard",
+        "amex": "American Express",
+        "discover": "Discover",
+    }
     return {
-        "brand": display.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",
+        "brand": display_brands.get(card.brand, card.brand), "country": card.country, "cvc_check": "pass",
         "exp_month": 8, "exp_year": 2030, "fingerprint": card.fingerprint, "funding": card.funding,
         "last4": card.number[-4:], "object": "card",
     }  # fmt: skip
 
 
 def create(context: OperationContext) -> None:
-    """A card or a bank account from a token; the first one becomes the default."""
+    """Create a card or bank account from a token. The first one becomes the customer's default."""
     context.object |= source_values(context.params["source"], "source")
     customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
     if customer["default_source"] is None:
@@ -47,7 +52,7 @@ def create(context: OperationContext) -> None:
 
 
 def delete(context: OperationContext) -> None:
-    """A source that goes is no default any more."""
+    """Delete a source, and remove it as the customer's default."""
     customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
     if customer["default_source"] == context.object["id"]:
         update_related(
@@ -56,9 +61,9 @@ def delete(context: OperationContext) -> None:
 
 
 def verify(context: OperationContext) -> None:
-    """Verify a bank account by the two amounts of the documentation: 32 and 45."""
-    made, amounts = context.object, context.params.get("amounts") or ()
-    if made["status"] == "verified":
+    """Verify a bank account by the two test amounts that Stripe documents: 32 and 45."""
+    source, amounts = context.object, context.params.get("amounts") or ()
+    if source["status"] == "verified":
         raise StripeError("This bank account has already been verified.", code="bank_account_verified")
     if sorted(amounts) != [32, 45]:
         raise StripeError(
@@ -67,7 +72,7 @@ def verify(context: OperationContext) -> None:
             kind="card_error",
             code="bank_account_verification_failed",
         )
-    made["status"] = "verified"
+    source["status"] = "verified"
     context.emit("customer.source.updated")
 
 

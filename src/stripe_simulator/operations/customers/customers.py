@@ -35,41 +35,47 @@ def _check_email(email: object) -> None:
 
 
 def create(context: OperationContext) -> None:
-    """A new customer, perhaps with a payment method, a source and tax ids."""
-    request, made, params = context.request, context.object, context.params
+    """Create a customer, with the payment method, source and tax IDs that the parameters hold."""
+    request, customer, params = context.request, context.object, context.params
     _check_email(params.get("email"))
-    made["invoice_prefix"] = made["invoice_prefix"] or f"{stable_hash('prefix', made['id']) & 0xFFFFFFFF:08X}"
-    made["next_invoice_sequence"] = made["next_invoice_sequence"] or 1
-    made["invoice_settings"] = _INVOICE_SETTINGS | (made["invoice_settings"] or {})
-    chosen = params.get("payment_method")
-    if chosen is not None:
-        method = payment_methods.get_payment_method(request, chosen)
-        card = test_cards.card_of_details(method.get("card"))
+    customer["invoice_prefix"] = (
+        customer["invoice_prefix"] or f"{stable_hash('prefix', customer['id']) & 0xFFFFFFFF:08X}"
+    )
+    customer["next_invoice_sequence"] = customer["next_invoice_sequence"] or 1
+    customer["invoice_settings"] = _INVOICE_SETTINGS | (customer["invoice_settings"] or {})
+    requested = params.get("payment_method")
+    if requested is not None:
+        payment_method = payment_methods.get_payment_method(request, requested)
+        card = test_cards.card_of_details(payment_method.get("card"))
         if not card.can_be_saved:
             raise test_cards.decline_error(card)
-        method = update_related(request, "payment_method", method["id"], {"customer": made["id"]})
-        context.emit("payment_method.attached", method)
-    _check_default_payment_method(context, just_attached=method["id"] if chosen is not None else None)
-    for at, data in enumerate(params.get("tax_id_data") or ()):
-        _create_child(context, "customer_tax_id", data, at, "customer.tax_id.created")
+        payment_method = update_related(
+            request, "payment_method", payment_method["id"], {"customer": customer["id"]}
+        )
+        context.emit("payment_method.attached", payment_method)
+    _check_default_payment_method(
+        context, just_attached=payment_method["id"] if requested is not None else None
+    )
+    for index, data in enumerate(params.get("tax_id_data") or ()):
+        _create_child(context, "customer_tax_id", data, index, "customer.tax_id.created")
     if params.get("source"):
-        made["default_source"] = _create_source(context, params["source"], 0)["id"]
+        customer["default_source"] = _create_source(context, params["source"], 0)["id"]
 
 
 def _check_default_payment_method(context: OperationContext, just_attached: str | None = None) -> None:
-    """The default payment method must be one of the customer's."""
+    """Raise StripeError if the default payment method is not attached to the customer."""
     settings = context.params.get("invoice_settings") or {}
     identifier = settings.get("default_payment_method")
     if identifier is None:
         return
     if just_attached is not None and test_cards.card_of_token(identifier) is not None:
-        identifier = just_attached  # the same test payment method, by its name
+        identifier = just_attached  # the name of the test payment method that was attached above
         context.object["invoice_settings"]["default_payment_method"] = identifier
     if identifier != just_attached:
-        method = payment_methods.get_payment_method(
+        payment_method = payment_methods.get_payment_method(
             context.request, identifier, "invoice_settings[default_payment_method]"
         )
-        if method["customer"] != context.object["id"]:
+        if payment_method["customer"] != context.object["id"]:
             raise StripeError(
                 f"The customer does not have a payment method with the ID {identifier}. The payment method "
                 "must be attached to the customer.",
@@ -78,34 +84,34 @@ def _check_default_payment_method(context: OperationContext, just_attached: str 
             )
 
 
-def _create_child(context: OperationContext, name: str, data: Json, at: int, kind: str) -> Json:
-    """An object inside a customer who is being made."""
+def _create_child(context: OperationContext, name: str, fields: Json, offset: int, event_type: str) -> Json:
+    """Create an object inside a customer that is being created."""
     collection = context.request.account.children(name)
-    position = collection.new_position_in(context.position) + at
-    made = new_defaults(collection, position) | {"customer": context.object["id"]} | data
-    collection.write(position, made)
-    context.emit(kind, made)
-    return made
+    position = collection.new_position_in(context.position) + offset
+    child = new_defaults(collection, position) | {"customer": context.object["id"]} | fields
+    collection.write(position, child)
+    context.emit(event_type, child)
+    return child
 
 
-def _create_source(context: OperationContext, token: str, at: int) -> Json:
+def _create_source(context: OperationContext, token: str, offset: int) -> Json:
     values = source_values(token, "source")
-    return _create_child(context, "customer_source", values, at, "customer.source.created")
+    return _create_child(context, "customer_source", values, offset, "customer.source.created")
 
 
 def update(context: OperationContext) -> None:
-    """A changed customer has a valid address, and defaults that are its own."""
-    request, made, params = context.request, context.object, context.params
+    """Update a customer, with checks of the email address and of its defaults."""
+    request, customer, params = context.request, context.object, context.params
     _check_email(params.get("email"))
-    made["invoice_settings"] = _INVOICE_SETTINGS | (made["invoice_settings"] or {})
+    customer["invoice_settings"] = _INVOICE_SETTINGS | (customer["invoice_settings"] or {})
     _check_default_payment_method(context)
     if params.get("default_source"):
         sources = request.account.children("customer_source")
-        at = sources.position(params["default_source"], context.position)
-        if at is None or sources.is_deleted(at):
+        position = sources.position(params["default_source"], context.position)
+        if position is None or sources.is_deleted(position):
             raise errors.no_object("source", params["default_source"], "default_source", status=400)
     if params.get("source"):
-        made["default_source"] = _create_source(context, params["source"], 0)["id"]
+        customer["default_source"] = _create_source(context, params["source"], 0)["id"]
     customer_balance.record_manual_change(context)
 
 

@@ -16,14 +16,14 @@ _VAT = re.compile(r"[A-Z]{2}[0-9A-Z]{2,13}", re.ASCII)
 
 
 def create(context: OperationContext) -> None:
-    """A tax id; what is no number of its type at all is refused."""
-    made, params = context.object, context.params
-    kind, value = params["type"], str(params["value"])
-    if kind == "eu_vat" and not _VAT.fullmatch(value):
-        raise StripeError(f"Invalid value for {kind}.", code="tax_id_invalid", param="value")
-    made |= {
-        "country": value[:2] if kind == "eu_vat" else kind[:2].upper(),
-        "type": kind,
+    """Create a tax ID. Raises StripeError for an EU VAT number of the wrong format."""
+    tax_id, params = context.object, context.params
+    tax_id_type, value = params["type"], str(params["value"])
+    if tax_id_type == "eu_vat" and not _VAT.fullmatch(value):
+        raise StripeError(f"Invalid value for {tax_id_type}.", code="tax_id_invalid", param="value")
+    tax_id |= {
+        "country": value[:2] if tax_id_type == "eu_vat" else tax_id_type[:2].upper(),
+        "type": tax_id_type,
         "value": value,
         "verification": {"status": "pending", "verified_address": None, "verified_name": None},
     }
@@ -32,9 +32,9 @@ def create(context: OperationContext) -> None:
         customer = owner.get("customer")
         if owner.get("type") == "customer":
             get_referenced_copy(context.request, "customer", customer, "owner[customer]")
-        made |= {"customer": customer, "owner": {"account": None, "application": None} | owner}
-    elif "customer" in made and not made.get("customer"):
-        made["owner"] = {"account": None, "application": None, "customer": None, "type": "self"}
+        tax_id |= {"customer": customer, "owner": {"account": None, "application": None} | owner}
+    elif "customer" in tax_id and not tax_id.get("customer"):
+        tax_id["owner"] = {"account": None, "application": None, "customer": None, "type": "self"}
 
 
 HANDLERS = Handlers(

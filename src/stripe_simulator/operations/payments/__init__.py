@@ -1,1 +1,1 @@
-"""payments."""
+"""Payments: intents, charges, refunds, disputes, payouts, the balance."""

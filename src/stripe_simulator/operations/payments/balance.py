@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:
-    """GET /v1/balance."""
+    """Answer GET /v1/balance."""
     return object_response(request, balance_object(request.account))
 
 
@@ -31,49 +31,49 @@ _PENDING_TYPES = frozenset({"charge", "payment", "refund", "payment_refund", "ad
 
 
 def stripe_fee(amount: int) -> int:
-    """What Stripe keeps of a payment: 2.9% and 30."""
+    """Return Stripe's fee for a payment, in minor units: 2.9% and 30."""
     return (amount * 29 + 500) // 1000 + 30
 
 
 def add_transaction(
-    request: ApiRequest, kind: str, amount: int, currency: str, source: str, fee: int = 0
+    request: ApiRequest, transaction_type: str, amount: int, currency: str, source: str, fee: int = 0
 ) -> str:
-    """Write what moved in the balance; the id of the balance transaction.
+    """Create a balance transaction and return its id.
 
-    Payments and what takes them back move what is pending, all others what is available.
+    Payments, refunds and adjustments change the pending balance, all other types the available one.
     """
-    details = {
+    fee_details = {
         "amount": fee,
         "application": None,
         "currency": currency,
         "description": "Stripe processing fees",
         "type": "stripe_fee",
     }
-    pending = kind in _PENDING_TYPES
-    made = create_related(
+    is_pending = transaction_type in _PENDING_TYPES
+    transaction = create_related(
         request,
         "balance_transaction",
         {
             "amount": amount,
-            "available_on": unix_now() + (_SETTLEMENT_SECONDS if pending else 0),
+            "available_on": unix_now() + (_SETTLEMENT_SECONDS if is_pending else 0),
             "balance_type": "payments",
             "currency": currency,
             "fee": fee,
-            "fee_details": [details] if fee else [],
+            "fee_details": [fee_details] if fee else [],
             "net": amount - fee,
-            "reporting_category": _REPORTING_CATEGORIES.get(kind, kind),
+            "reporting_category": _REPORTING_CATEGORIES.get(transaction_type, transaction_type),
             "source": source,
-            "status": "pending" if pending else "available",
-            "type": kind,
+            "status": "pending" if is_pending else "available",
+            "type": transaction_type,
         },
     )
-    sums = request.account.balance["pending" if pending else "available"]
-    sums[currency] = sums.get(currency, 0) + amount - fee
-    return str(made["id"])
+    amounts = request.account.balance["pending" if is_pending else "available"]
+    amounts[currency] = amounts.get(currency, 0) + amount - fee
+    return str(transaction["id"])
 
 
 def require_available(request: ApiRequest, amount: int, currency: str) -> None:
-    """Raises StripeError where the available balance is lower."""
+    """Raise StripeError if the available balance is below the amount."""
     if amount > request.account.balance["available"].get(currency, 0):
         raise StripeError(
             "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
@@ -84,12 +84,12 @@ def require_available(request: ApiRequest, amount: int, currency: str) -> None:
 
 
 def balance_object(account: Account) -> dict[str, Any]:
-    """The balance as GET /v1/balance answers it."""
+    """Return the balance as GET /v1/balance answers it."""
 
-    def amounts(kind: str) -> list[dict[str, Any]]:
+    def amounts(state: str) -> list[dict[str, Any]]:
         return [
             {"amount": amount, "currency": currency, "source_types": {"card": amount}}
-            for currency, amount in sorted(account.balance[kind].items())
+            for currency, amount in sorted(account.balance[state].items())
         ]
 
     return {
@@ -101,7 +101,7 @@ def balance_object(account: Account) -> dict[str, Any]:
 
 
 def positive_amount(context: OperationContext) -> int:
-    """Return the parameter `amount`. Raises StripeError for one below 1."""
+    """Return the parameter `amount`. Raises StripeError if it is below 1."""
     amount: int = context.params["amount"]
     if amount < 1:
         raise currencies.too_low_error("amount")

@@ -1,4 +1,4 @@
-"""Charges: made by payment intents or, the older way, by themselves; with their balance transactions."""
+"""Charges: created by payment intents or by request, and captured."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ _APPROVED_OUTCOME = {
 }
 
 
-def _charge_result(method: Json) -> Json:
-    """What a charge says of the payment method, and of how its bank answered."""
-    card = test_cards.card_of_details(method.get("card"))
-    kind = method["type"]
-    details: Json = {"type": kind, kind: dict(method.get(kind) or card.details())}
-    values: Json = {
-        "billing_details": method.get("billing_details") or payment_methods.EMPTY_BILLING_DETAILS,
-        "payment_method": method.get("id"),
+def _charge_result(payment_method: Json) -> Json:
+    """Return the fields of a charge that follow from its payment method and the bank's response."""
+    card = test_cards.card_of_details(payment_method.get("card"))
+    payment_method_type = payment_method["type"]
+    details: Json = {
+        "type": payment_method_type,
+        payment_method_type: dict(payment_method.get(payment_method_type) or card.details()),
+    }
+    fields: Json = {
+        "billing_details": payment_method.get("billing_details") or payment_methods.EMPTY_BILLING_DETAILS,
+        "payment_method": payment_method.get("id"),
         "payment_method_details": details,
         "calculated_statement_descriptor": "Stripe",
     }
     if card.code:
         reason = card.decline_code or card.code
-        return values | {
+        return fields | {
             "status": "failed", "paid": False, "captured": False,
             "failure_code": card.code, "failure_message": card.message,
             "outcome": _APPROVED_OUTCOME | {
@@ -50,23 +53,25 @@ def _charge_result(method: Json) -> Json:
                 "seller_message": "The bank did not return any further details with this decline.",
             },
         }  # fmt: skip
-    return values | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED_OUTCOME)}
+    return fields | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED_OUTCOME)}
 
 
-def settlement_values(request: ApiRequest, made: Json) -> Json:
-    """What capturing a charge adds to it: how much, and its balance transaction."""
-    amount = made["amount_captured"]
-    kind = "charge" if made.get("payment_method_details", {}).get("type") == "card" else "payment"
+def settlement_values(request: ApiRequest, charge: Json) -> Json:
+    """Return the fields that a capture adds: the id of the balance transaction that it creates."""
+    amount = charge["amount_captured"]
+    transaction_type = (
+        "charge" if charge.get("payment_method_details", {}).get("type") == "card" else "payment"
+    )
     fee = balance.stripe_fee(amount)
     return {
         "balance_transaction": balance.add_transaction(
-            request, kind, amount, made["currency"], made["id"], fee
+            request, transaction_type, amount, charge["currency"], charge["id"], fee
         )
     }
 
 
-def create_for_intent(request: ApiRequest, intent: Json, method: Json, *, capture: bool) -> Json:
-    """The charge that a payment intent makes; failed where the bank declines."""
+def create_for_intent(request: ApiRequest, intent: Json, payment_method: Json, *, capture: bool) -> Json:
+    """Create the charge of a payment intent. Its status is failed if the bank declines."""
     amount = intent["amount"]
     values: Json = {
         "amount": amount,
@@ -76,15 +81,15 @@ def create_for_intent(request: ApiRequest, intent: Json, method: Json, *, captur
         "payment_intent": intent["id"],
         **{name: intent.get(name) for name in _COPIED_FROM_INTENT},
     }
-    values |= _charge_result(method)
+    values |= _charge_result(payment_method)
     if values["status"] == "failed":
         values["amount_captured"] = 0
-    if method["type"] not in {"card", "link"}:
+    if payment_method["type"] not in {"card", "link"}:
         values |= {"status": "pending", "paid": False, "captured": True, "amount_captured": amount}
-    made = create_related(request, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
+    charge = create_related(request, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
     if values["status"] == "succeeded" and capture:
-        made = update_related(request, "charge", made["id"], settlement_values(request, made))
-    return made
+        charge = update_related(request, "charge", charge["id"], settlement_values(request, charge))
+    return charge
 
 
 _COPIED_FROM_INTENT = (
@@ -102,25 +107,25 @@ _COPIED_FROM_INTENT = (
 
 
 def create(context: OperationContext) -> None:
-    """POST /v1/charges, the older way: a token or a customer's source is charged at once."""
-    request, made, params = context.request, context.object, context.params
+    """Create a charge by POST /v1/charges, which charges a token or a customer's source at once."""
+    request, charge, params = context.request, context.object, context.params
     currencies.check_amount(params["amount"], params["currency"])
     if "source" not in params and "customer" not in params:
         raise StripeError("Must provide source or customer.", code="parameter_missing")
-    method = _payment_method_to_charge(request, params)
+    payment_method = _payment_method_to_charge(request, params)
     capture = params.get("capture", True)
-    made |= {"captured": capture, "amount_captured": made["amount"] if capture else 0}
-    made |= _charge_result(method)
-    made["payment_method"] = f"card_{made['id'][3:]}"
-    if made["status"] == "failed":
-        made["amount_captured"] = 0
+    charge |= {"captured": capture, "amount_captured": charge["amount"] if capture else 0}
+    charge |= _charge_result(payment_method)
+    charge["payment_method"] = f"card_{charge['id'][3:]}"
+    if charge["status"] == "failed":
+        charge["amount_captured"] = 0
         context.deferred_error = test_cards.decline_error(
-            test_cards.card_of_details(method.get("card")), charge=made["id"]
+            test_cards.card_of_details(payment_method.get("card")), charge=charge["id"]
         )
         context.emit("charge.failed")
         return
     if capture:
-        made |= settlement_values(request, made)
+        charge |= settlement_values(request, charge)
     context.emit("charge.succeeded")
 
 
@@ -143,26 +148,26 @@ def _payment_method_to_charge(request: ApiRequest, params: Json) -> Json:
 
 
 def capture(context: OperationContext) -> None:
-    """Capture a charge that was only authorized, in whole or in part."""
-    made = context.object
-    if made["refunded"]:
-        raise StripeError(f"Charge {made['id']} has already been refunded.", code="charge_already_refunded")
-    if made["captured"]:
-        raise StripeError(f"Charge {made['id']} has already been captured.", code="charge_already_captured")
-    if made["status"] != "succeeded":
-        raise StripeError(f"Charge {made['id']} cannot be captured because it was not successful.")
-    amount = context.params.get("amount") or made["amount"]
-    capture_amount(context.request, made, amount, "amount")
-    intent = made.get("payment_intent")
+    """Capture an authorized charge, in whole or in part."""
+    charge = context.object
+    if charge["refunded"]:
+        raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    if charge["captured"]:
+        raise StripeError(f"Charge {charge['id']} has already been captured.", code="charge_already_captured")
+    if charge["status"] != "succeeded":
+        raise StripeError(f"Charge {charge['id']} cannot be captured because it was not successful.")
+    amount = context.params.get("amount") or charge["amount"]
+    capture_amount(context.request, charge, amount, "amount")
+    intent = charge.get("payment_intent")
     context.emit("charge.captured")
     if intent is not None:
         values = {"status": "succeeded", "amount_received": amount, "amount_capturable": 0}
         update_related(context.request, "payment_intent", intent, values, "payment_intent.succeeded")
 
 
-def capture_amount(request: ApiRequest, made: Json, amount: int, param: str) -> None:
-    """Capture this much of a charge. Raises StripeError where it is too much."""
-    if amount > made["amount"]:
+def capture_amount(request: ApiRequest, charge: Json, amount: int, param: str) -> None:
+    """Capture an amount of a charge. Raises StripeError if it exceeds the charge or is below 1."""
+    if amount > charge["amount"]:
         raise StripeError(
             "You cannot capture a charge for an amount greater than it already has.",
             code="amount_too_large",
@@ -170,12 +175,12 @@ def capture_amount(request: ApiRequest, made: Json, amount: int, param: str) -> 
         )
     if amount < 1:
         raise currencies.too_low_error(param)
-    made |= {"captured": True, "amount_captured": amount}
-    made |= settlement_values(request, made)
+    charge |= {"captured": True, "amount_captured": amount}
+    charge |= settlement_values(request, charge)
 
 
 def update(context: OperationContext) -> None:
-    """A charge's customer can be set only where it has none."""
+    """Update a charge. Raises StripeError for a change of the customer once it is set."""
     params = context.params
     if "customer" in params and context.before.get("customer") not in {None, params["customer"]}:
         raise StripeError(

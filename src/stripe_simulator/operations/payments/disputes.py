@@ -19,10 +19,10 @@ _NEEDS_RESPONSE = ("needs_response", "warning_needs_response", "appeal_needs_res
 
 
 def dispute_charge(context: OperationContext, charge: Json, card: Card) -> None:
-    """The dispute that a test card leads to."""
+    """Create the dispute that the test card `createDispute` causes."""
     if card is not CARDS["createDispute"]:
         return
-    details = {
+    evidence_details = {
         "due_by": unix_now() + 9 * 86_400,
         "has_evidence": False,
         "past_due": False,
@@ -34,20 +34,20 @@ def dispute_charge(context: OperationContext, charge: Json, card: Card) -> None:
         "charge": charge["id"],
         "currency": charge["currency"],
         "enhanced_eligibility_types": [],
-        "evidence_details": details,
+        "evidence_details": evidence_details,
         "is_charge_refundable": False,
         "payment_intent": charge["payment_intent"],
         "reason": "fraudulent",
         "status": "needs_response",
     }
-    made = create_related(context.request, "dispute", values)
+    dispute = create_related(context.request, "dispute", values)
     update_related(context.request, "charge", charge["id"], {"disputed": True})
-    context.emit("charge.dispute.created", made)
+    context.emit("charge.dispute.created", dispute)
 
 
 def update(context: OperationContext) -> None:
-    """Evidence is staged, and submitted where that is asked for."""
-    made, params = context.object, context.params
+    """Store evidence, and submit it if `submit` is true."""
+    dispute, params = context.object, context.params
     if "evidence" in params or params.get("submit"):
         require_state(
             context,
@@ -55,18 +55,18 @@ def update(context: OperationContext) -> None:
             "This dispute has a status of {state} and takes no more evidence.",
             param="evidence",
         )
-    details: Json = {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0}
-    details |= made.get("evidence_details") or {}
+    evidence_details: Json = {"due_by": None, "has_evidence": False, "past_due": False, "submission_count": 0}
+    evidence_details |= dispute.get("evidence_details") or {}
     if params.get("evidence"):
-        details["has_evidence"] = True
+        evidence_details["has_evidence"] = True
     if params.get("submit"):
-        details["submission_count"] += 1
-        made["status"] = made["status"].replace("needs_response", "under_review")
-    made["evidence_details"] = details
+        evidence_details["submission_count"] += 1
+        dispute["status"] = dispute["status"].replace("needs_response", "under_review")
+    dispute["evidence_details"] = evidence_details
 
 
 def close(context: OperationContext) -> None:
-    """Accept a dispute as lost."""
+    """Close a dispute, which accepts it as lost."""
     require_state(
         context,
         ("needs_response",),

@@ -1,4 +1,4 @@
-"""Payment methods: made from cards and tokens, attached to customers and detached."""
+"""Payment methods: creation from cards, tokens and bank accounts; attaching and detaching."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ EMPTY_BILLING_DETAILS: Json = {
 
 
 def get_payment_method(request: ApiRequest, identifier: Any, param: str = "payment_method") -> Json:
-    """The payment method of this id; a test payment method becomes a new one of its kind.
+    """Return the payment method of this id.
 
-    Raises StripeError where there is none.
+    The name of a test payment method creates a new one of its kind. Raises StripeError if there is none.
     """
     identifier = str(identifier)
     card = test_cards.card_of_token(identifier) if identifier.startswith("pm_") else None
@@ -38,36 +38,38 @@ def get_payment_method(request: ApiRequest, identifier: Any, param: str = "payme
         return create_card_method(request, card)
     if identifier in test_cards.BANKS:
         return _create_bank_method(request, test_cards.BANKS[identifier])
-    if identifier.startswith(("src_", "card_", "ba_")):  # sources stand in for payment methods
+    if identifier.startswith(("src_", "card_", "ba_")):  # sources are accepted as payment methods
         return create_card_method(request, test_cards.CARDS["visa"])
     return get_referenced(request, "payment_method", identifier, param)
 
 
 def create_card_method(request: ApiRequest, card: Card, values: Json | None = None) -> Json:
-    """A new payment method with a card."""
-    made = {
+    """Create a payment method with a card."""
+    fields = {
         "type": "card",
         "card": card.details(),
         "billing_details": EMPTY_BILLING_DETAILS,
         "allow_redisplay": "unspecified",
     }
-    return create_related(request, "payment_method", made | (values or {}))
+    return create_related(request, "payment_method", fields | (values or {}))
 
 
-def _create_bank_method(request: ApiRequest, kind: str) -> Json:
+def _create_bank_method(request: ApiRequest, payment_method_type: str) -> Json:
     details = {
         "account_holder_type": "individual", "account_type": "checking", "bank_name": "STRIPE TEST BANK",
         "last4": "6789", "routing_number": "110000000",
     }  # fmt: skip
     return create_related(
-        request, "payment_method", {"type": kind, kind: details, "billing_details": EMPTY_BILLING_DETAILS}
+        request,
+        "payment_method",
+        {"type": payment_method_type, payment_method_type: details, "billing_details": EMPTY_BILLING_DETAILS},
     )
 
 
 def create_from_data(request: ApiRequest, data: Params, param: str) -> Json:
-    """The payment method that the parameters describe."""
-    kind = data.get("type")
-    if not kind:
+    """Create the payment method that the parameters describe."""
+    payment_method_type = data.get("type")
+    if not payment_method_type:
         raise errors.missing_parameter(f"{param}[type]" if param else "type")
     values: Json = {"metadata": dict(data.get("metadata") or {})}
     details = data.get("billing_details")
@@ -75,11 +77,11 @@ def create_from_data(request: ApiRequest, data: Params, param: str) -> Json:
         values["billing_details"] = EMPTY_BILLING_DETAILS | details
         if isinstance(details.get("address"), dict):
             values["billing_details"]["address"] = EMPTY_BILLING_DETAILS["address"] | details["address"]
-    if kind == "card":
+    if payment_method_type == "card":
         return create_card_method(
             request, _requested_card(data.get("card"), f"{param}[card]" if param else "card"), values
         )
-    values |= {"type": kind, kind: dict(data.get(kind) or {})}
+    values |= {"type": payment_method_type, payment_method_type: dict(data.get(payment_method_type) or {})}
     return create_related(request, "payment_method", {"billing_details": EMPTY_BILLING_DETAILS} | values)
 
 
@@ -98,73 +100,76 @@ def _requested_card(sent: Any, param: str) -> Card:
 
 
 def create(context: OperationContext) -> None:
-    """POST /v1/payment_methods: a card by number or token, or another kind."""
-    made, params = context.object, context.params
-    kind = params.get("type")
-    if kind is None:
+    """Create a payment method by POST /v1/payment_methods."""
+    payment_method, params = context.object, context.params
+    payment_method_type = params.get("type")
+    if payment_method_type is None:
         raise errors.missing_parameter("type")
     sent = params.get("billing_details")
-    made["billing_details"] = EMPTY_BILLING_DETAILS | (sent if isinstance(sent, dict) else {})
-    if kind == "card":
+    payment_method["billing_details"] = EMPTY_BILLING_DETAILS | (sent if isinstance(sent, dict) else {})
+    if payment_method_type == "card":
         card = _requested_card(params.get("card"), "card")
         sent = params["card"]
-        made["card"] = card.details(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
+        payment_method["card"] = card.details(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
     else:
-        made[kind] = made.get(kind) or {}
+        payment_method[payment_method_type] = payment_method.get(payment_method_type) or {}
 
 
 def attach(context: OperationContext) -> Json | None:
-    """Attach to a customer; a card that no bank accepts is refused."""
-    made, customer = context.object, context.params.get("customer")
+    """Attach a payment method to a customer. Raises StripeError for a test card that cannot be attached."""
+    payment_method, customer = context.object, context.params.get("customer")
     account = context.params.get("customer_account")
     if customer is None and account is None:
         raise errors.missing_parameter("customer")
-    if made["customer"] not in {None, customer} or made["customer_account"] not in {None, account}:
+    if payment_method["customer"] not in {None, customer} or payment_method["customer_account"] not in {
+        None,
+        account,
+    }:
         raise StripeError("The payment method you provided has already been attached to a customer.")
-    card = test_cards.card_of_details(made.get("card"))
+    card = test_cards.card_of_details(payment_method.get("card"))
     if not card.can_be_saved:
         raise test_cards.decline_error(card)
-    made |= {"customer": customer, "customer_account": account}
+    payment_method |= {"customer": customer, "customer_account": account}
     context.emit("payment_method.attached")
     return None
 
 
 def attach_by_id(request: ApiRequest) -> ApiResponse:
-    """The same for a test payment method, which becomes a new one."""
+    """Attach the payment method that the path names; a test payment method creates a new one first."""
     if test_cards.card_of_token(request.ids[-1]) is not None:
         request.ids[-1] = get_payment_method(request, request.ids[-1])["id"]
     return run_operation(request, attach)
 
 
-def attach_to_customer(request: ApiRequest, method: Json, customer: str) -> Json:
-    """Attach a payment method that a payment or setup saves."""
-    if method["customer"] == customer:
-        return method
+def attach_to_customer(request: ApiRequest, payment_method: Json, customer: str) -> Json:
+    """Attach a payment method that a payment or setup intent saves."""
+    if payment_method["customer"] == customer:
+        return payment_method
     return update_related(
-        request, "payment_method", method["id"], {"customer": customer}, "payment_method.attached"
+        request, "payment_method", payment_method["id"], {"customer": customer}, "payment_method.attached"
     )
 
 
 def detach(context: OperationContext) -> None:
-    """Detach from the customer, who then has another default or none."""
-    made, customer = context.object, context.object["customer"]
-    if customer is None and made["customer_account"] is None:
+    """Detach a payment method from its customer, and remove it as the customer's default."""
+    payment_method, customer = context.object, context.object["customer"]
+    if customer is None and payment_method["customer_account"] is None:
         raise StripeError(
             "The payment method you provided is not attached to a customer so detachment is impossible."
         )
     if customer is not None:
-        _clear_customer_default(context.request, customer, made["id"])
-    made |= {"customer": None, "customer_account": None}
+        _clear_customer_default(context.request, customer, payment_method["id"])
+    payment_method |= {"customer": None, "customer_account": None}
     context.emit("payment_method.detached", before=context.before)
 
 
-def _clear_customer_default(request: ApiRequest, customer: str, method: str) -> None:
+def _clear_customer_default(request: ApiRequest, customer: str, payment_method_id: str) -> None:
     customers = request.account.collection("customer")
     position = customers.position(customer)
     if position is None or customers.is_deleted(position):
         return
     settings = customers.read(position).get("invoice_settings") or {}
-    if settings.get("default_payment_method") == method:
+    if settings.get("default_payment_method") == payment_method_id:
         settings = {**settings, "default_payment_method": None}
         update_related(request, "customer", customer, {"invoice_settings": settings}, "customer.updated")
 

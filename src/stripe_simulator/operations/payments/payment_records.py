@@ -1,4 +1,4 @@
-"""Payment records: payments made elsewhere, as they are reported to Stripe."""
+"""Payment records: payments made outside Stripe, reported to it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _DESCRIPTIVE_FIELDS = ("customer_details", "description", "shipping_details")
 
 
 def report_payment(request: ApiRequest) -> ApiResponse:
-    """POST …/report_payment: a new record, with its first attempt."""
+    """Create a payment record with its first payment attempt record."""
     params = validate_route_parameters(request)
-    asked = params["amount_requested"]
-    nothing = {"currency": asked["currency"], "value": 0}
+    amount_requested = params["amount_requested"]
+    zero = {"currency": amount_requested["currency"], "value": 0}
     values: Json = {
-        "amount": dict(asked),
-        "amount_requested": dict(asked),
-        **{f"amount_{name}": dict(nothing) for name in _OUTCOMES},
+        "amount": dict(amount_requested),
+        "amount_requested": dict(amount_requested),
+        **{f"amount_{name}": dict(zero) for name in _OUTCOMES},
         "customer_presence": params.get("customer_presence"),
         "metadata": dict(params.get("metadata") or {}),
         "payment_method_details": params["payment_method_details"],
@@ -36,32 +36,32 @@ def report_payment(request: ApiRequest) -> ApiResponse:
         **{name: params.get(name) for name in _DESCRIPTIVE_FIELDS},
     }
     _record_outcome(values, params.get("outcome"))
-    made = create_related(request, "payment_record", values)
-    attempt = create_related(request, "payment_attempt_record", _attempt_values(made))
-    made["latest_payment_attempt_record"] = attempt["id"]
-    return object_response(request, made)
+    record = create_related(request, "payment_record", values)
+    attempt_record = create_related(request, "payment_attempt_record", _attempt_values(record))
+    record["latest_payment_attempt_record"] = attempt_record["id"]
+    return object_response(request, record)
 
 
 def _attempt_values(record: Json) -> Json:
-    same = (name for name in record if name.startswith("amount") or name in _DESCRIPTIVE_FIELDS)
-    return {name: record[name] for name in same} | {"payment_record": record["id"]}
+    names = (name for name in record if name.startswith("amount") or name in _DESCRIPTIVE_FIELDS)
+    return {name: record[name] for name in names} | {"payment_record": record["id"]}
 
 
-def _record_outcome(made: Json, outcome: str | None) -> None:
-    """The whole amount was guaranteed, failed or canceled; until then nothing is."""
+def _record_outcome(record: Json, outcome: str | None) -> None:
+    """Set the amount of an outcome (guaranteed, failed, canceled) to the whole amount."""
     if outcome is not None:
-        made[f"amount_{outcome}"] = dict(made["amount_requested"])
+        record[f"amount_{outcome}"] = dict(record["amount_requested"])
 
 
 def report_attempt(context: OperationContext) -> None:
-    """Another attempt at a payment that did not succeed."""
-    made, params = context.object, context.params
-    if (made["amount_guaranteed"] or {}).get("value"):
+    """Add another attempt to a payment record that is not guaranteed."""
+    record, params = context.object, context.params
+    if (record["amount_guaranteed"] or {}).get("value"):
         raise StripeError("This payment record was guaranteed and takes no more attempts.")
-    _record_outcome(made, params.get("outcome"))
+    _record_outcome(record, params.get("outcome"))
     _update_description(context)
-    attempt = create_related(context.request, "payment_attempt_record", _attempt_values(made))
-    made["latest_payment_attempt_record"] = attempt["id"]
+    attempt_record = create_related(context.request, "payment_attempt_record", _attempt_values(record))
+    record["latest_payment_attempt_record"] = attempt_record["id"]
 
 
 def _update_description(context: OperationContext) -> None:
@@ -86,14 +86,17 @@ def _outcome_report(outcome: str | None) -> Handler:
 
 
 def report_refund(context: OperationContext) -> None:
-    """Money that was given back, elsewhere."""
-    made = context.object
-    asked, before = made["amount_requested"] or {}, made["amount_refunded"] or {}
-    rest = asked.get("value", 0) - before.get("value", 0)
-    amount = (context.params.get("amount") or {}).get("value", rest)
-    if not 1 <= amount <= rest:
+    """Add a refund that was made outside Stripe."""
+    record = context.object
+    amount_requested, before = record["amount_requested"] or {}, record["amount_refunded"] or {}
+    refundable = amount_requested.get("value", 0) - before.get("value", 0)
+    amount = (context.params.get("amount") or {}).get("value", refundable)
+    if not 1 <= amount <= refundable:
         raise StripeError("The refund is greater than what is left of the payment.", param="amount")
-    made["amount_refunded"] = {"currency": asked["currency"], "value": before.get("value", 0) + amount}
+    record["amount_refunded"] = {
+        "currency": amount_requested["currency"],
+        "value": before.get("value", 0) + amount,
+    }
     _update_description(context)
 
 

@@ -20,61 +20,63 @@ _DAY = 86_400
 
 
 def create(context: OperationContext) -> None:
-    """Send money from the balance to the bank."""
-    request, made = context.request, context.object
-    amount, currency = positive_amount(context), made["currency"]
+    """Create a payout, which debits the available balance."""
+    request, payout = context.request, context.object
+    amount, currency = positive_amount(context), payout["currency"]
     balance.require_available(request, amount, currency)
-    instant = made["method"] == "instant"
-    made |= {
+    instant = payout["method"] == "instant"
+    payout |= {
         "arrival_date": unix_now() + (0 if instant else 2 * _DAY),
-        "balance_transaction": balance.add_transaction(request, "payout", -amount, currency, made["id"]),
+        "balance_transaction": balance.add_transaction(request, "payout", -amount, currency, payout["id"]),
         "status": "in_transit" if instant else "pending",
     }
 
 
 def cancel(context: OperationContext) -> None:
-    """Cancel a payout that did not leave; its amount is available again."""
+    """Cancel a pending payout; its amount is available again."""
     require_state(
         context,
         ("pending",),
         "Payouts can only be canceled while they are pending. This payout has a status of {state}.",
         code="payout_not_allowed",
     )
-    made = context.object
-    moved = balance.add_transaction(
-        context.request, "payout_cancel", made["amount"], made["currency"], made["id"]
+    payout = context.object
+    transaction_id = balance.add_transaction(
+        context.request, "payout_cancel", payout["amount"], payout["currency"], payout["id"]
     )
-    made |= {"status": "canceled", "failure_balance_transaction": moved}
+    payout |= {"status": "canceled", "failure_balance_transaction": transaction_id}
     context.emit("payout.canceled")
 
 
 def reverse(context: OperationContext) -> Json:
-    """Take a payout back by another that debits the bank."""
-    made, request = context.object, context.request
+    """Reverse a payout by a second one that debits the bank account. Returns the second payout."""
+    payout, request = context.object, context.request
     require_state(
         context,
         ("paid", "in_transit"),
         "Only payouts that are paid or in transit can be reversed. This payout has a status of {state}.",
         code="payout_not_allowed",
     )
-    if made["reversed_by"] is not None or made["original_payout"] is not None:
+    if payout["reversed_by"] is not None or payout["original_payout"] is not None:
         raise StripeError(
             "This payout has already been reversed, or reverses another.", code="payout_not_allowed"
         )
-    same = ("currency", "destination", "method", "source_type", "type")
-    values = {name: made[name] for name in same} | {
-        "amount": -made["amount"],
+    copied_fields = ("currency", "destination", "method", "source_type", "type")
+    values = {name: payout[name] for name in copied_fields} | {
+        "amount": -payout["amount"],
         "arrival_date": unix_now() + 2 * _DAY,
         "metadata": dict(context.params.get("metadata") or {}),
-        "original_payout": made["id"],
+        "original_payout": payout["id"],
         "status": "pending",
     }
-    back = create_related(request, "payout", values, "payout.created")
-    moved = balance.add_transaction(request, "payout", made["amount"], made["currency"], back["id"])
-    back = update_related(request, "payout", back["id"], {"balance_transaction": moved})
-    made["reversed_by"] = back["id"]
+    reversal = create_related(request, "payout", values, "payout.created")
+    transaction_id = balance.add_transaction(
+        request, "payout", payout["amount"], payout["currency"], reversal["id"]
+    )
+    reversal = update_related(request, "payout", reversal["id"], {"balance_transaction": transaction_id})
+    payout["reversed_by"] = reversal["id"]
     context.emit("payout.updated")
-    return back
+    return reversal
 
 
 HANDLERS = Handlers(

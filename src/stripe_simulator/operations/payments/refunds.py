@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def create(context: OperationContext) -> None:
     """Refund a charge, in whole or in part."""
-    request, made, params = context.request, context.object, context.params
+    request, refund, params = context.request, context.object, context.params
     charge = _charge_to_refund(request, params)
     if not charge["paid"]:
         raise StripeError(f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge")
@@ -29,10 +29,10 @@ def create(context: OperationContext) -> None:
         )
     if charge["refunded"]:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-    whole = charge["amount_captured"] if charge["captured"] else charge["amount"]
-    amount = params.get("amount", whole - charge["amount_refunded"])
-    _check_amount(amount, whole, charge)
-    made |= {
+    chargeable = charge["amount_captured"] if charge["captured"] else charge["amount"]
+    amount = params.get("amount", chargeable - charge["amount_refunded"])
+    _check_amount(amount, chargeable, charge)
+    refund |= {
         "amount": amount,
         "charge": charge["id"],
         "currency": charge["currency"],
@@ -41,10 +41,10 @@ def create(context: OperationContext) -> None:
         "status": "succeeded",
     }
     if charge["captured"]:
-        moved = balance.add_transaction(request, "refund", -amount, charge["currency"], made["id"])
-        made["balance_transaction"] = moved
+        transaction_id = balance.add_transaction(request, "refund", -amount, charge["currency"], refund["id"])
+        refund["balance_transaction"] = transaction_id
     refunded = charge["amount_refunded"] + amount
-    values = {"amount_refunded": refunded, "refunded": refunded >= whole}
+    values = {"amount_refunded": refunded, "refunded": refunded >= chargeable}
     context.emit("charge.refunded", update_related(request, "charge", charge["id"], values), charge)
 
 
@@ -67,21 +67,21 @@ def _charge_to_refund(request: ApiRequest, params: Json) -> Json:
     return charge
 
 
-def _check_amount(amount: int, whole: int, charge: Json) -> None:
+def _check_amount(amount: int, chargeable: int, charge: Json) -> None:
     if amount < 1:
         raise currencies.too_low_error("amount")
-    rest, currency = whole - charge["amount_refunded"], charge["currency"]
-    if amount > rest:
-        what = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
+    refundable, currency = chargeable - charge["amount_refunded"], charge["currency"]
+    if amount > refundable:
+        limit = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
         raise StripeError(
-            f"Refund amount ({currencies.format_amount(amount, currency)}) is greater than {what} "
-            f"({currencies.format_amount(rest, currency)})",
+            f"Refund amount ({currencies.format_amount(amount, currency)}) is greater than {limit} "
+            f"({currencies.format_amount(refundable, currency)})",
             param="amount",
         )
 
 
 def cancel(context: OperationContext) -> None:
-    """Cancel a refund that waits for the customer."""
+    """Cancel a refund that requires an action of the customer."""
     require_state(
         context,
         ("requires_action",),
@@ -94,14 +94,14 @@ def cancel(context: OperationContext) -> None:
 
 
 def _restore_charge(context: OperationContext) -> None:
-    """What was not refunded after all belongs to the charge again."""
-    identifier = context.object["charge"]
-    if identifier is None:
+    """Take the amount of a canceled refund off the refunded amount of its charge."""
+    charge_id = context.object["charge"]
+    if charge_id is None:
         return
-    charge = get_referenced(context.request, "charge", identifier, "charge")
+    charge = get_referenced(context.request, "charge", charge_id, "charge")
     refunded = max(0, charge["amount_refunded"] - context.object["amount"])
     values = {"amount_refunded": refunded, "refunded": False}
-    update_related(context.request, "charge", identifier, values, "charge.updated")
+    update_related(context.request, "charge", charge_id, values, "charge.updated")
 
 
 HANDLERS = Handlers(

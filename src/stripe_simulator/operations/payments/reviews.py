@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def approve(context: OperationContext) -> None:
-    """Close a review, with its payment accepted."""
+    """Approve a review, which closes it."""
     if not context.object["open"]:
         raise StripeError("This review has already been closed.")
     context.object |= {"open": False, "reason": "approved", "closed_reason": "approved"}

@@ -1,4 +1,4 @@
-"""Setup intents: a payment method saved for later, confirmed and canceled."""
+"""Setup intents: a payment method saved for later payments; confirmation and cancellation."""
 
 from __future__ import annotations
 
@@ -27,110 +27,111 @@ _AUTHENTICATED_ON_SETUP = frozenset({test_cards.CARDS["authenticationRequiredOnS
 
 
 def create(context: OperationContext) -> None:
-    """A new setup intent, perhaps confirmed at once."""
-    made, params = context.object, context.params
-    made["client_secret"] = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
+    """Create a setup intent, and confirm it if `confirm` is true."""
+    intent, params = context.object, context.params
+    intent["client_secret"] = f"{intent['id']}_secret_{stable_hash(intent['id']) & 0xFFFFFFFFFFFF:012x}"
     automatic = params.get("automatic_payment_methods")
-    made["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True} | (automatic or {})
-    set_payment_method(context.request, made, params, "SetupIntent")
+    intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True} | (automatic or {})
+    set_payment_method(context.request, intent, params, "SetupIntent")
     if params.get("confirm"):
         _save_payment_method(context)
 
 
 def update(context: OperationContext) -> None:
-    """Change a setup intent that is not done."""
-    made, before, status = context.object, context.before, context.before["status"]
+    """Update a setup intent that is not finished."""
+    intent, before, status = context.object, context.before, context.before["status"]
     for name in context.params:
-        if status not in _OPEN and name not in _ALWAYS_EDITABLE and made.get(name) != before.get(name):
+        if status not in _OPEN and name not in _ALWAYS_EDITABLE and intent.get(name) != before.get(name):
             raise unexpected_state_error(
                 before,
                 f"This SetupIntent's {name} could not be updated because it has a status of {status}. "
                 f"You may only update the {name} of a SetupIntent with one of the following statuses: "
                 f"{', '.join(_OPEN)}.",
             )
-    made["payment_method"] = before["payment_method"]
-    set_payment_method(context.request, made, context.params, "SetupIntent")
+    intent["payment_method"] = before["payment_method"]
+    set_payment_method(context.request, intent, context.params, "SetupIntent")
 
 
 def confirm(context: OperationContext) -> None:
-    """Confirm: save the payment method, ask the customer, or be refused."""
-    made, status = context.object, context.object["status"]
+    """Confirm a setup intent: it succeeds, requires an action, or fails."""
+    intent, status = context.object, context.object["status"]
     if status not in _OPEN:
         raise unexpected_state_error(
-            made,
+            intent,
             f"You cannot confirm this SetupIntent because it has a status of {status}. "
             + allowed_statuses_sentence(
                 "SetupIntent", ("requires_confirmation", "requires_action"), "confirmed"
             ),
         )
-    set_payment_method(context.request, made, context.params, "SetupIntent")
+    set_payment_method(context.request, intent, context.params, "SetupIntent")
     _save_payment_method(context)
 
 
 def _save_payment_method(context: OperationContext) -> None:
-    made, request = context.object, context.request
-    if made["payment_method"] is None:
+    """Attach the payment method to the customer, unless it fails or requires authentication."""
+    intent, request = context.object, context.request
+    if intent["payment_method"] is None:
         raise unexpected_state_error(
-            made,
+            intent,
             "You cannot confirm this SetupIntent because it's missing a payment method. You can either "
             "update the SetupIntent with a payment method and then confirm it again, or confirm it again "
             "directly with a payment method or ConfirmationToken.",
         )
-    method = get_referenced(request, "payment_method", made["payment_method"], "payment_method")
-    card = test_cards.card_of_details(method.get("card"))
+    payment_method = get_referenced(request, "payment_method", intent["payment_method"], "payment_method")
+    card = test_cards.card_of_details(payment_method.get("card"))
     if not card.can_be_saved:
-        problem = test_cards.decline_error(card, extra={"payment_method": method})
-        _record_failure(context, problem, method)
+        error = test_cards.decline_error(card, extra={"payment_method": payment_method})
+        _record_failure(context, error, payment_method)
         return
     if card.requires_authentication or card.number in _AUTHENTICATED_ON_SETUP:
-        made["status"] = "requires_action"
-        details = {"source": f"src_{made['id'][5:]}", "type": "three_d_secure_redirect"}
-        made["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": details}
-        _create_attempt(context, method, "requires_action", None)
+        intent["status"] = "requires_action"
+        details = {"source": f"src_{intent['id'][5:]}", "type": "three_d_secure_redirect"}
+        intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": details}
+        _create_attempt(context, payment_method, "requires_action", None)
         context.emit("setup_intent.requires_action")
         return
-    made |= {"status": "succeeded", "last_setup_error": None, "next_action": None}
-    _create_attempt(context, method, "succeeded", None)
-    if made["customer"]:
-        payment_methods.attach_to_customer(request, method, made["customer"])
+    intent |= {"status": "succeeded", "last_setup_error": None, "next_action": None}
+    _create_attempt(context, payment_method, "succeeded", None)
+    if intent["customer"]:
+        payment_methods.attach_to_customer(request, payment_method, intent["customer"])
     context.emit("setup_intent.succeeded")
 
 
-def _record_failure(context: OperationContext, problem: StripeError, method: Json) -> None:
-    made = context.object
-    made |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
-    made["last_setup_error"] = problem.details()
-    _create_attempt(context, method, "failed", problem.details())
+def _record_failure(context: OperationContext, error: StripeError, payment_method: Json) -> None:
+    intent = context.object
+    intent |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
+    intent["last_setup_error"] = error.details()
+    _create_attempt(context, payment_method, "failed", error.details())
     context.emit("setup_intent.setup_failed")
-    context.deferred_error = problem
-    problem.extra["setup_intent"] = made
+    context.deferred_error = error
+    error.extra["setup_intent"] = intent
 
 
-def _create_attempt(context: OperationContext, method: Json, status: str, error: Json | None) -> None:
-    made = context.object
+def _create_attempt(context: OperationContext, payment_method: Json, status: str, error: Json | None) -> None:
+    intent = context.object
     values = {
-        "customer": made["customer"],
-        "payment_method": method["id"],
-        "payment_method_details": {method["type"]: {}, "type": method["type"]},
+        "customer": intent["customer"],
+        "payment_method": payment_method["id"],
+        "payment_method_details": {payment_method["type"]: {}, "type": payment_method["type"]},
         "setup_error": error,
-        "setup_intent": made["id"],
+        "setup_intent": intent["id"],
         "status": status,
-        "usage": made["usage"],
+        "usage": intent["usage"],
     }
-    made["latest_attempt"] = create_related(context.request, "setup_attempt", values)["id"]
+    intent["latest_attempt"] = create_related(context.request, "setup_attempt", values)["id"]
 
 
 def cancel(context: OperationContext) -> None:
-    """Cancel a setup intent that is not done."""
-    made = context.object
-    if made["status"] not in _OPEN:
+    """Cancel a setup intent that is not finished."""
+    intent = context.object
+    if intent["status"] not in _OPEN:
         raise unexpected_state_error(
-            made,
-            f"You cannot cancel this SetupIntent because it has a status of {made['status']}. "
+            intent,
+            f"You cannot cancel this SetupIntent because it has a status of {intent['status']}. "
             + allowed_statuses_sentence("SetupIntent", _OPEN, "canceled"),
         )
-    made |= {"status": "canceled", "next_action": None}
-    made["cancellation_reason"] = context.params.get("cancellation_reason")
+    intent |= {"status": "canceled", "next_action": None}
+    intent["cancellation_reason"] = context.params.get("cancellation_reason")
     context.emit("setup_intent.canceled")
 
 

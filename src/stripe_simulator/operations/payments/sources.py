@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def create(request: ApiRequest) -> ApiResponse:
-    """POST /v1/sources: the oldest way to pay."""
+    """Create a source by POST /v1/sources."""
     params = validate_route_parameters(request)
-    usual: Json = {"amount": None, "currency": None, "status": "pending", "flow": "redirect"}
-    values = usual | params
+    defaults: Json = {"amount": None, "currency": None, "status": "pending", "flow": "redirect"}
+    values = defaults | params
     values["metadata"] = dict(params.get("metadata") or {})
     return object_response(request, store_unlisted(request, "src_", "source", values))
 
 
 def update(request: ApiRequest) -> ApiResponse:
-    """POST /v1/sources/{source}."""
-    made = dict(get_unlisted(request, "source"))
+    """Update a source by POST /v1/sources/{source}."""
+    source = dict(get_unlisted(request, "source"))
     params = validate_route_parameters(request)
     if "metadata" in params:
-        params["metadata"] = merge_metadata(made["metadata"], params["metadata"])
-    request.account.unlisted[made["id"]] = made = made | params
-    return object_response(request, made)
+        params["metadata"] = merge_metadata(source["metadata"], params["metadata"])
+    request.account.unlisted[source["id"]] = source = source | params
+    return object_response(request, source)
 
 
 HANDLERS = Handlers(

@@ -20,39 +20,39 @@ if TYPE_CHECKING:
 
 
 def create_token(request: ApiRequest) -> ApiResponse:
-    """POST /v1/tokens: a card, a bank account, or whatever else, to be used once."""
+    """Create a single-use token by POST /v1/tokens, for a card, a bank account or other data."""
     params = validate_route_parameters(request)
-    kinds = [name for name in params if name not in {"customer"}]
-    if len(kinds) != 1:
+    types = [name for name in params if name not in {"customer"}]
+    if len(types) != 1:
         raise StripeError(
             "You must supply either a card, customer, PII data, bank account, or account legal entity to "
             "create a token.",
             param="card",
         )
-    kind, sent = kinds[0], params[kinds[0]]
-    values: Json = {"client_ip": None, "type": kind, "used": False}
-    if kind == "card":
+    type_, sent = types[0], params[types[0]]
+    values: Json = {"client_ip": None, "type": type_, "used": False}
+    if type_ == "card":
         if not isinstance(sent, dict):
             raise StripeError("Invalid object", param="card")
         card = test_cards.card_of_number(str(sent.get("number", "")))
         values["card"] = {"object": "card", **card.details(int(sent["exp_month"]), int(sent["exp_year"]))}
     elif isinstance(sent, dict):
-        values[kind] = {"object": kind, **{name: sent[name] for name in sent if name != "account_number"}}
+        values[type_] = {"object": type_, **{name: sent[name] for name in sent if name != "account_number"}}
     return object_response(request, store_unlisted(request, "tok_", "token", values))
 
 
 def create_confirmation_token(request: ApiRequest) -> ApiResponse:
-    """POST /v1/test_helpers/confirmation_tokens: what the customer chose, to be confirmed with."""
+    """Create a confirmation token by POST /v1/test_helpers/confirmation_tokens."""
     params = validate_route_parameters(request)
-    method: Json | None = None
+    payment_method: Json | None = None
     if isinstance(params.get("payment_method_data"), dict):
-        method = create_from_data(request, params["payment_method_data"], "payment_method_data")
+        payment_method = create_from_data(request, params["payment_method_data"], "payment_method_data")
     elif params.get("payment_method"):
         card = test_cards.card_of_token(params["payment_method"])
-        method = {"type": "card", "card": card.details()} if card else None
+        payment_method = {"type": "card", "card": card.details()} if card else None
     values = {
         "expires_at": unix_now() + 12 * 3600,
-        "payment_method_preview": method,
+        "payment_method_preview": payment_method,
         "return_url": params.get("return_url"),
         "setup_future_usage": params.get("setup_future_usage"),
         "shipping": params.get("shipping"),

@@ -16,13 +16,13 @@ _DAY = 86_400
 
 
 def create(context: OperationContext) -> None:
-    """Add money to the balance from a bank."""
+    """Create a top-up of the balance from a bank account."""
     positive_amount(context)
     context.object |= {"expected_availability_date": unix_now() + 5 * _DAY, "initiated_by": "user"}
 
 
 def cancel(context: OperationContext) -> None:
-    """Cancel a top-up that has not arrived."""
+    """Cancel a top-up that is pending."""
     require_state(
         context,
         ("pending",),

@@ -1,1 +1,1 @@
-"""products."""
+"""Products, prices, plans, coupons, promotion codes, tax rates."""

@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A coupon takes off a share or an amount, for as long as its duration says."""
-    made, params = context.object, context.params
-    percent, amount = params.get("percent_off"), params.get("amount_off")
-    if percent is not None and amount is not None:
+    """Create a coupon for a percentage or an amount."""
+    coupon, params = context.object, context.params
+    percent_off, amount_off = params.get("percent_off"), params.get("amount_off")
+    if percent_off is not None and amount_off is not None:
         raise StripeError("You may only specify one of these parameters: amount_off, percent_off.")
-    if percent is None and amount is None:
+    if percent_off is None and amount_off is None:
         raise StripeError("Must provide either `percent_off` or `amount_off`.", code="parameter_missing")
-    if percent is not None and not 0 < percent <= 100:
+    if percent_off is not None and not 0 < percent_off <= 100:
         raise StripeError(
             "Invalid percent_off: must be greater than 0 and less than or equal to 100.", param="percent_off"
         )
-    if amount is not None and amount < 1:
+    if amount_off is not None and amount_off < 1:
         raise StripeError(
             "This value must be greater than or equal to 1.",
             code="parameter_invalid_integer",
             param="amount_off",
         )
-    if amount is not None and not params.get("currency"):
+    if amount_off is not None and not params.get("currency"):
         raise errors.missing_parameter("currency")
-    made["duration"] = params.get("duration") or "once"
+    coupon["duration"] = params.get("duration") or "once"
     months = params.get("duration_in_months")
-    if made["duration"] == "repeating" and months is None:
+    if coupon["duration"] == "repeating" and months is None:
         raise errors.missing_parameter("duration_in_months")
-    if made["duration"] != "repeating" and months is not None:
+    if coupon["duration"] != "repeating" and months is not None:
         raise StripeError(
             "You can only specify `duration_in_months` if `duration` is `repeating`.",
             param="duration_in_months",
@@ -46,10 +46,10 @@ def create(context: OperationContext) -> None:
         raise StripeError(
             "Invalid timestamp: must be an integer Unix timestamp in the future.", param="redeem_by"
         )
-    made |= {
-        "amount_off": amount,
-        "currency": str(params["currency"]).lower() if amount is not None else None,
-        "percent_off": float(percent) if percent is not None else None,
+    coupon |= {
+        "amount_off": amount_off,
+        "currency": str(params["currency"]).lower() if amount_off is not None else None,
+        "percent_off": float(percent_off) if percent_off is not None else None,
         "times_redeemed": 0,
         "valid": True,
     }

@@ -1,4 +1,4 @@
-"""Plans: recurring prices in the older API. A change to a plan also changes its price, and the reverse."""
+"""Plans: recurring prices in the older API. A change to a plan changes its price, and the reverse."""
 
 from __future__ import annotations
 
@@ -20,14 +20,23 @@ if TYPE_CHECKING:
 
 
 def plan_object(request: ApiRequest, price: Json) -> Json:
-    """A price as the older API shows it."""
+    """Return a price as the older API shows it."""
     plans = request.account.collection("plan")
     position = plans.position(price["id"])
     if position is not None and not plans.is_deleted(position):
         return plans.read(position)
     recurring = price.get("recurring") or {}
-    same = ("id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname")
-    return {name: price.get(name) for name in (*same, "product", "tiers_mode")} | {
+    copied_fields = (
+        "id",
+        "active",
+        "billing_scheme",
+        "created",
+        "currency",
+        "livemode",
+        "metadata",
+        "nickname",
+    )
+    return {name: price.get(name) for name in (*copied_fields, "product", "tiers_mode")} | {
         "object": "plan",
         "amount": price.get("unit_amount"),
         "amount_decimal": price.get("unit_amount_decimal"),
@@ -54,42 +63,42 @@ _RECURRING_FIELDS = ("interval", "interval_count", "meter", "trial_period_days",
 
 
 def create(context: OperationContext) -> None:
-    """A new plan is a new price as well; its product may come with it."""
-    made, params, request = context.object, context.params, context.request
+    """Create a plan with its price, and with its product if `product` describes one."""
+    plan, params, request = context.object, context.params, context.request
     product = params.get("product")
     if product is None:
         raise errors.missing_parameter("product")
     if isinstance(product, dict):
         values = {"name": str(product.get("name")), "metadata": dict(product.get("metadata") or {})}
-        made["product"] = create_related(request, "product", values, "product.created")["id"]
+        plan["product"] = create_related(request, "product", values, "product.created")["id"]
     else:
-        made["product"] = get_referenced(request, "product", product, "product")["id"]
+        plan["product"] = get_referenced(request, "product", product, "product")["id"]
     if params.get("amount") is None and not params.get("amount_decimal") and not params.get("tiers"):
         raise errors.missing_parameter("amount")
-    made["interval_count"] = params.get("interval_count") or 1
-    if made["amount"] is not None:
-        made["amount_decimal"] = str(made["amount"])
+    plan["interval_count"] = params.get("interval_count") or 1
+    if plan["amount"] is not None:
+        plan["amount_decimal"] = str(plan["amount"])
     price = _price_values(context)
     request.account.collection("price").write(context.position, price)
     context.emit("price.created", price)
 
 
 def _price_values(context: OperationContext) -> Json:
-    """The price that a plan is."""
-    made, prices = context.object, context.request.account.collection("price")
+    """Return the price that a plan corresponds to."""
+    plan, prices = context.object, context.request.account.collection("price")
     return new_defaults(prices, context.position) | {
-        **{name: made[name] for name in _SHARED_FIELDS},
-        "id": made["id"],
-        "recurring": {name: made[name] for name in _RECURRING_FIELDS},
+        **{name: plan[name] for name in _SHARED_FIELDS},
+        "id": plan["id"],
+        "recurring": {name: plan[name] for name in _RECURRING_FIELDS},
         "tax_behavior": "unspecified",
         "type": "recurring",
-        "unit_amount": made["amount"],
-        "unit_amount_decimal": made["amount_decimal"],
+        "unit_amount": plan["amount"],
+        "unit_amount_decimal": plan["amount_decimal"],
     }
 
 
 def create_for_price(context: OperationContext, position: int, price: Json) -> None:
-    """Write the plan that a new price at this position is, if it recurs."""
+    """Create the plan that corresponds to a new price, if the price is recurring."""
     if price["type"] != "recurring":
         return
     plans = context.request.account.collection("plan")
@@ -105,25 +114,25 @@ def create_for_price(context: OperationContext, position: int, price: Json) -> N
 
 
 def update(context: OperationContext) -> None:
-    """What changes of a plan changes of its price."""
+    """Update a plan, and its price in the same way."""
     _copy_changes(context, "price")
 
 
 def copy_price_changes(context: OperationContext) -> None:
-    """What changes of a price changes of its plan."""
+    """Change the plan of a price in the same way as the price."""
     if context.object["type"] == "recurring":
         _copy_changes(context, "plan")
 
 
 def _copy_changes(context: OperationContext, name: str) -> None:
-    before, made = context.before, context.object
-    values = {one: made[one] for one in _SHARED_FIELDS if made[one] != before[one]}
-    if values and context.request.account.collection(name).position(made["id"]) is not None:
-        update_related(context.request, name, made["id"], values, f"{name}.updated")
+    before, changed = context.before, context.object
+    values = {field: changed[field] for field in _SHARED_FIELDS if changed[field] != before[field]}
+    if values and context.request.account.collection(name).position(changed["id"]) is not None:
+        update_related(context.request, name, changed["id"], values, f"{name}.updated")
 
 
 def delete(context: OperationContext) -> None:
-    """With a plan its price goes."""
+    """Delete a plan and its price."""
     prices = context.request.account.collection("price")
     price = prices.read(context.position)
     prices.delete(context.position)

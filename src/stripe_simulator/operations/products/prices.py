@@ -21,7 +21,7 @@ _AMOUNT_PARAMETERS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount"
 
 
 def create(context: OperationContext) -> None:
-    """A new price, perhaps with its product."""
+    """Create a price, with its plan, and with its product if `product_data` describes one."""
     params = context.params
     if not any(params.get(name) is not None for name in _AMOUNT_PARAMETERS):
         raise StripeError(
@@ -35,30 +35,30 @@ def create(context: OperationContext) -> None:
     plans.create_for_price(context, context.position, context.object)
 
 
-def complete_price(request: ApiRequest, made: Json, params: Params) -> None:
-    """A price recurs if it is told how; its product may come with it."""
+def complete_price(request: ApiRequest, price: Json, params: Params) -> None:
+    """Set the fields of a new price that follow from other parameters, and create its product."""
     recurring = params.get("recurring")
     if isinstance(recurring, dict):
-        usual = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
-        made |= {"type": "recurring", "recurring": usual | recurring}
-    amount, exact = params.get("unit_amount"), params.get("unit_amount_decimal")
+        defaults = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
+        price |= {"type": "recurring", "recurring": defaults | recurring}
+    amount, decimal = params.get("unit_amount"), params.get("unit_amount_decimal")
     if amount is not None:
-        made["unit_amount_decimal"] = str(amount)
-    elif exact is not None:
-        made["unit_amount_decimal"] = exact
-        made["unit_amount"] = int(float(exact)) if float(exact).is_integer() else None
-    if made["tax_behavior"] is None:
-        made["tax_behavior"] = "unspecified"
+        price["unit_amount_decimal"] = str(amount)
+    elif decimal is not None:
+        price["unit_amount_decimal"] = decimal
+        price["unit_amount"] = int(float(decimal)) if float(decimal).is_integer() else None
+    if price["tax_behavior"] is None:
+        price["tax_behavior"] = "unspecified"
     if "product" not in params:
         data = params.get("product_data")
         if not isinstance(data, dict):
             raise errors.missing_parameter("product")
         values = {"name": str(data.get("name")), "metadata": dict(data.get("metadata") or {})}
-        made["product"] = create_related(request, "product", values, "product.created")["id"]
+        price["product"] = create_related(request, "product", values, "product.created")["id"]
 
 
 def _claim_lookup_key(context: OperationContext) -> None:
-    """A lookup key belongs to one price, which may hand it over."""
+    """Take the lookup key from the price that has it. Raises StripeError without `transfer_lookup_key`."""
     key, request = context.params.get("lookup_key"), context.request
     if not key:
         return
@@ -74,7 +74,7 @@ def _claim_lookup_key(context: OperationContext) -> None:
 
 
 def update(context: OperationContext) -> None:
-    """The default price of a product can't be archived."""
+    """Update a price and its plan. Raises StripeError for archiving the default price of a product."""
     _claim_lookup_key(context)
     if context.before["active"] and not context.object["active"]:
         _check_is_not_default(context)
@@ -83,9 +83,13 @@ def update(context: OperationContext) -> None:
 
 def _check_is_not_default(context: OperationContext) -> None:
     products = context.request.account.collection("product")
-    at = products.position(str(context.object["product"]))
-    gone = at is None or products.is_deleted(at)
-    if at is not None and not gone and products.read(at)["default_price"] == context.object["id"]:
+    position = products.position(str(context.object["product"]))
+    is_deleted = position is None or products.is_deleted(position)
+    if (
+        position is not None
+        and not is_deleted
+        and products.read(position)["default_price"] == context.object["id"]
+    ):
         raise StripeError("This price cannot be archived because it is the default price of its product.")
 
 

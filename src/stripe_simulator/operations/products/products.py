@@ -18,43 +18,44 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A product may bring its default price."""
-    made, data = context.object, context.params.get("default_price_data")
+    """Create a product, with its default price if `default_price_data` describes one."""
+    product, data = context.object, context.params.get("default_price_data")
     if not isinstance(data, dict):
         return
     prices = context.request.account.collection("price")
     position = prices.new_position()
     price = new_defaults(prices, position)
     price |= {name: data[name] for name in ("currency", "unit_amount", "metadata") if name in data}
-    price["product"] = made["id"]
-    complete_price(context.request, price, {**data, "product": made["id"]})
+    price["product"] = product["id"]
+    complete_price(context.request, price, {**data, "product": product["id"]})
     prices.write(position, price)
-    made["default_price"] = price["id"]
+    product["default_price"] = price["id"]
     context.emit("price.created", price)
     plans.create_for_price(context, position, price)
 
 
 def update(context: OperationContext) -> None:
-    """The default price must be one of the product's, and active."""
-    made = context.object
+    """Update a product. Raises StripeError for a default price that is inactive or another product's."""
+    product = context.object
     default = context.params.get("default_price")
     if default:
         price = get_referenced(context.request, "price", default, "default_price")
-        if price["product"] != made["id"]:
+        if price["product"] != product["id"]:
             raise StripeError(
-                f"The price `{default}` is not a price of the product `{made['id']}`.", param="default_price"
+                f"The price `{default}` is not a price of the product `{product['id']}`.",
+                param="default_price",
             )
         if not price["active"]:
             raise StripeError(f"The price `{default}` is inactive.", param="default_price")
-    if made != context.before:
-        made["updated"] = unix_now()
+    if product != context.before:
+        product["updated"] = unix_now()
 
 
 def delete(context: OperationContext) -> None:
-    """A product that has prices stays."""
+    """Delete a product. Raises StripeError if it has prices."""
     prices = context.request.account.collection("price")
-    theirs = Condition(prices.resource.column["product"], (context.object["id"],))
-    if next(prices.find([theirs], *prices.bounds(), newest_first=True), None) is not None:
+    condition = Condition(prices.resource.column["product"], (context.object["id"],))
+    if next(prices.find([condition], *prices.bounds(), newest_first=True), None) is not None:
         raise StripeError(
             "This product cannot be deleted because it has one or more user-created prices.", param="id"
         )

@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A promotion code for a coupon; no two that are active are alike."""
-    request, made, params = context.request, context.object, context.params
+    """Create a promotion code for a coupon. Raises StripeError if an active one has the same code."""
+    request, promotion_code, params = context.request, context.object, context.params
     promotion = params["promotion"]
     if not isinstance(promotion, dict) or not promotion.get("coupon"):
         raise errors.missing_parameter("promotion[coupon]")
     coupon = get_referenced_copy(request, "coupon", promotion["coupon"], "promotion[coupon]")
-    made["code"] = params.get("code") or base62(stable_hash("code", made["id"]), 8).upper()
-    made["active"] = bool(params.get("active", True)) and coupon["valid"]
+    promotion_code["code"] = (
+        params.get("code") or base62(stable_hash("code", promotion_code["id"]), 8).upper()
+    )
+    promotion_code["active"] = bool(params.get("active", True)) and coupon["valid"]
     _check_code_is_unused(context)
-    usual = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
-    made |= {
+    defaults = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
+    promotion_code |= {
         "promotion": {"coupon": coupon["id"], "type": "coupon"},
-        "restrictions": usual | dict(params.get("restrictions") or {}),
+        "restrictions": defaults | dict(params.get("restrictions") or {}),
         "times_redeemed": 0,
     }
 
 
 def update(context: OperationContext) -> None:
-    """A code that is active again must still be free, and its coupon good."""
+    """Update a promotion code. Raises StripeError if it cannot become active again."""
     if not context.object["active"] or context.before["active"]:
         return
     coupon = get_referenced_copy(context.request, "coupon", context.object["promotion"]["coupon"], "active")
@@ -46,11 +48,16 @@ def update(context: OperationContext) -> None:
 
 
 def _check_code_is_unused(context: OperationContext) -> None:
-    made = context.object
-    for other in find_by(context.request, "promotion_code", "code", made["code"]):
-        if other["active"] and other["id"] != made["id"] and other["customer"] in {None, made["customer"]}:
+    promotion_code = context.object
+    for other in find_by(context.request, "promotion_code", "code", promotion_code["code"]):
+        if (
+            other["active"]
+            and other["id"] != promotion_code["id"]
+            and other["customer"] in {None, promotion_code["customer"]}
+        ):
             raise StripeError(
-                f"An active promotion code with `code: {made['code']}` already exists.", param="code"
+                f"An active promotion code with `code: {promotion_code['code']}` already exists.",
+                param="code",
             )
 
 

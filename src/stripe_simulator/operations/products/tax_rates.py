@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_percentage(context: OperationContext) -> None:
-    """A percentage lies between 0 and 100."""
+    """Raise StripeError for a percentage outside 0 to 100."""
     percentage = context.params.get("percentage")
     if percentage is not None and not 0 <= percentage <= 100:
         raise StripeError("Percentage must be between 0 and 100.", param="percentage")

@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 
 def _secret_position(request: ApiRequest, params: Json) -> int:
-    """Where the app's secret of this name and scope stands."""
+    """Return the position of the app's secret with this name and scope."""
     secrets = request.account.collection("apps_secret")
     scope = {"user": None, **(params.get("scope") or {})}
     for position in secrets.find([], *secrets.bounds(), newest_first=True):
-        made = secrets.read(position)
-        if made["name"] == params["name"] and {"user": None, **(made["scope"] or {})} == scope:
+        secret = secrets.read(position)
+        if secret["name"] == params["name"] and {"user": None, **(secret["scope"] or {})} == scope:
             return position
     raise errors.no_object("secret", str(params["name"]), "name")
 
 
 def find(request: ApiRequest) -> ApiResponse:
-    """GET /v1/apps/secrets/find."""
+    """Answer GET /v1/apps/secrets/find."""
     position = _secret_position(request, validate_route_parameters(request))
     return object_response(request, request.account.collection("apps_secret").read(position))
 
 
 def delete(request: ApiRequest) -> ApiResponse:
-    """POST /v1/apps/secrets/delete."""
+    """Answer POST /v1/apps/secrets/delete."""
     secrets = request.account.collection("apps_secret")
     position = _secret_position(request, validate_route_parameters(request))
-    made = secrets.read(position)
+    secret = secrets.read(position)
     secrets.delete(position)
-    return object_response(request, {**made, "deleted": True})
+    return object_response(request, {**secret, "deleted": True})
 
 
 HANDLERS = Handlers(

@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
 
 
-def _create_session(kind: str, **names: str) -> Callable[[ApiRequest], ApiResponse]:
-    """A session whose secret a page of the customer's needs."""
+def _create_session(object_type: str, **referenced: str) -> Callable[[ApiRequest], ApiResponse]:
+    """Return the answer to a request for a session with a client secret."""
 
     def answer(request: ApiRequest) -> ApiResponse:
         params = validate_route_parameters(request)
-        for name, resource in names.items():
+        for name, resource in referenced.items():
             if name in params:
                 get_referenced(request, resource, params[name], name)
-        secret = f"{kind}_secret_{stable_hash(kind, request.request_id):x}"
-        made = {"object": kind, "created": unix_now(), "expires_at": unix_now() + 1800, "livemode": False}
-        return object_response(request, {**params, **made, "client_secret": secret})
+        secret = f"{object_type}_secret_{stable_hash(object_type, request.request_id):x}"
+        session = {
+            "object": object_type,
+            "created": unix_now(),
+            "expires_at": unix_now() + 1800,
+            "livemode": False,
+        }
+        return object_response(request, {**params, **session, "client_secret": secret})
 
     return answer
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def create(request: ApiRequest) -> ApiResponse:
-    """POST /v1/ephemeral_keys."""
+    """Create an ephemeral key by POST /v1/ephemeral_keys."""
     validate_route_parameters(request)
-    made = store_unlisted(request, "ephkey_", "ephemeral_key", {"expires": unix_now() + 3600})
-    return object_response(request, made | {"secret": "ek_test_" + made["id"][7:]})
+    key = store_unlisted(request, "ephkey_", "ephemeral_key", {"expires": unix_now() + 3600})
+    return object_response(request, key | {"secret": "ek_test_" + key["id"][7:]})
 
 
 def delete(request: ApiRequest) -> ApiResponse:
-    """DELETE /v1/ephemeral_keys/{key}."""
-    made = get_unlisted(request, "ephemeral_key")
-    del request.account.unlisted[made["id"]]
-    return object_response(request, made)
+    """Delete an ephemeral key by DELETE /v1/ephemeral_keys/{key}."""
+    key = get_unlisted(request, "ephemeral_key")
+    del request.account.unlisted[key["id"]]
+    return object_response(request, key)
 
 
 HANDLERS = Handlers(

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def create(context: OperationContext) -> None:
-    """A new link to a file."""
-    made = context.object
-    made["url"] = f"https://files.stripe.com/links/{made['id'][5:]}"
+    """Create a link to a file."""
+    file_link = context.object
+    file_link["url"] = f"https://files.stripe.com/links/{file_link['id'][5:]}"
     update(context)
 
 
 def update(context: OperationContext) -> None:
-    """A link ends at its time, which may be now."""
-    made = context.object
-    if made["expires_at"] == "now":
-        made["expires_at"] = unix_now()
-    made["expired"] = made["expires_at"] is not None and made["expires_at"] <= unix_now()
+    """Update a file link; `expires_at` may be `now`."""
+    file_link = context.object
+    if file_link["expires_at"] == "now":
+        file_link["expires_at"] = unix_now()
+    file_link["expired"] = file_link["expires_at"] is not None and file_link["expires_at"] <= unix_now()
 
 
 HANDLERS = Handlers(

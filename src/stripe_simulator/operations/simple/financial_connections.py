@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def _subscribe(context: OperationContext) -> None:
-    now_ = set(context.object.get("subscriptions") or ())
-    context.object["subscriptions"] = sorted(now_ | set(context.params.get("features") or ()))
+    features = set(context.object.get("subscriptions") or ())
+    context.object["subscriptions"] = sorted(features | set(context.params.get("features") or ()))
 
 
 def _unsubscribe(context: OperationContext) -> None:
-    now_ = set(context.object.get("subscriptions") or ())
-    context.object["subscriptions"] = sorted(now_ - set(context.params.get("features") or ()))
+    features = set(context.object.get("subscriptions") or ())
+    context.object["subscriptions"] = sorted(features - set(context.params.get("features") or ()))
 
 
 def _refresh(context: OperationContext) -> None:
@@ -38,7 +38,7 @@ def _refresh(context: OperationContext) -> None:
 
 
 def create_session(request: ApiRequest) -> ApiResponse:
-    """POST /v1/financial_connections/sessions: where somebody links a bank account."""
+    """Create a Financial Connections session, in which a customer links a bank account."""
     url = "/v1/financial_connections/accounts"
     values: Json = {"accounts": {"object": "list", "data": [], "has_more": False, "url": url}}
     return object_response(

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def create_verification_session(context: OperationContext) -> None:
-    """Where somebody is to show who they are."""
-    made = context.object
-    made["client_secret"] = f"{made['id']}_secret_test"
-    made["url"] = f"https://verify.stripe.com/start/test_{made['id'][3:]}"
+    """Create an identity verification session."""
+    session = context.object
+    session["client_secret"] = f"{session['id']}_secret_test"
+    session["url"] = f"https://verify.stripe.com/start/test_{session['id'][3:]}"
 
 
 HANDLERS = Handlers(

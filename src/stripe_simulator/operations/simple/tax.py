@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def set_registration_status(context: OperationContext) -> None:
-    """A tax registration holds from one time to another; both may be now."""
-    made, moment = context.object, unix_now()
+    """Set the status of a tax registration from its times, which may be `now`."""
+    registration, now = context.object, unix_now()
     for name in ("active_from", "expires_at"):
         if context.params.get(name) == "now":
-            made[name] = moment
-    if made["expires_at"] is not None and made["expires_at"] <= moment:
-        made["status"] = "expired"
+            registration[name] = now
+    if registration["expires_at"] is not None and registration["expires_at"] <= now:
+        registration["status"] = "expired"
     else:
-        made["status"] = "scheduled" if made["active_from"] > moment else "active"
+        registration["status"] = "scheduled" if registration["active_from"] > now else "active"
 
 
 _TAX_SETTINGS: Json = {

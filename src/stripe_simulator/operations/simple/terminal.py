@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _NEW_ACTION: Json = {"failure_code": None, "failure_message": None, "status": "in_progress"}
 
 
-def _start_action(kind: str) -> Handler:
-    """A reader of Stripe Terminal takes on something to do."""
+def _start_action(action_type: str) -> Handler:
+    """Return the handler that starts an action of this type on a reader."""
 
     def handler(context: OperationContext) -> None:
         details = {name: value for name, value in context.params.items() if name != "metadata"}
-        context.object["action"] = {**_NEW_ACTION, "type": kind, kind: details}
+        context.object["action"] = {**_NEW_ACTION, "type": action_type, action_type: details}
         context.emit("terminal.reader.action_updated")
 
     return handler
@@ -36,7 +36,7 @@ _READER_ACTIONS = (
 
 
 def create_connection_token(request: ApiRequest) -> ApiResponse:
-    """POST /v1/terminal/connection_tokens."""
+    """Create a connection token by POST /v1/terminal/connection_tokens."""
     params = validate_route_parameters(request)
     return object_response(
         request, {"object": "terminal.connection_token", "secret": "pst_test_simulated", **params}

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of state: `column` becomes `state` where it is one of `sources` (none: whatever it is).
+    """A change of the state of an object.
 
-    `values` are set beside it, at their paths of names with dots; a value `NOW` is the present second.
-    `events` are told. `says` is Stripe's refusal, with ``{state}`` for the present one.
+    `column` becomes `state` if its value is one of `sources`; any value if none is named. `values` are set
+    too, by paths of field names with dots; the value `NOW` stands for the present second. `events` are sent.
+    `message` is the error message of Stripe, with ``{state}`` for the present state.
     """
 
     state: Any
@@ -33,27 +34,27 @@ class Transition:
     events: tuple[str, ...] = ()
     column: str = "status"
     values: Mapping[str, Any] = field(default_factory=dict)
-    says: str = ""
+    message: str = ""
 
     def apply(self, context: OperationContext) -> None:
-        """Make the change. Raises StripeError where the present state does not allow it."""
-        made = context.object
+        """Make the change. Raises StripeError if the present state does not allow it."""
+        target = context.object
         if self.sources:
-            thing, wanted = (
-                made["object"].replace("_", " ").replace(".", " "),
+            object_name, allowed = (
+                target["object"].replace("_", " ").replace(".", " "),
                 ", ".join(map(str, self.sources)),
             )
-            usual = (
-                f"This {thing} has a status of {{state}}. Only one with one of the following statuses may "
-                f"become {self.state}: {wanted}."
+            default_message = (
+                f"This {object_name} has a status of {{state}}. Only one with one of the following statuses "
+                f"may become {self.state}: {allowed}."
             )
-            require_state(context, self.sources, self.says or usual, column=self.column)
+            require_state(context, self.sources, self.message or default_message, column=self.column)
         if self.column:
-            made[self.column] = self.state
+            target[self.column] = self.state
         for path, value in self.values.items():
-            _set_at_path(made, path.split("."), unix_now() if value is NOW else deepcopy(value))
-        if "metadata" in context.params and "metadata" in made:
-            made["metadata"] = merge_metadata(made["metadata"] or {}, context.params["metadata"])
+            _set_at_path(target, path.split("."), unix_now() if value is NOW else deepcopy(value))
+        if "metadata" in context.params and "metadata" in target:
+            target["metadata"] = merge_metadata(target["metadata"] or {}, context.params["metadata"])
         for kind in self.events:
             context.emit(kind)
 
@@ -61,12 +62,12 @@ class Transition:
 NOW = object()
 
 
-def _set_at_path(made: Json, path: list[str], value: Any) -> None:
+def _set_at_path(fields: Json, path: list[str], value: Any) -> None:
     for step in path[:-1]:
-        if not isinstance(made.get(step), dict):
-            made[step] = {}
-        made = made[step]
-    made[path[-1]] = value
+        if not isinstance(fields.get(step), dict):
+            fields[step] = {}
+        fields = fields[step]
+    fields[path[-1]] = value
 
 
 _TRANSITIONS: Mapping[tuple[str, str], Transition] = {
@@ -86,7 +87,7 @@ _TRANSITIONS: Mapping[tuple[str, str], Transition] = {
     ("invoice_rendering_template", "unarchive"): Transition("active", ("archived",)),
     ("checkout_session", "expire"): Transition(
         "expired", ("open",), ("checkout.session.expired",), values={"url": None},
-        says='Only Checkout Sessions with a status in ["open"] can be expired. '
+        message='Only Checkout Sessions with a status in ["open"] can be expired. '
         "This Checkout Session has a status of `{state}`.",
     ),
     ("climate_order", "cancel"): Transition(
@@ -136,7 +137,7 @@ _TRANSITIONS: Mapping[tuple[str, str], Transition] = {
     ("payment_method_domain", "validate"): Transition(True, column="enabled"),
     ("terminal_reader", "cancel_action"): Transition(None, column="action"),
 }  # fmt: skip
-# Those below /v1/test_helpers that move an object of a table, by their paths: resource, and the change.
+# By path below /v1/test_helpers: the resource whose object changes, and the change.
 _TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
     **{
         f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", Transition(
@@ -190,6 +191,8 @@ _TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
 
 
 def _test_helper(resource: str, move: Transition) -> Callable[[ApiRequest], ApiResponse]:
+    """Return the function that answers a test helper which changes the state of an object."""
+
     def answer(request: ApiRequest) -> ApiResponse:
         assert request.route.operation is not None
         collection = request.account.collection(resource)
@@ -205,7 +208,7 @@ def _test_helper(resource: str, move: Transition) -> Callable[[ApiRequest], ApiR
 def apply_transition(
     request: ApiRequest, resource: str, position: int, params: Json, move: Transition
 ) -> Json:
-    """The object at this position, after a change that no path of its own stands for."""
+    """Change the object at a position, for an operation whose path does not name it, and return it."""
     collection = request.account.collection(resource)
     before = collection.read(position)
     context = OperationContext(request, params, collection, position, before, deepcopy(before))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def signing_secret(endpoint: str) -> str:
-    """The signing secret of a webhook endpoint."""
+    """Return the signing secret of a webhook endpoint."""
     return "whsec_" + base62(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
 
 
@@ -30,13 +30,13 @@ def _check_url(context: OperationContext) -> None:
 
 
 def create(context: OperationContext) -> Json:
-    """The secret of a webhook endpoint is shown once, when it is created."""
+    """Create a webhook endpoint. Only this response contains the signing secret."""
     _check_url(context)
     return context.object | {"secret": signing_secret(context.object["id"])}
 
 
 def update(context: OperationContext) -> None:
-    """A webhook endpoint is switched off and on."""
+    """Update a webhook endpoint, which can be disabled and enabled."""
     _check_url(context)
     if "disabled" in context.params:
         context.object["status"] = "disabled" if context.params["disabled"] else "enabled"

@@ -1,4 +1,4 @@
-"""The payment intent of an invoice: created, charged, declined."""
+"""The payment intent of an invoice: creation, confirmation, declines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SOURCES = ("card_", "src_", "ba_")
 
 
 def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | None:
-    """A payment method that exists; a source stands in for one."""
+    """Return a payment method, or a stand-in for a source. Returns None if it does not exist."""
     if str(identifier).startswith(_SOURCES):
         return {
             "id": str(identifier),
@@ -31,12 +31,16 @@ def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | Non
     return get_or_none(request, "payment_method", identifier)
 
 
-def expected_refusal(method: Json) -> StripeError | None:
-    """What charging this payment method would meet, if it is not going to work."""
-    card = test_cards.card_of_details(method.get("card"))
+def expected_refusal(payment_method: Json) -> StripeError | None:
+    """Return the error that charging a payment method would cause; None if it would succeed."""
+    card = test_cards.card_of_details(payment_method.get("card"))
     if card.code:
         return test_cards.decline_error(card)
-    return _action_required_error() if card.requires_authentication and method["type"] == "card" else None
+    return (
+        _action_required_error()
+        if card.requires_authentication and payment_method["type"] == "card"
+        else None
+    )
 
 
 def _action_required_error() -> StripeError:
@@ -49,7 +53,7 @@ def _action_required_error() -> StripeError:
 
 
 def create_payment_intent(request: ApiRequest, invoice: Json, default: Json | None) -> Json:
-    """The payment intent of an invoice: it waits for a payment method, or for its confirmation."""
+    """Create the payment intent of an invoice."""
     values: Json = {
         "amount": invoice["amount_due"],
         "automatic_payment_methods": None,
@@ -63,51 +67,63 @@ def create_payment_intent(request: ApiRequest, invoice: Json, default: Json | No
         "payment_method_types": ["card", "link"],
         "status": "requires_confirmation" if default else "requires_payment_method",
     }
-    made = create_related(request, "payment_intent", values)
-    secret = f"{made['id']}_secret_{stable_hash(made['id']) & 0xFFFFFFFFFFFF:012x}"
-    made = update_related(request, "payment_intent", made["id"], {"client_secret": secret})
-    emit_event(request, "payment_intent.created", made)
-    return made
+    payment_intent = create_related(request, "payment_intent", values)
+    secret = f"{payment_intent['id']}_secret_{stable_hash(payment_intent['id']) & 0xFFFFFFFFFFFF:012x}"
+    payment_intent = update_related(
+        request, "payment_intent", payment_intent["id"], {"client_secret": secret}
+    )
+    emit_event(request, "payment_intent.created", payment_intent)
+    return payment_intent
 
 
 def _is_subscription_creation(invoice: Json) -> bool:
     return bool(invoice["billing_reason"] == "subscription_create")
 
 
-def confirm_intent(request: ApiRequest, identifier: str, method: Json) -> StripeError | None:
-    """Confirm a payment intent with a payment method; the refusal, if there is one."""
-    intent = deepcopy(get_or_none(request, "payment_intent", identifier))
+def confirm_intent(request: ApiRequest, intent_id: str, payment_method: Json) -> StripeError | None:
+    """Confirm a payment intent with a payment method. Returns the error of a decline."""
+    intent = deepcopy(get_or_none(request, "payment_intent", intent_id))
     assert intent is not None
-    card = test_cards.card_of_details(method.get("card"))
-    if card.requires_authentication and method["type"] == "card":
+    card = test_cards.card_of_details(payment_method.get("card"))
+    if card.requires_authentication and payment_method["type"] == "card":
         action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}
-        values: Json = {"next_action": action, "payment_method": method["id"], "status": "requires_action"}
-        made = update_related(request, "payment_intent", identifier, values, "payment_intent.requires_action")
-        return _with_extra(_action_required_error(), payment_intent=made)
-    charged = charges.create_for_intent(request, intent, method, capture=True)
-    emit_event(request, f"charge.{charged['status']}", charged)
-    if charged["status"] == "failed":
-        declined = _with_extra(test_cards.decline_error(card, charge=charged["id"]), payment_method=method)
+        values: Json = {
+            "next_action": action,
+            "payment_method": payment_method["id"],
+            "status": "requires_action",
+        }
+        updated = update_related(
+            request, "payment_intent", intent_id, values, "payment_intent.requires_action"
+        )
+        return _with_extra(_action_required_error(), payment_intent=updated)
+    charge = charges.create_for_intent(request, intent, payment_method, capture=True)
+    emit_event(request, f"charge.{charge['status']}", charge)
+    if charge["status"] == "failed":
+        declined = _with_extra(
+            test_cards.decline_error(card, charge=charge["id"]), payment_method=payment_method
+        )
         values = {
             "last_payment_error": declined.details(),
-            "latest_charge": charged["id"],
+            "latest_charge": charge["id"],
             "payment_method": None,
             "status": "requires_payment_method",
         }
-        made = update_related(request, "payment_intent", identifier, values, "payment_intent.payment_failed")
-        return _with_extra(declined, payment_intent=made)
+        updated = update_related(
+            request, "payment_intent", intent_id, values, "payment_intent.payment_failed"
+        )
+        return _with_extra(declined, payment_intent=updated)
     values = {
         "amount_received": intent["amount"],
         "last_payment_error": None,
-        "latest_charge": charged["id"],
+        "latest_charge": charge["id"],
         "next_action": None,
-        "payment_method": method["id"],
+        "payment_method": payment_method["id"],
         "status": "succeeded",
     }
-    update_related(request, "payment_intent", identifier, values, "payment_intent.succeeded")
+    update_related(request, "payment_intent", intent_id, values, "payment_intent.succeeded")
     return None
 
 
-def _with_extra(problem: StripeError, **extra: Any) -> StripeError:
-    problem.extra |= extra
-    return problem
+def _with_extra(error: StripeError, **extra: Any) -> StripeError:
+    error.extra |= extra
+    return error

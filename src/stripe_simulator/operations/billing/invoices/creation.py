@@ -25,10 +25,10 @@ _DAY = 86_400
 _HOUR = 3600
 
 
-def fill_new_invoice(request: ApiRequest, customer: Json, made: Json, currency: str) -> None:
-    """What every new invoice of a customer has."""
+def fill_new_invoice(request: ApiRequest, customer: Json, invoice: Json, currency: str) -> None:
+    """Set the fields that every new invoice of a customer has."""
     now = test_clocks.now(request, {"customer": customer["id"]})
-    made |= {
+    invoice |= {
         "account_country": "US",
         "account_name": "Simulated",
         "attempt_count": 0,
@@ -46,11 +46,13 @@ def fill_new_invoice(request: ApiRequest, customer: Json, made: Json, currency: 
         "customer_shipping": customer.get("shipping"),
         "customer_tax_exempt": customer.get("tax_exempt"),
         "customer_tax_ids": [],
-        "default_tax_rates": made.get("default_tax_rates") or [],
+        "default_tax_rates": invoice.get("default_tax_rates") or [],
         "discounts": [],
         "issuer": {"type": "self"},
-        "lines": {"object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{made['id']}/lines"},
-        "metadata": made.get("metadata") or {},
+        "lines": {
+            "object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{invoice['id']}/lines",
+        },
+        "metadata": invoice.get("metadata") or {},
         "period_end": now,
         "period_start": now,
         "starting_balance": int(customer.get("balance") or 0),
@@ -62,12 +64,12 @@ def fill_new_invoice(request: ApiRequest, customer: Json, made: Json, currency: 
         "total_pretax_credit_amounts": [],
         "webhooks_delivered_at": now,
     }  # fmt: skip
-    settings = {"default_mandate": None, "payment_method_options": None, "payment_method_types": None}
-    made["payment_settings"] = settings | (made.get("payment_settings") or {})
+    defaults = {"default_mandate": None, "payment_method_options": None, "payment_method_types": None}
+    invoice["payment_settings"] = defaults | (invoice.get("payment_settings") or {})
 
 
 def create_for_subscription(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:
-    """A draft for a subscription, with these lines, and what is pending for it; written."""
+    """Create a draft invoice for a subscription, from lines and from the pending invoice items."""
     customer = get_or_none(request, "customer", subscription["customer"])
     assert customer is not None
     invoice = new_object(request, "invoice")
@@ -85,10 +87,10 @@ def create_for_subscription(request: ApiRequest, subscription: Json, reason: str
             "type": "subscription_details",
         },
     }
-    running = discounts.active_discounts(
+    active = discounts.active_discounts(
         request, list(subscription.get("discounts") or ()), invoice["created"]
     )
-    invoice["discounts"] = running
+    invoice["discounts"] = active
     save(request, "invoice", invoice)
     for line in values:
         lines.add_line(request, invoice, line)
@@ -105,19 +107,20 @@ def create_for_subscription(request: ApiRequest, subscription: Json, reason: str
 
 
 def _remove_used_discounts(request: ApiRequest, subscription: Json, invoice: Json) -> None:
-    """A discount for once is over after the first invoice that it took something off: not that of a trial."""
+    """Remove the discounts for one invoice that this invoice used. An invoice of a trial uses none."""
     ids = subscription.get("discounts") or []
-    used = {one["discount"] for one in invoice["total_discount_amounts"] if one["amount"]}
+    used = {discount["discount"] for discount in invoice["total_discount_amounts"] if discount["amount"]}
     subscription["discounts"] = [
-        one
-        for one in ids
-        if one in request.account.discounts and not (one in used and discounts.applies_once(request, one))
+        discount
+        for discount in ids
+        if discount in request.account.discounts
+        and not (discount in used and discounts.applies_once(request, discount))
     ]
 
 
 def create(context: OperationContext) -> None:
-    """A draft by hand."""
-    request, made, params = context.request, context.object, context.params
+    """Create a draft invoice by request."""
+    request, invoice, params = context.request, context.object, context.params
     if params.get("from_invoice"):
         _create_revision(context)
         return
@@ -128,59 +131,59 @@ def create(context: OperationContext) -> None:
         raise errors.missing_parameter("customer")
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     currency = params.get("currency") or (subscription or customer).get("currency") or "usd"
-    check_due_date(made, params)
+    check_due_date(invoice, params)
     invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), customer["id"], "default_payment_method"
     )
     discounts.check_discounts(
         request, params.get("discounts"), {"customer": customer["id"], "currency": currency}
     )
-    taken = _items_to_invoice(request, customer["id"], str(currency).lower(), subscription, params)
-    fill_new_invoice(request, customer, made, str(currency).lower())
-    _set_dates(made, params)
+    items_to_invoice = _items_to_invoice(request, customer["id"], str(currency).lower(), subscription, params)
+    fill_new_invoice(request, customer, invoice, str(currency).lower())
+    _set_dates(invoice, params)
     if subscription is not None:
-        made["parent"] = {
+        invoice["parent"] = {
             "quote_details": None,
             "subscription_details": {
                 "metadata": dict(subscription.get("metadata") or {}), "subscription": subscription["id"],
             },
             "type": "subscription_details",
         }  # fmt: skip
-        made["billing_reason"] = "manual"
+        invoice["billing_reason"] = "manual"
     context.write()
-    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made, "invoice")
+    invoice["discounts"] = discounts.apply_discounts(request, params.get("discounts"), invoice, "invoice")
     if "discounts" not in params and subscription is not None:
-        made["discounts"] = discounts.active_discounts(
-            request, list(subscription["discounts"]), made["created"]
+        invoice["discounts"] = discounts.active_discounts(
+            request, list(subscription["discounts"]), invoice["created"]
         )
-    lines.add_invoice_items(request, made, taken)
-    update_totals(request, made)
+    lines.add_invoice_items(request, invoice, items_to_invoice)
+    update_totals(request, invoice)
 
 
 def _requested_subscription(request: ApiRequest, params: Json) -> Json | None:
     if not params.get("subscription"):
         return None
-    found_ = get_referenced_copy(request, "subscription", params["subscription"], "subscription")
-    if params.get("customer") not in {None, found_["customer"]}:
+    subscription = get_referenced_copy(request, "subscription", params["subscription"], "subscription")
+    if params.get("customer") not in {None, subscription["customer"]}:
         raise errors.no_object("subscription", params["subscription"], "subscription", status=400)
-    return found_
+    return subscription
 
 
 def _items_to_invoice(
     request: ApiRequest, customer: str, currency: str, subscription: Json | None, params: Json
 ) -> list[Json]:
-    """The pending items that a new invoice takes: none unless they are asked for."""
+    """Return the pending invoice items that a new invoice takes; none unless they are requested."""
     if subscription is not None:
-        waiting = [
+        items_ = [
             item
             for item in pending_items(request, customer, currency, subscription["id"])
             if item_subscription_id(item) == subscription["id"]
         ]
-        if not waiting:
+        if not items_:
             raise StripeError(
                 "Nothing to invoice for subscription", code="invoice_no_subscription_line_items"
             )
-        return waiting
+        return items_
     if params.get("pending_invoice_items_behavior", "exclude") != "include":
         return []
     return [
@@ -190,56 +193,68 @@ def _items_to_invoice(
     ]
 
 
-def check_due_date(made: Json, params: Json) -> None:
-    """Raises StripeError where an invoice that is sent has no due date, or another one has."""
-    sends = made["collection_method"] == "send_invoice"
-    if sends and not (params.get("days_until_due") is not None or params.get("due_date")):
+def check_due_date(invoice: Json, params: Json) -> None:
+    """Raise StripeError if a due date is missing, or sent for an invoice that is charged automatically."""
+    is_sent = invoice["collection_method"] == "send_invoice"
+    if is_sent and not (params.get("days_until_due") is not None or params.get("due_date")):
         raise StripeError(
             "If invoice `collection_method` is `send_invoice`, you must specify either `due_date` or "
             "`days_until_due`.",
             param="days_until_due",
         )
     for name in ("days_until_due", "due_date"):
-        if not sends and params.get(name) is not None:
+        if not is_sent and params.get(name) is not None:
             raise StripeError(
                 f"You can only specify `{name}` if invoice `collection_method` is `send_invoice`.", param=name
             )
 
 
-def _set_dates(made: Json, params: Json) -> None:
-    made["due_date"] = params.get("due_date")
-    if params.get("due_date") is not None and params["due_date"] <= made["created"]:
+def _set_dates(invoice: Json, params: Json) -> None:
+    invoice["due_date"] = params.get("due_date")
+    if params.get("due_date") is not None and params["due_date"] <= invoice["created"]:
         raise StripeError(
             "Invalid timestamp: must be an integer Unix timestamp in the future.", param="due_date"
         )
     if params.get("days_until_due") is not None:
-        made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
-    if made.get("auto_advance"):
-        made["automatically_finalizes_at"] = (
-            params.get("automatically_finalizes_at") or made["created"] + _HOUR
+        invoice["due_date"] = invoice["created"] + int(params["days_until_due"]) * _DAY
+    if invoice.get("auto_advance"):
+        invoice["automatically_finalizes_at"] = (
+            params.get("automatically_finalizes_at") or invoice["created"] + _HOUR
         )
 
 
 def _create_revision(context: OperationContext) -> None:
-    """A draft that replaces an open invoice when it is finalized."""
-    request, made = context.request, context.object
-    sent = context.params["from_invoice"]
-    if not isinstance(sent, dict) or sent.get("action") != "revision" or not sent.get("invoice"):
+    """Fill a draft that replaces an open invoice when it is finalized."""
+    request, invoice = context.request, context.object
+    from_invoice = context.params["from_invoice"]
+    if (
+        not isinstance(from_invoice, dict)
+        or from_invoice.get("action") != "revision"
+        or not from_invoice.get("invoice")
+    ):
         raise errors.missing_parameter("from_invoice[invoice]")
-    old = get_referenced_copy(request, "invoice", sent["invoice"], "from_invoice[invoice]")
-    if old["status"] != "open":
+    original = get_referenced_copy(request, "invoice", from_invoice["invoice"], "from_invoice[invoice]")
+    if original["status"] != "open":
         raise StripeError("You can only create revisions of open invoices.", param="from_invoice[invoice]")
-    customer = get_referenced_copy(request, "customer", old["customer"], "customer")
-    made |= {name: deepcopy(old[name]) for name in ("collection_method", "parent", "metadata", "description")}
-    fill_new_invoice(request, customer, made, old["currency"])
-    made["from_invoice"] = {"action": "revision", "invoice": old["id"]}
-    made["due_date"] = old.get("due_date")
-    made["discounts"] = list(old["discounts"])
+    customer = get_referenced_copy(request, "customer", original["customer"], "customer")
+    invoice |= {
+        name: deepcopy(original[name]) for name in ("collection_method", "parent", "metadata", "description")
+    }
+    fill_new_invoice(request, customer, invoice, original["currency"])
+    invoice["from_invoice"] = {"action": "revision", "invoice": original["id"]}
+    invoice["due_date"] = original.get("due_date")
+    invoice["discounts"] = list(original["discounts"])
     context.write()
-    for line in invoice_lines(request, old):
-        lines.add_line(request, made, {n: v for n, v in line.items() if n not in {"id", "invoice"}})
-    update_totals(request, made)
-    save(request, "invoice", old | {"latest_revision": made["id"]}, "invoice.updated", before=old)
+    for line in invoice_lines(request, original):
+        lines.add_line(
+            request,
+            invoice,
+            {field: value for field, value in line.items() if field not in {"id", "invoice"}},
+        )
+    update_totals(request, invoice)
+    save(
+        request, "invoice", original | {"latest_revision": invoice["id"]}, "invoice.updated", before=original
+    )
 
 
 HANDLERS = Handlers(

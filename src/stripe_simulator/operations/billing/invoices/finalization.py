@@ -22,9 +22,9 @@ _DAY = 86_400
 
 
 def finalize_invoice(request: ApiRequest, invoice: Json) -> None:
-    """A draft becomes open, with a number, the customer's balance applied; paid at once if nothing is due.
+    """Finalize a draft: assign a number, apply the customer's balance, open it.
 
-    The invoice is changed, not written.
+    It becomes paid if nothing is due. The invoice is changed, not written.
     """
     now = test_clocks.now(request, invoice)
     customer = get_or_none(request, "customer", invoice["customer"])
@@ -58,24 +58,27 @@ def _assign_number(request: ApiRequest, invoice: Json, before: Json) -> None:
     if not invoice.get("number"):
         prefix = before.get("invoice_prefix") or before["id"][-8:].upper()
         invoice["number"] = f"{prefix}-{sequence:04d}"
-        made = before | {"next_invoice_sequence": sequence + 1, "invoice_prefix": prefix}
-        made["currency"] = before.get("currency") or invoice["currency"]
-        save(request, "customer", made, "customer.updated", before=before)
+        customer = before | {"next_invoice_sequence": sequence + 1, "invoice_prefix": prefix}
+        customer["currency"] = before.get("currency") or invoice["currency"]
+        save(request, "customer", customer, "customer.updated", before=before)
 
 
 def _apply_customer_balance(request: ApiRequest, invoice: Json, customer: Json) -> None:
-    """Apply the customer's balance: credit pays, debt is added; what is left over becomes credit."""
+    """Apply the customer's balance.
+
+    Credit reduces the amount due, debt increases it; what remains becomes credit.
+    """
     balance = int(customer.get("balance") or 0)
     if customer.get("currency") not in {None, invoice["currency"]}:
         balance = 0
     total = invoice["total"]
     invoice["starting_balance"] = balance
-    ending = min(0, balance + total) if balance < 0 or total < 0 else 0
-    invoice["ending_balance"] = ending
+    ending_balance = min(0, balance + total) if balance < 0 or total < 0 else 0
+    invoice["ending_balance"] = ending_balance
     customer_balance.adjust_balance(
         request,
         customer["id"],
-        ending - balance,
+        ending_balance - balance,
         "applied_to_invoice",
         invoice["currency"],
         invoice=invoice["id"],
@@ -83,7 +86,7 @@ def _apply_customer_balance(request: ApiRequest, invoice: Json, customer: Json) 
 
 
 def finalize(context: OperationContext) -> None:
-    """POST …/finalize."""
+    """Finalize a draft by POST …/finalize."""
     invoice = context.object
     if invoice["status"] != "draft":
         raise StripeError(
@@ -97,7 +100,7 @@ def finalize(context: OperationContext) -> None:
 
 
 def send(context: OperationContext) -> None:
-    """POST …/send: a draft is finalized first; what is paid can be sent as well."""
+    """Send an invoice by POST …/send; a draft is finalized first."""
     invoice = context.object
     if invoice["collection_method"] != "send_invoice":
         raise StripeError("You can only manually send an invoice if its collection method is 'send_invoice'.")

@@ -1,4 +1,4 @@
-"""Invoice items: what waits for the next invoice, or was added to a draft."""
+"""Invoice items: pending for the next invoice, or lines of a draft."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 
 def pending_items(request: ApiRequest, customer: str, currency: str, subscription: str | None) -> list[Json]:
-    """The customer's items on no invoice, oldest first: those of one subscription, and those of none."""
-    fitting = []
+    """Return the pending items of a customer, oldest first: those of the subscription and those of none."""
+    pending = []
     for item in find_by(request, "invoiceitem", "customer", customer):
         if (
             item["invoice"] is None
             and item["currency"] == currency
             and item_subscription_id(item) in {None, subscription}
         ):
-            fitting.append(item)
-    return fitting[::-1]
+            pending.append(item)
+    return pending[::-1]
 
 
 def item_subscription_id(item: Json) -> str | None:
-    """The subscription that an invoice item is for."""
+    """Return the id of the subscription that an invoice item is for."""
     details = (item.get("parent") or {}).get("subscription_details") or {}
     subscription: str | None = details.get("subscription")
     return subscription
 
 
 def subscription_parent(subscription: str, item: str | None = None) -> Json:
-    """How an invoice item names its subscription."""
+    """Return the field `parent` of an invoice item of a subscription."""
     return {
         "subscription_details": {"subscription": subscription, "subscription_item": item},
         "type": "subscription_details",
@@ -50,8 +50,8 @@ def subscription_parent(subscription: str, item: str | None = None) -> Json:
 
 
 def create(context: OperationContext) -> None:
-    """An invoice item: pending, or a line of the draft that `invoice` names."""
-    request, made, params = context.request, context.object, context.params
+    """Create an invoice item, which is pending unless `invoice` names a draft."""
+    request, item, params = context.request, context.object, context.params
     customer = get_or_none(request, "customer", params["customer"])
     invoice = (
         get_referenced_copy(request, "invoice", params["invoice"], "invoice")
@@ -73,7 +73,7 @@ def create(context: OperationContext) -> None:
             )
     currency = _currency(request, params, invoice, customer)
     now = test_clocks.now(request, {"customer": params["customer"]})
-    made |= {
+    item |= {
         "customer": params["customer"],
         "currency": currency,
         "date": now,
@@ -83,35 +83,35 @@ def create(context: OperationContext) -> None:
         "period": params.get("period") or {"end": now, "start": now},
         "proration": False,
     }
-    made |= lines.requested_line(request, params, "", currency)
-    made["discountable"] = params.get("discountable", made["amount"] >= 0)
-    made["quantity_decimal"] = str(made["quantity"])
-    made["net_amount"] = made["amount"]
-    made["discounts"] = discounts.apply_discounts(request, params.get("discounts"), made, "invoice_item")
-    made["test_clock"] = (customer or {}).get("test_clock")
+    item |= lines.requested_line(request, params, "", currency)
+    item["discountable"] = params.get("discountable", item["amount"] >= 0)
+    item["quantity_decimal"] = str(item["quantity"])
+    item["net_amount"] = item["amount"]
+    item["discounts"] = discounts.apply_discounts(request, params.get("discounts"), item, "invoice_item")
+    item["test_clock"] = (customer or {}).get("test_clock")
     if invoice is not None:
         before = deepcopy(invoice)
         context.write()
-        lines.add_invoice_items(request, invoice, [made])
+        lines.add_invoice_items(request, invoice, [item])
         update_totals(request, invoice)
         save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
 def _currency(request: ApiRequest, params: Json, invoice: Json | None, customer: Json | None) -> str:
-    sent = str(params.get("currency") or "").lower()
+    requested = str(params.get("currency") or "").lower()
     if invoice is not None:
-        if sent not in {"", invoice["currency"]}:
+        if requested not in {"", invoice["currency"]}:
             raise StripeError(
-                f"The currency of the invoice item, `{sent}`, doesn't match that of the invoice, "
+                f"The currency of the invoice item, `{requested}`, doesn't match that of the invoice, "
                 f"`{invoice['currency']}`.",
                 param="currency",
             )
         return str(invoice["currency"])
-    if sent:
-        return sent
-    named = (params.get("pricing") or {}).get("price")
-    if named:
-        return str(get_referenced_copy(request, "price", named, "pricing[price]")["currency"])
+    if requested:
+        return requested
+    price_id = (params.get("pricing") or {}).get("price")
+    if price_id:
+        return str(get_referenced_copy(request, "price", price_id, "pricing[price]")["currency"])
     if isinstance(params.get("price_data"), dict) and params["price_data"].get("currency"):
         return str(params["price_data"]["currency"]).lower()
     if customer is not None and customer.get("currency"):
@@ -120,7 +120,7 @@ def _currency(request: ApiRequest, params: Json, invoice: Json | None, customer:
 
 
 def _editable_draft(context: OperationContext, verb: str) -> Json | None:
-    """The draft that an item is on. Raises StripeError where its invoice is none any more."""
+    """Return the draft that an item is on. Raises StripeError if its invoice is no longer a draft."""
     if context.before["invoice"] is None:
         return None
     invoice = get_referenced_copy(context.request, "invoice", context.before["invoice"], "invoice")
@@ -133,34 +133,34 @@ def _editable_draft(context: OperationContext, verb: str) -> Json | None:
 
 
 def update(context: OperationContext) -> None:
-    """Change an item, and the line that it is on a draft."""
-    request, made, params = context.request, context.object, context.params
+    """Update an invoice item, and its line on a draft."""
+    request, item, params = context.request, context.object, context.params
     invoice = _editable_draft(context, "update")
-    made |= {name: deepcopy(context.before[name]) for name in ("pricing", "discounts", "amount", "period")}
-    made["period"] = params.get("period") or made["period"]
+    item |= {name: deepcopy(context.before[name]) for name in ("pricing", "discounts", "amount", "period")}
+    item["period"] = params.get("period") or item["period"]
     if any(
         params.get(name) is not None for name in ("amount", "pricing", "price_data", "unit_amount_decimal")
     ):
-        made |= lines.requested_line(
-            request, {**params, "description": made["description"]}, "", made["currency"]
+        item |= lines.requested_line(
+            request, {**params, "description": item["description"]}, "", item["currency"]
         )
     elif params.get("quantity") is not None:
-        made["amount"] = price_amount(made["pricing"] or {}, made["quantity"])
-    if made["amount"] != context.before["amount"] or made["quantity"] != context.before["quantity"]:
-        made |= {"net_amount": made["amount"], "quantity_decimal": str(made["quantity"])}
+        item["amount"] = price_amount(item["pricing"] or {}, item["quantity"])
+    if item["amount"] != context.before["amount"] or item["quantity"] != context.before["quantity"]:
+        item |= {"net_amount": item["amount"], "quantity_decimal": str(item["quantity"])}
     if "discounts" in params:
-        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice_item")
+        item["discounts"] = discounts.apply_discounts(request, params["discounts"], item, "invoice_item")
     if invoice is not None:
         before = deepcopy(invoice)
-        line = _line_of(request, invoice, made["id"])
+        line = _line_of(request, invoice, item["id"])
         if line is not None:
-            save(request, "line_item", line | lines.invoice_item_line(made), before=line)
+            save(request, "line_item", line | lines.invoice_item_line(item), before=line)
         update_totals(request, invoice)
         save(request, "invoice", invoice, "invoice.updated", before=before)
 
 
 def delete(context: OperationContext) -> None:
-    """Delete an item, and its line on a draft."""
+    """Delete an invoice item, and its line on a draft."""
     request = context.request
     invoice = _editable_draft(context, "delete")
     if invoice is None:

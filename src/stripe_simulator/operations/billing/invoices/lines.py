@@ -1,4 +1,4 @@
-"""The lines of an invoice: made of invoice items and of subscription items, changed while it is a draft."""
+"""The lines of an invoice: their fields, by source, and their relation to invoice items."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def add_line(request: ApiRequest, invoice: Json, values: Json) -> Json:
-    """Write one more line."""
-    made = new_child_object(request, "line_item", position_of(request, "invoice", invoice["id"]))
-    made |= line_object(invoice, made["id"], values)
-    save(request, "line_item", made)
-    return made
+    """Write a new line of an invoice."""
+    new_line = new_child_object(request, "line_item", position_of(request, "invoice", invoice["id"]))
+    new_line |= line_object(invoice, new_line["id"], values)
+    save(request, "line_item", new_line)
+    return new_line
 
 
 def line_object(invoice: Json, identifier: str, values: Json) -> Json:
-    """A line with these values over the usual ones."""
+    """Return a line with these values, and defaults for the others."""
     quantity = values.get("quantity", 1)
     return {
         "id": identifier,
@@ -57,7 +57,7 @@ def line_object(invoice: Json, identifier: str, values: Json) -> Json:
 
 
 def invoice_item_line(item: Json) -> Json:
-    """The line that an invoice item becomes."""
+    """Return the values of the line for an invoice item."""
     details = (item.get("parent") or {}).get("subscription_details") or {}
     return {
         "amount": item["amount"],
@@ -83,14 +83,14 @@ def invoice_item_line(item: Json) -> Json:
 
 
 def subscription_item_line(
-    request: ApiRequest, subscription: Json, item: Json, period: tuple[int, int], **over: Any
+    request: ApiRequest, subscription: Json, item: Json, period: tuple[int, int], **overrides: Any
 ) -> Json:
-    """The line for one item of a subscription in one period; `over` replaces what is usual."""
+    """Return the values of the line for a subscription item in a period. `overrides` replace some of them."""
     price, quantity = item["price"], item.get("quantity")
-    count = 0 if quantity is None else int(quantity)
+    units = 0 if quantity is None else int(quantity)
     return {
-        "amount": price_amount(price, count),
-        "description": recurring_line_description(request, price, count),
+        "amount": price_amount(price, units),
+        "description": recurring_line_description(request, price, units),
         "metadata": dict(subscription.get("metadata") or {}),
         "parent": {
             "invoice_item_details": None,
@@ -108,11 +108,11 @@ def subscription_item_line(
         "quantity": quantity,
         "discounts": list(item.get("discounts") or ()),
         "subscription": subscription["id"],
-    } | over
+    } | overrides
 
 
 def pricing_of(price: Json) -> Json:
-    """How lines and invoice items show a price."""
+    """Return the field `pricing` that lines and invoice items have for a price."""
     return {
         "price_details": {"price": price["id"], "product": price["product"]},
         "type": "price_details",
@@ -121,7 +121,7 @@ def pricing_of(price: Json) -> Json:
 
 
 def add_invoice_items(request: ApiRequest, invoice: Json, items: list[Json]) -> None:
-    """Make pending invoice items lines of an invoice; they are pending no more."""
+    """Add pending invoice items to an invoice as lines."""
     for item in items:
         before = deepcopy(item)
         add_line(request, invoice, invoice_item_line(item))
@@ -130,21 +130,21 @@ def add_invoice_items(request: ApiRequest, invoice: Json, items: list[Json]) -> 
 
 
 def release_invoice_items(request: ApiRequest, invoice: Json) -> None:
-    """A draft is deleted: the invoice items on it are pending again."""
-    for one in invoice_lines(request, invoice):
-        release_invoice_item(request, one, invoice)
+    """Make the invoice items on a deleted draft pending again."""
+    for line in invoice_lines(request, invoice):
+        release_invoice_item(request, line, invoice)
 
 
-def release_invoice_item(request: ApiRequest, one: Json, invoice: Json) -> None:
-    """A line goes: the invoice item that it was made of is pending again."""
-    details = (one.get("parent") or {}).get("invoice_item_details") or {}
+def release_invoice_item(request: ApiRequest, line: Json, invoice: Json) -> None:
+    """Make the invoice item of a removed line pending again."""
+    details = (line.get("parent") or {}).get("invoice_item_details") or {}
     item = get_or_none(request, "invoiceitem", details.get("invoice_item"))
     if item is not None and item["invoice"] == invoice["id"]:
         save(request, "invoiceitem", item | {"invoice": None}, before=item)
 
 
 def price_line(request: ApiRequest, price: Json, quantity: int) -> Json:
-    """What so many units of a price cost."""
+    """Return the values of the line for a quantity of a price."""
     return {
         "amount": price_amount(price, quantity),
         "pricing": pricing_of(price),
@@ -154,37 +154,41 @@ def price_line(request: ApiRequest, price: Json, quantity: int) -> Json:
 
 
 def requested_line(request: ApiRequest, sent: Json, param: str, currency: str) -> Json:
-    """What a line or an invoice item costs, by what was sent: an amount, a price, or a price described."""
-    price_sent = (sent.get("pricing") or {}).get("price") if isinstance(sent.get("pricing"), dict) else None
+    """Return the amount fields of a line or invoice item that a request describes by amount or by price."""
+    price_id = (sent.get("pricing") or {}).get("price") if isinstance(sent.get("pricing"), dict) else None
     quantity = int(sent.get("quantity") or 1)
-    if price_sent is not None or sent.get("price_data") is not None:
-        named = {"price": price_sent, "price_data": sent.get("price_data")}
-        price = requested_price(request, named, param, recurring=False, currency=currency)
-        own = {"description": sent["description"]} if sent.get("description") else {}
-        return price_line(request, price, quantity) | own
+    if price_id is not None or sent.get("price_data") is not None:
+        price_parameters = {"price": price_id, "price_data": sent.get("price_data")}
+        price = requested_price(request, price_parameters, param, recurring=False, currency=currency)
+        description = {"description": sent["description"]} if sent.get("description") else {}
+        return price_line(request, price, quantity) | description
     if sent.get("unit_amount_decimal") is not None:
         amount = price_amount({"unit_amount_decimal": sent["unit_amount_decimal"]}, quantity)
-        unit = str(sent["unit_amount_decimal"])
+        unit_amount_decimal = str(sent["unit_amount_decimal"])
     elif sent.get("amount") is not None:
-        amount, quantity, unit = int(sent["amount"]), 1, str(sent["amount"])
+        amount, quantity, unit_amount_decimal = int(sent["amount"]), 1, str(sent["amount"])
     else:
         raise errors.missing_parameter(f"{param}[amount]" if param else "amount")
     return {
         "amount": amount,
-        "pricing": {"price_details": None, "type": "price_details", "unit_amount_decimal": unit},
+        "pricing": {
+            "price_details": None,
+            "type": "price_details",
+            "unit_amount_decimal": unit_amount_decimal,
+        },
         "quantity": quantity,
         "description": sent.get("description"),
     }
 
 
 def require_draft(invoice: Json) -> None:
-    """Raises StripeError where an invoice is no draft."""
+    """Raise StripeError if an invoice is not a draft."""
     if invoice["status"] != "draft":
         raise StripeError("This invoice is no longer editable", code="invoice_not_editable")
 
 
-def merge_metadata(before: Json | None, sent: Any) -> Json:
-    """Metadata: new keys join the old, empty values remove, nothing at all removes all."""
-    if not isinstance(sent, dict):
+def updated_metadata(before: Json | None, changes: Any) -> Json:
+    """Return metadata with new keys added. An empty value removes its key; a null removes all keys."""
+    if not isinstance(changes, dict):
         return {}
-    return {name: value for name, value in ((before or {}) | sent).items() if value not in ("", None)}
+    return {name: value for name, value in ((before or {}) | changes).items() if value not in ("", None)}

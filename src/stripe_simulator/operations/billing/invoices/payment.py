@@ -22,44 +22,49 @@ if TYPE_CHECKING:
 
 
 def pay(context: OperationContext) -> None:
-    """POST …/pay: charge it now, or take it as paid elsewhere."""
+    """Pay an invoice by POST …/pay: charge it, or mark it as paid out of band."""
     request, invoice, params = context.request, context.object, context.params
     if invoice["status"] == "paid":
         raise StripeError("Invoice is already paid")
     if invoice["status"] == "void":
         raise StripeError("This invoice can no longer be paid because it is void.")
-    method = _method_to_charge(context)
+    payment_method = _method_to_charge(context)
     if invoice["status"] == "draft":
         finalize_invoice(request, invoice)
-    declined = None
+    decline_error = None
     if invoice["status"] != "paid":
         if params.get("paid_out_of_band"):
             invoice_payments.cancel_open_payment(request, invoice, "void_invoice")
             invoice["amount_paid_off_stripe"] = invoice["amount_due"]
             invoice_payments.mark_paid(request, invoice, invoice["amount_due"])
         else:
-            assert method is not None
-            declined = invoice_payments.charge_invoice(request, invoice, method)
+            assert payment_method is not None
+            decline_error = invoice_payments.charge_invoice(request, invoice, payment_method)
         context.write()
-        invoice_payments.emit_payment_events(request, invoice, declined)
+        invoice_payments.emit_payment_events(request, invoice, decline_error)
     context.write()
     emit_event(request, "invoice.updated", invoice, context.before)
     update_subscription_status(request, invoice)
-    context.deferred_error = declined
+    context.deferred_error = decline_error
 
 
 def _method_to_charge(context: OperationContext) -> Json | None:
-    """What is to be charged. Raises StripeError where there is nothing."""
+    """Return the payment method to charge; None for a payment out of band.
+
+    Raises StripeError if there is none.
+    """
     request, invoice, params = context.request, context.object, context.params
     if params.get("paid_out_of_band"):
         return None
-    chosen = params.get("payment_method") or params.get("source")
-    if chosen:
-        method = payment_methods.get_payment_method(request, chosen)
-        if method["customer"] is None:
-            method = payment_methods.attach_to_customer(request, method, invoice["customer"])
-        invoice_payments.check_payment_method(request, method["id"], invoice["customer"], "payment_method")
-        return method
+    requested = params.get("payment_method") or params.get("source")
+    if requested:
+        payment_method = payment_methods.get_payment_method(request, requested)
+        if payment_method["customer"] is None:
+            payment_method = payment_methods.attach_to_customer(request, payment_method, invoice["customer"])
+        invoice_payments.check_payment_method(
+            request, payment_method["id"], invoice["customer"], "payment_method"
+        )
+        return payment_method
     default = invoice_payments.default_payment_method(
         request, *invoice_payments.default_method_owners(request, invoice)
     )
@@ -73,22 +78,22 @@ def _method_to_charge(context: OperationContext) -> Json | None:
 
 
 def update_subscription_status(request: ApiRequest, invoice: Json) -> None:
-    """What becomes of a subscription whose latest invoice was paid, declined or voided."""
+    """Update the status of a subscription whose latest invoice was paid or voided."""
     before = get_or_none(request, "subscription", invoice_payments.subscription_id_of(invoice))
     if before is None or before["latest_invoice"] != invoice["id"]:
         return
-    made = deepcopy(before)
+    subscription = deepcopy(before)
     match before["status"], invoice["status"]:
         case "incomplete", "void":
-            made |= {"status": "incomplete_expired", "ended_at": test_clocks.now(request, invoice)}
-            made["canceled_at"] = made["ended_at"]
+            subscription |= {"status": "incomplete_expired", "ended_at": test_clocks.now(request, invoice)}
+            subscription["canceled_at"] = subscription["ended_at"]
         case (("incomplete" | "past_due" | "unpaid"), ("paid" | "void")):
-            made["status"] = "active"
-    save(request, "subscription", made, "customer.subscription.updated", before=before)
+            subscription["status"] = "active"
+    save(request, "subscription", subscription, "customer.subscription.updated", before=before)
 
 
 def confirm_payment_intent(context: OperationContext) -> None:
-    """The customer confirms the payment intent of an invoice: paid, as if it had been charged."""
+    """Confirm a payment intent, and pay the invoice that it is for."""
     payment_intents.confirm(context)
     if context.object["status"] != "succeeded":
         return
@@ -102,7 +107,7 @@ def confirm_payment_intent(context: OperationContext) -> None:
 
 
 def attach_payment(context: OperationContext) -> None:
-    """POST …/attach_payment: a payment intent that was made elsewhere pays the invoice."""
+    """Attach a payment intent to an invoice by POST …/attach_payment."""
     request, invoice = context.request, context.object
     if invoice["status"] not in {"open", "uncollectible"}:
         raise StripeError("You can only pass in open invoices. This invoice isn't open.")

@@ -25,19 +25,23 @@ _NOT_INVOICED_STATUSES = frozenset({"canceled", "incomplete_expired", "incomplet
 
 
 def create_preview(request: ApiRequest) -> ApiResponse:
-    """POST /v1/invoices/create_preview: what the next invoice of a subscription would be."""
+    """Answer POST /v1/invoices/create_preview: the next invoice of a subscription."""
     assert request.route.operation is not None
-    known = {parameter.name for parameter in request.route.operation.parameters}
-    unknown = [name for name in request.params if known and name not in known and name != "expand"]
+    parameter_names = {parameter.name for parameter in request.route.operation.parameters}
+    unknown = [
+        name
+        for name in request.params
+        if parameter_names and name not in parameter_names and name != "expand"
+    ]
     if unknown:
         raise errors.unknown_parameters(unknown)
     subscription = deepcopy(_requested_subscription(request))
     currency = subscription["currency"]
     invoices = request.account.collection("upcoming_invoice")
-    # The next invoice always has the same id, whatever it is asked by.
+    # The id depends on the subscription alone, so that repeated previews have the same.
     position = request.account.stable_number("upcoming", subscription["id"]) % 2**40
-    made = new_defaults(invoices, position)
-    made |= {
+    invoice = new_defaults(invoices, position)
+    invoice |= {
         "id": invoices.identifier(position),
         "object": "invoice",
         "status": "draft",
@@ -55,27 +59,28 @@ def create_preview(request: ApiRequest) -> ApiResponse:
             "type": "subscription_details",
         },
     }
-    rows = [_next_period_line(request, subscription, item) for item in subscription["items"]["data"]]
-    rows += [
+    line_objects = [_next_period_line(request, subscription, item) for item in subscription["items"]["data"]]
+    line_objects += [
         lines.invoice_item_line(item)
         for item in pending_items(request, subscription["customer"], currency, subscription["id"])
     ]
-    rows = [
-        lines.line_object(made, f"il_tmp_{at}{subscription['id'][4:]}", values) | {"invoice": made["id"]}
-        for at, values in enumerate(rows)
+    line_objects = [
+        lines.line_object(invoice, f"il_tmp_{index}{subscription['id'][4:]}", values)
+        | {"invoice": invoice["id"]}
+        for index, values in enumerate(line_objects)
     ]
-    compute_totals(request, made, rows)
-    made["lines"] = {
+    compute_totals(request, invoice, line_objects)
+    invoice["lines"] = {
         "object": "list",
-        "data": rows,
+        "data": line_objects,
         "has_more": False,
-        "url": f"/v1/invoices/{made['id']}/lines",
+        "url": f"/v1/invoices/{invoice['id']}/lines",
     }
-    return object_response(request, made)
+    return object_response(request, invoice)
 
 
 def _next_period_line(request: ApiRequest, subscription: Json, item: Json) -> Json:
-    """The line for an item's next period."""
+    """Return the line for the next period of a subscription item."""
     start = item["current_period_end"]
     end = add_intervals(start, billing_interval(item["price"]))
     return lines.subscription_item_line(request, subscription, item, (start, end))
@@ -88,13 +93,13 @@ def _requested_subscription(request: ApiRequest) -> Json:
         position = subscriptions.position(str(params["subscription"]))
         if position is None:
             raise errors.no_object("subscription", str(params["subscription"]), "subscription", status=404)
-        made = subscriptions.read(position)
+        subscription = subscriptions.read(position)
         if (
-            made["status"] in _NOT_INVOICED_STATUSES
-            or params.get("customer", made["customer"]) != made["customer"]
+            subscription["status"] in _NOT_INVOICED_STATUSES
+            or params.get("customer", subscription["customer"]) != subscription["customer"]
         ):
-            raise _no_upcoming_invoice_error(made["customer"])
-        return made
+            raise _no_upcoming_invoice_error(subscription["customer"])
+        return subscription
     if "customer" not in params:
         raise StripeError(
             "You must specify at least one of `customer`, `subscription` or `schedule`.", param="customer"
@@ -106,9 +111,9 @@ def _requested_subscription(request: ApiRequest) -> Json:
 
     condition = Condition(subscriptions.resource.column["customer"], (customer,))
     for position in subscriptions.find([condition], *subscriptions.bounds(), newest_first=True):
-        made = subscriptions.read(position)
-        if made["status"] not in _NOT_INVOICED_STATUSES:
-            return made
+        subscription = subscriptions.read(position)
+        if subscription["status"] not in _NOT_INVOICED_STATUSES:
+            return subscription
     raise _no_upcoming_invoice_error(customer)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HOUR = 3600
 _DAY = 86_400
-# What can still be changed when an invoice is no draft any more.
+# Parameters that a finalized invoice accepts, while it is not paid or void; the others below always.
 _EDITABLE_WHEN_OPEN = frozenset(
     {
         "auto_advance", "automatically_finalizes_at", "collection_method", "days_until_due",
@@ -31,29 +31,29 @@ _ALWAYS_EDITABLE = frozenset({"metadata", "rendering"})
 
 
 def update(context: OperationContext) -> None:
-    """What was sent, where the state of the invoice allows it."""
-    request, made, params, before = context.request, context.object, context.params, context.before
+    """Update an invoice, as far as its status allows."""
+    request, invoice, params, before = context.request, context.object, context.params, context.before
     if before["status"] != "draft":
-        allowed = _EDITABLE_WHEN_OPEN if before["status"] in {"open", "uncollectible"} else _ALWAYS_EDITABLE
-        if not allowed.issuperset(params):
+        editable = _EDITABLE_WHEN_OPEN if before["status"] in {"open", "uncollectible"} else _ALWAYS_EDITABLE
+        if not editable.issuperset(params):
             raise StripeError("Finalized invoices can't be updated in this way", code="invoice_not_editable")
         return
     invoice_payments.check_payment_method(
-        request, params.get("default_payment_method"), made["customer"], "default_payment_method"
+        request, params.get("default_payment_method"), invoice["customer"], "default_payment_method"
     )
     if "collection_method" in params:
-        check_due_date(made, {"days_until_due": None, "due_date": made.get("due_date"), **params})
+        check_due_date(invoice, {"days_until_due": None, "due_date": invoice.get("due_date"), **params})
     if params.get("days_until_due") is not None:
-        made["due_date"] = made["created"] + int(params["days_until_due"]) * _DAY
-    made["discounts"] = list(before["discounts"])
+        invoice["due_date"] = invoice["created"] + int(params["days_until_due"]) * _DAY
+    invoice["discounts"] = list(before["discounts"])
     if "discounts" in params:
-        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "invoice")
-    made["default_tax_rates"] = _as_list(params.get("default_tax_rates", before["default_tax_rates"]))
+        invoice["discounts"] = discounts.apply_discounts(request, params["discounts"], invoice, "invoice")
+    invoice["default_tax_rates"] = _as_list(params.get("default_tax_rates", before["default_tax_rates"]))
     if "auto_advance" in params:
-        later = made["created"] + _HOUR if made["auto_advance"] else None
-        made["automatically_finalizes_at"] = params.get("automatically_finalizes_at") or later
+        finalizes_at = invoice["created"] + _HOUR if invoice["auto_advance"] else None
+        invoice["automatically_finalizes_at"] = params.get("automatically_finalizes_at") or finalizes_at
     if "discounts" in params or "default_tax_rates" in params:
-        update_totals(request, made)
+        update_totals(request, invoice)
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -61,17 +61,17 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def delete(context: OperationContext) -> None:
-    """A draft that no subscription made."""
-    made = context.object
-    if made["status"] != "draft":
+    """Delete a draft that was not created by a subscription."""
+    invoice = context.object
+    if invoice["status"] != "draft":
         raise StripeError("You can only delete draft invoices. To void this invoice, use the void endpoint.")
-    if made["billing_reason"] not in {"manual", None} and invoice_payments.subscription_id_of(made):
+    if invoice["billing_reason"] not in {"manual", None} and invoice_payments.subscription_id_of(invoice):
         raise StripeError("You can't delete invoices created by subscriptions.")
-    lines.release_invoice_items(context.request, made)
+    lines.release_invoice_items(context.request, invoice)
 
 
 def stop_auto_advance(request: ApiRequest, subscription: Json) -> None:
-    """Drafts of a subscription that ended stay, and nobody is charged for them."""
+    """Stop the automatic collection of the draft and open invoices of a subscription that ended."""
     for invoice in find_by(request, "invoice", "subscription", subscription["id"]):
         if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:
             save(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def void(context: OperationContext) -> None:
-    """POST …/void: as if it had never been, but kept."""
+    """Void an invoice by POST …/void."""
     _require_status(context, "open", "uncollectible")
     void_invoice(context.request, context.object)
     context.write()
@@ -28,13 +28,13 @@ def void(context: OperationContext) -> None:
 
 
 def void_invoice(request: ApiRequest, invoice: Json) -> None:
-    """Void an invoice: credit that it used comes back. It is changed, not written."""
+    """Void an invoice, and return the customer credit that it used. The invoice is changed, not written."""
     invoice_payments.cancel_open_payment(request, invoice, "void_invoice")
-    used = (invoice.get("ending_balance") or 0) - (invoice.get("starting_balance") or 0)
+    used_credit = (invoice.get("ending_balance") or 0) - (invoice.get("starting_balance") or 0)
     customer_balance.adjust_balance(
         request,
         invoice["customer"],
-        -used,
+        -used_credit,
         "unapplied_from_invoice",
         invoice["currency"],
         invoice=invoice["id"],
@@ -45,7 +45,7 @@ def void_invoice(request: ApiRequest, invoice: Json) -> None:
 
 
 def mark_uncollectible(context: OperationContext) -> None:
-    """POST …/mark_uncollectible: given up, but it can still be paid."""
+    """Mark an invoice as uncollectible; it can still be paid."""
     _require_status(context, "open")
     context.object |= {"auto_advance": False, "status": "uncollectible", "next_payment_attempt": None}
     context.object["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(
@@ -55,8 +55,8 @@ def mark_uncollectible(context: OperationContext) -> None:
     context.emit("invoice.marked_uncollectible")
 
 
-def _require_status(context: OperationContext, *states: str) -> None:
-    if context.object["status"] not in states:
+def _require_status(context: OperationContext, *statuses: str) -> None:
+    if context.object["status"] not in statuses:
         raise StripeError("You can only pass in open invoices. This invoice isn't open.")
 
 

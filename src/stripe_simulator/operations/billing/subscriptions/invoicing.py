@@ -1,4 +1,4 @@
-"""Invoices of a subscription: their lines, how they are collected, what that means for its status."""
+"""Invoices of a subscription: lines, collection, and the effect on its status."""
 
 from __future__ import annotations
 
@@ -29,124 +29,136 @@ HOUR = 3600
 
 
 def period_lines(request: ApiRequest, subscription: Json) -> list[Json]:
-    """A line for each item and its present period."""
+    """Return a line for each item and its current period."""
     return [period_line(request, subscription, item) for item in items.items_of(request, subscription)]
 
 
 def period_line(request: ApiRequest, subscription: Json, item: Json) -> Json:
-    """The line for an item's present period."""
+    """Return the line for the current period of an item."""
     return lines.subscription_item_line(request, subscription, item, current_period(item))
 
 
 def trial_lines(request: ApiRequest, subscription: Json) -> list[Json]:
-    """The same in a trial: nothing to pay."""
-    found = []
+    """Return a line for each item in a trial, with the amount 0."""
+    trial = []
     for item in items.items_of(request, subscription):
-        many = "" if item.get("quantity", 1) == 1 else f"{item['quantity']} {TIMES} "
-        text = f"Trial period for {many}{product_name(request, item['price'])}"
-        found.append(
+        quantity = "" if item.get("quantity", 1) == 1 else f"{item['quantity']} {TIMES} "
+        description = f"Trial period for {quantity}{product_name(request, item['price'])}"
+        trial.append(
             lines.subscription_item_line(
-                request, subscription, item, current_period(item), amount=0, description=text
+                request, subscription, item, current_period(item), amount=0, description=description
             )
         )
-    return found
+    return trial
 
 
-def partial_period_lines(request: ApiRequest, subscription: Json, whole: Any, *, free: bool) -> list[Json]:
-    """The same for a first period that is cut short by its anchor; `whole` says how long one would be."""
-    found = []
+def partial_period_lines(
+    request: ApiRequest, subscription: Json, full_period_end: Any, *, is_free: bool
+) -> list[Json]:
+    """Return a line for each item in a first period that the billing cycle anchor cuts short.
+
+    `full_period_end` returns the end of a full period of a price.
+    """
+    partial = []
     for item in items.items_of(request, subscription):
         start, end = current_period(item)
-        full = (start - (whole(item["price"]) - end), end)
-        amount = 0 if free else prorated_amount(item["price"], item.get("quantity"), full, start)
-        found.append(lines.subscription_item_line(request, subscription, item, (start, end), amount=amount))
-    return found
+        full_period = (start - (full_period_end(item["price"]) - end), end)
+        amount = 0 if is_free else prorated_amount(item["price"], item.get("quantity"), full_period, start)
+        partial.append(lines.subscription_item_line(request, subscription, item, (start, end), amount=amount))
+    return partial
 
 
 def current_period(item: Json) -> tuple[int, int]:
-    """The present period of an item."""
+    """Return the start and end of the current period of an item."""
     return item["current_period_start"], item["current_period_end"]
 
 
 def create_invoice(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:
-    """A new draft of the subscription, which is its latest invoice from now on."""
-    made = creation.create_for_subscription(request, subscription, reason, values)
-    subscription["latest_invoice"] = made["id"]
-    return made
+    """Create a draft invoice, which becomes the latest invoice of the subscription."""
+    invoice = creation.create_for_subscription(request, subscription, reason, values)
+    subscription["latest_invoice"] = invoice["id"]
+    return invoice
 
 
 def collect_invoice(
-    request: ApiRequest, subscription: Json, made: Json, *, wait: bool = False
+    request: ApiRequest, subscription: Json, invoice: Json, *, wait: bool = False
 ) -> StripeError | None:
-    """Finalize and charge an invoice at once; the refusal, if there is one.
+    """Finalize and charge an invoice at once.
 
-    With `wait` it stays open for the customer to pay. One that is sent stays a draft for an hour.
+    Returns the error of a decline. With `wait` it stays open for the customer to pay. An invoice that is sent
+    remains a draft for an hour.
     """
-    if made["collection_method"] == "send_invoice":
+    if invoice["collection_method"] == "send_invoice":
         return None
-    return finalize_and_collect(request, subscription, made, wait=wait)
+    return finalize_and_collect(request, subscription, invoice, wait=wait)
 
 
 def finalize_and_collect(
-    request: ApiRequest, subscription: Json, made: Json, *, wait: bool = False
+    request: ApiRequest, subscription: Json, invoice: Json, *, wait: bool = False
 ) -> StripeError | None:
-    """Finalize an invoice, and charge or send it, but where collection is paused."""
+    """Finalize an invoice, and charge or send it unless collection is paused.
+
+    Returns the error of a decline.
+    """
     if subscription.get("pause_collection"):
-        _apply_paused_collection(request, subscription["pause_collection"]["behavior"], made)
+        _apply_paused_collection(request, subscription["pause_collection"]["behavior"], invoice)
         return None
-    before = deepcopy(made)
-    finalization.finalize_invoice(request, made)
-    declined = None
-    if made["collection_method"] == "send_invoice":
-        emit_event(request, "invoice.sent", made)
-    elif made["status"] == "open" and not wait:
-        method = invoice_payments.default_payment_method(
-            request, made, subscription, get_or_none(request, "customer", subscription["customer"])
+    before = deepcopy(invoice)
+    finalization.finalize_invoice(request, invoice)
+    decline_error = None
+    if invoice["collection_method"] == "send_invoice":
+        emit_event(request, "invoice.sent", invoice)
+    elif invoice["status"] == "open" and not wait:
+        payment_method = invoice_payments.default_payment_method(
+            request, invoice, subscription, get_or_none(request, "customer", subscription["customer"])
         )
-        if method is None:
-            made |= {"attempted": True, "attempt_count": made["attempt_count"] + 1}
-            declined = invoice_payments.no_payment_method_error()
+        if payment_method is None:
+            invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
+            decline_error = invoice_payments.no_payment_method_error()
         else:
-            declined = invoice_payments.charge_invoice(request, made, method)
-        save(request, "invoice", made)
-        invoice_payments.emit_payment_events(request, made, declined)
-    save(request, "invoice", made)
-    emit_event(request, "invoice.updated", made, before)
-    return declined
+            decline_error = invoice_payments.charge_invoice(request, invoice, payment_method)
+        save(request, "invoice", invoice)
+        invoice_payments.emit_payment_events(request, invoice, decline_error)
+    save(request, "invoice", invoice)
+    emit_event(request, "invoice.updated", invoice, before)
+    return decline_error
 
 
-def _apply_paused_collection(request: ApiRequest, behavior: str, made: Json) -> None:
-    """What paused collection makes of an invoice: void, uncollectible or a draft for later."""
-    before = deepcopy(made)
+def _apply_paused_collection(request: ApiRequest, behavior: str, invoice: Json) -> None:
+    """Void an invoice, mark it uncollectible or keep it as a draft, as paused collection says."""
+    before = deepcopy(invoice)
     if behavior == "keep_as_draft":
-        made |= {"auto_advance": False, "automatically_finalizes_at": None}
+        invoice |= {"auto_advance": False, "automatically_finalizes_at": None}
     else:
-        finalization.finalize_invoice(request, made)
-    if made["status"] == "open" and behavior == "void":
-        voiding.void_invoice(request, made)
-    elif made["status"] == "open":
-        made["status"] = "uncollectible"
-        made["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(request, made)
-        emit_event(request, "invoice.marked_uncollectible", made)
-    save(request, "invoice", made)
-    emit_event(request, "invoice.updated", made, before)
+        finalization.finalize_invoice(request, invoice)
+    if invoice["status"] == "open" and behavior == "void":
+        voiding.void_invoice(request, invoice)
+    elif invoice["status"] == "open":
+        invoice["status"] = "uncollectible"
+        invoice["status_transitions"]["marked_uncollectible_at"] = test_clocks.now(request, invoice)
+        emit_event(request, "invoice.marked_uncollectible", invoice)
+    save(request, "invoice", invoice)
+    emit_event(request, "invoice.updated", invoice, before)
 
 
 def has_pending_items(request: ApiRequest, subscription: Json) -> bool:
-    """Whether anything waits to be invoiced."""
+    """Return True if a pending invoice item applies to the subscription."""
     return bool(
         pending_items(request, subscription["customer"], subscription["currency"], subscription["id"])
     )
 
 
 def invoice_immediately(
-    request: ApiRequest, subscription: Json, reason: str, values: list[Json]
+    request: ApiRequest, subscription: Json, reason: str, line_values: list[Json]
 ) -> StripeError | None:
-    """An invoice for what is pending and these lines, charged at once; past due where that fails."""
-    if not values and not has_pending_items(request, subscription):
+    """Invoice the pending items and these lines, and charge at once.
+
+    A decline makes the subscription past due.
+    """
+    if not line_values and not has_pending_items(request, subscription):
         return None
-    made = create_invoice(request, subscription, reason, values)
-    declined = collect_invoice(request, subscription, made)
+    invoice = create_invoice(request, subscription, reason, line_values)
+    decline_error = collect_invoice(request, subscription, invoice)
     if subscription["status"] in {"active", "past_due", "unpaid"}:
-        subscription["status"] = "active" if declined is None else "past_due"
-    return declined
+        subscription["status"] = "active" if decline_error is None else "past_due"
+    return decline_error

@@ -1,4 +1,4 @@
-"""The items of a subscription: what was asked for, checked; written; shown in the subscription."""
+"""The items of a subscription: requested, written, embedded in the subscription."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Interval = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class RequestedItem:
-    """A price and how much of it, as an item asks for them."""
+    """The price and quantity that a request asks for in an item."""
 
     price: Json
     quantity: int | None
@@ -32,19 +32,22 @@ class RequestedItem:
 
     @property
     def interval(self) -> Interval:
-        """How long its periods are."""
+        """Return the unit and count of the billing interval."""
         return billing_interval(self.price)
 
 
-def indexed_parameters(sent: Any, param: str = "items") -> list[tuple[str, Json]]:
-    """A list of objects, each with the name of its parameter."""
-    if not isinstance(sent, list) or not all(isinstance(one, dict) for one in sent):
+def indexed_parameters(elements: Any, param: str = "items") -> list[tuple[str, Json]]:
+    """Return the objects of a list parameter, each with the path of its parameter.
+
+    Raises StripeError for anything but a list of objects.
+    """
+    if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
         raise StripeError("Invalid array", param=param)
-    return [(f"{param}[{at}]", one) for at, one in enumerate(sent)]
+    return [(f"{param}[{index}]", element) for index, element in enumerate(elements)]
 
 
 def requested_item(request: ApiRequest, sent: Json, param: str, currency: str | None) -> RequestedItem:
-    """What an item asks for. Raises StripeError where that can't be had."""
+    """Return what an item asks for. Raises StripeError for a price that cannot be used."""
     price = requested_price(request, sent, param, recurring=True, currency=currency)
     quantity = sent.get("quantity")
     if is_metered(price):
@@ -58,7 +61,7 @@ def requested_item(request: ApiRequest, sent: Json, param: str, currency: str | 
 
 
 def parse_quantity(quantity: Any, param: str) -> int:
-    """A quantity. Raises StripeError where it is none."""
+    """Return a quantity. Raises StripeError unless it is an integer of at least 0."""
     name = f"{param}[quantity]" if param else "quantity"
     try:
         number = int(quantity)
@@ -72,64 +75,71 @@ def parse_quantity(quantity: Any, param: str) -> int:
 
 
 def requested_items(
-    request: ApiRequest, sent: Any, currency: str | None, billing_mode: str
+    request: ApiRequest, elements: Any, currency: str | None, billing_mode: str
 ) -> list[RequestedItem]:
-    """All that a new subscription asks for; prices of one currency, and classically of one interval."""
-    found: list[RequestedItem] = []
-    for param, one in indexed_parameters(sent):
-        found.append(requested_item(request, one, param, currency))
-        currency = currency or found[0].price["currency"]
-    if not found:
+    """Return the items of a new subscription.
+
+    Their prices have one currency, and in classic billing mode one interval.
+    """
+    requested: list[RequestedItem] = []
+    for param, element in indexed_parameters(elements):
+        requested.append(requested_item(request, element, param, currency))
+        currency = currency or requested[0].price["currency"]
+    if not requested:
         raise errors.missing_parameter("items")
-    if billing_mode == "classic" and len({one.interval for one in found}) > 1:
+    if billing_mode == "classic" and len({item.interval for item in requested}) > 1:
         raise StripeError(
             "Currency and interval fields must match across all plans on this subscription. "
             "Found mismatch in interval field.",
             param="items",
         )
-    return found
+    return requested
 
 
 def fill_item(
-    request: ApiRequest, made: Json, subscription: Json, one: RequestedItem, period: tuple[int, int]
+    request: ApiRequest, item: Json, subscription: Json, requested: RequestedItem, period: tuple[int, int]
 ) -> None:
-    """Make an item of what was asked for."""
-    made |= {
+    """Set the fields of a new item."""
+    item |= {
         "billing_thresholds": None,
         "current_period_start": period[0],
         "current_period_end": period[1],
         "discounts": discounts.apply_discounts(
             request,
-            one.sent.get("discounts"),
-            made | {"customer": subscription["customer"]},
+            requested.sent.get("discounts"),
+            item | {"customer": subscription["customer"]},
             "subscription_item",
         ),
-        "metadata": dict(one.sent.get("metadata") or {}),
-        "plan": plan_object(request, one.price),
-        "price": deepcopy(one.price),
-        "quantity": one.quantity,
+        "metadata": dict(requested.sent.get("metadata") or {}),
+        "plan": plan_object(request, requested.price),
+        "price": deepcopy(requested.price),
+        "quantity": requested.quantity,
         "subscription": subscription["id"],
-        "tax_rates": list(one.sent.get("tax_rates") or ()),
+        "tax_rates": list(requested.sent.get("tax_rates") or ()),
     }
-    if one.quantity is None:
-        made.pop("quantity")
+    if requested.quantity is None:
+        item.pop("quantity")
 
 
-def add_item(request: ApiRequest, subscription: Json, one: RequestedItem, period: tuple[int, int]) -> Json:
-    """Write a new item of a subscription that is written."""
-    made = new_child_object(
+def add_item(
+    request: ApiRequest, subscription: Json, requested: RequestedItem, period: tuple[int, int]
+) -> Json:
+    """Write a new item of a subscription."""
+    item = new_child_object(
         request, "subscription_item", position_of(request, "subscription", subscription["id"])
     )
-    fill_item(request, made, subscription, one, period)
-    save(request, "subscription_item", made)
-    return made
+    fill_item(request, item, subscription, requested, period)
+    save(request, "subscription_item", item)
+    return item
 
 
 def items_of(request: ApiRequest, subscription: Json) -> list[Json]:
-    """Copies of all items, oldest first."""
+    """Return copies of all items of a subscription, oldest first."""
     collection = request.account.children("subscription_item")
     bounds = collection.bounds_in(position_of(request, "subscription", subscription["id"]))
-    return [deepcopy(collection.read(at)) for at in collection.find([], *bounds, newest_first=False)]
+    return [
+        deepcopy(collection.read(position)) for position in collection.find([], *bounds, newest_first=False)
+    ]
 
 
 def remove_item(request: ApiRequest, item: Json) -> None:
@@ -140,25 +150,25 @@ def remove_item(request: ApiRequest, item: Json) -> None:
 
 
 def embed_items(request: ApiRequest, subscription: Json) -> None:
-    """Show the items as they are now in their subscription."""
+    """Show the current items in their subscription."""
     url = f"/v1/subscription_items?subscription={subscription['id']}"
     position = position_of(request, "subscription", subscription["id"])
     subscription["items"] = deepcopy(request.account.embedded("subscription_item", position, url))
 
 
 def set_periods(request: ApiRequest, subscription: Json, start: int, end_of: Any) -> None:
-    """A new period for all items: each ends where `end_of` its interval says."""
+    """Set a new current period for all items; `end_of` returns the end for a billing interval."""
     for item in items_of(request, subscription):
-        made = item | {
+        changed = item | {
             "current_period_start": start,
             "current_period_end": end_of(billing_interval(item["price"])),
         }
-        save(request, "subscription_item", made, before=item)
+        save(request, "subscription_item", changed, before=item)
     embed_items(request, subscription)
 
 
 def last_item_error() -> StripeError:
-    """A subscription without items is none."""
+    """Return the error for removing the only item of a subscription."""
     return StripeError(
         "A subscription must have at least one active plan. To cancel a subscription, please use the cancel "
         "API endpoint on the Subscription object."

@@ -15,22 +15,27 @@ if TYPE_CHECKING:
 
 
 def pause(context: OperationContext) -> None:
-    """POST …/pause: no new periods and no invoices until it is resumed."""
-    request, made, params = context.request, context.object, context.params
-    if made["status"] not in {"active", "trialing", "past_due"}:
+    """Pause a subscription: no new periods and no invoices until it is resumed."""
+    request, subscription, params = context.request, context.object, context.params
+    if subscription["status"] not in {"active", "trialing", "past_due"}:
         raise StripeError(
-            f"A subscription with status `{made['status']}` can't be paused.", code="resource_invalid_state"
+            f"A subscription with status `{subscription['status']}` can't be paused.",
+            code="resource_invalid_state",
         )
-    now = test_clocks.now(request, made)
-    unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
-    for item in items.items_of(request, made) if unused != "none" and made["status"] == "active" else ():
+    now = test_clocks.now(request, subscription)
+    unused_from = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
+    for item in (
+        items.items_of(request, subscription)
+        if unused_from != "none" and subscription["status"] == "active"
+        else ()
+    ):
         prorations.credit_unused_time(
-            request, made, item, item["current_period_start"] if "item" in unused else now
+            request, subscription, item, item["current_period_start"] if "item" in unused_from else now
         )
     if params.get("invoicing_behavior") == "invoice":
-        invoicing.invoice_immediately(request, made, "subscription_update", [])
-    made["status"] = "paused"
-    made["status_details"] = {
+        invoicing.invoice_immediately(request, subscription, "subscription_update", [])
+    subscription["status"] = "paused"
+    subscription["status_details"] = {
         "paused": {
             "subscription": {"type": "pause_requested"}, "transitioned_at": now, "type": "subscription",
         }
@@ -40,34 +45,37 @@ def pause(context: OperationContext) -> None:
 
 
 def resume(context: OperationContext) -> None:
-    """POST …/resume: from paused, with a new period unless the anchor is to stay."""
-    request, made, params = context.request, context.object, context.params
-    if made["status"] != "paused":
+    """Resume a paused subscription, with a new period unless the billing cycle anchor is kept."""
+    request, subscription, params = context.request, context.object, context.params
+    if subscription["status"] != "paused":
         raise StripeError(
-            f"This subscription cannot be resumed because its status is `{made['status']}`.",
+            f"This subscription cannot be resumed because its status is `{subscription['status']}`.",
             code="resource_invalid_state",
         )
-    now = test_clocks.now(request, made)
+    now = test_clocks.now(request, subscription)
     anchor = params.get("billing_cycle_anchor")
-    stays = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
-    made |= {"status": "active", "status_details": None}
-    if made.get("trial_end") and made["trial_end"] > now:
-        made["status"] = "trialing"
-    elif stays:
+    keeps_anchor = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
+    subscription |= {"status": "active", "status_details": None}
+    if subscription.get("trial_end") and subscription["trial_end"] > now:
+        subscription["status"] = "trialing"
+    elif keeps_anchor:
         if params.get("proration_behavior") != "none":
-            for item in items.items_of(request, made):
-                prorations.charge_remaining_time(request, made, item, now)
+            for item in items.items_of(request, subscription):
+                prorations.charge_remaining_time(request, subscription, item, now)
     else:
-        made["billing_cycle_anchor"] = now
-        items.set_periods(request, made, now, lambda interval: next_period_end(now, now, interval))
+        subscription["billing_cycle_anchor"] = now
+        items.set_periods(request, subscription, now, lambda interval: next_period_end(now, now, interval))
         invoicing.invoice_immediately(
-            request, made, "subscription_update", invoicing.period_lines(request, made)
+            request, subscription, "subscription_update", invoicing.period_lines(request, subscription)
         )
-        if params.get("payment_behavior") == "resume_on_payment_success" and made["status"] != "active":
-            made["status"] = "paused"
-            made["status_details"] = context.before["status_details"]
+        if (
+            params.get("payment_behavior") == "resume_on_payment_success"
+            and subscription["status"] != "active"
+        ):
+            subscription["status"] = "paused"
+            subscription["status_details"] = context.before["status_details"]
     context.emit("customer.subscription.updated")
-    if made["status"] != "paused":
+    if subscription["status"] != "paused":
         context.emit("customer.subscription.resumed")
 
 

@@ -1,4 +1,4 @@
-"""What a change in the middle of a period costs: credit for unused time, a charge for what remains."""
+"""Prorations: credit for unused time and a charge for remaining time after a change within a period."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def prorated_amount(price: Json, quantity: int | None, period: tuple[int, int], when: int) -> int:
-    """What a price costs from a moment to the end of its period."""
+def prorated_amount(price: Json, quantity: int | None, period: tuple[int, int], moment: int) -> int:
+    """Return the amount of a price from a moment to the end of its period."""
     start, end = period
     if end <= start or quantity is None:
         return 0
-    left = Decimal(max(0, end - max(when, start))) / Decimal(end - start)
-    return round_half_up(price_amount(price, quantity) * left)
+    remaining_share = Decimal(max(0, end - max(moment, start))) / Decimal(end - start)
+    return round_half_up(price_amount(price, quantity) * remaining_share)
 
 
 def credit_unused_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
-    """Give back what was paid for the rest of the period."""
+    """Create the invoice item that credits the rest of the period."""
     amount = -prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
     _create_proration(request, subscription, item, amount, when, "Unused time on")
 
 
 def charge_remaining_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
-    """Charge for the rest of the period."""
+    """Create the invoice item that charges the rest of the period."""
     amount = prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
     _create_proration(request, subscription, item, amount, when, "Remaining time on")
 
@@ -42,21 +42,21 @@ def _current_period(item: Json) -> tuple[int, int]:
 
 
 def _create_proration(
-    request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, words: str
+    request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, reason: str
 ) -> None:
     price, quantity = item["price"], item.get("quantity")
     if quantity is None:
         return
     day = datetime.fromtimestamp(when, UTC).strftime("%d %b %Y")
     product = product_name(request, price)
-    many = product if quantity == 1 else f"{quantity} {TIMES} {product}"
-    made = new_object(request, "invoiceitem")
-    made |= {
+    quantity_and_product = product if quantity == 1 else f"{quantity} {TIMES} {product}"
+    invoice_item = new_object(request, "invoiceitem")
+    invoice_item |= {
         "amount": amount,
         "currency": price["currency"],
         "customer": subscription["customer"],
         "date": when,
-        "description": f"{words} {many} after {day}",
+        "description": f"{reason} {quantity_and_product} after {day}",
         "discountable": False,
         "discounts": [],
         "net_amount": amount,
@@ -69,4 +69,4 @@ def _create_proration(
         "quantity_decimal": str(quantity),
         "test_clock": subscription.get("test_clock"),
     }
-    save(request, "invoiceitem", made, "invoiceitem.created")
+    save(request, "invoiceitem", invoice_item, "invoiceitem.created")

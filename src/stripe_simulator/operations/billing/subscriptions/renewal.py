@@ -1,4 +1,4 @@
-"""What a subscription does at a given time: trial end, renewal, due cancellation, next schedule phase."""
+"""Events of a subscription that are due at a time: trial end, renewal, cancellation, schedule phase."""
 
 from __future__ import annotations
 
@@ -19,95 +19,113 @@ _RENEWED_STATUSES = frozenset({"active", "past_due", "trialing", "unpaid"})
 _INCOMPLETE_SECONDS = 23 * 3600
 
 
-def next_due_time(request: ApiRequest, made: Json) -> int | None:
-    """When something happens to a subscription by itself."""
+def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
+    """Return the next time at which something is due for a subscription; None if there is none."""
     moments: list[int] = []
-    if made["status"] == "incomplete":
-        moments.append(made["created"] + _INCOMPLETE_SECONDS)
-    if made["status"] in _RENEWED_STATUSES:
-        moments += [item["current_period_end"] for item in items.items_of(request, made)]
-        moments += [moment for moment in (made.get("trial_end"),) if moment and made["status"] == "trialing"]
-        invoice = get_or_none(request, "invoice", made["latest_invoice"])
+    if subscription["status"] == "incomplete":
+        moments.append(subscription["created"] + _INCOMPLETE_SECONDS)
+    if subscription["status"] in _RENEWED_STATUSES:
+        moments += [item["current_period_end"] for item in items.items_of(request, subscription)]
+        moments += [
+            moment
+            for moment in (subscription.get("trial_end"),)
+            if moment and subscription["status"] == "trialing"
+        ]
+        invoice = get_or_none(request, "invoice", subscription["latest_invoice"])
         if invoice is not None and invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
             moments.append(invoice["automatically_finalizes_at"])
-    if made["status"] not in ENDED_STATUSES:
+    if subscription["status"] not in ENDED_STATUSES:
         moments += [
-            moment for moment in (made.get("cancel_at"), schedules.current_phase_end(request, made)) if moment
+            moment
+            for moment in (subscription.get("cancel_at"), schedules.current_phase_end(request, subscription))
+            if moment
         ]
-        moments += [moment for moment in ((made.get("pause_collection") or {}).get("resumes_at"),) if moment]
+        moments += [
+            moment for moment in ((subscription.get("pause_collection") or {}).get("resumes_at"),) if moment
+        ]
     return min(moments, default=None)
 
 
-def advance_subscription(request: ApiRequest, made: Json, now: int) -> None:
-    """What happens to a subscription at its moment. It is changed, not written."""
-    if made["status"] == "incomplete":
-        cancellation.end_subscription(request, made, reason=None)
+def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> None:
+    """Run what is due for a subscription at a time. The subscription is changed, not written."""
+    if subscription["status"] == "incomplete":
+        cancellation.end_subscription(request, subscription, reason=None)
         return
-    if made.get("cancel_at") and made["cancel_at"] <= now:
-        at_end = made["cancel_at_period_end"]
-        cancellation.end_subscription(request, made, reason="cancellation_requested")
-        made["cancel_at_period_end"] = at_end
+    if subscription.get("cancel_at") and subscription["cancel_at"] <= now:
+        at_end = subscription["cancel_at_period_end"]
+        cancellation.end_subscription(request, subscription, reason="cancellation_requested")
+        subscription["cancel_at_period_end"] = at_end
         return
-    resumes = (made.get("pause_collection") or {}).get("resumes_at")
+    resumes = (subscription.get("pause_collection") or {}).get("resumes_at")
     if resumes and resumes <= now:
-        made["pause_collection"] = None
+        subscription["pause_collection"] = None
         return
-    if schedules.advance_schedule(request, made, now):
+    if schedules.advance_schedule(request, subscription, now):
         return
-    if _finalize_due_draft(request, made, now) or made["status"] not in _RENEWED_STATUSES:
+    if _finalize_due_draft(request, subscription, now) or subscription["status"] not in _RENEWED_STATUSES:
         return
-    if made["status"] == "trialing" and made["trial_end"] <= now:
-        _end_trial(request, made, now)
+    if subscription["status"] == "trialing" and subscription["trial_end"] <= now:
+        _end_trial(request, subscription, now)
         return
-    _renew(request, made, now)
+    _renew(request, subscription, now)
 
 
-def _finalize_due_draft(request: ApiRequest, made: Json, now: int) -> bool:
-    """A draft whose hour is over is finalized and charged."""
-    invoice = get_or_none(request, "invoice", made["latest_invoice"])
+def _finalize_due_draft(request: ApiRequest, subscription: Json, now: int) -> bool:
+    """Finalize and charge the latest invoice if its draft hour is over. Returns True if it did."""
+    invoice = get_or_none(request, "invoice", subscription["latest_invoice"])
     if invoice is None or invoice["status"] != "draft":
         return False
     moment = invoice["automatically_finalizes_at"]
     if not moment or moment > now:
         return False
-    declined = invoicing.finalize_and_collect(request, made, invoice)
-    if made["status"] in {"active", "past_due", "unpaid"}:
-        made["status"] = "active" if declined is None else "past_due"
+    decline_error = invoicing.finalize_and_collect(request, subscription, invoice)
+    if subscription["status"] in {"active", "past_due", "unpaid"}:
+        subscription["status"] = "active" if decline_error is None else "past_due"
     return True
 
 
-def _end_trial(request: ApiRequest, made: Json, now: int) -> None:
-    """The first period that is paid for begins; without a payment method the settings say what comes."""
-    missing = ((made.get("trial_settings") or {}).get("end_behavior") or {}).get("missing_payment_method")
-    method = invoice_payments.default_payment_method(
-        request, made, get_or_none(request, "customer", made["customer"])
+def _end_trial(request: ApiRequest, subscription: Json, now: int) -> None:
+    """Begin the first paid period. Without a payment method the trial settings decide."""
+    missing_behavior = ((subscription.get("trial_settings") or {}).get("end_behavior") or {}).get(
+        "missing_payment_method"
     )
-    if method is None and made["collection_method"] != "send_invoice" and missing == "cancel":
-        cancellation.end_subscription(request, made, reason="payment_failed")
+    payment_method = invoice_payments.default_payment_method(
+        request, subscription, get_or_none(request, "customer", subscription["customer"])
+    )
+    if (
+        payment_method is None
+        and subscription["collection_method"] != "send_invoice"
+        and missing_behavior == "cancel"
+    ):
+        cancellation.end_subscription(request, subscription, reason="payment_failed")
         return
-    if method is None and made["collection_method"] != "send_invoice" and missing == "pause":
-        made["status"] = "paused"
-        reason = {"type": "trial_end_without_payment_method"}
-        made["status_details"] = {
-            "paused": {"subscription": reason, "transitioned_at": now, "type": "subscription"}
+    if (
+        payment_method is None
+        and subscription["collection_method"] != "send_invoice"
+        and missing_behavior == "pause"
+    ):
+        subscription["status"] = "paused"
+        pause_reason = {"type": "trial_end_without_payment_method"}
+        subscription["status_details"] = {
+            "paused": {"subscription": pause_reason, "transitioned_at": now, "type": "subscription"}
         }
-        emit_event(request, "customer.subscription.paused", made)
+        emit_event(request, "customer.subscription.paused", subscription)
         return
-    made["status"] = "active"
-    _renew(request, made, now)
+    subscription["status"] = "active"
+    _renew(request, subscription, now)
 
 
-def _renew(request: ApiRequest, made: Json, now: int) -> None:
-    """The items whose period is over get the next one, and an invoice, a draft for an hour."""
+def _renew(request: ApiRequest, subscription: Json, now: int) -> None:
+    """Begin the next period of the items whose period is over, and create a draft invoice for it."""
     values = []
-    for item in items.items_of(request, made):
+    for item in items.items_of(request, subscription):
         if item["current_period_end"] > now:
             continue
-        end = next_period_end(made["billing_cycle_anchor"], now, billing_interval(item["price"]))
+        end = next_period_end(subscription["billing_cycle_anchor"], now, billing_interval(item["price"]))
         renewed = item | {"current_period_start": item["current_period_end"], "current_period_end": end}
         save(request, "subscription_item", renewed, before=item)
-        values.append(invoicing.period_line(request, made, renewed))
-    items.embed_items(request, made)
-    invoice = invoicing.create_invoice(request, made, "subscription_cycle", values)
+        values.append(invoicing.period_line(request, subscription, renewed))
+    items.embed_items(request, subscription)
+    invoice = invoicing.create_invoice(request, subscription, "subscription_cycle", values)
     invoice["automatically_finalizes_at"] = now + invoicing.HOUR
     save(request, "invoice", invoice)

@@ -1,4 +1,4 @@
-"""The phases of a subscription schedule: what was asked for, checked, with times."""
+"""The phases of a subscription schedule: requested, with their times."""
 
 from __future__ import annotations
 
@@ -46,52 +46,59 @@ DEFAULT_PHASE: Json = {
 
 
 def phase_item(price: Json, quantity: int | None) -> Json:
-    """How a phase shows an item."""
-    made: Json = {"billing_thresholds": None, "discounts": [], "metadata": {}, "plan": price["id"]}
-    made |= {"price": price["id"], "tax_rates": []}
-    return made if quantity is None else made | {"quantity": quantity}
+    """Return an item as a phase shows it."""
+    item: Json = {"billing_thresholds": None, "discounts": [], "metadata": {}, "plan": price["id"]}
+    item |= {"price": price["id"], "tax_rates": []}
+    return item if quantity is None else item | {"quantity": quantity}
 
 
 def requested_phases(request: ApiRequest, sent: Any, start: int) -> list[Json]:
-    """Phases with their times. Raises StripeError where one can't be."""
-    made: list[Json] = []
+    """Return the requested phases with their times. Raises StripeError for a phase that is not possible."""
+    phases: list[Json] = []
     listed = items.indexed_parameters(sent, "phases")
-    for param, one in listed:
-        if not one.get("items"):
+    for param, phase_parameters in listed:
+        if not phase_parameters.get("items"):
             raise errors.missing_parameter(f"{param}[items]")
-        if one.get("start_date") not in {None, "now"} and not made:
-            start = int(one["start_date"])
-        asked = [
-            items.requested_item(request, item, where, one.get("currency"))
-            for where, item in items.indexed_parameters(one["items"], f"{param}[items]")
+        if phase_parameters.get("start_date") not in {None, "now"} and not phases:
+            start = int(phase_parameters["start_date"])
+        requested_items = [
+            items.requested_item(request, element, path, phase_parameters.get("currency"))
+            for path, element in items.indexed_parameters(phase_parameters["items"], f"{param}[items]")
         ]
-        last = one is listed[-1][1]
-        end = _phase_end(one, start, asked[0].interval, param, last=last)
-        usual = {name: value for name, value in one.items() if name in DEFAULT_PHASE and value is not None}
-        made.append(
+        is_last = phase_parameters is listed[-1][1]
+        end = _phase_end(phase_parameters, start, requested_items[0].interval, param, is_last=is_last)
+        sent_values = {
+            name: value
+            for name, value in phase_parameters.items()
+            if name in DEFAULT_PHASE and value is not None
+        }
+        phases.append(
             deepcopy(DEFAULT_PHASE)
-            | usual
+            | sent_values
             | {
-                "currency": asked[0].price["currency"],
+                "currency": requested_items[0].price["currency"],
                 "end_date": end,
-                "items": [phase_item(want.price, want.quantity) for want in asked],
+                "items": [phase_item(item.price, item.quantity) for item in requested_items],
                 "start_date": start,
-                "trial_end": one.get("trial_end") or (end if one.get("trial") else None),
+                "trial_end": phase_parameters.get("trial_end")
+                or (end if phase_parameters.get("trial") else None),
             }
         )
         start = end
-    return made
+    return phases
 
 
-def _phase_end(one: Json, start: int, interval: tuple[str, int], param: str, *, last: bool) -> int:
-    duration = one.get("duration")
-    if one.get("end_date") is not None:
-        end = int(one["end_date"])
+def _phase_end(
+    phase_parameters: Json, start: int, interval: tuple[str, int], param: str, *, is_last: bool
+) -> int:
+    duration = phase_parameters.get("duration")
+    if phase_parameters.get("end_date") is not None:
+        end = int(phase_parameters["end_date"])
     elif isinstance(duration, dict) and duration.get("interval"):
         end = add_intervals(start, (duration["interval"], int(duration.get("interval_count") or 1)))
-    elif one.get("iterations"):
-        end = add_intervals(start, interval, int(one["iterations"]))
-    elif last:
+    elif phase_parameters.get("iterations"):
+        end = add_intervals(start, interval, int(phase_parameters["iterations"]))
+    elif is_last:
         end = add_intervals(start, interval)
     else:
         raise errors.missing_parameter(f"{param}[end_date]")

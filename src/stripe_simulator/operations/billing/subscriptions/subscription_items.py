@@ -1,4 +1,4 @@
-"""Items of subscriptions one by one: added, changed, removed."""
+"""Requests for subscription items: created, updated and deleted one by one."""
 
 from __future__ import annotations
 
@@ -25,69 +25,73 @@ if TYPE_CHECKING:
 
 
 def _get_subscription(context: OperationContext, identifier: str) -> Json:
-    made = get_referenced_copy(context.request, "subscription", identifier, "subscription")
-    if made["status"] in statuses.ENDED_STATUSES:
+    subscription = get_referenced_copy(context.request, "subscription", identifier, "subscription")
+    if subscription["status"] in statuses.ENDED_STATUSES:
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
-    return made
+    return subscription
 
 
 def create(context: OperationContext) -> None:
-    """POST of an item: charged for the rest of the period."""
-    request, made, params = context.request, context.object, context.params
-    owner = _get_subscription(context, params["subscription"])
-    before = deepcopy(owner)
-    one = items.requested_item(request, params, "", owner["currency"])
-    now = test_clocks.now(request, owner)
-    present = items.items_of(request, owner)
-    fitting = [item for item in present if billing_interval(item["price"]) == one.interval]
-    end = fitting[0]["current_period_end"] if fitting else add_intervals(now, one.interval)
-    items.fill_item(request, made, owner, one, (now, end))
+    """Create an item, and charge the rest of the period."""
+    request, new_item, params = context.request, context.object, context.params
+    subscription = _get_subscription(context, params["subscription"])
+    before = deepcopy(subscription)
+    requested = items.requested_item(request, params, "", subscription["currency"])
+    now = test_clocks.now(request, subscription)
+    items_before = items.items_of(request, subscription)
+    same_interval = [item for item in items_before if billing_interval(item["price"]) == requested.interval]
+    end = same_interval[0]["current_period_end"] if same_interval else add_intervals(now, requested.interval)
+    items.fill_item(request, new_item, subscription, requested, (now, end))
     context.write()
     behavior = params.get("proration_behavior", "create_prorations")
-    if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.charge_remaining_time(request, owner, made, params.get("proration_date") or now)
-    _update_subscription(context, owner, before, behavior)
+    if behavior != "none" and subscription["status"] in {"active", "past_due", "unpaid"}:
+        prorations.charge_remaining_time(request, subscription, new_item, params.get("proration_date") or now)
+    _update_subscription(context, subscription, before, behavior)
 
 
 def update(context: OperationContext) -> None:
-    """POST to an item."""
+    """Update an item."""
     request, params = context.request, context.params
-    owner = _get_subscription(context, context.before["subscription"])
-    before = deepcopy(owner)
-    old = deepcopy(context.before)
-    new = item_changes.requested_item_change(request, owner, old, params, "")
-    now = test_clocks.now(request, owner)
+    subscription = _get_subscription(context, context.before["subscription"])
+    before = deepcopy(subscription)
+    item_before = deepcopy(context.before)
+    requested = item_changes.requested_item_change(request, subscription, item_before, params, "")
+    now = test_clocks.now(request, subscription)
     behavior = params.get("proration_behavior", "create_prorations")
     when = params.get("proration_date") or now
-    reset = item_changes.change_items(request, owner, [(old, new, params)], behavior, when, now, reset=False)
+    reset = item_changes.change_items(
+        request, subscription, [(item_before, requested, params)], behavior, when, now, reset=False
+    )
     if reset:
-        updates.start_new_period(request, owner, now, "subscription_update")
-    _update_subscription(context, owner, before, "create_prorations" if reset else behavior)
-    written = get_referenced_copy(request, "subscription_item", old["id"], "item")
+        updates.start_new_period(request, subscription, now, "subscription_update")
+    _update_subscription(context, subscription, before, "create_prorations" if reset else behavior)
+    written = get_referenced_copy(request, "subscription_item", item_before["id"], "item")
     context.object.clear()
     context.object |= written
 
 
 def delete(context: OperationContext) -> None:
-    """DELETE of an item: what is left of its period is given back."""
+    """Delete an item, and credit the rest of its period."""
     request, params = context.request, context.params
-    owner = _get_subscription(context, context.object["subscription"])
-    before = deepcopy(owner)
-    if len(items.items_of(request, owner)) < 2:
+    subscription = _get_subscription(context, context.object["subscription"])
+    before = deepcopy(subscription)
+    if len(items.items_of(request, subscription)) < 2:
         raise items.last_item_error()
     behavior = params.get("proration_behavior", "create_prorations")
-    now = test_clocks.now(request, owner)
-    if behavior != "none" and owner["status"] in {"active", "past_due", "unpaid"}:
-        prorations.credit_unused_time(request, owner, context.before, params.get("proration_date") or now)
+    now = test_clocks.now(request, subscription)
+    if behavior != "none" and subscription["status"] in {"active", "past_due", "unpaid"}:
+        prorations.credit_unused_time(
+            request, subscription, context.before, params.get("proration_date") or now
+        )
     context.collection.delete(position_of(request, "subscription_item", context.object["id"]))
-    _update_subscription(context, owner, before, behavior)
+    _update_subscription(context, subscription, before, behavior)
 
 
-def _update_subscription(context: OperationContext, owner: Json, before: Json, behavior: str) -> None:
-    items.embed_items(context.request, owner)
+def _update_subscription(context: OperationContext, subscription: Json, before: Json, behavior: str) -> None:
+    items.embed_items(context.request, subscription)
     if behavior == "always_invoice":
-        invoicing.invoice_immediately(context.request, owner, "subscription_update", [])
-    save(context.request, "subscription", owner, "customer.subscription.updated", before=before)
+        invoicing.invoice_immediately(context.request, subscription, "subscription_update", [])
+    save(context.request, "subscription", subscription, "customer.subscription.updated", before=before)
 
 
 HANDLERS = Handlers(

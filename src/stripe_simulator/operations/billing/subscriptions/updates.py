@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
-# Columns that a parameter of the same name does not simply replace.
+# Fields that are not simply replaced by a parameter of the same name.
 _COMPUTED_FIELDS = (
     "billing_cycle_anchor", "billing_schedules", "cancel_at", "cancel_at_period_end", "cancellation_details",
     "days_until_due", "discounts", "items", "pause_collection", "trial_end",
@@ -45,43 +45,45 @@ _CANCELLATION_FIELDS = frozenset({"cancel_at", "cancel_at_period_end"})
 
 
 def update(context: OperationContext) -> None:
-    """POST to a subscription."""
-    request, made, params, before = context.request, context.object, context.params, context.before
+    """Update a subscription by request."""
+    request, subscription, params, before = context.request, context.object, context.params, context.before
     if before["status"] in ENDED_STATUSES and not {"cancellation_details", "metadata"}.issuperset(params):
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
-    made |= {name: deepcopy(before.get(name)) for name in _COMPUTED_FIELDS}
+    subscription |= {name: deepcopy(before.get(name)) for name in _COMPUTED_FIELDS}
     details = params.get("cancellation_details")
-    made["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
-        (made["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
+    subscription["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
+        (subscription["cancellation_details"] or {}) | (details if isinstance(details, dict) else {})
     )
     now = test_clocks.now(request, before)
-    _check_parameters(request, made, params)
-    set_cancellation(deepcopy(made), params, now)
-    paused = _requested_pause(params.get("pause_collection"), now)
-    plan = _plan_update(request, made, params, now)
-    # Nothing is refused from here on.
+    _check_parameters(request, subscription, params)
+    set_cancellation(deepcopy(subscription), params, now)
+    pause_collection = _requested_pause(params.get("pause_collection"), now)
+    plan = _plan_update(request, subscription, params, now)
+    # All parameters are valid from here on.
     if "days_until_due" in params:
-        made["days_until_due"] = params["days_until_due"]
+        subscription["days_until_due"] = params["days_until_due"]
     if "discounts" in params:
-        made["discounts"] = discounts.apply_discounts(request, params["discounts"], made, "subscription")
+        subscription["discounts"] = discounts.apply_discounts(
+            request, params["discounts"], subscription, "subscription"
+        )
     if "pause_collection" in params:
-        made["pause_collection"] = paused
-    _execute_plan(request, made, plan, now)
-    set_cancellation(made, params, now)
+        subscription["pause_collection"] = pause_collection
+    _execute_plan(request, subscription, plan, now)
+    set_cancellation(subscription, params, now)
 
 
-def _check_parameters(request: ApiRequest, made: Json, params: Json) -> None:
-    if made.get("schedule") and _CANCELLATION_FIELDS & params.keys():
+def _check_parameters(request: ApiRequest, subscription: Json, params: Json) -> None:
+    if subscription.get("schedule") and _CANCELLATION_FIELDS & params.keys():
         raise StripeError(
-            f"The subscription is managed by the subscription schedule `{made['schedule']}`, and updating "
-            "any cancelation behavior directly is not allowed. Please update the schedule instead."
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and "
+            "updating any cancelation behavior directly is not allowed. Please update the schedule instead."
         )
     if "collection_method" in params or "days_until_due" in params:
-        check_collection_method(made, params)
+        check_collection_method(subscription, params)
     invoice_payments.check_payment_method(
-        request, params.get("default_payment_method"), made["customer"], "default_payment_method"
+        request, params.get("default_payment_method"), subscription["customer"], "default_payment_method"
     )
-    discounts.check_discounts(request, params.get("discounts"), made)
+    discounts.check_discounts(request, params.get("discounts"), subscription)
     if "discounts" in params:
         param = params["discounts"]
         if param is not None and not isinstance(param, list):
@@ -93,140 +95,164 @@ def _requested_pause(sent: Any, now: int) -> Json | None:
         return None
     if not sent.get("behavior"):
         raise errors.missing_parameter("pause_collection[behavior]")
-    resumes = sent.get("resumes_at")
-    if resumes is not None:
-        resumes = require_future_time(resumes, now, "pause_collection[resumes_at]")
-    return {"behavior": sent["behavior"], "resumes_at": resumes}
+    resumes_at = sent.get("resumes_at")
+    if resumes_at is not None:
+        resumes_at = require_future_time(resumes_at, now, "pause_collection[resumes_at]")
+    return {"behavior": sent["behavior"], "resumes_at": resumes_at}
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatePlan:
-    """What an update does to items and periods."""
+    """Changes of items and periods that an update makes."""
 
     changes: list[ItemChange]
     behavior: str  # of prorations
-    when: int  # from which moment they count
+    when: int  # Unix time from which prorations count
     reset: bool  # a new period begins now
     ends_trial: bool
     trial_end: int | None
 
 
-def _plan_update(request: ApiRequest, made: Json, params: Json, now: int) -> UpdatePlan:
-    """What was asked for. Raises StripeError where it can't be had, or not be paid."""
+def _plan_update(request: ApiRequest, subscription: Json, params: Json, now: int) -> UpdatePlan:
+    """Return the requested changes.
+
+    Raises StripeError for a change that is not possible or cannot be paid.
+    """
     sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
     plan = UpdatePlan(
-        changes=_requested_changes(request, made, params),
+        changes=_requested_changes(request, subscription, params),
         behavior=params.get("proration_behavior", "create_prorations"),
         when=params.get("proration_date") or now,
         reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
-        ends_trial=sent == "now" and made["status"] == "trialing",
+        ends_trial=sent == "now" and subscription["status"] == "trialing",
         trial_end=None if sent in {None, "now"} else require_future_time(sent, now, "trial_end"),
     )
-    moves = (
-        plan.reset or plan.ends_trial or starts_new_period(made, items.items_of(request, made), plan.changes)
+    starts_period = (
+        plan.reset
+        or plan.ends_trial
+        or starts_new_period(subscription, items.items_of(request, subscription), plan.changes)
     )
-    if moves or (plan.changes and plan.behavior == "always_invoice"):
-        _check_payable(request, made, plan.changes, params.get("payment_behavior"), moves=moves)
+    if starts_period or (plan.changes and plan.behavior == "always_invoice"):
+        _check_payable(
+            request, subscription, plan.changes, params.get("payment_behavior"), starts_period=starts_period
+        )
     return plan
 
 
-def _execute_plan(request: ApiRequest, made: Json, plan: UpdatePlan, now: int) -> None:
-    """Change items and periods, and make the invoices that follow."""
-    reset = change_items(request, made, plan.changes, plan.behavior, plan.when, now, reset=plan.reset)
+def _execute_plan(request: ApiRequest, subscription: Json, plan: UpdatePlan, now: int) -> None:
+    """Change items and periods, and create the invoices that follow."""
+    starts_period = change_items(
+        request, subscription, plan.changes, plan.behavior, plan.when, now, reset=plan.reset
+    )
     if plan.ends_trial:
-        made |= {"trial_end": now, "status": "active"}
-        start_new_period(request, made, now, "subscription_update")
+        subscription |= {"trial_end": now, "status": "active"}
+        start_new_period(request, subscription, now, "subscription_update")
     elif plan.trial_end is not None:
-        _start_trial(request, made, plan.trial_end, plan.behavior, now)
-    elif reset:
-        start_new_period(request, made, now, "subscription_update")
+        _start_trial(request, subscription, plan.trial_end, plan.behavior, now)
+    elif starts_period:
+        start_new_period(request, subscription, now, "subscription_update")
     elif plan.behavior == "always_invoice" and plan.changes:
-        invoicing.invoice_immediately(request, made, "subscription_update", [])
+        invoicing.invoice_immediately(request, subscription, "subscription_update", [])
 
 
 def _check_payable(
-    request: ApiRequest, made: Json, changes: list[ItemChange], behavior: Any, *, moves: bool
+    request: ApiRequest, subscription: Json, changes: list[ItemChange], behavior: Any, *, starts_period: bool
 ) -> None:
-    """Raise what an invoice that is due at once would meet, before anything is changed.
+    """Raise the error that an invoice due at once would cause, before anything is changed.
 
-    Without something to charge it is refused; a card that is declined only where `behavior` says so.
+    A missing payment method always raises it, a declined card only if `behavior` asks for that.
     """
-    before = {
-        item["id"]: (item["price"], item.get("quantity") or 0) for item in items.items_of(request, made)
+    prices_before = {
+        current_item["id"]: (current_item["price"], current_item.get("quantity") or 0)
+        for current_item in items.items_of(request, subscription)
     }
-    later = dict(before)
-    for at, (old, new, _) in enumerate(changes):
-        later.pop(old["id"] if old else "", None)
-        if new is not None:
-            later[f"new {at}"] = (new.price, new.quantity or 0)
-    costs = sum(price_amount(*one) for one in later.values())
-    paid = 0 if moves else sum(price_amount(*one) for one in before.values())
-    if made["collection_method"] == "send_invoice" or costs <= paid or behavior == "default_incomplete":
-        return
-    method = invoice_payments.default_payment_method(
-        request, made, get_or_none(request, "customer", made["customer"])
+    prices_after = dict(prices_before)
+    for index, (item_before, requested, _) in enumerate(changes):
+        prices_after.pop(item_before["id"] if item_before else "", None)
+        if requested is not None:
+            prices_after[f"new {index}"] = (requested.price, requested.quantity or 0)
+    total_after = sum(price_amount(*price_and_quantity) for price_and_quantity in prices_after.values())
+    total_before = (
+        0
+        if starts_period
+        else sum(price_amount(*price_and_quantity) for price_and_quantity in prices_before.values())
     )
-    if method is None:
+    if (
+        subscription["collection_method"] == "send_invoice"
+        or total_after <= total_before
+        or behavior == "default_incomplete"
+    ):
+        return
+    payment_method = invoice_payments.default_payment_method(
+        request, subscription, get_or_none(request, "customer", subscription["customer"])
+    )
+    if payment_method is None:
         raise invoice_payments.no_payment_method_error()
-    refusal = charging.expected_refusal(method)
+    refusal = charging.expected_refusal(payment_method)
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
 
 
-def _requested_changes(request: ApiRequest, made: Json, params: Json) -> list[ItemChange]:
-    """What `items` asks for, checked. Raises StripeError before anything is changed."""
+def _requested_changes(request: ApiRequest, subscription: Json, params: Json) -> list[ItemChange]:
+    """Return the changes that `items` asks for. Raises StripeError before anything is changed."""
     if "items" not in params:
         return []
-    found: list[ItemChange] = []
-    left = {item["id"]: item for item in items.items_of(request, made)}
-    for param, sent in items.indexed_parameters(params["items"]):
-        if sent.get("id") is None:
-            found.append((None, items.requested_item(request, sent, param, made["currency"]), sent))
+    changes: list[ItemChange] = []
+    items_by_id = {current_item["id"]: current_item for current_item in items.items_of(request, subscription)}
+    for param, element in items.indexed_parameters(params["items"]):
+        if element.get("id") is None:
+            changes.append(
+                (None, items.requested_item(request, element, param, subscription["currency"]), element)
+            )
             continue
-        old = left.get(sent["id"])
-        if old is None:
-            raise errors.no_object("subscription_item", sent["id"], f"{param}[id]", status=400)
-        found.append(
+        item_before = items_by_id.get(element["id"])
+        if item_before is None:
+            raise errors.no_object("subscription_item", element["id"], f"{param}[id]", status=400)
+        changes.append(
             (
-                old,
-                None if sent.get("deleted") else requested_item_change(request, made, old, sent, param),
-                sent,
+                item_before,
+                None
+                if element.get("deleted")
+                else requested_item_change(request, subscription, item_before, element, param),
+                element,
             )
         )
-    gone = sum(1 for old, new, _ in found if new is None)
-    if gone >= len(left) and not any(old is None for old, _, _ in found):
+    removed = sum(1 for item_before, requested, _ in changes if requested is None)
+    if removed >= len(items_by_id) and not any(item_before is None for item_before, _, _ in changes):
         raise items.last_item_error()
-    return found
+    return changes
 
 
-def start_new_period(request: ApiRequest, made: Json, now: int, reason: str) -> StripeError | None:
-    """Begin a new period now, which the anchor moves to, with its invoice."""
-    made["billing_cycle_anchor"] = now
-    items.set_periods(request, made, now, lambda interval: next_period_end(now, now, interval))
-    declined = invoicing.invoice_immediately(request, made, reason, invoicing.period_lines(request, made))
-    save(request, "subscription", made)
-    return declined
+def start_new_period(request: ApiRequest, subscription: Json, now: int, reason: str) -> StripeError | None:
+    """Begin a new period now, with its invoice, and move the billing cycle anchor to now."""
+    subscription["billing_cycle_anchor"] = now
+    items.set_periods(request, subscription, now, lambda interval: next_period_end(now, now, interval))
+    decline_error = invoicing.invoice_immediately(
+        request, subscription, reason, invoicing.period_lines(request, subscription)
+    )
+    save(request, "subscription", subscription)
+    return decline_error
 
 
-def _start_trial(request: ApiRequest, made: Json, end: int, behavior: str, now: int) -> None:
-    """A trial until a time: what was paid for that is given back."""
-    if made["status"] != "trialing":
-        for item in items.items_of(request, made) if behavior != "none" else ():
-            prorations.credit_unused_time(request, made, item, now)
-        made["trial_start"] = now
-    made |= {"billing_cycle_anchor": end, "status": "trialing", "trial_end": end}
-    start = made["trial_start"] or now
-    items.set_periods(request, made, start, lambda _interval: end)
+def _start_trial(request: ApiRequest, subscription: Json, trial_end: int, behavior: str, now: int) -> None:
+    """Start or extend a trial until a time, and credit the rest of the paid periods."""
+    if subscription["status"] != "trialing":
+        for item in items.items_of(request, subscription) if behavior != "none" else ():
+            prorations.credit_unused_time(request, subscription, item, now)
+        subscription["trial_start"] = now
+    subscription |= {"billing_cycle_anchor": trial_end, "status": "trialing", "trial_end": trial_end}
+    start = subscription["trial_start"] or now
+    items.set_periods(request, subscription, start, lambda _interval: trial_end)
 
 
 def migrate_billing_mode(context: OperationContext) -> None:
-    """A subscription is billed another way, for good."""
-    made, wanted = context.object, context.params["billing_mode"]
-    if (made["billing_mode"] or {}).get("type") == wanted["type"]:
-        raise StripeError(f"The subscription already has the billing mode {wanted['type']}.")
-    made["billing_mode"] = {
-        "flexible": wanted.get("flexible"),
-        "type": wanted["type"],
+    """Migrate a subscription to another billing mode."""
+    subscription, requested = context.object, context.params["billing_mode"]
+    if (subscription["billing_mode"] or {}).get("type") == requested["type"]:
+        raise StripeError(f"The subscription already has the billing mode {requested['type']}.")
+    subscription["billing_mode"] = {
+        "flexible": requested.get("flexible"),
+        "type": requested["type"],
         "updated_at": unix_now(),
     }
     context.emit("customer.subscription.updated")
