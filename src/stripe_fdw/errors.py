@@ -1,24 +1,23 @@
-"""Every error that this package raises on purpose.
+"""Errors of this package and their SQLSTATEs.
 
-    StripeFdwError                what all of them are
+    StripeFdwError                base class of all
     ├── OptionError               an option of a server, table, user mapping or import is wrong
     ├── TableError                no such table in Stripe
     ├── ColumnError               a column that Stripe does not have, or cannot write
-    ├── MissingQualError          the table can only be read with a qual that is not there
+    ├── MissingQualError          the table can only be read with a qual that the query does not have
     ├── ApiError                  Stripe answered with an error
-    │   ├── AuthenticationError   no key, or one that Stripe does not know
-    │   ├── PermissionDeniedError the key may not do this
+    │   ├── AuthenticationError   no key, or a key that Stripe does not accept
+    │   ├── PermissionDeniedError the key has no permission for the request
     │   ├── NotFoundError         no such object
-    │   ├── CardError             the card, or what else should pay, was declined
+    │   ├── CardError             the card, or another payment method, was declined
     │   ├── RateLimitError        429, still after all retries
-    │   └── IdempotencyError      one idempotency key, two contents
-    ├── ConnectionFailedError     Stripe could not be reached, or broke off
-    ├── InvalidResponseError      what came back is not Stripe's: HTML, half JSON, a redirect
-    └── Interrupted               the query was cancelled or timed out while it waited
+    │   └── IdempotencyError      the idempotency key was used with other parameters
+    ├── ConnectionFailedError     Stripe could not be reached, or the connection broke
+    ├── InvalidResponseError      the response is not Stripe's: HTML, incomplete JSON, a redirect
+    └── Interrupted               the query was cancelled or timed out, or its backend terminated
 
-Each carries an SQLSTATE and, where there is more to say, a detail and a hint: the host turns them into the
-parts of an SQL error (https://www.postgresql.org/docs/current/errcodes-appendix.html). Messages reach the
-client and the server log, so none ever holds a key.
+Each has an SQLSTATE, and a detail and a hint where these help: the host turns them into the parts of an SQL
+error. Messages reach the client and the server log, so none contains a key.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from stripe_fdw import sqlstates
 
 
 class StripeFdwError(Exception):
-    """An error with an SQLSTATE, and a detail and hint where they help."""
+    """Base class: an error with a message, an SQLSTATE and an optional detail and hint."""
 
     default_sqlstate: ClassVar[str] = sqlstates.FDW_ERROR
 
@@ -52,7 +51,7 @@ class StripeFdwError(Exception):
 
 
 class OptionError(StripeFdwError):
-    """An option is unknown, missing, doubled or has a value that cannot be used."""
+    """An option is unknown, missing, given twice or has an invalid value."""
 
     default_sqlstate = sqlstates.FDW_INVALID_OPTION_NAME
 
@@ -88,7 +87,7 @@ class ApiError(StripeFdwError):
         hint: str | None = None,
         sqlstate: str | None = None,
         status: int | None = None,
-        type: str | None = None,  # noqa: A002 - Stripe's word
+        type: str | None = None,  # noqa: A002 - Stripe's name
         code: str | None = None,
         param: str | None = None,
         request_id: str | None = None,
@@ -100,35 +99,35 @@ class ApiError(StripeFdwError):
         self.code = code
         self.param = param
         self.request_id = request_id
-        self.replayed = replayed  # it is what the idempotency key was answered with before
+        self.replayed = replayed  # it repeats the first response to the idempotency key
 
 
 class AuthenticationError(ApiError):
-    """No key, or one that Stripe does not know (401)."""
+    """No key, or a key that Stripe does not accept (401)."""
 
     default_sqlstate = sqlstates.INVALID_AUTHORIZATION_SPECIFICATION
 
 
 class PermissionDeniedError(ApiError):
-    """The key may not do this (403)."""
+    """The key has no permission for the request (403)."""
 
     default_sqlstate = sqlstates.INSUFFICIENT_PRIVILEGE
 
 
 class NotFoundError(ApiError):
-    """There is no such object (404)."""
+    """Stripe has no such object (404)."""
 
     default_sqlstate = sqlstates.NO_DATA_FOUND
 
 
 class CardError(ApiError):
-    """A payment that was not made: the card was declined, for example (402)."""
+    """A payment failed: the card was declined, for example (402)."""
 
     default_sqlstate = sqlstates.CARD_DECLINED
 
 
 class RateLimitError(ApiError):
-    """Stripe said 429 until the retries were used up."""
+    """Stripe answered 429 until the retries were used up."""
 
     default_sqlstate = sqlstates.CONFIGURATION_LIMIT_EXCEEDED
 
@@ -140,18 +139,18 @@ class IdempotencyError(ApiError):
 
 
 class ConnectionFailedError(StripeFdwError):
-    """Stripe could not be reached, did not answer in time or broke off."""
+    """Stripe could not be reached, did not answer in time, or the connection broke."""
 
     default_sqlstate = sqlstates.CONNECTION_FAILURE
 
 
 class InvalidResponseError(StripeFdwError):
-    """What came back is not an answer of Stripe's API."""
+    """The response is not one of Stripe's API."""
 
     default_sqlstate = sqlstates.PROTOCOL_VIOLATION
 
 
 class Interrupted(StripeFdwError):  # noqa: N818 - a signal, not a fault
-    """The query was cancelled, timed out or its backend is being ended."""
+    """The query was cancelled or timed out, or its backend is being terminated."""
 
     default_sqlstate = sqlstates.QUERY_CANCELED

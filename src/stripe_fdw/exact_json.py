@@ -1,4 +1,4 @@
-"""JSON whose numbers keep all their digits: what a user writes is sent as it was written."""
+"""JSON whose numbers keep all their digits, so that a value is sent as the user wrote it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any, Final
 
 import orjson
 
-_LARGEST: Final = 1000  # digits before or after the point
+_MAX_DIGITS: Final = 1000  # before or after the decimal point
 
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON: numbers with a fraction or of more than 64 bits as Decimal.
 
-    Raises ValueError for what is no JSON, and OverflowError for a number that nobody could mean.
+    Raises ValueError for invalid JSON, and OverflowError for a number of more than 1,000 digits.
     """
-    return json.loads(text, parse_float=_decimal, parse_int=_whole, parse_constant=_refused)
+    return json.loads(
+        text, parse_float=_parse_decimal, parse_int=_parse_integer, parse_constant=_refuse_constant
+    )
 
 
 def dumps(value: object) -> bytes:
@@ -25,31 +27,31 @@ def dumps(value: object) -> bytes:
 
 
 def format_decimal(value: Decimal, *, trim_zeros: bool = False) -> str:
-    """Return a number's digits without an exponent; with ``trim_zeros`` without zeros at the end."""
+    """Return the digits of a number without an exponent; with ``trim_zeros`` without zeros at the end."""
     digits = format(value, "f")
     return digits.rstrip("0").rstrip(".") if trim_zeros and "." in digits else digits
 
 
-def _whole(text: str) -> int | Decimal:
-    return int(text) if len(text) < 19 else _decimal(text)
+def _parse_integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < 19 else _parse_decimal(text)
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(text: str) -> Decimal:
     try:
-        found = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:
         raise OverflowError(text) from None
-    if abs(found.adjusted()) > _LARGEST or len(text) > _LARGEST:
+    if abs(value.adjusted()) > _MAX_DIGITS or len(text) > _MAX_DIGITS:
         raise OverflowError(text)
-    return found
+    return value
 
 
-def _refused(word: str) -> float:
-    raise ValueError(word)
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(constant)
 
 
 def encode_decimal(value: object) -> object:
-    """A Decimal as its digits: what orjson.dumps calls for what it does not know itself."""
+    """Encode a Decimal as its digits: a ``default`` function of orjson.dumps."""
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(format_decimal(value).encode())
     raise TypeError(f"JSON has no {type(value).__name__}")

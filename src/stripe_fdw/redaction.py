@@ -1,4 +1,4 @@
-"""Keeps keys out of everything that is printed: one place decides what is secret and how it is masked."""
+"""Secrets, and their masking in everything that is printed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import OrderedDict
 from typing import Any, NoReturn, final
 
 MASK = "****"
-_SHORTEST_KNOWN = 8  # a shorter "secret" would mask ordinary words
-_KNOWN_AT_MOST = 256  # a process meets few keys; rotation must not make it grow for ever
+_MIN_SECRET_LENGTH = 8  # a shorter "secret" would mask ordinary words
+_MAX_SECRETS = 256  # a process has few keys; rotating them must not use memory without end
 
 # Key prefixes: https://docs.stripe.com/keys. Stripe's own messages show keys half masked, hence the "*".
 _KEYS = re.compile(
@@ -25,29 +25,29 @@ _KEYS = re.compile(
     """,
     re.VERBOSE,
 )
-_known: OrderedDict[str, None] = OrderedDict()
+_secrets: OrderedDict[str, None] = OrderedDict()
 
 
 def redact(text: str) -> str:
-    """The text with everything masked that looks like a Stripe key, and every known secret."""
-    for value in tuple(_known):
+    """Return the text with Stripe keys and remembered secrets masked."""
+    for value in tuple(_secrets):
         if value in text:
             text = text.replace(value, MASK)
     return _KEYS.sub(lambda match: f"{next(group for group in match.groups() if group)}{MASK}", text)
 
 
 def remember(value: str) -> None:
-    """Have ``redact`` mask this value from now on, whatever it looks like."""
-    if len(value) >= _SHORTEST_KNOWN:
-        _known[value] = None
-        _known.move_to_end(value)
-        while len(_known) > _KNOWN_AT_MOST:
-            _known.popitem(last=False)
+    """Remember a secret, so that ``redact`` masks it whatever it looks like."""
+    if len(value) >= _MIN_SECRET_LENGTH:
+        _secrets[value] = None
+        _secrets.move_to_end(value)
+        while len(_secrets) > _MAX_SECRETS:
+            _secrets.popitem(last=False)
 
 
 @final
 class Secret:
-    """A text that never prints, formats, pickles or compares openly; ``reveal`` alone gives it away."""
+    """A text that does not show in prints, formats or pickles; only ``reveal`` returns it."""
 
     __slots__ = ("__value",)
 
@@ -56,11 +56,11 @@ class Secret:
         remember(value)
 
     def reveal(self) -> str:
-        """The value itself: for the one header that needs it, never for a message."""
+        """Return the value: for the header that needs it, never for a message."""
         return self.__value
 
     def fingerprint(self) -> str:
-        """32 hexadecimal digits that tell secrets apart without telling them."""
+        """Return a hash of 32 hexadecimal digits, which differs for different secrets."""
         return hashlib.blake2b(self.__value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the environment says. The database host does not read this: its settings are the server's options."""
+"""Settings of the command line from the environment. Postgres does not read them: it has server options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Settings of the command line, each a variable of the environment."""
+    """Settings of the command line, each an environment variable."""
 
     model_config = SettingsConfigDict(env_prefix="STRIPE_FDW_", extra="ignore", frozen=True)
 
@@ -47,5 +47,5 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings, read once."""
+    """Return the settings, read once."""
     return Settings()

@@ -1,20 +1,29 @@
-"""Numbers that were learned, for all processes of this host: each a quotient, such as rows for a customer.
+"""Ratios learned from results, such as rows per customer, for all processes of this machine.
 
-They lie in the shared memory and are only good for guesses: one may be gone at any time, or half written, and
-what cannot be is taken as not known.
+They lie in the shared memory and serve for estimates only: each may disappear at any time or be written in
+part, and an impossible value counts as unknown.
 """
 
 from __future__ import annotations
 
 import math
 
-from stripe_fdw.shared.memory import FACT_WORDS, FACTS, FACTS_AT, PROBES, Key, Mapping, SharedMemory, key_of
+from stripe_fdw.shared.memory import (
+    PROBES,
+    RATIO_WORDS,
+    RATIOS,
+    RATIOS_OFFSET,
+    Key,
+    Mapping,
+    SharedMemory,
+    key_of,
+)
 
-_LARGEST = 1e15
+_MAX_NUMERATOR = 1e15
 
 
 class Ratio:
-    """A quotient of two sums. Reading takes no system call and no lock."""
+    """A ratio of two sums. Reading takes no system call and no lock."""
 
     __slots__ = ("_key", "_memory")
 
@@ -23,51 +32,52 @@ class Ratio:
         self._key: Key = key_of(name)
 
     def read(self) -> float | None:
-        """The quotient as far as it was learned; None where nobody knows."""
+        """Return the ratio; None if it is unknown."""
         mapping = self._memory.mapping()
         at = self._find(mapping)
-        return None if at is None else _quotient(mapping.numbers[at + 2], mapping.numbers[at + 3])
+        return None if at is None else _ratio(mapping.numbers[at + 2], mapping.numbers[at + 3])
 
-    def learn(self, amount: float, of: float, most: float) -> None:
-        """Add ``amount`` to the dividend and ``of`` to the divisor, which weighs no more than ``most``.
+    def learn(self, numerator: float, denominator: float, max_denominator: float) -> None:
+        """Add to both sums. Earlier values count for less, so that the denominator keeps within its maximum.
 
-        What was learned before counts for less, so that the sum stays within ``most``; with ``most`` equal to
-        ``of`` it is forgotten.
+        With ``max_denominator`` equal to ``denominator`` they are forgotten.
         """
         with self._memory.locked() as mapping:
             numbers = mapping.numbers
             at = self._find(mapping)
             if at is None:
-                at = self._take(mapping)
-            known = _quotient(numbers[at + 2], numbers[at + 3])
-            weight = 0.0 if known is None else min(numbers[at + 3], most - of)
-            numbers[at + 2] = amount + (known or 0.0) * weight
-            numbers[at + 3] = of + weight
+                at = self._allocate(mapping)
+            earlier = _ratio(numbers[at + 2], numbers[at + 3])
+            weight = 0.0 if earlier is None else min(numbers[at + 3], max_denominator - denominator)
+            numbers[at + 2] = numerator + (earlier or 0.0) * weight
+            numbers[at + 3] = denominator + weight
 
     def _find(self, mapping: Mapping) -> int | None:
         high, low = self._key
         words = mapping.words
         for probe in range(PROBES):
-            at = FACTS_AT + (high + probe) % FACTS * FACT_WORDS
+            at = RATIOS_OFFSET + (high + probe) % RATIOS * RATIO_WORDS
             if words[at] == high and words[at + 1] == low:
                 return at
             if words[at] == 0 and words[at + 1] == 0:
                 return None
         return None
 
-    def _take(self, mapping: Mapping) -> int:
-        """A free slot; in a full neighbourhood another fact's, which is forgotten."""
+    def _allocate(self, mapping: Mapping) -> int:
+        """Take a free slot, or that of another ratio, which is forgotten, where none is free."""
         high, low = self._key
         words = mapping.words
-        near = [FACTS_AT + (high + probe) % FACTS * FACT_WORDS for probe in range(PROBES)]
-        free = (at for at in near if words[at] == 0 and words[at + 1] == 0)
-        at = next(free, near[low % PROBES])
+        slots = [RATIOS_OFFSET + (high + probe) % RATIOS * RATIO_WORDS for probe in range(PROBES)]
+        free = (at for at in slots if words[at] == 0 and words[at + 1] == 0)
+        at = next(free, slots[low % PROBES])
         words[at + 2] = words[at + 3] = 0
         words[at], words[at + 1] = high, low
         return at
 
 
-def _quotient(amount: float, of: float) -> float | None:
-    if not (math.isfinite(amount) and math.isfinite(of)) or of <= 0.0 or not 0.0 <= amount <= _LARGEST:
+def _ratio(numerator: float, denominator: float) -> float | None:
+    if not (math.isfinite(numerator) and math.isfinite(denominator)):
         return None
-    return amount / of
+    if denominator <= 0.0 or not 0.0 <= numerator <= _MAX_NUMERATOR:
+        return None
+    return numerator / denominator

@@ -79,7 +79,7 @@ def test_a_process_stopped_while_it_holds_the_lock_delays_others_but_briefly(dir
 )
 def test_a_file_that_is_not_sound_is_made_anew(directory: Path, content: bytes) -> None:
     SharedMemory(directory)
-    (directory / memory._NAME).write_bytes(content)
+    (directory / memory._FILE_NAME).write_bytes(content)
     shared = SharedMemory(directory)
     counter = shared.counter(b"customer")
     before = counter.read()
@@ -107,7 +107,7 @@ def test_whoever_had_a_deleted_file_open_meets_the_others_in_the_new_one(
     old = SharedMemory(directory)
     counter = old.counter(b"customer")
     before = counter.read()
-    (directory / memory._NAME).unlink()
+    (directory / memory._FILE_NAME).unlink()
     other = SharedMemory(directory).counter(b"customer")
     assert counter.read() != before
     other.add()
@@ -117,7 +117,7 @@ def test_whoever_had_a_deleted_file_open_meets_the_others_in_the_new_one(
 def test_the_directory_is_the_users_alone(directory: Path) -> None:
     SharedMemory(directory)
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert (directory / memory._NAME).stat().st_mode & 0o777 == 0o600
+    assert (directory / memory._FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_directory_that_others_can_open_is_refused(directory: Path) -> None:
@@ -140,11 +140,11 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(directory: Path, tmp_pa
     directory.mkdir(mode=0o700)
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (directory / memory._NAME).symlink_to(victim)
+    (directory / memory._FILE_NAME).symlink_to(victim)
     with pytest.raises(OptionError):
         SharedMemory(directory)
-    (directory / memory._NAME).unlink()
-    os.link(victim, directory / memory._NAME)
+    (directory / memory._FILE_NAME).unlink()
+    os.link(victim, directory / memory._FILE_NAME)
     with pytest.raises(OptionError):
         SharedMemory(directory)
     assert victim.read_text() == "precious"

@@ -53,7 +53,7 @@ def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> Non
 
 def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (memory_module, ratios):
-        monkeypatch.setattr(module, "FACTS", 16)
+        monkeypatch.setattr(module, "RATIOS", 16)
     many = [Ratio(memory, b"fact %d" % number) for number in range(64)]
     for fact in many:
         fact.learn(5, 1, 1)
@@ -64,6 +64,6 @@ def test_a_full_neighbourhood_forgets(memory: SharedMemory, monkeypatch: pytest.
 def test_a_new_file_knows_nothing(memory: SharedMemory, tmp_path: Path) -> None:
     fact = Ratio(memory, b"rows")
     fact.learn(5, 1, 1)
-    (tmp_path / "stripe-fdw" / memory_module._NAME).unlink()
+    (tmp_path / "stripe-fdw" / memory_module._FILE_NAME).unlink()
     memory._recheck_at = 0.0
     assert fact.read() is None
