@@ -3,6 +3,8 @@
 PYTHON ?=
 PG_CONFIG ?=
 ARGS ?=
+# Tests wait more than they work, so that more workers than processors are busy.
+WORKERS ?= 3
 export PG_CONFIG
 
 VENV := .venv
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
-	@echo 'make test    all tests (ARGS="-k word" chooses)'
+	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
 	@echo 'make lint    format, lint and types, as CI checks them'
 	@echo 'make format  put the format right'
 	@echo 'make bench   the measurements that README shows'
@@ -26,7 +28,7 @@ demo: setup
 	@$(BIN)/stripe-fdw demo $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

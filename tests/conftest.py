@@ -1,4 +1,4 @@
-"""What all tests share: the header that says what they ran on, and which of them stay on one worker."""
+"""What all tests share: the header with the versions, simulators, and which tests stay on one worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
+from support.simulators import Simulators
 
 # The slow ones first, so that the quick ones fill what is left of the time.
 ORDER = ("database", "acceptance", "containers", "live", "unit")
@@ -36,3 +37,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _suite(item: pytest.Item) -> int:
     name = item.path.relative_to(item.config.rootpath).parts[1]
     return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+@pytest.fixture(scope="session")
+def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]:
+    """The simulated Stripes of this worker."""
+    simulators = Simulators(tmp_path_factory)
+    yield simulators
+    simulators.stop()

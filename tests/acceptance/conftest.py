@@ -5,34 +5,113 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from stripe_fdw.devstack.stack import Stack, StackError
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def stripe_fdw(tmp_path: Path) -> Run:
-    """Run ``stripe-fdw`` with these words, in an empty folder and with no settings but those given."""
+def command_line(folder: Path) -> Run:
+    """Return a function that runs ``stripe-fdw`` in a folder, with no settings but those that it is given."""
 
-    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        kept = {
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("STRIPE", "PG")) and name != "DATABASE_URL"
         }
         if "PG_CONFIG" in os.environ:
-            kept["PG_CONFIG"] = os.environ["PG_CONFIG"]
+            inherited["PG_CONFIG"] = os.environ["PG_CONFIG"]
         return subprocess.run(
-            [str(Path(sys.executable).with_name("stripe-fdw")), *words],
+            [str(Path(sys.executable).with_name("stripe-fdw")), *arguments],
             capture_output=True,
             check=False,
-            cwd=tmp_path,
-            env={**kept, **environment},
+            cwd=folder,
+            env={**inherited, **environment},
             text=True,
             timeout=240,
         )
 
     return run
+
+
+@pytest.fixture
+def stripe_fdw(tmp_path: Path) -> Run:
+    """Run ``stripe-fdw`` in an empty folder."""
+    return command_line(tmp_path)
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A stack that runs, and the command line in its folder."""
+
+    folder: Path
+    stripe_fdw: Run
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that ``stripe-fdw dev env`` exports.
+
+        Raises:
+            StackError: the stack does not run.
+        """
+        return Stack(self.folder / ".dev").environment()
+
+    @property
+    def database(self) -> str:
+        return self.variables["DATABASE_URL"]
+
+    def up(self) -> None:
+        done = self.stripe_fdw("dev", "up", "--customers", "50")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """One stack for the tests of a module. It is stopped afterwards, whatever happened."""
+    folder = tmp_path_factory.mktemp("stack")
+    stack = RunningStack(folder, command_line(folder))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.stripe_fdw("dev", "down")
+        assert left_running(folder) == []
+
+
+@pytest.fixture
+def stack(module_stack: RunningStack) -> RunningStack:
+    """A running stack; a test that stops it leaves the starting to the next."""
+    try:
+        module_stack.variables  # noqa: B018 - raises if it does not run
+    except StackError:
+        module_stack.up()
+    return module_stack
+
+
+def left_running(directory: Path) -> list[str]:
+    """The commands of processes that were started in a directory or name it."""
+    commands = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            where = str((process / "cwd").readlink())
+        except OSError:
+            continue
+        if str(directory) in command or where.startswith(str(directory)):
+            commands.append(command)
+    return commands
+
+
+@pytest.fixture
+def nothing_runs(tmp_path: Path) -> Iterator[None]:
+    """Afterwards no process is left that was started in the test's folder or names it."""
+    yield
+    assert left_running(tmp_path) == []

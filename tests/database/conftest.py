@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Misbehaving, Server, Servers
 from support.installed_host import installed_tree
+from support.simulators import Simulators
 
 SHOWN_KEY = re.compile(r"\b[sr]k_(?:test|live)_[A-Za-z0-9]{12,}")
 WRITTEN = (
@@ -100,11 +100,9 @@ def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def simulator(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe with 300 customers and what belongs to them; tests leave its objects as they are."""
-    log = tmp_path_factory.mktemp("simulator") / "simulator.log"
-    with SimulatorProcess(customers=300, seed=7, log=log) as simulator:
-        yield simulator
+    return simulators("read", customers=300, seed=7)
 
 
 @pytest.fixture(scope="session", params=PostgresInstallation.find().hosts())
@@ -212,32 +210,15 @@ def misbehaving() -> Iterator[Callable[[Callable[[socket.socket, str], object]],
 
 
 @pytest.fixture(scope="session")
-def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def big(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe with 20,000 customers, each answer 30 ms away: long scans, cut into slices."""
-    log = tmp_path_factory.mktemp("big") / "simulator.log"
-    with SimulatorProcess(customers=20_000, seed=3, latency_ms=30, log=log) as simulator:
-        yield simulator
+    return simulators("read", customers=20_000, seed=3, latency_ms=30)
 
 
 @pytest.fixture(scope="session")
-def writable_simulators(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], SimulatorProcess]]:
-    """For each host a simulated Stripe whose objects tests change, started when it is first asked for."""
-    with ExitStack() as running:
-
-        @cache
-        def simulator(host: str) -> SimulatorProcess:
-            log = tmp_path_factory.mktemp(f"written_{host}") / "simulator.log"
-            return running.enter_context(SimulatorProcess(customers=30, seed=11, log=log))
-
-        yield simulator
-
-
-@pytest.fixture(scope="session")
-def written(writable_simulators: Callable[[str], SimulatorProcess], host: str) -> SimulatorProcess:
+def written(simulators: Simulators, host: str) -> SimulatorProcess:
     """A simulated Stripe whose objects these tests change, for each host one."""
-    return writable_simulators(host)
+    return simulators(f"written under {host}", customers=30, seed=11)
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +40,7 @@ def compiled_once() -> Iterator[None]:
 
 def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
     def compiled(directory: Path, installation: Any, python: Any, build: Any, test_wrapper: Any) -> Path:
-        name = hashlib.sha256(json.dumps(asdict(build), sort_keys=True).encode()).hexdigest()[:24]
+        name = hashlib.sha256(repr(build).encode()).hexdigest()[:24]
         module = BUILDS / f"{name}.so"
         with locked(BUILDS / "lock"):
             if not module.exists():

@@ -13,6 +13,7 @@ from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.doc_pages import PAGES, WRITING_PAGES, blocks, writes
+from support.simulators import Simulators
 
 KEY = "sk_test_4eC39HqLyjWDarjtT1zdp7dcdatabasetests"
 # Pages on writing have a simulator of their own: test_writing.
@@ -53,10 +54,9 @@ EXAMPLES = [
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """The simulated Stripe that ``dev up --customers 300`` starts."""
-    with SimulatorProcess(customers=300, log=tmp_path_factory.mktemp("docs") / "simulator.log") as simulator:
-        yield simulator
+    return simulators(customers=300)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.doc_pages import PAGES, WRITING_PAGES, Block, Shown, blocks, session, writes
+from support.simulators import Simulators
 
 KEY = "sk_test_51KeyOfTheDocsOfWriting0"
 FILE = "/srv/customers.csv"
@@ -128,10 +129,9 @@ class Page:
 
 
 @pytest.fixture
-def stripe(tmp_path: Path) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe for the statements of one page."""
-    with SimulatorProcess(customers=30, seed=11, log=tmp_path / "simulator.log") as simulator:
-        yield simulator
+    return simulators(customers=30, seed=11)
 
 
 @pytest.fixture

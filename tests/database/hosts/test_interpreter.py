@@ -13,6 +13,7 @@ import pytest
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.host.install import install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
+from support.installed_host import compiled_once
 
 Host = Callable[[str], psycopg.Connection]
 
@@ -23,7 +24,8 @@ def with_python(hostile_cluster: Cluster, tmp_path: Path) -> Iterator[Host]:
     opened: list[psycopg.Connection] = []
 
     def build(python: str) -> psycopg.Connection:
-        install(PostgresInstallation.find(), python=python, pkglibdir=tmp_path, extensiondir=tmp_path)
+        with compiled_once():
+            install(PostgresInstallation.find(), python=python, pkglibdir=tmp_path, extensiondir=tmp_path)
         connection = psycopg.connect(hostile_cluster.dsn(), autocommit=True)
         opened.append(connection)
         connection.execute("drop foreign data wrapper if exists broken cascade")
@@ -50,8 +52,10 @@ def failing(connection: psycopg.Connection) -> psycopg.Error:
     return caught.value
 
 
-def test_a_venv_that_is_gone(with_python: Host, tmp_path: Path, db: psycopg.Connection) -> None:
-    venv = tmp_path / "venv"
+def test_a_venv_that_is_gone(with_python: Host, pytestconfig: pytest.Config, db: psycopg.Connection) -> None:
+    # Always the same place, so that what is compiled for it is kept.
+    venv = pytestconfig.rootpath / "build" / "venv_that_is_gone"
+    shutil.rmtree(venv, ignore_errors=True)
     (venv / "bin").mkdir(parents=True)
     shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
     (venv / "bin" / "python").symlink_to(Path(sys.executable).resolve())

@@ -25,6 +25,7 @@ from psycopg.types.json import Jsonb
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, Json, StripeError
 from support.database import Servers
+from support.simulators import Simulators
 
 pytestmark = [
     pytest.mark.timeout(300 * (HUNT or 1)),
@@ -374,17 +375,15 @@ class Side:
 
 
 @pytest.fixture(scope="module")
-def sides(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[tuple[Side, Side]]:
+def sides(simulators: Simulators) -> tuple[Side, Side]:
     """The one that SQL writes to, and the one that is called over HTTP."""
-    logs = tmp_path_factory.mktemp(f"sides_{host}")
-    with (
-        SimulatorProcess(customers=3, seed=21, log=logs / "sql.log") as by_sql,
-        SimulatorProcess(customers=3, seed=21, log=logs / "http.log") as by_http,
-    ):
-        found = Side(by_sql), Side(by_http)
-        for side in found:
-            side.furnish()
-        yield found
+    found = (
+        Side(simulators("written by SQL", customers=3, seed=21)),
+        Side(simulators("written over HTTP", customers=3, seed=21)),
+    )
+    for side in found:
+        side.furnish()
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from psycopg import sql
 from stripe_fdw.catalog import load
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Servers, create
+from support.simulators import Simulators
 
 # One of each family: a list with filters, one whose default hides rows, one with required filters, lists
 # inside objects, one that is not paged by created, an append-only one.
@@ -68,15 +69,14 @@ class Samples(dict[str, Sample]):
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe, with some products whose ids users chose and with prices of them."""
-    log = tmp_path_factory.mktemp("property") / "simulator.log"
-    with SimulatorProcess(customers=300, seed=7, log=log) as simulator:
-        for chosen in CHOSEN:
-            create(simulator, "products", {"id": chosen, "name": chosen})
-            create(simulator, "prices", {"product": chosen, "currency": "eur", "unit_amount": 100})
-            create(simulator, "coupons", {"id": chosen, "percent_off": 25, "duration": "once"})
-        yield simulator
+    simulator = simulators(customers=300, seed=7)
+    for chosen in CHOSEN:
+        create(simulator, "products", {"id": chosen, "name": chosen})
+        create(simulator, "prices", {"product": chosen, "currency": "eur", "unit_amount": 100})
+        create(simulator, "coupons", {"id": chosen, "percent_off": 25, "duration": "once"})
+    return simulator
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Server, Servers, column, create
+from support.simulators import Simulators
 
 IDS = ("gold plan", "25% OFF", "a/b?c=d&e", "plain_1", "Ünïcøde ☃", "a+b", "%41")
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def chosen(simulators: Simulators) -> SimulatorProcess:
     """A Stripe where users chose the ids of products, each with a price, and of coupons, each with a code."""
-    log = tmp_path_factory.mktemp("chosen") / "simulator.log"
-    with SimulatorProcess(customers=5, log=log) as simulator:
-        for id_ in IDS:
-            name = f"name of {id_}"
-            price = {"product": id_, "currency": "eur", "unit_amount": 100, "nickname": id_}
-            coupon = {"id": id_, "name": name, "percent_off": 25, "duration": "once"}
-            create(simulator, "products", {"id": id_, "name": name})
-            create(simulator, "prices", price)
-            create(simulator, "coupons", coupon)
-            create(simulator, "promotion_codes", {"promotion[type]": "coupon", "promotion[coupon]": id_})
-        yield simulator
+    simulator = simulators(customers=5)
+    for id_ in IDS:
+        name = f"name of {id_}"
+        price = {"product": id_, "currency": "eur", "unit_amount": 100, "nickname": id_}
+        coupon = {"id": id_, "name": name, "percent_off": 25, "duration": "once"}
+        create(simulator, "products", {"id": id_, "name": name})
+        create(simulator, "prices", price)
+        create(simulator, "coupons", coupon)
+        create(simulator, "promotion_codes", {"promotion[type]": "coupon", "promotion[coupon]": id_})
+    return simulator
 
 
 @pytest.fixture

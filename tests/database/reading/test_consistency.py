@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,17 +14,16 @@ import urllib3
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, column, count, failing, one, refused, said
+from support.simulators import Simulators
 
 MAPPING = {"api_key": "sk_test_51KeyOfTheConsistencyTests"}
 FAST = {"max_requests_per_second": 10_000}
 
 
 @pytest.fixture(scope="module")
-def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def changing(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe whose objects the tests change."""
-    log = tmp_path_factory.mktemp("changing") / "simulator.log"
-    with SimulatorProcess(customers=150, seed=11, log=log) as simulator:
-        yield simulator
+    return simulators(customers=150, seed=11)
 
 
 @pytest.fixture

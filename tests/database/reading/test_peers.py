@@ -13,17 +13,16 @@ import urllib3
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, column, count, failing, one, refused, said
+from support.simulators import Simulators
 
 Requests = Callable[[], list[str]]
 KEY = "sk_test_51KeyOfThePeersTests0000"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def world(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe in which some objects have more children than others expect."""
-    log = tmp_path_factory.mktemp("world") / "simulator.log"
-    with SimulatorProcess(customers=400, seed=13, log=log) as simulator:
-        yield simulator
+    return simulators(customers=400, seed=13)
 
 
 @pytest.fixture

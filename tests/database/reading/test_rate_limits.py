@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, count
+from support.simulators import Simulators
 
 RATE = 25  # requests a second, as Stripe allows in a sandbox
 BACKENDS = 4
 
 
 @pytest.fixture(scope="module")
-def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def limited(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe with 1,200 customers, which the tests limit."""
-    log: Path = tmp_path_factory.mktemp("limited") / "simulator.log"
-    with SimulatorProcess(customers=1_200, seed=5, latency_ms=10, log=log) as simulator:
-        yield simulator
+    return simulators(customers=1_200, seed=5, latency_ms=10)
 
 
 @pytest.fixture
@@ -61,7 +58,8 @@ def all_at_once(dsn: str, queries: list[str]) -> list[int]:
 
 
 def statuses(simulator: SimulatorProcess) -> list[int]:
-    return [int(item["status"]) for item in simulator.requests()]
+    """The statuses of answers so far; requests under way have none yet."""
+    return [int(item["status"]) for item in simulator.requests() if item["status"] is not None]
 
 
 def truth(simulator: SimulatorProcess, db: psycopg.Connection, server: Server) -> int:

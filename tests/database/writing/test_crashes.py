@@ -26,6 +26,7 @@ from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, chance
 from support.database import outcome
+from support.simulators import Simulators
 
 pytestmark = pytest.mark.timeout(300 * (HUNT or 1))
 
@@ -49,11 +50,9 @@ def mortal(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe that takes its time."""
-    log = tmp_path_factory.mktemp("crashes") / "simulator.log"
-    with SimulatorProcess(customers=5, seed=5, latency_ms=LATENCY, log=log) as simulator:
-        yield simulator
+    return simulators(customers=5, seed=5, latency_ms=LATENCY)
 
 
 @pytest.fixture(scope="module")

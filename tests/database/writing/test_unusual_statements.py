@@ -12,6 +12,7 @@ import pytest
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, chance
 from support.database import KEY, Server, Servers, column, count, outcome, said
+from support.simulators import Simulators
 
 TABLES = ("customer", "product", "subscription", "invoice", "invoiceitem", "customer_balance_transaction")
 MANY = 150  # more than a page
@@ -19,10 +20,8 @@ REFUSED = '{"bogus": 1}'  # as further parameters
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory, host: str) -> Iterator[SimulatorProcess]:
-    log = tmp_path_factory.mktemp(f"unusual_{host}") / "simulator.log"
-    with SimulatorProcess(customers=3, seed=31, log=log) as simulator:
-        yield simulator
+def stripe(simulators: Simulators) -> SimulatorProcess:
+    return simulators(customers=3, seed=31)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,28 @@ import pytest
 
 from stripe_fdw.catalog import load, loader, parameter_shapes
 from stripe_fdw.catalog.__main__ import main
-from stripe_fdw.catalog.from_sdk import Built, build
+from stripe_fdw.catalog.from_sdk import Built
 from stripe_fdw.catalog.from_sdk.rendering import render_catalog, render_shapes
+
+BUILD = """
+import pickle, sys
+from stripe_fdw.catalog.from_sdk import build
+built = build()
+sys.stdout.buffer.write(pickle.dumps((built, sorted(sys.modules))))
+"""
 
 
 @pytest.fixture(scope="module")
-def built() -> Built:
-    return build()
+def build_process() -> tuple[Built, list[str]]:
+    """The catalog as a process of its own builds it, and the modules that the process has imported."""
+    done = subprocess.run([sys.executable, "-c", BUILD], check=True, stdout=subprocess.PIPE, timeout=200)
+    result: tuple[Built, list[str]] = pickle.loads(done.stdout)
+    return result
+
+
+@pytest.fixture(scope="module")
+def built(build_process: tuple[Built, list[str]]) -> Built:
+    return build_process[0]
 
 
 def test_the_committed_files_are_current(built: Built) -> None:
@@ -63,12 +79,8 @@ def test_loading_imports_no_sdk() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
-def test_building_imports_no_sdk() -> None:
-    code = (
-        "import sys; from stripe_fdw.catalog.from_sdk import build; build();"
-        "sys.exit(any(name.split('.')[0] == 'stripe' for name in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+def test_building_imports_no_sdk(build_process: tuple[Built, list[str]]) -> None:
+    assert "stripe" not in build_process[1]
 
 
 def test_the_file_stays_small_and_one_line_an_entry() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from stripe_fdw.host.check import check
 from stripe_fdw.host.install import Build, HostInstallError, install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import Python, PythonError, describe, unreachable_folder
+from support.installed_host import compiled_once
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,15 @@ class Installed:
         return ["--pg-config", self.installation.pg_config, *folders]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> Iterator[None]:
+    """One compiled module serves all tests: they differ in what they do with it."""
+    with compiled_once():
+        yield
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     root = tmp_path_factory.mktemp("installed")
     made = Installed(PostgresInstallation.find(), root / "lib", root / "extension")
     assert made.again()
@@ -119,6 +128,7 @@ def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_compiler_error_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "__version__", "broken")  # so that nothing compiled before is taken
     monkeypatch.setattr(module.json, "dumps", lambda value: '"unfinished')
     with pytest.raises(HostInstallError, match="does not compile") as caught:
         install(PostgresInstallation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path)

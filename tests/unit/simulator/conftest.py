@@ -9,14 +9,14 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.shop import Shop
+from support.simulators import Simulators
 
 KEY = "sk_test_simulator0123"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess(customers=3000, search_delay_ms=300) as process:
-        yield process
+@pytest.fixture(scope="session")
+def running(simulators: Simulators) -> SimulatorProcess:
+    return simulators(customers=3000, search_delay_ms=300)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Servers
+from support.simulators import Simulators
 from support.written_objects import KEY, Made, World, shown
 
 TABLES = (
@@ -19,11 +20,9 @@ TABLES = (
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe that tests may change."""
-    log = tmp_path_factory.mktemp("writes") / "simulator.log"
-    with SimulatorProcess(customers=20, seed=11, log=log) as simulator:
-        yield simulator
+    return simulators(customers=20, seed=11)
 
 
 @pytest.fixture

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, Server, Servers
+from support.simulators import Simulators
 
 
 @pytest.fixture(scope="package")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe to write to, with three customers from the start."""
-    log = tmp_path_factory.mktemp("written") / "simulator.log"
-    with SimulatorProcess(customers=3, seed=11, log=log) as simulator:
-        yield simulator
+    return simulators(customers=3, seed=11)
 
 
 @pytest.fixture
