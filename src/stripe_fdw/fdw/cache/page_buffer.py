@@ -46,7 +46,7 @@ class PageSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Freshness:
+class CachePolicy:
     """How long an answer may be used again: for ``ttl`` seconds, and while its generation is current."""
 
     ttl: float  # seconds; 0: no later statement may use it
@@ -88,7 +88,7 @@ class PageBuffer:
     key: Hashable
     active_reader: ActiveReader
     run: ExecutorRun
-    freshness: Freshness
+    policy: CachePolicy
     is_ordered: bool = False  # what comes after an object can be requested
     generation: Generation = ()  # at the time of the first request
     created_at: float = field(default_factory=time.monotonic)
@@ -100,8 +100,8 @@ class PageBuffer:
     _open_pages: OpenPages | None = None
 
     def __post_init__(self) -> None:
-        if self.freshness.ttl > 0:
-            self.generation = self.freshness.current_generation()
+        if self.policy.ttl > 0:
+            self.generation = self.policy.current_generation()
 
     def start(self, source: PageSource) -> None:
         """Send the first request; the pages are read when a reader needs them."""
@@ -208,16 +208,13 @@ class PageBuffer:
 
     def is_fresh(self, now: float) -> bool:
         """Return True if a statement at this time (``time.monotonic()``) may use the pages."""
-        return (
-            now - self.created_at < self.freshness.ttl
-            and self.freshness.current_generation() == self.generation
-        )
+        return now - self.created_at < self.policy.ttl and self.policy.current_generation() == self.generation
 
     @property
     def is_cacheable(self) -> bool:
         """True if later statements may use it: it is complete, or the rest of it can be requested."""
         has_use = self.is_complete or (self.is_ordered and bool(self.pages))
-        return self.freshness.ttl > 0 and not self.is_full and has_use
+        return self.policy.ttl > 0 and not self.is_full and has_use
 
 
 def _object_key(item: dict[str, Any]) -> Hashable:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping
 from typing import Final
 
-from stripe_fdw.fdw.cache.page_buffer import ExecutorRun, Freshness, Objects, PageBuffer, PageSource
+from stripe_fdw.fdw.cache.page_buffer import CachePolicy, ExecutorRun, Objects, PageBuffer, PageSource
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
 
 STATEMENT_BYTES: Final = 16 * 2**20  # for the page buffers of all executor runs of a session
@@ -81,7 +81,7 @@ class ResponseCache:
         key: Hashable,
         source: PageSource,
         requester: Requester,
-        freshness: Freshness,
+        policy: CachePolicy,
         *,
         ordered: bool,
     ) -> Iterator[Objects]:
@@ -92,18 +92,18 @@ class ResponseCache:
             key: what identifies the answer: the request, and the account and API key that it is for.
             source: requests the pages that no buffer has.
             requester: the scan that reads.
-            freshness: how long later statements may use the answer.
+            policy: how long later statements may use the answer.
             ordered: what comes after an object can be requested.
         """
-        buffer = run.buffers.get(key) or self._fresh_buffer(run, key, freshness)
+        buffer = run.buffers.get(key) or self._fresh_buffer(run, key, policy)
         if buffer is None:
-            buffer = PageBuffer(key, ActiveReader(requester), run, freshness, is_ordered=ordered)
+            buffer = PageBuffer(key, ActiveReader(requester), run, policy, is_ordered=ordered)
             buffer.start(source)
         run.buffers[key] = buffer
         return buffer.replay(requester, source)
 
-    def _fresh_buffer(self, run: ExecutorRun, key: Hashable, freshness: Freshness) -> PageBuffer | None:
-        buffer = self._cache.get(key) if freshness.ttl > 0 else None
+    def _fresh_buffer(self, run: ExecutorRun, key: Hashable, policy: CachePolicy) -> PageBuffer | None:
+        buffer = self._cache.get(key) if policy.ttl > 0 else None
         if buffer is None:
             return None
         is_fresh = buffer.is_fresh(time.monotonic())
@@ -140,7 +140,7 @@ def _bounded_cache(max_bytes: int) -> MutableMapping[Hashable, PageBuffer]:
 
     return TLRUCache(
         maxsize=max_bytes,
-        ttu=lambda _, buffer, now: now + buffer.freshness.ttl - (time.monotonic() - buffer.created_at),
+        ttu=lambda _, buffer, now: now + buffer.policy.ttl - (time.monotonic() - buffer.created_at),
         timer=time.monotonic,
         getsizeof=lambda buffer: max(1, buffer.size),
     )

@@ -13,7 +13,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters, account_name
-from stripe_fdw.fdw.cache.page_buffer import Freshness, Objects
+from stripe_fdw.fdw.cache.page_buffer import CachePolicy, Objects
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Previews, ReadPlan, Retrieve, Search
@@ -104,7 +104,7 @@ class PlanReader:
             (self._scope, mode, request),
             StripePages(self.client, request, resource, mode),
             self.requester,
-            Freshness(
+            CachePolicy(
                 self.cache_ttl,
                 partial(self.generations.generation, self._account, resource, identifier),
             ),

@@ -7,17 +7,15 @@ from typing import Any
 
 from stripe_fdw.fdw.cache.requester import ScanCost
 
-Row = tuple[Any, ...]
-
 
 class Scan:
     """Batches of rows, as they are asked for. Belongs to one executor node; not for several threads."""
 
-    def __init__(self, batches: Iterator[list[Row]], cost: ScanCost) -> None:
-        self._batches: Iterator[list[Row]] | None = batches
+    def __init__(self, batches: Iterator[list[tuple[Any, ...]]], cost: ScanCost) -> None:
+        self._batches: Iterator[list[tuple[Any, ...]]] | None = batches
         self._cost = cost
 
-    def next_batch(self) -> list[Row]:
+    def next_batch(self) -> list[tuple[Any, ...]]:
         """Return the next rows, with values in the order of the scan's columns; [] after the last row.
 
         Raises what a request raises (``errors``), and Interrupted when the query is cancelled.

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from stripe_fdw.errors import Interrupted
-from stripe_fdw.fdw.cache.page_buffer import Freshness, Objects
+from stripe_fdw.fdw.cache.page_buffer import CachePolicy, Objects
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 
 PAGES = [[{"id": f"cus_{page}{number}"} for number in range(3)] for page in range(5)]
-NEVER_CACHED = Freshness(0.0, lambda: ())
+NEVER_CACHED = CachePolicy(0.0, lambda: ())
 
 
 class OpenNumbers(Iterator[Objects]):
@@ -60,7 +60,7 @@ def read(cache: ResponseCache, source: Numbers, requester: Requester, **options:
         "key",
         source,
         requester,
-        options.pop("freshness", NEVER_CACHED),
+        options.pop("policy", NEVER_CACHED),
         **{"ordered": True, **options},
     )
 
@@ -123,27 +123,27 @@ def test_the_end_of_a_run_closes_what_no_reader_has_begun(cache: ResponseCache) 
 
 
 def test_a_later_run_reads_on_where_an_earlier_one_left_an_ordered_list(cache: ResponseCache) -> None:
-    freshness = Freshness(60.0, lambda: (1,))
-    first = read(cache, Numbers(), Requester(lambda: None), freshness=freshness)
+    policy = CachePolicy(60.0, lambda: (1,))
+    first = read(cache, Numbers(), Requester(lambda: None), policy=policy)
     next(first)
     first.close()  # type: ignore[attr-defined]
     cache.end_node()
     cache.begin_node()
     source = Numbers()
-    assert list(read(cache, source, Requester(lambda: None), freshness=freshness)) == PAGES
+    assert list(read(cache, source, Requester(lambda: None), policy=policy)) == PAGES
     assert source.opened_after == ["cus_02"]
 
 
 @pytest.mark.parametrize(("ordered", "generation"), [(False, 1), (True, 2)], ids=["no order", "stale"])
 def test_a_later_run_starts_again_otherwise(cache: ResponseCache, ordered: bool, generation: int) -> None:
     generations = [1]
-    freshness = Freshness(60.0, lambda: tuple(generations))
-    first = read(cache, Numbers(), Requester(lambda: None), freshness=freshness, ordered=ordered)
+    policy = CachePolicy(60.0, lambda: tuple(generations))
+    first = read(cache, Numbers(), Requester(lambda: None), policy=policy, ordered=ordered)
     next(first)
     first.close()  # type: ignore[attr-defined]
     cache.end_node()
     cache.begin_node()
     generations[0] = generation
     source = Numbers()
-    assert list(read(cache, source, Requester(lambda: None), freshness=freshness, ordered=ordered)) == PAGES
+    assert list(read(cache, source, Requester(lambda: None), policy=policy, ordered=ordered)) == PAGES
     assert source.opened_after == [None]
