@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ import urllib3
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, column, count, failing, one, refused, said
 from support.simulators import Simulators
+from support.waiting import wait_until
 
 MAPPING = {"api_key": "sk_test_51KeyOfTheConsistencyTests"}
 FAST = {"max_requests_per_second": 10_000}
@@ -120,35 +122,53 @@ def test_a_statement_asks_for_a_list_once_however_it_is_joined(
         assert found == result(whole)
 
 
+HALFWAY = "pg_advisory_lock_shared(1)"  # where a statement waits for what is done ``halfway``
+
+
+@contextmanager
+def halfway(database: str, act: Callable[[], object]) -> Iterator[None]:
+    """Do something when a statement in the block has come to ``HALFWAY``."""
+
+    def act_and_unlock() -> None:
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        wait_until(lambda: count(other, waiting), "the statement's coming half way")
+        act()
+        other.execute("select pg_advisory_unlock(1)")
+
+    with psycopg.connect(database, autocommit=True) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select pg_advisory_lock(1)")
+        done = pool.submit(act_and_unlock)
+        yield
+        done.result()
+
+
 def test_what_changes_while_a_statement_runs_is_not_seen_by_half_of_it(
-    db: psycopg.Connection, live: Server, changing: SimulatorProcess
+    db: psycopg.Connection, database: str, live: Server, changing: SimulatorProcess
 ) -> None:
     table = live.table("customer")
-    made: list[dict[str, Any]] = []
-    timer = threading.Timer(0.3, lambda: made.append(post(changing, "customers", name="Late Comer")))
-    timer.start()
-    first, _, second = db.execute(
-        f"select (select count(*) from {table}), pg_sleep(1), (select count(*) from {table})".encode()
-    ).fetchone() or (0, 0, 1)
-    timer.join()
-    assert made
+    with halfway(database, lambda: post(changing, "customers", name="Late Comer")):
+        first, _, second = db.execute(
+            f"select (select count(*) from {table}), {HALFWAY}, (select count(*) from {table})".encode()
+        ).fetchone() or (0, 0, 1)
     assert first == second
     assert count(db, f"select count(*) from {table}") == first + 1
 
 
 def test_an_object_that_a_loop_asks_for_twice_is_the_same_both_times(
-    db: psycopg.Connection, live: Server, changing: SimulatorProcess, requests: Callable[[], list[str]]
+    db: psycopg.Connection,
+    database: str,
+    live: Server,
+    changing: SimulatorProcess,
+    requests: Callable[[], list[str]],
 ) -> None:
     made = post(changing, "customers", name="before")
-    timer = threading.Timer(0.3, lambda: post(changing, f"customers/{made['id']}", name="after"))
-    timer.start()
     table = live.table("customer")
     query = (
-        f"select (select name from {table} where id = '{made['id']}'), pg_sleep(0.8),"
+        f"select (select name from {table} where id = '{made['id']}'), {HALFWAY},"
         f" (select name from {table} where id = '{made['id']}')"
     )
-    assert [row[::2] for row in db.execute(query.encode())] == [("before", "before")]
-    timer.join()
+    with halfway(database, lambda: post(changing, f"customers/{made['id']}", name="after")):
+        assert [row[::2] for row in db.execute(query.encode())] == [("before", "before")]
     assert len(requests()) == 1
     assert one(db, f"select name from {table} where id = '{made['id']}'") == "after"
 
