@@ -1,1 +1,1 @@
-"""database."""
+"""Installation into a database with SQL."""

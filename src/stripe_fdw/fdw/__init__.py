@@ -1,1 +1,1 @@
-"""Shows Stripe as foreign tables."""
+"""Foreign tables: how quals become requests, responses rows, and written rows requests."""

@@ -1,1 +1,1 @@
-"""backend."""
+"""The program that runs the wrapper in a backend: one protocol, and its implementations."""

@@ -1,1 +1,1 @@
-"""cache."""
+"""Stripe's answers within a statement and across statements, and what makes them stale."""

@@ -1,1 +1,1 @@
-"""schema."""
+"""Options, columns and clients of foreign tables, and IMPORT FOREIGN SCHEMA."""

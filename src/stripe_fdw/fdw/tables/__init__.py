@@ -1,1 +1,1 @@
-"""tables."""
+"""The kinds of foreign tables: Stripe's objects, and the tables behind functions."""

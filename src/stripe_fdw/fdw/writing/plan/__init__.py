@@ -1,1 +1,1 @@
-"""plan."""
+"""From a written row to its requests, as a value."""

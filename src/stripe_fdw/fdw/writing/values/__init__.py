@@ -1,1 +1,1 @@
-"""values."""
+"""Column values as the parameters that Stripe takes."""
