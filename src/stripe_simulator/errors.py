@@ -1,4 +1,4 @@
-"""Stripe's errors, worded as Stripe words them (https://docs.stripe.com/api/errors and error-codes)."""
+"""Stripe's errors, with Stripe's messages (https://docs.stripe.com/api/errors and error-codes)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ _DOC = "https://stripe.com/docs/error-codes/"
 
 
 class StripeError(Exception):
-    """An answer that is an error: its status, and what goes into the body."""
+    """An error that Stripe responds with: the status, and the members of the body.
+
+    `extra` are further members, such as decline_code or payment_intent.
+    """
 
     def __init__(
         self,
         message: str,
         *,
         status: int = 400,
-        kind: str = "invalid_request_error",
+        error_type: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
@@ -25,14 +28,14 @@ class StripeError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-        self.kind = kind
+        self.error_type = error_type
         self.code = code
         self.param = param
         self.headers = dict(headers or {})
-        self.extra = dict(extra or {})  # decline_code, the payment_intent …
+        self.extra = dict(extra or {})
 
     def details(self) -> dict[str, Any]:
-        """The error as an object shows it that keeps its last one (last_payment_error)."""
+        """Return the error as objects show it, for example in last_payment_error."""
         error: dict[str, Any] = dict(self.extra)
         if self.code:
             error["code"] = self.code
@@ -40,24 +43,24 @@ class StripeError(Exception):
         error["message"] = self.message
         if self.param is not None:
             error["param"] = self.param
-        error["type"] = self.kind
+        error["type"] = self.error_type
         return error
 
-    def body(self, request_id: str, account: str) -> dict[str, Any]:
-        """The JSON that Stripe would answer."""
-        log = f"https://dashboard.stripe.com/{account}/test/logs/{request_id}"
+    def body(self, request_id: str, account_id: str) -> dict[str, Any]:
+        """Return the JSON of the response."""
+        log = f"https://dashboard.stripe.com/{account_id}/test/logs/{request_id}"
         return {"error": self.details() | {"request_log_url": log}}
 
 
 def masked(key: str) -> str:
-    """A key with all but its kind and its last four characters starred; a short one wholly."""
-    head, separator, rest = key.rpartition("_")
-    shown = rest[-4:] if len(rest) >= 8 else ""
-    return f"{head}{separator}{'*' * (len(rest) - len(shown))}{shown}"
+    """Return a key with all but its prefix and its last four characters starred; a short one entirely."""
+    prefix, separator, secret = key.rpartition("_")
+    shown = secret[-4:] if len(secret) >= 8 else ""
+    return f"{prefix}{separator}{'*' * (len(secret) - len(shown))}{shown}"
 
 
 def no_key() -> StripeError:
-    """No key came with the request."""
+    """Return the error of a request without a key."""
     return StripeError(
         "You did not provide an API key. You need to provide your API key in the Authorization header, using "
         "Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See "
@@ -68,7 +71,7 @@ def no_key() -> StripeError:
 
 
 def bad_key(key: str) -> StripeError:
-    """The key is none of this account's."""
+    """Return the error of an invalid key."""
     return StripeError(
         f"Invalid API Key provided: {masked(key)}",
         status=401,
@@ -76,27 +79,27 @@ def bad_key(key: str) -> StripeError:
     )
 
 
-def not_permitted(key: str, account: str, permission: str) -> StripeError:
-    """A restricted key that may not do this."""
+def not_permitted(key: str, account_id: str, permission: str) -> StripeError:
+    """Return the error of a restricted key that lacks a permission."""
     return StripeError(
         f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on "
-        f"account '{account}'. Having the '{permission}' permission would allow this request to continue.",
+        f"account '{account_id}'. Having the '{permission}' permission would allow this request to continue.",
         status=403,
     )
 
 
-def no_account(key: str, account: str) -> StripeError:
-    """The account in Stripe-Account does not exist for this key."""
+def no_account(key: str, account_id: str) -> StripeError:
+    """Return the error of an account in Stripe-Account that the key has no access to."""
     return StripeError(
-        f"The provided key '{masked(key)}' does not have access to account '{account}' (or that account does "
-        "not exist). Application access may have been revoked.",
+        f"The provided key '{masked(key)}' does not have access to account '{account_id}' (or that account "
+        "does not exist). Application access may have been revoked.",
         status=403,
         code="account_invalid",
     )
 
 
 def no_route(method: str, path: str) -> StripeError:
-    """No operation has this verb and path."""
+    """Return the error of a method and path that no operation has."""
     return StripeError(
         f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the "
         "trailing slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) "
@@ -107,21 +110,21 @@ def no_route(method: str, path: str) -> StripeError:
 
 
 def no_object(name: str, identifier: str, param: str = "id", *, status: int = 404) -> StripeError:
-    """There is no such object."""
+    """Return the error of an object that does not exist."""
     return StripeError(
-        f"No such {_NAMES.get(name, name)}: '{identifier}'",
+        f"No such {_DISPLAY_NAMES.get(name, name)}: '{identifier}'",
         status=status,
         code="resource_missing",
         param=param,
     )
 
 
-# Objects that Stripe's message calls otherwise than the API does.
-_NAMES = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}
+# Object types whose name in Stripe's message differs from that in the API.
+_DISPLAY_NAMES = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}
 
 
 def unknown_parameters(names: list[str]) -> StripeError:
-    """Parameters that the operation does not have."""
+    """Return the error of parameters that the operation does not have."""
     word = "parameter" if len(names) == 1 else "parameters"
     return StripeError(
         f"Received unknown {word}: {', '.join(names)}", code="parameter_unknown", param=names[0]
@@ -129,12 +132,12 @@ def unknown_parameters(names: list[str]) -> StripeError:
 
 
 def missing_parameter(name: str) -> StripeError:
-    """A required parameter is not there."""
+    """Return the error of a required parameter that was not sent."""
     return StripeError(f"Missing required param: {name}.", code="parameter_missing", param=name)
 
 
 def empty_parameter(name: str) -> StripeError:
-    """A parameter that cannot be unset came empty."""
+    """Return the error of an empty parameter that cannot be unset."""
     return StripeError(
         f"You passed an empty string for '{name}'. We assume empty values are an attempt to unset a "
         f"parameter; however '{name}' cannot be unset. You should remove '{name}' from your request or "
@@ -145,18 +148,21 @@ def empty_parameter(name: str) -> StripeError:
 
 
 def not_an_integer(name: str, value: str) -> StripeError:
-    """A number was expected."""
+    """Return the error of a value that is no integer."""
     return StripeError(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
 
 
 def not_one_of(name: str, values: tuple[str, ...]) -> StripeError:
-    """A literal that Stripe does not know."""
-    wanted = values[0] if len(values) == 1 else f"{', '.join(values[:-1])}, or {values[-1]}"
-    return StripeError(f"Invalid {name}: must be one of {wanted}", param=name)
+    """Return the error of a value that is none of the allowed ones."""
+    allowed = values[0] if len(values) == 1 else f"{', '.join(values[:-1])}, or {values[-1]}"
+    return StripeError(f"Invalid {name}: must be one of {allowed}", param=name)
 
 
 def rate_limited(reason: str, retry_after: float | None = None) -> StripeError:
-    """Too many requests; the reason is that of the Stripe-Rate-Limited-Reason header."""
+    """Return the error of too many requests.
+
+    `reason` is the value of the header Stripe-Rate-Limited-Reason, `retry_after` a time in seconds.
+    """
     headers = {"Stripe-Rate-Limited-Reason": reason}
     if retry_after is not None:
         headers["Retry-After"] = f"{retry_after:g}"
@@ -169,7 +175,7 @@ def rate_limited(reason: str, retry_after: float | None = None) -> StripeError:
 
 
 def lock_timeout() -> StripeError:
-    """Another request works on the object."""
+    """Return the error of an object that another request has locked."""
     return StripeError(
         "This object cannot be accessed right now because another API request or Stripe process is currently "
         "accessing it. If you see this error intermittently, retry the request. If you see this error "
@@ -183,7 +189,7 @@ def lock_timeout() -> StripeError:
 
 
 def conflict() -> StripeError:
-    """The request conflicts with another that is under way."""
+    """Return the error of a request that conflicts with another in progress."""
     return StripeError(
         "The request conflicts with another request, perhaps one that uses the same idempotent key. Please "
         "try again later.",
@@ -193,10 +199,10 @@ def conflict() -> StripeError:
 
 
 def server_fault() -> StripeError:
-    """Something went wrong on Stripe's side."""
+    """Return the error of a failure inside Stripe."""
     return StripeError(
         "Sorry! There was an error while talking to Stripe. We have been notified of the problem. Please "
         "contact support@stripe.com with any questions you may have.",
         status=500,
-        kind="api_error",
+        error_type="api_error",
     )

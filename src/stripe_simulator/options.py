@@ -1,4 +1,4 @@
-"""Options that a simulator is started with."""
+"""The options of a simulator."""
 
 from __future__ import annotations
 
@@ -16,58 +16,66 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """What a simulator is started with.
+    """The options that a simulator is started with.
 
-    `until` is when the newest generated object was created, at the latest, in Unix seconds; `counts` are
-    objects by resource, where they differ from the usual proportion.
+    `counts` are numbers of objects by resource, where these differ from the usual proportions. `until` is the
+    latest time at which a generated object was created, in Unix seconds. `search_delay` is the time until a
+    written object can be found by a search, `latency` the delay of each response, and `jitter` the maximum
+    random addition to it, all in seconds. `rate` and `endpoint_rate` are the requests per second allowed in
+    total and on each endpoint. `webhook_retries` are the delays before further attempts at a delivery, in
+    seconds.
     """
 
     seed: int = 1
     customers: int = 1000
     counts: Mapping[str, int] = field(default_factory=dict)
     until: int = field(default_factory=lambda: int(time.time()) // _DAY * _DAY)
-    search_delay: float = 1.0  # seconds until a written object can be found by search
-    latency: float = 0.0  # seconds
-    jitter: float = 0.0  # seconds at most, on top of the latency
-    rate: float | None = None  # requests/s in all
-    endpoint_rate: float | None = None  # requests/s on each endpoint
-    webhook_retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
+    search_delay: float = 1.0
+    latency: float = 0.0
+    jitter: float = 0.0
+    rate: float | None = None
+    endpoint_rate: float | None = None
+    webhook_retries: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
 
+    @classmethod
+    def from_command_line(
+        cls,
+        *,
+        seed: int = 1,
+        customers: int = 1000,
+        subscriptions: int | None = None,
+        invoices: int | None = None,
+        count: list[str] | None = None,
+        latency_ms: float = 0.0,
+        jitter_ms: float = 0.0,
+        rate: float | None = None,
+        endpoint_rate: float | None = None,
+        search_delay_ms: float = 1000.0,
+        until: int | None = None,
+    ) -> SimulatorOptions:
+        """Return the options for those of a command line; `count` holds ``resource=number``.
 
-def options_of(
-    *,
-    seed: int = 1,
-    customers: int = 1000,
-    subscriptions: int | None = None,
-    invoices: int | None = None,
-    count: list[str] | None = None,
-    latency_ms: float = 0.0,
-    jitter_ms: float = 0.0,
-    rate: float | None = None,
-    endpoint_rate: float | None = None,
-    search_delay_ms: float = 1000.0,
-    until: int | None = None,
-) -> SimulatorOptions:
-    """The settings; `count` holds ``resource=number``. Raises ValueError where one is not of that form."""
-    counts: dict[str, int] = {"customer": customers}
-    if subscriptions is not None:
-        counts["subscription"] = subscriptions
-    if invoices is not None:
-        counts["invoice"] = invoices
-    for item in count or ():
-        name, _, number = item.partition("=")
-        if name not in load().resource or not number.isdecimal():
-            raise ValueError(f"--count takes RESOURCE=N with a resource of the catalog, not {item!r}")
-        counts[name] = int(number)
-    more: dict[str, Any] = {} if until is None else {"until": until}
-    return SimulatorOptions(
-        seed=seed,
-        customers=customers,
-        counts=counts,
-        latency=latency_ms / 1000,
-        jitter=jitter_ms / 1000,
-        rate=rate,
-        endpoint_rate=endpoint_rate,
-        search_delay=search_delay_ms / 1000,
-        **more,
-    )
+        Raises ValueError for a count that is not of this form.
+        """
+        counts: dict[str, int] = {"customer": customers}
+        if subscriptions is not None:
+            counts["subscription"] = subscriptions
+        if invoices is not None:
+            counts["invoice"] = invoices
+        for item in count or ():
+            name, _, number = item.partition("=")
+            if name not in load().resource or not number.isdecimal():
+                raise ValueError(f"--count takes RESOURCE=N with a resource of the catalog, not {item!r}")
+            counts[name] = int(number)
+        newest: dict[str, Any] = {} if until is None else {"until": until}
+        return cls(
+            seed=seed,
+            customers=customers,
+            counts=counts,
+            latency=latency_ms / 1000,
+            jitter=jitter_ms / 1000,
+            rate=rate,
+            endpoint_rate=endpoint_rate,
+            search_delay=search_delay_ms / 1000,
+            **newest,
+        )

@@ -21,27 +21,30 @@ _STOP_SECONDS = 5.0
 
 
 class SimulatorProcess:
-    """A simulator in the background.
+    """A simulator in a child process.
 
     Options are those of the command line, with underscores: ``SimulatorProcess(customers=500)``; a list
-    repeats its option. Output goes to `log`, by default a file of its own. As a context manager it is stopped
-    at the end. Raises RuntimeError, with the log, when it does not start.
+    repeats its option. The output goes to `log`, by default a temporary file. As a context manager, it is
+    started at the beginning and stopped at the end.
     """
 
     def __init__(self, *, log: Path | None = None, port: int = 0, **options: object) -> None:
         self.url = ""
         self._command = [sys.executable, "-m", "stripe_simulator", "--port", str(port)]
         for name, value in options.items():
-            for one in value if isinstance(value, list) else [value]:
-                if one is not None:
-                    self._command += [f"--{name.replace('_', '-')}", str(one)]
-        self._own_log = log is None
+            for item in value if isinstance(value, list) else [value]:
+                if item is not None:
+                    self._command += [f"--{name.replace('_', '-')}", str(item)]
+        self._has_own_log = log is None
         self.log = log or Path(tempfile.mkstemp(prefix="stripe-simulator-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None
         self._http = urllib3.PoolManager(retries=False, timeout=30.0)
 
     def start(self) -> SimulatorProcess:
-        """Start it and wait until it listens."""
+        """Start the process and wait until it listens.
+
+        Raises RuntimeError, with the log, if it does not start.
+        """
         with self.log.open("wb") as output:
             self._process = subprocess.Popen(
                 self._command,
@@ -65,30 +68,35 @@ class SimulatorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process's number, while it runs."""
+        """The id of the process; None when it does not run."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that it listens on."""
         return int(self.url.rpartition(":")[2])
 
     def control(self, method: str, path: str, json: object = None) -> Any:
-        """Ask the control endpoint, as ``control("POST", "/faults", {...})``; RuntimeError on an error."""
+        """Send a request to the control endpoint, such as ``control("POST", "/faults", {...})``.
+
+        Returns the JSON of the response. Raises RuntimeError for an error status.
+        """
         address = self.url + "/_simulator/" + path.removeprefix("/_simulator").lstrip("/")
         body = None if json is None else orjson.dumps(json)
-        answer = self._http.request(method, address, body=body, headers={"Content-Type": "application/json"})
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {answer.data.decode(errors='replace')}")
-        return orjson.loads(answer.data)
+        response = self._http.request(
+            method, address, body=body, headers={"Content-Type": "application/json"}
+        )
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {path}: {response.status} {response.data.decode(errors='replace')}")
+        return orjson.loads(response.data)
 
     def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """The requests to Stripe so far, those with a number above `after`."""
-        found: list[dict[str, Any]] = self.control("GET", f"/requests?after={after}")["requests"]
-        return found
+        """Return the logged requests to Stripe with a number above `after`."""
+        logged: list[dict[str, Any]] = self.control("GET", f"/requests?after={after}")["requests"]
+        return logged
 
     def stop(self) -> None:
-        """Stop it and wait until it is gone; may be called twice."""
+        """Stop the process and wait for its end; has no effect when it does not run."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -98,7 +106,7 @@ class SimulatorProcess:
                 process.kill()
                 process.wait()
         self._http.clear()
-        if self._own_log:
+        if self._has_own_log:
             self.log.unlink(missing_ok=True)
 
     def __enter__(self) -> SimulatorProcess:

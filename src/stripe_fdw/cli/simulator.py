@@ -37,14 +37,14 @@ def simulator(
 ) -> None:
     """Run a simulated Stripe until it is stopped. It accepts any key that begins with sk_test_."""
     try:
-        from stripe_simulator.options import options_of
+        from stripe_simulator.options import SimulatorOptions
         from stripe_simulator.server.server import serve
     except ModuleNotFoundError as error:
         raise typer.BadParameter(
             f"the simulator needs {error.name}: install stripe-fdw with its extra 'simulator'"
         ) from error
     try:
-        settings = options_of(
+        options = SimulatorOptions.from_command_line(
             seed=seed,
             customers=customers,
             subscriptions=subscriptions,
@@ -60,7 +60,7 @@ def simulator(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     try:
-        serve(settings, port)
+        serve(options, port)
     except OSError as error:
         raise SimulatorError(
             f"cannot listen on port {port} of the loopback address: {error.strerror}",

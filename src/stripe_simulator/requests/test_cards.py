@@ -139,7 +139,7 @@ def card_of_number(number: str) -> Card:
             "Your card was declined. Your request was in test mode, but used a non test card. For a list of "
             "valid test cards, visit: https://stripe.com/docs/testing.",
             status=402,
-            kind="card_error",
+            error_type="card_error",
             code="card_declined",
             extra={"decline_code": "test_mode_live_card"},
         )
@@ -161,7 +161,7 @@ def decline_error(card: Card, *, charge: str | None = None, extra: Json | None =
         details["decline_code"] = card.decline_code
     param = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(card.code)
     return StripeError(
-        card.message, status=402, kind="card_error", code=card.code, param=param, extra=details
+        card.message, status=402, error_type="card_error", code=card.code, param=param, extra=details
     )
 
 
@@ -170,7 +170,7 @@ def authentication_required_error(extra: Json) -> StripeError:
     return StripeError(
         "Your card was declined. This transaction requires authentication.",
         status=402,
-        kind="card_error",
+        error_type="card_error",
         code="authentication_required",
         extra={"decline_code": "authentication_required", **extra},
     )

@@ -216,7 +216,7 @@ def _fault_response(fault: Fault) -> ApiResponse:
         error = server_fault()
         error.status = fault.status
         if 400 <= fault.status < 500:
-            error.kind = "invalid_request_error"
+            error.error_type = "invalid_request_error"
     error.code = fault.code or error.code
     error.message = fault.message or error.message
     return error_response(error, "req_fault", PLATFORM, fault.headers)

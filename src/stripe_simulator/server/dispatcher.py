@@ -117,7 +117,7 @@ class Dispatcher:
             raise StripeError(
                 f"The simulator does not carry out {request.method} {request.route.template}.",
                 status=501,
-                kind="api_error",
+                error_type="api_error",
             )
         return operation(request)
 

@@ -38,7 +38,7 @@ class IdempotencyKeys:
         if len(key) > _MAX_LENGTH:
             raise StripeError(
                 f"Keys for idempotent requests may have up to {_MAX_LENGTH} characters.",
-                kind="idempotency_error",
+                error_type="idempotency_error",
             )
         use = self._uses.get((account, key))
         if use is None:
@@ -49,13 +49,13 @@ class IdempotencyKeys:
                 "Keys for idempotent requests can only be used for the same endpoint they were first "
                 f"used for ('{path}' vs '{use.path}'). Try using a key other than '{key}' if you meant to "
                 "execute a different request.",
-                kind="idempotency_error",
+                error_type="idempotency_error",
             )
         if use.params != params:
             raise StripeError(
                 "Keys for idempotent requests can only be used with the same parameters they were first used "
                 f"with. Try using a key other than '{key}' if you meant to execute a different request.",
-                kind="idempotency_error",
+                error_type="idempotency_error",
             )
         if use.response is None:
             raise StripeError(
@@ -63,7 +63,7 @@ class IdempotencyKeys:
                 "means you submitted twice, and the other request is still going through): "
                 f"{key}. Please try again later.",
                 status=409,
-                kind="idempotency_error",
+                error_type="idempotency_error",
                 code="idempotency_key_in_use",
                 headers={"Stripe-Should-Retry": "true"},
             )

@@ -69,7 +69,7 @@ def verify(context: OperationContext) -> None:
         raise StripeError(
             "The amounts provided do not match the amounts that were sent to the bank account.",
             status=402,
-            kind="card_error",
+            error_type="card_error",
             code="bank_account_verification_failed",
         )
     source["status"] = "verified"

@@ -137,7 +137,7 @@ def _payment_method_to_charge(request: ApiRequest, params: Json) -> Json:
             raise StripeError(
                 "Cannot charge a customer that has no active card",
                 code="missing",
-                kind="card_error",
+                error_type="card_error",
                 status=402,
             )
         return {"type": "card", "card": test_cards.CARDS["visa"].details()}

@@ -16,11 +16,11 @@ _CURRENCIES = {"usd": 14, "eur": 3, "gbp": 2, "jpy": 1}
 _COUNTRIES = {"US": 10, "DE": 3, "FR": 3, "GB": 2, "JP": 1}
 _MOSTLY_TRUE = frozenset({"active", "enabled", "paid", "captured"})
 _TEXTS: Mapping[str, Callable[[int], Any]] = {
-    "name": sample_text.person,
+    "name": sample_text.name,
     "phone": sample_text.phone,
     "url": sample_text.url,
-    "description": lambda index: f"{sample_text.THINGS[index % 10]} no. {index}",
-    "nickname": lambda index: sample_text.THINGS[index % 10],
+    "description": lambda index: f"{sample_text.PRODUCT_NAMES[index % 10]} no. {index}",
+    "nickname": lambda index: sample_text.PRODUCT_NAMES[index % 10],
     "ip": lambda index: f"203.0.113.{index % 254 + 1}",
     "last4": lambda index: f"{index * 7 % 10_000:04d}",
     "fingerprint": lambda index: f"Xt5EWLLD{index:08x}",
@@ -103,7 +103,7 @@ def _time(generator: Generator, column: Column) -> Field:
 def _json(_generator: Generator, column: Column) -> Field:
     if column.nullable:
         return constant(None)
-    return Field(lambda _: []) if column.name in sample_text.LISTS else Field(lambda _: {})
+    return Field(lambda _: []) if column.name in sample_text.LIST_FIELDS else Field(lambda _: {})
 
 
 def _reference(generator: Generator, column: Column) -> Field:

@@ -80,7 +80,7 @@ def _invoice(generator: Generator) -> Fields:
         ),
         "customer": customer,
         "customer_email": of_customer(sample_text.email),
-        "customer_name": of_customer(sample_text.person),
+        "customer_name": of_customer(sample_text.name),
         "customer_tax_exempt": constant("none"),
         "customer_account": constant(None),
         "billing_reason": Field(
@@ -181,7 +181,7 @@ def _line_item(generator: Generator) -> Fields:
         "amount": Field(lambda index: unit(index // BLOCK_SIZE)),
         "subtotal": Field(lambda index: unit(index // BLOCK_SIZE)),
         "currency": Field(lambda index: invoices.fields["currency"].value(index // BLOCK_SIZE)),
-        "description": Field(lambda index: f"1 x {sample_text.THINGS[index % 10]}"),
+        "description": Field(lambda index: f"1 x {sample_text.PRODUCT_NAMES[index % 10]}"),
         "period": Field(
             lambda index: {
                 "end": created(index // BLOCK_SIZE),

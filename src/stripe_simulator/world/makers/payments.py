@@ -35,7 +35,7 @@ def billing_details(index: int) -> Json:
     return {
         "address": sample_text.address(index),
         "email": sample_text.email(index) if index % 3 else None,
-        "name": sample_text.person(index),
+        "name": sample_text.name(index),
         "phone": None,
         "tax_id": None,
     }

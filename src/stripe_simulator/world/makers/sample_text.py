@@ -1,22 +1,22 @@
-"""Text that looks real, in several scripts: the same index always says the same."""
+"""Sample text in several scripts, such as names and addresses: functions of an index."""
 
 from __future__ import annotations
 
-FIRST = (
+FIRST_NAMES = (
     "Ada", "Zoë", "Łukasz", "Søren", "Amélie", "José", "Ingrid", "Yuki", "Nia", "Omar", "Priya", "Chen",
     "Dmitri",
     "Ngozi", "Siobhán", "Tomáš", "Leïla", "Kofi", "Aiko", "Grace", "Björn", "Carla", "Mateo", "Farah",
     "Élodie",
     "Ivan", "Hana", "Musa", "Rosa", "Wei", "Анна",
 )  # fmt: skip
-LAST = (
+LAST_NAMES = (
     "Lovelace", "Müller", "Kowalski", "Kierkegaard", "Dubois", "García", "Bergström", "Tanaka",
     "Okafor", "Haddad",
     "Sharma", "Wang", "Ivanov", "O'Brien", "Novák", "Ben Ali", "Mensah", "Hopper", "Ødegård", "Silva",
     "Núñez",
     "Yildiz", "Nguyễn", "Papadopoulos", "Smith", "Jones", "Rossi", "Kim", "Đặng",
 )  # fmt: skip
-WHOLE = (
+FULL_NAMES = (
     "株式会社山田",
     "Оксана Петренко",
     "محمد علي",
@@ -24,7 +24,7 @@ WHOLE = (
     "Åse 🚲 Cykler",
     "北京科技有限公司",
 )
-THINGS = (
+PRODUCT_NAMES = (
     "Basic",
     "Starter",
     "Team",
@@ -52,8 +52,8 @@ CITIES = (
 )  # fmt: skip
 DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com")
 
-# Fields without a class of their own that hold lists.
-LISTS = frozenset(
+# Fields of kind JSON that hold lists.
+LIST_FIELDS = frozenset(
     [
         "default_tax_rates",
         "discounts",
@@ -83,22 +83,22 @@ LISTS = frozenset(
 )
 
 
-def person(index: int) -> str:
-    """A name; every 37th is a company or written in another script."""
+def name(index: int) -> str:
+    """Return a name; every 37th is that of a company, or in another script."""
     if index % 37 == 5:
-        return WHOLE[index // 37 % len(WHOLE)]
-    return f"{FIRST[index % 31]} {LAST[index // 7 % 29]}"
+        return FULL_NAMES[index // 37 % len(FULL_NAMES)]
+    return f"{FIRST_NAMES[index % 31]} {LAST_NAMES[index // 7 % 29]}"
 
 
 def email(index: int) -> str:
-    """An address that tells its index; every 40th is the address of the object before it."""
+    """Return an email address that holds its index; every 40th is that of the index before."""
     if index % 40 == 1:
         index -= 1
     return f"user{index}@{DOMAINS[index % 4]}"
 
 
 def indexes_of_email(value: object, count: int) -> list[range]:
-    """The indexes whose address this may be."""
+    """Return the indexes that may have this email address."""
     text = str(value)
     digits = text[4 : text.find("@")]
     if not (text.startswith("user") and digits.isascii() and digits.isdigit() and len(digits) < 16):
@@ -108,12 +108,12 @@ def indexes_of_email(value: object, count: int) -> list[range]:
 
 
 def phone(index: int) -> str:
-    """A number out of the range kept for fiction."""
+    """Return a phone number in the range reserved for fiction."""
     return f"+1555{index * 7919 % 10_000_000:07d}"
 
 
 def address(index: int) -> dict[str, str | None]:
-    """A postal address in one of a few cities."""
+    """Return a postal address in one of a few cities."""
     city, state, code, country = CITIES[index % 7]
     return {
         "city": city,
@@ -126,12 +126,12 @@ def address(index: int) -> dict[str, str | None]:
 
 
 def url(index: int) -> str:
-    """An address on the web."""
+    """Return a URL."""
     return f"https://www.example.com/{index}"
 
 
 def metadata(index: int) -> dict[str, str]:
-    """Often empty; else an order number, at times with an organisation."""
+    """Return metadata: an order number, an organization, or none."""
     kind = index % 5
     if kind == 0:
         return {"order_id": str(6000 + index), "tier": ("gold", "silver", "bronze")[index // 5 % 3]}

@@ -42,9 +42,7 @@ def _customer(generator: Generator) -> Fields:
         "next_invoice_sequence": generator.choice("next_invoice_sequence", {1: 5, 2: 3, 7: 1, 13: 1}),
         "preferred_locales": Field(lambda index: ["de-DE", "en"] if index % 9 == 2 else []),
         "shipping": with_nulls(
-            Field(
-                lambda i: {"address": sample_text.address(i), "name": sample_text.person(i), "phone": None}
-            ),
+            Field(lambda i: {"address": sample_text.address(i), "name": sample_text.name(i), "phone": None}),
             2,
             count,
             *names,
@@ -75,7 +73,7 @@ def _default_payment_method(generator: Generator, index: int) -> str | None:
 
 def _product(generator: Generator) -> Fields:
     return {
-        "name": Field(lambda index: f"{sample_text.THINGS[index % 10]} {index // 10 + 1}"),
+        "name": Field(lambda index: f"{sample_text.PRODUCT_NAMES[index % 10]} {index // 10 + 1}"),
         "type": constant("service"),
         "active": generator.choice("active", {True: 9, False: 1}),
         "updated": Field(lambda index: generator.population.created(index) + index % 1000),
@@ -103,7 +101,7 @@ def _price(generator: Generator) -> Fields:
         "recurring_interval": if_recurring(interval),
         "recurring_meter": constant(None),
         "recurring_usage_type": if_recurring(lambda _: "licensed"),
-        "nickname": Field(lambda index: sample_text.THINGS[index % 10] if index % 3 == 0 else None),
+        "nickname": Field(lambda index: sample_text.PRODUCT_NAMES[index % 10] if index % 3 == 0 else None),
     }
 
 
@@ -201,7 +199,7 @@ def _subscription(generator: Generator) -> Fields:
         "trial_end": trial_time(14 * _DAY),
         "customer": generator.reference("customer", "customer"),
         "latest_invoice": Field(lambda index: _latest_invoice(generator, index)),
-        "description": Field(lambda index: sample_text.THINGS[index % 10] if index % 2 else None),
+        "description": Field(lambda index: sample_text.PRODUCT_NAMES[index % 10] if index % 2 else None),
         "automatic_tax": Field(lambda _: {"disabled_reason": None, "liability": None}),
         "automatic_tax_enabled": generator.choice("automatic_tax_enabled", {False: 4, True: 1}),
         "billing_mode": Field(lambda _: {"flexible": None, "type": "classic"}),

@@ -47,7 +47,7 @@ def _action_required_error() -> StripeError:
     return StripeError(
         "Cannot complete payment because the payment requires an action.",
         status=402,
-        kind="card_error",
+        error_type="card_error",
         code="invoice_payment_intent_requires_action",
     )
 
