@@ -1,23 +1,13 @@
 """The run of one operation: the object it is about, the states it may be in, the events it causes.
 
-To add an operation, write a handler in the module of its area and enter it in that module's tables, which
-`operations.registry` merges::
-
-    def void(context: OperationContext) -> None:
-        require_state(context, ("open", "uncollectible"), "You can only void open invoices.")
-        context.object["status"] = "void"
-        context.emit("invoice.voided")
-
-    OPERATIONS = {("invoice", "void_invoice"): void}
-
 When a handler is called, the parameters are validated (`context.params`). `context.object` is a copy of
 the object, to be changed; `context.before` is the object as it was. Afterwards the copy is written, the
 events are sent in the order in which they were emitted, and the response shows the copy, or the object that
-the handler returns. `CREATED`, `UPDATED` and `DELETED` are tables of such handlers by resource. They are
-called after the parameters are applied to the object and before it is written; the usual event
-(``customer.created``) comes before theirs. An error that a handler raises leaves the object as it was; an
-error assigned to `context.deferred_error` is raised after the object is written. `related` has functions for
-other objects.
+the handler returns. Handlers of a creation, an update or a deletion are called after the parameters are
+applied to the object and before it is written; the usual event (``customer.created``) comes before theirs.
+An error that a handler raises leaves the object as it was; an error assigned to `context.deferred_error` is
+raised after the object is written. `related` has functions for other objects. How handlers are registered is
+described in `operations.handlers`.
 """
 
 from __future__ import annotations
