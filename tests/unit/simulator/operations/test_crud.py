@@ -25,7 +25,7 @@ def error(answer, status=400):
 
 
 def test_a_new_customer_has_what_was_sent(stripe):
-    made = create(
+    customer = create(
         stripe,
         **{
             "name": "Zoë",
@@ -35,25 +35,25 @@ def test_a_new_customer_has_what_was_sent(stripe):
             "balance": "-50",
         },
     )
-    assert made["id"].startswith("cus_")
-    assert (made["name"], made["balance"], made["metadata"]) == ("Zoë", -50, {"a": "1"})
-    assert made["address"] == {
+    assert customer["id"].startswith("cus_")
+    assert (customer["name"], customer["balance"], customer["metadata"]) == ("Zoë", -50, {"a": "1"})
+    assert customer["address"] == {
         "city": "Köln", "country": None, "line1": None, "line2": None, "postal_code": None, "state": None,
     }  # fmt: skip
-    assert made["phone"] is None
-    assert made["livemode"] is False
-    assert stripe.get(f"/customers/{made['id']}").json() == made
+    assert customer["phone"] is None
+    assert customer["livemode"] is False
+    assert stripe.get(f"/customers/{customer['id']}").json() == customer
 
 
 def test_an_update_changes_only_what_is_sent(stripe):
-    made = create(stripe, name="A", email="a@example.com", phone="+1555")
-    changed = stripe.post(f"/customers/{made['id']}", data={"name": "B"}).json()
-    assert changed == made | {"name": "B"}
+    customer = create(stripe, name="A", email="a@example.com", phone="+1555")
+    changed = stripe.post(f"/customers/{customer['id']}", data={"name": "B"}).json()
+    assert changed == customer | {"name": "B"}
 
 
 def test_metadata_merges_and_empty_values_unset(stripe):
-    made = create(stripe, **{"metadata[a]": "1", "metadata[b]": "2", "description": "x"})
-    path = f"/customers/{made['id']}"
+    customer = create(stripe, **{"metadata[a]": "1", "metadata[b]": "2", "description": "x"})
+    path = f"/customers/{customer['id']}"
     assert stripe.post(path, data={"metadata[a]": "", "metadata[c]": "3"}).json()["metadata"] == {
         "b": "2",
         "c": "3",
@@ -65,9 +65,9 @@ def test_metadata_merges_and_empty_values_unset(stripe):
 
 
 def test_generated_objects_can_be_changed(stripe, reader):
-    one = reader.page("/customers", limit=50)["data"][40]
-    changed = stripe.post(f"/customers/{one['id']}", data={"description": "mine"}).json()
-    assert changed == one | {"description": "mine"}
+    customer = reader.page("/customers", limit=50)["data"][40]
+    changed = stripe.post(f"/customers/{customer['id']}", data={"description": "mine"}).json()
+    assert changed == customer | {"description": "mine"}
     assert reader.page("/customers", limit=50)["data"][40] == changed
 
 
@@ -91,7 +91,7 @@ def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
     assert (price["unit_amount"], price["type"], price["recurring"]["interval"]) == (900, "recurring", "year")
     customer = create(stripe)["id"]
     card = create(stripe, "/payment_methods/pm_card_visa/attach", customer=customer)
-    made = create(
+    subscription = create(
         stripe,
         "/subscriptions",
         **{
@@ -101,22 +101,24 @@ def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
             "items[0][quantity]": "3",
         },
     )
-    assert made["status"] == "active"
-    (item,) = made["items"]["data"]
-    assert (item["price"], item["quantity"], item["subscription"]) == (price, 3, made["id"])
-    assert stripe.get("/subscriptions", params={"customer": customer}).json()["data"] == [made]
-    assert stripe.get("/subscription_items", params={"subscription": made["id"]}).json()["data"] == [item]
-    more = create(stripe, "/subscription_items", subscription=made["id"], price=price["id"])
-    shown = stripe.get(f"/subscriptions/{made['id']}").json()["items"]["data"]
+    assert subscription["status"] == "active"
+    (item,) = subscription["items"]["data"]
+    assert (item["price"], item["quantity"], item["subscription"]) == (price, 3, subscription["id"])
+    assert stripe.get("/subscriptions", params={"customer": customer}).json()["data"] == [subscription]
+    assert stripe.get("/subscription_items", params={"subscription": subscription["id"]}).json()["data"] == [
+        item
+    ]
+    more = create(stripe, "/subscription_items", subscription=subscription["id"], price=price["id"])
+    shown = stripe.get(f"/subscriptions/{subscription['id']}").json()["items"]["data"]
     assert [one["id"] for one in shown] == [more["id"], item["id"]]
 
 
 def test_deleting_a_subscription_cancels_it(stripe, reader, events):
-    one = reader.page("/subscriptions", limit=1, status="active")["data"][0]["id"]
-    canceled = stripe.delete(f"/subscriptions/{one}").json()
+    subscription = reader.page("/subscriptions", limit=1, status="active")["data"][0]["id"]
+    canceled = stripe.delete(f"/subscriptions/{subscription}").json()
     assert canceled["status"] == "canceled"
     assert canceled["canceled_at"] == canceled["ended_at"]
-    assert stripe.get(f"/subscriptions/{one}").json() == canceled
+    assert stripe.get(f"/subscriptions/{subscription}").json() == canceled
     assert events()[0]["type"] == "customer.subscription.deleted"
 
 
@@ -125,9 +127,9 @@ def test_deleting_a_customer_cancels_its_subscriptions(stripe, reader, events):
     before = reader.all("/subscriptions", customer=customer, status="all")
     stripe.delete(f"/customers/{customer}")
     after = reader.all("/subscriptions", customer=customer, status="all")
-    assert [one["id"] for one in after] == [one["id"] for one in before]
-    assert {one["status"] for one in after} <= {"canceled", "incomplete_expired"}
-    kinds = {one["type"] for one in events()} - {"invoice.updated"}  # open ones are collected no more
+    assert [entry["id"] for entry in after] == [entry["id"] for entry in before]
+    assert {entry["status"] for entry in after} <= {"canceled", "incomplete_expired"}
+    kinds = {entry["type"] for entry in events()} - {"invoice.updated"}  # open ones are collected no more
     assert kinds == {"customer.deleted", "customer.subscription.deleted"}
 
 
@@ -142,18 +144,18 @@ def test_ids_can_be_chosen_where_stripe_allows_it(stripe):
 
 def test_lists_inside_objects_are_written_too(stripe):
     customer = create(stripe)["id"]
-    made = create(stripe, f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")
-    assert (made["object"], made["customer"]) == ("tax_id", customer)
-    assert stripe.get(f"/customers/{customer}/tax_ids").json()["data"] == [made]
-    assert stripe.delete(f"/customers/{customer}/tax_ids/{made['id']}").json()["deleted"] is True
+    tax_id = create(stripe, f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")
+    assert (tax_id["object"], tax_id["customer"]) == ("tax_id", customer)
+    assert stripe.get(f"/customers/{customer}/tax_ids").json()["data"] == [tax_id]
+    assert stripe.delete(f"/customers/{customer}/tax_ids/{tax_id['id']}").json()["deleted"] is True
     assert stripe.get(f"/customers/{customer}/tax_ids").json()["data"] == []
 
 
 def test_a_deleted_object_is_gone_for_writes(stripe):
-    made = create(stripe)["id"]
-    stripe.delete(f"/customers/{made}")
-    assert error(stripe.post(f"/customers/{made}", data={"name": "x"}), 404)["code"] == "resource_missing"
-    assert error(stripe.delete(f"/customers/{made}"), 404)["message"] == f"No such customer: '{made}'"
+    customer = create(stripe)["id"]
+    stripe.delete(f"/customers/{customer}")
+    assert error(stripe.post(f"/customers/{customer}", data={"name": "x"}), 404)["code"] == "resource_missing"
+    assert error(stripe.delete(f"/customers/{customer}"), 404)["message"] == f"No such customer: '{customer}'"
 
 
 def test_an_idempotency_key_replays_the_answer(stripe):
@@ -182,7 +184,7 @@ def test_a_refused_request_does_not_use_up_its_key(stripe):
 
 def test_an_error_of_an_operation_that_was_begun_is_replayed(stripe, reader):
     paid = reader.page("/payment_intents", limit=100)["data"]
-    paid = next(one["id"] for one in paid if one["status"] == "succeeded")
+    paid = next(intent["id"] for intent in paid if intent["status"] == "succeeded")
     headers = {"Idempotency-Key": "cancel-1"}
     first, again = (stripe.post(f"/payment_intents/{paid}/cancel", headers=headers) for _ in range(2))
     assert error(first)["code"] == "payment_intent_unexpected_state"
@@ -204,15 +206,15 @@ def test_an_idempotency_key_in_use_is_a_conflict(stripe, simulator):
 
 
 def test_events_tell_what_changed(stripe, events):
-    made = create(stripe, **{"name": "A", "metadata[a]": "1"})
-    path = f"/customers/{made['id']}"
+    customer = create(stripe, **{"name": "A", "metadata[a]": "1"})
+    path = f"/customers/{customer['id']}"
     answer = stripe.post(path, data={"name": "B", "metadata[b]": "2"}, headers={"Idempotency-Key": "e1"})
     stripe.delete(path)
     deleted, updated, created = events()
     assert [created["type"], updated["type"], deleted["type"]] == [
         "customer.created", "customer.updated", "customer.deleted",
     ]  # fmt: skip
-    assert created["data"]["object"] == made
+    assert created["data"]["object"] == customer
     assert "previous_attributes" not in created["data"]
     assert updated["data"]["object"] == answer.json()
     assert updated["data"]["previous_attributes"] == {"name": "A", "metadata": {"b": None}}
@@ -223,12 +225,12 @@ def test_events_tell_what_changed(stripe, events):
 def test_events_by_type(stripe, events):
     create(stripe)
     create(stripe, "/products", name="Tea")
-    assert [one["type"] for one in events(**{"types[]": ["product.created"]})] == ["product.created"]
+    assert [event["type"] for event in events(**{"types[]": ["product.created"]})] == ["product.created"]
 
 
 def test_an_update_that_changes_nothing_has_no_event(stripe, events):
-    made = create(stripe, name="A")
-    stripe.post(f"/customers/{made['id']}", data={"name": "A"})
+    customer = create(stripe, name="A")
+    stripe.post(f"/customers/{customer['id']}", data={"name": "A"})
     assert len(events()) == 1
 
 

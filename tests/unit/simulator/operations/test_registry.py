@@ -21,7 +21,9 @@ def is_carried_out(method: str, path: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "resource", [one for one in CATALOG.resources if one.transitions], ids=lambda resource: resource.name
+    "resource",
+    [resource_ for resource_ in CATALOG.resources if resource_.transitions],
+    ids=lambda resource: resource.name,
 )
 def test_every_change_of_state_is_carried_out(resource):
     for transition in resource.transitions:
@@ -55,18 +57,18 @@ def test_what_is_not_carried_out_says_so(stripe):
 
 def test_a_token_of_a_card(post, stripe):
     card = {"card[number]": "4242424242424242", "card[exp_month]": "4", "card[exp_year]": "2031"}
-    made = post("/tokens", **card)
-    assert (made["id"][:4], made["card"]["last4"]) == ("tok_", "4242")
-    assert stripe.get(f"/tokens/{made['id']}").json() == made
+    token = post("/tokens", **card)
+    assert (token["id"][:4], token["card"]["last4"]) == ("tok_", "4242")
+    assert stripe.get(f"/tokens/{token['id']}").json() == token
     assert post("/tokens", 400)["param"] == "card"
     assert stripe.get("/tokens/tok_x").status_code == 404
 
 
 def test_a_source_is_changed(post, stripe):
-    made = post("/sources", type="card", **{"metadata[a]": "1"})
-    changed = post(f"/sources/{made['id']}", **{"metadata[b]": "2"})
+    source = post("/sources", type="card", **{"metadata[a]": "1"})
+    changed = post(f"/sources/{source['id']}", **{"metadata[b]": "2"})
     assert changed["metadata"] == {"a": "1", "b": "2"}
-    assert stripe.get(f"/sources/{made['id']}").json() == changed
+    assert stripe.get(f"/sources/{source['id']}").json() == changed
 
 
 def test_links_and_sessions(post, reader):
@@ -91,16 +93,21 @@ def test_settings_of_the_account(post, stripe):
 
 def test_a_customers_payment_methods(post, stripe):
     customer = post("/customers")["id"]
-    made = [post("/payment_methods/pm_card_visa/attach", customer=customer)["id"] for _ in range(3)]
+    payment_method_ids = [
+        post("/payment_methods/pm_card_visa/attach", customer=customer)["id"] for _ in range(3)
+    ]
     page = stripe.get(f"/customers/{customer}/payment_methods?limit=2").json()
-    assert ([one["id"] for one in page["data"]], page["has_more"]) == (made[:0:-1], True)
+    assert ([payment_method["id"] for payment_method in page["data"]], page["has_more"]) == (
+        payment_method_ids[:0:-1],
+        True,
+    )
     assert stripe.get(f"/customers/{customer}/payment_methods?type=link").json()["data"] == []
 
 
 def test_a_secret_of_an_app_is_found_and_deleted(post, stripe):
     post("/apps/secrets", name="token", payload="s", **{"scope[type]": "account"})
-    found = stripe.get("/apps/secrets/find?name=token&scope[type]=account")
-    assert found.json()["name"] == "token"
+    secret = stripe.get("/apps/secrets/find?name=token&scope[type]=account")
+    assert secret.json()["name"] == "token"
     assert post("/apps/secrets/delete", name="token", **{"scope[type]": "account"})["deleted"] is True
     assert stripe.get("/apps/secrets/find?name=token&scope[type]=account").status_code == 404
 
@@ -113,9 +120,9 @@ def test_a_payment_made_elsewhere_is_reported(post, stripe):
         "payment_method_details[type]": "custom",
         "outcome": "failed",
     }
-    made = post("/payment_records/report_payment", **data)
-    assert made["amount_failed"] == {"currency": "eur", "value": 700}
-    path = f"/payment_records/{made['id']}"
+    payment_record = post("/payment_records/report_payment", **data)
+    assert payment_record["amount_failed"] == {"currency": "eur", "value": 700}
+    path = f"/payment_records/{payment_record['id']}"
     again = post(f"{path}/report_payment_attempt", initiated_at="1790000100", outcome="guaranteed")
     assert again["amount_guaranteed"] == {"currency": "eur", "value": 700}
     refund = {"outcome": "refunded", "processor_details[type]": "custom", "amount[currency]": "eur"}
@@ -132,16 +139,16 @@ def test_a_payment_made_elsewhere_is_reported(post, stripe):
 
 
 def test_a_helper_for_tests_moves_a_transfer_of_the_treasury(post, reader):
-    accounts = [one["id"] for one in reader.all("/treasury/financial_accounts")]
-    one = next(
-        one
+    accounts = [candidate["id"] for candidate in reader.all("/treasury/financial_accounts")]
+    candidate = next(
+        candidate
         for account in accounts
-        for one in reader.all("/treasury/outbound_transfers", financial_account=account)
-        if one["status"] == "processing"
+        for candidate in reader.all("/treasury/outbound_transfers", financial_account=account)
+        if candidate["status"] == "processing"
     )
-    posted = post(f"/test_helpers/treasury/outbound_transfers/{one['id']}/post")
+    posted = post(f"/test_helpers/treasury/outbound_transfers/{candidate['id']}/post")
     assert posted["status"] == "posted"
-    refused = post(f"/treasury/outbound_transfers/{one['id']}/cancel", 400)
+    refused = post(f"/treasury/outbound_transfers/{candidate['id']}/cancel", 400)
     assert "has a status of posted" in refused["message"]
 
 
@@ -149,10 +156,10 @@ def sent_for(parameter, path: str, depth: int = 0) -> dict[str, str]:
     """The least that may be sent for a required parameter."""
     path = f"{path}[0]" if parameter.is_list else path
     if parameter.kind is Kind.JSON and parameter.shape:
-        needed = [one for one in parameter.fields if one.required] or list(parameter.fields[:1])
+        needed = [field for field in parameter.fields if field.required] or list(parameter.fields[:1])
         found: dict[str, str] = {}
-        for one in needed if depth < 4 else ():
-            found |= sent_for(one, f"{path}[{one.name}]", depth + 1)
+        for field in needed if depth < 4 else ():
+            found |= sent_for(field, f"{path}[{field.name}]", depth + 1)
         return found
     usual = {Kind.INTEGER: "1000", Kind.TIME: "1795000000", Kind.BOOLEAN: "true", Kind.DECIMAL: "5",
              Kind.FLOAT: "5"}  # fmt: skip
@@ -166,21 +173,29 @@ def test_no_operation_breaks(stripe, reader):
         """The newest object of a resource; nonsense where it has none or lies in another."""
         if name not in ids:
             resource = CATALOG.resource.get(name)
-            plain = resource and not resource.parents and not any(one.required for one in resource.filters)
+            plain = (
+                resource
+                and not resource.parents
+                and not any(candidate.required for candidate in resource.filters)
+            )
             page = {"limit": 1} if resource and resource.paged else {}
             data = reader.page(resource.list_path.removeprefix("/v1"), **page)["data"] if plain else []
             ids[name] = data[0]["id"] if data else "x"
         return ids[name]
 
-    last = [one for one in CATALOG.operations if one.method != "DELETE"]
-    last += [one for one in CATALOG.operations if one.method == "DELETE"]
+    last = [candidate for candidate in CATALOG.operations if candidate.method != "DELETE"]
+    last += [candidate for candidate in CATALOG.operations if candidate.method == "DELETE"]
     statuses: set[int] = set()
     for operation in last:
         route, _ = ROUTER.find(operation.method, operation.path)
         if operation.path.startswith("/v2"):
             continue
         name = route.resource.name if route.resource else ""
-        above = {one.parameter: one.resource for one in route.resource.parents} if route.resource else {}
+        above = (
+            {candidate.parameter: candidate.resource for candidate in route.resource.parents}
+            if route.resource
+            else {}
+        )
         path = operation.path
         for hole in re.findall(r"\{(\w+)\}", path):
             path = path.replace(f"{{{hole}}}", id_of(above.get(hole, name)))

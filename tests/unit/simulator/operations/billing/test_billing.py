@@ -30,8 +30,8 @@ def advance(shop, clock):
 
 def invoices(shop, subscription):
     """Reason, status and total of a subscription's invoices, oldest first."""
-    found = shop.get("/invoices", subscription=subscription, limit=100)["data"][::-1]
-    return [(one["billing_reason"], one["status"], one["total"]) for one in found]
+    invoices_ = shop.get("/invoices", subscription=subscription, limit=100)["data"][::-1]
+    return [(invoice["billing_reason"], invoice["status"], invoice["total"]) for invoice in invoices_]
 
 
 # Coupons and promotion codes
@@ -53,8 +53,8 @@ def test_coupons_that_cannot_be(shop, data, param):
 
 
 def test_a_coupon_takes_off_one_of_two(shop):
-    made = shop.post("/coupons", id="AUTUMN", percent_off="12.5")
-    assert (made["id"], made["percent_off"], made["duration"], made["valid"]) == (
+    coupon = shop.post("/coupons", id="AUTUMN", percent_off="12.5")
+    assert (coupon["id"], coupon["percent_off"], coupon["duration"], coupon["valid"]) == (
         "AUTUMN",
         12.5,
         "once",
@@ -69,8 +69,8 @@ def test_a_coupon_is_used_up(shop, customer):
     coupon = shop.post("/coupons", percent_off=10, max_redemptions=1)["id"]
     data = {"customer": customer, "items[0][price]": shop.price(), "discounts[0][coupon]": coupon}
     shop.post("/subscriptions", **data)
-    made = shop.get(f"/coupons/{coupon}")
-    assert (made["times_redeemed"], made["valid"]) == (1, False)
+    redeemed = shop.get(f"/coupons/{coupon}")
+    assert (redeemed["times_redeemed"], redeemed["valid"]) == (1, False)
     refused = shop.refused("/subscriptions", **data)
     assert refused["message"] == f"Coupon {coupon} is used up and cannot be applied."
     refused = shop.refused("/subscriptions", **data | {"discounts[0][coupon]": "nope"})
@@ -80,13 +80,16 @@ def test_a_coupon_is_used_up(shop, customer):
 def test_promotion_codes_are_unique_while_they_are_active(shop, customer):
     coupon = shop.post("/coupons", percent_off=10)["id"]
     data = {"promotion[type]": "coupon", "promotion[coupon]": coupon, "code": "SUNNY"}
-    made = shop.post("/promotion_codes", **data)
-    assert (made["active"], made["promotion"]) == (True, {"coupon": coupon, "type": "coupon"})
+    promotion_code = shop.post("/promotion_codes", **data)
+    assert (promotion_code["active"], promotion_code["promotion"]) == (
+        True,
+        {"coupon": coupon, "type": "coupon"},
+    )
     refused = shop.refused("/promotion_codes", **data)
     assert refused["message"] == "An active promotion code with `code: SUNNY` already exists."
-    shop.post(f"/promotion_codes/{made['id']}", active="false")
+    shop.post(f"/promotion_codes/{promotion_code['id']}", active="false")
     second = shop.post("/promotion_codes", **data)
-    assert shop.refused(f"/promotion_codes/{made['id']}", active="true")["param"] == "code"
+    assert shop.refused(f"/promotion_codes/{promotion_code['id']}", active="true")["param"] == "code"
     bought = shop.subscription(customer, shop.price(), **{"discounts[0][promotion_code]": second["id"]})
     assert shop.get(f"/invoices/{bought['latest_invoice']}")["total"] == 1800
     assert shop.get(f"/promotion_codes/{second['id']}")["times_redeemed"] == 1
@@ -95,7 +98,7 @@ def test_promotion_codes_are_unique_while_they_are_active(shop, customer):
         **{
             "customer": customer,
             "items[0][price]": shop.price(),
-            "discounts[0][promotion_code]": made["id"],
+            "discounts[0][promotion_code]": promotion_code["id"],
         },
     )
     assert refused["param"] == "discounts[0][promotion_code]"
@@ -105,7 +108,7 @@ def test_promotion_codes_are_unique_while_they_are_active(shop, customer):
 
 
 def test_a_quote_becomes_a_subscription(shop, customer):
-    made = shop.post(
+    quote = shop.post(
         "/quotes",
         **{
             "customer": customer,
@@ -114,32 +117,32 @@ def test_a_quote_becomes_a_subscription(shop, customer):
             "line_items[1][price]": shop.price(5000, interval=None),
         },
     )
-    path = f"/quotes/{made['id']}"
-    assert (made["status"], made["amount_total"], made["number"]) == ("draft", 11_000, None)
-    assert made["computed"]["recurring"]["amount_total"] == 6000
+    path = f"/quotes/{quote['id']}"
+    assert (quote["status"], quote["amount_total"], quote["number"]) == ("draft", 11_000, None)
+    assert quote["computed"]["recurring"]["amount_total"] == 6000
     assert "`open`" in shop.refused(f"{path}/accept")["message"]
-    assert [one["amount_total"] for one in shop.get(f"{path}/line_items")["data"]] == [5000, 6000]
-    made = shop.post(f"{path}/finalize")
-    assert (made["status"], made["number"].startswith("QT-")) == ("open", True)
-    made = shop.post(f"{path}/accept")
-    subscription = shop.get(f"/subscriptions/{made['subscription']}")
-    assert (made["status"], subscription["status"]) == ("accepted", "active")
-    assert shop.get(f"/invoices/{made['invoice']}")["total"] == 11_000
+    assert [entry["amount_total"] for entry in shop.get(f"{path}/line_items")["data"]] == [5000, 6000]
+    quote = shop.post(f"{path}/finalize")
+    assert (quote["status"], quote["number"].startswith("QT-")) == ("open", True)
+    quote = shop.post(f"{path}/accept")
+    subscription = shop.get(f"/subscriptions/{quote['subscription']}")
+    assert (quote["status"], subscription["status"]) == ("accepted", "active")
+    assert shop.get(f"/invoices/{quote['invoice']}")["total"] == 11_000
     assert "`accepted`" in shop.refused(f"{path}/cancel")["message"]
-    assert [one for one in shop.types() if one.startswith("quote.")] == [
+    assert [entry for entry in shop.types() if entry.startswith("quote.")] == [
         "quote.created", "quote.finalized", "quote.accepted",
     ]  # fmt: skip
 
 
 def test_a_quote_for_things_bought_once_becomes_an_invoice(shop, customer):
-    made = shop.post(
+    quote = shop.post(
         "/quotes", **{"customer": customer, "line_items[0][price]": shop.price(5000, interval=None)}
     )
-    shop.post(f"/quotes/{made['id']}/finalize")
-    made = shop.post(f"/quotes/{made['id']}/accept")
-    invoice = shop.get(f"/invoices/{made['invoice']}")
-    assert (invoice["status"], invoice["total"], made["subscription"]) == ("draft", 5000, None)
-    assert invoice["parent"]["quote_details"]["quote"] == made["id"]
+    shop.post(f"/quotes/{quote['id']}/finalize")
+    quote = shop.post(f"/quotes/{quote['id']}/accept")
+    invoice = shop.get(f"/invoices/{quote['invoice']}")
+    assert (invoice["status"], invoice["total"], quote["subscription"]) == ("draft", 5000, None)
+    assert invoice["parent"]["quote_details"]["quote"] == quote["id"]
 
 
 def test_a_quote_can_be_revised(shop, customer):
@@ -150,8 +153,8 @@ def test_a_quote_can_be_revised(shop, customer):
 
 
 def test_quotes_that_cannot_go_on(shop, customer):
-    made = shop.post("/quotes", **{"line_items[0][price]": shop.price()})
-    path = f"/quotes/{made['id']}"
+    quote = shop.post("/quotes", **{"line_items[0][price]": shop.price()})
+    path = f"/quotes/{quote['id']}"
     assert shop.refused(f"{path}/finalize")["param"] == "customer"
     assert shop.post(path, customer=customer)["customer"] == customer
     assert shop.post(f"{path}/cancel")["status"] == "canceled"
@@ -164,16 +167,16 @@ def test_quotes_that_cannot_go_on(shop, customer):
 
 def test_a_clock_renews_what_lives_by_it(shop, clock, advance):
     customer = shop.customer(test_clock=clock)
-    made = shop.subscription(customer, shop.price(), trial_period_days=14)
-    assert (made["created"], made["test_clock"]) == (START, clock)
+    subscription = shop.subscription(customer, shop.price(), trial_period_days=14)
+    assert (subscription["created"], subscription["test_clock"]) == (START, clock)
     advance(20)
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
-    assert invoices(shop, made["id"]) == [
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
+    assert invoices(shop, subscription["id"]) == [
         ("subscription_create", "paid", 0), ("subscription_cycle", "paid", 2000),
     ]  # fmt: skip
     advance(60)
-    assert invoices(shop, made["id"])[2:] == [("subscription_cycle", "paid", 2000)]
-    (item,) = shop.get(f"/subscriptions/{made['id']}")["items"]["data"]
+    assert invoices(shop, subscription["id"])[2:] == [("subscription_cycle", "paid", 2000)]
+    (item,) = shop.get(f"/subscriptions/{subscription['id']}")["items"]["data"]
     assert item["current_period_start"] < START + 60 * DAY < item["current_period_end"]
     refused = shop.refused(f"/test_helpers/test_clocks/{clock}/advance", frozen_time=START)
     assert refused["param"] == "frozen_time"
@@ -181,42 +184,42 @@ def test_a_clock_renews_what_lives_by_it(shop, clock, advance):
 
 def test_a_renewal_that_cannot_be_charged_is_past_due(shop, clock, advance):
     customer = shop.customer("chargeCustomerFail", test_clock=clock)
-    made = shop.subscription(customer, shop.price(), trial_period_days=1)
+    subscription = shop.subscription(customer, shop.price(), trial_period_days=1)
     advance(2)
-    made = shop.get(f"/subscriptions/{made['id']}")
-    assert made["status"] == "past_due"
+    subscription = shop.get(f"/subscriptions/{subscription['id']}")
+    assert subscription["status"] == "past_due"
     good = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
-    shop.post(f"/invoices/{made['latest_invoice']}/pay", payment_method=good)
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
+    shop.post(f"/invoices/{subscription['latest_invoice']}/pay", payment_method=good)
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
 
 
 def test_a_cancellation_comes_due(shop, clock, advance):
     customer = shop.customer(test_clock=clock)
-    made = shop.subscription(customer, shop.price(), cancel_at_period_end="true")
+    subscription = shop.subscription(customer, shop.price(), cancel_at_period_end="true")
     advance(40)
-    made = shop.get(f"/subscriptions/{made['id']}")
-    assert (made["status"], made["ended_at"]) == ("canceled", made["cancel_at"])
-    assert len(invoices(shop, made["id"])) == 1
+    subscription = shop.get(f"/subscriptions/{subscription['id']}")
+    assert (subscription["status"], subscription["ended_at"]) == ("canceled", subscription["cancel_at"])
+    assert len(invoices(shop, subscription["id"])) == 1
 
 
 def test_a_trial_without_a_card_ends_as_its_settings_say(shop, clock, advance):
     customer, price = shop.customer(None, test_clock=clock), shop.price()
     name = "trial_settings[end_behavior][missing_payment_method]"
-    made = [
+    subscriptions = [
         shop.subscription(customer, price, trial_period_days=1, **{name: what})["id"]
         for what in ("pause", "cancel", "create_invoice")
     ]
     advance(2)
-    states = [shop.get(f"/subscriptions/{one}")["status"] for one in made]
+    states = [shop.get(f"/subscriptions/{subscription_id}")["status"] for subscription_id in subscriptions]
     assert states == ["paused", "canceled", "past_due"]
 
 
 def test_with_a_clock_go_its_customers(shop, clock):
     customer = shop.customer(test_clock=clock)
-    made = shop.subscription(customer, shop.price())
+    subscription = shop.subscription(customer, shop.price())
     shop.delete(f"/test_helpers/test_clocks/{clock}")
     assert shop.get(f"/customers/{customer}")["deleted"] is True
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "canceled"
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "canceled"
 
 
 def test_a_schedule_follows_its_phases(shop, clock, advance):
@@ -229,22 +232,24 @@ def test_a_schedule_follows_its_phases(shop, clock, advance):
         "phases[1][duration][interval]": "month",
         "end_behavior": "cancel",
     }
-    made = shop.post("/subscription_schedules", customer=customer, start_date="now", **phases)
-    assert (made["status"], len(made["phases"])) == ("active", 2)
-    path = f"/subscriptions/{made['subscription']}"
-    assert shop.get(path)["schedule"] == made["id"]
+    subscription_schedule = shop.post(
+        "/subscription_schedules", customer=customer, start_date="now", **phases
+    )
+    assert (subscription_schedule["status"], len(subscription_schedule["phases"])) == ("active", 2)
+    path = f"/subscriptions/{subscription_schedule['subscription']}"
+    assert shop.get(path)["schedule"] == subscription_schedule["id"]
     assert "subscription schedule" in shop.refused(path, cancel_at_period_end="true")["message"]
     advance(45)
     assert shop.get(path)["items"]["data"][0]["quantity"] == 4
-    assert invoices(shop, made["subscription"])[-1] == ("subscription_cycle", "paid", 8000)
+    assert invoices(shop, subscription_schedule["subscription"])[-1] == ("subscription_cycle", "paid", 8000)
     advance(90)
-    assert shop.get(f"/subscription_schedules/{made['id']}")["status"] == "completed"
+    assert shop.get(f"/subscription_schedules/{subscription_schedule['id']}")["status"] == "completed"
     assert shop.get(path)["status"] == "canceled"
 
 
 def test_a_schedule_that_starts_later(shop, clock, advance):
     customer = shop.customer(test_clock=clock)
-    made = shop.post(
+    subscription_schedule = shop.post(
         "/subscription_schedules",
         **{
             "customer": customer,
@@ -253,21 +258,30 @@ def test_a_schedule_that_starts_later(shop, clock, advance):
             "phases[0][duration][interval]": "month",
         },
     )
-    assert (made["status"], made["subscription"]) == ("not_started", None)
+    assert (subscription_schedule["status"], subscription_schedule["subscription"]) == ("not_started", None)
     advance(6)
-    made = shop.get(f"/subscription_schedules/{made['id']}")
-    assert (made["status"], made["current_phase"]["start_date"]) == ("active", START + 5 * DAY)
+    subscription_schedule = shop.get(f"/subscription_schedules/{subscription_schedule['id']}")
+    assert (subscription_schedule["status"], subscription_schedule["current_phase"]["start_date"]) == (
+        "active",
+        START + 5 * DAY,
+    )
 
 
 def test_schedules_are_released_and_canceled(shop, customer):
     subscription = shop.subscription(customer, shop.price())
-    made = shop.post("/subscription_schedules", from_subscription=subscription["id"])
-    assert (made["status"], made["subscription"]) == ("active", subscription["id"])
+    subscription_schedule = shop.post("/subscription_schedules", from_subscription=subscription["id"])
+    assert (subscription_schedule["status"], subscription_schedule["subscription"]) == (
+        "active",
+        subscription["id"],
+    )
     twice = shop.refused("/subscription_schedules", from_subscription=subscription["id"])
     assert "already attached to a schedule" in twice["message"]
-    path = f"/subscription_schedules/{made['id']}"
-    made = shop.post(f"{path}/release")
-    assert (made["status"], made["released_subscription"]) == ("released", subscription["id"])
+    path = f"/subscription_schedules/{subscription_schedule['id']}"
+    subscription_schedule = shop.post(f"{path}/release")
+    assert (subscription_schedule["status"], subscription_schedule["released_subscription"]) == (
+        "released",
+        subscription["id"],
+    )
     assert shop.get(f"/subscriptions/{subscription['id']}")["schedule"] is None
     for verb in ("release", "cancel"):
         assert "`released`" in shop.refused(f"{path}/{verb}")["message"]
@@ -290,8 +304,8 @@ def test_a_balance_is_the_sum_of_its_transactions(shop, customer):
 
 
 def test_tax_ids_are_checked_roughly(shop, customer):
-    made = shop.post(f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")
-    assert (made["country"], made["verification"]["status"]) == ("DE", "pending")
+    tax_id = shop.post(f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")
+    assert (tax_id["country"], tax_id["verification"]["status"]) == ("DE", "pending")
     refused = shop.refused(f"/customers/{customer}/tax_ids", type="eu_vat", value="??")
     assert refused["code"] == "tax_id_invalid"
 
@@ -305,9 +319,9 @@ def test_credit_grants_expire_and_are_voided(shop, customer):
         "applicability_config[scope][price_type]": "metered",
         "category": "paid",
     }
-    made = shop.post("/billing/credit_grants", **data)
-    assert made["amount"] == {"monetary": {"currency": "usd", "value": 1000}, "type": "monetary"}
-    path = f"/billing/credit_grants/{made['id']}"
+    credit_grant = shop.post("/billing/credit_grants", **data)
+    assert credit_grant["amount"] == {"monetary": {"currency": "usd", "value": 1000}, "type": "monetary"}
+    path = f"/billing/credit_grants/{credit_grant['id']}"
     assert shop.post(f"{path}/void")["voided_at"] is not None
     assert "voided" in shop.refused(f"{path}/expire")["message"]
     other = shop.post("/billing/credit_grants", **data)["id"]
@@ -331,22 +345,24 @@ def test_meter_events_need_an_active_meter(shop, customer):
 
 
 def test_a_portal_session_has_an_address(shop, customer):
-    made = shop.post("/billing_portal/configurations", **{"features[invoice_history][enabled]": "true"})
-    assert made["features"]["invoice_history"] == {"enabled": True}
-    assert (made["active"], made["is_default"]) == (True, False)
+    configuration = shop.post(
+        "/billing_portal/configurations", **{"features[invoice_history][enabled]": "true"}
+    )
+    assert configuration["features"]["invoice_history"] == {"enabled": True}
+    assert (configuration["active"], configuration["is_default"]) == (True, False)
     session = shop.post(
         "/billing_portal/sessions",
         customer=customer,
-        configuration=made["id"],
+        configuration=configuration["id"],
         return_url="https://example.com/",
     )
     assert session["url"].startswith("https://billing.stripe.com/p/session/")
-    assert (session["customer"], session["configuration"]) == (customer, made["id"])
+    assert (session["customer"], session["configuration"]) == (customer, configuration["id"])
     assert (
         shop.refused("/billing_portal/sessions", customer="cus_x")["message"] == "No such customer: 'cus_x'"
     )
-    shop.post(f"/billing_portal/configurations/{made['id']}", active="false")
-    inactive = shop.refused("/billing_portal/sessions", customer=customer, configuration=made["id"])
+    shop.post(f"/billing_portal/configurations/{configuration['id']}", active="false")
+    inactive = shop.refused("/billing_portal/sessions", customer=customer, configuration=configuration["id"])
     assert inactive["param"] == "configuration"
 
 
@@ -360,9 +376,9 @@ def latest_of(events):
     }  # fmt: skip
     told = {}
     for event in events:  # oldest first
-        made = event["data"]["object"]
-        if made["object"] in paths:
-            told[f"/{paths[made['object']]}/{made['id']}"] = made
+        latest = event["data"]["object"]
+        if latest["object"] in paths:
+            told[f"/{paths[latest['object']]}/{latest['id']}"] = latest
     return told
 
 
@@ -370,12 +386,12 @@ def test_events_tell_of_every_change(shop, clock, advance):
     coupon = shop.post("/coupons", percent_off=20, duration="repeating", duration_in_months=2)["id"]
     code = shop.post("/promotion_codes", **{"promotion[type]": "coupon", "promotion[coupon]": coupon})["id"]
     customer, price = shop.customer(test_clock=clock), shop.price()
-    made = shop.subscription(customer, price, **{"discounts[0][promotion_code]": code})
-    item = {"items[0][id]": made["items"]["data"][0]["id"]}
+    subscription = shop.subscription(customer, price, **{"discounts[0][promotion_code]": code})
+    item = {"items[0][id]": subscription["items"]["data"][0]["id"]}
     advance(40)
-    path = f"/subscriptions/{made['id']}"
+    path = f"/subscriptions/{subscription['id']}"
     shop.post(path, **item, **{"items[0][quantity]": 5, "proration_behavior": "always_invoice"})
-    new = shop.post("/subscription_items", subscription=made["id"], price=shop.price(900))
+    new = shop.post("/subscription_items", subscription=subscription["id"], price=shop.price(900))
     shop.delete(f"/subscription_items/{new['id']}")
     shop.post(f"{path}/pause")
     shop.post(f"{path}/resume")
@@ -386,7 +402,7 @@ def test_events_tell_of_every_change(shop, clock, advance):
     shop.post(f"/invoices/{draft['id']}/lines/{line}", amount=900)
     shop.post(f"/invoices/{draft['id']}/finalize")
     shop.post(f"/invoices/{draft['id']}/void")
-    schedule = shop.post("/subscription_schedules", from_subscription=made["id"])
+    schedule = shop.post("/subscription_schedules", from_subscription=subscription["id"])
     shop.post(f"/subscription_schedules/{schedule['id']}/release")
     waiting = shop.subscription(shop.customer(None), price, payment_behavior="default_incomplete")
     shop.delete(f"/subscriptions/{waiting['id']}")
@@ -424,8 +440,8 @@ def test_prices_described_on_the_spot_are_good_for_what_they_were_described(shop
         **{"customer": customer, **described("line_items[0]"), **described("line_items[1]", recurring=False)},
     )
     shop.post(f"/quotes/{quote['id']}/finalize")
-    made = shop.post(f"/quotes/{quote['id']}/accept")
-    assert shop.get(f"/invoices/{made['invoice']}")["total"] == 1600
+    new_quote = shop.post(f"/quotes/{quote['id']}/accept")
+    assert shop.get(f"/invoices/{new_quote['invoice']}")["total"] == 1600
     schedule = shop.post(
         "/subscription_schedules",
         **{
@@ -450,6 +466,6 @@ def test_an_update_of_a_generated_object_changes_nothing_else(shop, reader):
         "promotion_codes": {},
     }  # fmt: skip
     for name, params in lists.items():
-        for one in reader.page(f"/{name}", limit=20, **params)["data"]:
-            made = shop.post(f"/{name}/{one['id']}", **{"metadata[x]": "1"})
-            assert made == one | {"metadata": one["metadata"] | {"x": "1"}}, name
+        for before in reader.page(f"/{name}", limit=20, **params)["data"]:
+            updated = shop.post(f"/{name}/{before['id']}", **{"metadata[x]": "1"})
+            assert updated == before | {"metadata": before["metadata"] | {"x": "1"}}, name

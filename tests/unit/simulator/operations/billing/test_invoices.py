@@ -9,10 +9,10 @@ def customer(shop):
 
 
 def test_a_new_invoice_is_an_empty_draft(shop, customer):
-    made = shop.invoice(customer)
-    assert (made["status"], made["total"], made["lines"]["data"]) == ("draft", 0, [])
-    assert (made["customer_name"], made["customer_email"]) == ("Ada", "ada@example.com")
-    assert (made["auto_advance"], made["billing_reason"], made["number"]) == (False, "manual", None)
+    invoice = shop.invoice(customer)
+    assert (invoice["status"], invoice["total"], invoice["lines"]["data"]) == ("draft", 0, [])
+    assert (invoice["customer_name"], invoice["customer_email"]) == ("Ada", "ada@example.com")
+    assert (invoice["auto_advance"], invoice["billing_reason"], invoice["number"]) == (False, "manual", None)
     assert shop.types()[-1] == "invoice.created"
 
 
@@ -20,15 +20,15 @@ def test_an_invoice_item_for_a_draft_is_a_line_of_it(shop, customer):
     draft = shop.invoice(customer)
     item = shop.post("/invoiceitems", customer=customer, amount=500, currency="usd", invoice=draft["id"])
     assert item["invoice"] == draft["id"]
-    made = shop.get(f"/invoices/{draft['id']}")
-    (line,) = made["lines"]["data"]
+    invoice = shop.get(f"/invoices/{draft['id']}")
+    (line,) = invoice["lines"]["data"]
     assert (line["amount"], line["invoice"]) == (500, draft["id"])
     assert line["parent"]["invoice_item_details"]["invoice_item"] == item["id"]
     assert shop.get(f"/invoices/{draft['id']}/lines")["data"] == [line]
-    assert [made[name] for name in ("subtotal", "total", "amount_due", "amount_remaining")] == [500] * 4
+    assert [invoice[name] for name in ("subtotal", "total", "amount_due", "amount_remaining")] == [500] * 4
     shop.post(f"/invoiceitems/{item['id']}", amount=700, description="tea")
-    made = shop.get(f"/invoices/{draft['id']}")
-    assert (made["total"], made["lines"]["data"][0]["description"]) == (700, "tea")
+    invoice = shop.get(f"/invoices/{draft['id']}")
+    assert (invoice["total"], invoice["lines"]["data"][0]["description"]) == (700, "tea")
     shop.delete(f"/invoiceitems/{item['id']}")
     assert shop.get(f"/invoices/{draft['id']}")["lines"]["data"] == []
 
@@ -47,11 +47,11 @@ def test_pending_items_come_only_where_they_are_asked_for(shop, customer):
     for amount in (300, 400):
         shop.post("/invoiceitems", customer=customer, amount=amount, currency="usd")
     assert shop.invoice(customer)["total"] == 0
-    made = shop.invoice(customer, pending_invoice_items_behavior="include")
-    assert made["total"] == 700
+    invoice = shop.invoice(customer, pending_invoice_items_behavior="include")
+    assert invoice["total"] == 700
     assert shop.pending(customer) == []
-    shop.delete(f"/invoices/{made['id']}")
-    assert [one["amount"] for one in shop.pending(customer)] == [300, 400]
+    shop.delete(f"/invoices/{invoice['id']}")
+    assert [item["amount"] for item in shop.pending(customer)] == [300, 400]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_pending_items_come_only_where_they_are_asked_for(shop, customer):
 def test_what_an_invoice_item_costs(shop, customer, data, total):
     if "price_data[currency]" in data:
         data = {**data, "price_data[product]": shop.post("/products", name="Tea")["id"]}
-    made = shop.post("/invoiceitems", customer=customer, currency="usd", **data)
-    assert (made["amount"], made["discountable"]) == (total, total >= 0)
+    item = shop.post("/invoiceitems", customer=customer, currency="usd", **data)
+    assert (item["amount"], item["discountable"]) == (total, total >= 0)
 
 
 def test_an_invoice_item_needs_an_amount_and_a_currency(shop, customer):
@@ -79,23 +79,23 @@ def test_an_invoice_item_needs_an_amount_and_a_currency(shop, customer):
 
 def test_lines_of_a_draft_are_added_changed_and_removed(shop, customer):
     path = f"/invoices/{shop.invoice(customer)['id']}"
-    made = shop.post(
+    invoice = shop.post(
         f"{path}/add_lines",
         **{"lines[0][amount]": 1000, "lines[0][description]": "a", "lines[1][amount]": 50},
     )
-    assert made["total"] == 1050
-    first = next(one for one in made["lines"]["data"] if one["description"] == "a")
-    made = shop.post(f"{path}/update_lines", **{"lines[0][id]": first["id"], "lines[0][amount]": 2000})
-    assert made["total"] == 2050
+    assert invoice["total"] == 1050
+    first = next(entry for entry in invoice["lines"]["data"] if entry["description"] == "a")
+    invoice = shop.post(f"{path}/update_lines", **{"lines[0][id]": first["id"], "lines[0][amount]": 2000})
+    assert invoice["total"] == 2050
     line = shop.post(f"{path}/lines/{first['id']}", description="b", **{"metadata[k]": "v"})
     assert (line["description"], line["amount"], line["metadata"]) == ("b", 2000, {"k": "v"})
-    made = shop.post(f"{path}/update_lines", **{"lines[0][id]": first["id"], "lines[0][metadata]": ""})
-    assert next(one for one in made["lines"]["data"] if one["id"] == first["id"])["metadata"] == {}
-    made = shop.post(
+    invoice = shop.post(f"{path}/update_lines", **{"lines[0][id]": first["id"], "lines[0][metadata]": ""})
+    assert next(entry for entry in invoice["lines"]["data"] if entry["id"] == first["id"])["metadata"] == {}
+    invoice = shop.post(
         f"{path}/remove_lines", **{"lines[0][id]": first["id"], "lines[0][behavior]": "unassign"}
     )
-    assert made["total"] == 50
-    assert [one["amount"] for one in shop.pending(customer)] == [2000]
+    assert invoice["total"] == 50
+    assert [entry["amount"] for entry in shop.pending(customer)] == [2000]
     shop.post(f"{path}/finalize")
     late = shop.refused(f"{path}/add_lines", **{"lines[0][amount]": 1})
     assert late["code"] == "invoice_not_editable"
@@ -105,17 +105,17 @@ def test_discounts_take_off_shares_and_amounts(shop, customer):
     draft = shop.invoice(customer, 1000)
     quarter = shop.post("/coupons", percent_off=25)["id"]
     fixed = shop.post("/coupons", amount_off=100, currency="usd")["id"]
-    made = shop.post(
+    invoice = shop.post(
         f"/invoices/{draft['id']}", **{"discounts[0][coupon]": quarter, "discounts[1][coupon]": fixed}
     )
-    assert (made["subtotal"], made["total"]) == (1000, 650)
-    assert [one["amount"] for one in made["total_discount_amounts"]] == [250, 100]
-    (line,) = made["lines"]["data"]
-    assert [one["amount"] for one in line["discount_amounts"]] == [250, 100]
-    shown = shop.get(f"/invoices/{made['id']}", **{"expand[]": "discounts"})["discounts"]
-    assert [one["source"]["coupon"] for one in shown] == [quarter, fixed]
+    assert (invoice["subtotal"], invoice["total"]) == (1000, 650)
+    assert [discount["amount"] for discount in invoice["total_discount_amounts"]] == [250, 100]
+    (line,) = invoice["lines"]["data"]
+    assert [discount["amount"] for discount in line["discount_amounts"]] == [250, 100]
+    shown = shop.get(f"/invoices/{invoice['id']}", **{"expand[]": "discounts"})["discounts"]
+    assert [discount["source"]["coupon"] for discount in shown] == [quarter, fixed]
     assert shop.get(f"/coupons/{quarter}")["times_redeemed"] == 1
-    assert shop.post(f"/invoices/{made['id']}", discounts="")["total"] == 1000
+    assert shop.post(f"/invoices/{invoice['id']}", discounts="")["total"] == 1000
 
 
 def test_tax_rates_add_or_are_within(shop, customer):
@@ -125,20 +125,20 @@ def test_tax_rates_add_or_are_within(shop, customer):
         for inside in ("false", "true")
     ]
     path = f"/invoices/{draft['id']}"
-    made = shop.post(path, **{"default_tax_rates[0]": rates[0]})
-    assert (made["total"], made["total_excluding_tax"]) == (1200, 1000)
-    made = shop.post(path, **{"default_tax_rates[0]": rates[1]})
-    assert (made["total"], made["total_taxes"][0]["amount"]) == (1000, 167)
+    invoice = shop.post(path, **{"default_tax_rates[0]": rates[0]})
+    assert (invoice["total"], invoice["total_excluding_tax"]) == (1200, 1000)
+    invoice = shop.post(path, **{"default_tax_rates[0]": rates[1]})
+    assert (invoice["total"], invoice["total_taxes"][0]["amount"]) == (1000, 167)
 
 
 def test_finalizing_gives_a_number_and_a_payment_intent(shop, customer):
     draft = shop.invoice(customer, 500)
-    made = shop.post(f"/invoices/{draft['id']}/finalize", **{"expand[]": "confirmation_secret"})
+    invoice = shop.post(f"/invoices/{draft['id']}/finalize", **{"expand[]": "confirmation_secret"})
     prefix = shop.get(f"/customers/{customer}")["invoice_prefix"]
-    assert (made["status"], made["number"]) == ("open", f"{prefix}-0001")
-    assert made["status_transitions"]["finalized_at"] is not None
-    assert made["confirmation_secret"]["client_secret"].startswith("pi_")
-    (payment,) = shop.get("/invoice_payments", invoice=made["id"])["data"]
+    assert (invoice["status"], invoice["number"]) == ("open", f"{prefix}-0001")
+    assert invoice["status_transitions"]["finalized_at"] is not None
+    assert invoice["confirmation_secret"]["client_secret"].startswith("pi_")
+    (payment,) = shop.get("/invoice_payments", invoice=invoice["id"])["data"]
     assert (payment["status"], payment["amount_requested"]) == ("open", 500)
     again = shop.refused(f"/invoices/{draft['id']}/finalize")
     assert again["message"] == (
@@ -147,21 +147,21 @@ def test_finalizing_gives_a_number_and_a_payment_intent(shop, customer):
 
 
 def test_an_invoice_of_nothing_is_paid_at_once(shop, customer):
-    made = shop.post(f"/invoices/{shop.invoice(customer)['id']}/finalize")
-    assert (made["status"], made["amount_paid"]) == ("paid", 0)
+    invoice = shop.post(f"/invoices/{shop.invoice(customer)['id']}/finalize")
+    assert (invoice["status"], invoice["amount_paid"]) == ("paid", 0)
     assert "invoice.paid" in shop.types()
 
 
 def test_paying_charges_the_default_card(shop, customer):
     draft = shop.invoice(customer, 500)
-    made = shop.post(f"/invoices/{draft['id']}/pay", **{"expand[]": "payments"})
-    assert [made[name] for name in ("status", "amount_paid", "amount_remaining")] == ["paid", 500, 0]
-    (payment,) = made["payments"]["data"]
+    invoice = shop.post(f"/invoices/{draft['id']}/pay", **{"expand[]": "payments"})
+    assert [invoice[name] for name in ("status", "amount_paid", "amount_remaining")] == ["paid", 500, 0]
+    (payment,) = invoice["payments"]["data"]
     intent = shop.get(f"/payment_intents/{payment['payment']['payment_intent']}")
     assert (intent["status"], intent["amount_received"]) == ("succeeded", 500)
     assert shop.get(f"/charges/{intent['latest_charge']}")["amount"] == 500
-    assert shop.refused(f"/invoices/{made['id']}/pay")["message"] == "Invoice is already paid"
-    assert [one for one in shop.types() if one.startswith("invoice.")] == [
+    assert shop.refused(f"/invoices/{invoice['id']}/pay")["message"] == "Invoice is already paid"
+    assert [event_type for event_type in shop.types() if event_type.startswith("invoice.")] == [
         "invoice.created", "invoice.updated", "invoice.finalized", "invoice.paid",
         "invoice.payment_succeeded", "invoice.updated",
     ]  # fmt: skip
@@ -172,8 +172,8 @@ def test_a_declined_card_leaves_the_invoice_open(shop):
     path = f"/invoices/{shop.invoice(customer, 500)['id']}"
     declined = shop.refused(f"{path}/pay", 402)
     assert (declined["type"], declined["code"]) == ("card_error", "card_declined")
-    made = shop.get(path)
-    assert (made["status"], made["attempted"], made["attempt_count"]) == ("open", True, 1)
+    invoice = shop.get(path)
+    assert (invoice["status"], invoice["attempted"], invoice["attempt_count"]) == ("open", True, 1)
     assert "invoice.payment_failed" in shop.types()
     good = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
     assert shop.post(f"{path}/pay", payment_method=good)["status"] == "paid"
@@ -186,8 +186,8 @@ def test_paying_needs_something_to_charge(shop):
     assert (
         "must be attached to the customer" in shop.refused(f"{path}/pay", payment_method=stranger)["message"]
     )
-    made = shop.post(f"{path}/pay", paid_out_of_band="true")
-    assert (made["status"], made["amount_paid_off_stripe"]) == ("paid", 500)
+    invoice = shop.post(f"{path}/pay", paid_out_of_band="true")
+    assert (invoice["status"], invoice["amount_paid_off_stripe"]) == ("paid", 500)
 
 
 def test_confirming_the_payment_intent_pays_the_invoice(shop):
@@ -242,18 +242,20 @@ def test_what_can_be_changed_depends_on_the_state(shop, customer):
 
 def test_credit_pays_the_next_invoice(shop, customer):
     shop.post(f"/customers/{customer}/balance_transactions", amount=-300, currency="usd")
-    made = shop.post(f"/invoices/{shop.invoice(customer, 500)['id']}/finalize")
-    assert (made["starting_balance"], made["ending_balance"], made["amount_due"]) == (-300, 0, 200)
+    invoice = shop.post(f"/invoices/{shop.invoice(customer, 500)['id']}/finalize")
+    assert (invoice["starting_balance"], invoice["ending_balance"], invoice["amount_due"]) == (-300, 0, 200)
     assert shop.get(f"/customers/{customer}")["balance"] == 0
-    kinds = [one["type"] for one in shop.get(f"/customers/{customer}/balance_transactions")["data"]]
+    kinds = [
+        transaction["type"] for transaction in shop.get(f"/customers/{customer}/balance_transactions")["data"]
+    ]
     assert kinds == ["applied_to_invoice", "adjustment"]
-    shop.post(f"/invoices/{made['id']}/void")
+    shop.post(f"/invoices/{invoice['id']}/void")
     assert shop.get(f"/customers/{customer}")["balance"] == -300
 
 
 def test_a_negative_invoice_becomes_credit(shop, customer):
-    made = shop.post(f"/invoices/{shop.invoice(customer, -400)['id']}/finalize")
-    assert (made["status"], made["amount_due"], made["ending_balance"]) == ("paid", 0, -400)
+    invoice = shop.post(f"/invoices/{shop.invoice(customer, -400)['id']}/finalize")
+    assert (invoice["status"], invoice["amount_due"], invoice["ending_balance"]) == ("paid", 0, -400)
     assert shop.get(f"/customers/{customer}")["balance"] == -400
 
 
@@ -323,11 +325,15 @@ def test_a_payment_made_elsewhere_is_attached(shop, customer):
         "payment_method": shop.get(f"/customers/{customer}")["invoice_settings"]["default_payment_method"],
     }
     part = shop.post("/payment_intents", amount=200, **paid)["id"]
-    made = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=part)
-    assert (made["status"], made["amount_paid"], made["amount_remaining"]) == ("open", 200, 300)
+    new_invoice = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=part)
+    assert (new_invoice["status"], new_invoice["amount_paid"], new_invoice["amount_remaining"]) == (
+        "open",
+        200,
+        300,
+    )
     rest = shop.post("/payment_intents", amount=300, **paid)["id"]
-    made = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=rest)
-    assert (made["status"], made["amount_paid"]) == ("paid", 500)
+    new_invoice = shop.post(f"/invoices/{invoice['id']}/attach_payment", payment_intent=rest)
+    assert (new_invoice["status"], new_invoice["amount_paid"]) == ("paid", 500)
 
 
 def test_the_lines_of_a_previewed_credit_note(shop, customer):
@@ -338,10 +344,10 @@ def test_the_lines_of_a_previewed_credit_note(shop, customer):
 
 def test_what_generated_invoices_allow(shop, reader):
     """Each state of invoices that nobody wrote allows what the documentation says."""
-    found = {one["status"]: one for one in reader.all("/invoices")}
-    paths = {status: f"/invoices/{one['id']}" for status, one in found.items()}
+    invoices_by_status = {invoice["status"]: invoice for invoice in reader.all("/invoices")}
+    paths = {status: f"/invoices/{invoice['id']}" for status, invoice in invoices_by_status.items()}
     assert shop.post(f"{paths['draft']}/finalize")["status"] == "open"
-    total = found["draft"]["total"]
+    total = invoices_by_status["draft"]["total"]
     assert shop.get(paths["draft"])["amount_due"] == total
     assert shop.post(f"{paths['open']}/void")["status"] == "void"
     assert shop.post(f"{paths['uncollectible']}/pay", paid_out_of_band="true")["status"] == "paid"

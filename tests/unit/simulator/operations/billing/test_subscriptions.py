@@ -19,19 +19,21 @@ def price(shop):
 
 
 def test_a_subscription_is_charged_at_once(shop, customer, price):
-    made = shop.subscription(customer, price, **{"items[0][quantity]": 3, "expand[]": "latest_invoice"})
-    invoice = made["latest_invoice"]
-    assert made["status"] == "active"
+    subscription = shop.subscription(
+        customer, price, **{"items[0][quantity]": 3, "expand[]": "latest_invoice"}
+    )
+    invoice = subscription["latest_invoice"]
+    assert subscription["status"] == "active"
     assert (invoice["status"], invoice["billing_reason"], invoice["total"]) == (
         "paid", "subscription_create", 6000,
     )  # fmt: skip
-    (line,), (item,) = invoice["lines"]["data"], made["items"]["data"]
+    (line,), (item,) = invoice["lines"]["data"], subscription["items"]["data"]
     assert line["description"] == "3 \N{MULTIPLICATION SIGN} Tea (at $20.00 / month)"
     assert line["parent"]["subscription_item_details"]["subscription_item"] == item["id"]
     assert line["period"] == {"start": item["current_period_start"], "end": item["current_period_end"]}
-    assert invoice["parent"]["subscription_details"]["subscription"] == made["id"]
+    assert invoice["parent"]["subscription_details"]["subscription"] == subscription["id"]
     assert "customer.subscription.created" in shop.types()
-    assert shop.get("/invoices", subscription=made["id"])["data"][0]["id"] == invoice["id"]
+    assert shop.get("/invoices", subscription=subscription["id"])["data"][0]["id"] == invoice["id"]
 
 
 def test_it_needs_something_to_charge(shop, price):
@@ -77,7 +79,7 @@ def test_prices_that_do_not_fit(shop, customer, price):
 
 def test_a_price_can_be_described(shop, customer):
     product = shop.post("/products", name="Seats")["id"]
-    made = shop.post(
+    subscription = shop.post(
         "/subscriptions",
         **{
             "customer": customer,
@@ -87,19 +89,19 @@ def test_a_price_can_be_described(shop, customer):
             "items[0][price_data][recurring][interval]": "week",
         },
     )
-    (item,) = made["items"]["data"]
+    (item,) = subscription["items"]["data"]
     assert (item["price"]["unit_amount"], item["price"]["product"]) == (700, product)
     assert item["current_period_end"] - item["current_period_start"] == 7 * DAY
 
 
 def test_a_payment_that_fails_leaves_it_incomplete(shop, price):
     customer = shop.customer("chargeCustomerFail")
-    made = shop.subscription(customer, price)
-    assert made["status"] == "incomplete"
-    assert shop.get(f"/invoices/{made['latest_invoice']}")["status"] == "open"
+    subscription = shop.subscription(customer, price)
+    assert subscription["status"] == "incomplete"
+    assert shop.get(f"/invoices/{subscription['latest_invoice']}")["status"] == "open"
     good = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
-    shop.post(f"/invoices/{made['latest_invoice']}/pay", payment_method=good)
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
+    shop.post(f"/invoices/{subscription['latest_invoice']}/pay", payment_method=good)
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
     before = len(shop.get("/subscriptions", customer=customer, status="all")["data"])
     refused = shop.refused(
         "/subscriptions", 402,
@@ -110,15 +112,15 @@ def test_a_payment_that_fails_leaves_it_incomplete(shop, price):
 
 
 def test_default_incomplete_waits_for_the_customer(shop, price):
-    made = shop.subscription(
+    subscription = shop.subscription(
         shop.customer(None),
         price,
         **{"payment_behavior": "default_incomplete", "expand[]": "latest_invoice.confirmation_secret"},
     )
-    secret = made["latest_invoice"]["confirmation_secret"]["client_secret"]
-    assert (made["status"], made["latest_invoice"]["status"]) == ("incomplete", "open")
+    secret = subscription["latest_invoice"]["confirmation_secret"]["client_secret"]
+    assert (subscription["status"], subscription["latest_invoice"]["status"]) == ("incomplete", "open")
     shop.post(f"/payment_intents/{secret.partition('_secret')[0]}/confirm", payment_method="pm_card_visa")
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "active"
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
 
 
 def test_what_ends_an_incomplete_one(shop, price):
@@ -132,37 +134,39 @@ def test_what_ends_an_incomplete_one(shop, price):
 
 
 def test_a_trial_costs_nothing(shop, price):
-    made = shop.subscription(
+    subscription = shop.subscription(
         shop.customer(None), price, **{"trial_period_days": 14, "expand[]": "latest_invoice"}
     )
-    assert made["trial_end"] - made["trial_start"] == 14 * DAY
-    assert made["billing_cycle_anchor"] == made["trial_end"]
-    assert made["items"]["data"][0]["current_period_end"] == made["trial_end"]
-    assert (made["latest_invoice"]["status"], made["latest_invoice"]["total"]) == ("paid", 0)
+    assert subscription["trial_end"] - subscription["trial_start"] == 14 * DAY
+    assert subscription["billing_cycle_anchor"] == subscription["trial_end"]
+    assert subscription["items"]["data"][0]["current_period_end"] == subscription["trial_end"]
+    assert (subscription["latest_invoice"]["status"], subscription["latest_invoice"]["total"]) == ("paid", 0)
     end = int(time.time()) + 5 * DAY
     assert shop.subscription(shop.customer(None), price, trial_end=end)["trial_end"] == end
     refused = shop.refused(
-        "/subscriptions", **{"customer": made["customer"], "items[0][price]": price, "trial_end": 1}
+        "/subscriptions", **{"customer": subscription["customer"], "items[0][price]": price, "trial_end": 1}
     )
     assert refused["message"] == "Invalid timestamp: must be an integer Unix timestamp in the future."
 
 
 def test_a_trial_that_ends_now_is_invoiced(shop, customer, price):
-    made = shop.subscription(customer, price, trial_period_days=14)
-    made = shop.post(f"/subscriptions/{made['id']}", trial_end="now", **{"expand[]": "latest_invoice"})
-    assert (made["status"], made["latest_invoice"]["amount_paid"]) == ("active", 2000)
-    assert made["latest_invoice"]["billing_reason"] == "subscription_update"
-    assert made["trial_end"] <= int(time.time())
+    subscription = shop.subscription(customer, price, trial_period_days=14)
+    subscription = shop.post(
+        f"/subscriptions/{subscription['id']}", trial_end="now", **{"expand[]": "latest_invoice"}
+    )
+    assert (subscription["status"], subscription["latest_invoice"]["amount_paid"]) == ("active", 2000)
+    assert subscription["latest_invoice"]["billing_reason"] == "subscription_update"
+    assert subscription["trial_end"] <= int(time.time())
 
 
 def test_a_change_that_is_due_at_once_needs_something_to_charge(shop, price):
-    made = shop.subscription(shop.customer(None), price, trial_period_days=14)
-    path = f"/subscriptions/{made['id']}"
+    subscription = shop.subscription(shop.customer(None), price, trial_period_days=14)
+    path = f"/subscriptions/{subscription['id']}"
     assert shop.refused(path, trial_end="now")["message"].startswith(NO_METHOD)
-    assert shop.get(path) == made
-    item = {"items[0][id]": made["items"]["data"][0]["id"], "items[0][price]": shop.price(9000)}
+    assert shop.get(path) == subscription
+    item = {"items[0][id]": subscription["items"]["data"][0]["id"], "items[0][price]": shop.price(9000)}
     assert shop.post(path, **item)["status"] == "trialing"
-    free = shop.subscription(made["customer"], shop.price(0))
+    free = shop.subscription(subscription["customer"], shop.price(0))
     item["items[0][id]"] = free["items"]["data"][0]["id"]
     refused = shop.refused(f"/subscriptions/{free['id']}", **item, **{"metadata[a]": "b"})
     assert refused["code"] == "resource_missing"
@@ -176,11 +180,11 @@ def test_a_change_that_is_due_at_once_needs_something_to_charge(shop, price):
 
 def test_a_first_period_cut_short_is_prorated(shop, customer, price):
     anchor = int(time.time()) + 10 * DAY
-    made = shop.subscription(
+    subscription = shop.subscription(
         customer, price, **{"billing_cycle_anchor": anchor, "expand[]": "latest_invoice"}
     )
-    assert made["items"]["data"][0]["current_period_end"] == anchor
-    assert 500 < made["latest_invoice"]["total"] < 800
+    assert subscription["items"]["data"][0]["current_period_end"] == anchor
+    assert 500 < subscription["latest_invoice"]["total"] < 800
     free = shop.subscription(
         customer, price,
         **{"billing_cycle_anchor": anchor, "proration_behavior": "none", "expand[]": "latest_invoice"},
@@ -196,10 +200,14 @@ def test_a_first_period_cut_short_is_prorated(shop, customer, price):
 def test_the_first_invoice_takes_what_is_pending(shop, customer, price):
     shop.post("/invoiceitems", customer=customer, amount=300, currency="usd", description="old")
     setup = shop.price(5000, interval=None)
-    made = shop.subscription(
+    subscription = shop.subscription(
         customer, price, **{"add_invoice_items[0][price]": setup, "expand[]": "latest_invoice"}
     )
-    assert sorted(one["amount"] for one in made["latest_invoice"]["lines"]["data"]) == [300, 2000, 5000]
+    assert sorted(line["amount"] for line in subscription["latest_invoice"]["lines"]["data"]) == [
+        300,
+        2000,
+        5000,
+    ]
     assert shop.pending(customer) == []
 
 
@@ -221,59 +229,64 @@ def test_discounts_last_as_long_as_their_coupon_says(shop, customer, price):
 
 def test_a_trial_does_not_use_a_discount_for_once(shop, customer, price):
     once = shop.post("/coupons", percent_off=50, duration="once")["id"]
-    made = shop.subscription(customer, price, trial_period_days=14, **{"discounts[0][coupon]": once})
-    assert len(made["discounts"]) == 1
-    billed = shop.post(f"/subscriptions/{made['id']}", **{"trial_end": "now", "expand[]": "latest_invoice"})
+    subscription = shop.subscription(customer, price, trial_period_days=14, **{"discounts[0][coupon]": once})
+    assert len(subscription["discounts"]) == 1
+    billed = shop.post(
+        f"/subscriptions/{subscription['id']}", **{"trial_end": "now", "expand[]": "latest_invoice"}
+    )
     assert (billed["latest_invoice"]["total"], billed["discounts"]) == (1000, [])
 
 
 def test_a_higher_quantity_is_prorated(shop, customer, price):
-    made = shop.subscription(customer, price)
-    (item,) = made["items"]["data"]
+    subscription = shop.subscription(customer, price)
+    (item,) = subscription["items"]["data"]
     change = {"items[0][id]": item["id"], "items[0][quantity]": 3}
-    assert shop.post(f"/subscriptions/{made['id']}", **change)["items"]["data"][0]["quantity"] == 3
+    assert shop.post(f"/subscriptions/{subscription['id']}", **change)["items"]["data"][0]["quantity"] == 3
     unused, remaining = shop.pending(customer)
     assert (unused["amount"], remaining["amount"]) == (-2000, 6000)
     assert unused["proration"] is True
-    assert unused["parent"]["subscription_details"]["subscription"] == made["id"]
+    assert unused["parent"]["subscription_details"]["subscription"] == subscription["id"]
     assert unused["description"].startswith("Unused time on Tea after ")
     shop.post(
-        f"/subscriptions/{made['id']}", **change | {"items[0][quantity]": 9, "proration_behavior": "none"}
+        f"/subscriptions/{subscription['id']}",
+        **change | {"items[0][quantity]": 9, "proration_behavior": "none"},
     )
     assert len(shop.pending(customer)) == 2
-    made = shop.post(
-        f"/subscriptions/{made['id']}",
+    subscription = shop.post(
+        f"/subscriptions/{subscription['id']}",
         **change | {"items[0][quantity]": 10, "proration_behavior": "always_invoice"},
         **{"expand[]": "latest_invoice"},
     )
-    assert made["latest_invoice"]["total"] == -2000 + 6000 - 18_000 + 20_000
+    assert subscription["latest_invoice"]["total"] == -2000 + 6000 - 18_000 + 20_000
     assert shop.pending(customer) == []
 
 
 def test_another_interval_begins_a_new_period(shop, customer, price):
-    made = shop.subscription(customer, price)
+    subscription = shop.subscription(customer, price)
     year = shop.price(12_000, "year")
-    made = shop.post(
-        f"/subscriptions/{made['id']}",
+    subscription = shop.post(
+        f"/subscriptions/{subscription['id']}",
         **{
-            "items[0][id]": made["items"]["data"][0]["id"],
+            "items[0][id]": subscription["items"]["data"][0]["id"],
             "items[0][price]": year,
             "expand[]": "latest_invoice",
         },
     )
-    (item,) = made["items"]["data"]
+    (item,) = subscription["items"]["data"]
     assert item["plan"]["interval"] == "year"
     assert item["current_period_end"] - item["current_period_start"] in {365 * DAY, 366 * DAY}
-    assert made["latest_invoice"]["total"] == 12_000 - 2000
+    assert subscription["latest_invoice"]["total"] == 12_000 - 2000
 
 
 def test_items_come_and_go(shop, customer, price):
-    made = shop.subscription(customer, price)
-    path = f"/subscriptions/{made['id']}"
-    old = made["items"]["data"][0]["id"]
+    subscription = shop.subscription(customer, price)
+    path = f"/subscriptions/{subscription['id']}"
+    old = subscription["items"]["data"][0]["id"]
     other = shop.price(900)
-    made = shop.post(path, **{"items[0][id]": old, "items[0][deleted]": "true", "items[1][price]": other})
-    (item,) = made["items"]["data"]
+    subscription = shop.post(
+        path, **{"items[0][id]": old, "items[0][deleted]": "true", "items[1][price]": other}
+    )
+    (item,) = subscription["items"]["data"]
     assert item["price"]["id"] == other
     last = shop.refused(path, **{"items[0][id]": item["id"], "items[0][deleted]": "true"})
     assert last["message"].startswith("A subscription must have at least one active plan.")
@@ -282,58 +295,64 @@ def test_items_come_and_go(shop, customer, price):
 
 
 def test_items_one_by_one(shop, customer, price):
-    made = shop.subscription(customer, price)
-    old = made["items"]["data"][0]["id"]
+    subscription = shop.subscription(customer, price)
+    old = subscription["items"]["data"][0]["id"]
     refused = shop.refused(f"/subscription_items/{old}", method="DELETE")
     assert refused["message"].startswith("A subscription must have at least one active plan.")
-    new = shop.post("/subscription_items", subscription=made["id"], price=shop.price(900), quantity=2)
-    assert [one["amount"] for one in shop.pending(customer)] == [1800]
+    new = shop.post("/subscription_items", subscription=subscription["id"], price=shop.price(900), quantity=2)
+    assert [item["amount"] for item in shop.pending(customer)] == [1800]
     assert shop.post(f"/subscription_items/{new['id']}", quantity=4)["quantity"] == 4
-    shown = shop.get(f"/subscriptions/{made['id']}")["items"]["data"]
-    assert {one["id"]: one["quantity"] for one in shown} == {old: 1, new["id"]: 4}
+    shown = shop.get(f"/subscriptions/{subscription['id']}")["items"]["data"]
+    assert {item["id"]: item["quantity"] for item in shown} == {old: 1, new["id"]: 4}
     path = f"/subscription_items/{new['id']}"
     assert shop.post(path, **{"metadata[a]": "1", "metadata[b]": "2"})["metadata"] == {"a": "1", "b": "2"}
     assert shop.post(path, **{"metadata[a]": ""})["metadata"] == {"b": "2"}
     assert shop.post(path, metadata="")["metadata"] == {}
     assert shop.delete(f"/subscription_items/{old}")["deleted"] is True
-    assert [one["id"] for one in shop.get(f"/subscriptions/{made['id']}")["items"]["data"]] == [new["id"]]
+    assert [item["id"] for item in shop.get(f"/subscriptions/{subscription['id']}")["items"]["data"]] == [
+        new["id"]
+    ]
     event = shop.get("/events", limit=1)["data"][0]
     assert event["type"] == "customer.subscription.updated"
     assert "items" in event["data"]["previous_attributes"]
 
 
 def test_it_can_be_made_to_end_later(shop, customer, price):
-    made = shop.subscription(customer, price)
-    path = f"/subscriptions/{made['id']}"
-    end = made["items"]["data"][0]["current_period_end"]
-    made = shop.post(path, cancel_at_period_end="true")
-    assert (made["cancel_at"], made["cancel_at_period_end"], made["status"]) == (end, True, "active")
-    assert made["cancellation_details"]["reason"] == "cancellation_requested"
-    made = shop.post(path, cancel_at_period_end="false")
-    assert (made["cancel_at"], made["canceled_at"]) == (None, None)
+    subscription = shop.subscription(customer, price)
+    path = f"/subscriptions/{subscription['id']}"
+    end = subscription["items"]["data"][0]["current_period_end"]
+    subscription = shop.post(path, cancel_at_period_end="true")
+    assert (subscription["cancel_at"], subscription["cancel_at_period_end"], subscription["status"]) == (
+        end,
+        True,
+        "active",
+    )
+    assert subscription["cancellation_details"]["reason"] == "cancellation_requested"
+    subscription = shop.post(path, cancel_at_period_end="false")
+    assert (subscription["cancel_at"], subscription["canceled_at"]) == (None, None)
     at = int(time.time()) + 3 * DAY
-    made = shop.post(path, cancel_at=at)
-    assert (made["cancel_at"], made["cancel_at_period_end"]) == (at, False)
+    subscription = shop.post(path, cancel_at=at)
+    assert (subscription["cancel_at"], subscription["cancel_at_period_end"]) == (at, False)
     assert shop.post(path, cancel_at="")["cancel_at"] is None
     assert "in the future" in shop.refused(path, cancel_at=5)["message"]
 
 
 def test_canceling_is_for_good(shop, customer, price):
     path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
-    made = shop.delete(path, **{"cancellation_details[comment]": "bye"})
-    assert (made["status"], made["cancellation_details"]["comment"]) == ("canceled", "bye")
+    subscription = shop.delete(path, **{"cancellation_details[comment]": "bye"})
+    assert (subscription["status"], subscription["cancellation_details"]["comment"]) == ("canceled", "bye")
     assert shop.types()[-1] == "customer.subscription.deleted"
     again = shop.refused(path, 404, method="DELETE")
-    assert again["message"] == f"No such subscription: '{made['id']}'"
+    assert again["message"] == f"No such subscription: '{subscription['id']}'"
     late = shop.refused(path, description="x")
     assert late["message"] == "A canceled subscription can only update its cancellation_details and metadata."
     assert shop.post(path, **{"metadata[a]": "b"})["metadata"] == {"a": "b"}
 
 
 def test_canceling_can_give_back_and_invoice(shop, customer, price):
-    made = shop.subscription(customer, price)
-    shop.delete(f"/subscriptions/{made['id']}", prorate="true", invoice_now="true")
-    last = shop.get("/invoices", subscription=made["id"])["data"][0]
+    subscription = shop.subscription(customer, price)
+    shop.delete(f"/subscriptions/{subscription['id']}", prorate="true", invoice_now="true")
+    last = shop.get("/invoices", subscription=subscription["id"])["data"][0]
     assert (last["total"], last["status"]) == (-2000, "paid")
     assert shop.get(f"/customers/{customer}")["balance"] == -2000
 
@@ -341,30 +360,32 @@ def test_canceling_can_give_back_and_invoice(shop, customer, price):
 def test_pause_and_resume(shop, customer, price):
     path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
     assert "not" not in shop.post(f"{path}/pause")["status"]
-    made = shop.get(path)
-    assert made["status"] == "paused"
-    assert made["status_details"]["paused"]["subscription"]["type"] == "pause_requested"
-    assert [one["amount"] for one in shop.pending(customer)] == [-2000]
+    subscription = shop.get(path)
+    assert subscription["status"] == "paused"
+    assert subscription["status_details"]["paused"]["subscription"]["type"] == "pause_requested"
+    assert [entry["amount"] for entry in shop.pending(customer)] == [-2000]
     assert shop.refused(f"{path}/pause")["code"] == "resource_invalid_state"
-    made = shop.post(f"{path}/resume", **{"expand[]": "latest_invoice"})
-    assert (made["status"], made["latest_invoice"]["total"]) == ("active", 0)
+    subscription = shop.post(f"{path}/resume", **{"expand[]": "latest_invoice"})
+    assert (subscription["status"], subscription["latest_invoice"]["total"]) == ("active", 0)
     assert shop.refused(f"{path}/resume")["code"] == "resource_invalid_state"
-    assert [one for one in shop.types() if one.endswith(("paused", "resumed"))] == [
+    assert [entry for entry in shop.types() if entry.endswith(("paused", "resumed"))] == [
         "customer.subscription.paused", "customer.subscription.resumed",
     ]  # fmt: skip
 
 
 def test_collection_can_be_paused(shop, customer, price):
-    made = shop.subscription(customer, price)
-    path = f"/subscriptions/{made['id']}"
-    made = shop.post(path, **{"pause_collection[behavior]": "void"})
-    assert (made["status"], made["pause_collection"]["behavior"]) == ("active", "void")
-    made = shop.post(path, **{"billing_cycle_anchor[type]": "now", "expand[]": "latest_invoice"})
-    assert (made["latest_invoice"]["status"], made["latest_invoice"]["total"]) == ("paid", 0)
-    made = shop.post(path, **{"pause_collection[behavior]": "keep_as_draft"})
-    item = {"items[0][id]": made["items"]["data"][0]["id"], "items[0][quantity]": 5}
-    made = shop.post(path, **item, **{"proration_behavior": "always_invoice", "expand[]": "latest_invoice"})
-    assert (made["latest_invoice"]["status"], made["status"]) == ("draft", "active")
+    subscription = shop.subscription(customer, price)
+    path = f"/subscriptions/{subscription['id']}"
+    subscription = shop.post(path, **{"pause_collection[behavior]": "void"})
+    assert (subscription["status"], subscription["pause_collection"]["behavior"]) == ("active", "void")
+    subscription = shop.post(path, **{"billing_cycle_anchor[type]": "now", "expand[]": "latest_invoice"})
+    assert (subscription["latest_invoice"]["status"], subscription["latest_invoice"]["total"]) == ("paid", 0)
+    subscription = shop.post(path, **{"pause_collection[behavior]": "keep_as_draft"})
+    item = {"items[0][id]": subscription["items"]["data"][0]["id"], "items[0][quantity]": 5}
+    subscription = shop.post(
+        path, **item, **{"proration_behavior": "always_invoice", "expand[]": "latest_invoice"}
+    )
+    assert (subscription["latest_invoice"]["status"], subscription["status"]) == ("draft", "active")
     assert shop.post(path, pause_collection="")["pause_collection"] is None
 
 
@@ -380,42 +401,42 @@ def test_a_payment_method_must_be_the_customers(shop, customer, price):
 def test_an_invoice_that_is_sent_needs_a_term(shop, customer, price):
     path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
     assert shop.refused(path, collection_method="send_invoice")["param"] == "days_until_due"
-    made = shop.post(path, collection_method="send_invoice", days_until_due=9)
-    assert (made["collection_method"], made["days_until_due"]) == ("send_invoice", 9)
+    subscription = shop.post(path, collection_method="send_invoice", days_until_due=9)
+    assert (subscription["collection_method"], subscription["days_until_due"]) == ("send_invoice", 9)
 
 
 def test_an_update_says_what_was_before(shop, customer, price):
-    made = shop.subscription(customer, price)
-    shop.post(f"/subscriptions/{made['id']}", description="x", **{"metadata[a]": "b"})
+    subscription = shop.subscription(customer, price)
+    shop.post(f"/subscriptions/{subscription['id']}", description="x", **{"metadata[a]": "b"})
     event = shop.get("/events", limit=1)["data"][0]
     assert event["type"] == "customer.subscription.updated"
     assert event["data"]["previous_attributes"] == {"description": None, "metadata": {"a": None}}
 
 
 def test_deleting_a_customer_ends_its_subscriptions(shop, customer, price):
-    made = shop.subscription(customer, price)
+    subscription = shop.subscription(customer, price)
     shop.delete(f"/customers/{customer}")
-    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "canceled"
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "canceled"
     assert "customer.subscription.deleted" in shop.types()
 
 
 def test_generated_subscriptions_change_like_any_other(shop, reader):
     for one in reader.page("/subscriptions", limit=40, status="active")["data"]:
         item = one["items"]["data"][0]
-        made = shop.post(
+        subscription = shop.post(
             f"/subscriptions/{one['id']}", **{"items[0][id]": item["id"], "items[0][quantity]": 77}
         )
-        assert next(it for it in made["items"]["data"] if it["id"] == item["id"])["quantity"] == 77
+        assert next(it for it in subscription["items"]["data"] if it["id"] == item["id"])["quantity"] == 77
         assert shop.post("/invoices/create_preview", subscription=one["id"])["lines"]["data"]
         assert shop.delete(f"/subscriptions/{one['id']}")["status"] == "canceled"
 
 
 def test_the_preview_has_what_is_pending_and_the_discounts(shop, customer, price):
     coupon = shop.post("/coupons", percent_off=10, duration="forever")["id"]
-    made = shop.subscription(customer, price, **{"discounts[0][coupon]": coupon})
-    shop.post("/invoiceitems", customer=customer, amount=500, currency="usd", subscription=made["id"])
-    preview = shop.post("/invoices/create_preview", subscription=made["id"])
+    subscription = shop.subscription(customer, price, **{"discounts[0][coupon]": coupon})
+    shop.post("/invoiceitems", customer=customer, amount=500, currency="usd", subscription=subscription["id"])
+    preview = shop.post("/invoices/create_preview", subscription=subscription["id"])
     assert (preview["subtotal"], preview["total"]) == (2500, 2250)
     start = preview["lines"]["data"][0]["period"]["start"]
-    assert start == made["items"]["data"][0]["current_period_end"]
+    assert start == subscription["items"]["data"][0]["current_period_end"]
     assert len(shop.pending(customer)) == 1

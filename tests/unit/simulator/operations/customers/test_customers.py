@@ -2,20 +2,20 @@
 
 
 def test_a_new_customer_has_numbers_for_its_invoices(post):
-    made = post("/customers")
-    assert (len(made["invoice_prefix"]), made["next_invoice_sequence"]) == (8, 1)
-    assert made["invoice_settings"]["default_payment_method"] is None
+    customer = post("/customers")
+    assert (len(customer["invoice_prefix"]), customer["next_invoice_sequence"]) == (8, 1)
+    assert customer["invoice_settings"]["default_payment_method"] is None
 
 
 def test_an_email_address_must_be_one(post):
     error = post("/customers", 400, email="nobody")
     assert (error["code"], error["message"]) == ("email_invalid", "Invalid email address: nobody")
-    made = post("/customers", email="a@example.com")
-    assert post(f"/customers/{made['id']}", 400, email="b@")["param"] == "email"
+    customer = post("/customers", email="a@example.com")
+    assert post(f"/customers/{customer['id']}", 400, email="b@")["param"] == "email"
 
 
 def test_created_with_a_payment_method_and_tax_ids(post, stripe):
-    made = post(
+    customer = post(
         "/customers",
         **{
             "payment_method": "pm_card_visa",
@@ -24,11 +24,11 @@ def test_created_with_a_payment_method_and_tax_ids(post, stripe):
             "tax_id_data[0][value]": "DE123456789",
         },
     )
-    method = made["invoice_settings"]["default_payment_method"]
-    assert stripe.get(f"/payment_methods/{method}").json()["customer"] == made["id"]
-    assert stripe.get(f"/customers/{made['id']}/payment_methods/{method}").json()["id"] == method
-    (tax_id,) = stripe.get(f"/customers/{made['id']}/tax_ids").json()["data"]
-    assert (tax_id["value"], tax_id["customer"]) == ("DE123456789", made["id"])
+    method = customer["invoice_settings"]["default_payment_method"]
+    assert stripe.get(f"/payment_methods/{method}").json()["customer"] == customer["id"]
+    assert stripe.get(f"/customers/{customer['id']}/payment_methods/{method}").json()["id"] == method
+    (tax_id,) = stripe.get(f"/customers/{customer['id']}/tax_ids").json()["data"]
+    assert (tax_id["value"], tax_id["customer"]) == ("DE123456789", customer["id"])
     declined = post("/customers", 402, payment_method="pm_card_chargeDeclined")
     assert declined["code"] == "card_declined"
 
@@ -49,7 +49,7 @@ def test_sources_and_the_default_one(post, stripe):
     assert (card["object"], card["last4"], card["customer"]) == ("card", "4242", customer)
     assert (bank["object"], bank["status"]) == ("bank_account", "new")
     assert stripe.get(f"/customers/{customer}").json()["default_source"] == card["id"]
-    assert {one["id"] for one in stripe.get(path).json()["data"]} == {card["id"], bank["id"]}
+    assert {source["id"] for source in stripe.get(path).json()["data"]} == {card["id"], bank["id"]}
     wrong = {"amounts[0]": "1", "amounts[1]": "2"}
     assert post(f"{path}/{bank['id']}/verify", 402, **wrong)["code"] == "bank_account_verification_failed"
     right = {"amounts[0]": "32", "amounts[1]": "45"}
@@ -71,16 +71,18 @@ def test_the_cash_balance_has_settings(post, stripe):
 
 
 def test_a_new_connected_account_begins_empty(post, stripe):
-    made = post("/accounts", type="express", **{"capabilities[transfers][requested]": "true"})
-    assert (made["country"], made["default_currency"], made["type"]) == ("US", "usd", "express")
-    assert (made["charges_enabled"], made["capabilities"]) == (False, {"transfers": "inactive"})
-    headers = {"Stripe-Account": made["id"]}
+    account = post("/accounts", type="express", **{"capabilities[transfers][requested]": "true"})
+    assert (account["country"], account["default_currency"], account["type"]) == ("US", "usd", "express")
+    assert (account["charges_enabled"], account["capabilities"]) == (False, {"transfers": "inactive"})
+    headers = {"Stripe-Account": account["id"]}
     assert stripe.get("/customers", headers=headers).json()["data"] == []
     theirs = stripe.post("/customers", headers=headers).json()["id"]
-    assert [one["id"] for one in stripe.get("/customers", headers=headers).json()["data"]] == [theirs]
-    bank = post(f"/accounts/{made['id']}/external_accounts", external_account="btok_us")
-    assert (bank["object"], bank["account"]) == ("bank_account", made["id"])
-    rejected = post(f"/accounts/{made['id']}/reject", reason="fraud_other")
+    assert [customer["id"] for customer in stripe.get("/customers", headers=headers).json()["data"]] == [
+        theirs
+    ]
+    bank = post(f"/accounts/{account['id']}/external_accounts", external_account="btok_us")
+    assert (bank["object"], bank["account"]) == ("bank_account", account["id"])
+    rejected = post(f"/accounts/{account['id']}/reject", reason="fraud_other")
     assert rejected["requirements"]["disabled_reason"] == "rejected.fraud"
-    assert stripe.delete(f"/accounts/{made['id']}").json()["deleted"] is True
+    assert stripe.delete(f"/accounts/{account['id']}").json()["deleted"] is True
     assert stripe.get("/customers", headers=headers).status_code == 403

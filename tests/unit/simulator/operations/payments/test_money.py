@@ -11,16 +11,20 @@ def paid(post):
 
 
 def first(reader, path, **wanted):
-    fits = (one for one in reader.all(path) if all(one[name] == value for name, value in wanted.items()))
+    fits = (
+        candidate
+        for candidate in reader.all(path)
+        if all(candidate[name] == value for name, value in wanted.items())
+    )
     return next(fits)
 
 
 def test_a_payment_is_refunded_in_parts(post, stripe, paid, types):
-    one = post("/refunds", payment_intent=paid["id"], amount="500", reason="duplicate")
-    assert (one["status"], one["amount"], one["charge"]) == ("succeeded", 500, paid["latest_charge"])
+    refund = post("/refunds", payment_intent=paid["id"], amount="500", reason="duplicate")
+    assert (refund["status"], refund["amount"], refund["charge"]) == ("succeeded", 500, paid["latest_charge"])
     charge = stripe.get(f"/charges/{paid['latest_charge']}").json()
     assert (charge["amount_refunded"], charge["refunded"]) == (500, False)
-    moved = stripe.get(f"/balance_transactions/{one['balance_transaction']}").json()
+    moved = stripe.get(f"/balance_transactions/{refund['balance_transaction']}").json()
     assert (moved["amount"], moved["type"]) == (-500, "refund")
     too_much = post("/refunds", 400, charge=charge["id"], amount="1501")
     assert too_much["message"] == (
@@ -51,15 +55,17 @@ def test_a_refund_is_canceled_only_while_it_waits(post, reader, paid, stripe):
 
 def test_a_setup_intent_saves_a_card(post, stripe, types):
     customer = post("/customers")["id"]
-    made = post("/setup_intents", customer=customer)
-    assert made["status"] == "requires_payment_method"
-    path = f"/setup_intents/{made['id']}"
+    setup_intent = post("/setup_intents", customer=customer)
+    assert setup_intent["status"] == "requires_payment_method"
+    path = f"/setup_intents/{setup_intent['id']}"
     assert post(f"{path}/confirm", 400)["code"] == "setup_intent_unexpected_state"
     done = post(f"{path}/confirm", payment_method="pm_card_visa")
     assert done["status"] == "succeeded"
     assert stripe.get(f"/payment_methods/{done['payment_method']}").json()["customer"] == customer
-    attempts = stripe.get(f"/setup_attempts?setup_intent={made['id']}").json()["data"]
-    assert [(one["id"], one["status"]) for one in attempts] == [(done["latest_attempt"], "succeeded")]
+    attempts = stripe.get(f"/setup_attempts?setup_intent={setup_intent['id']}").json()["data"]
+    assert [(attempt["id"], attempt["status"]) for attempt in attempts] == [
+        (done["latest_attempt"], "succeeded")
+    ]
     assert types()[1:] == ["setup_intent.created", "payment_method.attached", "setup_intent.succeeded"]
     assert "has a status of succeeded" in post(f"{path}/cancel", 400)["message"]
 
@@ -75,44 +81,46 @@ def test_setup_intents_that_do_not_succeed(post):
 
 def test_a_payout_leaves_the_balance_and_comes_back_when_canceled(post, stripe, types):
     def available():
-        (usd,) = (one for one in stripe.get("/balance").json()["available"] if one["currency"] == "usd")
+        (usd,) = (
+            amount_ for amount_ in stripe.get("/balance").json()["available"] if amount_["currency"] == "usd"
+        )
         return usd["amount"]
 
     before = available()
-    made = post("/payouts", amount="1000", currency="usd", description="rent")
-    assert (made["status"], made["method"]) == ("pending", "standard")
+    payout = post("/payouts", amount="1000", currency="usd", description="rent")
+    assert (payout["status"], payout["method"]) == ("pending", "standard")
     assert available() == before - 1000
-    assert post(f"/payouts/{made['id']}/cancel")["status"] == "canceled"
+    assert post(f"/payouts/{payout['id']}/cancel")["status"] == "canceled"
     assert available() == before
-    assert "has a status of canceled" in post(f"/payouts/{made['id']}/cancel", 400)["message"]
+    assert "has a status of canceled" in post(f"/payouts/{payout['id']}/cancel", 400)["message"]
     assert post("/payouts", 400, amount="99999999", currency="usd")["code"] == "balance_insufficient"
     assert types() == ["payout.created", "payout.canceled"]
 
 
 def test_a_payout_is_reversed_once(post, stripe):
-    made = post("/payouts", amount="1000", currency="usd", method="instant")
-    back = post(f"/payouts/{made['id']}/reverse")
-    assert (back["amount"], back["original_payout"]) == (-1000, made["id"])
-    assert stripe.get(f"/payouts/{made['id']}").json()["reversed_by"] == back["id"]
-    post(f"/payouts/{made['id']}/reverse", 400)
+    payout = post("/payouts", amount="1000", currency="usd", method="instant")
+    back = post(f"/payouts/{payout['id']}/reverse")
+    assert (back["amount"], back["original_payout"]) == (-1000, payout["id"])
+    assert stripe.get(f"/payouts/{payout['id']}").json()["reversed_by"] == back["id"]
+    post(f"/payouts/{payout['id']}/reverse", 400)
 
 
 def test_a_top_up(post):
-    made = post("/topups", amount="5000", currency="usd", description="for refunds")
-    assert made["status"] == "pending"
-    assert post(f"/topups/{made['id']}/cancel")["status"] == "canceled"
-    assert "Only pending top-ups" in post(f"/topups/{made['id']}/cancel", 400)["message"]
+    topup = post("/topups", amount="5000", currency="usd", description="for refunds")
+    assert topup["status"] == "pending"
+    assert post(f"/topups/{topup['id']}/cancel")["status"] == "canceled"
+    assert "Only pending top-ups" in post(f"/topups/{topup['id']}/cancel", 400)["message"]
 
 
 def test_a_transfer_and_its_reversals(post, stripe, reader, types):
     account = reader.page("/accounts")["data"][0]["id"]
-    made = post("/transfers", amount="900", currency="usd", destination=account)
-    path = f"/transfers/{made['id']}"
+    transfer = post("/transfers", amount="900", currency="usd", destination=account)
+    path = f"/transfers/{transfer['id']}"
     part = post(f"{path}/reversals", amount="300")
-    assert (part["amount"], part["transfer"], part["currency"]) == (300, made["id"], "usd")
+    assert (part["amount"], part["transfer"], part["currency"]) == (300, transfer["id"], "usd")
     now = stripe.get(path).json()
     assert (now["amount_reversed"], now["reversed"]) == (300, False)
-    assert [one["id"] for one in now["reversals"]["data"]] == [part["id"]]
+    assert [reversal["id"] for reversal in now["reversals"]["data"]] == [part["id"]]
     assert "is greater than" in post(f"{path}/reversals", 400, amount="601")["message"]
     post(f"{path}/reversals")
     assert stripe.get(path).json()["reversed"] is True
@@ -124,7 +132,11 @@ def test_a_transfer_and_its_reversals(post, stripe, reader, types):
 
 
 def test_an_application_fee_is_given_back(post, stripe, reader):
-    fee = next(one for one in reader.all("/application_fees") if one["amount"] > one["amount_refunded"] + 5)
+    fee = next(
+        application_fee
+        for application_fee in reader.all("/application_fees")
+        if application_fee["amount"] > application_fee["amount_refunded"] + 5
+    )
     rest = fee["amount"] - fee["amount_refunded"]
     assert post(f"/application_fees/{fee['id']}/refunds")["amount"] == rest
     assert stripe.get(f"/application_fees/{fee['id']}").json()["refunded"] is True
@@ -133,10 +145,10 @@ def test_an_application_fee_is_given_back(post, stripe, reader):
 def test_a_dispute_is_answered_and_another_closed(post, reader, stripe, types):
     payment = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_createDispute"}
     post("/payment_intents", **payment, confirm="true")
-    one = stripe.get("/disputes?limit=1").json()["data"][0]
-    assert (one["status"], one["amount"]) == ("needs_response", 2000)
-    assert "has been charged back" in post("/refunds", 400, charge=one["charge"])["message"]
-    path = f"/disputes/{one['id']}"
+    dispute = stripe.get("/disputes?limit=1").json()["data"][0]
+    assert (dispute["status"], dispute["amount"]) == ("needs_response", 2000)
+    assert "has been charged back" in post("/refunds", 400, charge=dispute["charge"])["message"]
+    path = f"/disputes/{dispute['id']}"
     staged = post(path, **{"evidence[customer_name]": "Ada"})
     assert (staged["evidence"]["customer_name"], staged["status"]) == ("Ada", "needs_response")
     submitted = post(path, submit="true")
@@ -152,11 +164,11 @@ def test_a_dispute_is_answered_and_another_closed(post, reader, stripe, types):
 
 
 def test_a_review_is_approved_once(post, reader, types):
-    one = first(reader, "/reviews", open=True)
-    closed = post(f"/reviews/{one['id']}/approve")
+    review = first(reader, "/reviews", open=True)
+    closed = post(f"/reviews/{review['id']}/approve")
     assert (closed["open"], closed["closed_reason"]) == (False, "approved")
     assert types() == ["review.closed"]
-    assert "already been closed" in post(f"/reviews/{one['id']}/approve", 400)["message"]
+    assert "already been closed" in post(f"/reviews/{review['id']}/approve", 400)["message"]
 
 
 @pytest.mark.parametrize(
@@ -175,8 +187,8 @@ def test_a_review_is_approved_once(post, reader, types):
     ],
 )  # fmt: skip
 def test_simple_changes_of_state(post, types, path, data, operation, state, events):
-    made = post(path, **data)
-    changed = post(f"{path}/{made['id']}/{operation}")
+    new_object = post(path, **data)
+    changed = post(f"{path}/{new_object['id']}/{operation}")
     assert changed["status"] == state
     assert types() == events
-    assert f"has a status of {state}" in post(f"{path}/{made['id']}/{operation}", 400)["message"]
+    assert f"has a status of {state}" in post(f"{path}/{new_object['id']}/{operation}", 400)["message"]

@@ -6,13 +6,13 @@ CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa"}
 
 
 def test_a_payment_intent_step_by_step(post, stripe, types):
-    made = post("/payment_intents", amount="2000", currency="usd")
-    assert (made["status"], made["latest_charge"]) == ("requires_payment_method", None)
-    assert made["client_secret"].startswith(f"{made['id']}_secret_")
-    path = f"/payment_intents/{made['id']}"
+    payment_intent = post("/payment_intents", amount="2000", currency="usd")
+    assert (payment_intent["status"], payment_intent["latest_charge"]) == ("requires_payment_method", None)
+    assert payment_intent["client_secret"].startswith(f"{payment_intent['id']}_secret_")
+    path = f"/payment_intents/{payment_intent['id']}"
     missing = post(f"{path}/confirm", 400)
     assert missing["code"] == "payment_intent_unexpected_state"
-    assert missing["payment_intent"]["id"] == made["id"]
+    assert missing["payment_intent"]["id"] == payment_intent["id"]
     chosen = post(path, payment_method="pm_card_visa")
     assert chosen["status"] == "requires_confirmation"
     assert chosen["payment_method"].startswith("pm_")
@@ -20,7 +20,10 @@ def test_a_payment_intent_step_by_step(post, stripe, types):
     assert (paid["status"], paid["amount_received"]) == ("succeeded", 2000)
     charge = stripe.get(f"/charges/{paid['latest_charge']}").json()
     assert (charge["status"], charge["paid"], charge["captured"]) == ("succeeded", True, True)
-    assert (charge["payment_intent"], charge["payment_method"]) == (made["id"], chosen["payment_method"])
+    assert (charge["payment_intent"], charge["payment_method"]) == (
+        payment_intent["id"],
+        chosen["payment_method"],
+    )
     moved = stripe.get(f"/balance_transactions/{charge['balance_transaction']}").json()
     assert (moved["amount"], moved["fee"], moved["net"]) == (2000, 88, 1912)
     assert moved["source"] == charge["id"]
@@ -28,8 +31,8 @@ def test_a_payment_intent_step_by_step(post, stripe, types):
 
 
 def test_created_and_confirmed_at_once(post):
-    made = post("/payment_intents", **CARD, confirm="true", off_session="true")
-    assert made["status"] == "succeeded"
+    payment_intent = post("/payment_intents", **CARD, confirm="true", off_session="true")
+    assert payment_intent["status"] == "succeeded"
     error = post("/payment_intents", 400, **CARD, off_session="true")
     assert error["param"] == "off_session"
 
@@ -74,9 +77,9 @@ def test_a_declined_card_is_replayed_under_its_key(stripe):
 
 def test_a_card_that_needs_authentication(post, types):
     asking = {**CARD, "payment_method": "pm_card_authenticationRequired", "confirm": "true"}
-    made = post("/payment_intents", **asking, return_url="https://example.com/back")
-    assert made["status"] == "requires_action"
-    assert made["next_action"]["redirect_to_url"]["return_url"] == "https://example.com/back"
+    payment_intent = post("/payment_intents", **asking, return_url="https://example.com/back")
+    assert payment_intent["status"] == "requires_action"
+    assert payment_intent["next_action"]["redirect_to_url"]["return_url"] == "https://example.com/back"
     assert types()[-1] == "payment_intent.requires_action"
     error = post("/payment_intents", 402, **asking, off_session="true")
     assert (error["code"], error["decline_code"]) == ("authentication_required", "authentication_required")
@@ -84,24 +87,24 @@ def test_a_card_that_needs_authentication(post, types):
 
 
 def test_a_bank_payment_takes_its_time(post):
-    made = post(
+    payment_intent = post(
         "/payment_intents", **{**CARD, "payment_method": "pm_usBankAccount_success", "confirm": "true"}
     )
-    assert made["status"] == "processing"
+    assert payment_intent["status"] == "processing"
 
 
 def test_manual_capture_of_a_part(post, stripe, types):
-    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
-    assert (made["status"], made["amount_capturable"]) == ("requires_capture", 2000)
-    charge = stripe.get(f"/charges/{made['latest_charge']}").json()
+    payment_intent = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    assert (payment_intent["status"], payment_intent["amount_capturable"]) == ("requires_capture", 2000)
+    charge = stripe.get(f"/charges/{payment_intent['latest_charge']}").json()
     assert (charge["captured"], charge["balance_transaction"]) == (False, None)
-    path = f"/payment_intents/{made['id']}"
+    path = f"/payment_intents/{payment_intent['id']}"
     assert post(f"{path}/capture", 400, amount_to_capture="2001")["code"] == "amount_too_large"
     captured = post(f"{path}/capture", amount_to_capture="700")
     assert (captured["status"], captured["amount_received"], captured["amount_capturable"]) == (
         "succeeded", 700, 0,
     )  # fmt: skip
-    charge = stripe.get(f"/charges/{made['latest_charge']}").json()
+    charge = stripe.get(f"/charges/{payment_intent['latest_charge']}").json()
     assert (charge["captured"], charge["amount_captured"]) == (True, 700)
     assert types()[1:] == [
         "charge.succeeded",
@@ -116,19 +119,19 @@ def test_manual_capture_of_a_part(post, stripe, types):
 
 
 def test_a_higher_authorization(post):
-    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
-    path = f"/payment_intents/{made['id']}/increment_authorization"
+    payment_intent = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    path = f"/payment_intents/{payment_intent['id']}/increment_authorization"
     assert post(path, amount="2500")["amount_capturable"] == 2500
     assert post(path, 400, amount="2500")["param"] == "amount"
 
 
 def test_cancel_with_a_reason_and_only_once(post, stripe, types):
-    made = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
-    path = f"/payment_intents/{made['id']}/cancel"
+    payment_intent = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    path = f"/payment_intents/{payment_intent['id']}/cancel"
     canceled = post(path, cancellation_reason="duplicate")
     assert (canceled["status"], canceled["cancellation_reason"]) == ("canceled", "duplicate")
     assert canceled["canceled_at"] >= canceled["created"]
-    assert stripe.get(f"/charges/{made['latest_charge']}").json()["refunded"] is True
+    assert stripe.get(f"/charges/{payment_intent['latest_charge']}").json()["refunded"] is True
     assert types()[-2:] == ["charge.refunded", "payment_intent.canceled"]
     again = post(path, 400)
     assert "because it has a status of canceled" in again["message"]
@@ -137,8 +140,8 @@ def test_cancel_with_a_reason_and_only_once(post, stripe, types):
 
 
 def test_what_may_be_changed_depends_on_the_state(post):
-    made = post("/payment_intents", **CARD, confirm="true")
-    path = f"/payment_intents/{made['id']}"
+    payment_intent = post("/payment_intents", **CARD, confirm="true")
+    path = f"/payment_intents/{payment_intent['id']}"
     assert post(path, description="paid")["description"] == "paid"
     error = post(path, 400, amount="3000")
     assert error["code"] == "payment_intent_unexpected_state"
@@ -176,10 +179,10 @@ def test_a_payment_method_of_one_customer_pays_for_no_other(post):
 
 def test_a_payment_can_save_its_payment_method(post, stripe):
     customer = post("/customers")["id"]
-    made = post(
+    payment_intent = post(
         "/payment_intents", **CARD, customer=customer, confirm="true", setup_future_usage="off_session"
     )
-    assert stripe.get(f"/payment_methods/{made['payment_method']}").json()["customer"] == customer
+    assert stripe.get(f"/payment_methods/{payment_intent['payment_method']}").json()["customer"] == customer
 
 
 def test_attach_and_detach(post, types):
@@ -210,8 +213,12 @@ def test_a_card_that_no_bank_accepts_cannot_be_attached(post):
 
 def test_cards_by_number_are_test_cards(post):
     card = {"card[number]": "4242424242424242", "card[exp_month]": "4", "card[exp_year]": "2031"}
-    made = post("/payment_methods", type="card", **card)["card"]
-    assert (made["last4"], made["exp_month"], made["exp_year"]) == ("4242", 4, 2031)
+    payment_method = post("/payment_methods", type="card", **card)["card"]
+    assert (payment_method["last4"], payment_method["exp_month"], payment_method["exp_year"]) == (
+        "4242",
+        4,
+        2031,
+    )
     error = post("/payment_methods", 402, type="card", **{**card, "card[number]": "4111111111111111"})
     assert error["decline_code"] == "test_mode_live_card"
     missing = post("/payment_methods", 400, type="card", **{"card[number]": "4242424242424242"})
@@ -219,11 +226,11 @@ def test_cards_by_number_are_test_cards(post):
 
 
 def test_a_charge_the_older_way(post, types):
-    made = post("/charges", amount="999", currency="usd", source="tok_visa", capture="false")
-    assert (made["captured"], made["amount_captured"], made["balance_transaction"]) == (False, 0, None)
-    captured = post(f"/charges/{made['id']}/capture")
+    charge = post("/charges", amount="999", currency="usd", source="tok_visa", capture="false")
+    assert (charge["captured"], charge["amount_captured"], charge["balance_transaction"]) == (False, 0, None)
+    captured = post(f"/charges/{charge['id']}/capture")
     assert (captured["captured"], captured["amount_captured"]) == (True, 999)
-    assert post(f"/charges/{made['id']}/capture", 400)["code"] == "charge_already_captured"
+    assert post(f"/charges/{charge['id']}/capture", 400)["code"] == "charge_already_captured"
     assert types() == ["charge.succeeded", "charge.captured"]
     declined = post("/charges", 402, amount="999", currency="usd", source="tok_chargeDeclined")
     assert (declined["code"], declined["charge"][:3]) == ("card_declined", "ch_")
@@ -243,7 +250,7 @@ def test_a_charge_the_older_way(post, types):
     ],
 )
 def test_no_bank_account_waits_for_microdeposits(post, path, kind, thing):
-    made = post(f"/{path}", **({"amount": 500, "currency": "eur"} if kind == "payment_intent" else {}))
-    error = post(f"/{path}/{made['id']}/verify_microdeposits", 400)
-    assert (error["code"], error[kind]["id"]) == (f"{kind}_unexpected_state", made["id"])
+    intent = post(f"/{path}", **({"amount": 500, "currency": "eur"} if kind == "payment_intent" else {}))
+    error = post(f"/{path}/{intent['id']}/verify_microdeposits", 400)
+    assert (error["code"], error[kind]["id"]) == (f"{kind}_unexpected_state", intent["id"])
     assert f"on this {thing} because" in error["message"]

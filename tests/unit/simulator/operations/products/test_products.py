@@ -28,8 +28,8 @@ def test_a_price_needs_an_amount_and_a_product(post):
 
 def test_amounts_of_parts_of_a_cent(post):
     data = {"currency": "eur", "product_data[name]": "Calls"}
-    made = post("/prices", unit_amount_decimal="0.25", **data)
-    assert (made["unit_amount"], made["unit_amount_decimal"]) == (None, "0.25")
+    price = post("/prices", unit_amount_decimal="0.25", **data)
+    assert (price["unit_amount"], price["unit_amount_decimal"]) == (None, "0.25")
     assert post("/prices", unit_amount="900", **data)["unit_amount_decimal"] == "900"
 
 
@@ -46,12 +46,12 @@ def test_a_product_keeps_its_default_price(post, price, stripe):
 
 
 def test_a_recurring_price_is_a_plan_and_a_plan_is_a_price(price, post, stripe):
-    made = price(**MONTHLY, nickname="monthly")
-    plan = stripe.get(f"/plans/{made['id']}").json()
+    new_price = price(**MONTHLY, nickname="monthly")
+    plan = stripe.get(f"/plans/{new_price['id']}").json()
     assert (plan["amount"], plan["interval"], plan["nickname"]) == (900, "month", "monthly")
     assert stripe.get("/plans?limit=1").json()["data"] == [plan]
-    post(f"/prices/{made['id']}", nickname="tea")
-    assert stripe.get(f"/plans/{made['id']}").json()["nickname"] == "tea"
+    post(f"/prices/{new_price['id']}", nickname="tea")
+    assert stripe.get(f"/plans/{new_price['id']}").json()["nickname"] == "tea"
     monthly = {"default_price_data[currency]": "eur", "default_price_data[unit_amount]": "700"}
     monthly["default_price_data[recurring][interval]"] = "week"
     default = post("/products", name="Air", **monthly)["default_price"]
@@ -65,28 +65,28 @@ def test_a_recurring_price_is_a_plan_and_a_plan_is_a_price(price, post, stripe):
 
 
 def test_a_lookup_key_belongs_to_one_price(price, post, stripe):
-    one = price(lookup_key="tea")
+    other_price = price(lookup_key="tea")
     other = price()
     taken = post(f"/prices/{other['id']}", 400, lookup_key="tea")
-    assert taken["message"] == f"A price (`{one['id']}`) already uses that lookup key."
+    assert taken["message"] == f"A price (`{other_price['id']}`) already uses that lookup key."
     assert post(f"/prices/{other['id']}", lookup_key="tea", transfer_lookup_key="true")["lookup_key"] == "tea"
-    assert stripe.get(f"/prices/{one['id']}").json()["lookup_key"] is None
+    assert stripe.get(f"/prices/{other_price['id']}").json()["lookup_key"] is None
 
 
 def test_a_checkout_session_for_a_payment(post, price, stripe):
     items = {"line_items[0][price]": price()["id"], "line_items[0][quantity]": "3"}
-    made = post("/checkout/sessions", mode="payment", **items, **BACK)
-    assert (made["status"], made["payment_status"], made["amount_total"]) == ("open", "unpaid", 2700)
-    assert (made["currency"], made["payment_intent"]) == ("eur", None)
-    assert made["url"].startswith("https://checkout.stripe.com/")
-    assert made["expires_at"] - made["created"] == 86_400
-    (line,) = stripe.get(f"/checkout/sessions/{made['id']}/line_items").json()["data"]
+    session = post("/checkout/sessions", mode="payment", **items, **BACK)
+    assert (session["status"], session["payment_status"], session["amount_total"]) == ("open", "unpaid", 2700)
+    assert (session["currency"], session["payment_intent"]) == ("eur", None)
+    assert session["url"].startswith("https://checkout.stripe.com/")
+    assert session["expires_at"] - session["created"] == 86_400
+    (line,) = stripe.get(f"/checkout/sessions/{session['id']}/line_items").json()["data"]
     assert (line["quantity"], line["amount_total"], line["description"]) == (3, 2700, "Tea")
-    shown = stripe.get(f"/checkout/sessions/{made['id']}?expand[]=line_items").json()
+    shown = stripe.get(f"/checkout/sessions/{session['id']}?expand[]=line_items").json()
     assert shown["line_items"]["data"] == [line]
-    expired = post(f"/checkout/sessions/{made['id']}/expire")
+    expired = post(f"/checkout/sessions/{session['id']}/expire")
     assert (expired["status"], expired["url"]) == ("expired", None)
-    again = post(f"/checkout/sessions/{made['id']}/expire", 400)
+    again = post(f"/checkout/sessions/{session['id']}/expire", 400)
     assert again["message"].startswith('Only Checkout Sessions with a status in ["open"] can be expired.')
 
 
@@ -122,17 +122,19 @@ def test_a_checkout_session_with_a_price_of_its_own(post):
 
 def test_a_payment_link(post, price, stripe, reader):
     items = {"line_items[0][price]": price()["id"], "line_items[0][quantity]": "1"}
-    made = post("/payment_links", **items)
-    assert (made["active"], made["currency"]) == (True, "eur")
-    assert made["url"].startswith("https://buy.stripe.com/")
-    assert len(reader.page(f"/payment_links/{made['id']}/line_items")["data"]) == 1
-    assert post(f"/payment_links/{made['id']}", active="false")["active"] is False
+    payment_link = post("/payment_links", **items)
+    assert (payment_link["active"], payment_link["currency"]) == (True, "eur")
+    assert payment_link["url"].startswith("https://buy.stripe.com/")
+    assert len(reader.page(f"/payment_links/{payment_link['id']}/line_items")["data"]) == 1
+    assert post(f"/payment_links/{payment_link['id']}", active="false")["active"] is False
 
 
 def test_a_webhook_endpoint_is_switched_off(post):
-    made = post("/webhook_endpoints", url="https://example.com/hook", **{"enabled_events[0]": "*"})
-    assert (made["status"], made["secret"][:6]) == ("enabled", "whsec_")
-    changed = post(f"/webhook_endpoints/{made['id']}", disabled="true")
+    webhook_endpoint = post(
+        "/webhook_endpoints", url="https://example.com/hook", **{"enabled_events[0]": "*"}
+    )
+    assert (webhook_endpoint["status"], webhook_endpoint["secret"][:6]) == ("enabled", "whsec_")
+    changed = post(f"/webhook_endpoints/{webhook_endpoint['id']}", disabled="true")
     assert changed["status"] == "disabled"
     assert "secret" not in changed
     error = post("/webhook_endpoints", 400, url="example.com", **{"enabled_events[0]": "*"})
@@ -143,10 +145,10 @@ def test_a_webhook_endpoint_is_switched_off(post):
 
 def test_a_tax_registration_ends_now_or_later(post):
     country = {"country": "DE", "country_options[de][type]": "oss_union"}
-    made = post("/tax/registrations", active_from="now", **country)
-    assert (made["status"], made["expires_at"]) == ("active", None)
-    assert made["active_from"] >= made["created"]
-    path = f"/tax/registrations/{made['id']}"
+    registration = post("/tax/registrations", active_from="now", **country)
+    assert (registration["status"], registration["expires_at"]) == ("active", None)
+    assert registration["active_from"] >= registration["created"]
+    path = f"/tax/registrations/{registration['id']}"
     assert post(path, expires_at=int(time.time()) + 1000)["status"] == "active"
     assert post(path, expires_at="now")["status"] == "expired"
     later = post("/tax/registrations", active_from=int(time.time()) + 1000, **country)
@@ -154,9 +156,9 @@ def test_a_tax_registration_ends_now_or_later(post):
 
 
 def test_tax_rates_are_percentages(post):
-    made = post("/tax_rates", display_name="VAT", percentage="19.5", inclusive="false")
-    assert (made["percentage"], made["active"]) == (19.5, True)
+    tax_rate = post("/tax_rates", display_name="VAT", percentage="19.5", inclusive="false")
+    assert (tax_rate["percentage"], tax_rate["active"]) == (19.5, True)
     assert post("/tax_rates", 400, display_name="VAT", percentage="119", inclusive="false")["param"] == (
         "percentage"
     )
-    assert post(f"/tax_rates/{made['id']}", active="false")["active"] is False
+    assert post(f"/tax_rates/{tax_rate['id']}", active="false")["active"] is False
