@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from stripe_fdw.database.install import InstallPlan, install_into
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
@@ -72,13 +72,13 @@ def no_message_shows_a_key(all_messages: list[str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tree(pytestconfig: pytest.Config) -> PrivateTree:
+def tree(pytestconfig: pytest.Config) -> PrivateInstallation:
     """A private installation with the hosts, shared by all workers and kept between runs."""
     return installed_tree(pytestconfig.rootpath / "build" / "tests")
 
 
 @pytest.fixture(scope="session")
-def cluster(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The server, with a log that tests read."""
     directory = tmp_path_factory.mktemp("postgres")
     shared = directory / "shared"  # made by the server, as its own user

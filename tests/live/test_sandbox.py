@@ -15,7 +15,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.database.install import InstallPlan, install_into
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.install import install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not KEY, reason="STRIPE_SANDBOX_KEY is not set: 
 def db(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection]:
     if not KEY.startswith(("sk_test_", "rk_test_")):
         pytest.fail("STRIPE_SANDBOX_KEY must be a test key: these tests never touch live data")
-    tree = PrivateTree(pytestconfig.rootpath / "build" / "tests", PostgresInstallation.find())
+    tree = PrivateInstallation(pytestconfig.rootpath / "build" / "tests", PostgresInstallation.find())
     tree.build()
     install(tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir)
     folder: Path = tmp_path_factory.mktemp("live")

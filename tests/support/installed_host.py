@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stripe_fdw.devstack.private_postgres import PrivateTree
+from stripe_fdw.devstack.private_postgres import PrivateInstallation
 from stripe_fdw.host import install as host_install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 
@@ -56,9 +56,9 @@ def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
     return compiled
 
 
-def installed_tree(root: Path, test_wrapper: Path | None = None) -> PrivateTree:
+def installed_tree(root: Path, test_wrapper: Path | None = None) -> PrivateInstallation:
     """Lay a private installation with the bundled host; ``test_wrapper`` is the wrapper that it runs."""
-    tree = PrivateTree(root, PostgresInstallation.find())
+    tree = PrivateInstallation(root, PostgresInstallation.find())
     with locked(root.with_suffix(".lock")), compiled_once():
         tree.build()
         host_install.install(

@@ -22,8 +22,8 @@ _app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         out.print(f"stripe-fdw {__version__}, Stripe API {load().api_version}", markup=False)
         raise typer.Exit
 
@@ -31,7 +31,7 @@ def _version(asked: bool) -> None:
 @_app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Stripe as tables in Postgres."""

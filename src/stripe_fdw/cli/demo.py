@@ -65,7 +65,7 @@ EXAMPLES: Sequence[Example] = (
         writes=True,
     ),
     Example(
-        "UPDATE sends what differs; a change of status is an operation of Stripe's",
+        "UPDATE sends the columns that differ; a change of status is an operation of Stripe's",
         "update stripe_live.invoice set status = 'void', metadata = '{{\"why\": \"demo\"}}'\n"
         " where id = '{invoice}' returning id, status, metadata ->> 'why' as why",
         writes=True,
@@ -84,7 +84,7 @@ def demo(
         Host, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",
 ) -> None:
-    """Start a private Postgres and a simulated Stripe, run a few queries and writes, and clean up."""
+    """Start a private Postgres and a simulated Stripe, run a few queries and writes, and remove both."""
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
         stack = Stack(Path(directory))
         try:
@@ -104,18 +104,18 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
     )
     connection.execute("analyze orgs")
     ids = {
-        "customer": _first(
+        "customer": _first_value(
             connection, "select customer from stripe_live.subscription where status = 'active'"
         ),
-        "invoice": _first(connection, "select id from stripe_live.invoice where status = 'open'"),
+        "invoice": _first_value(connection, "select id from stripe_live.invoice where status = 'open'"),
     }
     for number, example in enumerate(EXAMPLES, 1):
         query = example.query.format(**ids)
         out.print(f"\n{number}. {example.title}\n", markup=False, style="bold")
         out.print(_indent(query), markup=False, style="cyan")
-        _log(simulator, "DELETE")
+        _clear_requests(simulator)
         plan = connection.execute(f"explain (costs off) {query}".encode()).fetchall()
-        assert not _log(simulator), "EXPLAIN made a request"
+        assert not _requests(simulator), "EXPLAIN made a request"
         start = time.perf_counter()
         cursor = connection.execute(query.encode())
         rows = cursor.fetchall()
@@ -124,16 +124,16 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         if not example.writes:
             out.print(_indent("\n".join(line for (line,) in plan)), markup=False, style="dim")
             out.print()
-        _rows([column.name for column in cursor.description or ()], rows)
-        _cost(_log(simulator), seconds)
+        _print_rows([column.name for column in cursor.description or ()], rows)
+        _print_cost(_requests(simulator), seconds)
 
 
-def _first(connection: psycopg.Connection, query: str) -> str:
+def _first_value(connection: psycopg.Connection, query: str) -> str:
     row = connection.execute(f"{query} limit 1".encode()).fetchone()
     return str(row[0]) if row else "none"
 
 
-def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*names, box=None, pad_edge=True)
     for row in rows[:_SHOWN_ROWS]:
         table.add_row(*("" if value is None else str(value) for value in row))
@@ -142,7 +142,7 @@ def _rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
 
 
-def _cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:
+def _print_cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:
     noun = "request" if len(requests) == 1 else "requests"
     out.print(f"\n {len(requests)} {noun}, {seconds * 1000:.0f} ms", markup=False, style="green")
     for request in requests[:_SHOWN_REQUESTS]:
@@ -157,7 +157,11 @@ def _cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:
         out.print(f"   … and {len(requests) - _SHOWN_REQUESTS} more", markup=False, style="green")
 
 
-def _log(simulator: str, method: str = "GET") -> list[dict[str, Any]]:
+def _clear_requests(simulator: str) -> None:
+    _requests(simulator, "DELETE")
+
+
+def _requests(simulator: str, method: str = "GET") -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{simulator}/_simulator/requests", method=method)  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         body = json.loads(response.read() or b"{}")

@@ -100,4 +100,4 @@ def down(
 ) -> None:
     """Stop Postgres and the simulator."""
     stack = _stack(directory)
-    say("stopped" if stack.down(remove=remove) else f"nothing runs in {stack.directory}")
+    say("stopped" if stack.down(remove=remove) else f"nothing is running in {stack.directory}")

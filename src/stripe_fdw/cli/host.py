@@ -40,8 +40,8 @@ def install(
     extensions = extensiondir or installation.sharedir / "extension"
     if destdir is not None:
         modules, extensions = (destdir / folder.relative_to("/") for folder in (modules, extensions))
-    new = install_host(installation, python=sys.executable, pkglibdir=modules, extensiondir=extensions)
-    if new:
+    changed = install_host(installation, python=sys.executable, pkglibdir=modules, extensiondir=extensions)
+    if changed:
         say(f"installed into {modules} and {extensions}; open sessions keep the old version")
     else:
         say(f"nothing to do: the extension in {modules} is up to date")

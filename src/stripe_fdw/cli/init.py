@@ -45,7 +45,7 @@ def init(
         raise OptionError(
             "DATABASE_URL is not set", hint="Set it to the connection string of the database to install into."
         )
-    options = dict(_pair(item) for item in option or [])
+    options = dict(_name_and_value(item) for item in option or [])
     if env.stripe_api_base:
         options.setdefault("api_base", env.stripe_api_base)
     key_options = {
@@ -64,7 +64,7 @@ def init(
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {redact(str(error)).strip()}",
-            hint="Nothing was changed." + _advice(error),
+            hint="Nothing was changed." + _hint(error),
         ) from None
     for line in changes or ["nothing to do"]:
         out.print(line, markup=False)
@@ -72,7 +72,7 @@ def init(
         say("no API key was given: create a user mapping before the first query (docs/how-to/keys.md)")
 
 
-def _advice(error: psycopg.Error) -> str:
+def _hint(error: psycopg.Error) -> str:
     match error:
         case psycopg.errors.InsufficientPrivilege():
             return " DATABASE_URL must name a role that may create extensions and servers."
@@ -82,7 +82,7 @@ def _advice(error: psycopg.Error) -> str:
             return ""
 
 
-def _pair(item: str) -> tuple[str, str]:
+def _name_and_value(item: str) -> tuple[str, str]:
     name, separator, value = item.partition("=")
     if not separator or not name:
         raise OptionError(f"--option {item} does not have the form name=value")

@@ -1,1 +1,1 @@
-"""A private Postgres and a simulated Stripe on this machine, for trying, testing and measuring."""
+"""A private Postgres and a simulated Stripe on this machine, for trials, tests and measurements."""

@@ -1,8 +1,9 @@
-"""A Postgres of one's own: own binaries tree, own data, a unix socket, nothing of the system's touched.
+"""A private Postgres server with its own installation, data directory and Unix socket.
 
-Postgres finds its libraries and extensions relative to its own executable. So a tree that holds a copy of
-``postgres`` and links to everything else is a full installation to which extensions can be added without
-being root (https://www.postgresql.org/docs/current/app-pg-config.html describes the directories).
+Postgres finds its libraries and extensions relative to its own executable. So a folder that holds a copy of
+``postgres`` and links to everything else is a full installation, and extensions can be added to it without
+root privileges (https://www.postgresql.org/docs/current/app-pg-config.html describes the directories). The
+system's installation is only read.
 """
 
 from __future__ import annotations
@@ -27,37 +28,42 @@ _COPIED = ("postgres", "initdb", "pg_ctl")
 
 
 @dataclass(frozen=True)
-class PrivateTree:
-    """A copy of an installation under ``root`` that extensions can be added to."""
+class PrivateInstallation:
+    """A copy of an installation below ``root`` that extensions can be added to."""
 
     root: Path
     system: PostgresInstallation
 
     @cached_property
-    def _common(self) -> Path:
+    def _system_root(self) -> Path:
         system = self.system
         return Path(os.path.commonpath([system.bindir, system.sharedir, system.pkglibdir]))
 
-    def _inside(self, path: Path) -> Path:
-        return self.root / path.relative_to(self._common)
+    def _private(self, path: Path) -> Path:
+        return self.root / path.relative_to(self._system_root)
 
     @property
     def bindir(self) -> Path:
-        """The private ``bin``."""
-        return self._inside(self.system.bindir)
+        """The folder of executables."""
+        return self._private(self.system.bindir)
 
     @property
     def extensiondir(self) -> Path:
-        """Where control and SQL files of extensions go."""
-        return self._inside(self.system.sharedir) / "extension"
+        """The folder of extensions' control and SQL files."""
+        return self._private(self.system.sharedir) / "extension"
 
     @property
     def pkglibdir(self) -> Path:
-        """Where extensions' modules go."""
-        return self._inside(self.system.pkglibdir)
+        """The folder of extensions' shared libraries."""
+        return self._private(self.system.pkglibdir)
 
     def build(self) -> None:
-        """Lay the tree, or bring it up to date with the system's; files added to it stay."""
+        """Create the installation or update it from the system's; files added to it are kept.
+
+        Raises:
+            PostgresError: the system has no server installed.
+
+        """
         self.bindir.mkdir(parents=True, exist_ok=True)
         for name in _COPIED:
             source, target = self.system.bindir / name, self.bindir / name
@@ -69,34 +75,35 @@ class PrivateTree:
             if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
                 target.unlink(missing_ok=True)
                 shutil.copy2(source, target)
-        share = self._inside(self.system.sharedir)
+        share = self._private(self.system.sharedir)
         share.mkdir(parents=True, exist_ok=True)
         self.extensiondir.mkdir(exist_ok=True)
         self.pkglibdir.mkdir(parents=True, exist_ok=True)
-        _link_all(self.system.sharedir, share, but="extension")
+        _link_all(self.system.sharedir, share, exclude="extension")
         _link_all(self.system.sharedir / "extension", self.extensiondir)
         _link_all(self.system.pkglibdir, self.pkglibdir)
 
 
-def _link_all(source: Path, target: Path, but: str | None = None) -> None:
+def _link_all(source: Path, target: Path, exclude: str | None = None) -> None:
     for link in target.iterdir():
         if link.is_symlink() and not link.exists():
             link.unlink()
     for entry in source.iterdir():
         link = target / entry.name
-        if entry.name != but and not link.exists():
+        if entry.name != exclude and not link.exists():
             link.symlink_to(entry)
 
 
 def unprivileged() -> list[str]:
-    """The words to put before a command so that it does not run as root, which Postgres refuses.
+    """Return the prefix that runs a command as another user than root, as whom Postgres refuses to run.
 
-    A user namespace keeps access to a checkout under a root-only folder; where the kernel allows none,
-    ``runuser -u postgres`` is left (then the data directory must be readable by that user).
+    In a user namespace, the server can still read a checkout below a folder that only root may enter. Where
+    the kernel allows no namespaces, ``runuser -u postgres`` is used; then that user must be able to read the
+    data directory.
     """
     if os.geteuid() != 0:
         return []
-    user = _somebody()
+    user = _unprivileged_user()
     unshare = ["unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}"]
     if (
         shutil.which("unshare")
@@ -106,30 +113,31 @@ def unprivileged() -> list[str]:
     return [shutil.which("runuser") or "/usr/sbin/runuser", "-u", user.pw_name, "--"]
 
 
-def _somebody() -> pwd.struct_passwd:
-    """An ordinary user that exists, since Postgres looks its own user up by number."""
+def _unprivileged_user() -> pwd.struct_passwd:
+    """Return an existing ordinary user: Postgres looks its own user up by number."""
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise PostgresError("neither a user postgres nor a user nobody is there to run Postgres as")
+    raise PostgresError("there is neither a user postgres nor a user nobody to run Postgres as")
 
 
-def _let_through(place: Path, user: str) -> None:
-    """Let another user pass to a place, by opening folders of ours below the temporary one.
+def _grant_access(path: Path, user: str) -> None:
+    """Let another user enter a path, by changing the mode of own folders below the temporary folder.
 
     Raises:
-        PostgresError: a folder elsewhere is closed; it names it.
+        PostgresError: the user may not enter another folder on the way; the message names it.
+
     """
     temporary = {Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve()}  # noqa: S108
-    for folder in [*reversed(place.resolve().parents), place.resolve()]:
+    for folder in [*reversed(path.resolve().parents), path.resolve()]:
         if not folder.is_dir() or folder.stat().st_mode & 0o001:
             continue
         if temporary.isdisjoint(folder.parents) or folder.stat().st_uid != os.geteuid():
             raise PostgresError(
-                f"{folder} is closed to user {user}, as whom Postgres runs here",
-                hint="In a user namespace Postgres would read what root reads, but this machine allows none. "
+                f"user {user}, as whom Postgres runs here, may not enter {folder}",
+                hint="In a user namespace Postgres could read what root can, but this machine allows none. "
                 f"Work in a folder that {user} can enter, or as an ordinary user.",
             )
         folder.chmod(folder.stat().st_mode | 0o011)
@@ -137,29 +145,29 @@ def _let_through(place: Path, user: str) -> None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A private cluster: data, socket and log under ``directory``, listening on the socket alone."""
+    """A private cluster: data, socket and log below ``directory``; it listens only on the socket."""
 
     directory: Path
-    tree: PrivateTree
+    tree: PrivateInstallation
     environment: tuple[tuple[str, str], ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def data(self) -> Path:
-        """PGDATA."""
+        """The data directory."""
         return self.directory / "data"
 
     @property
     def socket(self) -> Path:
-        """The directory of the unix socket.
+        """The directory of the Unix socket.
 
-        It lies elsewhere if the path would exceed a socket's 107 bytes, or has characters that mean something
-        in a connection URL, in postgresql.conf or in a shell.
+        It is in the temporary folder if the path would exceed the 107 bytes of a socket's path, or has
+        characters that are special in a connection URL, in postgresql.conf or in a shell.
         """
-        here = self.directory / "s"
-        if len(os.fsencode(here)) <= 80 and re.fullmatch(r"[\w./-]+", str(here)):
-            return here
-        name = hashlib.sha256(os.fsencode(here)).hexdigest()[:12]
+        path = self.directory / "s"
+        if len(os.fsencode(path)) <= 80 and re.fullmatch(r"[\w./-]+", str(path)):
+            return path
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{name}"
 
     @property
@@ -168,21 +176,26 @@ class Cluster:
         return self.directory / "postgres.log"
 
     def dsn(self, database: str = "postgres") -> str:
-        """A connection URL without a password: the socket's directory guards it."""
+        """Return a connection URL without a password: the mode of the socket's directory protects it."""
         return f"postgresql://postgres@/{database}?host={self.socket}"
 
     def initialize(self) -> None:
-        """Lay the data directory, unless it is there."""
+        """Create the data directory, unless it exists.
+
+        Raises:
+            PostgresError: initdb failed, or the socket's directory belongs to another user.
+
+        """
         if (self.data / "PG_VERSION").exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
         self.socket.mkdir(exist_ok=True, mode=0o700)
         if self.socket.stat().st_uid != os.geteuid():
-            raise PostgresError(f"{self.socket} belongs to somebody else")
+            raise PostgresError(f"{self.socket} belongs to another user")
         prefix = unprivileged()
-        if "-u" in prefix:  # another user, to whom nothing here belongs
-            for place in (self.directory, self.tree.root, Path(sys.prefix), Path(__file__)):
-                _let_through(place, prefix[2])
+        if "-u" in prefix:  # another user, who does not own these folders
+            for path in (self.directory, self.tree.root, Path(sys.prefix), Path(__file__)):
+                _grant_access(path, prefix[2])
             shutil.chown(self.directory, prefix[2])
             shutil.chown(self.socket, prefix[2])
         self._run(
@@ -205,10 +218,10 @@ class Cluster:
             conf.writelines(f"{name} = '{value}'\n" for name, value in lines.items())
 
     def start(self) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it accepts connections.
 
         Raises:
-            PostgresError: it did not start; the message ends with the last lines of its log.
+            PostgresError: it did not start; the detail has the last lines of its log.
 
         """
         if self.running():
@@ -221,7 +234,7 @@ class Cluster:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Stop the server at once, ending its sessions. Nothing happens if it does not run."""
+        """Stop the server at once, which ends its sessions. Do nothing if it is not running."""
         pid = self.pid()
         if pid is None:
             return
@@ -235,7 +248,7 @@ class Cluster:
                 time.sleep(0.05)
 
     def pid(self) -> int | None:
-        """The postmaster's process id while it runs."""
+        """Return the postmaster's process id, or None if it is not running."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -244,14 +257,14 @@ class Cluster:
         return pid if str(self.data).encode() in command else None
 
     def running(self) -> bool:
-        """Whether the postmaster runs."""
+        """Return True if the postmaster is running."""
         return self.pid() is not None
 
-    def _run(self, command: list[str], what: str, log: Path | None = None) -> None:
-        # A server must outlive us and must not hold our pipes open: its output goes to files.
+    def _run(self, command: list[str], name: str, log: Path | None = None) -> None:
+        # The server outlives this process and must not keep its pipes open, so the output goes to a file.
         output = self.directory / "setup.log"
         with output.open("ab") as sink:
-            done = subprocess.run(
+            process = subprocess.run(
                 command,
                 check=False,
                 stdin=subprocess.DEVNULL,
@@ -260,17 +273,17 @@ class Cluster:
                 cwd=self.directory,
                 env=self._environment(),
             )
-        if done.returncode != 0:
-            where = log if log and log.exists() else output
-            tail = "\n".join(where.read_text(errors="replace").splitlines()[-15:])
-            raise PostgresError(f"{what} did not start (exit code {done.returncode})", detail=tail)
+        if process.returncode != 0:
+            file = log if log and log.exists() else output
+            tail = "\n".join(file.read_text(errors="replace").splitlines()[-15:])
+            raise PostgresError(f"{name} did not start (exit code {process.returncode})", detail=tail)
 
     def _environment(self) -> dict[str, str]:
-        # As a service has it: whatever this session set for Python, Postgres or Stripe stays out.
-        kept = {name: os.environ[name] for name in ("HOME", "TMPDIR", "USER") if name in os.environ}
+        # Like a service's: settings of this session for Python, Postgres or Stripe are left out.
+        inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR", "USER") if name in os.environ}
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         # A Python library inside a server takes the standard library of the ``python3`` that the PATH has.
         python = self.tree.system.multicorn_python()
         if python is not None:
             path = f"{python.parent}:{path}"
-        return {**kept, "PATH": path, "LC_ALL": "C.UTF-8", **dict(self.environment)}
+        return {**inherited, "PATH": path, "LC_ALL": "C.UTF-8", **dict(self.environment)}

@@ -1,4 +1,4 @@
-"""The dev stack: a private Postgres and a simulated Stripe in the background, with everything installed."""
+"""The development stack: a private Postgres with everything installed, and a simulated Stripe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import orjson
 import psycopg
 
 from stripe_fdw.database.install import Host, InstallPlan, install_into
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 
@@ -33,12 +33,12 @@ _FOLDERS = ("postgres", "tree")
 
 
 class StackError(StripeFdwError):
-    """The dev stack could not be started or is not running."""
+    """The development stack could not be started or is not running."""
 
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How the stack is made; ``rate`` and ``endpoint_rate`` are the requests/s that the simulator allows."""
+    """Options of the stack; ``rate`` and ``endpoint_rate`` are the requests/s that the simulator allows."""
 
     customers: int = 1000
     seed: int = 1
@@ -51,7 +51,7 @@ class StackOptions:
 
 @dataclass(frozen=True)
 class StackState:
-    """What runs, as written beside it: everything another command needs to use or stop it."""
+    """The running stack, stored in a file so that other commands can use or stop it."""
 
     options: StackOptions
     simulator_pid: int
@@ -60,109 +60,111 @@ class StackState:
     webhook_secret: str
 
     def save(self, file: Path) -> None:
-        """Write it readable to the owner alone, since it holds the keys of this simulator."""
+        """Write the file, readable by its owner alone, since it holds the simulator's keys."""
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
             out.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     @classmethod
     def read(cls, file: Path) -> StackState | None:
-        """The state of a stack that was started, if one was."""
+        """Return the state of the stack that was started last, or None if none was."""
         try:
-            values = orjson.loads(file.read_bytes())
+            fields = orjson.loads(file.read_bytes())
         except FileNotFoundError:
             return None
-        return cls(**{**values, "options": StackOptions(**values["options"])})
+        return cls(**{**fields, "options": StackOptions(**fields["options"])})
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack under one directory. It is up or down; nothing of it lies elsewhere."""
+    """A stack whose files are all in one directory."""
 
     directory: Path
 
     @property
-    def tree(self) -> PrivateTree:
+    def tree(self) -> PrivateInstallation:
         """The private Postgres installation."""
-        # Looked at only when it is built or started: a stack can be stopped where Postgres is gone.
-        return PrivateTree(
+        # Not checked here, so that a stack can be stopped after Postgres was uninstalled.
+        return PrivateInstallation(
             self.directory / "tree", PostgresInstallation(os.environ.get("PG_CONFIG", "pg_config"))
         )
 
     @property
     def cluster(self) -> Cluster:
-        """The private Postgres."""
+        """The private Postgres server."""
         return Cluster(self.directory / "postgres", self.tree, environment=host_environment())
 
     @property
     def simulator_log(self) -> Path:
-        """What the simulator printed."""
+        """The file with the simulator's output."""
         return self.directory / "simulator.log"
 
     @property
     def dsn(self) -> str:
-        """The database that everything is installed into."""
+        """The connection URL of the database that everything is installed into."""
         return self.cluster.dsn(DATABASE)
 
     def state(self) -> StackState | None:
-        """What was started here last, running or not."""
+        """Return the stack that was started here last, running or not."""
         return StackState.read(self.directory / "stack.json")
 
     def up(self, wanted: Mapping[str, Any], say: Callable[[str], None]) -> StackState:
-        """Start what does not run and install everything.
+        """Start the parts that are not running and install everything.
 
         Args:
-            wanted: fields of StackOptions; the others stay what they were when it was started last.
-            say: takes a line about each thing done.
+            wanted: fields of StackOptions; the others keep their values of the last start.
+            say: called with a line about each step.
 
         Raises:
-            StackError: it runs already with other options.
+            StackError: it is running with other options.
             PostgresError: Postgres is missing or does not start.
+
         """
         installation = PostgresInstallation.find()
         with self._lock():
-            before = self.state()
-            if before is None:
-                self._refuse_others()
-            options = replace(before.options if before else StackOptions(), **wanted)
-            if before and _alive(before.simulator_pid, self.directory):
-                _refuse_change(before.options, options, self.directory)
-                state = before
+            previous = self.state()
+            if previous is None:
+                self._refuse_foreign_folders()
+            options = replace(previous.options if previous else StackOptions(), **wanted)
+            if previous and _is_running(previous.simulator_pid, self.directory):
+                _refuse_change(previous.options, options, self.directory)
+                state = previous
             else:
-                state = self._start_simulator(options, before)
+                state = self._start_simulator(options, previous)
                 say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
             self._start_postgres(installation, options, say)
             with psycopg.connect(self.dsn, autocommit=True) as connection:
-                for line in install_into(connection, _plan(options, state)):
+                for line in install_into(connection, _install_plan(options, state)):
                     say(line)
             return state
 
     def down(self, *, remove: bool = False) -> bool:
-        """Stop both and leave nothing running. Returns whether anything ran.
+        """Stop Postgres and the simulator. Return True if one of them was running.
 
         Args:
-            remove: delete what belongs to the stack, all data too; its directory if that is empty then.
+            remove: delete the stack's files with all data, and its directory if that is empty then.
+
         """
         if self.state() is None:
-            return False  # no stack was ever here, so nothing here is one's
+            return False  # no stack was started here, so the files here are not a stack's
         with self._lock():
             state, cluster = self.state(), self.cluster
-            ran = False
-            if state and _alive(state.simulator_pid, self.directory):
-                ran = True
-                _end(state.simulator_pid, self.directory)
+            was_running = False
+            if state and _is_running(state.simulator_pid, self.directory):
+                was_running = True
+                _terminate(state.simulator_pid, self.directory)
             if cluster.running():
-                ran = True
+                was_running = True
                 cluster.stop()
             if remove:
                 self._remove()
-        return ran
+        return was_running
 
-    def _refuse_others(self) -> None:
-        """Keep off: a folder of somebody else's under a name of ours would be removed with the stack."""
+    def _refuse_foreign_folders(self) -> None:
+        """Raise StackError if a folder of the stack's name exists: removing the stack would remove it."""
         for part in _FOLDERS:
             if (self.directory / part).exists():
                 raise StackError(
-                    f"{self.directory / part} is there, but no stack was started in {self.directory}",
+                    f"{self.directory / part} exists, but no stack was started in {self.directory}",
                     hint="Choose another folder with --directory.",
                 )
 
@@ -173,26 +175,30 @@ class Stack:
                 shutil.rmtree(self.directory / part)
         for part in ("simulator.log", "stack.json", _LOCK):
             (self.directory / part).unlink(missing_ok=True)
-        with suppress(OSError):  # not empty: what else lies there is not ours
+        with suppress(OSError):  # not empty: it has other files than the stack's
             self.directory.rmdir()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One command at a time starts or stops a stack; the others wait."""
+        """Let one command at a time start or stop the stack; others wait."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def environment(self) -> dict[str, str]:
-        """The variables that point a program at this stack.
+        """Return the environment variables with which a program uses this stack.
 
         Raises:
-            StackError: it does not run.
+            StackError: it is not running.
 
         """
         state = self.state()
-        if state is None or not _alive(state.simulator_pid, self.directory) or not self.cluster.running():
+        if (
+            state is None
+            or not _is_running(state.simulator_pid, self.directory)
+            or not self.cluster.running()
+        ):
             raise StackError(f"no stack runs in {self.directory}", hint="Start one with `stripe-fdw dev up`.")
         return {
             "DATABASE_URL": self.dsn,
@@ -202,10 +208,10 @@ class Stack:
         }
 
     def status(self) -> Iterator[tuple[str, str]]:
-        """Each part, and whether it runs and where."""
+        """Yield the name of each part and its status."""
         state, pid = self.state(), self.cluster.pid()
         yield "postgres", f"running (pid {pid}), {self.dsn}" if pid else NOT_RUNNING
-        if state and _alive(state.simulator_pid, self.directory):
+        if state and _is_running(state.simulator_pid, self.directory):
             yield "simulator", f"running (pid {state.simulator_pid}), {state.simulator_url}"
         else:
             yield "simulator", NOT_RUNNING
@@ -213,7 +219,7 @@ class Stack:
     def _start_postgres(
         self, installation: PostgresInstallation, options: StackOptions, say: Callable[[str], None]
     ) -> None:
-        tree = PrivateTree(self.directory / "tree", installation)
+        tree = PrivateInstallation(self.directory / "tree", installation)
         cluster = replace(self.cluster, tree=tree)
         tree.build()
         if options.host == "bundled" and options.live:
@@ -230,7 +236,7 @@ class Stack:
             if not connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
                 connection.execute(f"create database {DATABASE}")
 
-    def _start_simulator(self, options: StackOptions, before: StackState | None) -> StackState:
+    def _start_simulator(self, options: StackOptions, previous: StackState | None) -> StackState:
         command = [sys.executable, "-m", "stripe_simulator", "--port", "0", "--seed", str(options.seed)]
         command += ["--customers", str(options.customers), "--latency-ms", str(options.latency_ms)]
         if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
@@ -249,7 +255,7 @@ class Stack:
             )  # fmt: skip
         try:
             url = self._simulator_url(process)
-        except BaseException:  # also Ctrl-C: nobody would know of it any more
+        except BaseException:  # also Ctrl-C: without a state file nothing could stop the process
             process.kill()
             process.wait()
             raise
@@ -257,8 +263,8 @@ class Stack:
             options,
             process.pid,
             url,
-            before.api_key if before else f"sk_test_{secrets.token_hex(24)}",
-            before.webhook_secret if before else f"whsec_{secrets.token_hex(24)}",
+            previous.api_key if previous else f"sk_test_{secrets.token_hex(24)}",
+            previous.webhook_secret if previous else f"whsec_{secrets.token_hex(24)}",
         )
         state.save(self.directory / "stack.json")
         return state
@@ -278,8 +284,8 @@ class Stack:
 
 
 def _refuse_change(running: StackOptions, wanted: StackOptions, directory: Path) -> None:
-    there, asked = asdict(running), asdict(wanted)
-    changed = [f"{name} is {there[name]}, not {asked[name]}" for name in there if there[name] != asked[name]]
+    old, new = asdict(running), asdict(wanted)
+    changed = [f"{name} is {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
     if changed:
         raise StackError(
             f"the stack in {directory} runs already with other options: {', '.join(changed)}",
@@ -287,11 +293,11 @@ def _refuse_change(running: StackOptions, wanted: StackOptions, directory: Path)
         )
 
 
-def _plan(options: StackOptions, state: StackState) -> InstallPlan:
+def _install_plan(options: StackOptions, state: StackState) -> InstallPlan:
     return InstallPlan(
         host=options.host,
         live=options.live,
-        # The simulator allows what it was told to; where it allows anything, so do we.
+        # The same limit as the simulator's; without one, a limit that is never reached.
         server_options={
             "api_base": state.simulator_url,
             "max_requests_per_second": f"{options.rate or 10_000:g}",
@@ -301,15 +307,15 @@ def _plan(options: StackOptions, state: StackState) -> InstallPlan:
 
 
 def host_environment() -> tuple[tuple[str, str], ...]:
-    """What a Postgres server needs in its environment to find this package under any host."""
-    # Multicorn2 runs the Python it was built for, which must find this package and what it needs. The
-    # bundled host starts this environment's own interpreter and does not look.
+    """Return the variables with which a Postgres server finds this package under any host."""
+    # Multicorn2 runs the Python it was built for, which must find this package and its dependencies. The
+    # bundled host starts this environment's own interpreter and ignores the variable.
     package = Path(__file__).parents[2]
     return (("PYTHONPATH", os.pathsep.join([str(package), sysconfig.get_path("purelib")])),)
 
 
-def _alive(pid: int, directory: Path) -> bool:
-    """Whether this is still our simulator: another process may have been given its number since."""
+def _is_running(pid: int, directory: Path) -> bool:
+    """Return True if the process is this stack's simulator: its id may have been given to another process."""
     try:
         return (
             b"stripe_simulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -319,10 +325,10 @@ def _alive(pid: int, directory: Path) -> bool:
         return False
 
 
-def _end(pid: int, directory: Path) -> None:
+def _terminate(pid: int, directory: Path) -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 5
-    while _alive(pid, directory):
+    while _is_running(pid, directory):
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 import support
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from support.installed_host import installed_tree
 
 COLUMNS = (
@@ -18,14 +18,16 @@ COLUMNS = (
 
 
 @pytest.fixture(scope="session")
-def hostile_tree(pytestconfig: pytest.Config) -> PrivateTree:
+def hostile_tree(pytestconfig: pytest.Config) -> PrivateInstallation:
     return installed_tree(
         pytestconfig.rootpath / "build" / "hostile", support.DIRECTORY / "hostile_wrapper.py"
     )
 
 
 @pytest.fixture(scope="session")
-def hostile_cluster(hostile_tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def hostile_cluster(
+    hostile_tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     # An environment that would lead another interpreter astray.
     cluster = Cluster(
         tmp_path_factory.mktemp("hostile"),

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import support
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
 from support.database import Servers, count
@@ -48,7 +48,7 @@ def test_sessions_end_while_their_threads_work(
 
 
 @pytest.fixture
-def busy(tree: PrivateTree, tmp_path: Path, host: str) -> Iterator[Cluster]:
+def busy(tree: PrivateInstallation, tmp_path: Path, host: str) -> Iterator[Cluster]:
     """A server of its own, where Multicorn finds the wrapper of support/busy_wrapper.py."""
     if host != "multicorn2":
         pytest.skip("the bundled host runs no wrapper but its own: tests/database/hosts tries it")

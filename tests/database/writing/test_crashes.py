@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from stripe_fdw.database.install import InstallPlan, install_into
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateTree
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, chance
@@ -37,7 +37,7 @@ RECOVERY = 60.0  # seconds that a server may take to come back
 
 
 @pytest.fixture(scope="module")
-def mortal(tree: PrivateTree, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def mortal(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A server whose backends are killed."""
     directory = tmp_path_factory.mktemp("mortal")
     environment = (*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(directory / "shared")))
