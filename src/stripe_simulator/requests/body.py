@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stripe_fdw.catalog.model import Kind, Operation, Resource
@@ -51,7 +52,7 @@ def apply_parameters(resource: Resource, target: Json, params: Params) -> None:
         elif name in _SET_BY_HANDLERS or name not in resource.column:
             continue
         elif resource.column[name].path != (name,):
-            _set_path(target, resource.column[name].path, value)
+            set_path(target, resource.column[name].path, value)
         elif isinstance(value, dict):
             before = target.get(name)
             target[name] = _merge(before if isinstance(before, dict) else _EMPTY.get(name, {}), value)
@@ -70,7 +71,8 @@ _EMPTY: dict[str, Json] = {
 }
 
 
-def _set_path(target: Json, path: tuple[str, ...], value: Any) -> None:
+def set_path(target: Json, path: Sequence[str], value: Any) -> None:
+    """Set a value inside the hashes of an object; hashes on the way are created."""
     inner = target
     for step in path[:-1]:
         if not isinstance(inner.get(step), dict):
@@ -80,6 +82,7 @@ def _set_path(target: Json, path: tuple[str, ...], value: Any) -> None:
 
 
 def _merge(before: Json, value: Json) -> Json:
+    """Return a hash with the keys of another merged in, at all depths."""
     merged = dict(before)
     for name, below in value.items():
         old = merged.get(name)

@@ -135,7 +135,7 @@ class Generator:
         for name, value in varying:
             generated[name] = value(index)
         for path, value in nested:
-            _set_path(generated, path, value(index))
+            _set_nested(generated, path, value(index))
         return generated
 
     def link(self, column: str, target: str) -> Link:
@@ -182,7 +182,7 @@ class Generator:
         return weighted_choice(weights, self.population.count, *self.names, column)
 
 
-def _set_path(target: Json, path: tuple[str, ...], value: Any) -> None:
+def _set_nested(target: Json, path: tuple[str, ...], value: Any) -> None:
     """Set a value inside the hashes of an object; not where a field on the way is no hash."""
     inner: Any = target
     for step in path[:-1]:

@@ -12,7 +12,7 @@ from stripe_simulator.objects.operation import OperationContext, require_state
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.handlers import Handlers
-from stripe_simulator.requests.body import validate_parameters
+from stripe_simulator.requests.body import set_path, validate_parameters
 from stripe_simulator.requests.parameters import merge_metadata
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Transition:
         if self.column:
             target[self.column] = self.state
         for path, value in self.values.items():
-            _set_at_path(target, path.split("."), unix_now() if value is NOW else deepcopy(value))
+            set_path(target, path.split("."), unix_now() if value is NOW else deepcopy(value))
         if "metadata" in context.params and "metadata" in target:
             target["metadata"] = merge_metadata(target["metadata"] or {}, context.params["metadata"])
         for kind in self.events:
@@ -60,14 +60,6 @@ class Transition:
 
 
 NOW = object()
-
-
-def _set_at_path(fields: Json, path: list[str], value: Any) -> None:
-    for step in path[:-1]:
-        if not isinstance(fields.get(step), dict):
-            fields[step] = {}
-        fields = fields[step]
-    fields[path[-1]] = value
 
 
 _TRANSITIONS: Mapping[tuple[str, str], Transition] = {
