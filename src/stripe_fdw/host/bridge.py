@@ -72,7 +72,7 @@ def import_schema(
     options: Options,
     restriction: tuple[str | None, list[str]],
 ) -> list[str]:
-    """Give the CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
+    """Return the CREATE FOREIGN TABLE commands of an IMPORT FOREIGN SCHEMA."""
     import_statements = served("stripe_fdw.fdw.schema.import_schema", "import_statements")
     statements = list(import_statements(schema, server, options, *restriction))
     for statement in statements:
@@ -92,7 +92,7 @@ def _sort_keys(plain: list[PlainSortKey]) -> list[SortKey]:
     return [SortKey(name, bool(down), bool(nulls_first), order) for name, down, nulls_first, order in plain]
 
 
-def _estimate(number: object, what: str) -> float:
+def _checked_estimate(number: object, description: str) -> float:
     if isinstance(number, int | float) and not isinstance(number, bool):
         try:
             size = float(number)
@@ -100,21 +100,21 @@ def _estimate(number: object, what: str) -> float:
             size = math.inf
         if math.isfinite(size) and size >= 0:
             return min(size, 1e15)
-    raise WrapperError(f"{what} is no number of zero or more")
+    raise WrapperError(f"{description} is no number of zero or more")
 
 
 def rel_size(table: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float, float]:
     """Estimate how many rows a scan gives, their width in bytes, and how many requests they take."""
     size = table.size(_quals(quals))
     return (
-        _estimate(getattr(size, "rows", None), "the number of rows of size()"),
-        min(_estimate(table.width(columns), "width()"), 1e6),
-        _estimate(getattr(size, "requests", None), "the number of requests of size()"),
+        _checked_estimate(getattr(size, "rows", None), "the number of rows of size()"),
+        min(_checked_estimate(table.width(columns), "width()"), 1e6),
+        _checked_estimate(getattr(size, "requests", None), "the number of requests of size()"),
     )
 
 
 def path_keys(table: Any) -> list[tuple[tuple[str, ...], float]]:
-    """Which columns, if each is equal to one value, leave how many rows."""
+    """Return combinations of columns, each with the rows that one value for each of them leaves."""
     keys = []
     for key in table.path_keys():
         if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[0], tuple | list):
@@ -122,7 +122,7 @@ def path_keys(table: Any) -> list[tuple[tuple[str, ...], float]]:
         names = tuple(key[0])
         if not all(type(name) is str for name in names):
             raise WrapperError("path_keys() gave a column that is not a str")
-        keys.append((names, _estimate(key[1], "the number of rows of path_keys()")))
+        keys.append((names, _checked_estimate(key[1], "the number of rows of path_keys()")))
     return keys
 
 
@@ -136,7 +136,7 @@ def sortable(table: Any, keys: list[PlainSortKey]) -> int:
 
 
 def unknown(text: str) -> Unknown:
-    """Stand for a value that is not known before the query runs."""
+    """Return a placeholder for a value that is not known before the query runs."""
     return Unknown(text)
 
 
@@ -170,7 +170,7 @@ def open_scan(
 
 
 def next_batch(scan: Any) -> tuple[Any, ...]:
-    """Give the next rows; none means the end. A tuple, so that nobody changes it while C reads."""
+    """Return the next rows, none at the end, as a tuple: it cannot change while C reads it."""
     batch = scan.next_batch()
     if not isinstance(batch, list | tuple):
         raise WrapperError(f"next_batch() gave a {type(batch).__name__}, not a list of rows")
@@ -178,19 +178,19 @@ def next_batch(scan: Any) -> tuple[Any, ...]:
 
 
 def close_scan(scan: Any) -> None:
-    """Close a scan: it has been read to its end, or no one reads on."""
+    """Close a scan, at its end or before."""
     scan.close()
 
 
 # ---- EXPLAIN
 
 
-def _lines(lines: object, what: str) -> Lines:
+def _checked_lines(lines: object, method: str) -> Lines:
     if not isinstance(lines, list | tuple):
-        raise WrapperError(f"{what}() did not give a list")
+        raise WrapperError(f"{method}() did not give a list")
     for line in lines:
         if not (isinstance(line, tuple) and len(line) == 2 and all(isinstance(text, str) for text in line)):
-            raise WrapperError(f"{what}() did not give (label, text)")
+            raise WrapperError(f"{method}() did not give (label, text)")
     return list(lines)
 
 
@@ -201,30 +201,30 @@ def describe(
     limit: int | None,
     verbose: int,
 ) -> Lines:
-    """Give the lines that EXPLAIN shows."""
+    """Return EXPLAIN's lines of a read."""
     lines = table.describe(_quals(quals), _sort_keys(keys), limit, bool(verbose))
-    return _lines(lines, "describe")
+    return _checked_lines(lines, "describe")
 
 
 def describe_write(table: Any, command: str, columns: list[str]) -> Lines:
-    """Give the lines that EXPLAIN shows of a write."""
-    return _lines(table.describe_write(command, columns), "describe_write")
+    """Return EXPLAIN's lines of a write."""
+    return _checked_lines(table.describe_write(command, columns), "describe_write")
 
 
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)( \w+)?")
 
 
 def statistics(scan: Any, before: Lines | None) -> Lines:
-    """Give the lines that EXPLAIN ANALYZE adds: of a scan, added to those of the node's scans before it."""
+    """Return EXPLAIN ANALYZE's lines: a scan's statistics added to those of the node's earlier scans."""
     if scan is None:
         return before or []
-    lines = _lines(scan.statistics(), "statistics")
+    lines = _checked_lines(scan.statistics(), "statistics")
     earlier = dict(before or [])
     return [(label, _sum(text, earlier.get(label))) for label, text in lines]
 
 
 def _sum(text: str, before: str | None) -> str:
-    """Add what are numbers, with or without a unit; of other texts the later stands."""
+    """Return the sum of two quantities of one unit; of any other texts, the later one."""
     new, old = _QUANTITY.fullmatch(text), _QUANTITY.fullmatch(before or "")
     if new is None or old is None or new[2] != old[2]:
         return text

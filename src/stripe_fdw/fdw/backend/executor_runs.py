@@ -1,9 +1,8 @@
-"""Tells executor runs apart where the host does not: under Multicorn, which has no word for their end.
+"""Executor runs told apart by their memory contexts, for Multicorn2, which does not report their end.
 
 Each run works in a memory context of its own, named "ExecutorState". The current one is found by following
 the parents of ``CurrentMemoryContext``, and a reset callback on it says when the run has ended: it is
-``sem_post``, so that Postgres, in the middle of freeing memory, runs no Python. What is relied on is public
-to extensions: src/include/nodes/memnodes.h, and MemoryContextRegisterResetCallback() of utils/palloc.h.
+``sem_post``, so that Postgres, in the middle of freeing memory, runs no Python. Both are public to extensions: src/include/nodes/memnodes.h, and MemoryContextRegisterResetCallback() of utils/palloc.h.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class _Callback(ctypes.Structure):
 
 
 class _Run:
-    """A run that has not been seen to end. Postgres holds a pointer to what is in here until it has ended."""
+    """A run not yet known to have ended. Postgres holds pointers into it until then."""
 
     def __init__(self, number: int, server: ctypes.PyDLL) -> None:
         self.number = number
@@ -54,9 +53,9 @@ class _Run:
 
 
 class ExecutorRuns:
-    """The executor runs of this backend that asked for anything.
+    """The executor runs of this backend that called the wrapper.
 
-    Raises OSError, ValueError or AttributeError where the server or the system does not offer what it takes.
+    Raises OSError, ValueError or AttributeError where the server or the system lacks what is needed.
     """
 
     def __init__(self) -> None:
@@ -75,7 +74,7 @@ class ExecutorRuns:
         _Run(0, self._server)
 
     def current(self) -> int | None:
-        """The number of the innermost run, None outside of any."""
+        """Return the number of the innermost run, or None outside of any."""
         address = self._current.value
         while address:
             context = _Context.from_address(address)
@@ -93,7 +92,7 @@ class ExecutorRuns:
         return run.number
 
     def ended(self) -> list[int]:
-        """The runs that have ended since this was last called."""
+        """Return the runs that have ended since the last call."""
         self._sweep()
         ended, self._ended = self._ended, []
         return ended

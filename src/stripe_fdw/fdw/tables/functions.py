@@ -1,6 +1,6 @@
-"""The two tables behind functions: ``_call`` runs operations, ``_invalidation`` takes what to forget."""
+"""The tables behind functions: ``_call`` behind ``stripe_live.call``, ``_invalidation`` behind ``invalidate``."""
 
-# ruff: noqa: ARG002 - one protocol (``tables.Table``); not every table needs all of it
+# ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stripe_fdw.suggestions import closest_names
 
 
 def read_only(name: str) -> StripeFdwError:
-    """The error for a change that cannot be made."""
+    """Return the error for an UPDATE or DELETE of a table that has none."""
     hint = (
         "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
         if name == CALL_TABLE
@@ -40,7 +40,7 @@ def read_only(name: str) -> StripeFdwError:
 
 
 class _FunctionTable:
-    """What the tables behind functions have in common: one row, no order."""
+    """A table behind a function: one row, no sort order, no UPDATE or DELETE."""
 
     name = ""
 
@@ -56,27 +56,27 @@ class _FunctionTable:
         return text.decode() if self._session.host.renders_text else text
 
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
-        """One row."""
+        """Estimate one row and one request."""
         return estimates.ScanEstimate(1.0, 1.0, 1.0)
 
     def width(self, columns: Sequence[str]) -> int:
-        """Roughly."""
+        """Return a rough width of the row, in bytes."""
         return 200
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
-        """None."""
+        """Return none: a nested loop gains nothing."""
         return []
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-        """Nothing."""
+        """Return none: one row needs no order."""
         return []
 
     def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
-        """Nothing: what is sent is in the row."""
+        """Return no lines: the row itself holds the request."""
         return []
 
     def row_identity(self) -> tuple[str, ...]:
-        """Asked for by what would change a row: refuse."""
+        """Refuse the UPDATE or DELETE that asks."""
         raise read_only(self.name)
 
     def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
@@ -88,11 +88,11 @@ class _FunctionTable:
         raise read_only(self.name)
 
     def end_modify(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: no request is under way."""
 
 
 class CallTable(_FunctionTable):
-    """Runs operations: see ``fdw.call``."""
+    """Runs any operation: SELECT one that reads, INSERT one that writes (``tables.call``)."""
 
     name = CALL_TABLE
 
@@ -103,7 +103,7 @@ class CallTable(_FunctionTable):
         limit: int | None,
         verbose: bool,
     ) -> Lines:
-        """The request."""
+        """Return EXPLAIN's line with the request."""
         call = plan_read_call(quals)
         return [("Stripe Request", "none: NULL was given" if call is None else str(call.request))]
 
@@ -115,31 +115,33 @@ class CallTable(_FunctionTable):
         limit: int | None,
         fresh: bool,
     ) -> Scan:
-        """One row: the words of the call and its answer."""
+        """Prepare to send the request; the one row holds the call's arguments and the response."""
         call, cost = plan_read_call(quals), ScanCost()
         client = self._session.client(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
             if call is None:
                 return
-            answer = client.fetch(call.request, check=self._session.host.check_interrupts)
-            cost.add_response(answer)
+            response = client.fetch(call.request, check=self._session.host.check_interrupts)
+            cost.add_response(response)
             row = {
                 "params": "{}",
                 **call.arguments,
                 "idempotency_key": None,
-                "response": self._json(answer.body),
-                "status": answer.status,
-                "request_id": answer.request_id,
+                "response": self._json(response.body),
+                "status": response.status,
+                "request_id": response.request_id,
             }
             yield [tuple(row[name] for name in columns)]
 
         return Scan(batches(), cost)
 
     def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
-        """Run an operation that writes: its words and its answer.
+        """Run an operation that writes; return the call's arguments and the response.
 
-        Raises what Stripe answered, and CallError for what is no operation that writes.
+        Raises:
+            ApiError: Stripe refuses the request.
+            CallError: Stripe has no such operation, or it only reads.
         """
         account = account_name(self._server.api_base, self._server.stripe_account)
         statement = self._session.writes.statement(self, account, 1)
@@ -157,12 +159,12 @@ class CallTable(_FunctionTable):
         }
 
     def end_modify(self) -> None:
-        """The statement calls no more operations."""
+        """Wait for what is under way: the statement calls no more operations."""
         self._session.writes.end_statement(self)
 
 
 class InvalidationTable(_FunctionTable):
-    """Takes what is to be forgotten; has no rows itself."""
+    """Takes the objects whose cached answers are stale as inserted rows; SELECT finds no rows."""
 
     name = INVALIDATION_TABLE
 
@@ -173,7 +175,7 @@ class InvalidationTable(_FunctionTable):
         limit: int | None,
         verbose: bool,
     ) -> Lines:
-        """No request."""
+        """Return EXPLAIN's line: there is no request."""
         return [("Stripe Request", "none: this table has no rows")]
 
     def open_scan(
@@ -184,11 +186,11 @@ class InvalidationTable(_FunctionTable):
         limit: int | None,
         fresh: bool,
     ) -> Scan:
-        """No rows."""
+        """Return an empty scan."""
         return Scan(iter(()), ScanCost())
 
     def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
-        """Make all backends forget.
+        """Make the cached answers of all backends about an object, or about a whole resource, stale.
 
         Raises:
             ColumnError: no resource is named.

@@ -48,7 +48,7 @@ class ResourceTable:
         self._definitions = definitions
         self._server = server_options(options)
         self._comparable = comparable_columns(resource, list(definitions.values()))
-        self._known = TableStatistics(statistics_account(options), resource)
+        self._statistics = TableStatistics(statistics_account(options), resource)
         self._writer = self._make_writer()
 
     def _make_writer(self) -> TableWriter:
@@ -58,35 +58,36 @@ class ResourceTable:
         )
 
     def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
-        """How many rows the planner should expect, and what they cost."""
+        """Estimate how many rows a scan returns and how many requests it takes."""
+        plan: ReadPlan | None
         try:
-            found = self._plan(quals, (), None)
+            plan = self._plan(quals, (), None)
         except MissingQualError:
-            found = None
-        normal = normalise(quals, self._comparable)
-        return estimates.estimate_scan(found, normal, self._known, load().resource)
+            plan = None
+        normalised = normalise(quals, self._comparable)
+        return estimates.estimate_scan(plan, normalised, self._statistics, load().resource)
 
     def width(self, columns: Sequence[str]) -> int:
-        """How many bytes a row has."""
+        """Estimate how many bytes a row of these columns has."""
         return estimates.estimate_row_width(self._resource, columns)
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
-        """The columns for which a nested loop may ask value by value."""
-        keys = estimates.path_keys(self._resource, self._known)
+        """Return the columns that a nested loop may ask value by value, and the rows per value."""
+        keys = estimates.path_keys(self._resource, self._statistics)
         return [key for key in keys if set(key[0]) <= set(self._comparable)]
 
     def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-        """The part of the order that scans deliver."""
+        """Return the leading part of the sort order that scans deliver."""
         return sortable(self._resource, sortkeys) if "created" in self._comparable else []
 
     def describe(
         self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
     ) -> Lines:
-        """EXPLAIN's lines."""
+        """Return EXPLAIN's lines of a read."""
         return describe_read(self._plan(quals, sortkeys, limit), verbose=verbose)
 
     def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
-        """EXPLAIN's lines of INSERT, UPDATE and DELETE."""
+        """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
         return describe_write(self._resource, command, columns)
 
     def open_scan(
@@ -99,9 +100,9 @@ class ResourceTable:
     ) -> Scan:
         """Prepare a scan; the first request leaves with the first batch.
 
-        ``fresh``: its rows are to be changed, so no remembered answer serves, and all are read first.
+        The rows of a ``fresh`` scan are to be changed: no cached answer serves, and all are read first.
         """
-        found = self._plan(quals, sortkeys, limit)
+        plan = self._plan(quals, sortkeys, limit)
         ttl = 0.0 if fresh else self._server.cache_ttl
         requester = Requester(self._session.host.check_interrupts)
         reader = PlanReader(
@@ -117,14 +118,14 @@ class ResourceTable:
             [self._definitions[name] for name in columns],
             as_text=self._session.host.renders_text,
         )
-        read = observe(reader.pages(found), found, self._known)
+        observed = observe(reader.pages(plan), plan, self._statistics)
         if fresh:
-            read = self._watch_rows(read)
+            observed = self._watch_rows(observed)
         pages = SpooledPages(
-            read,
+            observed,
             resource=self._resource.name,
             materialized=fresh and limit is None,
-            unaffected=fresh or unaffected_by_inserts(found),
+            unaffected=fresh or unaffected_by_inserts(plan),
         )
         if not pages.unaffected:
             self._session.affected_scans.add(self._session.response_cache.executor_run(), pages)
@@ -132,23 +133,23 @@ class ResourceTable:
         return Scan(batches, requester.cost)
 
     def row_identity(self) -> tuple[str, ...]:
-        """The columns of a row as it was read by which it can be changed."""
+        """Return the columns of a row as it was read that identify it."""
         return self._writer.identity
 
     def insert_row(self, values: Row, answered: bool) -> Row | None:
-        """Create an object."""
+        """Create an object; return its row if it is to be ``answered``."""
         return self._writer.insert(values, answered=answered)
 
     def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
-        """Change an object."""
+        """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
         return self._writer.update(old, values, answered=answered)
 
     def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
-        """Delete an object."""
+        """Delete an object. False: the statement has deleted it before."""
         return self._writer.delete(old, answered=answered)
 
     def end_modify(self) -> None:
-        """A statement writes no more rows."""
+        """Wait for what is under way: the statement writes no more rows."""
         self._writer.end()
 
     def _watch_rows(self, pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:
