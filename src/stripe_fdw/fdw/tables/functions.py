@@ -1,4 +1,4 @@
-"""The tables behind functions: ``_call`` behind ``stripe_live.call``, ``_invalidation`` behind ``invalidate``."""
+"""The tables behind functions: ``_call`` for ``stripe_live.call``, ``_invalidation`` for ``invalidate``."""
 
 # ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
 
