@@ -2,8 +2,8 @@
 
 Each run works in a memory context of its own, named "ExecutorState". The current one is found by following
 the parents of ``CurrentMemoryContext``, and a reset callback on it says when the run has ended: it is
-``sem_post``, so that Postgres, in the middle of freeing memory, runs no Python. Both are public to extensions:
-src/include/nodes/memnodes.h, and MemoryContextRegisterResetCallback() of utils/palloc.h.
+``sem_post``, so that Postgres, in the middle of freeing memory, runs no Python. Both are public to extensions
+in src/include/nodes/memnodes.h, and MemoryContextRegisterResetCallback() of utils/palloc.h.
 """
 
 from __future__ import annotations
