@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes .venv ready: what Postgres and Python need from Debian, then this package and its tools.
-# Does nothing, and needs no network, once it is done. Usage: tools/setup.sh [PYTHON]
+# Set up .venv: install the Debian packages that are missing, then this package and its tools.
+# Does nothing, and needs no network, when it is set up already. Usage: tools/setup.sh [PYTHON]
 set -eu
 cd "$(dirname "$0")/.."
-wanted=${1:-}
+requested=${1:-}
 
-# Prints the interpreter below any shim, link or environment: one name for one Python.
+# Prints the path of the interpreter behind any shim, link or environment.
 base='import os, sys; print(os.path.realpath(sys._base_executable))'
 
 find_pg_config() {
@@ -20,7 +20,7 @@ find_pg_config() {
     done
 }
 
-usable_python() { # at least 3.11, with venv, headers and the shared library that Postgres will load
+usable_python() { # true for 3.11 or later with venv, headers and the shared library that Postgres loads
     "$1" - <<'PYTHON' >/dev/null 2>&1
 import ensurepip, os, sys, sysconfig, venv
 assert sys.version_info >= (3, 11)
@@ -30,23 +30,23 @@ PYTHON
 }
 
 find_python() {
-    for candidate in "$wanted" python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do
+    for candidate in "$requested" python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do
         [ -n "$candidate" ] || continue
         if usable_python "$candidate"; then
-            # A shim or link is resolved: another folder's settings must not change what it means.
+            # Resolve a shim or link: what it points to may depend on the folder.
             "$candidate" -c "$base"
             return
         fi
-        [ "$candidate" != "$wanted" ] || break
+        [ "$candidate" != "$requested" ] || break
     done
 }
 
-missing() { # Debian packages for what is not there, one list
+missing() { # prints the Debian packages that are missing
     [ -n "$(find_pg_config)" ] || printf ' postgresql postgresql-server-dev-all'
     command -v cc >/dev/null || command -v gcc >/dev/null || printf ' gcc libc6-dev'
     command -v make >/dev/null || printf ' make'
     command -v unshare >/dev/null || printf ' util-linux'
-    [ -n "$(find_python)" ] || [ -n "$wanted" ] || printf ' python3-dev python3-venv'
+    [ -n "$(find_python)" ] || [ -n "$requested" ] || printf ' python3-dev python3-venv'
 }
 
 packages=$(missing)
@@ -66,27 +66,27 @@ if [ -n "$packages" ]; then
     fi
 fi
 
-# The Python asked for; else the one .venv was made with; else the first that will do.
+# The Python in the argument; else the one that .venv was made with; else the first usable one.
 python=
-if [ -z "$wanted" ] && [ -x .venv/bin/python ]; then
+if [ -z "$requested" ] && [ -x .venv/bin/python ]; then
     python=$(.venv/bin/python -c "$base" 2>/dev/null || true)
     [ -n "$python" ] && usable_python "$python" || python=
 fi
 [ -n "$python" ] || python=$(find_python)
 if [ -z "$python" ]; then
-    echo "$wanted cannot be used: it needs to be Python 3.11 or later, with venv, its C headers and libpython" >&2
+    echo "$requested cannot be used: it needs to be Python 3.11 or later, with venv, its C headers and libpython" >&2
     echo "as a shared library (for pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared)." >&2
     exit 1
 fi
 
-# What the environment is made of; when that has not changed there is nothing to do.
+# What the environment depends on. If that has not changed, there is nothing to do.
 state=.venv/stripe-fdw-setup
-made_of="$python $({ "$python" -c 'import sys; print(sys.version)'; pwd; cat pyproject.toml; } | cksum)"
-[ "$(cat "$state" 2>/dev/null || true)" != "$made_of" ] || exit 0
+depends_on="$python $({ "$python" -c 'import sys; print(sys.version)'; pwd; cat pyproject.toml; } | cksum)"
+[ "$(cat "$state" 2>/dev/null || true)" != "$depends_on" ] || exit 0
 
 echo "setting up .venv with $python" >&2
 rm -f "$state"
-# A folder that was moved or a Python that was replaced leaves an environment that only half works.
+# Moving the folder or replacing Python breaks an environment: start anew.
 if [ "$(.venv/bin/python -c "import sys; print(sys.prefix); $base" 2>/dev/null || true)" != "$(pwd)/.venv
 $python" ]; then
     rm -rf .venv
@@ -95,4 +95,4 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --editable '.[simulator]' --group test --group lint --group bench
-echo "$made_of" >"$state"
+echo "$depends_on" >"$state"

@@ -55,8 +55,8 @@ def check(pg_config: PgConfig = None, pkglibdir: PkgLibDir = None, extensiondir:
         installation, python=sys.executable, pkglibdir=pkglibdir, extensiondir=extensiondir
     )
     for result in results:
-        out.print(f"{'ok ' if result.good else 'BAD'}  {result.what}: {result.found}", markup=False)
+        out.print(f"{'ok ' if result.ok else 'BAD'}  {result.subject}: {result.finding}", markup=False)
         if result.hint:
             out.print(f"     {result.hint}", markup=False)
-    if not all(result.good for result in results):
+    if not all(result.ok for result in results):
         raise typer.Exit(1)

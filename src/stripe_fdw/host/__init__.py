@@ -1,1 +1,1 @@
-"""The bundled host: a C extension that runs the wrapper in Postgres, its Python side, its installation."""
+"""The bundled host: a C extension of Postgres that runs Python, its Python side and its installation."""

@@ -1,4 +1,4 @@
-"""Whether the installed host fits: this package, this Python, this Postgres."""
+"""Checks of the installed host against this package, this Python and this Postgres."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_fdw.host.python import PythonError, describe, unreachable_folder
 from stripe_fdw.version import __version__
 
-_AGAIN: Final = 'Run "stripe-fdw host install" with this Python.'
+_INSTALL_HINT: Final = 'Run "stripe-fdw host install" with this Python.'
 
 
 @dataclass(frozen=True)
 class Result:
-    """One thing looked at: what, what was found, whether that is good, and what to do if not."""
+    """Result of one check: its subject, what is installed, whether that is right, and a hint if it is not."""
 
-    what: str
-    found: str
-    good: bool = True
+    subject: str
+    finding: str
+    ok: bool = True
     hint: str | None = None
 
 
@@ -32,36 +32,38 @@ def check(
     pkglibdir: Path | None = None,
     extensiondir: Path | None = None,
 ) -> list[Result]:
-    """Look at the installed module and at what it needs to load."""
+    """Check the installed module and what it needs to load."""
     module = (pkglibdir or installation.pkglibdir) / MODULE
     control = (extensiondir or installation.sharedir / "extension") / "stripe_fdw.control"
     build = Build.read(module)
     if build is None or not control.exists():
         missing = module if build is None else control
-        return [Result("installed", f"{missing} is missing or not of stripe-fdw", good=False, hint=_AGAIN)]
-    wanted = Build.of(installation, describe(python))
+        return [
+            Result("installed", f"{missing} is missing or not of stripe-fdw", ok=False, hint=_INSTALL_HINT)
+        ]
+    current = Build.of(installation, describe(python))
     return [
         Result("installed", str(module)),
         _compare("package version", build.version, __version__),
-        _compare("PostgreSQL", build.postgres, wanted.postgres),
+        _compare("PostgreSQL", build.postgres, current.postgres),
         _compare(
-            "Python", f"{build.python} {build.python_version}", f"{wanted.python} {wanted.python_version}"
+            "Python", f"{build.python} {build.python_version}", f"{current.python} {current.python_version}"
         ),
-        _compare("built from", build.sources, wanted.sources),
+        _compare("built from", build.sources, current.sources),
         _loads(build.python),
         _reachable(build.python),
     ]
 
 
-def _compare(what: str, found: str, wanted: str) -> Result:
-    if found == wanted:
-        return Result(what, found)
-    return Result(what, f"{found}, but this is {wanted}", good=False, hint=_AGAIN)
+def _compare(subject: str, installed: str, current: str) -> Result:
+    if installed == current:
+        return Result(subject, installed)
+    return Result(subject, f"{installed}, but this is {current}", ok=False, hint=_INSTALL_HINT)
 
 
 def _loads(python: str) -> Result:
-    """Try what a backend does first: start the interpreter in isolation and import the bridge."""
-    what = "the package in that Python"
+    """Do what a backend does first: start the interpreter in isolation and import the bridge."""
+    subject = "the package in that Python"
     try:
         library = describe(python).library
         done = subprocess.run(
@@ -71,23 +73,23 @@ def _loads(python: str) -> Result:
             check=False,
         )
     except (PythonError, OSError) as error:
-        return Result(what, str(error), good=False, hint=_AGAIN)
+        return Result(subject, str(error), ok=False, hint=_INSTALL_HINT)
     if done.returncode != 0:
         return Result(
-            what, (done.stderr.strip().splitlines() or ["does not load"])[-1], good=False, hint=_AGAIN
+            subject, (done.stderr.strip().splitlines() or ["does not load"])[-1], ok=False, hint=_INSTALL_HINT
         )
     if library is None:
-        return Result(what, f"{python} has no shared library", good=False)
-    return Result(what, f"loads from {Path(done.stdout.strip()).parent.parent}, with {library}")
+        return Result(subject, f"{python} has no shared library", ok=False)
+    return Result(subject, f"loads from {Path(done.stdout.strip()).parent.parent}, with {library}")
 
 
 def _reachable(python: str) -> Result:
     folder = unreachable_folder(python)
-    what = "readable by the server's OS user"
+    subject = "readable by the server's OS user"
     if folder is None:
-        return Result(what, "yes")
+        return Result(subject, "yes")
     return Result(
-        what,
+        subject,
         f"only if the server runs as the owner of {folder}: other users may not enter it",
         hint="A server of another OS user needs a venv elsewhere, or chmod o+x on that folder.",
     )

@@ -1,7 +1,7 @@
-"""Install the bundled host: compile it for one Postgres and one Python, and put it where Postgres looks.
+"""Installation of the bundled host, compiled for one Postgres and one Python.
 
-What it was built from (sources, Python, Postgres, package version) is written into the module itself, so that
-a second installation of the same thing is no work, and ``check`` can tell whether an old one still fits.
+The module contains what it was built from: sources, Python, Postgres, package version. So installing the
+same again does nothing, and ``check`` can tell whether an installed module still fits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from stripe_fdw.version import __version__
 
 SOURCES: Final = Path(__file__).parent
 MODULE: Final = "stripe_fdw.so"
-_MARK: Final = b"stripe-fdw-build:"
+_BUILD_MARK: Final = b"stripe-fdw-build:"
 
 
 class HostInstallError(StripeFdwError):
@@ -32,7 +32,7 @@ class HostInstallError(StripeFdwError):
 
 @dataclass(frozen=True)
 class Build:
-    """What a module was built from. Written into the module as JSON."""
+    """What a module is built from. The module contains it as JSON."""
 
     version: str
     python: str
@@ -42,15 +42,15 @@ class Build:
 
     @classmethod
     def read(cls, module: Path) -> Build | None:
-        """What ``module`` says about itself; None if it is not there, or not ours."""
+        """Read it from a module; None if that is missing or not of this package."""
         try:
             content = module.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        start = content.find(_MARK)
+        start = content.find(_BUILD_MARK)
         if start < 0:
             return None
-        text = content[start + len(_MARK) : content.index(b"\0", start)]
+        text = content[start + len(_BUILD_MARK) : content.index(b"\0", start)]
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):
@@ -60,7 +60,7 @@ class Build:
     def of(
         cls, installation: PostgresInstallation, python: Python, test_wrapper: Path | None = None
     ) -> Build:
-        """What a module built now would be built from."""
+        """Describe a module that would be built now."""
         digest = hashlib.sha256()
         for source in _sources():
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
@@ -82,36 +82,36 @@ def install(
     extensiondir: Path | None = None,
     test_wrapper: Path | None = None,
 ) -> bool:
-    """Compile the extension and put it in place, unless the same is there already.
+    """Compile the extension and copy it to its place, unless the same is installed already.
 
     Args:
         installation: the Postgres to build for.
         python: the interpreter that the backends start, usually a venv's.
         pkglibdir: where the module goes; the installation's own folder if None.
         extensiondir: where control and SQL files go; the installation's own folder if None.
-        test_wrapper: for this package's own tests: a Python file with the wrapper to run instead.
+        test_wrapper: for this package's tests: a Python file with another wrapper to run.
 
     Returns:
-        Whether anything was installed.
+        True if anything was installed.
 
     Raises:
-        HostInstallError: something needed is missing, the compiler fails, or a folder cannot be written.
+        HostInstallError: a program or header is missing, compiling fails, or a folder cannot be written.
     """
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"
-    facts = describe(python)
-    build = Build.of(installation, facts, test_wrapper)
+    described = describe(python)
+    build = Build.of(installation, described, test_wrapper)
     data = [SOURCES / "stripe_fdw.control", *sorted(SOURCES.glob("stripe_fdw--*.sql"))]
-    if Build.read(modules / MODULE) == build and all(_same(file, extensions / file.name) for file in data):
+    if Build.read(modules / MODULE) == build and all(_is_same(file, extensions / file.name) for file in data):
         return False
-    _require(installation, facts)
+    _require(installation, described)
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-build-") as directory:
-        module = _compile(Path(directory), installation, facts, build, test_wrapper)
+        module = _compile(Path(directory), installation, described, build, test_wrapper)
         try:
             for file in data:
-                _place(file, extensions / file.name)
-            # The module last: what it says about itself means that everything is there.
-            _place(module, modules / MODULE)
+                _replace(file, extensions / file.name)
+            # The module last: an installed module means that the other files are installed too.
+            _replace(module, modules / MODULE)
         except OSError as error:
             raise HostInstallError(
                 f"cannot install into {error.filename2 or error.filename}: {error.strerror}",
@@ -128,15 +128,15 @@ def _sources() -> list[Path]:
     ]
 
 
-def _same(file: Path, installed: Path) -> bool:
+def _is_same(file: Path, installed: Path) -> bool:
     try:
         return file.read_bytes() == installed.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _place(file: Path, target: Path) -> None:
-    """Replace ``target`` in one step: a backend that loads it meanwhile gets the old or the new one."""
+def _replace(file: Path, target: Path) -> None:
+    """Copy to ``target`` in one step: a backend that loads it meanwhile gets the old or the new file."""
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -150,7 +150,7 @@ def _place(file: Path, target: Path) -> None:
 
 def _require(installation: PostgresInstallation, python: Python) -> None:
     headers = Path(installation.show("includedir-server"))
-    missing = [
+    requirements = [
         (not shutil.which("make"), "make", "make"),
         (not any(map(shutil.which, ("cc", "gcc", "clang"))), "a C compiler", "gcc"),
         (
@@ -164,10 +164,10 @@ def _require(installation: PostgresInstallation, python: Python) -> None:
             f"python{python.series}-dev",
         ),
     ]
-    lacking = [(what, package) for lacks, what, package in missing if lacks]
+    lacking = [(name, package) for is_missing, name, package in requirements if is_missing]
     if lacking:
         raise HostInstallError(
-            f"missing to compile the host: {', '.join(what for what, _ in lacking)}",
+            f"missing to compile the host: {', '.join(name for name, _ in lacking)}",
             hint=f"On Debian and Ubuntu: apt install {' '.join(package for _, package in lacking)}",
         )
     if python.library is None:
@@ -188,18 +188,18 @@ def _compile(
     shutil.copytree(SOURCES / "c", directory / "c")
     for file in ("Makefile", "exports.map", "stripe_fdw.control"):
         shutil.copy2(SOURCES / file, directory)
-    # What would have to be quoted for make and for the shell goes into a header.
+    # Values that would need quoting for make and the shell go into a header.
     lines = {
         "STRIPE_FDW_PYTHON": python.executable,
         "STRIPE_FDW_VERSION": build.version,
-        "STRIPE_FDW_BUILD": _MARK.decode() + json.dumps(asdict(build)),
+        "STRIPE_FDW_BUILD": _BUILD_MARK.decode() + json.dumps(asdict(build)),
     }
     if test_wrapper is not None:
         lines["STRIPE_FDW_TEST_WRAPPER"] = str(test_wrapper)
     (directory / "c" / "build.h").write_text(
         "".join(f"#define {name} {json.dumps(value)}\n" for name, value in lines.items())
     )
-    assert python.library is not None  # _require() has looked
+    assert python.library is not None  # _require() checked it
     command = [
         "make", "-s", f"-j{min(os.cpu_count() or 1, 4)}", "with_llvm=no",
         f"PG_CONFIG={installation.pg_config}", f"PYTHON_INCLUDE={python.include}",

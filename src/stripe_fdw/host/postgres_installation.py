@@ -17,40 +17,38 @@ _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class PostgresError(StripeFdwError):
-    """The private Postgres could not be set up, started or stopped."""
+    """No usable Postgres was found, or the private one could not be set up, started or stopped."""
 
 
-def _packaged() -> list[str]:
-    places = [
+def _packaged_pg_configs() -> list[str]:
+    paths = [
         *Path("/usr/lib/postgresql").glob("*/bin/pg_config"),
         *Path("/usr").glob("pgsql-*/bin/pg_config"),
     ]
-    return sorted(
-        map(str, places), key=lambda place: [int(n) for n in re.findall(r"\d+", place)], reverse=True
-    )
+    return sorted(map(str, paths), key=lambda path: [int(n) for n in re.findall(r"\d+", path)], reverse=True)
 
 
 @dataclass(frozen=True)
 class PostgresInstallation:
-    """A Postgres installation, as its ``pg_config`` tells of it."""
+    """A Postgres installation, as its ``pg_config`` describes it."""
 
     pg_config: str
 
     @classmethod
     def find(cls) -> PostgresInstallation:
-        """The one that ``PG_CONFIG`` names, or the one on the PATH, or the newest of the packaged ones.
+        """Find the one that ``PG_CONFIG`` names, or the one on the PATH, or the newest packaged one.
 
         Raises:
-            PostgresError: none has both the server and its headers; names the packages that bring them.
+            PostgresError: none has both the server and its headers; the hint names the packages.
 
         """
-        named = os.environ.get("PG_CONFIG")
-        candidates = [named] if named else [shutil.which("pg_config"), *_packaged()]
+        configured = os.environ.get("PG_CONFIG")
+        candidates = [configured] if configured else [shutil.which("pg_config"), *_packaged_pg_configs()]
         for candidate in candidates:
-            if candidate and (found := cls(candidate)).complete():
-                return found
+            if candidate and (installation := cls(candidate)).is_complete():
+                return installation
         raise PostgresError(
-            f"no PostgreSQL server with its headers was found{f' by {named}' if named else ''}",
+            f"no PostgreSQL server with its headers was found{f' by {configured}' if configured else ''}",
             hint="Install both (Debian: apt-get install postgresql postgresql-server-dev-all), "
             "or name the right pg_config in PG_CONFIG.",
         )
@@ -92,8 +90,8 @@ class PostgresInstallation:
         interpreters = [folder / "bin" / library[2] for folder in Path(library[1]).parents]
         return next((interpreter for interpreter in interpreters if interpreter.exists()), None)
 
-    def complete(self) -> bool:
-        """Whether the server and its headers are there, not only a client's library."""
+    def is_complete(self) -> bool:
+        """Return True if the server and its headers are there, not only the client library."""
         try:
             return (self.bindir / "postgres").exists() and Path(
                 self.show("includedir-server"), "postgres.h"
@@ -101,10 +99,14 @@ class PostgresInstallation:
         except PostgresError:
             return False
 
-    def show(self, what: str) -> str:
-        """One of pg_config's answers: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``."""
+    def show(self, name: str) -> str:
+        """Return a value of pg_config: ``bindir``, ``sharedir``, ``pkglibdir``, ``version``.
+
+        Raises:
+            PostgresError: pg_config does not run.
+        """
         try:
-            done = subprocess.run([self.pg_config, f"--{what}"], check=True, capture_output=True, text=True)
+            done = subprocess.run([self.pg_config, f"--{name}"], check=True, capture_output=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             raise PostgresError(
                 f"cannot run {self.pg_config}: {error}",
@@ -115,17 +117,17 @@ class PostgresInstallation:
 
     @cached_property
     def bindir(self) -> Path:
-        """Where the server's executables lie."""
+        """The directory of the server's executables."""
         return Path(self.show("bindir"))
 
     @cached_property
     def sharedir(self) -> Path:
-        """Where extensions' SQL and control files lie, below ``extension``."""
+        """The directory that has the extensions' SQL and control files below ``extension``."""
         return Path(self.show("sharedir"))
 
     @cached_property
     def pkglibdir(self) -> Path:
-        """Where loadable modules lie."""
+        """The directory of loadable modules."""
         return Path(self.show("pkglibdir"))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What there is to know about a Python before its interpreter can run inside Postgres."""
+"""A Python installation, as its interpreter describes it, and whether Postgres can run it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Final
 
 from stripe_fdw.errors import StripeFdwError
 
-# Run by the interpreter in question. Every place where a build says its shared library is.
-_QUESTIONS: Final = """
+# Run by the interpreter to describe. A build may have its shared library in any of these folders.
+_DESCRIBE: Final = """
 import json, os, sys, sysconfig
 var = sysconfig.get_config_var
 names = [name for name in (var("INSTSONAME"), var("LDLIBRARY")) if name and ".so" in name]
 folders = [folder for folder in (var("LIBDIR"), os.path.join(sys.base_prefix, "lib")) if folder]
-found = [os.path.join(folder, name) for folder in folders for name in names]
+paths = [os.path.join(folder, name) for folder in folders for name in names]
 print(json.dumps({
     "version": ".".join(map(str, sys.version_info[:3])),
     "include": sysconfig.get_path("include"),
-    "library": next(filter(os.path.exists, found), None) if var("Py_ENABLE_SHARED") else None,
+    "library": next(filter(os.path.exists, paths), None) if var("Py_ENABLE_SHARED") else None,
 }))
 """
 
@@ -33,7 +33,7 @@ class PythonError(StripeFdwError):
 
 @dataclass(frozen=True)
 class Python:
-    """An interpreter: its path (a venv's own, not what it links to), version, headers, shared library."""
+    """An interpreter: path (a venv's own, not the target of its link), version, headers, shared library."""
 
     executable: str
     version: str
@@ -42,27 +42,27 @@ class Python:
 
     @property
     def series(self) -> str:
-        """``3.11`` of 3.11.7."""
+        """The minor version, such as ``3.11`` of 3.11.7."""
         return ".".join(self.version.split(".")[:2])
 
 
 @cache
 def describe(executable: str) -> Python:
-    """Ask an interpreter about itself.
+    """Run an interpreter to describe itself.
 
     Raises:
         PythonError: it does not run.
     """
     path = os.path.abspath(executable)  # noqa: PTH100 - resolve() would leave the venv
     try:
-        done = subprocess.run([path, "-I", "-c", _QUESTIONS], check=True, capture_output=True, text=True)
+        done = subprocess.run([path, "-I", "-c", _DESCRIBE], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise PythonError(f"cannot run {path}: {error}") from error
     return Python(path, **json.loads(done.stdout))
 
 
 def unreachable_folder(executable: str) -> Path | None:
-    """The first folder above an interpreter that other OS users may not enter, or None."""
+    """Return the first folder above an interpreter that other OS users may not enter, or None."""
     for name in (os.path.abspath(executable), os.path.realpath(executable)):  # noqa: PTH100
         for folder in reversed(Path(name).parents):
             if not folder.stat().st_mode & 0o001:

@@ -1,4 +1,4 @@
-"""What an exception of Python's is in SQL."""
+"""Conversion of Python exceptions into the parts of an SQL error."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (RecursionError, sqlstates.STATEMENT_TOO_COMPLEX),
     (UnicodeEncodeError, sqlstates.CHARACTER_NOT_IN_REPERTOIRE),
 )
-_SHORTEST_VALUE: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
+_MIN_SECRET_LENGTH: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
 
 
 class WrapperError(StripeFdwError):
-    """The wrapper broke its contract with the host: a fault of this package, not of its user."""
+    """The Python side broke its contract with the C side: a bug in this package, not the user's fault."""
 
 
-Explained: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
+SqlErrorParts: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
 
 
-def explain_error(error: BaseException) -> Explained:
-    """SQLSTATE, message, detail, hint, context, constraint and column.
+def explain_error(error: BaseException) -> SqlErrorParts:
+    """Return SQLSTATE, message, detail, hint, context, constraint and column of the SQL error.
 
-    An error of Stripe's gives its code as the constraint that is broken, and its parameter as the column.
-    Raises nothing that its argument's methods raise.
+    Stripe's error code becomes the name of the violated constraint, its parameter the column. Exceptions
+    raised by the methods of ``error`` are caught.
     """
-    # By the type alone: isinstance() asks the object too.
+    # By its type alone: isinstance() also reads the object's __class__, which may raise.
     if issubclass(type(error), StripeFdwError):
         return (
             _sqlstate(error),
@@ -45,28 +45,28 @@ def explain_error(error: BaseException) -> Explained:
             _text(_attribute(error, "code")),
             _text(_attribute(error, "param")),
         )
-    said = _said(error)
-    message = f"Python exception {_name(error)}" + (f": {said}" if said else "")
-    return _sqlstate(error), message, None, None, _where(error), None, None
+    text = _exception_text(error)
+    message = f"Python exception {_name(error)}" + (f": {text}" if text else "")
+    return _sqlstate(error), message, None, None, _traceback(error), None, None
 
 
 def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFdwError:
-    """The same error, but with none of the options' values in it: one of them is a key."""
-    # The longest first: a value that begins another one would leave the other's end.
+    """Return the error with the values of the options masked: one of them may be a key."""
+    # The longest first: masking a value that another one starts with would leave the rest of the other.
     secrets = sorted({option.strip() for option in options.values()}, key=len, reverse=True)
 
-    def hidden(value: object) -> str | None:
+    def masked(value: object) -> str | None:
         text = _text(value)
         for secret in secrets:
-            if text is not None and len(secret) >= _SHORTEST_VALUE:
+            if text is not None and len(secret) >= _MIN_SECRET_LENGTH:
                 text = text.replace(secret, MASK)
         return text
 
     if not issubclass(type(error), StripeFdwError):
         return WrapperError(f"the options cannot be checked: Python exception {_name(error)}")
-    parts = {name: hidden(_attribute(error, name)) for name in ("detail", "hint")}
+    parts = {name: masked(_attribute(error, name)) for name in ("detail", "hint")}
     return OptionError(
-        hidden(_attribute(error, "message")) or _name(error), sqlstate=_sqlstate(error), **parts
+        masked(_attribute(error, "message")) or _name(error), sqlstate=_sqlstate(error), **parts
     )
 
 
@@ -85,23 +85,23 @@ def _text(value: object) -> str | None:
     return redact(str.__str__(value)) if isinstance(value, str) and value else None
 
 
-def _said(error: BaseException) -> str:
+def _exception_text(error: BaseException) -> str:
     try:
         return redact(str.__str__(str(error)))
-    except BaseException as worse:  # noqa: BLE001 - then its type has to do
-        return f"(its text cannot be had: {_name(worse)})"
+    except BaseException as worse:  # noqa: BLE001 - its type is shown instead
+        return f"(its text is not available: {_name(worse)})"
 
 
 def _sqlstate(error: BaseException) -> str:
     own = _attribute(error, "sqlstate") if issubclass(type(error), StripeFdwError) else None
-    # Classes 00, 01 and 02 are no errors: clients take them for success or a warning.
+    # Not classes 00, 01 and 02: clients take them for success or a warning.
     if isinstance(own, str) and re.fullmatch(r"(?!0[012])[0-9A-Z]{5}", own):
         return own
     return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), sqlstates.FDW_ERROR)
 
 
-def _where(error: BaseException) -> str | None:
-    """Where in the code it was raised: files and lines only, since values may be secret."""
+def _traceback(error: BaseException) -> str | None:
+    """Return the files and lines where it was raised. No values: these may be secret."""
     frames = traceback.extract_tb(BaseException.__getattribute__(error, "__traceback__"))[-MAX_FRAMES:]
     if not frames:
         return None

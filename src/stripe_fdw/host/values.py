@@ -1,4 +1,4 @@
-"""Values that C leaves to Python: times, decimals, JSON, text. C calls these through bridge.py."""
+"""Conversions that C leaves to Python: times, decimals, JSON, text. C calls them through bridge.py."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def make_datetime(*fields: int) -> datetime:
-    """Make an aware datetime of fields in UTC."""
+    """Return an aware datetime from its fields in UTC."""
     return datetime(*fields, tzinfo=UTC)  # type: ignore[arg-type, misc]
 
 
 def make_date(year: int, month: int, day: int) -> date:
-    """Make a date."""
+    """Return a date."""
     return date(year, month, day)
 
 
 def make_decimal(text: str) -> Decimal:
-    """Make a Decimal of numeric's text; NaN and infinities too."""
+    """Return the Decimal for the text of a numeric, also for NaN and infinities."""
     return Decimal(text)
 
 
 def parse_json(text: str) -> object:
-    """Parse JSON; numbers keep their digits: those with a fraction, and very large ones, are Decimals."""
+    """Parse JSON. Numbers keep their digits: those with a fraction, and very large ones, become Decimals."""
     try:
         return exact_json.loads(text)
     except OverflowError:
@@ -42,12 +42,12 @@ def parse_json(text: str) -> object:
 
 
 def since_2000(value: datetime) -> timedelta | None:
-    """How long after 2000-01-01 00:00 UTC a datetime is; None for one without time zone."""
+    """Return the time since 2000-01-01 00:00 UTC; None for a datetime without time zone."""
     return None if value.utcoffset() is None else value - _EPOCH
 
 
 def to_json(value: object) -> bytes:
-    """Write JSON; what JSON cannot say (NaN, an object of Python's) raises."""
+    """Write JSON. Raises WrapperError for what JSON does not have, such as NaN or a Python object."""
     if isinstance(value, float) and not math.isfinite(value):
         raise WrapperError(
             f"a value cannot be written as JSON: {value}", sqlstate=sqlstates.INVALID_JSON_TEXT
@@ -61,7 +61,7 @@ def to_json(value: object) -> bytes:
 
 
 def to_text(value: object) -> str | None:
-    """Write a number or a time for a type's input function; None for what has no such text."""
+    """Return a number or a date as text for a type's input function; None for any other value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float | Decimal):

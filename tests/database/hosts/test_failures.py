@@ -143,7 +143,7 @@ def test_others_say_type_text_and_place(db: psycopg.Connection, table: Callable[
 
 def test_an_exception_without_text_says_its_type(db: psycopg.Connection, table: Callable[..., str]) -> None:
     error = failing(db, f"select * from {table(**{'fail': 'open_scan', 'with': 'mute'})}")
-    assert error.diag.message_primary == "Python exception Mute: (its text cannot be had: RuntimeError)"
+    assert error.diag.message_primary == "Python exception Mute: (its text is not available: RuntimeError)"
 
 
 def test_errors_are_caught_in_plpgsql(db: psycopg.Connection, table: Callable[..., str]) -> None:

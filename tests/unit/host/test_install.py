@@ -186,23 +186,23 @@ def test_check_of_what_fits(installed: Installed) -> None:
         pkglibdir=installed.pkglibdir,
         extensiondir=installed.extensiondir,
     )
-    assert {result.what for result in results if not result.good} == set()
-    assert any("loads from" in result.found for result in results)
+    assert {result.subject for result in results if not result.ok} == set()
+    assert any("loads from" in result.finding for result in results)
 
 
 def test_check_of_what_is_not_there(tmp_path: Path) -> None:
     [result] = check(
         PostgresInstallation.find(), python=sys.executable, pkglibdir=tmp_path, extensiondir=tmp_path
     )
-    assert not result.good
-    assert "is missing" in result.found
+    assert not result.ok
+    assert "is missing" in result.finding
 
 
 def test_check_of_another_version(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripe_fdw.host.check.__version__", "99")
     monkeypatch.setattr(module, "__version__", "99")
     results = {
-        result.what: result
+        result.subject: result
         for result in check(
             installed.installation,
             python=sys.executable,
@@ -210,8 +210,8 @@ def test_check_of_another_version(installed: Installed, monkeypatch: pytest.Monk
             extensiondir=installed.extensiondir,
         )
     }
-    assert not results["package version"].good
-    assert "but this is 99" in results["package version"].found
+    assert not results["package version"].ok
+    assert "but this is 99" in results["package version"].finding
     assert "host install" in str(results["package version"].hint)
 
 

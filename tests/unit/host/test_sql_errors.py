@@ -75,9 +75,9 @@ def test_only_states_of_errors_are_used(state: object) -> None:
         (RecursionError("deep"), "54001", "Python exception RecursionError: deep"),
         (KeyError("k"), "HV000", "Python exception KeyError: 'k'"),
         (SystemExit(3), "HV000", "Python exception SystemExit: 3"),
-        (Mute(), "HV000", "Python exception Mute: (its text cannot be had: KeyboardInterrupt)"),
+        (Mute(), "HV000", "Python exception Mute: (its text is not available: KeyboardInterrupt)"),
         (ValueError(TextLike("x")), "HV000",
-         "Python exception ValueError: (its text cannot be had: ValueError)"),
+         "Python exception ValueError: (its text is not available: ValueError)"),
         (Interrupted("stopped"), "57014", "stopped"),
         (BaseExceptionGroup("two", [KeyError(), ValueError()]), "HV000",
          "Python exception ExceptionGroup: two (2 sub-exceptions)"),
@@ -94,7 +94,7 @@ def test_the_context_has_places_and_no_values() -> None:
     except ValueError as error:
         context = explain_error(error)[4]
     assert context is not None
-    assert context.startswith("Python: host/test_failures.py, line ")
+    assert context.startswith("Python: host/test_sql_errors.py, line ")
     assert secret not in context
 
 
