@@ -99,7 +99,7 @@ def prepare(situation: Situation, server: Server, slow: SimulatorProcess) -> str
 
 def cancelled(db: psycopg.Connection, query: str, expected: str, host: str) -> None:
     """The query ends with this SQLSTATE."""
-    with hang_guard(), pytest.raises(psycopg.Error) as caught:
+    with hang_guard(5), pytest.raises(psycopg.Error) as caught:
         db.execute(query.encode())
     word = "terminat" if expected == TERMINATED else "cancel"
     assert word in str(caught.value)
