@@ -155,7 +155,7 @@ class Transport:
             how = "it did not answer in time"
             hint = f"The server option timeout ({self._timeout:g} s) bounds each request with its retries."
         else:
-            how = "it broke off before the answer was complete"
+            how = "the connection ended before the response was complete"
         return ConnectionFailedError(
             f"no answer from {self._host}{tries}: {how}",
             detail=redact(f"{request_line}: {self._reason(failure)}"),

@@ -75,7 +75,7 @@ def test_rollback_warns_of_what_stays(db: psycopg.Connection, live: Server, warn
     db.execute(f"update {live.table('product')} set name = 'x' where false".encode())
     db.execute("rollback")
     (warning,) = warnings
-    assert "2 objects are changed in Stripe and stay so" in warning
+    assert "2 objects remain changed in Stripe" in warning
     assert all(identifier in warning for identifier in made)
     assert names(db, live, "back ") == ["back 1", "back 2"]
     db.execute("begin; rollback")
@@ -136,7 +136,7 @@ def test_row_n_fails_and_says_what_is_done(
     text = str(error)
     assert "row 3 failed: Received unknown parameter" in text
     assert "bogus" in text
-    assert "2 rows are changed and stay so in Stripe: cus_" in text
+    assert "2 rows remain changed in Stripe: cus_" in text
     assert "req_" in text
     assert text.count("cus_") == 2
     assert warnings == []  # the error has said it
@@ -323,7 +323,7 @@ def test_copy_creates_each_line_once(
 
     with pytest.raises(psycopg.Error, match="row 2 failed") as caught:
         copy_a_bad_line()
-    assert "1 row is changed" in str(caught.value)
+    assert "1 row remains changed" in str(caught.value)
 
 
 def test_prepared_statements_and_triggers_write_each_row_once(
@@ -368,5 +368,5 @@ def test_an_object_that_is_written_several_times_is_one(
         db.execute(f"update {table} set name = '{name}' where id = '{made}'".encode())
     db.execute(f"delete from {table} where id = '{made}'".encode())
     db.execute("rollback")
-    assert "1 object is changed" in warnings[0]
+    assert "1 object remains changed" in warnings[0]
     assert warnings[0].count(str(made)) == 1

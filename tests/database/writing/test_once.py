@@ -73,7 +73,7 @@ def test_a_cancel_in_the_middle_of_a_write_says_how_to_run_it_again(
     db.execute("reset statement_timeout")
     assert "statement timeout" in said(error)
     text = said(error)
-    assert "Not known whether done: row 1, POST /v1/customers" in text
+    assert "Outcome unknown: row 1, POST /v1/customers" in text
     key = re.search("Run this row again with _idempotency_key = '([^']+)'", text)
     assert key is not None
     written.control("POST", "/latency", {})
@@ -90,7 +90,7 @@ def test_an_answer_that_never_comes_says_how_to_run_it_again(
     error = failing(db, f"insert into {short.table('customer')} (name) values ('lost')")
     written.control("DELETE", "/faults")
     text = said(error)
-    assert "Whether POST /v1/customers was done is not known" in text
+    assert "It is unknown whether Stripe carried out POST /v1/customers" in text
     key = re.search("_idempotency_key = '([^']+)'", text)
     assert key is not None
     sent()
@@ -112,7 +112,7 @@ def test_an_answer_that_cannot_be_read_says_how_to_run_it_again(
     )
     text = said(failing(db, f"insert into {table} (name) values ('{kind}')"))
     assert named(db, live, kind) == 1
-    assert "Whether POST /v1/customers was done is not known" in text
+    assert "It is unknown whether Stripe carried out POST /v1/customers" in text
     key = re.search("_idempotency_key = '([^']+)'", text)
     assert key is not None
     db.execute(f"insert into {table} (name, _idempotency_key) values ('{kind}', '{key[1]}')".encode())
@@ -176,7 +176,7 @@ def test_of_several_rows_at_a_time_one_fails_and_the_error_counts_the_others(
     )
     text = said(error)
     assert "row 30 failed: Received unknown parameter" in text
-    done = re.search(r"(\d+) rows are changed", text)
+    done = re.search(r"(\d+) rows remain changed", text)
     assert done is not None
     assert int(done[1]) == named(db, wide, "wide part")
     assert 29 <= int(done[1]) < 70  # some were faster than the one that failed
@@ -193,7 +193,7 @@ def test_of_several_rows_at_a_time_another_error_leaves_a_warning_for_all_that_i
             " select 'wide zero', 1 / (20 - n) from generate_series(1, 100) n".encode()
         )
     (warning,) = warnings
-    done = re.search(r"(\d+) objects are changed", warning)
+    done = re.search(r"(\d+) objects remain changed", warning)
     assert done is not None
     assert int(done[1]) == named(db, wide, "wide zero") == 19
 
@@ -297,7 +297,7 @@ def test_a_cancel_while_rows_are_under_way_waits_for_none_of_them(
     db.execute("reset statement_timeout")
     written.control("DELETE", "/faults")
     assert "statement timeout" in said(error)
-    assert any("Not known whether done: row 1, POST /v1/customers" in text for text in warnings)
+    assert any("Outcome unknown: row 1, POST /v1/customers" in text for text in warnings)
 
 
 LOST = {

@@ -14,15 +14,13 @@ def changed_objects(effects: StatementEffects) -> str:
     """Return the sentence that lists the objects a failed statement has changed; "" where there are none."""
     if not effects.count:
         return ""
-    rows = (
-        "1 row is changed and stays" if effects.count == 1 else f"{effects.count} rows are changed and stay"
-    )
-    return f"{rows} so in Stripe: {effects.changed_text()}."
+    rows = "1 row remains" if effects.count == 1 else f"{effects.count} rows remain"
+    return f"{rows} changed in Stripe: {effects.changed_text()}."
 
 
 def unknown_requests(effects: StatementEffects) -> str:
     """Return the sentence that lists the requests with an unknown outcome; "" where there are none."""
-    return f"Not known whether done: {effects.unknown_text()}." if effects.unknown_count else ""
+    return f"Outcome unknown: {effects.unknown_text()}." if effects.unknown_count else ""
 
 
 def partial_change(row: RowWrite, *, unknown: bool = False) -> str:
@@ -37,7 +35,7 @@ def other_failure(row: RowWrite, error: StripeFdwError, *, unknown: bool) -> str
     """Return the sentence on a row that was in flight when another row failed, and failed as well."""
     message = error.message.removesuffix(".")
     if unknown:
-        message += f"; whether {request_text(row)} was done is not known"
+        message += f"; it is unknown whether Stripe carried out {request_text(row)}"
     return f"Row {row.number} failed as well: {message}."
 
 
@@ -69,7 +67,7 @@ def add_details(
         message = f"row {number} failed: {message}"
     if unknown and row is not None:
         request = row.request.request
-        details.append(f"Whether {request.method} {request.path} was done is not known.")
+        details.append(f"It is unknown whether Stripe carried out {request.method} {request.path}.")
     error.message = message
     error.args = (message,)
     error.detail = " ".join(filter(None, (*details, error.detail))) or None
@@ -86,15 +84,15 @@ def retry_hint(row: RowWrite, *, only_one: bool) -> str:
     """Return how to run a row again whose outcome is not known; ``only_one``: there is no other such row."""
     if row.request.request.method == "DELETE":
         if row.plan.is_call:
-            return "Run it again: an error P0002 then says that it is gone."
-        return "Run it again: what is gone already is no error."
+            return "Run it again: an error P0002 then means that it is deleted already."
+        return "Run it again: it is no error if it is deleted already."
     if not only_one:
         return (
             f"Run these rows again, each with its {_key_name(row)}:"
-            " they are done once, whatever became of them."
+            " Stripe carries out each of them only once."
         )
     again = "Run it again" if row.plan.is_call else "Run this row again"
-    return f"{again} with {_key_text(row)}: it is done once, whatever became of it."
+    return f"{again} with {_key_text(row)}: Stripe carries it out only once."
 
 
 def replay_hint(row: RowWrite, error: BaseException) -> str | None:

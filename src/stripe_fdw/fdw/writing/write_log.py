@@ -190,16 +190,16 @@ class WriteLog:
         if effects.count:
             details.append(f"Changed: {effects.changed_text()}.")
         if effects.unknown_count:
-            details.append(f"Not known whether done: {effects.unknown_text()}.")
+            details.append(f"Outcome unknown: {effects.unknown_text()}.")
         if not details:
             return
         if not effects.count:
             consequence = "Stripe may have changed something"
         elif effects.count == 1:
-            consequence = "1 object is changed in Stripe and stays so"
+            consequence = "1 object remains changed in Stripe"
         else:
             number = f"up to {effects.count}" if effects.untracked_writes else str(effects.count)
-            consequence = f"{number} objects are changed in Stripe and stay so"
+            consequence = f"{number} objects remain changed in Stripe"
         self._host.warn(f"{event}, but {consequence}", " ".join(details), "Stripe cannot roll back.")
 
 

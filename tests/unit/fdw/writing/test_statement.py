@@ -212,11 +212,11 @@ def test_after_a_failure_no_row_is_sent_and_those_under_way_are_waited_for() -> 
     assert len(client.sent) == 3
     assert caught.value.message == "row 1 failed: Declined."
     assert caught.value.detail == (
-        "1 row is changed and stays so in Stripe: cus_b. "
-        "Row 3 failed as well: gone; whether POST /v1/customers with _idempotency_key = 'key-c' was done is "
-        "not known. code card_declined"
+        "1 row remains changed in Stripe: cus_b. "
+        "Row 3 failed as well: gone; it is unknown whether Stripe carried out POST /v1/customers with "
+        "_idempotency_key = 'key-c'. code card_declined"
     )
-    again = "Run this row again with _idempotency_key = 'key-c': it is done once, whatever became of it."
+    again = "Run this row again with _idempotency_key = 'key-c': Stripe carries it out only once."
     assert caught.value.hint == again
     assert writing.effects.reported
     assert writing.effects.unknown_count == 1
@@ -320,7 +320,7 @@ def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_do
     with pytest.raises(ConnectionFailedError) as caught:
         do(begin(), Client(answers=answer), both("in_1"))
     detail = caught.value.detail or ""
-    assert "in_1 is changed in part: update was done. Whether POST" in detail
+    assert "in_1 is changed in part: update was done. It is unknown whether Stripe carried out POST" in detail
     assert "was not" not in detail
 
 
@@ -341,10 +341,14 @@ def test_a_cancel_breaks_off_all_that_is_under_way() -> None:
 @pytest.mark.parametrize(
     ("method", "operation", "hint"),
     [
-        ("POST", "create", "Run this row again with _idempotency_key = 'mine': it is done once"),
-        ("POST", "call", "Run it again with idempotency_key => 'mine': it is done once"),
-        ("DELETE", "delete", "Run it again: what is gone already is no error."),
-        ("DELETE", "call", "Run it again: an error P0002 then says that it is gone."),
+        (
+            "POST",
+            "create",
+            "Run this row again with _idempotency_key = 'mine': Stripe carries it out only once",
+        ),
+        ("POST", "call", "Run it again with idempotency_key => 'mine': Stripe carries it out only once"),
+        ("DELETE", "delete", "Run it again: it is no error if it is deleted already."),
+        ("DELETE", "call", "Run it again: an error P0002 then means that it is deleted already."),
     ],
 )
 def test_a_cancel_hints_at_how_to_run_the_row_again(method: Any, operation: str, hint: str) -> None:
@@ -380,7 +384,7 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     client.asked[2].uncertain = True
     writings.rollback()
     assert client.abandoned == 2
-    assert "1 object is changed" in host.warnings[0]
+    assert "1 object remains changed" in host.warnings[0]
     assert "cus_a" in host.warnings[0]
     assert "row 3, POST" in host.warnings[0]
     assert "row 4" not in host.warnings[0]  # it never left
@@ -440,7 +444,7 @@ def test_an_error_in_planning_is_reported_after_the_outcomes_of_the_rows_before_
     with pytest.raises(ColumnError) as caught, writing.planning_row():
         raise ColumnError("no such value")
     assert caught.value.message == "row 2 failed: no such value"
-    assert caught.value.detail == "1 row is changed and stays so in Stripe: cus_a."
+    assert caught.value.detail == "1 row remains changed in Stripe: cus_a."
     assert writing.failed
 
 
@@ -467,6 +471,4 @@ def test_a_rollback_after_a_cancel_waits_for_nothing(monkeypatch: pytest.MonkeyP
     host.cancelled = True
     writings.rollback()
     assert client.abandoned == 1
-    assert (
-        "Not known whether done: row 1, POST /v1/customers with _idempotency_key = 'mine'" in host.warnings[0]
-    )
+    assert "Outcome unknown: row 1, POST /v1/customers with _idempotency_key = 'mine'" in host.warnings[0]

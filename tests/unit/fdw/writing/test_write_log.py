@@ -42,8 +42,8 @@ def test_a_rollback_tells_what_every_statement_did(host: FakeHost) -> None:
     second.add_unknown("row 2, POST /v1/customers")
     write_log.rollback()
     assert host.warnings == [
-        "the transaction was rolled back, but 2 objects are changed in Stripe and stay so. "
-        "Changed: cus_1, cus_2. Not known whether done: row 2, POST /v1/customers. Stripe cannot roll back."
+        "the transaction was rolled back, but 2 objects remain changed in Stripe. "
+        "Changed: cus_1, cus_2. Outcome unknown: row 2, POST /v1/customers. Stripe cannot roll back."
     ]
     write_log.rollback()
     assert len(host.warnings) == 1
@@ -151,4 +151,4 @@ def test_of_very_many_objects_the_number_is_a_bound(host: FakeHost, monkeypatch:
     assert tally.count == 5
     write_log.begin_statement().add_object("cus_5")
     write_log.rollback()
-    assert "up to 6 objects are changed" in host.warnings[0]
+    assert "up to 6 objects remain changed" in host.warnings[0]
