@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx
 
+DAY = 86_400  # seconds
+START = 1_800_000_000  # the time at which test clocks begin
 MONTH = 2000  # what the usual price costs, in cents
 
 

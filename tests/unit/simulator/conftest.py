@@ -86,3 +86,9 @@ def types(stripe: httpx.Client) -> Callable[[], list[str]]:
 def shop(stripe: httpx.Client) -> Shop:
     """What tests of billing do, in fewer words."""
     return Shop(stripe)
+
+
+@pytest.fixture
+def customer(shop: Shop) -> str:
+    """The id of a customer with a card."""
+    return shop.customer()

@@ -1,4 +1,4 @@
-"""That operations are carried out: the catalog's changes of state, and those on objects without a table."""
+"""Operations: each one that the catalog lists can be answered, and those on objects without a table."""
 
 import re
 import time
@@ -15,7 +15,7 @@ CATALOG = load()
 ROUTER = Router(CATALOG)
 
 
-def is_carried_out(method: str, path: str) -> bool:
+def is_implemented(method: str, path: str) -> bool:
     route, _ = ROUTER.find(method, path)
     return registry.find_operation(method, route) is not None
 
@@ -25,10 +25,10 @@ def is_carried_out(method: str, path: str) -> bool:
     [resource_ for resource_ in CATALOG.resources if resource_.transitions],
     ids=lambda resource: resource.name,
 )
-def test_every_change_of_state_is_carried_out(resource):
+def test_every_change_of_state_is_implemented(resource):
     for transition in resource.transitions:
         operation = transition.operation
-        assert is_carried_out(operation.method, operation.path), operation
+        assert is_implemented(operation.method, operation.path), operation
 
 
 def test_an_operation_that_two_modules_register_is_refused():
@@ -48,11 +48,11 @@ def test_every_module_that_has_handlers_is_registered():
     assert with_handlers == {module.__name__ for module in registry._MODULES}
 
 
-def test_what_is_not_carried_out_says_so(stripe):
+def test_an_operation_that_is_not_implemented_is_a_501(stripe):
     answer = stripe.post("/radar/payment_evaluations")
     assert answer.status_code == 501
     assert "does not carry out POST /v1/radar/payment_evaluations" in answer.json()["error"]["message"]
-    assert not is_carried_out("POST", "/v1/radar/payment_evaluations")
+    assert not is_implemented("POST", "/v1/radar/payment_evaluations")
 
 
 def test_a_token_of_a_card(post, stripe):

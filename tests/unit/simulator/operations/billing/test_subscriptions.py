@@ -4,13 +4,9 @@ import time
 
 import pytest
 
-DAY = 86_400
+from support.shop import DAY
+
 NO_METHOD = "This customer has no attached payment source or default payment method."
-
-
-@pytest.fixture
-def customer(shop):
-    return shop.customer()
 
 
 @pytest.fixture
