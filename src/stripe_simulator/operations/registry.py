@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from stripe_simulator.objects import read
@@ -144,6 +144,7 @@ def find_operation(method: str, route: Route) -> Callable[[ApiRequest], ApiRespo
     return None if handler is None else partial(run_operation, handler=handler)
 
 
+@cache  # it is called for each request
 def _plain_operation(action: str, resource: str) -> Callable[[ApiRequest], ApiResponse] | None:
     plain: dict[str, Callable[[ApiRequest], ApiResponse]] = {
         "list": read.list_objects,
