@@ -91,10 +91,10 @@ def test_savepoints_warn_of_their_own(db: psycopg.Connection, live: Server, warn
     db.execute(insert(live, "inner 2", "inner 3").encode())
     db.execute("release b")
     db.execute("rollback to a")
-    assert "3 objects are" in warnings.pop()
+    assert "3 objects remain" in warnings.pop()
     db.execute(insert(live, "inner 4").encode())
     db.execute("rollback to a")
-    assert "1 object is" in warnings.pop()
+    assert "1 object remains" in warnings.pop()
     db.execute("rollback to a")
     assert warnings == []
     db.execute("commit")
@@ -106,7 +106,7 @@ def test_a_list_of_ids_is_bounded(db: psycopg.Connection, live: Server, warnings
     for number in range(3):
         db.execute(insert(live, *(f"many {number} {i}" for i in range(15))).encode())
     db.execute("rollback")
-    assert "45 objects are" in warnings[0]
+    assert "45 objects remain" in warnings[0]
     assert "and 25 more" in warnings[0]
     assert warnings[0].count("cus_") == 20
 
@@ -120,7 +120,7 @@ def test_an_error_that_is_not_stripes_leaves_a_warning(
             " select 'division ' || 1 / (4 - n) from generate_series(1, 9) n".encode()
         )
     assert len(warnings) == 1
-    assert "3 objects are" in warnings[0]
+    assert "3 objects remain" in warnings[0]
     db.execute("select 1")
 
 
@@ -168,7 +168,7 @@ def test_earlier_statements_are_told_when_a_later_one_fails(
     assert first not in str(caught.value)
     assert len(warnings) == 1
     assert first in warnings[0]
-    assert "1 object is" in warnings[0]
+    assert "1 object remains" in warnings[0]
 
 
 def test_an_exception_block_that_hides_the_error_warns(
@@ -186,7 +186,7 @@ def test_an_exception_block_that_hides_the_error_warns(
         end $$""".encode()
     )
     assert len(warnings) == 1
-    assert "2 objects are" in warnings[0]
+    assert "2 objects remain" in warnings[0]
     assert names(db, live, "block ") == ["block 1", "block 2", "block 3", "block 5"]
 
 
@@ -214,8 +214,8 @@ def test_a_function_that_writes_for_each_row_counts_its_own_rows(
             " from generate_series(1, 3) n".encode()
         )
     assert "row 3 failed" in str(caught.value)
-    assert "2 rows are" in str(caught.value)
-    assert "3 objects are" in "".join(warnings)
+    assert "2 rows remain" in str(caught.value)
+    assert "3 objects remain" in "".join(warnings)
 
 
 def draft(db: psycopg.Connection, live: Server, amount: int = 500) -> str:

@@ -124,7 +124,7 @@ def test_who_rolls_back_learns_what_a_call_left(
     db.execute("begin")
     made = one(db, f"select {call}('POST', '/v1/customers')->>'id'")
     db.execute("rollback")
-    assert "1 object is" in warnings[0]
+    assert "1 object remains" in warnings[0]
     assert str(made) in warnings[0]
 
 

@@ -253,7 +253,7 @@ def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
     generations = Generations()
     with pytest.raises(type(error)) as caught:
         do(begin(generations=generations), client, creation("a", "mine"))
-    assert ("is not known" in (caught.value.detail or "")) == unknown
+    assert ("It is unknown" in (caught.value.detail or "")) == unknown
     assert ("_idempotency_key = 'mine'" in (caught.value.hint or "")) == unknown
     assert bool(generations.written) == uncertain
 

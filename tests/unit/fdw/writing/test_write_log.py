@@ -84,7 +84,7 @@ def test_a_released_savepoint_belongs_to_the_one_before(host: FakeHost) -> None:
     assert "cus_2, cus_3" in host.warnings[0]
     host.level = 1
     write_log.rollback()
-    assert "1 object is" in host.warnings[1]
+    assert "1 object remains" in host.warnings[1]
     assert "cus_1" in host.warnings[1]
 
 
@@ -138,7 +138,7 @@ def test_an_object_that_several_statements_changed_is_one(host: FakeHost) -> Non
     write_log.sub_commit(2)
     write_log.rollback()
     (warning,) = host.warnings
-    assert "3 objects are" in warning
+    assert "3 objects remain" in warning
     assert "Changed: cus_1, cus_2, cus_3." in warning
 
 
