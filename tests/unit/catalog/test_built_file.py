@@ -1,4 +1,4 @@
-"""The committed file is what the installed SDK gives, and reads back as what was built."""
+"""The committed files equal those built from the installed SDK, and are read back as the same values."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_the_committed_files_are_current(built: Built) -> None:
 
 
 def test_reading_gives_what_was_built(built: Built) -> None:
-    read, made = load(), built.catalog
-    assert read.resources == made.resources
-    assert read.operations == made.operations
-    assert read.event_types == made.event_types
-    assert (read.api_version, read.sdk_version) == (made.api_version, made.sdk_version)
+    read, expected = load(), built.catalog
+    assert read.resources == expected.resources
+    assert read.operations == expected.operations
+    assert read.event_types == expected.event_types
+    assert (read.api_version, read.sdk_version) == (expected.api_version, expected.sdk_version)
     assert {name: parameter_shapes.fields(name) for name in built.shapes} == built.shapes
 
 

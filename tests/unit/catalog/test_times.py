@@ -67,12 +67,12 @@ def description(item: Class, column: Column) -> str:
 
 
 def test_no_number_that_looks_like_a_time_is_a_number() -> None:
-    found = {
+    unexpected = {
         (table, column.name): text
         for table, column, text in fields()
         if column.kind in (Kind.INTEGER, Kind.FLOAT) and looks_like_a_time(column.name, text)
     }
-    assert {key: text for key, text in found.items() if key not in columns.NOT_TIMES} == {}
+    assert {key: text for key, text in unexpected.items() if key not in columns.NOT_TIMES} == {}
 
 
 def test_nothing_that_is_counted_is_a_time() -> None:

@@ -152,7 +152,7 @@ NO_CHANGE_OF_A_COLUMN = {
     "payment_intent": {
         "apply_customer_balance": "moves money that the customer has sent",
         "increment_authorization": "raises the amount while it can be captured; else amount is written",
-        "verify_microdeposits": "needs what the customer saw",
+        "verify_microdeposits": "needs the amounts that the customer saw",
     },
     "payment_method_domain": {"validate": "checks again"},
     "payment_record": {
@@ -163,7 +163,7 @@ NO_CHANGE_OF_A_COLUMN = {
         "report_payment_attempt_informational": "reports something that happened elsewhere",
         "report_refund": "reports something that happened elsewhere",
     },
-    "setup_intent": {"verify_microdeposits": "needs what the customer saw"},
+    "setup_intent": {"verify_microdeposits": "needs the amounts that the customer saw"},
     "subscription": {"delete_discount": "the column discounts is written"},
     "terminal_reader": {
         "collect_inputs": "starts an action",
@@ -179,13 +179,13 @@ NO_CHANGE_OF_A_COLUMN = {
 
 
 def test_every_operation_on_one_object_changes_a_column_or_is_known_not_to() -> None:
-    found: dict[str, set[str]] = {}
+    without_column: dict[str, set[str]] = {}
     for resource in CATALOG.resources:
         reached_ones = {item.operation for item in resource.transitions}
         for operation in resource.operations:
             if operation.method != "GET" and "}/" in operation.path and operation not in reached_ones:
-                found.setdefault(resource.name, set()).add(operation.name)
-    assert found == {table: set(names) for table, names in NO_CHANGE_OF_A_COLUMN.items()}
+                without_column.setdefault(resource.name, set()).add(operation.name)
+    assert without_column == {table: set(names) for table, names in NO_CHANGE_OF_A_COLUMN.items()}
 
 
 # Groups of operations that belong to no table, by the beginning of their path.
@@ -193,7 +193,7 @@ OUTSIDE = {
     "/v1/test_helpers/": "make things happen in test mode; the test clocks among them are a table",
     "/v2/": "not forms, and no tables",
 }
-# The others that belong to no table: what they make is no object that is listed.
+# The others that belong to no table: they create objects that no list has.
 NO_TABLE = {
     "POST /v1/account_links",
     "POST /v1/account_sessions",

@@ -56,7 +56,7 @@ def test_filters_select_on_columns_that_can_be_compared(resource: Resource) -> N
         column = resource.column[item.column]
         assert column.kind is not Kind.JSON, item
         assert item.equal or item.range or item.any_of, item
-        assert not item.range or column.path, f"{item}: a range of what no row says"
+        assert not item.range or column.path, f"{item}: a range of a value that no row has"
         assert not {"all", "ended"} & set(item.values), item
         assert all(value in column.values for value in item.values if column.values), item
 
@@ -124,9 +124,9 @@ def test_areas_and_states_are_known(resource: Resource) -> None:
 
 
 def test_every_event_type_is_about_one_table_or_has_a_reason_not_to_be() -> None:
-    told = [event for resource in CATALOG.resources for event in resource.events]
-    assert len(told) == len(set(told))
-    for event in set(CATALOG.event_types) - set(told):
+    event_types = [event for resource in CATALOG.resources for event in resource.events]
+    assert len(event_types) == len(set(event_types))
+    for event in set(CATALOG.event_types) - set(event_types):
         parts = event.split(".")
         beginnings = [".".join(parts[:stop]) for stop in range(1, len(parts) + 1)]
         assert any(item in events.EVENTS_WITHOUT_TABLE for item in beginnings), event
@@ -142,11 +142,11 @@ def test_tables_that_follow_events_are_told_of_new_rows() -> None:
             assert any(event.endswith(BIRTHS) for event in resource.events), resource.name
 
 
-def test_tables_that_are_not_told_of_updates_say_so() -> None:
+def test_tables_without_an_update_event_say_so() -> None:
     for resource in CATALOG.resources:
         if resource.freshness is Freshness.EVENTS and resource.update and not resource.events_of:
-            told = any(event.endswith(".updated") for event in resource.events)
-            assert told != (events.NO_UPDATE_EVENT in resource.notes), resource.name
+            has_update_event = any(event.endswith(".updated") for event in resource.events)
+            assert has_update_event != (events.NO_UPDATE_EVENT in resource.notes), resource.name
 
 
 def test_no_two_tables_list_the_same() -> None:

@@ -1,4 +1,4 @@
-"""What can be written: columns and their places, what creation needs, what lies inside parameters."""
+"""What can be written: columns and their parameters, required values, fields of nested parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TABLES = CATALOG.resource
 EVERY = pytest.mark.parametrize("resource", CATALOG.resources, ids=lambda item: item.name)
 
 
-# -- columns and their places -----------------------------------------------------------------------------
+# -- columns and their parameters --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -72,32 +72,35 @@ def test_paths_of_columns_lead_to_parameters_that_take_them(resource: Resource) 
     ):
         for name, path in columns.items():
             assert operation is not None
-            found = leaf(operation.parameters, path)
-            assert (found.kind is Kind.JSON) == (resource.column[name].kind is Kind.JSON), (name, found)
+            leaf_parameter = leaf(operation.parameters, path)
+            assert (leaf_parameter.kind is Kind.JSON) == (resource.column[name].kind is Kind.JSON), (
+                name,
+                leaf_parameter,
+            )
             if resource.column[name].kind is Kind.TIME:
-                assert found.kind is Kind.TIME, name
+                assert leaf_parameter.kind is Kind.TIME, name
 
 
 @EVERY
-def test_what_a_place_sends_along_is_taken(resource: Resource) -> None:
-    assert len({place.column for place in resource.write_paths}) == len(resource.write_paths)
-    for place in resource.write_paths:
-        assert place.on_create or place.on_update
-        for operation in [resource.create] * place.on_create + [resource.update] * place.on_update:
+def test_the_extra_parameters_of_a_write_path_are_accepted(resource: Resource) -> None:
+    assert len({write_path.column for write_path in resource.write_paths}) == len(resource.write_paths)
+    for write_path in resource.write_paths:
+        assert write_path.on_create or write_path.on_update
+        for operation in [resource.create] * write_path.on_create + [resource.update] * write_path.on_update:
             assert operation is not None
-            for parameter, value in place.extra_parameters:
-                found = leaf(operation.parameters, tuple(re.findall(r"[^\[\]]+", parameter)))
-                assert value in found.values
+            for parameter, value in write_path.extra_parameters:
+                leaf_parameter = leaf(operation.parameters, tuple(re.findall(r"[^\[\]]+", parameter)))
+                assert value in leaf_parameter.values
 
 
 def leaf(parameters: tuple[Parameter, ...], path: tuple[str, ...]) -> Parameter:
-    found = next(item for item in parameters if item.name == path[0])
+    parameter = next(item for item in parameters if item.name == path[0])
     for step in path[1:]:
         if step == "0":
-            assert found.is_list
+            assert parameter.is_list
         else:
-            found = next(item for item in found.fields if item.name == step)
-    return found
+            parameter = next(item for item in parameter.fields if item.name == step)
+    return parameter
 
 
 # Columns beside parameters of their name that take something else: an amount for an id, an object for a time.
@@ -138,18 +141,20 @@ SENT_UNDER_ANOTHER_NAME = {
 }
 
 
-def test_every_derived_column_of_a_writable_table_has_a_place_or_a_reason() -> None:
+def test_every_derived_column_of_a_writable_table_has_a_write_path_or_a_reason() -> None:
     derived = {
         (resource.name, column.name)
         for resource in CATALOG.resources
         for column in resource.columns
         if column.path not in ((), (column.name,)) and (resource.create or resource.update)
     }
-    placed = {
-        (resource.name, place.column) for resource in CATALOG.resources for place in resource.write_paths
+    with_write_path = {
+        (resource.name, write_path.column)
+        for resource in CATALOG.resources
+        for write_path in resource.write_paths
     }
-    assert derived - placed == set(ONLY_READ)
-    assert placed - derived == SENT_UNDER_ANOTHER_NAME
+    assert derived - with_write_path == set(ONLY_READ)
+    assert with_write_path - derived == SENT_UNDER_ANOTHER_NAME
 
 
 # -- what creation needs ----------------------------------------------------------------------------------
