@@ -1,4 +1,4 @@
-"""A simulator for each test module, and a plain HTTP client that knows nothing of the product."""
+"""A simulator for the tests, and plain HTTP clients of it."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ def stripe(simulator: SimulatorProcess) -> Iterator[httpx.Client]:
 
 
 class Reader:
-    """Lists, walked as Stripe's documentation says: by starting_after, while has_more."""
+    """Reads lists as Stripe documents it: by starting_after, while has_more is true."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
 
     def page(self, path: str, **params: object) -> dict:
-        answer = self.client.get(path, params=params)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.client.get(path, params=params)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def all(self, path: str, limit: int = 100, **params: object) -> list[dict]:
-        found: list[dict] = []
-        more = True
-        while more:
-            after = {"starting_after": found[-1]["id"]} if found else {}
+        objects: list[dict] = []
+        has_more = True
+        while has_more:
+            after = {"starting_after": objects[-1]["id"]} if objects else {}
             page = self.page(path, **{"limit": limit, **params, **after})
-            found += page["data"]
-            more = page["has_more"]
-        return found
+            objects += page["data"]
+            has_more = page["has_more"]
+        return objects
 
     def error(self, path: str, expected: int = 400, **params: object) -> dict:
-        answer = self.client.get(path, params=params)
-        assert answer.status_code == expected, answer.text
-        return answer.json()["error"]
+        response = self.client.get(path, params=params)
+        assert response.status_code == expected, response.text
+        return response.json()["error"]
 
 
 @pytest.fixture
@@ -66,25 +66,25 @@ def reader(stripe: httpx.Client) -> Reader:
 
 @pytest.fixture
 def post(stripe: httpx.Client) -> Callable[..., dict]:
-    """A POST: the object that it answers with, or the error where one is expected."""
+    """A function that sends a POST and returns the object, or the error where one is expected."""
 
     def posted(path: str, expected: int = 200, **data: object) -> dict:
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == expected, answer.text
-        return answer.json() if expected == 200 else answer.json()["error"]
+        response = stripe.post(path, data=data)
+        assert response.status_code == expected, response.text
+        return response.json() if expected == 200 else response.json()["error"]
 
     return posted
 
 
 @pytest.fixture
 def types(stripe: httpx.Client) -> Callable[[], list[str]]:
-    """The types of all events so far, the oldest first."""
-    return lambda: [one["type"] for one in reversed(stripe.get("/events?limit=100").json()["data"])]
+    """A function that returns the types of all events so far, the oldest first."""
+    return lambda: [event["type"] for event in reversed(stripe.get("/events?limit=100").json()["data"])]
 
 
 @pytest.fixture
 def shop(stripe: httpx.Client) -> Shop:
-    """What tests of billing do, in fewer words."""
+    """Shorthands for tests of billing."""
     return Shop(stripe)
 
 

@@ -1,4 +1,4 @@
-"""Every list and every filter of the catalog, against the same question asked of all objects."""
+"""Every list and every filter of the catalog, compared with a filter of all objects in Python."""
 
 import pytest
 
@@ -8,16 +8,16 @@ CATALOG = load()
 LISTED = [
     resource
     for resource in CATALOG.resources
-    if not resource.parents and not resource.preview and not any(one.required for one in resource.filters)
+    if not resource.parents and not resource.preview and not any(item.required for item in resource.filters)
 ]
 
 
 def values_at(value: object, path: tuple[str, ...]) -> list[object]:
-    """What lies at a path; a list on the way gives several."""
+    """Return the values at a path; a list on the way gives several."""
     if not path:
         return [value["id"] if isinstance(value, dict) and "id" in value else value]
     if isinstance(value, list):
-        return [found for one in value for found in values_at(one, path)]
+        return [inner for element in value for inner in values_at(element, path)]
     return values_at(value.get(path[0]), path[1:]) if isinstance(value, dict) else [None]
 
 
@@ -26,18 +26,18 @@ def everything(reader, resource: Resource) -> list[dict]:
     if not resource.paged:
         return reader.page(path, **dict(resource.defaults))["data"]
     return [
-        one
+        values
         for further in ((), *resource.further_lists)
-        for one in reader.all(path, **{**dict(resource.defaults), **dict(further)})
+        for values in reader.all(path, **{**dict(resource.defaults), **dict(further)})
     ]
 
 
 @pytest.mark.parametrize("resource", LISTED, ids=lambda resource: resource.name)
 def test_every_filter_selects_what_it_says(reader, resource):
     objects = everything(reader, resource)
-    assert len({one["id"] for one in objects}) == len(objects)
+    assert len({values["id"] for values in objects}) == len(objects)
     if resource.newest_first and objects and "created" in objects[0] and not resource.further_lists:
-        times = [one["created"] for one in objects]
+        times = [values["created"] for values in objects]
         assert times == sorted(times, reverse=True)
     for item in resource.filters:
         column = resource.column[item.column]
@@ -48,17 +48,23 @@ def test_every_filter_selects_what_it_says(reader, resource):
 def check_filter(
     reader, resource: Resource, item: Filter, path: tuple[str, ...], objects: list[dict]
 ) -> None:
-    present = {value for one in objects for value in values_at(one, path) if value is not None}
-    known = [value for value in sorted(present, key=str) if not item.values or value in item.values]
+    present = {value for values in objects for value in values_at(values, path) if value is not None}
+    candidates = [value for value in sorted(present, key=str) if not item.values or value in item.values]
     # Lists inside objects show ten: what lies beyond can be found, but not be seen here.
     exact = "data" not in path
-    for value in [*known[:3], *known[-1:]]:
+    for value in [*candidates[:3], *candidates[-1:]]:
         sent = str(value).lower() if isinstance(value, bool) else value
         if item.equal or item.any_of:
             name = item.parameter if item.equal else f"{item.parameter}[]"
             params = {**dict(resource.defaults), **dict(item.extra_parameters), name: sent}
             compare(
-                reader, resource, params, path, objects, lambda found, wanted=value: found == wanted, exact
+                reader,
+                resource,
+                params,
+                path,
+                objects,
+                lambda actual, expected=value: actual == expected,
+                exact,
             )
         if item.range:
             params = {**dict(resource.defaults), f"{item.parameter}[gt]": sent}
@@ -68,7 +74,7 @@ def check_filter(
                 params,
                 path,
                 objects,
-                lambda found, wanted=value: found is not None and found > wanted,
+                lambda actual, expected=value: actual is not None and actual > expected,
                 exact,
             )
     if resource.column[item.column].kind is Kind.TIME and item.range:
@@ -76,12 +82,12 @@ def check_filter(
         assert reader.all(resource.list_path.removeprefix("/v1"), **params) == []
 
 
-def compare(reader, resource, params, path, objects, fits, exact) -> None:
-    found = {one["id"] for one in reader.all(resource.list_path.removeprefix("/v1"), **params)}
-    wanted = {one["id"] for one in objects if any(map(fits, values_at(one, path)))}
+def compare(reader, resource, params, path, objects, matches, exact) -> None:
+    listed = {values["id"] for values in reader.all(resource.list_path.removeprefix("/v1"), **params)}
+    expected = {values["id"] for values in objects if any(map(matches, values_at(values, path)))}
     if resource.further_lists:  # one list at a time
-        assert found <= wanted, params
+        assert listed <= expected, params
     elif exact:
-        assert found == wanted, params
+        assert listed == expected, params
     else:
-        assert wanted <= found, params
+        assert expected <= listed, params

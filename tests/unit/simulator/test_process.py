@@ -57,13 +57,13 @@ def test_options_set_how_much_there_is_and_how_fast(tmp_path):
     ):
         assert len(client.get("/subscriptions?status=all&limit=100").json()["data"]) == 7
         assert len(client.get("/payouts").json()["data"]) == 3
-        answers, seconds = [], []
+        responses, seconds = [], []
         for _ in range(4):
             began = time.monotonic()
-            answers.append(client.get("/customers/cus_x"))
+            responses.append(client.get("/customers/cus_x"))
             seconds.append(time.monotonic() - began)
         assert 0.14 < min(seconds) < 2 * 0.14  # errors wait, too, and once
-        assert 429 in [answer.status_code for answer in answers]
+        assert 429 in [response.status_code for response in responses]
 
 
 def test_an_empty_stripe_lists_nothing_and_takes_writes():
@@ -83,10 +83,10 @@ def test_an_empty_stripe_lists_nothing_and_takes_writes():
                 "recurring[interval]": "month",
             },
         ).json()["id"]
-        made = client.post(
+        subscription = client.post(
             "/subscriptions",
             data={"customer": customer, "items[0][price]": price, "trial_period_days": 14},
         ).json()
-        assert made["items"]["data"][0]["price"]["id"] == price
-        assert client.get("/subscriptions", params={"price": price}).json()["data"] == [made]
+        assert subscription["items"]["data"][0]["price"]["id"] == price
+        assert client.get("/subscriptions", params={"price": price}).json()["data"] == [subscription]
         assert client.get("/customers").json()["data"][0]["email"] == "first@example.com"

@@ -4,8 +4,8 @@
 def test_an_object_is_the_same_alone_and_in_a_list(reader):
     for path in ("/customers", "/subscriptions", "/invoices", "/charges", "/payment_intents"):
         listed = reader.page(path, limit=3)["data"]
-        for one in listed:
-            assert reader.page(f"{path}/{one['id']}") == one
+        for values in listed:
+            assert reader.page(f"{path}/{values['id']}") == values
 
 
 def test_a_missing_object(reader):
@@ -16,16 +16,16 @@ def test_a_missing_object(reader):
 
 
 def test_a_deleted_customer_says_no_more_than_that(reader, stripe):
-    one = reader.page("/customers", limit=1)["data"][0]["id"]
-    gone = {"id": one, "object": "customer", "deleted": True}
-    assert stripe.delete(f"/customers/{one}").json() == gone
-    assert reader.page(f"/customers/{one}") == gone
+    customer = reader.page("/customers", limit=1)["data"][0]["id"]
+    deleted = {"id": customer, "object": "customer", "deleted": True}
+    assert stripe.delete(f"/customers/{customer}").json() == deleted
+    assert reader.page(f"/customers/{customer}") == deleted
 
 
 def test_lists_inside_objects_show_ten_and_the_rest_is_listed(reader):
     invoices = reader.all("/invoices")
-    long = next(one for one in invoices if one["lines"]["has_more"])
-    short = next(one for one in invoices if not one["lines"]["has_more"])
+    long = next(invoice for invoice in invoices if invoice["lines"]["has_more"])
+    short = next(invoice for invoice in invoices if not invoice["lines"]["has_more"])
     assert len(long["lines"]["data"]) == 10
     assert long["lines"]["url"] == f"/v1/invoices/{long['id']}/lines"
     lines = reader.all(f"/invoices/{long['id']}/lines", limit=10)
@@ -33,19 +33,21 @@ def test_lists_inside_objects_show_ten_and_the_rest_is_listed(reader):
     assert lines[:10] == long["lines"]["data"]
     assert reader.all(f"/invoices/{short['id']}/lines") == short["lines"]["data"]
     assert any(
-        len(reader.all(f"/invoices/{one['id']}/lines")) > 100 for one in invoices if one["lines"]["has_more"]
+        len(reader.all(f"/invoices/{invoice['id']}/lines")) > 100
+        for invoice in invoices
+        if invoice["lines"]["has_more"]
     )
 
 
 def test_amounts_add_up(reader):
-    for one in reader.page("/invoices", limit=50)["data"]:
-        lines = reader.all(f"/invoices/{one['id']}/lines")
-        assert one["total"] == sum(line["amount"] for line in lines)
+    for invoice in reader.page("/invoices", limit=50)["data"]:
+        lines = reader.all(f"/invoices/{invoice['id']}/lines")
+        assert invoice["total"] == sum(line["amount"] for line in lines)
 
 
 def test_items_know_their_subscription_and_price(reader):
     subscriptions = reader.all("/subscriptions")
-    long = next(one for one in subscriptions if one["items"]["has_more"])
+    long = next(subscription for subscription in subscriptions if subscription["items"]["has_more"])
     items = reader.all("/subscription_items", subscription=long["id"])
     assert len(items) > 10
     assert {item["subscription"] for item in items} == {long["id"]}
@@ -98,9 +100,9 @@ def test_the_preview_of_an_invoice(reader, stripe):
     assert preview["customer"] == subscription["customer"]
     assert preview["parent"]["subscription_details"]["subscription"] == subscription["id"]
     assert preview["total"] == sum(line["amount"] for line in preview["lines"]["data"])
-    made = stripe.post("/customers", data={}).json()["id"]
-    answer = stripe.post("/invoices/create_preview", data={"customer": made})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "invoice_upcoming_none")
+    customer = stripe.post("/customers", data={}).json()["id"]
+    response = stripe.post("/invoices/create_preview", data={"customer": customer})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "invoice_upcoming_none")
 
 
 def test_the_account_and_the_balance(reader):

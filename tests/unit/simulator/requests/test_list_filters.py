@@ -1,4 +1,4 @@
-"""Filters of lists, each against the same question asked of the whole list."""
+"""Filters of lists, each compared with a filter of the whole list in Python."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def ids(objects):
-    return [one["id"] for one in objects]
+    return [values["id"] for values in objects]
 
 
 @pytest.fixture
@@ -16,20 +16,31 @@ def subscriptions(reader):
 
 def test_canceled_subscriptions_are_listed_only_when_asked_for(reader, subscriptions):
     default = reader.all("/subscriptions")
-    assert ids(default) == ids(one for one in subscriptions if one["status"] != "canceled")
-    assert {one["status"] for one in subscriptions} > {"active", "canceled", "trialing", "past_due"}
+    assert ids(default) == ids(
+        subscription for subscription in subscriptions if subscription["status"] != "canceled"
+    )
+    assert {subscription["status"] for subscription in subscriptions} > {
+        "active",
+        "canceled",
+        "trialing",
+        "past_due",
+    }
 
 
 @pytest.mark.parametrize("status", ["active", "canceled", "past_due", "unpaid", "incomplete_expired"])
 def test_subscriptions_by_status(reader, subscriptions, status):
-    found = reader.all("/subscriptions", status=status)
-    assert ids(found) == ids(one for one in subscriptions if one["status"] == status)
+    listed = reader.all("/subscriptions", status=status)
+    assert ids(listed) == ids(
+        subscription for subscription in subscriptions if subscription["status"] == status
+    )
 
 
 def test_ended_means_canceled_or_expired(reader, subscriptions):
-    found = reader.all("/subscriptions", status="ended")
-    assert ids(found) == ids(
-        one for one in subscriptions if one["status"] in {"canceled", "incomplete_expired"}
+    listed = reader.all("/subscriptions", status="ended")
+    assert ids(listed) == ids(
+        subscription
+        for subscription in subscriptions
+        if subscription["status"] in {"canceled", "incomplete_expired"}
     )
 
 
@@ -41,8 +52,8 @@ def test_a_status_that_stripe_does_not_know_is_refused(reader):
 
 def test_subscriptions_by_customer(reader, subscriptions):
     by_customer = {}
-    for one in subscriptions:
-        by_customer.setdefault(one["customer"], []).append(one["id"])
+    for subscription in subscriptions:
+        by_customer.setdefault(subscription["customer"], []).append(subscription["id"])
     most = max(by_customer, key=lambda customer: len(by_customer[customer]))
     for customer in [most, *list(by_customer)[:20]]:
         assert (
@@ -52,24 +63,26 @@ def test_subscriptions_by_customer(reader, subscriptions):
 
 
 def test_subscriptions_by_price(reader, subscriptions):
-    for price in [one["items"]["data"][0]["price"]["id"] for one in subscriptions[:5]]:
-        holding = [
-            one["id"] for one in subscriptions if price in [i["price"]["id"] for i in one["items"]["data"]]
+    for price in [subscription["items"]["data"][0]["price"]["id"] for subscription in subscriptions[:5]]:
+        with_price = [
+            subscription["id"]
+            for subscription in subscriptions
+            if price in [i["price"]["id"] for i in subscription["items"]["data"]]
         ]
-        found = ids(reader.all("/subscriptions", status="all", price=price))
-        assert set(holding) <= set(found)
-        for extra in set(found) - set(holding):  # beyond the ten items shown
+        listed = ids(reader.all("/subscriptions", status="all", price=price))
+        assert set(with_price) <= set(listed)
+        for extra in set(listed) - set(with_price):  # beyond the ten items shown
             items = reader.all("/subscription_items", subscription=extra)
             assert price in [item["price"]["id"] for item in items]
 
 
 def test_two_filters_must_both_hold(reader, subscriptions):
-    wanted = [
-        one["id"]
-        for one in subscriptions
-        if one["status"] == "active" and one["collection_method"] == "send_invoice"
+    expected = [
+        subscription["id"]
+        for subscription in subscriptions
+        if subscription["status"] == "active" and subscription["collection_method"] == "send_invoice"
     ]
-    assert ids(reader.all("/subscriptions", status="active", collection_method="send_invoice")) == wanted
+    assert ids(reader.all("/subscriptions", status="active", collection_method="send_invoice")) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,41 +96,43 @@ def test_two_filters_must_both_hold(reader, subscriptions):
     ],
 )
 def test_ranges_of_created(reader, operators, test):
-    everything = reader.all("/customers")
-    for limit in (everything[700]["created"], everything[1500]["created"], everything[1]["created"]):
-        found = reader.all("/customers", **{f"created[{name}]": limit for name in operators})
-        assert ids(found) == ids(one for one in everything if test(one["created"], limit))
+    all_customers = reader.all("/customers")
+    for limit in (all_customers[700]["created"], all_customers[1500]["created"], all_customers[1]["created"]):
+        listed = reader.all("/customers", **{f"created[{name}]": limit for name in operators})
+        assert ids(listed) == ids(customer for customer in all_customers if test(customer["created"], limit))
 
 
 def test_created_may_be_one_second(reader):
     second = reader.page("/customers", limit=50)["data"][40]["created"]
-    found = reader.all("/customers", created=second)
-    assert found
-    assert {one["created"] for one in found} == {second}
+    listed = reader.all("/customers", created=second)
+    assert listed
+    assert {customer["created"] for customer in listed} == {second}
 
 
 def test_a_range_of_due_date_holds_no_invoice_without_one(reader):
-    everything = reader.all("/invoices")
-    limit = next(one["due_date"] for one in everything[2000:] if one["due_date"])
-    found = reader.all("/invoices", **{"due_date[gte]": limit})
-    assert ids(found) == ids(one for one in everything if one["due_date"] and one["due_date"] >= limit)
+    all_invoices = reader.all("/invoices")
+    limit = next(invoice["due_date"] for invoice in all_invoices[2000:] if invoice["due_date"])
+    listed = reader.all("/invoices", **{"due_date[gte]": limit})
+    assert ids(listed) == ids(
+        invoice for invoice in all_invoices if invoice["due_date"] and invoice["due_date"] >= limit
+    )
 
 
 def test_invoices_by_subscription_and_customer(reader):
-    invoice = next(one for one in reader.all("/invoices")[:200] if one["parent"])
+    invoice = next(invoice for invoice in reader.all("/invoices")[:200] if invoice["parent"])
     subscription = invoice["parent"]["subscription_details"]["subscription"]
     of_subscription = reader.all("/invoices", subscription=subscription)
     assert invoice["id"] in ids(of_subscription)
-    assert {one["customer"] for one in of_subscription} == {invoice["customer"]}
+    assert {other["customer"] for other in of_subscription} == {invoice["customer"]}
     of_customer = ids(reader.all("/invoices", customer=invoice["customer"]))
     assert set(ids(of_subscription)) <= set(of_customer)
 
 
 def test_email_is_exact_and_may_be_shared(reader):
-    addresses = Counter(one["email"] for one in reader.all("/customers") if one["email"])
+    addresses = Counter(customer["email"] for customer in reader.all("/customers") if customer["email"])
     for email, number in [*addresses.most_common(2), addresses.most_common()[-1]]:
-        found = reader.all("/customers", email=email)
-        assert [one["email"] for one in found] == [email] * number
+        listed = reader.all("/customers", email=email)
+        assert [customer["email"] for customer in listed] == [email] * number
         assert reader.all("/customers", email=email.upper()) == []
     assert addresses.most_common(1)[0][1] == 2
 
@@ -140,15 +155,17 @@ def test_a_required_filter_is_missed(reader):
 def test_nested_filters_and_several_values(reader, stripe):
     prices = reader.all("/prices")
     monthly = reader.all("/prices", **{"recurring[interval]": "month"})
-    assert ids(monthly) == ids(one for one in prices if (one["recurring"] or {}).get("interval") == "month")
-    keys = [one["lookup_key"] for one in prices if one["lookup_key"]][:2]
-    found = stripe.get("/prices", params=[("lookup_keys[]", key) for key in keys]).json()["data"]
-    assert {one["lookup_key"] for one in found} == set(keys)
+    assert ids(monthly) == ids(
+        price for price in prices if (price["recurring"] or {}).get("interval") == "month"
+    )
+    keys = [price["lookup_key"] for price in prices if price["lookup_key"]][:2]
+    listed = stripe.get("/prices", params=[("lookup_keys[]", key) for key in keys]).json()["data"]
+    assert {price["lookup_key"] for price in listed} == set(keys)
 
 
 def test_inactive_prices_are_listed_when_asked_for(reader):
-    assert {one["active"] for one in reader.all("/prices")} == {True}
-    assert {one["active"] for one in reader.all("/prices", active="false")} == {False}
+    assert {price["active"] for price in reader.all("/prices")} == {True}
+    assert {price["active"] for price in reader.all("/prices", active="false")} == {False}
 
 
 def test_filters_see_what_was_written(reader, stripe):
@@ -168,14 +185,14 @@ def test_every_list_of_the_catalog_answers_and_its_references_lead_somewhere(rea
         if resource.parents or resource.preview or any(item.required for item in resource.filters):
             continue
         params = dict(resource.defaults)
-        for made in reader.page(resource.list_path.removeprefix("/v1"), **params)["data"][:2]:
+        for values in reader.page(resource.list_path.removeprefix("/v1"), **params)["data"][:2]:
             for column in resource.columns:
                 targets = [catalog.resource[name] for name in column.references]
-                target = next((one for one in targets if one.retrieve and not one.parents), None)
-                value = made.get(column.name) if column.path == (column.name,) else None
+                target = next((each for each in targets if each.retrieve and not each.parents), None)
+                value = values.get(column.name) if column.path == (column.name,) else None
                 if len(targets) == 1 and target is not None and isinstance(value, str):
                     path = target.list_path.removeprefix("/v1")
-                    answer = stripe.get(f"{path}/{value}")
-                    assert answer.status_code == 200, (resource.name, column.name, answer.text)
+                    response = stripe.get(f"{path}/{value}")
+                    assert response.status_code == 200, (resource.name, column.name, response.text)
                     checked += 1
     assert checked > 50

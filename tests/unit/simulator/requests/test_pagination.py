@@ -12,21 +12,21 @@ def test_a_list_has_the_documented_shape(reader):
 
 
 def test_a_whole_list_comes_newest_first_without_loss_or_repeat(reader):
-    found = reader.all("/customers")
-    assert len({one["id"] for one in found}) == len(found)
-    created = [one["created"] for one in found]
-    assert created == sorted(created, reverse=True)
-    assert 0.97 < len(found) / 3000 < 1  # some were deleted
+    customers = reader.all("/customers")
+    assert len({customer["id"] for customer in customers}) == len(customers)
+    times = [customer["created"] for customer in customers]
+    assert times == sorted(times, reverse=True)
+    assert 0.97 < len(customers) / 3000 < 1  # some were deleted
 
 
 def test_the_order_is_the_same_whatever_the_page_size(reader):
-    wide = [one["id"] for one in reader.all("/prices", limit=100)]
-    narrow = [one["id"] for one in reader.all("/prices", limit=7)]
+    wide = [price["id"] for price in reader.all("/prices", limit=100)]
+    narrow = [price["id"] for price in reader.all("/prices", limit=7)]
     assert wide == narrow
 
 
 def test_seconds_hold_several_objects_and_an_import_more_than_a_page(reader):
-    seconds = Counter(one["created"] for one in reader.all("/customers"))
+    seconds = Counter(customer["created"] for customer in reader.all("/customers"))
     assert max(seconds.values()) > 100
     assert sum(1 for number in seconds.values() if number > 1) > 10
 
@@ -34,16 +34,18 @@ def test_seconds_hold_several_objects_and_an_import_more_than_a_page(reader):
 def test_ending_before_gives_what_precedes(reader):
     first = reader.page("/customers", limit=30)["data"]
     back = reader.page("/customers", limit=10, ending_before=first[20]["id"])
-    assert [one["id"] for one in back["data"]] == [one["id"] for one in first[10:20]]
+    assert [customer["id"] for customer in back["data"]] == [customer["id"] for customer in first[10:20]]
     assert back["has_more"] is True
     start = reader.page("/customers", limit=10, ending_before=first[5]["id"])
-    assert [one["id"] for one in start["data"]] == [one["id"] for one in first[:5]]
+    assert [customer["id"] for customer in start["data"]] == [customer["id"] for customer in first[:5]]
     assert start["has_more"] is False
 
 
 def test_both_cursors_at_once_are_refused(reader):
-    one = reader.page("/customers")["data"][0]["id"]
-    assert "only one" in reader.error("/customers", starting_after=one, ending_before=one)["message"]
+    customer = reader.page("/customers")["data"][0]["id"]
+    assert (
+        "only one" in reader.error("/customers", starting_after=customer, ending_before=customer)["message"]
+    )
 
 
 def test_a_cursor_that_does_not_exist_is_named(reader):
@@ -69,18 +71,24 @@ def test_an_unknown_parameter_is_named(reader):
 
 
 def test_the_cursor_may_be_an_object_that_the_filter_leaves_out(reader):
-    everything = reader.all("/subscriptions", status="all")
-    canceled = next(one for one in everything[50:] if one["status"] == "canceled")
+    subscriptions = reader.all("/subscriptions", status="all")
+    canceled = next(
+        subscription for subscription in subscriptions[50:] if subscription["status"] == "canceled"
+    )
     after = reader.page("/subscriptions", limit=5, starting_after=canceled["id"])["data"]
-    wanted = [one["id"] for one in everything[everything.index(canceled) :] if one["status"] != "canceled"]
-    assert [one["id"] for one in after] == wanted[:5]
+    expected = [
+        subscription["id"]
+        for subscription in subscriptions[subscriptions.index(canceled) :]
+        if subscription["status"] != "canceled"
+    ]
+    assert [subscription["id"] for subscription in after] == expected[:5]
 
 
 def test_a_new_object_comes_first_and_a_deleted_one_not_at_all(reader, stripe):
-    made = stripe.post("/customers", data={"name": "New"}).json()
-    assert reader.page("/customers", limit=1)["data"][0]["id"] == made["id"]
+    created = stripe.post("/customers", data={"name": "New"}).json()
+    assert reader.page("/customers", limit=1)["data"][0]["id"] == created["id"]
     old = reader.page("/customers", limit=5)["data"][3]["id"]
     stripe.delete(f"/customers/{old}")
-    assert old not in [one["id"] for one in reader.page("/customers", limit=10)["data"]]
-    stripe.delete(f"/customers/{made['id']}")
-    assert reader.page("/customers", limit=1)["data"][0]["id"] != made["id"]
+    assert old not in [customer["id"] for customer in reader.page("/customers", limit=10)["data"]]
+    stripe.delete(f"/customers/{created['id']}")
+    assert reader.page("/customers", limit=1)["data"][0]["id"] != created["id"]

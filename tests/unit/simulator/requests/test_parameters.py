@@ -1,4 +1,4 @@
-"""What is refused before anything is done, in Stripe's words (https://docs.stripe.com/error-codes)."""
+"""Parameters that are refused, with Stripe's messages (https://docs.stripe.com/error-codes)."""
 
 import pytest
 
@@ -8,9 +8,9 @@ def refused(stripe):
     """The error of a POST that must be answered with 400."""
 
     def post(path, **data):
-        answer = stripe.post(path, data=data)
-        assert answer.status_code == 400, answer.text
-        error = answer.json()["error"]
+        response = stripe.post(path, data=data)
+        assert response.status_code == 400, response.text
+        error = response.json()["error"]
         assert error["type"] == "invalid_request_error"
         return error.get("code"), error.get("param"), error["message"]
 
@@ -107,10 +107,10 @@ def test_metadata_has_limits(refused, stripe):
         "Metadata values can have up to 500 characters, but you passed in a value"
     )
     fifty = {f"metadata[k{number}]": "v" for number in range(50)}
-    made = stripe.post("/customers", data=fifty).json()
-    assert len(made["metadata"]) == 50
-    assert refused(f"/customers/{made['id']}", **{"metadata[more]": "v"})[1] == "metadata"
-    traded = stripe.post(f"/customers/{made['id']}", data={"metadata[more]": "v", "metadata[k0]": ""})
+    customer = stripe.post("/customers", data=fifty).json()
+    assert len(customer["metadata"]) == 50
+    assert refused(f"/customers/{customer['id']}", **{"metadata[more]": "v"})[1] == "metadata"
+    traded = stripe.post(f"/customers/{customer['id']}", data={"metadata[more]": "v", "metadata[k0]": ""})
     assert len(traded.json()["metadata"]) == 50
 
 

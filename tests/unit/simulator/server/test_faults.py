@@ -1,4 +1,4 @@
-"""Faults, limits, latency and webhooks: what the control endpoint switches on."""
+"""Faults, rate limits, latency and webhooks, set by the control endpoint."""
 
 import hashlib
 import hmac
@@ -18,26 +18,26 @@ def fault(simulator, **description):
 def test_an_error_so_many_times_and_then_none(stripe, simulator):
     fault(simulator, kind="status", status=500, count=2, path="/v1/customers")
     assert stripe.get("/products").status_code == 200
-    answers = [stripe.get("/customers") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [500, 500, 200]
-    assert answers[0].json()["error"]["type"] == "api_error"
+    responses = [stripe.get("/customers") for _ in range(3)]
+    assert [response.status_code for response in responses] == [500, 500, 200]
+    assert responses[0].json()["error"]["type"] == "api_error"
 
 
 def test_too_many_requests(stripe, simulator):
     fault(simulator, kind="status", status=429, headers={"Retry-After": "2"})
-    answer = stripe.get("/customers")
-    assert answer.status_code == 429
-    assert answer.json()["error"]["code"] == "rate_limit"
-    assert answer.headers["retry-after"] == "2"
+    response = stripe.get("/customers")
+    assert response.status_code == 429
+    assert response.json()["error"]["code"] == "rate_limit"
+    assert response.headers["retry-after"] == "2"
 
 
 def test_an_object_that_another_request_has_locked(stripe, simulator):
     fault(simulator, kind="lock_timeout", method="POST")
     headers = {"Idempotency-Key": "locked"}
-    answer = stripe.post("/customers", headers=headers)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "lock_timeout")
-    assert answer.json()["error"]["message"].startswith("This object cannot be accessed right now")
-    assert "stripe-rate-limited-reason" not in answer.headers
+    response = stripe.post("/customers", headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (429, "lock_timeout")
+    assert response.json()["error"]["message"].startswith("This object cannot be accessed right now")
+    assert "stripe-rate-limited-reason" not in response.headers
     again = stripe.post("/customers", headers=headers)
     assert again.status_code == 200
     assert "idempotent-replayed" not in again.headers
@@ -45,8 +45,8 @@ def test_an_object_that_another_request_has_locked(stripe, simulator):
 
 def test_a_conflict(stripe, simulator):
     fault(simulator, kind="conflict", method="POST")
-    answer = stripe.post("/customers")
-    assert (answer.status_code, answer.headers["stripe-should-retry"]) == (409, "true")
+    response = stripe.post("/customers")
+    assert (response.status_code, response.headers["stripe-should-retry"]) == (409, "true")
     assert stripe.post("/customers").status_code == 200
 
 
@@ -99,7 +99,7 @@ def test_a_lost_answer_was_carried_out_all_the_same(stripe, simulator):
         stripe.post("/customers", data={"name": "lost"}, headers=headers)
     again = stripe.post("/customers", data={"name": "lost"}, headers=headers)
     assert again.headers["idempotent-replayed"] == "true"
-    assert [one["type"] for one in stripe.get("/events").json()["data"]] == ["customer.created"]
+    assert [event["type"] for event in stripe.get("/events").json()["data"]] == ["customer.created"]
 
 
 def test_a_request_is_carried_out_though_its_client_has_left(stripe, simulator):
@@ -111,7 +111,7 @@ def test_a_request_is_carried_out_though_its_client_has_left(stripe, simulator):
     assert conflict.status_code == 409
     again = stripe.post("/customers", data={"name": "left"}, headers=headers)
     assert again.headers["idempotent-replayed"] == "true"
-    assert [one["type"] for one in stripe.get("/events").json()["data"]] == ["customer.created"]
+    assert [event["type"] for event in stripe.get("/events").json()["data"]] == ["customer.created"]
 
 
 def test_a_request_that_never_arrived_was_not_carried_out(stripe, simulator):
@@ -131,8 +131,8 @@ def test_a_fault_that_is_not_understood_is_refused(simulator):
 
 def test_limits_in_all_and_by_endpoint(stripe, simulator):
     simulator.control("POST", "/limits", {"rate": 1000, "endpoint_rate": 5})
-    answers = [stripe.get("/customers?limit=1") for _ in range(12)]
-    refused = [answer for answer in answers if answer.status_code == 429]
+    responses = [stripe.get("/customers?limit=1") for _ in range(12)]
+    refused = [response for response in responses if response.status_code == 429]
     assert 5 <= len(refused) <= 7
     assert refused[0].headers["stripe-rate-limited-reason"] == "endpoint-rate"
     assert stripe.get("/products").status_code == 200

@@ -60,6 +60,6 @@ def test_who_points_to_a_target_is_found_without_a_search(count, targets, seed, 
     for index in range(count):
         pointing.setdefault(link.target(index), set()).add(index)
     assert not hidden & pointing.keys()
-    for target, wanted in pointing.items():
-        found = {index for progression in link.sources(target) for index in progression}
-        assert wanted <= found
+    for target, sources in pointing.items():
+        candidates = {index for progression in link.sources(target) for index in progression}
+        assert sources <= candidates
