@@ -1,4 +1,4 @@
--- Makes every session forget its cached answers about an object, or about all objects of a resource.
+-- Invalidates the cached responses of every session that hold an object, or any object of a resource.
 
 create or replace function stripe_sync.invalidate(resource text, id text default null)
     returns void

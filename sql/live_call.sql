@@ -1,6 +1,6 @@
--- Runs any of Stripe's operations, tables or not: select stripe_live.call('GET', '/v1/balance').
--- The foreign table stripe_live._call sends the request: SELECT what only reads, INSERT what writes. Who may do which
--- is decided by its privileges.
+-- Runs any operation of Stripe's API, also one without a table: select stripe_live.call('GET', '/v1/balance').
+-- The foreign table stripe_live._call sends the request: a SELECT for operations that read, an INSERT for those that
+-- write. Its privileges decide who may read and who may write.
 
 drop function if exists stripe_live.call(text, text, jsonb);  -- of earlier versions, which only read
 

@@ -1,5 +1,5 @@
--- Under Multicorn2 some statements end the backend, and with it every session. So each foreign table has a trigger that
--- refuses them before. As its owner it sees what the session does whoever asks.
+-- Under Multicorn2 some statements crash the backend, which ends every session. So each foreign table has a trigger
+-- that rejects them. It runs as its owner, so that it sees the COPY of the session, whichever role is set.
 
 create or replace function stripe_sync.guard_table()
     returns trigger
