@@ -29,15 +29,18 @@ def create_token(request: ApiRequest) -> ApiResponse:
             "create a token.",
             param="card",
         )
-    type_, sent = types[0], params[types[0]]
-    values: Json = {"client_ip": None, "type": type_, "used": False}
-    if type_ == "card":
+    token_type, sent = types[0], params[types[0]]
+    values: Json = {"client_ip": None, "type": token_type, "used": False}
+    if token_type == "card":  # noqa: S105 - not a password
         if not isinstance(sent, dict):
             raise StripeError("Invalid object", param="card")
         card = test_cards.card_of_number(str(sent.get("number", "")))
         values["card"] = {"object": "card", **card.details(int(sent["exp_month"]), int(sent["exp_year"]))}
     elif isinstance(sent, dict):
-        values[type_] = {"object": type_, **{name: sent[name] for name in sent if name != "account_number"}}
+        values[token_type] = {
+            "object": token_type,
+            **{name: sent[name] for name in sent if name != "account_number"},
+        }
     return object_response(request, store_unlisted(request, "tok_", "token", values))
 
 

@@ -174,16 +174,16 @@ def _items_to_invoice(
 ) -> list[Json]:
     """Return the pending invoice items that a new invoice takes; none unless they are requested."""
     if subscription is not None:
-        items_ = [
+        subscription_items = [
             item
             for item in pending_items(request, customer, currency, subscription["id"])
             if item_subscription_id(item) == subscription["id"]
         ]
-        if not items_:
+        if not subscription_items:
             raise StripeError(
                 "Nothing to invoice for subscription", code="invoice_no_subscription_line_items"
             )
-        return items_
+        return subscription_items
     if params.get("pending_invoice_items_behavior", "exclude") != "include":
         return []
     return [

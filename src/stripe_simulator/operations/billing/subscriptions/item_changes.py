@@ -44,7 +44,7 @@ def change_items(
     subscription: Json,
     changes: list[ItemChange],
     behavior: str,
-    when: int,
+    proration_date: int,
     now: int,
     *,
     reset: bool,
@@ -58,7 +58,7 @@ def change_items(
     for item_before, requested, sent in changes:
         is_same = item_before is not None and requested is not None and _is_unchanged(item_before, requested)
         if item_before is not None and prorates and not is_same:
-            prorations.credit_unused_time(request, subscription, item_before, when)
+            prorations.credit_unused_time(request, subscription, item_before, proration_date)
         if requested is None:
             assert item_before is not None
             items.remove_item(request, item_before)
@@ -74,10 +74,10 @@ def change_items(
         changed_ids = {item_before["id"] for item_before, _, _ in changes if item_before is not None}
         for item in before:
             if item["id"] not in changed_ids:
-                prorations.credit_unused_time(request, subscription, item, when)
+                prorations.credit_unused_time(request, subscription, item, proration_date)
     if prorates and not reset:
         for item in to_charge:
-            prorations.charge_remaining_time(request, subscription, item, when)
+            prorations.charge_remaining_time(request, subscription, item, proration_date)
     items.embed_items(request, subscription)
     return reset
 

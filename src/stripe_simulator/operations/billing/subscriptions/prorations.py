@@ -25,16 +25,16 @@ def prorated_amount(price: Json, quantity: int | None, period: tuple[int, int], 
     return round_half_up(price_amount(price, quantity) * remaining_share)
 
 
-def credit_unused_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
+def credit_unused_time(request: ApiRequest, subscription: Json, item: Json, moment: int) -> None:
     """Create the invoice item that credits the rest of the period."""
-    amount = -prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
-    _create_proration(request, subscription, item, amount, when, "Unused time on")
+    amount = -prorated_amount(item["price"], item.get("quantity"), _current_period(item), moment)
+    _create_proration(request, subscription, item, amount, moment, "Unused time on")
 
 
-def charge_remaining_time(request: ApiRequest, subscription: Json, item: Json, when: int) -> None:
+def charge_remaining_time(request: ApiRequest, subscription: Json, item: Json, moment: int) -> None:
     """Create the invoice item that charges the rest of the period."""
-    amount = prorated_amount(item["price"], item.get("quantity"), _current_period(item), when)
-    _create_proration(request, subscription, item, amount, when, "Remaining time on")
+    amount = prorated_amount(item["price"], item.get("quantity"), _current_period(item), moment)
+    _create_proration(request, subscription, item, amount, moment, "Remaining time on")
 
 
 def _current_period(item: Json) -> tuple[int, int]:
@@ -42,12 +42,12 @@ def _current_period(item: Json) -> tuple[int, int]:
 
 
 def _create_proration(
-    request: ApiRequest, subscription: Json, item: Json, amount: int, when: int, reason: str
+    request: ApiRequest, subscription: Json, item: Json, amount: int, moment: int, reason: str
 ) -> None:
     price, quantity = item["price"], item.get("quantity")
     if quantity is None:
         return
-    day = datetime.fromtimestamp(when, UTC).strftime("%d %b %Y")
+    day = datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")
     product = product_name(request, price)
     quantity_and_product = product if quantity == 1 else f"{quantity} {TIMES} {product}"
     invoice_item = new_object(request, "invoiceitem")
@@ -55,13 +55,13 @@ def _create_proration(
         "amount": amount,
         "currency": price["currency"],
         "customer": subscription["customer"],
-        "date": when,
+        "date": moment,
         "description": f"{reason} {quantity_and_product} after {day}",
         "discountable": False,
         "discounts": [],
         "net_amount": amount,
         "parent": subscription_parent(subscription["id"], item["id"]),
-        "period": {"end": item["current_period_end"], "start": when},
+        "period": {"end": item["current_period_end"], "start": moment},
         "pricing": pricing_of(price),
         "proration": True,
         "proration_details": {"credited_items": None, "discount_amounts": []},

@@ -58,9 +58,9 @@ def update(context: OperationContext) -> None:
     requested = item_changes.requested_item_change(request, subscription, item_before, params, "")
     now = test_clocks.now(request, subscription)
     behavior = params.get("proration_behavior", "create_prorations")
-    when = params.get("proration_date") or now
+    proration_date = params.get("proration_date") or now
     reset = item_changes.change_items(
-        request, subscription, [(item_before, requested, params)], behavior, when, now, reset=False
+        request, subscription, [(item_before, requested, params)], behavior, proration_date, now, reset=False
     )
     if reset:
         updates.start_new_period(request, subscription, now, "subscription_update")

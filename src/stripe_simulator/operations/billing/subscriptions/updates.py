@@ -107,7 +107,7 @@ class UpdatePlan:
 
     changes: list[ItemChange]
     behavior: str  # of prorations
-    when: int  # Unix time from which prorations count
+    proration_date: int  # Unix time from which prorations count
     reset: bool  # a new period begins now
     ends_trial: bool
     trial_end: int | None
@@ -122,7 +122,7 @@ def _plan_update(request: ApiRequest, subscription: Json, params: Json, now: int
     plan = UpdatePlan(
         changes=_requested_changes(request, subscription, params),
         behavior=params.get("proration_behavior", "create_prorations"),
-        when=params.get("proration_date") or now,
+        proration_date=params.get("proration_date") or now,
         reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
         ends_trial=sent == "now" and subscription["status"] == "trialing",
         trial_end=None if sent in {None, "now"} else require_future_time(sent, now, "trial_end"),
@@ -142,7 +142,7 @@ def _plan_update(request: ApiRequest, subscription: Json, params: Json, now: int
 def _execute_plan(request: ApiRequest, subscription: Json, plan: UpdatePlan, now: int) -> None:
     """Change items and periods, and create the invoices that follow."""
     starts_period = change_items(
-        request, subscription, plan.changes, plan.behavior, plan.when, now, reset=plan.reset
+        request, subscription, plan.changes, plan.behavior, plan.proration_date, now, reset=plan.reset
     )
     if plan.ends_trial:
         subscription |= {"trial_end": now, "status": "active"}
