@@ -151,16 +151,16 @@ def _under_latency(bench: Bench, connection: psycopg.Connection) -> Iterator[Mea
     """Measure ``write_concurrency`` 8 against 1 where each response takes 50 ms."""
     bench.control("POST", "latency", {"ms": 50})
     try:
-        one = _timed(bench, lambda: connection.execute(MANY, (50,)), 50)
+        sequential = _timed(bench, lambda: connection.execute(MANY, (50,)), 50)
         connection.execute("alter server stripe options (add write_concurrency '8')")
-        eight = _timed(bench, lambda: connection.execute(MANY, (400,)), 400)
+        concurrent = _timed(bench, lambda: connection.execute(MANY, (400,)), 400)
         connection.execute("alter server stripe options (drop write_concurrency)")
     finally:
         bench.control("POST", "latency", {"ms": 0})
     yield INSERT_CONCURRENTLY.measured(
-        f"{eight * 1000:.1f} ms a row",
-        f"write_concurrency 1: {one * 1000:.1f} ms",
-        f"{eight / one:.2f}",
+        f"{concurrent * 1000:.1f} ms a row",
+        f"write_concurrency 1: {sequential * 1000:.1f} ms",
+        f"{concurrent / sequential:.2f}",
     )
 
 
