@@ -24,7 +24,7 @@ from stripe_simulator.server.rate_limits import RateLimits
 from stripe_simulator.server.request_log import RequestLog
 from stripe_simulator.server.webhooks import Webhooks
 from stripe_simulator.world.account import PLATFORM, Account
-from stripe_simulator.world.collection import BodyCache
+from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.ids import IdCodec
 
 if TYPE_CHECKING:

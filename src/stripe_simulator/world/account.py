@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
 from stripe_simulator.seeding import stable_hash
-from stripe_simulator.world.collection import BodyCache, ChildCollection, Collection, TwinCollection
+from stripe_simulator.world.body_cache import BodyCache
+from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.generator import Generator
 from stripe_simulator.world.ids import FixedIdCodec, IdCodec
 from stripe_simulator.world.makers.registry import fields_of

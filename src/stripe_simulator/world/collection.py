@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, insort
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from heapq import merge
 from typing import TYPE_CHECKING, Any
@@ -21,31 +20,11 @@ from stripe_simulator.world.ids import BLOCK_SIZE
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
+    from stripe_simulator.world.body_cache import BodyCache
     from stripe_simulator.world.conditions import Condition
     from stripe_simulator.world.generator import Generator
 
 _SCAN_SHARE = 12  # ranges that hold more than one in so many positions are not worth merging
-
-
-class BodyCache:
-    """Serialized objects that were read lately, bounded in bytes."""
-
-    def __init__(self, limit: int = 48 << 20) -> None:
-        self._limit = limit
-        self._size = 0
-        self._bodies: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-
-    def get(self, key: tuple[int, int]) -> bytes | None:
-        """Return the cached object; None where it is not cached."""
-        return self._bodies.get(key)
-
-    def put(self, key: tuple[int, int], body: bytes) -> None:
-        """Cache an object; evict the oldest ones beyond the limit."""
-        self._bodies[key] = body
-        self._size += len(body) + 120
-        while self._size > self._limit:
-            _, evicted = self._bodies.popitem(last=False)
-            self._size -= len(evicted) + 120
 
 
 class Collection:

@@ -24,7 +24,6 @@ def _invoice(generator: Generator) -> Fields:
     account, population = generator.account, generator.population
     created, encode = population.created, population.codec.encode
     subscriptions = account.collection("subscription").generator
-    customers = account.collection("customer").generator.population.codec
     subscription = generator.reference("subscription", "subscription")
     if subscription.is_constant:  # without subscriptions
         customer = generator.reference("customer", "customer")
@@ -57,7 +56,6 @@ def _invoice(generator: Generator) -> Fields:
 
     finalized_at, paid_at = time_if("open", "paid", "void", "uncollectible"), time_if("paid", delay=3700)
     voided_at, uncollectible_at = time_if("void", delay=40 * _DAY), time_if("uncollectible", delay=60 * _DAY)
-    assert customers is not None
 
     return {
         "status": status,
