@@ -17,7 +17,7 @@ from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.table_writer import TableWriter
-from stripe_fdw.fdw.writing.values.column_parameters import parsed
+from stripe_fdw.fdw.writing.values.column_parameters import parse_json
 
 _MAX_ANSWERS: Final = 200  # rows of a statement that are kept: a join may bring a row several times
 
@@ -77,7 +77,7 @@ class RowidTableWriter(TableWriter):
     def _old_row(self, rowid: object, new: Row) -> Row:
         if RAW not in self._identity:
             return {"id": rowid} | {name: new.get(name) for name in self._identity if name != "id"}
-        body = parsed(RAW, rowid)
+        body = parse_json(RAW, rowid)
         return self._row(body) | dict(self._parent_ids.get(body["id"], ())) | {"id": body["id"], RAW: body}
 
     @staticmethod

@@ -9,8 +9,8 @@ from typing import Any
 from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
-from stripe_fdw.fdw.writing.values.column_parameters import parsed
-from stripe_fdw.fdw.writing.values.scalars import same_day, single
+from stripe_fdw.fdw.writing.values.column_parameters import parse_json
+from stripe_fdw.fdw.writing.values.scalars import encode_scalar, is_same_day
 
 FormatTime = Callable[[int], str | None]
 """Formats a time, in microseconds since 1970, in the session's DateStyle and TimeZone."""
@@ -49,12 +49,12 @@ def _is_equal(name: str, kind: Kind, read: Any, value: Any, format_time: FormatT
         return read is value
     try:
         if kind is Kind.JSON:
-            return bool(parsed(name, read) == parsed(name, value))
-        old = single(name, kind, read, 1_000_000)
-        if kind is Kind.TIME and (value == format_time(int(old)) or same_day(int(old) / 1_000_000, value)):
+            return bool(parse_json(name, read) == parse_json(name, value))
+        old = encode_scalar(name, kind, read, 1_000_000)
+        if kind is Kind.TIME and (value == format_time(int(old)) or is_same_day(int(old) / 1_000_000, value)):
             return True  # in a DateStyle that Python cannot parse, or without its hours
         if isinstance(value, float) and kind is not Kind.TIME:
             return float(Decimal(str(old))) == value
-        return str(read) == str(value) or old == single(name, kind, value, 1_000_000)
+        return str(read) == str(value) or old == encode_scalar(name, kind, value, 1_000_000)
     except (ColumnError, ArithmeticError):
         return False

@@ -15,8 +15,8 @@ from stripe_fdw.errors import MissingQualError, StripeFdwError
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, Unknown
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
-from stripe_fdw.fdw.writing.values.column_parameters import key_of
-from stripe_fdw.fdw.writing.values.nested import plain
+from stripe_fdw.fdw.writing.values.column_parameters import check_idempotency_key
+from stripe_fdw.fdw.writing.values.nested import encode_untyped
 from stripe_fdw.suggestions import closest_names
 
 _WORDS = ("method", "path", "params")
@@ -100,12 +100,12 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
         )
     params = _params(words.setdefault("params", "{}"))
     endpoint = _endpoint(method, path)
-    sent = params if path.startswith(VERSION_2) else plain(params)
+    sent = params if path.startswith(VERSION_2) else encode_untyped(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
     plan = RowPlan(
         requests=(WriteRequest(request, "call"),),
         invalidates=_resource(endpoint),
-        idempotency_key=key_of(values.get(_KEY), _KEY),
+        idempotency_key=check_idempotency_key(values.get(_KEY), _KEY),
         is_call=True,
     )
     return WriteCall(plan, words)

@@ -134,7 +134,7 @@ class TableWriter:
 
     def _is_repeated(self, old: Row) -> bool:
         """Return True if the statement has changed the row before: a join may bring a row several times."""
-        identifier = old.get("id") or (column_parameters.parsed(RAW, old.get(RAW)) or {}).get("id")
+        identifier = old.get("id") or (column_parameters.parse_json(RAW, old.get(RAW)) or {}).get("id")
         return identifier is not None and self._statement().is_repeated(str(identifier))
 
     def _read(self, old: Row) -> dict[str, Any]:

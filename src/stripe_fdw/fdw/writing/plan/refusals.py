@@ -9,7 +9,13 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.schema.columns import RAW
-from stripe_fdw.fdw.writing.plan.transitions import literal, literals, reachable, state, update_hint
+from stripe_fdw.fdw.writing.plan.transitions import (
+    state_literal,
+    state_literals,
+    state_text,
+    target_states,
+    update_hint,
+)
 from stripe_fdw.sql_quoting import quote_literal
 from stripe_fdw.suggestions import closest_names
 from stripe_fdw.text_limits import MAX_NAMES
@@ -18,7 +24,7 @@ _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 
 
-def names(found: Iterable[str], most: int = MAX_NAMES) -> str:
+def names_text(found: Iterable[str], most: int = MAX_NAMES) -> str:
     """Names after one another, not too many."""
     listed = list(found)
     more = f", … {len(listed) - most} more" if len(listed) > most else ""
@@ -53,10 +59,10 @@ def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]
         item
         for item in resource.transitions
         if item.ends_object
-        and (item.column not in old or not item.sources or state(old[item.column]) in item.sources)
+        and (item.column not in old or not item.sources or state_text(old[item.column]) in item.sources)
     ]
     if not hint and ends:
-        hint = update_hint(resource, identifier, ends[0].column, literal(ends[0].value))
+        hint = update_hint(resource, identifier, ends[0].column, state_literal(ends[0].value))
     if not hint and "active" in resource.update_paths:
         hint = update_hint(resource, identifier, "active", "false")
     what = "computes" if resource.preview else "keeps"
@@ -83,7 +89,7 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
         words = words.replace("column", "columns", 1)
     return ColumnError(
         words,
-        detail=f"Writable: {names(dict.fromkeys(listed))}." if listed else None,
+        detail=f"Writable: {names_text(dict.fromkeys(listed))}." if listed else None,
         hint=_hint(resource, refused, creating),
         sqlstate=sqlstates.GENERATED_ALWAYS
         if refused[0] in _STRIPES_OWN
@@ -109,8 +115,8 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
         reason = f'"{name}" only selects rows; Stripe\'s objects have no such field.'
     elif creating and name in resource.update_paths:
         reason = f"Insert the row first, then UPDATE it: {name} can be changed."
-    elif creating and (values := reachable(resource, name)):
-        reason = f"Insert the row first, then UPDATE it: {name} can become {literals(values)}."
+    elif creating and (values := target_states(resource, name)):
+        reason = f"Insert the row first, then UPDATE it: {name} can become {state_literals(values)}."
     elif column is not None and len(column.path) > 1 and column.path[0] != name:
         whole = resource.column.get(column.path[0])
         where = (
@@ -131,7 +137,7 @@ def _is_parameter(resource: Resource, name: str, creating: bool) -> bool:
     return operation is not None and any(item.name == name for item in operation.parameters)
 
 
-def column_of(resource: Resource, parameter: str) -> str:
+def column_for(resource: Resource, parameter: str) -> str:
     """The column that gives a parameter on creation: that of its name, else one that is a part of it."""
     found = [name for name, path in resource.create_paths.items() if path[0] == parameter]
     if not found:
@@ -139,7 +145,7 @@ def column_of(resource: Resource, parameter: str) -> str:
     return parameter if parameter in found else found[0]
 
 
-def missing(resource: Resource, lacking: Sequence[tuple[str, ...]]) -> ColumnError:
+def missing_parameters(resource: Resource, lacking: Sequence[tuple[str, ...]]) -> ColumnError:
     """What Stripe needs to create one, all of it at once: of each group one."""
     inside = [
         name.removeprefix("_params[").removesuffix("]")

@@ -11,11 +11,11 @@ from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Operation, Parameter, Resource, Transition
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.planning.pushdown import placeholders
-from stripe_fdw.fdw.writing.values.nested import NOTHING, Json, plain
+from stripe_fdw.fdw.writing.values.nested import OMIT, Json, encode_untyped
 
 
 @dataclass(slots=True)
-class Body:
+class RequestBody:
     """A request in the making."""
 
     resource: Resource
@@ -63,16 +63,16 @@ class Body:
         self.wanted = True
         self.first = self.first or found.before_update
         for name, word in found.extra_parameters:
-            _put(self.tree, steps(name), word)
-        if found.value_parameter and value is not NOTHING:
+            _set_path(self.tree, split_path(name), word)
+        if found.value_parameter and value is not OMIT:
             self.tree[found.value_parameter] = value
 
     def put(self, column: str, value: Any) -> None:
         """Add a column's value. Raises ColumnError where another column gives its place another one."""
-        if value is NOTHING:
+        if value is OMIT:
             return
         path = self.path(column)
-        if not _put(self.tree, path, value):
+        if not _set_path(self.tree, path, value):
             name = path[0] + "".join(f"[{step}]" for step in path[1:])
             others = [f'"{other}"' for other in self.given if self.path(other)[0] == path[0]]
             raise ColumnError(
@@ -84,11 +84,11 @@ class Body:
         for place in self.resource.write_paths:
             if place.column == column and place.path == path:
                 for name, word in place.extra_parameters:
-                    _put(self.tree, steps(name), word)
+                    _set_path(self.tree, split_path(name), word)
 
     def merge(self, params: Json) -> None:
         """Add further parameters, which win."""
-        _merge(self.tree, cast("Json", plain(params)))
+        _merge(self.tree, cast("Json", encode_untyped(params)))
 
     def request(self, ids: Mapping[str, str]) -> Request:
         """The request as it is sent; the path takes the parents' ids by column, the object's as ``""``."""
@@ -98,12 +98,12 @@ class Body:
         return Request.of(cast("Method", self.operation.method), self.operation.path, self.tree, **filled)
 
 
-def steps(name: str) -> tuple[str, ...]:
+def split_path(name: str) -> tuple[str, ...]:
     """``promotion[type]`` as its steps."""
     return tuple(part.rstrip("]") for part in name.split("["))
 
 
-def _put(tree: Json, path: tuple[str, ...], value: Any) -> bool:
+def _set_path(tree: Json, path: tuple[str, ...], value: Any) -> bool:
     """Put a value at the path; False if another one stands there."""
     inner = tree
     for step in path[:-1]:
@@ -112,18 +112,18 @@ def _put(tree: Json, path: tuple[str, ...], value: Any) -> bool:
             return False
     before = inner.get(path[-1])
     if isinstance(before, dict) and isinstance(value, dict):
-        return all(_put(before, (key,), item) for key, item in value.items())
+        return all(_set_path(before, (key,), item) for key, item in value.items())
     if path[-1] in inner and before != value:
         return False
     inner[path[-1]] = value
     return True
 
 
-def merged(whole: Any, part: Any) -> Any:
+def merge_values(whole: Any, part: Any) -> Any:
     """Both, where they are objects; what the part says wins."""
     if not isinstance(whole, dict) or not isinstance(part, dict):
         return part
-    tree = cast("Json", plain(whole))
+    tree = cast("Json", encode_untyped(whole))
     _merge(tree, part)
     return tree
 

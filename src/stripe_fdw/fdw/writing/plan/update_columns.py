@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from stripe_fdw.catalog.model import Column, Resource
 from stripe_fdw.fdw.reading.extraction import value_of
-from stripe_fdw.fdw.writing.plan.request_body import Body, merged
+from stripe_fdw.fdw.writing.plan.request_body import RequestBody, merge_values
 from stripe_fdw.fdw.writing.values import column_parameters
-from stripe_fdw.fdw.writing.values.nested import NOTHING, Json
+from stripe_fdw.fdw.writing.values.nested import OMIT, Json
 
 UPDATE: Final = "update"
-Setting = tuple[Column, Any, Any]  # what a column is, and what it shall be
+ColumnChange = tuple[Column, Any, Any]  # what a column is, and what it shall be
 
 
-def put_plainly(
-    columns: list[Setting], bodies: Mapping[str, Body], old: Json, *, further: bool, again: bool
+def set_update_columns(
+    columns: list[ColumnChange], bodies: Mapping[str, RequestBody], old: Json, *, further: bool, again: bool
 ) -> None:
     """Send what differs. ``further``: the update has parameters beside the columns.
 
@@ -28,34 +28,34 @@ def put_plainly(
     update = bodies.get(UPDATE)
     if update is None:
         return
-    found = _to_send(columns, update, old)
+    found = _values_to_send(columns, update, old)
     # One request rather than two, where an operation takes everything.
     alone = [body for body in bodies.values() if body.wanted and all(body.takes(one) for one, _ in found)]
     target = update if further or not alone else alone[0]
     if target is update and (further or (again and found)):
-        found = _to_send(columns, update, old, always=True)
+        found = _values_to_send(columns, update, old, always=True)
     for column, sent in found:
         target.put(column.name, sent)
 
 
-def _to_send(
-    columns: list[Setting], update: Body, old: Json, *, always: bool = False
+def _values_to_send(
+    columns: list[ColumnChange], update: RequestBody, old: Json, *, always: bool = False
 ) -> list[tuple[Column, Any]]:
     """What the update sends for each column; ``always``: also where it is what it was."""
-    anew = _starting_anew(columns, update, always=always)
+    anew = _reset_columns(columns, update, always=always)
     found = []
     for column, before, value in columns:
         parameter = update.parameter(column.name)
-        if parameter is not None and _needed(update.resource, column.name):
+        if parameter is not None and _is_required(update.resource, column.name):
             parameter = replace(parameter, required=True)
         if column.name not in anew:
-            sent = column_parameters.changed(column, before, value, parameter)
-            whole = column_parameters.complete(column, before, value, parameter) if always else NOTHING
-            if whole is not NOTHING:
-                sent = whole if sent is NOTHING else merged(whole, sent)
+            sent = column_parameters.changed_value(column, before, value, parameter)
+            whole = column_parameters.full_value(column, before, value, parameter) if always else OMIT
+            if whole is not OMIT:
+                sent = whole if sent is OMIT else merge_values(whole, sent)
         else:
-            sent = NOTHING if value is None else column_parameters.created(column, value, parameter)
-        if sent is not NOTHING:
+            sent = OMIT if value is None else column_parameters.creation_value(column, value, parameter)
+        if sent is not OMIT:
             found.append((column, sent))
     for name in anew.keys() - {column.name for column, _, _ in columns}:
         kept = value_of(update.resource.column[name], old)
@@ -64,7 +64,7 @@ def _to_send(
     return found
 
 
-def _starting_anew(columns: list[Setting], update: Body, *, always: bool) -> dict[str, str]:
+def _reset_columns(columns: list[ColumnChange], update: RequestBody, *, always: bool) -> dict[str, str]:
     """The columns that start anew at Stripe when these are sent, and with which value.
 
     What such a column holds is sent along, unless it is set to NULL.
@@ -74,12 +74,12 @@ def _starting_anew(columns: list[Setting], update: Body, *, always: bool) -> dic
         parameter = update.parameter(column.name)
         if not parameter or not parameter.resets:
             continue
-        if always or column_parameters.differs(column.name, column, before, value):
+        if always or column_parameters.is_changed(column.name, column, before, value):
             found |= dict(parameter.resets)
     return {name: start for name, start in found.items() if name in update.resource.column}
 
 
-def _needed(resource: Resource, name: str) -> bool:
+def _is_required(resource: Resource, name: str) -> bool:
     """Whether creation needs the parameter of this name: then the object cannot be without it."""
     return resource.create is not None and any(
         item.required and item.name == name for item in resource.create.parameters

@@ -21,19 +21,19 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.writing.values.nested import (
-    NOTHING,
+    OMIT,
     UNSET,
     Fields,
     Json,
-    alike,
     check_shape,
-    element,
     encode,
+    encode_element,
+    encode_metadata,
     is_list_object,
     is_metadata,
-    texts,
+    json_equal,
 )
-from stripe_fdw.fdw.writing.values.scalars import same
+from stripe_fdw.fdw.writing.values.scalars import equals_scalar
 from stripe_fdw.object_ids import id_or_value
 
 
@@ -42,64 +42,64 @@ def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None
 
     Raises ColumnError for a value of the wrong kind, and where Stripe cannot unset what is gone.
     """
-    if alike(old, new):
-        return NOTHING
+    if json_equal(old, new):
+        return OMIT
     if is_metadata(name):
-        return _metadata(name, old, new)
+        return _diff_metadata(name, old, new)
     if (new is None or new == []) and not is_list_object(old):
-        return NOTHING if old in (None, "", [], {}) else unset(name, old, parameter)
+        return OMIT if old in (None, "", [], {}) else unset_value(name, old, parameter)
     if parameter is not None and parameter.kind is not Kind.JSON:
         found = encode(name, new, parameter)
-        return NOTHING if same(parameter.kind, old, found) else found
-    return _structure(name, old, new, parameter)
+        return OMIT if equals_scalar(parameter.kind, old, found) else found
+    return _diff_structure(name, old, new, parameter)
 
 
-def _structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> Any:
+def _diff_structure(name: str, old: Any, new: Any, parameter: Parameter | None) -> Any:
     check_shape(name, new, parameter)
     fields = parameter.fields if parameter else ()
     if is_list_object(old):
         # After items || '[…]' the list object is the first element of an array.
         parts = new if isinstance(new, list) else [new] if new is not None else []
         rows = [row for part in parts for row in (part["data"] if is_list_object(part) else [part])]
-        return _rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
+        return _diff_rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
-        return _changed(name, old, new, fields, whole=parameter is not None and parameter.replaced_whole)
-    found = encode(name, _without_answers(old, new, fields), parameter)
-    return unset(name, old, parameter) if found is NOTHING and old not in (None, "", [], {}) else found
+        return _diff_object(name, old, new, fields, whole=parameter is not None and parameter.replaced_whole)
+    found = encode(name, _without_response_fields(old, new, fields), parameter)
+    return unset_value(name, old, parameter) if found is OMIT and old not in (None, "", [], {}) else found
 
 
-def _without_answers(old: Any, new: Any, fields: Fields) -> Any:
+def _without_response_fields(old: Any, new: Any, fields: Fields) -> Any:
     """The new list without what the old one's elements tell and Stripe does not take."""
     if isinstance(old, list) and isinstance(new, list):
         told = {key: value for item in old if isinstance(item, dict) for key, value in item.items()}
-        return [_without_answers(told, item, fields) for item in new]
+        return [_without_response_fields(told, item, fields) for item in new]
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     known = {field.name: field.fields for field in fields}
     return {
-        key: _without_answers(old.get(key), value, known.get(key, ()))
+        key: _without_response_fields(old.get(key), value, known.get(key, ()))
         for key, value in new.items()
         if not known or key in known or key not in old or key == "object"
     }
 
 
-def complete(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
+def full_value(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
     """What is sent of a value that may be the old one; NOTHING for a list of rows of another table.
 
     Raises ColumnError where Stripe cannot unset what is None.
     """
     if is_list_object(old) or is_list_object(new):
-        return NOTHING
+        return OMIT
     if is_metadata(name):
-        after = {} if new is None else texts(name, new)
+        after = {} if new is None else encode_metadata(name, new)
         return after if any(value != UNSET for value in after.values()) else UNSET
     if new is None or new == []:
-        return unset(name, old, parameter)
+        return unset_value(name, old, parameter)
     fields = parameter.fields if parameter else ()
-    return encode(name, _without_answers(old, new, fields), parameter)
+    return encode(name, _without_response_fields(old, new, fields), parameter)
 
 
-def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
+def unset_value(name: str, old: Any, parameter: Parameter | None) -> Any:
     """What clears a value: the empty text.
 
     Stripe takes it for texts and lists in general, whether its types say so or not. For other values they
@@ -120,25 +120,25 @@ def unset(name: str, old: Any, parameter: Parameter | None) -> Any:
     raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=sqlstates.NOT_NULL_VIOLATION)
 
 
-def _changed(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
+def _diff_object(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
     known = {field.name: field for field in fields}
     sent: Json = {}
     for key, value in new.items():
         before, inner = old.get(key), f"{name}[{key}]"
-        if known and key not in known and alike(before, value):
+        if known and key not in known and json_equal(before, value):
             continue
         found = difference(inner, before, value, known.get(key))
-        if found is not NOTHING:
+        if found is not OMIT:
             sent[key] = found
     for key, before in old.items():
         # What the object tells and Stripe does not take is not for us to remove.
         if key in new or before is None or (known and key not in known) or key == "object":
             continue
-        found = _gone(f"{name}[{key}]", before, known.get(key))
-        if found is not NOTHING:
+        found = _removed_key(f"{name}[{key}]", before, known.get(key))
+        if found is not OMIT:
             sent[key] = found
     if not sent:
-        return NOTHING
+        return OMIT
     beside = {
         field.name: encode(f"{name}[{field.name}]", new[field.name], field)
         for field in fields
@@ -147,35 +147,35 @@ def _changed(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = F
     return beside | sent
 
 
-def _gone(name: str, before: Any, parameter: Parameter | None) -> Any:
+def _removed_key(name: str, before: Any, parameter: Parameter | None) -> Any:
     if is_metadata(name):
-        return _metadata(name, before, {})
-    if parameter is not None and not parameter.unsettable and _says_nothing(before):
-        return NOTHING
-    return unset(name, before, parameter)
+        return _diff_metadata(name, before, {})
+    if parameter is not None and not parameter.unsettable and _is_blank(before):
+        return OMIT
+    return unset_value(name, before, parameter)
 
 
-def _says_nothing(value: Any) -> bool:
+def _is_blank(value: Any) -> bool:
     if isinstance(value, dict):
-        return all(map(_says_nothing, value.values()))
+        return all(map(_is_blank, value.values()))
     return value is None or value is False or value in ("", [])
 
 
-def _metadata(name: str, old: Any, new: Any) -> Any:
+def _diff_metadata(name: str, old: Any, new: Any) -> Any:
     """Replaced as a whole: keys that are no longer there are unset."""
     before = old if isinstance(old, dict) else {}
-    after = {} if new is None else texts(name, new)
+    after = {} if new is None else encode_metadata(name, new)
     if not any(value != UNSET for value in after.values()):
-        return UNSET if before else NOTHING
+        return UNSET if before else OMIT
     sent = {key: value for key, value in after.items() if before.get(key, UNSET) != value}
     sent |= {key: UNSET for key in before if key not in after}
-    return sent or NOTHING
+    return sent or OMIT
 
 
 # -- rows of another table inside an object ----------------------------------------------------------------
 
 
-def _rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bool) -> Any:
+def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bool) -> Any:
     before: list[Json] = [item for item in old.get("data") or () if isinstance(item, dict)]
     if old.get("has_more") and not whole:
         raise ColumnError(
@@ -186,24 +186,24 @@ def _rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bo
     known = {field.name: field for field in fields}
     left = {item["id"]: item for item in before if "id" in item}
     sent = []
-    for at, (item, known_item) in enumerate(zip(new, _matched(new, left), strict=True)):
+    for at, (item, known_item) in enumerate(zip(new, _match_rows(new, left), strict=True)):
         where = f"{name}[{at}]"
         if known_item is None:
-            sent.append(element(where, item, fields))
+            sent.append(encode_element(where, item, fields))
             continue
         left.pop(known_item["id"])
-        found = _changed(where, _shown(known_item, item), item, fields)
-        if found is not NOTHING:
-            _keep(where, known_item, item, found, fields)
+        found = _diff_object(where, _mentioned_keys(known_item, item), item, fields)
+        if found is not OMIT:
+            _keep_reset_values(where, known_item, item, found, fields)
         # Without "deleted" there is no other way to remove one than to leave it out, so all are named.
-        if found is not NOTHING or (known and "deleted" not in known):
-            sent.append({"id": known_item["id"]} | ({} if found is NOTHING else found))
+        if found is not OMIT or (known and "deleted" not in known):
+            sent.append({"id": known_item["id"]} | ({} if found is OMIT else found))
     if not known or "deleted" in known:
         sent += [{"id": identifier, "deleted": True} for identifier in left]
-    return sent or (UNSET if left else NOTHING)
+    return sent or (UNSET if left else OMIT)
 
 
-def _keep(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
+def _keep_reset_values(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
     """Send along what Stripe would otherwise start anew: with another price, the quantity.
 
     What the new element has no more, or as null, does start anew.
@@ -218,7 +218,7 @@ def _keep(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
             sent[reset] = encode(f"{name}[{reset}]", value, known.get(reset))
 
 
-def _shown(old: Json, new: Json) -> Json:
+def _mentioned_keys(old: Json, new: Json) -> Json:
     """Of the old object what the new one speaks of too, where that is not the whole object.
 
     An element that is written by hand, such as ``{"id": "si_1", "quantity": 2}``, says what is to change.
@@ -226,7 +226,7 @@ def _shown(old: Json, new: Json) -> Json:
     return old if "object" in new else {key: value for key, value in old.items() if key in new}
 
 
-def _matched(new: Sequence[Any], old: Mapping[str, Json]) -> list[Json | None]:
+def _match_rows(new: Sequence[Any], old: Mapping[str, Json]) -> list[Json | None]:
     """For each new element the old one that it is: by id, else by its price."""
     found: list[Json | None] = [
         old.get(item["id"]) if isinstance(item, dict) and isinstance(item.get("id"), str) else None

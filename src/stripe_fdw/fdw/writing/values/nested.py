@@ -12,7 +12,7 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.errors import ColumnError
-from stripe_fdw.fdw.writing.values.scalars import shown, single, unfit
+from stripe_fdw.fdw.writing.values.scalars import encode_scalar, value_error, value_text
 from stripe_fdw.object_ids import id_or_value
 
 Json = dict[str, Any]
@@ -21,13 +21,13 @@ UNSET: Final = ""
 METADATA: Final = "metadata"
 
 
-class _Nothing(Enum):
+class _Omit(Enum):
     """Nothing is to be sent."""
 
     NOTHING = 0
 
 
-NOTHING: Final = _Nothing.NOTHING
+OMIT: Final = _Omit.NOTHING
 
 
 def encode(name: str, value: Any, parameter: Parameter | None = None) -> Any:
@@ -37,7 +37,7 @@ def encode(name: str, value: Any, parameter: Parameter | None = None) -> Any:
     parameter has.
     """
     if parameter is not None and parameter.kind is not Kind.JSON:
-        return single(name, parameter.kind, id_or_value(value), words=parameter.values)
+        return encode_scalar(name, parameter.kind, id_or_value(value), words=parameter.values)
     check_shape(name, value, parameter)
     return _structured(name, value, parameter.fields if parameter else ())
 
@@ -47,27 +47,27 @@ def check_shape(name: str, value: Any, parameter: Parameter | None) -> None:
     if parameter is None or is_list_object(value):
         return
     if parameter.is_list and isinstance(value, dict):
-        raise unfit(name, value, "an array")
+        raise value_error(name, value, "an array")
     if parameter.shape and not parameter.is_list and isinstance(value, list):
-        raise unfit(name, value, "an object")
+        raise value_error(name, value, "an object")
 
 
 def _structured(name: str, value: Any, fields: Fields) -> Any:
     if is_metadata(name):
-        return {key: found for key, found in texts(name, value).items() if found != UNSET} or NOTHING
+        return {key: found for key, found in encode_metadata(name, value).items() if found != UNSET} or OMIT
     if is_list_object(value):
         value = value["data"]
     if isinstance(value, list):
-        return [element(f"{name}[{at}]", item, fields) for at, item in enumerate(value)] or NOTHING
-    return _object(name, value, fields) if isinstance(value, dict) else plain(value)
+        return [encode_element(f"{name}[{at}]", item, fields) for at, item in enumerate(value)] or OMIT
+    return _object(name, value, fields) if isinstance(value, dict) else encode_untyped(value)
 
 
 def _object(name: str, value: Json, fields: Fields) -> Any:
     known = {field.name: field for field in fields}
-    if is_object(value) and not known:
+    if is_stripe_object(value) and not known:
         return value["id"]
     # What Stripe made of one of its own objects it does not take.
-    kept = {key: item for key, item in value.items() if key in known} if is_object(value) else value
+    kept = {key: item for key, item in value.items() if key in known} if is_stripe_object(value) else value
     # A plan is a price by its older name: Stripe's objects have both, its parameters take one.
     double = "plan" if kept.get("price") and kept.get("plan") else None
     made = {
@@ -75,14 +75,14 @@ def _object(name: str, value: Json, fields: Fields) -> Any:
         for key, item in kept.items()
         if item is not None and key != double
     }
-    return {key: item for key, item in made.items() if item is not NOTHING} or NOTHING
+    return {key: item for key, item in made.items() if item is not OMIT} or OMIT
 
 
-def element(name: str, item: Any, fields: Fields) -> Any:
+def encode_element(name: str, item: Any, fields: Fields) -> Any:
     """One element of a list."""
     if any(field.name == "discount" for field in fields):
         # A list of discounts comes as ids, or expanded, and is written as objects.
-        item = id_or_value(item) if is_object(item) else item
+        item = id_or_value(item) if is_stripe_object(item) else item
         if isinstance(item, str):
             return {_discount_parameter(item): item}
     if item is None:
@@ -104,7 +104,7 @@ def is_metadata(name: str) -> bool:
     return name.rpartition("[")[2].rstrip("]") == METADATA
 
 
-def plain(value: Any) -> Any:
+def encode_untyped(value: Any) -> Any:
     """A value of JSON in a parameter of which nothing is known.
 
     Null, an empty list and empty metadata unset. Another empty object says nothing.
@@ -112,9 +112,12 @@ def plain(value: Any) -> Any:
     if value is None or value == []:
         return UNSET
     if isinstance(value, dict):
-        return {key: UNSET if key == METADATA and item == {} else plain(item) for key, item in value.items()}
+        return {
+            key: UNSET if key == METADATA and item == {} else encode_untyped(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [encode_untyped(item) for item in value]
     if isinstance(value, Decimal):
         return exact_json.format_decimal(value)
     return (
@@ -122,16 +125,16 @@ def plain(value: Any) -> Any:
     )
 
 
-def texts(name: str, value: Any) -> dict[str, str]:
+def encode_metadata(name: str, value: Any) -> dict[str, str]:
     """Metadata as Stripe has it, null being the empty text. Raises ColumnError for what it cannot hold."""
     if not isinstance(value, dict):
-        raise unfit(name, value, "an object of texts")
+        raise value_error(name, value, "an object of texts")
     for key, item in value.items():
         if isinstance(item, dict | list):
-            raise unfit(f"{name}[{key}]", item, "a text: metadata holds no objects or lists")
+            raise value_error(f"{name}[{key}]", item, "a text: metadata holds no objects or lists")
         if "[" in key or "]" in key or not key:
             raise ColumnError(
-                f'"{name}" cannot have the key {shown(key)}',
+                f'"{name}" cannot have the key {value_text(key)}',
                 hint="A key has no brackets.",
                 sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
@@ -141,23 +144,23 @@ def texts(name: str, value: Any) -> dict[str, str]:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(plain(value))
+    return str(encode_untyped(value))
 
 
 # -- what JSON values are ----------------------------------------------------------------------------------
 
 
-def alike(old: Any, new: Any) -> bool:
+def json_equal(old: Any, new: Any) -> bool:
     """Whether two values say the same: null is a missing key, and an object is its id."""
     if isinstance(old, bool) or isinstance(new, bool):
         return old is new
     if isinstance(old, dict) and isinstance(new, dict):
         if is_list_object(old) != is_list_object(new):
             return False
-        return all(alike(old.get(key), new.get(key)) for key in old.keys() | new.keys())
+        return all(json_equal(old.get(key), new.get(key)) for key in old.keys() | new.keys())
     if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(alike, old, new))
-    if is_object(old) or is_object(new):
+        return len(old) == len(new) and all(map(json_equal, old, new))
+    if is_stripe_object(old) or is_stripe_object(new):
         return bool(id_or_value(old) == id_or_value(new))
     return bool(_number(old) == _number(new))
 
@@ -166,7 +169,7 @@ def _number(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, float) else value
 
 
-def is_object(value: Any) -> bool:
+def is_stripe_object(value: Any) -> bool:
     """Whether it is one of Stripe's own objects, with an id."""
     return isinstance(value, dict) and isinstance(value.get("id"), str) and "object" in value
 

@@ -22,24 +22,26 @@ _FAR: Final = re.compile(r"\+?[0-9]{5,}-.*|.*\bBC", re.DOTALL)  # years that Pyt
 _TRUE: Final = frozenset({"t", "true"})
 _FALSE: Final = frozenset({"f", "false"})
 
-Single = str | int | bool
+Scalar = str | int | bool
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A value for an error's text: short, on one line."""
     text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{shorten(text, MAX_VALUE_CHARACTERS)}"'
 
 
-def unfit(
+def value_error(
     name: str, value: object, wanted: str, sqlstate: str = sqlstates.INVALID_PARAMETER_VALUE
 ) -> ColumnError:
     """The error for a value that its column cannot send."""
-    return ColumnError(f'"{name}" takes {wanted}, not {shown(value)}', sqlstate=sqlstate)
+    return ColumnError(f'"{name}" takes {wanted}, not {value_text(value)}', sqlstate=sqlstate)
 
 
-def single(name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[str, ...] = ()) -> Single:
+def encode_scalar(
+    name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[str, ...] = ()
+) -> Scalar:
     """The value, which is not None, as it is sent.
 
     Args:
@@ -58,23 +60,23 @@ def single(name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[
         case Kind.BOOLEAN:
             return _boolean(name, value)
         case Kind.INTEGER:
-            return _whole(name, value)
+            return _integer(name, value)
         case Kind.DECIMAL | Kind.FLOAT:
             return exact_json.format_decimal(_number(name, value), trim_zeros=True)
         case Kind.TIME:
             return _time(name, value, per_second)
         case _:
-            return text(name, value)
+            return encode_text(name, value)
 
 
-def same_day(old: Any, new: Any) -> bool:
+def is_same_day(old: Any, new: Any) -> bool:
     """Whether a date is that of the time that Stripe has: a column of type date shows no more of it."""
     if not isinstance(new, date) or isinstance(new, datetime) or isinstance(old, bool):
         return False
     return isinstance(old, int | float) and datetime.fromtimestamp(old, UTC).date() == new
 
 
-def same(kind: Kind, old: Any, new: Single) -> bool:
+def equals_scalar(kind: Kind, old: Any, new: Scalar) -> bool:
     """Whether what is sent is what Stripe's object already has."""
     if old is None:
         return new == ""
@@ -90,7 +92,7 @@ def same(kind: Kind, old: Any, new: Single) -> bool:
     return str(id_or_value(old)) == str(new)
 
 
-def text(name: str, value: Any) -> str:
+def encode_text(name: str, value: Any) -> str:
     """A text, or the id of an object, also where that came as the text of its JSON."""
     if isinstance(value, str) and value[:1] == "{" and '"id"' in value:
         try:
@@ -106,7 +108,7 @@ def text(name: str, value: Any) -> str:
         return value.isoformat()
     if isinstance(value, str | int):
         return str(value)
-    raise unfit(name, value, "a text or an id")
+    raise value_error(name, value, "a text or an id")
 
 
 def _boolean(name: str, value: Any) -> bool:
@@ -114,65 +116,67 @@ def _boolean(name: str, value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
         return value.lower() in _TRUE
-    raise unfit(name, value, "true or false")
+    raise value_error(name, value, "true or false")
 
 
 def _number(name: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise unfit(name, value, "a number")
+        raise value_error(name, value, "a number")
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:
-        raise unfit(name, value, "a number") from None
+        raise value_error(name, value, "a number") from None
     if not number.is_finite():
-        raise unfit(name, value, "a number", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
+        raise value_error(name, value, "a number", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
     if abs(number.adjusted()) > 40:
-        raise unfit(name, value, "a number of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
+        raise value_error(name, value, "a number of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
     return number
 
 
-def _whole(name: str, value: Any) -> int:
+def _integer(name: str, value: Any) -> int:
     if type(value) is int:
         return value
     number = _number(name, value)
     if number != number.to_integral_value():
-        raise unfit(name, value, "a whole number")
+        raise value_error(name, value, "a whole number")
     return int(number)
 
 
 def _time(name: str, value: Any, per_second: int) -> int:
     """Stripe's units since 1970. A fraction of a unit is dropped; a time without zone is UTC."""
     if isinstance(value, str):
-        value = _parsed(name, value)
+        value = _parse_time(name, value)
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         try:
             since = aware - datetime(1970, 1, 1, tzinfo=UTC)
         except OverflowError:
-            raise unfit(name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW) from None
+            raise value_error(
+                name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW
+            ) from None
         microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         return microseconds * per_second // 1_000_000
     if isinstance(value, date):
         return _time(name, datetime.combine(value, time(), UTC), per_second)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise unfit(name, value, "a time")
+        raise value_error(name, value, "a time")
     if not math.isfinite(value):
-        raise unfit(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
+        raise value_error(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
     return int(value * per_second)
 
 
-def _parsed(name: str, value: str) -> datetime | int:
+def _parse_time(name: str, value: str) -> datetime | int:
     if value.strip().lower().lstrip("+-") == "infinity":
-        raise unfit(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
+        raise value_error(name, value, "a time that comes", sqlstates.DATETIME_FIELD_OVERFLOW)
     if _EPOCH.fullmatch(value.strip()):
         return int(value)
     if _FAR.fullmatch(value.strip()):
-        raise unfit(name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW)
+        raise value_error(name, value, "a time that Stripe has", sqlstates.DATETIME_FIELD_OVERFLOW)
     try:
         return datetime.fromisoformat(value.strip())
     except ValueError:
         raise ColumnError(
-            f'"{name}" takes a time, not {shown(value)}',
+            f'"{name}" takes a time, not {value_text(value)}',
             hint="Times are read as ISO texts: 2026-03-01 09:00:00+00. SET datestyle = 'ISO' gives them.",
             sqlstate=sqlstates.INVALID_DATETIME_FORMAT,
         ) from None

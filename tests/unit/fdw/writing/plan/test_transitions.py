@@ -9,12 +9,12 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import ANY_VALUE, Column, Kind, Operation, Resource, Transition
 from stripe_fdw.fdw.writing.plan.transitions import (
-    impossible,
-    literal,
-    possible,
-    reachable,
-    state,
-    transition,
+    find_transition,
+    reachable_states,
+    state_literal,
+    state_text,
+    target_states,
+    transition_error,
 )
 
 OPERATIONS = {
@@ -57,18 +57,18 @@ THING = Resource(
     ],
 )
 def test_the_first_that_fits_is_taken(column: str, old: Any, new: Any, operation: str | None) -> None:
-    found = transition(THING, column, old, new)
+    found = find_transition(THING, column, old, new)
     assert (found.operation.name if found else None) == operation
 
 
 def test_states_are_texts() -> None:
     values: list[Any] = [True, False, None, "open", 5, {"id": "cus_1"}]
-    assert list(map(state, values)) == ["true", "false", None, "open", "5", "cus_1"]
+    assert list(map(state_text, values)) == ["true", "false", None, "open", "5", "cus_1"]
 
 
 def test_states_as_sql_writes_them() -> None:
     values = [None, "true", "open", "o'pen"]
-    assert list(map(literal, values)) == ["NULL", "true", "'open'", "'o''pen'"]
+    assert list(map(state_literal, values)) == ["NULL", "true", "'open'", "'o''pen'"]
 
 
 @pytest.mark.parametrize(
@@ -83,15 +83,15 @@ def test_states_as_sql_writes_them() -> None:
     ],
 )
 def test_what_a_state_can_become(column: str, old: str, expected: list[str | None]) -> None:
-    assert possible(THING, column, old) == expected
+    assert reachable_states(THING, column, old) == expected
 
 
 def test_what_can_be_reached_at_all() -> None:
-    assert reachable(THING, "status") == ["open", "shut"]
+    assert target_states(THING, "status") == ["open", "shut"]
 
 
 def test_an_impossible_change_names_the_possible_ones() -> None:
-    error = impossible(THING, "th_1", "status", "gone", "open")
+    error = transition_error(THING, "th_1", "status", "gone", "open")
     assert str(error) == (
         "\"status\" of thing th_1 cannot go from 'gone' to 'open'\n"
         "DETAIL: From 'gone' it can become 'shut'. 'open' can be reached from 'lost', 'new', 'shut'."
@@ -101,13 +101,13 @@ def test_an_impossible_change_names_the_possible_ones() -> None:
 
 def test_what_was_probably_meant_is_hinted_at_and_nothing_else() -> None:
     invoice = load().resource["invoice"]
-    meant = impossible(invoice, "in_1", "status", "open", "viod")
+    meant = transition_error(invoice, "in_1", "status", "open", "viod")
     assert meant.hint == "UPDATE stripe_live.invoice SET status = 'void' WHERE id = 'in_1';"
-    assert impossible(invoice, "in_1", "status", "open", "draft").hint is None
+    assert transition_error(invoice, "in_1", "status", "open", "draft").hint is None
 
 
 def test_a_state_that_nothing_leads_on_from() -> None:
-    error = impossible(load().resource["invoice"], "in_1", "status", "void", "draft")
+    error = transition_error(load().resource["invoice"], "in_1", "status", "void", "draft")
     assert error.detail == "Nothing leads on from 'void'."
     assert error.hint is None
 
@@ -130,13 +130,13 @@ def test_no_hint_names_an_operation_for_a_word_that_is_a_state(resource: Resourc
     for column in {item.column for item in resource.transitions}:
         for old in (None, *resource.column[column].values, "x_other"):
             for wanted in {*STATES, "captured", "closed", "payed", "authorized", "finalized", "ended"}:
-                hint = str(impossible(resource, "x_1", column, old, wanted).hint)
+                hint = str(transition_error(resource, "x_1", column, old, wanted).hint)
                 assert f"UPDATE stripe_live.{resource.name} " not in hint, (old, wanted, hint)
 
 
 def test_what_is_no_text_is_shown_as_json() -> None:
     customer = load().resource["customer"]
-    error = impossible(customer, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
+    error = transition_error(customer, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
     assert """from NULL to '{"coupon":"X","n":[true,null]}'""" in error.message
     assert "UPDATE stripe_live.subscription SET discounts" in str(error.hint)
 
@@ -149,7 +149,7 @@ def test_who_mistypes_one_letter_is_told_the_statement(resource: Resource) -> No
         word, fields = str(item.value), {name: values[0] for name, values in item.conditions}
         for typo in (word[1:], word[:-1], "x" + word, word[:2] + "x" + word[3:], word[1::-1] + word[2:]):
             old = item.sources[0] if item.sources else "x_old"
-            error = impossible(resource, "x_1", item.column, old, typo, fields)
+            error = transition_error(resource, "x_1", item.column, old, typo, fields)
             expected = f"SET {item.column} = '{word}' WHERE id = 'x_1';"
             assert str(error.hint).endswith(expected), (typo, error.hint)
 
@@ -170,15 +170,15 @@ def test_whether_a_payment_is_taken_or_held_is_asked_before(
     capture_method: str | None, reached: set[str]
 ) -> None:
     fields = {"capture_method": capture_method}
-    assert set(possible(INTENT, "status", "requires_confirmation", fields)) == reached
+    assert set(reachable_states(INTENT, "status", "requires_confirmation", fields)) == reached
     for value in INTENT.column["status"].values:
-        found = transition(INTENT, "status", "requires_confirmation", value, fields)
+        found = find_transition(INTENT, "status", "requires_confirmation", value, fields)
         assert (found is not None) == (value in reached)
 
 
 def test_what_has_to_be_set_as_well_is_said() -> None:
     fields = {"capture_method": "automatic_async"}
-    error = impossible(INTENT, "pi_1", "status", "requires_confirmation", "requires_capture", fields)
+    error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "requires_capture", fields)
     assert error.sqlstate == "55000"
     assert "'requires_capture' needs capture_method = 'manual'; it is 'automatic_async'." in str(error.detail)
     assert error.hint == "Set capture_method = 'manual' in the same UPDATE."
@@ -186,7 +186,7 @@ def test_what_has_to_be_set_as_well_is_said() -> None:
 
 def test_who_has_it_held_is_told_how_to_take_it() -> None:
     fields = {"capture_method": "manual"}
-    error = impossible(INTENT, "pi_1", "status", "requires_confirmation", "succeeded", fields)
+    error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "succeeded", fields)
     assert error.hint is None
     assert "it can become 'canceled', 'requires_capture'." in str(error.detail)
     assert "'succeeded' can be reached from 'requires_capture'." in str(error.detail)
@@ -198,6 +198,6 @@ def test_every_state_change_of_the_catalog_is_found_from_where_it_starts(resourc
         new = "x_new" if item.value == ANY_VALUE else item.value
         for source in item.sources or ("x_old",):
             fields = {name: values[0] for name, values in item.conditions}
-            found = transition(resource, item.column, source, new, fields)
+            found = find_transition(resource, item.column, source, new, fields)
             assert found is not None
             assert (found.column, found.value) in {(item.column, item.value), (item.column, ANY_VALUE)}

@@ -12,15 +12,15 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Column, Kind, Parameter
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.writing.values.column_parameters import (
-    Given,
-    changed,
-    created,
-    differs,
-    parsed,
+    RowValues,
+    changed_value,
+    creation_value,
+    is_changed,
+    parse_json,
 )
 from stripe_fdw.fdw.writing.values.diff import difference
-from stripe_fdw.fdw.writing.values.nested import NOTHING, alike, encode, plain
-from stripe_fdw.fdw.writing.values.scalars import same, single
+from stripe_fdw.fdw.writing.values.nested import OMIT, encode, encode_untyped, json_equal
+from stripe_fdw.fdw.writing.values.scalars import encode_scalar, equals_scalar
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -72,14 +72,14 @@ SINGLES: list[tuple[Kind, Any, Any]] = [
 
 @pytest.mark.parametrize(("kind", "value", "expected"), SINGLES, ids=str)
 def test_a_single_value_as_stripe_takes_it(kind: Kind, value: Any, expected: Any) -> None:
-    found = single("x", kind, value, words=("now",))
+    found = encode_scalar("x", kind, value, words=("now",))
     assert found == expected
     assert type(found) is type(expected)
 
 
 def test_milliseconds() -> None:
-    assert single("x", Kind.TIME, MARCH.replace(microsecond=123_456), 1000) == 1772323200123
-    assert single("x", Kind.TIME, "1772323200", 1000) == 1772323200000
+    assert encode_scalar("x", Kind.TIME, MARCH.replace(microsecond=123_456), 1000) == 1772323200123
+    assert encode_scalar("x", Kind.TIME, "1772323200", 1000) == 1772323200000
 
 
 UNFIT: list[tuple[Kind, Any, str]] = [
@@ -107,19 +107,19 @@ UNFIT: list[tuple[Kind, Any, str]] = [
 @pytest.mark.parametrize(("kind", "value", "sqlstate"), UNFIT, ids=str)
 def test_a_value_of_the_wrong_kind_is_refused(kind: Kind, value: Any, sqlstate: str) -> None:
     with pytest.raises(ColumnError, match='"amount" takes') as caught:
-        single("amount", kind, value)
+        encode_scalar("amount", kind, value)
     assert caught.value.sqlstate == sqlstate
 
 
 def test_a_long_value_is_not_shown_as_a_whole() -> None:
     with pytest.raises(ColumnError) as caught:
-        single("amount", Kind.INTEGER, "x" * 10_000)
+        encode_scalar("amount", Kind.INTEGER, "x" * 10_000)
     assert len(str(caught.value)) < 200
 
 
 def test_a_key_is_not_shown() -> None:
     with pytest.raises(ColumnError) as caught:
-        single("amount", Kind.INTEGER, "sk_live_4eC39HqLyjWDarjtT1zdp7dc")
+        encode_scalar("amount", Kind.INTEGER, "sk_live_4eC39HqLyjWDarjtT1zdp7dc")
     assert "4eC39HqLyj" not in str(caught.value)
 
 
@@ -142,7 +142,7 @@ def test_a_key_is_not_shown() -> None:
     ],
 )
 def test_what_is_the_same_is_not_sent(kind: Kind, old: Any, new: Any, expected: bool) -> None:
-    assert same(kind, old, new) is expected
+    assert equals_scalar(kind, old, new) is expected
 
 
 # -- objects -----------------------------------------------------------------------------------------------
@@ -164,13 +164,13 @@ def test_what_is_the_same_is_not_sent(kind: Kind, old: Any, new: Any, expected: 
     ],
 )
 def test_values_that_say_the_same(old: Any, new: Any, expected: bool) -> None:
-    assert alike(old, new) is expected
-    assert alike(new, old) is expected
+    assert json_equal(old, new) is expected
+    assert json_equal(new, old) is expected
 
 
 def test_what_is_not_known_is_sent_as_it_is() -> None:
     assert encode("x", {"a": [{"b": 1.5, "c": None}], "d": [], "e": {}}) == {"a": [{"b": "1.5"}]}
-    assert plain({"a": [], "b": None, "c": [1.0, (True,)]}) == {"a": "", "b": "", "c": ["1", [True]]}
+    assert encode_untyped({"a": [], "b": None, "c": [1.0, (True,)]}) == {"a": "", "b": "", "c": ["1", [True]]}
 
 
 def test_an_object_of_stripes_in_a_list_is_its_id_where_nothing_else_is_known() -> None:
@@ -181,7 +181,7 @@ def test_an_object_of_stripes_in_a_list_is_its_id_where_nothing_else_is_known() 
 def test_an_unknown_object_is_compared_key_by_key() -> None:
     old = {"a": 1, "b": {"c": 2, "d": 3}, "e": None}
     assert difference("x", old, {"a": 1, "b": {"c": 5}}) == {"b": {"c": 5, "d": ""}}
-    assert difference("x", old, {"a": 1, "b": {"c": 2, "d": 3}}) is NOTHING
+    assert difference("x", old, {"a": 1, "b": {"c": 2, "d": 3}}) is OMIT
     assert difference("x", old, {"b": {"c": 2, "d": 3}, "a": None}) == {"a": ""}
     assert difference("x", None, {"a": 1, "b": None}) == {"a": 1}
     assert difference("x", {"a": 1}, ["a"]) == ["a"]
@@ -221,29 +221,29 @@ AMOUNT, DATA = Column("amount", Kind.INTEGER, ("amount",)), Column("data", Kind.
 
 
 def test_created_and_changed() -> None:
-    assert created(AMOUNT, 5, None) == 5
-    assert created(DATA, '{"a": 1}', None) == {"a": 1}
-    assert created(DATA, {}, None) is NOTHING
-    assert changed(AMOUNT, 5, Decimal(5), None) is NOTHING
-    assert changed(AMOUNT, 5, None, Parameter("amount", Kind.INTEGER, unsettable=True)) == ""
-    assert changed(AMOUNT, None, None, None) is NOTHING
-    assert changed(DATA, {"a": 1}, b'{"a": 2}', None) == {"a": 2}
+    assert creation_value(AMOUNT, 5, None) == 5
+    assert creation_value(DATA, '{"a": 1}', None) == {"a": 1}
+    assert creation_value(DATA, {}, None) is OMIT
+    assert changed_value(AMOUNT, 5, Decimal(5), None) is OMIT
+    assert changed_value(AMOUNT, 5, None, Parameter("amount", Kind.INTEGER, unsettable=True)) == ""
+    assert changed_value(AMOUNT, None, None, None) is OMIT
+    assert changed_value(DATA, {"a": 1}, b'{"a": 2}', None) == {"a": 2}
 
 
 @pytest.mark.parametrize("value", ["x", '"x"', "5", 5, True])
 def test_jsonb_that_is_no_object_is_refused(value: Any) -> None:
     with pytest.raises(ColumnError, match='"data" takes'):
-        created(DATA, value, None)
+        creation_value(DATA, value, None)
 
 
 def test_what_cannot_be_read_differs() -> None:
-    assert differs("amount", AMOUNT, 5, "x")
-    assert not differs("amount", AMOUNT, 5, "5")
-    assert differs("_raw", None, {"a": 1}, '{"a": 2}')
-    assert not differs("_raw", None, {"a": 1}, '{"a": 1}')
+    assert is_changed("amount", AMOUNT, 5, "x")
+    assert not is_changed("amount", AMOUNT, 5, "5")
+    assert is_changed("_raw", None, {"a": 1}, '{"a": 2}')
+    assert not is_changed("_raw", None, {"a": 1}, '{"a": 1}')
 
 
 def test_what_a_row_gives() -> None:
-    given = Given.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
+    given = RowValues.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
     assert (given.columns, given.params, given.key) == ({"a": 1}, {"b": 2}, "k" * 255)
-    assert parsed("x", None) is None
+    assert parse_json("x", None) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_fdw.fdw.writing.values.diff import difference
-from stripe_fdw.fdw.writing.values.nested import NOTHING, encode
+from stripe_fdw.fdw.writing.values.nested import OMIT, encode
 from stripe_simulator.requests.forms import parse
 
 NAMES = st.sampled_from(["a", "b", "c", "name", "city"])
@@ -53,22 +53,22 @@ def merged(before: Any, sent: Any) -> Any:
 @given(old=OBJECTS, new=OBJECTS)
 def test_the_old_object_becomes_the_new_one(old: dict[str, Any], new: dict[str, Any]) -> None:
     found = difference("x", old, new, UNSETTABLE)
-    result = as_text(old) if found is NOTHING else merged(as_text(old) or {}, received(found))
+    result = as_text(old) if found is OMIT else merged(as_text(old) or {}, received(found))
     assert as_text(result) == as_text(new)
 
 
 @settings(max_examples=200, deadline=None)
 @given(value=OBJECTS)
 def test_nothing_is_sent_for_what_is_the_same(value: dict[str, Any]) -> None:
-    assert difference("x", value, value, UNSETTABLE) is NOTHING
-    assert difference("x", value, value | {"new": None}, UNSETTABLE) is NOTHING
+    assert difference("x", value, value, UNSETTABLE) is OMIT
+    assert difference("x", value, value | {"new": None}, UNSETTABLE) is OMIT
 
 
 @settings(max_examples=200, deadline=None)
 @given(value=OBJECTS)
 def test_a_created_object_arrives_as_it_is(value: dict[str, Any]) -> None:
     found = encode("x", value)
-    assert as_text({} if found is NOTHING else received(found)) == as_text(value)
+    assert as_text({} if found is OMIT else received(found)) == as_text(value)
 
 
 @settings(max_examples=200, deadline=None)
@@ -76,7 +76,7 @@ def test_a_created_object_arrives_as_it_is(value: dict[str, Any]) -> None:
 def test_metadata_is_replaced(old: dict[str, Any], new: dict[str, Any]) -> None:
     before = {key: value for key, value in old.items() if value is not None}
     found = difference("metadata", before, new)
-    if found is NOTHING:
+    if found is OMIT:
         result: Any = before
     else:
         result = {} if found == "" else merged(before, found)
