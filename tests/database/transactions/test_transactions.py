@@ -150,7 +150,7 @@ def test_a_first_row_that_fails_gives_stripes_own_message(
     with pytest.raises(psycopg.Error, match="Received unknown parameter") as caught:
         db.execute(f"insert into {live.table('customer')} (name, _params) values ('x', '{BAD}')".encode())
     assert "row 1" not in str(caught.value)
-    assert "stay" not in str(caught.value)
+    assert "remain" not in str(caught.value)
     assert warnings == []
 
 
