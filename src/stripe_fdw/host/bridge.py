@@ -77,7 +77,7 @@ def import_schema(
     statements = list(import_statements(schema, server, options, *restriction))
     for statement in statements:
         if type(statement) is not str or "\0" in statement:
-            raise WrapperError(f"import_statements() gave a {type(statement).__name__}, not SQL text")
+            raise WrapperError(f"import_statements() returned a {type(statement).__name__}, not SQL text")
     return statements
 
 
@@ -100,7 +100,7 @@ def _checked_estimate(number: object, description: str) -> float:
             size = math.inf
         if math.isfinite(size) and size >= 0:
             return min(size, 1e15)
-    raise WrapperError(f"{description} is no number of zero or more")
+    raise WrapperError(f"{description} is not a number of zero or more")
 
 
 def rel_size(table: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float, float]:
@@ -118,10 +118,10 @@ def path_keys(table: Any) -> list[tuple[tuple[str, ...], float]]:
     keys = []
     for key in table.path_keys():
         if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[0], tuple | list):
-            raise WrapperError("path_keys() did not give ((columns), rows)")
+            raise WrapperError("path_keys() did not return ((columns), rows)")
         names = tuple(key[0])
         if not all(type(name) is str for name in names):
-            raise WrapperError("path_keys() gave a column that is not a str")
+            raise WrapperError("path_keys() returned a column that is not a str")
         keys.append((names, _checked_estimate(key[1], "the number of rows of path_keys()")))
     return keys
 
@@ -131,7 +131,7 @@ def sortable(table: Any, keys: list[PlainSortKey]) -> int:
     wanted = _sort_keys(keys)
     delivered = list(table.sortable(wanted))
     if delivered != wanted[: len(delivered)]:
-        raise WrapperError("sortable() did not give a beginning of the keys it was asked for")
+        raise WrapperError("sortable() did not return a prefix of the requested sort keys")
     return len(delivered)
 
 
@@ -173,7 +173,7 @@ def next_batch(scan: Any) -> tuple[Any, ...]:
     """Return the next rows, none at the end, as a tuple: it cannot change while C reads it."""
     batch = scan.next_batch()
     if not isinstance(batch, list | tuple):
-        raise WrapperError(f"next_batch() gave a {type(batch).__name__}, not a list of rows")
+        raise WrapperError(f"next_batch() returned a {type(batch).__name__}, not a list of rows")
     return tuple(batch)
 
 
@@ -187,10 +187,10 @@ def close_scan(scan: Any) -> None:
 
 def _checked_lines(lines: object, method: str) -> Lines:
     if not isinstance(lines, list | tuple):
-        raise WrapperError(f"{method}() did not give a list")
+        raise WrapperError(f"{method}() did not return a list")
     for line in lines:
         if not (isinstance(line, tuple) and len(line) == 2 and all(isinstance(text, str) for text in line)):
-            raise WrapperError(f"{method}() did not give (label, text)")
+            raise WrapperError(f"{method}() did not return (label, text)")
     return list(lines)
 
 

@@ -15,14 +15,14 @@ def row_identity(table: Any) -> tuple[str, ...]:
     """Return the columns of a row, as it was read, that update() and delete() are given."""
     names = table.row_identity()
     if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
-        raise WrapperError("row_identity() did not give names of columns")
+        raise WrapperError("row_identity() did not return column names")
     return tuple(names)
 
 
 def _checked_row(row: object, method: str) -> Row | None:
     if row is None or type(row) is dict:
         return row
-    raise WrapperError(f"{method}() gave a {type(row).__name__}, not a dict")
+    raise WrapperError(f"{method}() returned a {type(row).__name__}, not a dict")
 
 
 def insert(table: Any, run: int, values: Row, answered: int) -> Row | None:

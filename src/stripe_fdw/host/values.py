@@ -37,7 +37,7 @@ def parse_json(text: str) -> object:
         return exact_json.loads(text)
     except OverflowError:
         raise WrapperError(
-            "a number in jsonb has no sensible size", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+            "a number in jsonb is out of range", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
         ) from None
 
 

@@ -233,7 +233,7 @@ def test_no_answer_and_unknown_columns_leave_the_row(db: psycopg.Connection, tab
 @pytest.mark.parametrize("identity", ["5", "'id'", "[1]", "None", "('id', None)"])
 def test_row_identities_of_a_wrong_form(identity: str, db: psycopg.Connection, table: Table) -> None:
     name = table(identity=identity)
-    with pytest.raises(psycopg.Error, match="did not give names of columns"):
+    with pytest.raises(psycopg.Error, match="did not return column names"):
         db.execute(f"delete from {name}")
 
 
