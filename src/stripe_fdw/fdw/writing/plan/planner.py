@@ -1,9 +1,10 @@
-"""Decides which requests a written row needs. It makes none: a Change is a value, like a Plan.
+"""The planning of a written row: which requests it needs, as a ``RowPlan``, without sending any.
 
-``INSERT`` creates and ``NULL`` there means not given. ``UPDATE`` sends what differs from the object as it was
-read, and NULL unsets. A change that is an operation (``fdw.states``) follows the update of the other columns
-(a few go before it), or takes them along where it takes them all. ``_params`` comes last and wins. Whatever
-can be known to be wrong is an error here, before anything has left.
+``INSERT`` creates an object; NULL is not sent. ``UPDATE`` sends the values that differ from the object as it
+was read, and NULL unsets. A change of a column that is an operation (``transitions``) is sent after the
+update of the other columns, or before it where the catalog says so; an operation that takes all of the other
+columns takes them along. ``_params`` is merged last and wins. Every error that can be known without Stripe
+is raised here, before a request is sent.
 """
 
 from __future__ import annotations
@@ -32,34 +33,32 @@ from stripe_fdw.fdw.writing.values.scalars import encode_text, value_text
 
 
 def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
-    """The creation that an inserted row is.
+    """Return the plan of an inserted row: the request that creates its object.
 
     Raises:
         ColumnError: a column cannot be set on creation, has a value that cannot be sent, or one that Stripe
             needs is missing.
-        StripeFdwError: Stripe does not let anybody create these.
+        StripeFdwError: Stripe has no operation that creates such objects.
     """
-    given = RowValues.of(values)
+    row = RowValues.of(values)
     operation = resource.create
     if operation is None:
         raise refusals.not_insertable(resource)
-    columns = {name: value for name, value in given.columns.items() if value is not None}
-    above = {parent.column for parent in resource.parents}
-    refused = [name for name in columns if name not in above and name not in resource.create_paths]
+    columns = {name: value for name, value in row.columns.items() if value is not None}
+    parent_columns = {parent.column for parent in resource.parents}
+    refused = [name for name in columns if name not in parent_columns and name not in resource.create_paths]
     if refused:
         raise refusals.not_writable(resource, refused, creating=True)
     body = RequestBody(resource, operation)
     for name, value in columns.items():
-        if name in resource.create_paths and name not in above:
-            body.put(
-                name, column_parameters.creation_value(resource.column[name], value, body.parameter(name))
+        if name in resource.create_paths and name not in parent_columns:
+            body.set_column(
+                name, column_parameters.creation_value(resource.column[name], value, body.parameter_of(name))
             )
-    body.merge(given.params)
+    body.merge_parameters(row.params)
     _check_required(resource, operation, columns, body)
-    ids = {name: _path_part(name, columns[name]) for name in above}
-    return RowPlan(
-        requests=(_write_request(body, ids),), invalidates=resource.name, idempotency_key=given.key
-    )
+    ids = {name: _path_part(name, columns[name]) for name in parent_columns}
+    return RowPlan(requests=(_write_request(body, ids),), invalidates=resource.name, idempotency_key=row.key)
 
 
 def _check_required(
@@ -80,9 +79,9 @@ def _check_required(
 
 
 def needs_current_object(resource: Resource, values: Mapping[str, Any]) -> bool:
-    """Whether the object must be known to say what these columns change; then it has to be read first.
+    """Return True if the present object is needed to plan a change of these columns.
 
-    A single value that Stripe updates is sent as it is; of anything else it matters what it was.
+    A single value that Stripe updates is sent as it is. Any other change depends on the old value.
     """
     for name in values:
         column = resource.column.get(name)
@@ -100,89 +99,98 @@ def needs_current_object(resource: Resource, values: Mapping[str, Any]) -> bool:
 def plan_update(
     resource: Resource, old: Mapping[str, Any], values: Mapping[str, Any], *, named: bool = True
 ) -> RowPlan:
-    """The requests that an updated row needs.
+    """Return the plan of an updated row.
 
     Args:
-        resource: whose object it is.
-        old: its id, the columns of its parents, and as ``_raw`` the object as it was read, if it was.
+        resource: the resource of the object.
+        old: the id, the columns of the parents, and as ``_raw`` the object as it was read, if it was.
         values: the columns that the statement sets.
-        named: whether these are all that it names, also those that stay as they are.
+        named: True if ``values`` has all columns that the statement names, also those that do not change.
 
     Raises:
-        ColumnError: a column cannot be changed, or not so; or has a value that cannot be sent.
-        StripeFdwError: Stripe changes nothing about these.
+        ColumnError: a column cannot be changed, cannot get this value, or has a value that cannot be sent.
+        StripeFdwError: Stripe has no operation that changes such objects.
     """
-    given, raw = RowValues.of(values), _current_object(old)
-    identifier = _object_id(resource, old, raw)
+    row, current = RowValues.of(values), _current_object(old)
+    identifier = _object_id(resource, old, current)
     bodies = {UPDATE: RequestBody(resource, resource.update)} if resource.update else {}
-    fields = {**(raw or {}), **given.columns, **given.params}  # as they will be
-    plainly, others = [], []
-    reached: list[Operation] = []
-    for name, value in given.columns.items():
+    fields = {**(current or {}), **row.columns, **row.params}  # after the update
+    changes, other_changes = [], []
+    operations_reached: list[Operation] = []
+    for name, value in row.columns.items():
         column = resource.column.get(name)
-        before = _old_value(column, name, old, raw)
+        old_value = _old_value(column, name, old, current)
         if column is None or any(item.column == name for item in resource.transitions):
-            if not column_parameters.is_changed(name, column, before, value):
-                reached += transitions.operations_to(resource, name, value)
+            if not column_parameters.is_changed(name, column, old_value, value):
+                operations_reached += transitions.operations_to(resource, name, value)
                 continue
-            found = transitions.find_transition(resource, name, before, value, fields)
-            if found is None and given.key is not None and name not in resource.update_paths:
-                found = transitions.repeated_transition(resource, name, value, fields)
-            if found is not None and column is not None:
-                _add_transition(bodies, found, RequestBody(resource, found.operation), column, value)
+            transition = transitions.find_transition(resource, name, old_value, value, fields)
+            if transition is None and row.key is not None and name not in resource.update_paths:
+                transition = transitions.repeated_transition(resource, name, value, fields)
+            if transition is not None and column is not None:
+                _add_transition(resource, bodies, transition, column, value)
                 continue
         if column is not None and name in resource.update_paths:
-            plainly.append((column, before, value))
-        elif column_parameters.is_changed(name, column, before, value):
-            others.append((name, column, before, value))
-    for name, column, before, value in others:
-        _set_with_operation(resource, identifier, bodies, (name, column, before, value), fields)
-    unnamed = [] if named else _operations_done(resource, given.columns, raw or {})
-    shared = _distribute_parameters(resource, given.params, bodies, (reached, unnamed))
-    set_update_columns(plainly, bodies, raw or {}, further=UPDATE in shared, again=given.key is not None)
-    for name, params in shared.items():
-        bodies[name].merge(params)
-    ids = _path_ids(resource, old, raw)
-    in_order = sorted(bodies.values(), key=lambda body: not body.first)
-    steps = tuple(_write_request(body, ids) for body in in_order if not body.empty)
-    set_columns = [resource.column[name] for name in given.columns if name in resource.column]
+            changes.append((column, old_value, value))
+        elif column_parameters.is_changed(name, column, old_value, value):
+            other_changes.append((name, column, old_value, value))
+    for name, column, old_value, value in other_changes:
+        _set_with_operation(resource, identifier, bodies, (name, column, old_value, value), fields)
+    unnamed_operations = [] if named else _operations_done(resource, row.columns, current or {})
+    parameters_by_request = _distribute_parameters(
+        resource, row.params, bodies, (operations_reached, unnamed_operations)
+    )
+    set_update_columns(
+        changes,
+        bodies,
+        current or {},
+        has_parameters=UPDATE in parameters_by_request,
+        has_key=row.key is not None,
+    )
+    for name, params in parameters_by_request.items():
+        bodies[name].merge_parameters(params)
+    ids = _path_ids(resource, old, current)
+    in_order = sorted(bodies.values(), key=lambda body: not body.before_update)
+    requests = tuple(_write_request(body, ids) for body in in_order if not body.is_empty)
+    set_columns = [resource.column[name] for name in row.columns if name in resource.column]
     return RowPlan(
-        requests=steps,
+        requests=requests,
         invalidates=resource.name,
-        idempotency_key=given.key,
+        idempotency_key=row.key,
         object_id=identifier,
-        current=raw,
-        retrieve=RequestBody(resource, resource.retrieve).request(ids) if resource.retrieve else None,
+        current=current,
+        retrieve=RequestBody(resource, resource.retrieve).build(ids) if resource.retrieve else None,
         set_columns=tuple(column for column in set_columns if column.path),
         operation_columns=frozenset(
-            item.column for item in resource.transitions if item.column in given.columns
+            item.column for item in resource.transitions if item.column in row.columns
         ),
     )
 
 
 def _add_transition(
-    bodies: dict[str, RequestBody], found: Transition, body: RequestBody, column: Column, value: Any
+    resource: Resource,
+    bodies: dict[str, RequestBody],
+    transition: Transition,
+    column: Column,
+    value: Any,
 ) -> None:
-    """Make a change of state the operation that it is."""
-    body = bodies.setdefault(found.operation.name, body)
-    sent = (
-        None
-        if value is None
-        else column_parameters.creation_value(column, value, body.parameter(found.value_parameter))
-    )
-    body.send(found, sent)
+    """Add the operation of a change of state to the requests."""
+    operation = transition.operation
+    body = bodies.setdefault(operation.name, RequestBody(resource, operation))
+    parameter = body.parameter_of(transition.value_parameter)
+    sent = None if value is None else column_parameters.creation_value(column, value, parameter)
+    body.set_transition(transition, sent)
 
 
 def _current_object(old: Mapping[str, Any]) -> Json | None:
-    raw = old.get(RAW)
-    return cast("Json | None", column_parameters.parse_json(RAW, raw))
+    return cast("Json | None", column_parameters.parse_json(RAW, old.get(RAW)))
 
 
-def _old_value(column: Column | None, name: str, old: Mapping[str, Any], raw: Json | None) -> Any:
+def _old_value(column: Column | None, name: str, old: Mapping[str, Any], current: Json | None) -> Any:
     if name == RAW:
-        return raw
-    if raw is not None and column is not None and column.path:
-        return value_of(column, raw)
+        return current
+    if current is not None and column is not None and column.path:
+        return value_of(column, current)
     return old.get(name)
 
 
@@ -190,28 +198,32 @@ def _set_with_operation(
     resource: Resource,
     identifier: str,
     bodies: Mapping[str, RequestBody],
-    changing: tuple[str, Column | None, Any, Any],
+    change: tuple[str, Column | None, Any, Any],
     fields: Json,
 ) -> None:
-    """Send a column that no update takes with the operation that does."""
-    name, column, before, value = changing
+    """Send a column that no update takes with an operation that takes it. Raises where there is none."""
+    name, column, old_value, value = change
     for body in bodies.values():
-        if body.wanted and column is not None and body.takes(column):
-            body.put(name, column_parameters.changed_value(column, before, value, body.parameter(name)))
+        if body.is_operation and column is not None and body.takes_column(column):
+            body.set_column(
+                name, column_parameters.changed_value(column, old_value, value, body.parameter_of(name))
+            )
             return
     if any(item.column == name for item in resource.transitions):
-        raise transitions.transition_error(resource, identifier, name, before, value, fields)
+        raise transitions.transition_error(resource, identifier, name, old_value, value, fields)
     if not resource.update_paths and not resource.transitions:
         raise refusals.not_updatable(resource)
     raise refusals.not_writable(resource, [name], creating=False)
 
 
-def _operations_done(resource: Resource, named: Mapping[str, Any], raw: Json) -> list[Operation]:
-    """The operations of the states in which the object is, of columns that are not named."""
+def _operations_done(resource: Resource, named: Mapping[str, Any], current: Json) -> list[Operation]:
+    """Return the operations that lead to the present states of columns that the statement does not name."""
     columns = {item.column for item in resource.transitions} - named.keys()
-    states_now = {name: value_of(resource.column[name], raw) for name in columns if name in resource.column}
+    states = {name: value_of(resource.column[name], current) for name in columns if name in resource.column}
     return [
-        one for name, value in states_now.items() for one in transitions.operations_to(resource, name, value)
+        operation
+        for name, state in states.items()
+        for operation in transitions.operations_to(resource, name, state)
     ]
 
 
@@ -221,76 +233,81 @@ def _distribute_parameters(
     bodies: Mapping[str, RequestBody],
     done: tuple[list[Operation], list[Operation]],
 ) -> dict[str, Json]:
-    """Which request gets which further parameters: an operation that knows them before the update.
+    """Return the parameters of _params by the request that gets them: an operation before the update.
 
-    What belongs to the operation of a state that is reached already is not sent, for it was ``done``: of
-    the second ones, of which it is not known whether the state was named, what no request takes.
+    ``done`` are operations whose states are reached already: their parameters are not sent. Its second list
+    has those of columns of which it is not known whether the statement names them: a parameter of these is
+    left out only where no request has it.
     """
-    reached, unnamed = done
-    if params and not bodies and not reached and not unnamed:
+    operations_reached, unnamed_operations = done
+    if params and not bodies and not operations_reached and not unnamed_operations:
         raise refusals.not_updatable(resource)
-    operations = {name: body for name, body in bodies.items() if body.wanted}
-    over, perhaps = ([RequestBody(resource, operation) for operation in some] for some in done)
-    found: dict[str, Json] = {}
-    for param, value in params.items():
-        knowing = [name for name, body in operations.items() if body.knows(param)]
-        if not knowing and any(body.knows(param) for body in over):
+    operations = {name: body for name, body in bodies.items() if body.is_operation}
+    reached, perhaps_reached = ([RequestBody(resource, operation) for operation in group] for group in done)
+    parameters: dict[str, Json] = {}
+    for name, value in params.items():
+        takers = [key for key, body in operations.items() if body.has_parameter(name)]
+        if not takers and any(body.has_parameter(name) for body in reached):
             continue
-        knowing += [name for name, body in bodies.items() if body.knows(param)]
-        if not knowing and ((over and not operations) or any(body.knows(param) for body in perhaps)):
+        takers += [key for key, body in bodies.items() if body.has_parameter(name)]
+        if not takers and (
+            (reached and not operations) or any(body.has_parameter(name) for body in perhaps_reached)
+        ):
             continue
-        target = knowing[0] if knowing else [*(operations or bodies)][-1]
-        found.setdefault(target, {})[param] = value
-    return found
+        target = takers[0] if takers else [*(operations or bodies)][-1]
+        parameters.setdefault(target, {})[name] = value
+    return parameters
 
 
 # -- DELETE ------------------------------------------------------------------------------------------------
 
 
 def plan_delete(resource: Resource, old: Mapping[str, Any]) -> RowPlan:
-    """The request that deletes the object, or what Stripe has in its place: a subscription is cancelled.
+    """Return the plan of a deleted row: the DELETE, or what Stripe has in its place, such as a cancel.
 
-    None where that has been done already. Raises StripeFdwError where Stripe keeps such objects, saying what
-    can be done instead.
+    The plan has no request where the object is deleted already.
+
+    Raises:
+        StripeFdwError: Stripe keeps such objects; the hint says what can be done instead.
     """
-    raw = _current_object(old)
-    identifier = _object_id(resource, old, raw)
+    current = _current_object(old)
+    identifier = _object_id(resource, old, current)
     if resource.delete is None:
-        raise refusals.not_deletable(resource, identifier, raw or {})
-    if any((raw or {}).get(name) == value for name, value in resource.deleted_when):
-        return RowPlan(requests=(), invalidates=resource.name, object_id=identifier, current=raw)
-    request = _write_request(RequestBody(resource, resource.delete), _path_ids(resource, old, raw))
-    return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=raw)
+        raise refusals.not_deletable(resource, identifier, current or {})
+    if any((current or {}).get(name) == value for name, value in resource.deleted_when):
+        return RowPlan(requests=(), invalidates=resource.name, object_id=identifier, current=current)
+    request = _write_request(RequestBody(resource, resource.delete), _path_ids(resource, old, current))
+    return RowPlan(requests=(request,), invalidates=resource.name, object_id=identifier, current=current)
 
 
 def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | None:
-    """The request for the object as it is now; None where Stripe has none."""
+    """Return the request that reads the object as it is now; None where Stripe has no such operation."""
     if resource.retrieve is None:
         return None
-    return RequestBody(resource, resource.retrieve).request(_path_ids(resource, old, None))
+    return RequestBody(resource, resource.retrieve).build(_path_ids(resource, old, None))
 
 
 # -- requests ----------------------------------------------------------------------------------------------
 
 
 def _write_request(body: RequestBody, ids: Mapping[str, str]) -> WriteRequest:
-    return WriteRequest(body.request(ids), body.operation.name, derives_key=body.wanted)
+    return WriteRequest(body.build(ids), body.operation.name, derives_key=body.is_operation)
 
 
 def _path_part(name: str, value: Any) -> str:
-    found = encode_text(name, value)
-    if not fits_path(found):
+    part = encode_text(name, value)
+    if not fits_path(part):
         raise ColumnError(
-            f'"{name}" is no id: {value_text(found)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE
+            f'"{name}" is no id: {value_text(part)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE
         )
-    return found
+    return part
 
 
-def _path_ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> dict[str, str]:
-    """The ids that a path takes: the parents' by column, the object's as ``""``."""
-    found, identifier = {}, _object_id(resource, old, raw)
+def _path_ids(resource: Resource, old: Mapping[str, Any], current: Json | None) -> dict[str, str]:
+    """Return the ids for a request's path: the parents' by column, the object's own as ``""``."""
+    ids, identifier = {}, _object_id(resource, old, current)
     for parent in resource.parents:
-        value = _old_value(resource.column.get(parent.column), parent.column, old, raw)
+        value = _old_value(resource.column.get(parent.column), parent.column, old, current)
         if value is None:
             value = old.get(parent.column)
         if value is None:
@@ -299,12 +316,12 @@ def _path_ids(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> d
                 hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
                 sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
             )
-        found[parent.column] = _path_part(parent.column, value)
-    return found | {"": _path_part("id", identifier)}
+        ids[parent.column] = _path_part(parent.column, value)
+    return ids | {"": _path_part("id", identifier)}
 
 
-def _object_id(resource: Resource, old: Mapping[str, Any], raw: Json | None) -> str:
-    identifier = old.get("id") or (raw or {}).get("id")
+def _object_id(resource: Resource, old: Mapping[str, Any], current: Json | None) -> str:
+    identifier = old.get("id") or (current or {}).get("id")
     if identifier is None:
         raise ColumnError(
             f"a row of {resource.name} without an id cannot be changed",

@@ -1,4 +1,4 @@
-"""Errors for changes that cannot be made: each says what can be done instead. No request has left yet."""
+"""Errors for changes that cannot be planned, with hints at what can be done instead."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ _CALL: Final = "stripe_live.call reaches every operation that Stripe has."
 _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted"))
 
 
-def names_text(found: Iterable[str], most: int = MAX_NAMES) -> str:
-    """Names after one another, not too many."""
-    listed = list(found)
+def names_text(names: Iterable[str], most: int = MAX_NAMES) -> str:
+    """Return the names, joined; after ``most`` of them only how many more there are."""
+    listed = list(names)
     more = f", … {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
 
 def not_insertable(resource: Resource) -> StripeFdwError:
-    """Stripe creates these itself, or computes them."""
+    """Return the error for an INSERT of objects that Stripe creates itself, or computes."""
     hint = dict(resource.hints).get("insert")
-    what = "computes it" if resource.preview else "creates these itself, or inside other objects"
+    reason = "computes it" if resource.preview else "creates these itself, or inside other objects"
     return StripeFdwError(
-        f"cannot insert into {resource.name}: Stripe {what}",
+        f"cannot insert into {resource.name}: Stripe {reason}",
         hint=hint or _CALL,
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
 def not_updatable(resource: Resource) -> StripeFdwError:
-    """There is no update, nor an operation that a column reaches."""
-    what = "computes it" if resource.preview else "does not change these once they are there"
+    """Return the error for an UPDATE of objects that Stripe does not change."""
+    reason = "computes it" if resource.preview else "does not change these once they are there"
     return StripeFdwError(
-        f"cannot update {resource.name}: Stripe {what}",
+        f"cannot update {resource.name}: Stripe {reason}",
         hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
-    """There is no such operation; often there is one that comes near, and leads on from the present state."""
+    """Return the error for a DELETE of an object that Stripe keeps; its hint may be another operation."""
     hint = dict(resource.hints).get("delete", "").replace("{id}", quote_literal(identifier))
     ends = [
         item
@@ -65,16 +65,16 @@ def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]
         hint = update_hint(resource, identifier, ends[0].column, state_literal(ends[0].value))
     if not hint and "active" in resource.update_paths:
         hint = update_hint(resource, identifier, "active", "false")
-    what = "computes" if resource.preview else "keeps"
+    verb = "computes" if resource.preview else "keeps"
     return StripeFdwError(
-        f"cannot delete {resource.name} {identifier}: Stripe {what} these objects",
+        f"cannot delete {resource.name} {identifier}: Stripe {verb} these objects",
         hint=hint or _CALL,
         sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
     )
 
 
 def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> ColumnError:
-    """Columns that Stripe does not take, with those that it does."""
+    """Return the error for columns that cannot be written. It lists the columns that can."""
     verb = "set when it is created" if creating else "changed"
     taken = list(resource.create_paths if creating else resource.update_paths)
     if not creating:
@@ -84,11 +84,9 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
     near = closest_names(refused[0], taken)
     listed = [*near, *sorted(name for name in taken if name not in near)]
     quoted = ", ".join(f'"{name}"' for name in refused)
-    words = f"column {quoted} of {resource.name} cannot be {verb}"
-    if len(refused) > 1:
-        words = words.replace("column", "columns", 1)
+    noun = "column" if len(refused) == 1 else "columns"
     return ColumnError(
-        words,
+        f"{noun} {quoted} of {resource.name} cannot be {verb}",
         detail=f"Writable: {names_text(dict.fromkeys(listed))}." if listed else None,
         hint=_hint(resource, refused, creating),
         sqlstate=sqlstates.GENERATED_ALWAYS
@@ -98,12 +96,12 @@ def not_writable(resource: Resource, refused: Sequence[str], creating: bool) -> 
 
 
 def _hint(resource: Resource, refused: Sequence[str], creating: bool) -> str:
-    found = [_reason(resource, name, creating) for name in refused]
-    return next(filter(None, found), '_params takes any further parameter: \'{"name": "value"}\'.')
+    reasons = [_reason(resource, name, creating) for name in refused]
+    return next(filter(None, reasons), '_params takes any further parameter: \'{"name": "value"}\'.')
 
 
 def _reason(resource: Resource, name: str, creating: bool) -> str:
-    """Why the column cannot be written and what can be done about it, where there is more to say."""
+    """Return why the column cannot be written and what to do instead; "" where nothing is known."""
     column, reason = resource.column.get(name), ""
     if name in (instead := dict(resource.hints)):
         reason = instead[name]
@@ -138,15 +136,15 @@ def _is_parameter(resource: Resource, name: str, creating: bool) -> bool:
 
 
 def column_for(resource: Resource, parameter: str) -> str:
-    """The column that gives a parameter on creation: that of its name, else one that is a part of it."""
-    found = [name for name, path in resource.create_paths.items() if path[0] == parameter]
-    if not found:
+    """Return the column that sets a parameter on creation: that of its name, else one for a part of it."""
+    columns = [name for name, path in resource.create_paths.items() if path[0] == parameter]
+    if not columns:
         return f"_params[{parameter}]"
-    return parameter if parameter in found else found[0]
+    return parameter if parameter in columns else columns[0]
 
 
 def missing_parameters(resource: Resource, lacking: Sequence[tuple[str, ...]]) -> ColumnError:
-    """What Stripe needs to create one, all of it at once: of each group one."""
+    """Return the error for an INSERT without required values. Of each group in ``lacking`` one is needed."""
     inside = [
         name.removeprefix("_params[").removesuffix("]")
         for group in lacking

@@ -1,4 +1,4 @@
-"""A request in the making: values are put where an operation takes them."""
+"""The parameters of a planned request: column values at the paths where its operation takes them."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from stripe_fdw.fdw.writing.values.nested import OMIT, Json, encode_untyped
 
 @dataclass(slots=True)
 class RequestBody:
-    """A request in the making."""
+    """The parameters of one operation, as a tree of objects, lists and single values."""
 
     resource: Resource
     operation: Operation
     tree: Json = field(default_factory=dict)
-    wanted: bool = False  # also without parameters
-    first: bool = False  # before an update
-    given: list[str] = field(default_factory=list)  # columns that were put
+    is_operation: bool = False  # a change of state, which is sent also without parameters
+    before_update: bool = False  # sent before the update of other columns
+    columns: list[str] = field(default_factory=list)  # whose values are set
 
     @property
-    def empty(self) -> bool:
-        """Whether no request is needed."""
-        return not self.wanted and not self.tree
+    def is_empty(self) -> bool:
+        """Return True if no request is needed."""
+        return not self.is_operation and not self.tree
 
-    def knows(self, name: str) -> bool:
-        """Whether the operation has a parameter of this name."""
+    def has_parameter(self, name: str) -> bool:
+        """Return True if the operation has a parameter of this name."""
         return any(item.name == name.partition("[")[0] for item in self.operation.parameters)
 
-    def takes(self, column: Column) -> bool:
-        """Whether the operation has a parameter for the column's value."""
+    def takes_column(self, column: Column) -> bool:
+        """Return True if the operation has a parameter for the column's value."""
         return any(item.accepts(column) for item in self.operation.parameters)
 
-    def path(self, name: str) -> tuple[str, ...]:
-        """Where a column's value goes."""
+    def path_of(self, name: str) -> tuple[str, ...]:
+        """Return the path in the tree at which a column's value is sent."""
         if self.operation is self.resource.create:
             return self.resource.create_paths.get(name, (name,))
         return (
@@ -48,50 +48,50 @@ class RequestBody:
             else (name,)
         )
 
-    def parameter(self, name: str) -> Parameter | None:
-        """The parameter that a column's value goes to, if it is known."""
+    def parameter_of(self, name: str) -> Parameter | None:
+        """Return the parameter that takes a column's value; None where the catalog does not have it."""
         known, found = self.operation.parameters, None
-        for step in self.path(name):
+        for step in self.path_of(name):
             if step.isdecimal():  # a place in a list, whose objects have the same parameters
                 continue
             found = next((item for item in known if item.name == step), None)
             known = found.fields if found else ()
         return found
 
-    def send(self, found: Transition, value: Any) -> None:
-        """Make it the operation that a change of state is; ``value`` as it is sent, where it is."""
-        self.wanted = True
-        self.first = self.first or found.before_update
-        for name, word in found.extra_parameters:
+    def set_transition(self, transition: Transition, value: Any) -> None:
+        """Make this the operation of a change of state, with the encoded value of its column, or OMIT."""
+        self.is_operation = True
+        self.before_update = self.before_update or transition.before_update
+        for name, word in transition.extra_parameters:
             _set_path(self.tree, split_path(name), word)
-        if found.value_parameter and value is not OMIT:
-            self.tree[found.value_parameter] = value
+        if transition.value_parameter and value is not OMIT:
+            self.tree[transition.value_parameter] = value
 
-    def put(self, column: str, value: Any) -> None:
-        """Add a column's value. Raises ColumnError where another column gives its place another one."""
+    def set_column(self, column: str, value: Any) -> None:
+        """Set a column's encoded value. Raises ColumnError where another column sets another value there."""
         if value is OMIT:
             return
-        path = self.path(column)
+        path = self.path_of(column)
         if not _set_path(self.tree, path, value):
             name = path[0] + "".join(f"[{step}]" for step in path[1:])
-            others = [f'"{other}"' for other in self.given if self.path(other)[0] == path[0]]
+            others = [f'"{other}"' for other in self.columns if self.path_of(other)[0] == path[0]]
             raise ColumnError(
                 f'"{column}" and {" and ".join(others) or "the change of state"} give two values for {name}',
                 hint="Give one of them.",
                 sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
             )
-        self.given.append(column)
+        self.columns.append(column)
         for place in self.resource.write_paths:
             if place.column == column and place.path == path:
                 for name, word in place.extra_parameters:
                     _set_path(self.tree, split_path(name), word)
 
-    def merge(self, params: Json) -> None:
-        """Add further parameters, which win."""
+    def merge_parameters(self, params: Json) -> None:
+        """Merge the parameters of _params into the tree; they win over columns."""
         _merge(self.tree, cast("Json", encode_untyped(params)))
 
-    def request(self, ids: Mapping[str, str]) -> Request:
-        """The request as it is sent; the path takes the parents' ids by column, the object's as ``""``."""
+    def build(self, ids: Mapping[str, str]) -> Request:
+        """Return the request. ``ids`` has the parents' ids by column, and the object's own id as ``""``."""
         above = [ids[parent.column] for parent in self.resource.parents]
         names = placeholders(self.operation.path)
         filled = dict(zip(names, [*above, ids.get("", "")][: len(names)], strict=True))
@@ -99,7 +99,7 @@ class RequestBody:
 
 
 def split_path(name: str) -> tuple[str, ...]:
-    """``promotion[type]`` as its steps."""
+    """Return the keys of a parameter's name: ``promotion[type]`` as ``("promotion", "type")``."""
     return tuple(part.rstrip("]") for part in name.split("["))
 
 
@@ -120,7 +120,7 @@ def _set_path(tree: Json, path: tuple[str, ...], value: Any) -> bool:
 
 
 def merge_values(whole: Any, part: Any) -> Any:
-    """Both, where they are objects; what the part says wins."""
+    """Return an object with the values of both, where those of ``part`` win; ``part`` if one is no object."""
     if not isinstance(whole, dict) or not isinstance(part, dict):
         return part
     tree = cast("Json", encode_untyped(whole))

@@ -1,4 +1,4 @@
-"""Which operation a change of a column is: an invoice whose ``status`` becomes ``open`` is finalized."""
+"""Changes of columns that are operations: an invoice whose ``status`` becomes ``open`` is finalized."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def state_text(value: Any) -> str | None:
-    """A column's value as the catalog writes states."""
+    """Return a column's value as the catalog writes states; None for NULL."""
     if isinstance(value, bool):
         return "true" if value else "false"
     value = id_or_value(value)
@@ -29,63 +29,69 @@ def state_text(value: Any) -> str | None:
 def find_transition(
     resource: Resource, column: str, old: Any, new: Any, fields: Mapping[str, Any] = _NO_FIELDS
 ) -> Transition | None:
-    """The operation that takes the column from one value to another; None where no operation does.
+    """Return the operation that changes the column from one value to another; None where there is none.
 
-    ``fields`` are the object's, as they will be when the operation is asked for.
+    ``fields`` are those of the object when the operation is requested.
     """
-    for found in resource.transitions:
+    for transition in resource.transitions:
         if (
-            found.column != column
-            or not _leads_to(found, state_text(new))
-            or not _starts_from(found, state_text(old))
+            transition.column != column
+            or not _leads_to(transition, state_text(new))
+            or not _starts_from(transition, state_text(old))
         ):
             continue
-        if not _unmet_needs(found, fields):
-            return found
+        if not _unmet_needs(transition, fields):
+            return transition
     return None
 
 
 def operations_to(resource: Resource, column: str, value: Any) -> list[Operation]:
-    """The operations that lead to the value, from whichever state, each once."""
-    found = [
+    """Return the operations that lead to the value from any state, each once."""
+    matching = [
         item for item in resource.transitions if item.column == column and _leads_to(item, state_text(value))
     ]
-    return list({item.operation.name: item.operation for item in found}.values())
+    return list({item.operation.name: item.operation for item in matching}.values())
 
 
 def repeated_transition(
     resource: Resource, column: str, value: Any, fields: Mapping[str, Any] = _NO_FIELDS
 ) -> Transition | None:
-    """The operation that an earlier run with the key made, if it is the only one that leads to the value.
+    """Return the only operation that leads to the value: an earlier run with the key may have sent it.
 
-    It may have led further than to the value: an invoice of nothing is paid as soon as it is finalized.
-    Stripe knows the key's answer, and refuses the operation where it has none.
+    The operation may have led to a later state: an invoice without an amount is paid when it is finalized.
+    Stripe repeats its answer to the key, or refuses the operation where it has not seen the key.
     """
     if len(operations_to(resource, column, value)) != 1:
         return None
-    for found in resource.transitions:
-        if found.column == column and _leads_to(found, state_text(value)) and not _unmet_needs(found, fields):
-            return found
+    for transition in resource.transitions:
+        if (
+            transition.column == column
+            and _leads_to(transition, state_text(value))
+            and not _unmet_needs(transition, fields)
+        ):
+            return transition
     return None
 
 
-def _leads_to(found: Transition, target: str | None) -> bool:
-    return found.value == target or (found.value == ANY_VALUE and target is not None)
+def _leads_to(transition: Transition, target: str | None) -> bool:
+    return transition.value == target or (transition.value == ANY_VALUE and target is not None)
 
 
-def _starts_from(found: Transition, source: str | None) -> bool:
-    return not found.sources or source in found.sources
+def _starts_from(transition: Transition, source: str | None) -> bool:
+    return not transition.sources or source in transition.sources
 
 
-def _unmet_needs(found: Transition, fields: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """What the operation needs to lead there and these fields do not have."""
-    return [(name, values) for name, values in found.conditions if state_text(fields.get(name)) not in values]
+def _unmet_needs(transition: Transition, fields: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the conditions of the operation that these fields do not meet."""
+    return [
+        (name, values) for name, values in transition.conditions if state_text(fields.get(name)) not in values
+    ]
 
 
 def reachable_states(
     resource: Resource, column: str, old: Any, fields: Mapping[str, Any] = _NO_FIELDS
 ) -> list[str | None]:
-    """The values that operations lead to from the present one."""
+    """Return the values that operations lead to from the present one."""
     now = state_text(old)
     return _values(
         item
@@ -98,28 +104,28 @@ def reachable_states(
 
 
 def target_states(resource: Resource, column: str) -> list[str | None]:
-    """The values that operations lead to, from whichever state."""
+    """Return the values that operations lead to from any state."""
     return _values(item for item in resource.transitions if item.column == column)
 
 
-def _values(found: Iterable[Transition]) -> list[str | None]:
-    return list(dict.fromkeys(item.value for item in found if item.value != ANY_VALUE))
+def _values(matching: Iterable[Transition]) -> list[str | None]:
+    return list(dict.fromkeys(item.value for item in matching if item.value != ANY_VALUE))
 
 
 def state_literals(values: Iterable[str | None], joined: str = ", ") -> str:
-    """States as SQL writes them, after one another."""
+    """Return states as SQL literals, joined."""
     return joined.join(map(state_literal, values))
 
 
 def state_literal(value: str | None) -> str:
-    """A state as SQL writes it."""
+    """Return a state as an SQL literal."""
     if value is None:
         return "NULL"
     return value if value in ("true", "false") else quote_literal(value)
 
 
 def update_hint(resource: Resource, identifier: str, column: str, value: str) -> str:
-    """The statement to write for a change that can be made; ``value`` as SQL writes it."""
+    """Return the UPDATE that makes a change, for a hint. ``value`` is an SQL literal."""
     changed = state_literal(identifier)
     return f"UPDATE stripe_live.{resource.name} SET {column} = {value} WHERE id = {changed};"  # noqa: S608 - shown
 
@@ -132,7 +138,7 @@ def transition_error(
     new: Any,
     fields: Mapping[str, Any] = _NO_FIELDS,
 ) -> ColumnError:
-    """The error for a change that no operation makes: it names those that can be made."""
+    """Return the error for a change that no operation makes. It names the changes that can be made."""
     now, wanted = state_literal(state_text(old)), state_literal(state_text(new))
     leading = [
         item for item in resource.transitions if item.column == column and _leads_to(item, state_text(new))
@@ -168,18 +174,23 @@ def transition_error(
 def _misspelled_state(
     resource: Resource, column: str, wanted: str | None, others: Iterable[str | None]
 ) -> str | None:
-    """The one of the others that was mistyped.
+    """Return the reachable state of which ``wanted`` is a misspelling; None where there is none.
 
-    Who wrote another state meant that one, and no hint may pay or cancel what nobody wanted to.
+    A correctly spelled state is no misspelling: no hint may suggest to pay or cancel an object by mistake.
     """
     if wanted is None:
         return None
-    word, known = wanted.lower(), _all_states(resource, column)
-    fits = (one for one in others if one is not None and (one == word or is_typo(word, one)))
-    return None if wanted in known else next((one for one in fits if one == word or word not in known), None)
+    word, states = wanted.lower(), _all_states(resource, column)
+    if wanted in states:
+        return None
+    for state in others:
+        similar = state is not None and (state == word or is_typo(word, state))
+        if similar and (state == word or word not in states):
+            return state
+    return None
 
 
 def _all_states(resource: Resource, column: str) -> set[str | None]:
-    """All states of a column, and the words that lead on from one."""
-    found = {state for item in resource.transitions if item.column == column for state in item.sources}
-    return found | set(target_states(resource, column)) | set(resource.column[column].values)
+    """Return all states of a column, and the values that operations lead to."""
+    states = {source for item in resource.transitions if item.column == column for source in item.sources}
+    return states | set(target_states(resource, column)) | set(resource.column[column].values)

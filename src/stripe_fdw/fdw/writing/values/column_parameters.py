@@ -1,4 +1,4 @@
-"""The values of a row that is written: which of them say something, and what a host made of them."""
+"""Column values of a written row as parameters of a request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PRINTABLE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class RowValues:
-    """What a row gives: columns with their values, further parameters, an idempotency key."""
+    """The values of a written row: its columns, the parameters of _params, and its idempotency key."""
 
     columns: Mapping[str, Any]
     params: Json
@@ -36,7 +36,7 @@ class RowValues:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RowValues:
-        """Take the values apart.
+        """Return the values of a row, separated.
 
         Raises ColumnError for a key or for parameters that cannot be sent.
         """
@@ -47,12 +47,12 @@ class RowValues:
 def _params(value: Any) -> Json:
     if value is None:
         return {}
-    found = parse_json(PARAMS, value)
-    if found is None:
+    parameters = parse_json(PARAMS, value)
+    if parameters is None:
         return {}
-    if not isinstance(found, dict):
+    if not isinstance(parameters, dict):
         raise value_error(PARAMS, value, "a JSON object of parameters")
-    return found
+    return parameters
 
 
 def check_idempotency_key(value: Any, name: str = KEY) -> str | None:
@@ -72,7 +72,7 @@ def check_idempotency_key(value: Any, name: str = KEY) -> str | None:
 
 
 def parse_json(name: str, value: Any) -> Any:
-    """A jsonb value, also where it comes as its text. Raises ColumnError for a text that is no JSON."""
+    """Return a jsonb value, parsed where the host gives its text. Raises ColumnError for invalid JSON."""
     if not isinstance(value, str | bytes):
         return value
     try:
@@ -86,32 +86,32 @@ def parse_json(name: str, value: Any) -> Any:
 
 
 def creation_value(column: Column, value: Any, parameter: Parameter | None) -> Any:
-    """What creation sends for a value that is not None; NOTHING for an empty object."""
+    """Return what creation sends for a value that is not None; OMIT for an empty object."""
     if column.kind is Kind.JSON:
-        found = _json_value(column.name, value)
-        return OMIT if found is None else nested.encode(column.name, found, parameter)
+        structure = _json_value(column.name, value)
+        return OMIT if structure is None else nested.encode(column.name, structure, parameter)
     return encode_scalar(
         column.name, column.kind, value, column.units_per_second, parameter.values if parameter else ()
     )
 
 
 def changed_value(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
-    """What an update sends so that the old value becomes the new one; NOTHING where they are the same."""
+    """Return what an update sends to change the old value to the new one; OMIT where they are equal."""
     if column.kind is Kind.JSON:
         return diff.difference(column.name, old, _json_value(column.name, new), parameter)
     if new is None:
         return OMIT if old is None else diff.unset_value(column.name, old, parameter)
-    words = parameter.values if parameter else ()
-    found = encode_scalar(column.name, column.kind, new, column.units_per_second, words)
-    if equals_scalar(column.kind, old, found) or (column.kind is Kind.TIME and is_same_day(old, new)):
+    keywords = parameter.values if parameter else ()
+    encoded = encode_scalar(column.name, column.kind, new, column.units_per_second, keywords)
+    if equals_scalar(column.kind, old, encoded) or (column.kind is Kind.TIME and is_same_day(old, new)):
         return OMIT
-    return diff.unset_value(column.name, old, parameter) if found == UNSET else found
+    return diff.unset_value(column.name, old, parameter) if encoded == UNSET else encoded
 
 
 def full_value(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
-    """What an update sends for a value whether or not it is the old one: the same on each run.
+    """Return what an update sends for a value whether or not it differs from the old one.
 
-    NOTHING for what can only be sent as a difference.
+    OMIT for a value that can only be sent as a difference.
     """
     try:
         if column.kind is Kind.JSON:
@@ -121,12 +121,12 @@ def full_value(column: Column, old: Any, new: Any, parameter: Parameter | None) 
             if new is None
             else creation_value(column, new, parameter)
         )
-    except ColumnError:  # Stripe cannot unset it, or does not take again what it told
+    except ColumnError:  # Stripe cannot unset it, or does not accept the value that it returned
         return OMIT
 
 
 def is_changed(name: str, column: Column | None, old: Any, new: Any) -> bool:
-    """Whether a column that cannot be sent would change; one whose value cannot be read would."""
+    """Return True if the column's value differs from the old one, or cannot be read."""
     try:
         if column is None:
             return bool(old != parse_json(name, new))
@@ -136,8 +136,8 @@ def is_changed(name: str, column: Column | None, old: Any, new: Any) -> bool:
 
 
 def _json_value(name: str, value: Any) -> Any:
-    """A jsonb value; None for NULL and for the null of JSON."""
-    found = None if value is None else parse_json(name, value)
-    if found is not None and not isinstance(found, dict | list):
+    """Return a jsonb object or array; None for NULL and for JSON's null."""
+    parsed = None if value is None else parse_json(name, value)
+    if parsed is not None and not isinstance(parsed, dict | list):
         raise value_error(name, value, "a JSON object or array")
-    return found
+    return parsed

@@ -1,4 +1,4 @@
-"""What a change of an object or a list has to send.
+"""Differences of objects and lists as parameters.
 
 An object is compared key by key, and so is what lies in it: keys that are gone or null are unset. What Stripe
 replaces as a whole, such as an address, is sent as a whole. Metadata is replaced as a whole, like any list.
@@ -8,8 +8,7 @@ after ``SET items = …`` the subscription has exactly the items of the array. A
 item, or without one but with its price, is that item, and only what differs is sent; any other element is a
 new item; an item that the array no longer has is deleted, which after an empty array or NULL is each of them.
 Where Stripe shows only the first of the items, such a change is refused. To change one item and leave the
-others alone, change its row in ``subscription_item``, or say it in ``_params``, which are Stripe's own words
-for it.
+others alone, change its row in ``subscription_item``, or give Stripe's own parameters in ``_params``.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from stripe_fdw.object_ids import id_or_value
 
 
 def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
-    """What has to be sent so that the old value becomes the new one; NOTHING where they are the same.
+    """Return the parameter that changes the old value to the new one; OMIT where they are equal.
 
     Raises ColumnError for a value of the wrong kind, and where Stripe cannot unset what is gone.
     """
@@ -49,8 +48,8 @@ def difference(name: str, old: Any, new: Any, parameter: Parameter | None = None
     if (new is None or new == []) and not is_list_object(old):
         return OMIT if old in (None, "", [], {}) else unset_value(name, old, parameter)
     if parameter is not None and parameter.kind is not Kind.JSON:
-        found = encode(name, new, parameter)
-        return OMIT if equals_scalar(parameter.kind, old, found) else found
+        encoded = encode(name, new, parameter)
+        return OMIT if equals_scalar(parameter.kind, old, encoded) else encoded
     return _diff_structure(name, old, new, parameter)
 
 
@@ -64,12 +63,12 @@ def _diff_structure(name: str, old: Any, new: Any, parameter: Parameter | None) 
         return _diff_rows(name, old, rows, fields, whole=any(map(is_list_object, parts)))
     if isinstance(old, dict) and isinstance(new, dict):
         return _diff_object(name, old, new, fields, whole=parameter is not None and parameter.replaced_whole)
-    found = encode(name, _without_response_fields(old, new, fields), parameter)
-    return unset_value(name, old, parameter) if found is OMIT and old not in (None, "", [], {}) else found
+    encoded = encode(name, _without_response_fields(old, new, fields), parameter)
+    return unset_value(name, old, parameter) if encoded is OMIT and old not in (None, "", [], {}) else encoded
 
 
 def _without_response_fields(old: Any, new: Any, fields: Fields) -> Any:
-    """The new list without what the old one's elements tell and Stripe does not take."""
+    """Return the new value without fields of the old response that Stripe does not take as parameters."""
     if isinstance(old, list) and isinstance(new, list):
         told = {key: value for item in old if isinstance(item, dict) for key, value in item.items()}
         return [_without_response_fields(told, item, fields) for item in new]
@@ -84,7 +83,7 @@ def _without_response_fields(old: Any, new: Any, fields: Fields) -> Any:
 
 
 def full_value(name: str, old: Any, new: Any, parameter: Parameter | None = None) -> Any:
-    """What is sent of a value that may be the old one; NOTHING for a list of rows of another table.
+    """Return the parameter for a whole value, even if it is the old one; OMIT for rows of another table.
 
     Raises ColumnError where Stripe cannot unset what is None.
     """
@@ -100,7 +99,7 @@ def full_value(name: str, old: Any, new: Any, parameter: Parameter | None = None
 
 
 def unset_value(name: str, old: Any, parameter: Parameter | None) -> Any:
-    """What clears a value: the empty text.
+    """Return the parameter that unsets a value: the empty string.
 
     Stripe takes it for texts and lists in general, whether its types say so or not. For other values they
     have to say so; of those inside objects they often don't though Stripe does take it, so only true, false
@@ -127,16 +126,16 @@ def _diff_object(name: str, old: Json, new: Json, fields: Fields, *, whole: bool
         before, inner = old.get(key), f"{name}[{key}]"
         if known and key not in known and json_equal(before, value):
             continue
-        found = difference(inner, before, value, known.get(key))
-        if found is not OMIT:
-            sent[key] = found
+        value_sent = difference(inner, before, value, known.get(key))
+        if value_sent is not OMIT:
+            sent[key] = value_sent
     for key, before in old.items():
         # What the object tells and Stripe does not take is not for us to remove.
         if key in new or before is None or (known and key not in known) or key == "object":
             continue
-        found = _removed_key(f"{name}[{key}]", before, known.get(key))
-        if found is not OMIT:
-            sent[key] = found
+        value_sent = _removed_key(f"{name}[{key}]", before, known.get(key))
+        if value_sent is not OMIT:
+            sent[key] = value_sent
     if not sent:
         return OMIT
     beside = {
@@ -162,7 +161,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _diff_metadata(name: str, old: Any, new: Any) -> Any:
-    """Replaced as a whole: keys that are no longer there are unset."""
+    """Return the changed keys of metadata, which is replaced as a whole: missing keys are unset."""
     before = old if isinstance(old, dict) else {}
     after = {} if new is None else encode_metadata(name, new)
     if not any(value != UNSET for value in after.values()):
@@ -192,21 +191,21 @@ def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whol
             sent.append(encode_element(where, item, fields))
             continue
         left.pop(known_item["id"])
-        found = _diff_object(where, _mentioned_keys(known_item, item), item, fields)
-        if found is not OMIT:
-            _keep_reset_values(where, known_item, item, found, fields)
+        changes = _diff_object(where, _mentioned_keys(known_item, item), item, fields)
+        if changes is not OMIT:
+            _keep_reset_values(where, known_item, item, changes, fields)
         # Without "deleted" there is no other way to remove one than to leave it out, so all are named.
-        if found is not OMIT or (known and "deleted" not in known):
-            sent.append({"id": known_item["id"]} | ({} if found is OMIT else found))
+        if changes is not OMIT or (known and "deleted" not in known):
+            sent.append({"id": known_item["id"]} | ({} if changes is OMIT else changes))
     if not known or "deleted" in known:
         sent += [{"id": identifier, "deleted": True} for identifier in left]
     return sent or (UNSET if left else OMIT)
 
 
 def _keep_reset_values(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
-    """Send along what Stripe would otherwise start anew: with another price, the quantity.
+    """Add the values that Stripe would otherwise reset: with another price, the quantity.
 
-    What the new element has no more, or as null, does start anew.
+    A value that the new element does not have, or has as null, is reset.
     """
     known = {field.name: field for field in fields}
     resets = dict(reset for key in sent if key in known for reset in known[key].resets)
@@ -219,7 +218,7 @@ def _keep_reset_values(name: str, old: Json, new: Json, sent: Json, fields: Fiel
 
 
 def _mentioned_keys(old: Json, new: Json) -> Json:
-    """Of the old object what the new one speaks of too, where that is not the whole object.
+    """Return the keys of the old object that the new one has, unless the new one is a whole object.
 
     An element that is written by hand, such as ``{"id": "si_1", "quantity": 2}``, says what is to change.
     """
@@ -227,20 +226,20 @@ def _mentioned_keys(old: Json, new: Json) -> Json:
 
 
 def _match_rows(new: Sequence[Any], old: Mapping[str, Json]) -> list[Json | None]:
-    """For each new element the old one that it is: by id, else by its price."""
-    found: list[Json | None] = [
+    """Return for each new element the old element that it continues: by id, else by its price."""
+    matches: list[Json | None] = [
         old.get(item["id"]) if isinstance(item, dict) and isinstance(item.get("id"), str) else None
         for item in new
     ]
-    taken = {item["id"] for item in found if item is not None}
+    taken = {item["id"] for item in matches if item is not None}
     for at, item in enumerate(new):
-        if found[at] is None and isinstance(item, dict) and "id" not in item and item.get("price"):
+        if matches[at] is None and isinstance(item, dict) and "id" not in item and item.get("price"):
             price = id_or_value(item["price"])
             free = (
                 one
                 for one in old.values()
                 if one["id"] not in taken and id_or_value(one.get("price")) == price
             )
-            found[at] = next(free, None)
-            taken.update(one["id"] for one in (found[at],) if one is not None)
-    return found
+            matches[at] = next(free, None)
+            taken.update(match["id"] for match in (matches[at],) if match is not None)
+    return matches

@@ -1,6 +1,6 @@
 """Objects and lists as nested parameters of a request.
 
-What is made here is a tree of dicts, lists and single values, in which "" unsets. ``Request.of`` flattens it.
+The result is a tree of dicts, lists and single values, in which "" unsets. ``Request.of`` flattens it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ METADATA: Final = "metadata"
 
 
 class _Omit(Enum):
-    """Nothing is to be sent."""
+    """The type of OMIT: no parameter is sent."""
 
-    NOTHING = 0
+    OMIT = 0
 
 
-OMIT: Final = _Omit.NOTHING
+OMIT: Final = _Omit.OMIT
 
 
 def encode(name: str, value: Any, parameter: Parameter | None = None) -> Any:
-    """The parameter for a value that is not None: nulls left out, Stripe's objects as ids, times as epochs.
+    """Return the parameter for a value that is not None.
 
-    NOTHING for an empty object or list. Raises ColumnError where a value is not of the kind that Stripe's
-    parameter has.
+    Nulls are left out, Stripe's objects become ids and times become epochs. OMIT for an empty object or list.
+    Raises ColumnError where a value is not of the kind that Stripe's parameter has.
     """
     if parameter is not None and parameter.kind is not Kind.JSON:
-        return encode_scalar(name, parameter.kind, id_or_value(value), words=parameter.values)
+        return encode_scalar(name, parameter.kind, id_or_value(value), keywords=parameter.values)
     check_shape(name, value, parameter)
     return _structured(name, value, parameter.fields if parameter else ())
 
@@ -54,7 +54,7 @@ def check_shape(name: str, value: Any, parameter: Parameter | None) -> None:
 
 def _structured(name: str, value: Any, fields: Fields) -> Any:
     if is_metadata(name):
-        return {key: found for key, found in encode_metadata(name, value).items() if found != UNSET} or OMIT
+        return {key: text for key, text in encode_metadata(name, value).items() if text != UNSET} or OMIT
     if is_list_object(value):
         value = value["data"]
     if isinstance(value, list):
@@ -79,7 +79,7 @@ def _object(name: str, value: Json, fields: Fields) -> Any:
 
 
 def encode_element(name: str, item: Any, fields: Fields) -> Any:
-    """One element of a list."""
+    """Return the parameter for one element of a list."""
     if any(field.name == "discount" for field in fields):
         # A list of discounts comes as ids, or expanded, and is written as objects.
         item = id_or_value(item) if is_stripe_object(item) else item
@@ -100,14 +100,14 @@ def _discount_parameter(identifier: str) -> str:
 
 
 def is_metadata(name: str) -> bool:
-    """Whether a parameter of this name, such as ``items[0][metadata]``, holds keys that users choose."""
+    """Return True if a parameter of this name, such as ``items[0][metadata]``, is metadata."""
     return name.rpartition("[")[2].rstrip("]") == METADATA
 
 
 def encode_untyped(value: Any) -> Any:
-    """A value of JSON in a parameter of which nothing is known.
+    """Return a JSON value as a parameter that the catalog does not have.
 
-    Null, an empty list and empty metadata unset. Another empty object says nothing.
+    Null, an empty list and empty metadata unset. Any other empty object sends nothing.
     """
     if value is None or value == []:
         return UNSET
@@ -126,7 +126,7 @@ def encode_untyped(value: Any) -> Any:
 
 
 def encode_metadata(name: str, value: Any) -> dict[str, str]:
-    """Metadata as Stripe has it, null being the empty text. Raises ColumnError for what it cannot hold."""
+    """Return metadata as Stripe takes it, null as "". Raises ColumnError for values it cannot hold."""
     if not isinstance(value, dict):
         raise value_error(name, value, "an object of texts")
     for key, item in value.items():
@@ -151,7 +151,7 @@ def _text(value: Any) -> str:
 
 
 def json_equal(old: Any, new: Any) -> bool:
-    """Whether two values say the same: null is a missing key, and an object is its id."""
+    """Return True if two values are equal where null is a missing key, and an object is its id."""
     if isinstance(old, bool) or isinstance(new, bool):
         return old is new
     if isinstance(old, dict) and isinstance(new, dict):
@@ -170,10 +170,10 @@ def _number(value: Any) -> Any:
 
 
 def is_stripe_object(value: Any) -> bool:
-    """Whether it is one of Stripe's own objects, with an id."""
+    """Return True if it is one of Stripe's own objects, with an id."""
     return isinstance(value, dict) and isinstance(value.get("id"), str) and "object" in value
 
 
 def is_list_object(value: Any) -> bool:
-    """Whether it is a list as Stripe's objects embed it."""
+    """Return True if it is a list object, as Stripe's objects embed it."""
     return isinstance(value, dict) and value.get("object") == "list" and isinstance(value.get("data"), list)

@@ -26,7 +26,7 @@ Scalar = str | int | bool
 
 
 def value_text(value: object) -> str:
-    """A value for an error's text: short, on one line."""
+    """Return a value for an error's text: quoted, redacted, shortened and on one line."""
     text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
     text = redact(" ".join(text.split()))
     return f'"{shorten(text, MAX_VALUE_CHARACTERS)}"'
@@ -35,26 +35,26 @@ def value_text(value: object) -> str:
 def value_error(
     name: str, value: object, wanted: str, sqlstate: str = sqlstates.INVALID_PARAMETER_VALUE
 ) -> ColumnError:
-    """The error for a value that its column cannot send."""
+    """Return the error for a value that its column cannot send."""
     return ColumnError(f'"{name}" takes {wanted}, not {value_text(value)}', sqlstate=sqlstate)
 
 
 def encode_scalar(
-    name: str, kind: Kind, value: Any, per_second: int = 1, words: tuple[str, ...] = ()
+    name: str, kind: Kind, value: Any, per_second: int = 1, keywords: tuple[str, ...] = ()
 ) -> Scalar:
-    """The value, which is not None, as it is sent.
+    """Return a value, which is not None, as it is sent.
 
     Args:
         name: what an error calls it.
         kind: of its column or parameter.
         value: as the host gives it, or as it stands in JSON.
         per_second: how many units of Stripe's time a second has.
-        words: texts that Stripe takes in place of a value (``now``).
+        keywords: texts that Stripe takes in place of a value (``now``).
 
     Raises:
-        ColumnError: the value is not of its kind, or nothing that Stripe could take.
+        ColumnError: the value is not of its kind, or cannot be sent.
     """
-    if isinstance(value, str) and value in words:
+    if isinstance(value, str) and value in keywords:
         return value
     match kind:
         case Kind.BOOLEAN:
@@ -70,14 +70,14 @@ def encode_scalar(
 
 
 def is_same_day(old: Any, new: Any) -> bool:
-    """Whether a date is that of the time that Stripe has: a column of type date shows no more of it."""
+    """Return True if a date is the day of Stripe's time, as a column of type date shows it."""
     if not isinstance(new, date) or isinstance(new, datetime) or isinstance(old, bool):
         return False
     return isinstance(old, int | float) and datetime.fromtimestamp(old, UTC).date() == new
 
 
 def equals_scalar(kind: Kind, old: Any, new: Scalar) -> bool:
-    """Whether what is sent is what Stripe's object already has."""
+    """Return True if an encoded value equals the one that Stripe's object has."""
     if old is None:
         return new == ""
     if isinstance(old, bool) or isinstance(new, bool):
@@ -93,7 +93,7 @@ def equals_scalar(kind: Kind, old: Any, new: Scalar) -> bool:
 
 
 def encode_text(name: str, value: Any) -> str:
-    """A text, or the id of an object, also where that came as the text of its JSON."""
+    """Return a text as it is sent; of an object, or of its JSON text, the id."""
     if isinstance(value, str) and value[:1] == "{" and '"id"' in value:
         try:
             value = id_or_value(orjson.loads(value))
@@ -143,7 +143,7 @@ def _integer(name: str, value: Any) -> int:
 
 
 def _time(name: str, value: Any, per_second: int) -> int:
-    """Stripe's units since 1970. A fraction of a unit is dropped; a time without zone is UTC."""
+    """Return Stripe's units since 1970, without a fraction. A time without a zone is UTC."""
     if isinstance(value, str):
         value = _parse_time(name, value)
     if isinstance(value, datetime):

@@ -72,7 +72,7 @@ SINGLES: list[tuple[Kind, Any, Any]] = [
 
 @pytest.mark.parametrize(("kind", "value", "expected"), SINGLES, ids=str)
 def test_a_single_value_as_stripe_takes_it(kind: Kind, value: Any, expected: Any) -> None:
-    found = encode_scalar("x", kind, value, words=("now",))
+    found = encode_scalar("x", kind, value, keywords=("now",))
     assert found == expected
     assert type(found) is type(expected)
 
