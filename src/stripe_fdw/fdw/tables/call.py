@@ -19,14 +19,14 @@ from stripe_fdw.fdw.writing.values.column_parameters import check_idempotency_ke
 from stripe_fdw.fdw.writing.values.nested import encode_untyped
 from stripe_fdw.suggestions import closest_names
 
-_WORDS = ("method", "path", "params")
+_ARGUMENTS = ("method", "path", "params")
 _KEY: Final = "idempotency_key"
-_WRITING: Final = ("POST", "DELETE")
+_WRITE_METHODS: Final = ("POST", "DELETE")
 _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
 
 
 class CallError(StripeFdwError):
-    """What was asked for is no operation of Stripe's, or not one that can be called so."""
+    """The call names no operation of Stripe, or one that cannot be called in this way."""
 
     default_sqlstate = sqlstates.INVALID_PARAMETER_VALUE
 
@@ -48,57 +48,59 @@ class WriteCall:
 
 
 def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
-    """The call that the quals describe; None if one of them is NULL.
+    """Return the call that the quals describe; None if an argument is NULL.
 
     Raises:
         MissingQualError: method or path is missing.
         CallError: Stripe has no such operation, or it writes, or the parameters are no JSON object.
     """
-    given = {qual.column: qual.value for qual in quals if qual.operator == EQUAL}
-    for name in _WORDS:
-        if name in given and given[name] is None:
+    values_by_column = {qual.column: qual.value for qual in quals if qual.operator == EQUAL}
+    for name in _ARGUMENTS:
+        if name in values_by_column and values_by_column[name] is None:
             return None
-    if "method" not in given or "path" not in given:
+    if "method" not in values_by_column or "path" not in values_by_column:
         raise MissingQualError(
             "an operation needs its method and its path",
             hint="SELECT stripe_live.call('GET', '/v1/balance');",
         )
-    words: dict[str, str] = {name: str(value) for name, value in given.items() if name in _WORDS}
-    if any(isinstance(value, Unknown) for value in given.values()):
-        return ReadCall(Request("GET", words["path"], words["path"]), words)
-    method = _method(words["method"])
+    arguments: dict[str, str] = {
+        name: str(value) for name, value in values_by_column.items() if name in _ARGUMENTS
+    }
+    if any(isinstance(value, Unknown) for value in values_by_column.values()):
+        return ReadCall(Request("GET", arguments["path"], arguments["path"]), arguments)
+    method = _method(arguments["method"])
     if method != "GET":
         raise CallError(
-            f"{method} {words['path']} would change something, and SELECT only reads",
+            f"{method} {arguments['path']} would change something, and SELECT only reads",
             hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
-    params = _params(words.get("params", "{}"))
-    endpoint = _endpoint(method, words["path"])
-    return ReadCall(replace(Request.of("GET", words["path"], params), endpoint=endpoint), words)
+    params = _params(arguments.get("params", "{}"))
+    endpoint = _endpoint(method, arguments["path"])
+    return ReadCall(replace(Request.of("GET", arguments["path"], params), endpoint=endpoint), arguments)
 
 
 def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
-    """The operation that an inserted row describes.
+    """Return the call that an inserted row describes.
 
     Raises:
         CallError: Stripe has no such operation, or it only reads, or the parameters are no JSON object.
     """
-    words = {name: str(values[name]) for name in _WORDS if values.get(name) is not None}
-    if "method" not in words or "path" not in words:
+    arguments = {name: str(values[name]) for name in _ARGUMENTS if values.get(name) is not None}
+    if "method" not in arguments or "path" not in arguments:
         raise CallError(
             "an operation needs its method and its path",
             hint="SELECT stripe_live.call('POST', '/v1/customers', '{}');",
             sqlstate=sqlstates.NOT_NULL_VIOLATION,
         )
-    method, path = _method(words["method"]), words["path"]
-    if method not in _WRITING:
+    method, path = _method(arguments["method"]), arguments["path"]
+    if method not in _WRITE_METHODS:
         raise CallError(
             f"{method} {path} only reads, and INSERT writes",
             hint=f"SELECT stripe_live.call('{method}', …).",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
-    params = _params(words.setdefault("params", "{}"))
+    params = _params(arguments.setdefault("params", "{}"))
     endpoint = _endpoint(method, path)
     sent = params if path.startswith(VERSION_2) else encode_untyped(params)
     request = replace(Request.of(method, path, sent), endpoint=endpoint)
@@ -108,7 +110,7 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
         idempotency_key=check_idempotency_key(values.get(_KEY), _KEY),
         is_call=True,
     )
-    return WriteCall(plan, words)
+    return WriteCall(plan, arguments)
 
 
 def _method(text: str) -> Method:
@@ -154,7 +156,7 @@ def _endpoint(method: Method, path: str) -> str:
 
 @cache
 def _templates(method: Method) -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The paths of all operations; those with fewer ids first, for /search is no id."""
+    """Return the paths of all operations with patterns, those with fewer ids first: /search is no id."""
     paths = {operation.path for operation in load().operations if operation.method == method}
     ordered = sorted(paths, key=lambda path: (path.count("{"), path))
     return tuple((path, re.compile(_pattern(path))) for path in ordered)
@@ -162,7 +164,7 @@ def _templates(method: Method) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 @cache
 def _resource(endpoint: str) -> str | None:
-    """The resource that an operation writes, if one has the operation: None may be any."""
+    """Return the resource that an operation writes; None where no resource has the operation."""
     for resource in load().resources:
         own = (resource.create, resource.update, resource.delete, *resource.operations)
         if any(operation is not None and operation.path == endpoint for operation in own):

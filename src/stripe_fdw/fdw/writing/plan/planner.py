@@ -55,10 +55,12 @@ def plan_insert(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
             body.set_column(
                 name, column_parameters.creation_value(resource.column[name], value, body.parameter_of(name))
             )
-    body.merge_parameters(row.params)
+    body.merge_parameters(row.parameters)
     _check_required(resource, operation, columns, body)
     ids = {name: _path_part(name, columns[name]) for name in parent_columns}
-    return RowPlan(requests=(_write_request(body, ids),), invalidates=resource.name, idempotency_key=row.key)
+    return RowPlan(
+        requests=(_write_request(body, ids),), invalidates=resource.name, idempotency_key=row.idempotency_key
+    )
 
 
 def _check_required(
@@ -114,7 +116,7 @@ def plan_update(
     row, current = RowValues.of(values), _current_object(old)
     identifier = _object_id(resource, old, current)
     bodies = {UPDATE: RequestBody(resource, resource.update)} if resource.update else {}
-    fields = {**(current or {}), **row.columns, **row.params}  # after the update
+    fields = {**(current or {}), **row.columns, **row.parameters}  # after the update
     changes, other_changes = [], []
     operations_reached: list[Operation] = []
     for name, value in row.columns.items():
@@ -125,7 +127,7 @@ def plan_update(
                 operations_reached += transitions.operations_to(resource, name, value)
                 continue
             transition = transitions.find_transition(resource, name, old_value, value, fields)
-            if transition is None and row.key is not None and name not in resource.update_paths:
+            if transition is None and row.idempotency_key is not None and name not in resource.update_paths:
                 transition = transitions.repeated_transition(resource, name, value, fields)
             if transition is not None and column is not None:
                 _add_transition(resource, bodies, transition, column, value)
@@ -138,14 +140,14 @@ def plan_update(
         _set_with_operation(resource, identifier, bodies, (name, column, old_value, value), fields)
     unnamed_operations = [] if named else _operations_done(resource, row.columns, current or {})
     parameters_by_request = _distribute_parameters(
-        resource, row.params, bodies, (operations_reached, unnamed_operations)
+        resource, row.parameters, bodies, (operations_reached, unnamed_operations)
     )
     set_update_columns(
         changes,
         bodies,
         current or {},
         has_parameters=UPDATE in parameters_by_request,
-        has_key=row.key is not None,
+        has_key=row.idempotency_key is not None,
     )
     for name, params in parameters_by_request.items():
         bodies[name].merge_parameters(params)
@@ -156,7 +158,7 @@ def plan_update(
     return RowPlan(
         requests=requests,
         invalidates=resource.name,
-        idempotency_key=row.key,
+        idempotency_key=row.idempotency_key,
         object_id=identifier,
         current=current,
         retrieve=RequestBody(resource, resource.retrieve).build(ids) if resource.retrieve else None,

@@ -31,8 +31,8 @@ class RowValues:
     """The values of a written row: its columns, the parameters of _params, and its idempotency key."""
 
     columns: Mapping[str, Any]
-    params: Json
-    key: str | None
+    parameters: Json
+    idempotency_key: str | None
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> RowValues:

@@ -244,6 +244,6 @@ def test_what_cannot_be_read_differs() -> None:
 
 
 def test_what_a_row_gives() -> None:
-    given = RowValues.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
-    assert (given.columns, given.params, given.key) == ({"a": 1}, {"b": 2}, "k" * 255)
+    row = RowValues.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
+    assert (row.columns, row.parameters, row.idempotency_key) == ({"a": 1}, {"b": 2}, "k" * 255)
     assert parse_json("x", None) is None
