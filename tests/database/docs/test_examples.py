@@ -60,7 +60,7 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def documented(cluster: Cluster, stripe: SimulatorProcess) -> str:
+def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
     """A database after ``init``, with the roles that the pages mention."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database documented")
@@ -69,7 +69,11 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> str:
     with psycopg.connect(cluster.dsn("documented"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(server_options=options, mapping={"api_key": KEY}))
-    return cluster.dsn("documented")
+    yield cluster.dsn("documented")
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        for name in ("documented", "documented_empty"):
+            connection.execute(f"drop database {name} with (force)")
+        connection.execute("drop role app; drop role support")
 
 
 @pytest.fixture
