@@ -50,13 +50,13 @@ class RequestBody:
 
     def parameter_of(self, name: str) -> Parameter | None:
         """Return the parameter that takes a column's value; None where the catalog does not have it."""
-        known, found = self.operation.parameters, None
+        parameters, parameter = self.operation.parameters, None
         for step in self.path_of(name):
             if step.isdecimal():  # a place in a list, whose objects have the same parameters
                 continue
-            found = next((item for item in known if item.name == step), None)
-            known = found.fields if found else ()
-        return found
+            parameter = next((item for item in parameters if item.name == step), None)
+            parameters = parameter.fields if parameter else ()
+        return parameter
 
     def set_transition(self, transition: Transition, value: Any) -> None:
         """Make this the operation of a change of state, with the encoded value of its column, or OMIT."""

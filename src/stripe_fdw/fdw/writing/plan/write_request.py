@@ -13,9 +13,7 @@ class WriteRequest:
 
     request: Request
     operation: str  # the catalog's name, or "call"
-    derives_key: bool = (
-        False  # an operation, beside which there may be an update: its key is made from the row's
-    )
+    derives_key: bool = False  # from the row's key: of an operation, beside which there may be an update
 
     def __str__(self) -> str:
         return str(self.request)

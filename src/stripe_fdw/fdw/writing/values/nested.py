@@ -66,16 +66,16 @@ def _object(name: str, value: Json, fields: Fields) -> Any:
     known = {field.name: field for field in fields}
     if is_stripe_object(value) and not known:
         return value["id"]
-    # What Stripe made of one of its own objects it does not take.
+    # Of its own objects, Stripe does not take fields that are no parameters.
     kept = {key: item for key, item in value.items() if key in known} if is_stripe_object(value) else value
     # A plan is a price by its older name: Stripe's objects have both, its parameters take one.
     double = "plan" if kept.get("price") and kept.get("plan") else None
-    made = {
+    encoded = {
         key: encode(f"{name}[{key}]", item, known.get(key))
         for key, item in kept.items()
         if item is not None and key != double
     }
-    return {key: item for key, item in made.items() if item is not OMIT} or OMIT
+    return {key: item for key, item in encoded.items() if item is not OMIT} or OMIT
 
 
 def encode_element(name: str, item: Any, fields: Fields) -> Any:
