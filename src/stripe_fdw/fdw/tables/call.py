@@ -125,7 +125,7 @@ def _params(text: str) -> dict[str, Any]:
         params = exact_json.loads(text)
     except OverflowError:
         raise CallError(
-            "the parameters of an operation have a number of no sensible size",
+            "the parameters of an operation have a number that is out of range",
             sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE,
         ) from None
     except ValueError:

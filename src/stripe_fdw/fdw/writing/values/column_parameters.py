@@ -79,7 +79,7 @@ def parse_json(name: str, value: Any) -> Any:
         return exact_json.loads(value)
     except OverflowError:
         raise value_error(
-            name, value, "JSON with numbers of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+            name, value, "JSON whose numbers are not out of range", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
         ) from None
     except ValueError:
         raise value_error(name, value, "JSON: an object or an array") from None

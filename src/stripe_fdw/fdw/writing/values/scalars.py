@@ -129,7 +129,9 @@ def _number(name: str, value: Any) -> Decimal:
     if not number.is_finite():
         raise value_error(name, value, "a number", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
     if abs(number.adjusted()) > 40:
-        raise value_error(name, value, "a number of a sensible size", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE)
+        raise value_error(
+            name, value, "a number that is not out of range", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+        )
     return number
 
 
