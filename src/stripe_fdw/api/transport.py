@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -25,17 +24,14 @@ from urllib3.exceptions import (
 
 from stripe_fdw.api.connections import connection_pool
 from stripe_fdw.api.exchange import Exchange, set_current_exchange
-from stripe_fdw.api.responses import HttpResponse, error_code, is_replayed
+from stripe_fdw.api.responses import HttpResponse, error_code
+from stripe_fdw.api.retries import is_final, retry_delay
 from stripe_fdw.errors import ConnectionFailedError
 from stripe_fdw.redaction import redact
 
 if TYPE_CHECKING:
     from stripe_fdw.api.rate_limiter import RateLimiter
 
-MAX_RETRIES = 5  # after a connection error, a conflict or a server error
-MAX_RETRIES_WHEN_LIMITED = 8  # after a 429
-_FIRST_DELAY = 0.25  # seconds; doubled by each retry
-_LONGEST_DELAY = 5.0
 _CONNECT_SECONDS = 10.0
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
 
@@ -80,7 +76,7 @@ class Transport:
             last = response or last
             if response is not None and response.status == 429:
                 self._slow_down(exchange, response)
-            delay = None if _is_final(failure) else _delay(response, attempts)
+            delay = retry_delay(response, failure, attempts)
             if delay is None or time.monotonic() + delay >= exchange.deadline:
                 break
             exchange.sleep(delay)
@@ -135,7 +131,7 @@ class Transport:
                 exchange.uncertain = uncertain_before and response.status >= 300
             return HttpResponse(response.status, response.headers, response.data), None
         except HTTPError as error:
-            if isinstance(error, _NEVER_SENT) or _is_final(error):
+            if isinstance(error, _NEVER_SENT) or is_final(error):
                 exchange.uncertain = uncertain_before
             return None, error
         finally:
@@ -206,41 +202,3 @@ def _causes(failure: BaseException | None) -> Iterator[BaseException]:
     for cause in (*inner, failure.__cause__):
         yield from _causes(cause)
     yield failure
-
-
-def _is_final(failure: HTTPError | None) -> bool:
-    """Return True if every other attempt would fail for the same reason."""
-    reason = failure.args[0] if isinstance(failure, SSLError) and failure.args else None
-    return isinstance(reason, ssl.SSLCertVerificationError)
-
-
-def _delay(response: HttpResponse | None, attempts: int) -> float | None:
-    """Return the seconds until the next attempt, None for no further one.
-
-    Source: https://docs.stripe.com/error-low-level.
-    """
-    limited = response is not None and response.status == 429
-    if attempts > (MAX_RETRIES_WHEN_LIMITED if limited else MAX_RETRIES):
-        return None
-    if response is not None and not _is_retryable(response):
-        return None
-    delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (attempts - 1))
-    delay *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the retries of many backends
-    return max(delay, _retry_after(response))
-
-
-def _is_retryable(response: HttpResponse) -> bool:
-    advice = response.headers.get("stripe-should-retry")
-    if advice in ("true", "false"):
-        return advice == "true"
-    if is_replayed(response.headers):
-        return False  # the first response to the idempotency key, which each retry gets again
-    return response.status in (409, 429) or response.status >= 500
-
-
-def _retry_after(response: HttpResponse | None) -> float:
-    try:
-        seconds = float(response.headers.get("retry-after", "0")) if response is not None else 0.0
-    except ValueError:  # a date, which Stripe does not send: the exponential delay serves as well
-        return 0.0
-    return seconds if 0.0 <= seconds < float("inf") else 0.0

@@ -11,6 +11,7 @@ from stripe_simulator.requests import pagination
 from stripe_simulator.requests.expand import expand_objects, expand_paths
 from stripe_simulator.requests.list_filters import conditions_of
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
 from stripe_simulator.world.collection import ChildCollection
@@ -124,9 +125,7 @@ def deleted_object(collection: Collection, identifier: str) -> Json:
 
 def retrieve(request: ApiRequest) -> ApiResponse:
     """Return one object. A deleted customer is returned as deleted; other deleted objects do not exist."""
-    unknown = [name for name in request.params if name != "expand"]
-    if unknown:
-        raise errors.unknown_parameters(unknown)
+    reject_unknown_parameters(request.params, {"expand"})
     collection, position = locate(request)
     if collection.is_deleted(position):
         if collection.resource.name not in _RETRIEVABLE_WHEN_DELETED:

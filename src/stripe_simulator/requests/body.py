@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_fdw.catalog.model import Kind, Operation, Resource
 from stripe_simulator import errors
 from stripe_simulator.requests.parameters import ParameterParser, merge_metadata
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
@@ -24,9 +25,7 @@ def validate_parameters(request: ApiRequest, operation: Operation, required: tup
     """
     declared = {parameter.name: parameter for parameter in operation.parameters if parameter.name != "expand"}
     sent = {name: value for name, value in request.params.items() if name != "expand"}
-    unknown = [name for name in sent if name not in declared]
-    if unknown:
-        raise errors.unknown_parameters(unknown)
+    reject_unknown_parameters(sent, declared)
     for name in required:
         if sent.get(name) in (None, ""):
             raise errors.missing_parameter(name)

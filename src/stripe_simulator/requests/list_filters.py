@@ -12,8 +12,8 @@ from stripe_simulator.errors import (
     missing_parameter,
     not_an_integer,
     not_one_of,
-    unknown_parameters,
 )
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 from stripe_simulator.world.conditions import COMPARISONS, Condition
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def conditions_of(
         if condition is not None:
             conditions.append(condition)
     paging = _PAGING if resource.paged else frozenset({"expand"})
-    unknown = [name for name in params if name not in filters and name not in paging and name not in also]
-    if unknown:
-        raise unknown_parameters(unknown)
+    reject_unknown_parameters(params, {*filters, *paging, *also})
     return conditions + _default_conditions(resource, params)
 
 
@@ -67,9 +65,7 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
     if isinstance(value, dict):
         if not item.range:
             raise StripeError(f"Invalid string: {value}", param=name)
-        unknown = [f"{name}[{key}]" for key in value if key not in COMPARISONS]
-        if unknown:
-            raise unknown_parameters(unknown)
+        reject_unknown_parameters(value, COMPARISONS, inside=name)
         bounds = tuple((key, _integer(f"{name}[{key}]", limit)) for key, limit in value.items())
         return Condition(column, bounds=bounds)
     if isinstance(value, list):

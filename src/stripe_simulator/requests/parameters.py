@@ -11,6 +11,7 @@ from stripe_fdw.catalog.model import Kind, Parameter
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import currencies, test_cards
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 
 if TYPE_CHECKING:
     from stripe_simulator.world.account import Account
@@ -106,9 +107,7 @@ class ParameterParser:
         def full_name(name: str) -> str:
             return f"{path}[{name}]" if path else name
 
-        unknown = [full_name(name) for name in sent if name not in declared]
-        if unknown:
-            raise errors.unknown_parameters(unknown)
+        reject_unknown_parameters(sent, declared, inside=path)
         for name, parameter in declared.items():
             if parameter.required and sent.get(name) in (None, ""):
                 raise errors.missing_parameter(full_name(name))

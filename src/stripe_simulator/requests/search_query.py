@@ -19,6 +19,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.requests import pagination
 from stripe_simulator.requests.expand import expand_objects, expand_paths
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 from stripe_simulator.types import Json
 from stripe_simulator.world.conditions import Condition, values_at
 
@@ -165,9 +166,7 @@ def search(request: ApiRequest) -> ApiResponse:
     """Run a search: return a page of the objects that match, newest first."""
     resource = request.route.resource
     assert resource is not None
-    unknown = [name for name in request.params if name not in {"query", "limit", "page", "expand"}]
-    if unknown:
-        raise errors.unknown_parameters(unknown)
+    reject_unknown_parameters(request.params, {"query", "limit", "page", "expand"})
     if "query" not in request.params:
         raise errors.missing_parameter("query")
     query = parse_query(str(request.params["query"]), resource)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -158,15 +157,8 @@ class App:
             )
             return await self._run_once(request, fault)
         except StripeError as error:
-            await self._delay()
+            await self._dispatcher.latency.wait()
             return error_response(error, entry.request_id, account_id)
-
-    async def _delay(self) -> None:
-        """Wait for the latency and a part of the jitter."""
-        jitter = random.random() * self._dispatcher.jitter  # noqa: S311 - not for secrets
-        delay = self._dispatcher.latency + jitter
-        if delay > 0:
-            await asyncio.sleep(delay)
 
     async def _run_once(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """Run the operation, or return the stored response of an earlier request with its idempotency key."""
@@ -176,7 +168,7 @@ class App:
             return await self._run(request, fault)
         replayed = idempotency_keys.begin(account_id, key, request.path, request.params, request.request_id)
         if replayed is not None:
-            await self._delay()
+            await self._dispatcher.latency.wait()
             return replayed
         response: ApiResponse | None = None
         try:
@@ -191,7 +183,7 @@ class App:
 
     async def _run(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """Run the operation after the latency, but not where a fault occurs before it."""
-        await self._delay()
+        await self._dispatcher.latency.wait()
         if fault is not None and not fault.after and fault.kind not in _AFTER_OPERATION:
             return _fault_response(fault) if fault.is_error else ApiResponse(b"{}")
         try:

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from stripe_simulator.errors import masked
 from stripe_simulator.server.faults import KINDS
+from stripe_simulator.server.latency import Latency
 from stripe_simulator.server.webhooks import DeliveryFaults, WebhookEndpoint
 from stripe_simulator.world.account import PLATFORM
 
@@ -93,12 +94,14 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             }
         )
 
-    async def latency(request: Request) -> Response:
+    async def set_latency(request: Request) -> Response:
         if request.method == "POST":
             sent = await request.json()
-            dispatcher.latency = float(sent.get("ms", 0)) / 1000
-            dispatcher.jitter = float(sent.get("jitter_ms", 0)) / 1000
-        return _json({"ms": dispatcher.latency * 1000, "jitter_ms": dispatcher.jitter * 1000})
+            dispatcher.latency = Latency(
+                float(sent.get("ms", 0)) / 1000, float(sent.get("jitter_ms", 0)) / 1000
+            )
+        latency = dispatcher.latency
+        return _json({"ms": latency.seconds * 1000, "jitter_ms": latency.jitter * 1000})
 
     async def keys(request: Request) -> Response:
         if request.method == "DELETE":
@@ -139,7 +142,7 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             Route("/_simulator/reset", reset, methods=["POST"]),
             Route("/_simulator/faults", faults, methods=all_methods),
             Route("/_simulator/limits", limits, methods=all_methods),
-            Route("/_simulator/latency", latency, methods=["GET", "POST"]),
+            Route("/_simulator/latency", set_latency, methods=["GET", "POST"]),
             Route("/_simulator/keys", keys, methods=all_methods),
             Route("/_simulator/webhooks", webhooks, methods=all_methods),
             Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),

@@ -20,6 +20,7 @@ from stripe_simulator.requests.routes import Route, Router
 from stripe_simulator.server.api_keys import ApiKeys
 from stripe_simulator.server.faults import Faults
 from stripe_simulator.server.idempotency import IdempotencyKeys
+from stripe_simulator.server.latency import Latency
 from stripe_simulator.server.rate_limits import RateLimits
 from stripe_simulator.server.request_log import RequestLog
 from stripe_simulator.server.webhooks import Webhooks
@@ -55,7 +56,7 @@ class Dispatcher:
         self._cache = BodyCache()
         self.accounts: dict[str, Account] = {}
         self.idempotency_keys = IdempotencyKeys()
-        self.latency, self.jitter = self.options.latency, self.options.jitter
+        self.latency = Latency(self.options.latency, self.options.jitter)
         self.rate_limits.set(self.options.rate, self.options.endpoint_rate)
         self.api_keys.clear()
         self.faults.clear()

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stripe_fdw.api import transport
+from stripe_fdw.api import retries
 from stripe_fdw.api.client import Client, ClientOptions, _thread_pool
 from stripe_fdw.api.request import Request
 from stripe_fdw.errors import (
@@ -49,8 +49,8 @@ def never() -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
-    monkeypatch.setattr(transport, "_LONGEST_DELAY", 0.05)
+    monkeypatch.setattr(retries, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(retries, "_LONGEST_DELAY", 0.05)
 
 
 def problem(message: str = "broken", **facts: Any) -> dict[str, Any]:
@@ -451,9 +451,9 @@ def test_a_request_that_never_left_is_certainly_not_done(make_client: Any) -> No
         (429, "false", 1),
         (400, None, 1),
         (402, None, 1),
-        (400, "true", 1 + transport.MAX_RETRIES),
-        (503, None, 1 + transport.MAX_RETRIES),
-        (429, None, 1 + transport.MAX_RETRIES_WHEN_LIMITED),
+        (400, "true", 1 + retries.MAX_RETRIES),
+        (503, None, 1 + retries.MAX_RETRIES),
+        (429, None, 1 + retries.MAX_RETRIES_WHEN_LIMITED),
     ],
 )
 def test_stripes_advice_decides_whether_to_try_again(
@@ -575,7 +575,7 @@ def test_a_host_that_does_not_exist_is_one_clear_error(
     raised = failing(make_client(api_base="https://stripe.invalid", timeout=5.0), key)
     assert isinstance(raised, ConnectionFailedError)
     assert raised.detail == f"GET {ONE.path}: the name stripe.invalid is not known"
-    assert asked == ["stripe.invalid"] * (1 + transport.MAX_RETRIES)
+    assert asked == ["stripe.invalid"] * (1 + retries.MAX_RETRIES)
 
 
 def test_a_host_without_a_valid_certificate_gets_no_key(make_client: Any, server: Any, key: str) -> None:
@@ -597,7 +597,7 @@ def test_a_stripe_that_always_breaks_off_is_one_clear_error(
         f"connection reset by {server.base.removeprefix('http://')}",
     )
     assert (raised.detail or "").partition(": ")[2] in said
-    assert len(server.got) == 1 + transport.MAX_RETRIES
+    assert len(server.got) == 1 + retries.MAX_RETRIES
 
 
 def test_an_answer_that_breaks_off_half_way_is_fetched_again(client: Any, server: Any, reply: Any) -> None:

@@ -18,6 +18,7 @@ import orjson
 
 from stripe_fdw.fdw.cache.invalidation import Generation
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
+from stripe_fdw.fdw.cache.staleness import CachePolicy
 from stripe_fdw.object_ids import object_id
 
 _OVERHEAD: Final = 512  # bytes for each page, however small
@@ -43,14 +44,6 @@ class PageSource(Protocol):
 
     def open(self, reader: ActiveReader, after: Objects) -> OpenPages:
         """Request the pages that come after the last of these objects, or all pages if there are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachePolicy:
-    """How long an answer may be used again: for ``ttl`` seconds, and while its generation is current."""
-
-    ttl: float  # seconds; 0: no later statement may use it
-    current_generation: Callable[[], Generation]
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -208,7 +201,7 @@ class PageBuffer:
 
     def is_fresh(self, now: float) -> bool:
         """Return True if a statement at this time (``time.monotonic()``) may use the pages."""
-        return now - self.created_at < self.policy.ttl and self.policy.current_generation() == self.generation
+        return not self.policy.is_stale(now - self.created_at, self.generation)
 
     @property
     def is_cacheable(self) -> bool:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableMapping
 from typing import Final
 
-from stripe_fdw.fdw.cache.page_buffer import CachePolicy, ExecutorRun, Objects, PageBuffer, PageSource
+from stripe_fdw.fdw.cache.page_buffer import ExecutorRun, Objects, PageBuffer, PageSource
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
+from stripe_fdw.fdw.cache.staleness import CachePolicy
 
 STATEMENT_BYTES: Final = 16 * 2**20  # for the page buffers of all executor runs of a session
 CACHE_BYTES: Final = 32 * 2**20  # for the answers that later statements of a session may use

@@ -13,9 +13,10 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters, account_name
-from stripe_fdw.fdw.cache.page_buffer import CachePolicy, Objects
+from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
+from stripe_fdw.fdw.cache.staleness import CachePolicy
 from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Previews, ReadPlan, Retrieve, Search
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.child_lists import child_lists

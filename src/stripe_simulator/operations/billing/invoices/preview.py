@@ -16,6 +16,7 @@ from stripe_simulator.operations.billing.invoices.invoice_items import pending_i
 from stripe_simulator.operations.billing.invoices.totals import compute_totals
 from stripe_simulator.operations.billing.periods import add_intervals, billing_interval
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -28,13 +29,8 @@ def create_preview(request: ApiRequest) -> ApiResponse:
     """Answer POST /v1/invoices/create_preview: the next invoice of a subscription."""
     assert request.route.operation is not None
     parameter_names = {parameter.name for parameter in request.route.operation.parameters}
-    unknown = [
-        name
-        for name in request.params
-        if parameter_names and name not in parameter_names and name != "expand"
-    ]
-    if unknown:
-        raise errors.unknown_parameters(unknown)
+    if parameter_names:
+        reject_unknown_parameters(request.params, parameter_names | {"expand"})
     subscription = deepcopy(_requested_subscription(request))
     currency = subscription["currency"]
     invoices = request.account.collection("upcoming_invoice")
