@@ -1,10 +1,11 @@
-"""SQLSTATEs by Postgres's names for them: the only place where their digits are written.
+"""SQLSTATEs by Postgres's names, the only place where their digits are written, and those of exceptions.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 CONNECTION_FAILURE: Final = "08006"
@@ -40,3 +41,19 @@ FDW_TABLE_NOT_FOUND: Final = "HV00R"
 FDW_INVALID_ATTRIBUTE_VALUE: Final = "HV024"
 NO_DATA_FOUND: Final = "P0002"  # not class 02, which clients take for success
 CARD_DECLINED: Final = "ST402"  # ours: Postgres leaves classes that begin with I to Z to extensions
+
+_OF_EXCEPTIONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (MemoryError, OUT_OF_MEMORY),
+    (RecursionError, STATEMENT_TOO_COMPLEX),
+    (UnicodeEncodeError, CHARACTER_NOT_IN_REPERTOIRE),
+)
+
+
+def of_exception(kind: type[BaseException]) -> str:
+    """Return the SQLSTATE of a Python exception that has none of its own, as this package's errors do."""
+    return next((state for known, state in _OF_EXCEPTIONS if issubclass(kind, known)), FDW_ERROR)
+
+
+def is_error(state: str) -> bool:
+    """Return True for an SQLSTATE that clients take for an error: not success, a warning or no data."""
+    return re.fullmatch(r"(?!0[012])[0-9A-Z]{5}", state) is not None

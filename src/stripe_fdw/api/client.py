@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
-from stripe_fdw.api.exchange import Exchange
+from stripe_fdw.api.cancellation import Exchange
 from stripe_fdw.api.rate_limiter import RateLimiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response, parse_response

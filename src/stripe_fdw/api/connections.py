@@ -15,7 +15,7 @@ from urllib3.util import make_headers
 
 from stripe_fdw.api import interruptible
 from stripe_fdw.api.api_base import is_loopback
-from stripe_fdw.api.exchange import Exchange, current_exchange
+from stripe_fdw.api.cancellation import Exchange, current_exchange
 from stripe_fdw.redaction import remember
 
 _MAX_IDLE_CONNECTIONS = 16

@@ -22,8 +22,8 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004
 )
 
+from stripe_fdw.api.cancellation import Exchange, set_current_exchange
 from stripe_fdw.api.connections import connection_pool
-from stripe_fdw.api.exchange import Exchange, set_current_exchange
 from stripe_fdw.api.responses import HttpResponse, error_code
 from stripe_fdw.api.retries import is_final, retry_delay
 from stripe_fdw.errors import ConnectionFailedError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -13,11 +12,6 @@ from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.redaction import MASK, redact
 from stripe_fdw.text_limits import MAX_FRAMES
 
-_SQLSTATES: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (MemoryError, sqlstates.OUT_OF_MEMORY),
-    (RecursionError, sqlstates.STATEMENT_TOO_COMPLEX),
-    (UnicodeEncodeError, sqlstates.CHARACTER_NOT_IN_REPERTOIRE),
-)
 _MIN_SECRET_LENGTH: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
 
 
@@ -94,10 +88,9 @@ def _exception_text(error: BaseException) -> str:
 
 def _sqlstate(error: BaseException) -> str:
     own = _attribute(error, "sqlstate") if issubclass(type(error), StripeFdwError) else None
-    # Not classes 00, 01 and 02: clients take them for success or a warning.
-    if isinstance(own, str) and re.fullmatch(r"(?!0[012])[0-9A-Z]{5}", own):
+    if isinstance(own, str) and sqlstates.is_error(own):
         return own
-    return next((state for kind, state in _SQLSTATES if issubclass(type(error), kind)), sqlstates.FDW_ERROR)
+    return sqlstates.of_exception(type(error))
 
 
 def _traceback(error: BaseException) -> str | None:

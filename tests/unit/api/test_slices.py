@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stripe_fdw.api import slices
+from stripe_fdw.api.cancellation import Exchange
 from stripe_fdw.api.client import ResponseFuture
-from stripe_fdw.api.exchange import Exchange
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ConnectionFailedError, Interrupted, InvalidResponseError, StripeFdwError

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stripe_fdw.errors import ApiError, StripeFdwError
 from stripe_fdw.fdw.writing.row_write import RowWrite
-from stripe_fdw.fdw.writing.write_log import StatementEffects
+from stripe_fdw.fdw.writing.statement_effects import StatementEffects
 from stripe_fdw.sql_quoting import quote_literal
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.writing.idempotency_keys import request_key
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
-
-_MAX_KEY: Final = 255  # characters, Stripe's limit
 
 
 @dataclass(eq=False, slots=True)
@@ -108,17 +106,3 @@ def _misses_another_object(error: NotFoundError, request: WriteRequest) -> bool:
     if request.operation == "create" or error.status == 400:
         return True
     return error.param is not None and any(name == error.param for name, _ in request.request.params)
-
-
-def request_key(key: str, request: WriteRequest) -> str:
-    """Return the idempotency key of a request: the row's own, or one derived from it and the operation.
-
-    A derived key depends on nothing else: of a row that failed between its update and its operation, only
-    the operation is performed when the row runs again.
-    """
-    if not request.derives_key:
-        return key
-    derived = f"{key}:{request.operation}"
-    if len(derived) > _MAX_KEY:
-        derived = f"{blake2b(key.encode(), digest_size=16).hexdigest()}:{request.operation}"
-    return derived

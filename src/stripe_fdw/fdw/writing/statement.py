@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -20,8 +19,9 @@ from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing import failure_messages
+from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
-from stripe_fdw.fdw.writing.row_write import RowWrite, request_key
+from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
 _MAX_CHANGED_OBJECTS: Final = 200_000  # of 8 bytes each
@@ -89,7 +89,7 @@ class StatementWrite:
             self._record_keys(plan)
         except StripeFdwError as error:
             raise self._error_before_sending(error) from None
-        key = plan.idempotency_key if plan.idempotency_key is not None else os.urandom(16).hex()
+        key = plan.idempotency_key if plan.idempotency_key is not None else new_row_key()
         row = RowWrite(self.rows, plan, client, key, self._account, self._generations)
         if row.is_complete:
             return None

@@ -143,7 +143,7 @@ def test_an_object_that_several_statements_changed_is_one(host: FakeHost) -> Non
 
 
 def test_of_very_many_objects_the_number_is_a_bound(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stripe_fdw.fdw.writing.write_log._MAX_OBJECTS", 3)
+    monkeypatch.setattr("stripe_fdw.fdw.writing.statement_effects._MAX_OBJECTS", 3)
     write_log = WriteLog(host)
     tally = write_log.begin_statement()
     for identifier in ("cus_1", "cus_2", "cus_3", "cus_4", "cus_4", "cus_1"):

@@ -1,4 +1,4 @@
-"""One request and the response to it while they are under way: deadline, interrupts and cancelling."""
+"""Requests under way that can be cancelled: an ``Exchange`` ends at a cancel, interrupt or deadline."""
 
 from __future__ import annotations
 
