@@ -147,7 +147,7 @@ class Client:
         try:
             response = self._send(exchange, request, idempotency_key)
         except CancelledError:
-            future.set_exception(ConnectionFailedError(f"{request.method} {request.path} was broken off"))
+            future.set_exception(ConnectionFailedError(f"{request.method} {request.path} was canceled"))
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
             future.set_exception(error)
         else:
@@ -212,7 +212,7 @@ class ResponseFuture(InterruptibleFuture[Response]):
         """Raise ConnectionFailedError if the response is late."""
         if self.is_late():
             raise ConnectionFailedError(
-                f"no answer to {self._request_line}: it did not end in time",
+                f"no response to {self._request_line}: it did not complete in time",
                 hint="The server option timeout bounds each request with its retries.",
             )
 

@@ -120,7 +120,7 @@ def objects(page: Response, request: Request) -> list[dict[str, Any]]:
     data = page.body.get("data")
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
         raise InvalidResponseError(
-            f"the answer to {request.method} {request.path} is not a list",
+            f"the response to {request.method} {request.path} is not a list",
             detail=f"status {page.status}, request {page.request_id or 'without id'}",
         )
     return data
@@ -146,6 +146,6 @@ def next_request(request: Request, page: Response, cursor: str = "id") -> Reques
 def endless_list_error(request: Request, page: Response) -> InvalidResponseError:
     """Return the error for a list that has more objects, but whose cursor is missing or repeats."""
     return InvalidResponseError(
-        f"the list {request.method} {request.path} says that there is more, but does not lead there",
+        f"the list {request.method} {request.path} has has_more set, but its cursor is missing or repeats",
         detail=f"request {page.request_id or 'without id'}, {len(page.body['data'])} objects on the page",
     )

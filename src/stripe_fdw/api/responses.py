@@ -185,9 +185,9 @@ def _classify(
 ) -> tuple[type[ApiError], str | None, str | None]:
     """Return class, hint and SQLSTATE. Source of statuses and types: https://docs.stripe.com/api/errors."""
     if code == "lock_timeout":
-        return ApiError, "Another request holds the object: try again.", sqlstates.LOCK_NOT_AVAILABLE
+        return ApiError, "Another request has locked the object: try again.", sqlstates.LOCK_NOT_AVAILABLE
     if code == "idempotency_key_in_use":
-        hint = "A request with this key is still under way: try again."
+        hint = "A request with this key is still in progress: try again."
         return IdempotencyError, hint, sqlstates.LOCK_NOT_AVAILABLE
     if kind == "idempotency_error":
         return IdempotencyError, _KEY_WAS_USED, None
@@ -205,9 +205,9 @@ def _invalid_response(http_response: HttpResponse, request_line: str, problem: s
     beginning = _beginning(http_response.body)
     details.append(f"it begins: {beginning}" if http_response.body else "it is empty")
     return InvalidResponseError(
-        f"the answer to {redact(request_line)} {problem}",
+        f"the response to {redact(request_line)} {problem}",
         detail=redact(", ".join(details)),
-        hint="Check that api_base is Stripe's API and that nothing between here and there answers for it.",
+        hint="Check that api_base is Stripe's API and that no proxy answers in its place.",
     )
 
 

@@ -110,7 +110,7 @@ class InterruptibleFuture(Future[T]):
                 if check is not None:
                     check()
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise TimeoutError(f"no answer within {timeout} s")
+                    raise TimeoutError(f"no response within {timeout} s")
         except BaseException:
             self.cancel()
             raise

@@ -153,7 +153,7 @@ class Transport:
         else:
             how = "the connection ended before the response was complete"
         return ConnectionFailedError(
-            f"no answer from {self._host}{tries}: {how}",
+            f"no response from {self._host}{tries}: {how}",
             detail=redact(f"{request_line}: {self._reason(failure)}"),
             hint=hint,
         )
@@ -165,13 +165,13 @@ class Transport:
         if isinstance(failure, TimeoutError) and not isinstance(failure, NewConnectionError):
             while_connecting = isinstance(failure, ConnectTimeoutError)
             seconds = min(_CONNECT_SECONDS, self._timeout) if while_connecting else self._timeout
-            missing = f"connection to {self._host}" if while_connecting else "answer"
+            missing = f"connection to {self._host}" if while_connecting else "response"
             return f"no {missing} within {seconds:g} s"
         if isinstance(failure, DecodeError):
-            return "the answer could not be unpacked"
+            return "the response could not be decompressed"
         peer = "the proxy" if isinstance(failure, ProxyError) else self._host
         reasons = (_system_reason(cause, peer) for cause in _causes(failure))
-        return next(filter(None, reasons), "the answer ended early")
+        return next(filter(None, reasons), "the response ended early")
 
 
 def _system_reason(cause: BaseException, peer: str) -> str | None:
@@ -182,7 +182,7 @@ def _system_reason(cause: BaseException, peer: str) -> str | None:
         case ssl.SSLError():
             reason = f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
         case RemoteDisconnected():
-            reason = "connection closed without an answer"
+            reason = "connection closed without a response"
         case ConnectionRefusedError():
             reason = f"connection refused by {peer}"
         case ConnectionResetError():

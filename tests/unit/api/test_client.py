@@ -537,7 +537,7 @@ def test_an_answer_that_cannot_be_unpacked_is_one_clear_error(
     server.answer = lambda got: reply(b"not gzip at all", headers={"Content-Encoding": "gzip"})
     raised = failing(client, key)
     assert isinstance(raised, ConnectionFailedError)
-    assert raised.detail == f"GET {ONE.path}: the answer could not be unpacked"
+    assert raised.detail == f"GET {ONE.path}: the response could not be decompressed"
 
 
 def test_a_retry_after_beyond_the_timeout_is_not_waited_for(
@@ -593,7 +593,7 @@ def test_a_stripe_that_always_breaks_off_is_one_clear_error(
     raised = failing(client, key, request_)
     assert isinstance(raised, ConnectionFailedError)
     said = (
-        "connection closed without an answer",
+        "connection closed without a response",
         f"connection reset by {server.base.removeprefix('http://')}",
     )
     assert (raised.detail or "").partition(": ")[2] in said
@@ -614,7 +614,7 @@ def test_a_stripe_that_is_too_slow_is_one_clear_error_in_time(
         raised = failing(make_client(timeout=0.5), key)
     assert isinstance(raised, ConnectionFailedError)
     assert "timeout" in (raised.hint or "")
-    assert raised.detail == f"GET {ONE.path}: no answer within 0.5 s"
+    assert raised.detail == f"GET {ONE.path}: no response within 0.5 s"
 
 
 def test_an_answer_that_drips_for_ever_ends_in_time(make_client: Any, key: str) -> None:

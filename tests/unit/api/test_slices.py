@@ -240,7 +240,7 @@ def test_an_error_in_one_slice_ends_the_scan() -> None:
 
         def fail(request: Request) -> None:
             if len(fake.requests) > 10:
-                raise ConnectionFailedError("no answer")
+                raise ConnectionFailedError("no response")
 
         fake.on_request = fail
         with pytest.raises(ConnectionFailedError):

@@ -179,7 +179,7 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     ),
 }
 
-_REFUND = "Give the money back: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_…', …);"
+_REFUND = "To refund it: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_…', …);"
 _ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
 
 # Hints for deleting an object that cannot be deleted, creating one that Stripe creates itself, or setting a
@@ -187,7 +187,7 @@ _ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, inv
 HINTS: dict[str, dict[str, str]] = {
     "charge": {
         "amount_refunded": _REFUND,
-        "delete": "Give the money back: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
+        "delete": "To refund it: INSERT INTO stripe_live.refund (charge) VALUES ({id});",
         "refunded": _REFUND,
         "status": "It depends on the payment: UPDATE stripe_live.payment_intent, which creates charges.",
     },

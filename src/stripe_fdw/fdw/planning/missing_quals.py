@@ -43,7 +43,7 @@ def missing_qual_error(
     return MissingQualError(
         f'table "{resource.name}" can only be read with a condition on {names}',
         detail=f"Stripe lists these objects by {names} alone.",
-        hint=f"Read it so: SELECT … WHERE {conditions}",
+        hint=f"For example: SELECT … WHERE {conditions}",
     )
 
 
@@ -55,7 +55,7 @@ def missing_preview_qual_error(
     return MissingQualError(
         f'table "{resource.name}" can only be read with a condition on {" or ".join(columns)}',
         detail="Stripe computes these objects when asked: there is no list of them.",
-        hint=f"Read it so: SELECT … WHERE {columns[0]} = '{example}'",
+        hint=f"For example: SELECT … WHERE {columns[0]} = '{example}'",
     )
 
 

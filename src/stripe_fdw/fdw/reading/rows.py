@@ -51,7 +51,7 @@ class RowMaker:
             except (_WrongTypeError, OverflowError, OSError) as error:
                 reason = shorten(redact(str(error)), MAX_REASON_CHARACTERS)
                 raise ColumnError(
-                    f'column "{name}" cannot hold what Stripe answered: {reason}',
+                    f'column "{name}" cannot represent Stripe\'s value: {reason}',
                     sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
                 ) from None
         return list(zip(*columns, strict=True))

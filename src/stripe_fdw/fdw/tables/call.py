@@ -71,7 +71,7 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     method = _method(arguments["method"])
     if method != "GET":
         raise CallError(
-            f"{method} {arguments['path']} would change something, and SELECT only reads",
+            f"{method} {arguments['path']} writes; SELECT can only read",
             hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
@@ -96,7 +96,7 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     method, path = _method(arguments["method"]), arguments["path"]
     if method not in _WRITE_METHODS:
         raise CallError(
-            f"{method} {path} only reads, and INSERT writes",
+            f"{method} {path} only reads: use SELECT",
             hint=f"SELECT stripe_live.call('{method}', …).",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
@@ -140,10 +140,10 @@ def _params(text: str) -> dict[str, Any]:
 def _endpoint(method: Method, path: str) -> str:
     if "?" in path:
         raise CallError(
-            "the path of an operation holds no parameters", hint="Give them as the third argument."
+            "the path of an operation must not contain parameters", hint="Give them as the third argument."
         )
     if not _PATH.fullmatch(path) or "/../" in path + "/" or "/./" in path + "/":
-        raise CallError(f'"{path}" is no path of the API', hint="It looks like /v1/customers/cus_….")
+        raise CallError(f'"{path}" is not a path of the API', hint="It looks like /v1/customers/cus_….")
     for template, pattern in _templates(method):
         if pattern.fullmatch(path):
             return template

@@ -104,7 +104,7 @@ python_start(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("stripe_fdw could not start Python in this session"),
-				 errhint("The first error of this session says why; connect again after mending it.")));
+				 errhint("The first error of this session says why; fix its cause and connect again.")));
 	if (access(STRIPE_FDW_PYTHON, X_OK) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),

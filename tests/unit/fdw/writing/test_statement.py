@@ -78,7 +78,7 @@ class Client:
 
     def _abandon(self, asked: Asked) -> None:
         self.abandoned += 1
-        asked.set_exception(ConnectionFailedError("broken off"))
+        asked.set_exception(ConnectionFailedError("canceled"))
 
 
 @dataclass
@@ -313,7 +313,7 @@ def test_a_row_that_fails_after_its_first_request_is_changed_in_part() -> None:
 def test_of_a_second_request_without_an_answer_it_is_not_said_that_it_was_not_done() -> None:
     def answer(request: Request, asked: Asked) -> None:
         if request.path.endswith("/pay"):
-            asked.fail(ConnectionFailedError("no answer"), uncertain=True)
+            asked.fail(ConnectionFailedError("no response"), uncertain=True)
         else:
             asked.say("in_1")
 
