@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Filter, Kind, Resource
+from stripe_fdw.fdw.planning.limit import first_page_limit
 from stripe_fdw.fdw.planning.missing_quals import (
     MissingParameter,
     missing_parameters,
@@ -32,7 +33,6 @@ from stripe_fdw.fdw.planning.pushdown import (
     Parameters,
     PushedParameter,
     fetches,
-    is_multivalued,
     parent_parameter,
     placeholders,
     pushed_parameters,
@@ -248,17 +248,11 @@ class _ReadPlanner:
         )
 
     def page_size(self) -> Parameters:
-        """Return the first page's limit: the query's, if Stripe checks all conditions; else the largest."""
+        """Return the parameter for the number of objects of the first page; none of a list without pages."""
         if not self.resource.paged:
             return ()
-        columns = {qual.column for qual in self.pushed_quals}
-        is_exact = all(item.exact for item in self.resource.filters if item.column in columns) and not any(
-            is_multivalued(self.resource.column[name]) for name in columns
-        )
-        are_all_pushed = all(qual in self.pushed_quals for qual in self.quals)
-        if self.limit is None or not is_exact or not are_all_pushed:
-            return (("limit", str(PAGE)),)
-        return (("limit", str(max(1, min(self.limit, PAGE)))),)
+        first = first_page_limit(self.resource, self.quals, self.pushed_quals, self.limit)
+        return (("limit", str(first)),)
 
     # -- lists inside objects -------------------------------------------------------------------------------
 

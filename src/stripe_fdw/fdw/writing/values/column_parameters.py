@@ -20,6 +20,7 @@ from stripe_fdw.fdw.writing.values.scalars import (
     value_error,
     value_text,
 )
+from stripe_fdw.fdw.writing.values.unset import unset_value
 
 PARAMS, KEY = WRITE_ONLY
 MAX_KEY_CHARACTERS: Final = 255  # characters that Stripe takes
@@ -100,12 +101,12 @@ def changed_value(column: Column, old: Any, new: Any, parameter: Parameter | Non
     if column.kind is Kind.JSON:
         return diff.difference(column.name, old, _json_value(column.name, new), parameter)
     if new is None:
-        return OMIT if old is None else diff.unset_value(column.name, old, parameter)
+        return OMIT if old is None else unset_value(column.name, old, parameter)
     keywords = parameter.values if parameter else ()
     encoded = encode_scalar(column.name, column.kind, new, column.units_per_second, keywords)
     if equals_scalar(column.kind, old, encoded) or (column.kind is Kind.TIME and is_same_day(old, new)):
         return OMIT
-    return diff.unset_value(column.name, old, parameter) if encoded == UNSET else encoded
+    return unset_value(column.name, old, parameter) if encoded == UNSET else encoded
 
 
 def full_value(column: Column, old: Any, new: Any, parameter: Parameter | None) -> Any:
@@ -117,7 +118,7 @@ def full_value(column: Column, old: Any, new: Any, parameter: Parameter | None) 
         if column.kind is Kind.JSON:
             return diff.full_value(column.name, old, _json_value(column.name, new), parameter)
         return (
-            diff.unset_value(column.name, old, parameter)
+            unset_value(column.name, old, parameter)
             if new is None
             else creation_value(column, new, parameter)
         )

@@ -33,6 +33,7 @@ from stripe_fdw.fdw.writing.values.nested import (
     json_equal,
 )
 from stripe_fdw.fdw.writing.values.scalars import equals_scalar
+from stripe_fdw.fdw.writing.values.unset import unset_value
 from stripe_fdw.object_ids import id_or_value
 
 
@@ -96,27 +97,6 @@ def full_value(name: str, old: Any, new: Any, parameter: Parameter | None = None
         return unset_value(name, old, parameter)
     fields = parameter.fields if parameter else ()
     return encode(name, _without_response_fields(old, new, fields), parameter)
-
-
-def unset_value(name: str, old: Any, parameter: Parameter | None) -> Any:
-    """Return the parameter that unsets a value: the empty string.
-
-    Stripe takes it for texts and lists in general, whether its types say so or not. For other values they
-    have to say so; of those inside objects they often don't though Stripe does take it, so only true, false
-    and objects count as certain there. Raises ColumnError where Stripe does not take it.
-    """
-    inside = "[" in name
-    if parameter is None or parameter.unsettable or parameter.is_list or isinstance(old, list):
-        return UNSET
-    if parameter.kind is Kind.TEXT and not parameter.values and not parameter.required:
-        return UNSET
-    if inside and parameter.kind not in (Kind.BOOLEAN, Kind.JSON) and not parameter.required:
-        return UNSET
-    hint = "Set it to another value." if not isinstance(old, dict) else "Set its keys to null one by one."
-    if inside:
-        column = name.partition("[")[0]
-        hint = f"Keep what the object has: {column} || '…', or jsonb_set({column}, …)."
-    raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=sqlstates.NOT_NULL_VIOLATION)
 
 
 def _diff_object(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
