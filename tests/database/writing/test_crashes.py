@@ -78,7 +78,8 @@ PAY = """
 @pytest.fixture(scope="module")
 def dsn(mortal: Cluster, stripe: SimulatorProcess, host: str) -> str:
     """A database with all tables, on this host."""
-    with psycopg.connect(mortal.dsn(), autocommit=True) as connection:
+    with session(mortal.dsn()) as connection:  # which may be recovering from the last test
+        connection.execute(f"drop database if exists {host} with (force)".encode())
         connection.execute(f"create database {host}".encode())
     options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
     with psycopg.connect(mortal.dsn(host), autocommit=True) as connection:
