@@ -37,8 +37,9 @@ REFUSED: list[tuple[str, str, str]] = [
      'column "id" of customer cannot be changed'),
     ("update customer set currency = 'eur' where id = '<cus>'", "0A000", "Writable: address, balance, "),
     ("""update customer set _raw = '{"a": 1}' where id = '<cus>'""", "0A000", 'column "_raw" of customer'),
-    ("update price set unit_amount = 700 where id = '<price>'", "0A000", "It is given once"),
-    ("update subscription set customer = '<cus2>' where id = '<sub>'", "0A000", "It is given once"),
+    ("update price set unit_amount = 700 where id = '<price>'", "0A000", "It can only be set in INSERT"),
+    ("update subscription set customer = '<cus2>' where id = '<sub>'", "0A000",
+     "It can only be set in INSERT"),
     ("update event set type = 'x' where id = '<evt>'", "0A000", "cannot update event"),
     ("delete from price where id = '<price>'", "0A000",
      "UPDATE stripe_live.price SET active = false WHERE id = '<price>';"),
@@ -90,7 +91,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("insert into customer (_idempotency_key) values ('')", "22023", "1 to 255 printable ASCII characters"),
     ("insert into customer (_idempotency_key) values (repeat('k', 256))", "22023", "(256 characters)"),
     ("insert into customer_balance_transaction (customer, amount, currency) values ('..', 5, 'eur')", "22023",
-     '"customer" is no id'),
+     '"customer" is not an id'),
 ]  # fmt: skip
 
 

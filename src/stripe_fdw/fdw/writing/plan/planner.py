@@ -300,7 +300,7 @@ def _path_part(name: str, value: Any) -> str:
     part = encode_text(name, value)
     if not fits_path(part):
         raise ColumnError(
-            f'"{name}" is no id: {value_text(part)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE
+            f'"{name}" is not an id: {value_text(part)}', sqlstate=sqlstates.INVALID_PARAMETER_VALUE
         )
     return part
 

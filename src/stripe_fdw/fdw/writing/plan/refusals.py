@@ -44,7 +44,7 @@ def not_insertable(resource: Resource) -> StripeFdwError:
 
 def not_updatable(resource: Resource) -> StripeFdwError:
     """Return the error for an UPDATE of objects that Stripe does not change."""
-    reason = "computes it" if resource.preview else "does not change these once they are there"
+    reason = "computes it" if resource.preview else "does not allow changes to existing ones"
     return StripeFdwError(
         f"cannot update {resource.name}: Stripe {reason}",
         hint=("DELETE it and INSERT another." if resource.delete and resource.create else _CALL),
@@ -106,7 +106,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     if name in (instead := dict(resource.hints)):
         reason = instead[name]
     elif name == RAW:
-        reason = "It is Stripe's object as it is; set its columns, or give parameters in _params."
+        reason = "It is read-only; set its columns, or use _params."
     elif name in _STRIPES_OWN:
         reason = f"Stripe decides on {name}."
     elif column is not None and not column.path:
@@ -124,7 +124,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
         )
         reason = f"It is a part of {column.path[0]}{where}."
     elif not creating and name in resource.create_paths:
-        reason = "It is given once, when the row is inserted."
+        reason = "It can only be set in INSERT."
     elif column is not None and not _is_parameter(resource, name, creating):
         reason = f"Stripe decides on {name}."
     return reason
@@ -151,7 +151,7 @@ def missing_parameters(resource: Resource, lacking: Sequence[tuple[str, ...]]) -
         for name in group
         if name.startswith("_params[")
     ]
-    hint = f"_params = '{{\"{inside[0]}\": …}}' gives what has no column." if inside else None
+    hint = f"Give what has no column in _params = '{{\"{inside[0]}\": …}}'." if inside else None
     single = " and ".join(name for group in lacking if len(group) == 1 for name in group)
     choices = [" or ".join(group) for group in lacking if len(group) > 1]
     return ColumnError(

@@ -145,7 +145,9 @@ def transition_error(
     ]
     others = reachable_states(resource, column, old, fields)
     detail = (
-        f"From {now} it can become {state_literals(others)}." if others else f"Nothing leads on from {now}."
+        f"From {now} it can become {state_literals(others)}."
+        if others
+        else f"No change from {now} is possible."
     )
     lacking = [
         pair for item in leading if _starts_from(item, state_text(old)) for pair in _unmet_needs(item, fields)

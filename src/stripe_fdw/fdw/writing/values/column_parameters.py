@@ -67,7 +67,7 @@ def check_idempotency_key(value: Any, name: str = KEY) -> str | None:
         message += f" ({len(value)} characters)"
     raise ColumnError(
         message,
-        hint="Something that is the same when the statement runs again: 'order-6735'.",
+        hint="Use a value that is the same when the statement runs again, such as 'order-6735'.",
         sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
     )
 

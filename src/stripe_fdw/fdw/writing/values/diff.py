@@ -158,7 +158,7 @@ def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whol
     before: list[Json] = [item for item in old.get("data") or () if isinstance(item, dict)]
     if old.get("has_more") and not whole:
         raise ColumnError(
-            f'"{name}" has more objects than are shown here, so it cannot be replaced',
+            f'"{name}" has more objects than this row contains, so it cannot be replaced',
             hint="Change them one by one in their own table.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )

@@ -87,7 +87,7 @@ def encode_element(name: str, item: Any, fields: Fields) -> Any:
             return {_discount_parameter(item): item}
     if item is None:
         raise ColumnError(
-            f'"{name}" is null: Stripe\'s lists have no empty places',
+            f'"{name}" is null: lists in Stripe cannot contain null',
             sqlstate=sqlstates.INVALID_PARAMETER_VALUE,
         )
     return _structured(name, item, fields)

@@ -108,7 +108,7 @@ def test_what_was_probably_meant_is_hinted_at_and_nothing_else() -> None:
 
 def test_a_state_that_nothing_leads_on_from() -> None:
     error = transition_error(load().resource["invoice"], "in_1", "status", "void", "draft")
-    assert error.detail == "Nothing leads on from 'void'."
+    assert error.detail == "No change from 'void' is possible."
     assert error.hint is None
 
 
