@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from multicorn import ForeignDataWrapper
+from stripe_fdw.fdw.multicorn import wrapper
 
 
 def _hash() -> None:
@@ -25,8 +25,8 @@ def _derive() -> None:
         hashlib.scrypt(b"a", salt=b"b", n=1024, r=8, p=1)
 
 
-class Busy(ForeignDataWrapper):
-    """One row, and four threads that never stop."""
+class Busy(wrapper.ForeignDataWrapper):
+    """One row, and four threads that never stop, on the host that the wrapper has set up."""
 
     def execute(self, quals: object, columns: object, sortkeys: object = None) -> Iterator[dict[str, Any]]:
         """Start them."""

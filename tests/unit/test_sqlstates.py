@@ -7,7 +7,7 @@ import stripe_fdw
 from stripe_fdw import sqlstates
 
 PACKAGE = Path(stripe_fdw.__file__).parent
-STATES = {name: state for name, state in vars(sqlstates).items() if name.isupper()}
+STATES = {name: state for name, state in vars(sqlstates).items() if name.isupper() and name[0] != "_"}
 
 
 def test_each_sqlstate_has_five_characters_and_one_name() -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
 _COPIED = ("postgres", "initdb", "pg_ctl")
+_MAX_SOCKET_FOLDER = 85  # bytes, which leaves 22 for the socket's name
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,17 @@ class Cluster:
         """The directory of the Unix socket.
 
         It is in the temporary folder if the path would exceed the 107 bytes of a socket's path, or has
-        characters that are special in a connection URL, in postgresql.conf or in a shell.
+        characters that are special in a connection URL, in postgresql.conf or in a shell; in /tmp if that
+        folder's path is too long as well.
         """
         path = self.directory / "s"
-        if len(os.fsencode(path)) <= 80 and re.fullmatch(r"[\w./-]+", str(path)):
+        if len(os.fsencode(path)) <= _MAX_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", str(path)):
             return path
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{name}"
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+        fallback = Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{digest}"
+        if len(os.fsencode(fallback)) <= _MAX_SOCKET_FOLDER:
+            return fallback
+        return Path("/tmp") / fallback.name  # noqa: S108 - made with mode 0700, and refused if another's
 
     @property
     def log(self) -> Path:
