@@ -45,7 +45,7 @@ def test_the_stack_answers_queries_and_can_be_started_twice(stack: Any) -> None:
 def test_another_size_needs_the_stack_stopped_first(stack: Any) -> None:
     refused = stack.stripe_fdw("dev", "up", "--customers", "51")
     assert refused.returncode == 1
-    assert "runs already with other options" in refused.stderr
+    assert "is already running with other options" in refused.stderr
     assert "customers is 50, not 51" in refused.stderr
     assert "dev down" in refused.stderr
 

@@ -234,7 +234,7 @@ def _states(areas: Mapping[str, Sequence[describe.TableDescription]]) -> Iterato
     yield "with the operation if it takes all of them. See [Write semantics](writing.md): a"
     yield "ROLLBACK does not undo these operations."
     yield ""
-    yield "These values are no states of Stripe's. They ask for an operation, and no row has them:"
+    yield "Stripe has no such states. Setting one of these values asks for an operation, and no row has it:"
     yield ""
     for (table, column), values in PSEUDO_STATES.items():
         yield f"- {_code(values)} as {column} of {table}"

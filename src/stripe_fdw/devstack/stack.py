@@ -242,7 +242,7 @@ class Stack:
         if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("uvicorn") is None:
             raise StackError(
                 "the simulated Stripe needs packages that are not installed",
-                hint="Install stripe-fdw with its extra: pip install 'stripe-fdw[simulator]'",
+                hint="Install stripe-fdw with its extra: pip install '/path/to/checkout[simulator]'",
             )
         if options.rate is not None:
             command += ["--rate", str(options.rate)]
@@ -288,7 +288,7 @@ def _refuse_change(running: StackOptions, wanted: StackOptions, directory: Path)
     changed = [f"{name} is {old[name]}, not {new[name]}" for name in old if old[name] != new[name]]
     if changed:
         raise StackError(
-            f"the stack in {directory} runs already with other options: {', '.join(changed)}",
+            f"the stack in {directory} is already running with other options: {', '.join(changed)}",
             hint="Stop it first with `stripe-fdw dev down`.",
         )
 

@@ -108,7 +108,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     elif name == RAW:
         reason = "It is read-only; set its columns, or use _params."
     elif name in _STRIPES_OWN:
-        reason = f"Stripe decides on {name}."
+        reason = f"Stripe sets {name}."
     elif column is not None and not column.path:
         reason = f'"{name}" only selects rows; Stripe\'s objects have no such field.'
     elif creating and name in resource.update_paths:
@@ -126,7 +126,7 @@ def _reason(resource: Resource, name: str, creating: bool) -> str:
     elif not creating and name in resource.create_paths:
         reason = "It can only be set in INSERT."
     elif column is not None and not _is_parameter(resource, name, creating):
-        reason = f"Stripe decides on {name}."
+        reason = f"Stripe sets {name}."
     return reason
 
 

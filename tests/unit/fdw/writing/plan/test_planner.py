@@ -478,7 +478,7 @@ UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
     ("subscription", SUBSCRIPTION, {"customer": "cus_2"}, "0A000", "It can only be set in INSERT"),
     ("subscription", SUBSCRIPTION, {"_raw": {}}, "0A000", "It is read-only; set its columns"),
     ("customer", CUSTOMER, {"currency": "eur"}, "0A000", "Writable: "),
-    ("customer", CUSTOMER, {"currency": "eur"}, "0A000", "HINT: Stripe decides on currency."),
+    ("customer", CUSTOMER, {"currency": "eur"}, "0A000", "HINT: Stripe sets currency."),
     ("customer", CUSTOMER, {"emails": "x"}, "0A000", "Writable: email,"),
     ("customer", CUSTOMER, {"emails": "x"}, "0A000", "_params takes any further parameter"),
     ("charge", {"id": "ch_1", "refunded": False}, {"refunded": True}, "0A000",
