@@ -44,9 +44,11 @@ def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
         module = BUILDS / f"{name}.so"
         with locked(BUILDS / "lock"):
             if not module.exists():
-                made = compile_module(directory, installation, python, build, test_wrapper)
-                made.rename(module.with_suffix(".new"))
+                compiled_module = compile_module(directory, installation, python, build, test_wrapper)
+                shutil.copyfile(compiled_module, module.with_suffix(".new"))  # from another file system
                 module.with_suffix(".new").rename(module)
+            module.touch()  # used now: the least recently used go
+            if len(list(BUILDS.glob("*.so"))) > KEPT:
                 newest_first = sorted(BUILDS.glob("*.so"), key=lambda file: -file.stat().st_mtime)
                 for old in newest_first[KEPT:]:
                     old.unlink()

@@ -1,4 +1,4 @@
-"""Retries: which responses and failures are tried again, after which delay. A 429 is waited out here."""
+"""Retries: which responses and failures are tried again, and how long a 429 or an error is waited for."""
 
 from __future__ import annotations
 

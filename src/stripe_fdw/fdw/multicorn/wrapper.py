@@ -21,7 +21,7 @@ from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
-from stripe_fdw.fdw.schema.options import check_server_options
+from stripe_fdw.fdw.schema.options import KEYS, validate_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.factory import open_table
 
@@ -81,7 +81,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         """Check options and columns. Makes no request."""
         super().__init__(dict(options), dict(columns))
         self._table = open_table(
-            session, options, columns, partial(RowidResourceTable, format_time=host.format_time)
+            session, _own(options), columns, partial(RowidResourceTable, format_time=host.format_time)
         )
         self._rowid = (
             self._table.rowid
@@ -242,12 +242,18 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
 
         Only here does Multicorn show the server's options without those of a table.
         """
-        check_server_options(srv_options)
+        # The user mapping's options come with the server's.
+        validate_options("server", {k: v for k, v in _own(srv_options).items() if k not in KEYS})
         restriction: import_schema.Restriction = None
         if restriction_type:
             restriction = "limit to" if "limit" in restriction_type else "except"
         tables = import_schema.imported_tables(schema, options, restriction, list(restricts or ()))
         return [_table_definition(table) for table in tables]
+
+
+def _own(options: Mapping[str, str]) -> dict[str, str]:
+    """Return the options without the one that names the wrapper class to Multicorn."""
+    return {name: value for name, value in options.items() if name != "wrapper"}
 
 
 def _table_definition(table: import_schema.ImportedTable) -> Any:

@@ -35,7 +35,6 @@ VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
     "user mapping": KEYS,
     "column": (),
 }
-_MULTICORN_WRAPPER: Final = "wrapper"  # the server option that names the class to Multicorn
 _INVALID_VALUE: Final = sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
 _MAX_KEY_FILE: Final = 4096  # bytes
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
@@ -79,26 +78,15 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:
-    """Check the merged options of wrapper, server, table and user mapping, as Multicorn passes them.
+    """Check the names of the merged options of wrapper, server, table and user mapping.
 
     Raises:
         OptionError: no context has such an option.
     """
     valid = {name for names in VALID.values() for name in names}
     for name in options:
-        if name not in valid and name != _MULTICORN_WRAPPER:
+        if name not in valid:
             raise _unknown("server", name)
-
-
-def check_server_options(options: Mapping[str, str]) -> None:
-    """Check the options of a Multicorn server, which come with those of the user mapping.
-
-    Raises:
-        OptionError: an option is unknown, belongs to a table or has a value that cannot be used.
-    """
-    validate_options(
-        "server", {k: v for k, v in options.items() if k != _MULTICORN_WRAPPER and k not in KEYS}
-    )
 
 
 def _unknown(context: OptionContext, name: str) -> OptionError:

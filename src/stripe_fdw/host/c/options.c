@@ -201,8 +201,8 @@ kind_of(Oid catalog)
 
 /*
  * The statement that failed holds the options' values, and one of them is a key, maybe under a wrong name or in a
- * wrong place.  So the log does not get the statement, and nobody what PL/pgSQL would say of it as context: ours is
- * the last context that is asked.
+ * wrong place.  So the statement is not logged, and PL/pgSQL cannot add it as context: ours is the last context
+ * callback that is called.
  */
 static void
 hide_statement(void *argument)
@@ -214,8 +214,8 @@ hide_statement(void *argument)
 }
 
 /*
- * A mapping may name a file or variable of the database server, and any role with USAGE on a server may make a mapping for
- * himself.  So naming one takes the right to read it in other ways.
+ * A mapping may name a file or variable of the database server, and any role with USAGE on a server may create its
+ * own mapping.  So naming one takes a privilege that allows reading it in other ways.
  */
 static void
 check_sources(List *options)

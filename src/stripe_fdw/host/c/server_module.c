@@ -134,6 +134,8 @@ static int
 current_sqlstate(void)
 {
 	MemoryContext old = CurrentMemoryContext;
+	uint32		interrupts_held = InterruptHoldoffCount;
+	uint32		cancels_held = QueryCancelHoldoffCount;
 	volatile int sqlstate = 0;
 
 	PG_TRY();
@@ -144,6 +146,8 @@ current_sqlstate(void)
 	{
 		MemoryContextSwitchTo(old);
 		FlushErrorState();
+		InterruptHoldoffCount = interrupts_held;	/* the error has set them to 0 */
+		QueryCancelHoldoffCount = cancels_held;
 		sqlstate = 0;
 	}
 	PG_END_TRY();
