@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
+from bench.cancels import cancels
 from bench.figures import PARTS, Measurement, markdown
 from bench.point_reads import point_reads
 from bench.scans import scan_memory, scans
@@ -13,6 +14,7 @@ from bench.writes import write_memory, writes
 
 MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
     "point_reads": point_reads,
+    "cancels": cancels,
     "scans": scans,
     "scan_memory": scan_memory,
     "writes": writes,

@@ -38,6 +38,7 @@ class Measurement:
 POINT_READ = Figure("point read by id, warm backend", "≤ +2 ms")
 POINT_READ_FROM_CACHE = Figure("point read by id, from the cache", "≤ 1 ms in all")
 FIRST_QUERY = Figure("connecting and the first query of a backend")
+CANCEL = Figure("from a cancel during a request to the end of the query", "≤ 200 ms")
 SCAN = Figure("full scan of 100,000 customers, 7 columns", "≥ 0.80")
 SCAN_COPY = Figure("the same, all columns and _raw through COPY to a client")
 SCAN_AT_LIMIT = Figure(
@@ -54,6 +55,7 @@ WRITE_MEMORY = Figure("backend memory over INSERT … SELECT of 100,000 rows", "
 
 PARTS: Mapping[str, tuple[Figure, ...]] = {
     "point_reads": (POINT_READ, POINT_READ_FROM_CACHE, FIRST_QUERY),
+    "cancels": (CANCEL,),
     "scans": (SCAN, SCAN_COPY, SCAN_AT_LIMIT),
     "scan_memory": (SCAN_MEMORY,),
     "writes": (INSERTS, INSERTS_USUAL_SDK, INSERT_SELECT, UPDATE, INSERT_CONCURRENTLY, INSERT_AT_LIMIT),

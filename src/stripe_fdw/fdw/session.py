@@ -1,7 +1,7 @@
 """All state of one backend: what its statements remember, write and keep open, whatever servers they use.
 
-Beside it a process has only idle threads (``api.threads.ThreadPool``) and handles of shared memory, which belong to no
-server and no statement.
+Beside it a process has only idle threads (``api.threads.ThreadPool``) and handles of shared memory, which
+belong to no server and no statement.
 """
 
 from __future__ import annotations
