@@ -1,4 +1,4 @@
-"""What all tests share: the header with the versions, simulators, and which tests stay on one worker."""
+"""Set-up of all tests: the header with the versions, simulators, and which tests stay on one worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 from support.simulators import Simulators
 
-# The slow ones first, so that the quick ones fill what is left of the time.
+# The slow suites first, so that the quick ones fill the remaining time.
 ORDER = ("database", "acceptance", "containers", "live", "unit")
 
 

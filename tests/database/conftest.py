@@ -32,7 +32,7 @@ WRITTEN = (
 @pytest.fixture(scope="session")
 def all_messages() -> Iterator[list[str]]:
     """Errors, notices and EXPLAIN output that servers sent."""
-    said: list[str] = []
+    messages: list[str] = []
     execute, connect = psycopg.Cursor.execute, psycopg.Connection.connect
 
     def listening(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
@@ -40,25 +40,25 @@ def all_messages() -> Iterator[list[str]]:
             result = execute(cursor, query, *args, **kwargs)
         except psycopg.Error as error:
             fields = (getattr(error.diag, name) for name in dir(error.diag) if not name.startswith("_"))
-            said.extend([str(error), *filter(None, map(str, fields))])
+            messages.extend([str(error), *filter(None, map(str, fields))])
             raise
         text = query.decode() if isinstance(query, bytes) else str(query)
         if "explain" in text.lower() and cursor.pgresult is not None:
             rows = range(cursor.pgresult.ntuples)
-            said.extend((cursor.pgresult.get_value(row, 0) or b"").decode() for row in rows)
+            messages.extend((cursor.pgresult.get_value(row, 0) or b"").decode() for row in rows)
         return result
 
     def connecting(*args: Any, **kwargs: Any) -> psycopg.Connection:
         connection = connect(*args, **kwargs)
         connection.add_notice_handler(
-            lambda diag: said.append(f"{diag.message_primary} {diag.message_detail} {diag.message_hint}")
+            lambda diag: messages.append(f"{diag.message_primary} {diag.message_detail} {diag.message_hint}")
         )
         return connection
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(psycopg.Cursor, "execute", listening)
         patch.setattr(psycopg, "connect", connecting)
-        yield said
+        yield messages
 
 
 @pytest.fixture(autouse=True)
@@ -146,8 +146,8 @@ def calm(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
 
 
 def _calm(simulator: SimulatorProcess) -> None:
-    for what in ("faults", "limits", "keys", "webhooks", "requests"):
-        simulator.control("DELETE", f"/{what}")
+    for setting in ("faults", "limits", "keys", "webhooks", "requests"):
+        simulator.control("DELETE", f"/{setting}")
     simulator.control("POST", "/latency", {})
 
 
@@ -168,7 +168,7 @@ def db(database: str, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psyc
 
 @pytest.fixture
 def requests(calm: SimulatorProcess) -> Callable[[], list[str]]:
-    """What left the machine since the last call, each as ``GET /v1/customers?email=a@b.c``."""
+    """Return the requests since the last call, each as ``GET /v1/customers?email=a@b.c``."""
 
     def since() -> list[str]:
         log = calm.requests()
@@ -191,7 +191,7 @@ def log(cluster: Cluster) -> Callable[[], str]:
 
 @pytest.fixture
 def servers(db: psycopg.Connection, host: str) -> Iterator[Servers]:
-    """Makes foreign servers of a test's own."""
+    """Make foreign servers of a test's own."""
     servers = Servers(db, host)
     yield servers
     servers.drop()
@@ -199,7 +199,7 @@ def servers(db: psycopg.Connection, host: str) -> Iterator[Servers]:
 
 @pytest.fixture
 def misbehaving() -> Iterator[Callable[[Callable[[socket.socket, str], object]], Misbehaving]]:
-    """Starts HTTP servers that do as they are told."""
+    """Start HTTP servers that behave as a given function does."""
     started: list[Misbehaving] = []
 
     def start(behave: Callable[[socket.socket, str], object]) -> Misbehaving:
@@ -232,7 +232,7 @@ def live(servers: Servers, written: SimulatorProcess) -> Server:
 
 @pytest.fixture
 def sent(written: SimulatorProcess) -> Callable[[], list[str]]:
-    """What was written since the last call: ``POST /v1/customers``."""
+    """Return the writing requests since the last call: ``POST /v1/customers``."""
 
     def since() -> list[str]:
         log = written.requests()
@@ -245,11 +245,11 @@ def sent(written: SimulatorProcess) -> Callable[[], list[str]]:
 @pytest.fixture
 def warnings(db: psycopg.Connection) -> list[str]:
     """The warnings that came so far."""
-    found: list[str] = []
+    received: list[str] = []
 
     def note(diag: psycopg.errors.Diagnostic) -> None:
         if diag.severity == "WARNING":
-            found.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+            received.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
 
     db.add_notice_handler(note)
-    return found
+    return received

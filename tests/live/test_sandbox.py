@@ -58,11 +58,11 @@ SAFE = (
 
 @pytest.mark.parametrize("table", SAFE)
 def test_a_table_can_be_read_and_its_columns_are_stripes_fields(db: psycopg.Connection, table: str) -> None:
-    """Every field that Stripe sends is a column: what is not there would be lost without a word."""
+    """Every field that Stripe sends is a column: a missing one would be lost silently."""
     rows = db.execute(f"select _raw from stripe_live.{table} limit 5").fetchall()
-    known = {column.path[0] for column in load().resource[table].columns if column.path}
+    field_names = {column.path[0] for column in load().resource[table].columns if column.path}
     for (raw,) in rows:
-        assert set(raw) - known - {"object"} == set()
+        assert set(raw) - field_names - {"object"} == set()
 
 
 def test_a_filter_a_range_and_a_retrieve_agree(db: psycopg.Connection) -> None:
@@ -73,11 +73,11 @@ def test_a_filter_a_range_and_a_retrieve_agree(db: psycopg.Connection) -> None:
     assert db.execute("select id from stripe_live.customer where id = %s", (identifier,)).fetchone() == (
         identifier,
     )
-    found = db.execute("select id from stripe_live.customer where created = %s", (created,)).fetchall()
-    assert (identifier,) in found
+    rows = db.execute("select id from stripe_live.customer where created = %s", (created,)).fetchall()
+    assert (identifier,) in rows
     if email:
-        found = db.execute("select id from stripe_live.customer where email = %s", (email,)).fetchall()
-        assert (identifier,) in found
+        rows = db.execute("select id from stripe_live.customer where email = %s", (email,)).fetchall()
+        assert (identifier,) in rows
 
 
 def test_newest_first_is_true(db: psycopg.Connection) -> None:

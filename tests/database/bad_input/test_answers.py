@@ -67,13 +67,13 @@ def asked(shape: str, server: Server) -> str:
 def test_a_lasting_fault_is_one_clear_error_for_every_way_to_ask(
     db: psycopg.Connection, calm: SimulatorProcess, hasty: Server, host: str, fault: str
 ) -> None:
-    description, words, sqlstate = LASTING[fault]
+    description, fragments, sqlstate = LASTING[fault]
     for shape, (path, skip, _) in SHAPES.items():
         sent = {**description, "path": path, "skip": skip, "count": None}
         calm.control("POST", "/faults", sent)
         error = failing(db, asked(shape, hasty))
         text = said(error)
-        assert all(word.lower() in text.lower() for word in words), (shape, text)
+        assert all(fragment.lower() in text.lower() for fragment in fragments), (shape, text)
         assert "/v1/customers" in text, (shape, text)
         assert error.sqlstate == (sqlstate if host == "bundled" else PLAIN), (shape, text)
         assert error.diag.message_primary
@@ -126,7 +126,7 @@ def test_nothing_listens(db: psycopg.Connection, servers: Servers, host: str) ->
         assert error.sqlstate == ("08006" if host == "bundled" else PLAIN)
 
 
-def test_a_name_that_nobody_has(db: psycopg.Connection, servers: Servers) -> None:
+def test_a_host_name_that_does_not_resolve(db: psycopg.Connection, servers: Servers) -> None:
     server = servers("customer", mapping=MAPPING, api_base="https://nobody.invalid", timeout=TIMEOUT)
     error = failing(db, f"select * from {server.table('customer')}")
     assert "nobody.invalid" in said(error)
@@ -167,7 +167,7 @@ def page(*objects: str, more: str = "false") -> bytes:
 
 
 CUSTOMER = '{"id":"cus_1","object":"customer","created":1700000000%s}'
-# What the server does, and words that the error must have.
+# The behaviour of the server, and fragments that the error must have.
 STRANGE: dict[str, tuple[Callable[[socket.socket, str], object], list[str]]] = {
     "a reset before any answer": (_reset, ["no response"]),
     "a trickle": (_trickle, ["no response"]),
@@ -240,11 +240,11 @@ STRANGE: dict[str, tuple[Callable[[socket.socket, str], object], list[str]]] = {
 def test_what_is_not_stripe_is_an_error_that_says_what_came(
     db: psycopg.Connection, servers: Servers, misbehaving: Start, case: str
 ) -> None:
-    behave, words = STRANGE[case]
+    behave, fragments = STRANGE[case]
     server = servers("customer", mapping=MAPPING, api_base=misbehaving(behave).url, timeout=TIMEOUT)
     error = failing(db, f"select * from {server.table('customer')}")
     text = said(error)
-    assert all(word in text for word in words), text
+    assert all(fragment in text for fragment in fragments), text
     assert "Traceback" not in text
     assert MAPPING["api_key"] not in text
     assert error.sqlstate is not None
@@ -256,8 +256,8 @@ def test_a_text_with_a_character_that_postgres_has_not_keeps_the_rest(
 ) -> None:
     behave = says(answer(page(CUSTOMER % ',"name":"a\\u0000b"')))
     server = servers("customer", mapping=MAPPING, api_base=misbehaving(behave).url)
-    found = column(db, f"select name || (_raw ->> 'name') from {server.table('customer')}")
-    assert found == ["a\ufffdba\ufffdb"]
+    names = column(db, f"select name || (_raw ->> 'name') from {server.table('customer')}")
+    assert names == ["a\ufffdba\ufffdb"]
 
 
 def test_a_server_that_sends_the_key_back_does_not_get_it_printed(

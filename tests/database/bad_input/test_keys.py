@@ -119,7 +119,7 @@ KEYS = {
 def test_what_cannot_be_a_key_is_refused_before_any_request(
     db: psycopg.Connection, calm: SimulatorProcess, servers: Servers, requests: Requests, case: str
 ) -> None:
-    mapping, words = KEYS[case]
+    mapping, fragments = KEYS[case]
     requests()
 
     def use() -> None:
@@ -127,14 +127,14 @@ def test_what_cannot_be_a_key_is_refused_before_any_request(
         db.execute(f"select count(*) from {server.table('customer')}".encode())
 
     text = said(refused(use))
-    assert all(word in text for word in words), text
+    assert all(fragment in text for fragment in fragments), text
     assert "sk_test_51" not in text
     # A request that an earlier test's scan read ahead may still arrive: it is for another list.
     assert [request for request in requests() if request.startswith("GET /v1/customers?")] == []
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "words"),
+    ("content", "mode", "fragments"),
     [
         ("sk_test_51KeyInAFile00000000", 0o600, []),
         ("  sk_test_51KeyInAFile00000000\n", 0o600, []),
@@ -150,18 +150,18 @@ def test_a_key_in_a_file(
     tmp_path: Path,
     content: str,
     mode: int,
-    words: list[str],
+    fragments: list[str],
 ) -> None:
     path = tmp_path / "key"
     path.write_text(content)
     path.chmod(mode)
     server = servers("customer", mapping={"api_key_file": str(path)}, api_base=calm.url)
     query = f"select count(*) from {server.table('customer')}"
-    if not words:
+    if not fragments:
         assert count(db, query) > 200
     else:
         text = said(failing(db, query))
-        assert all(word in text for word in words), text
+        assert all(fragment in text for fragment in fragments), text
         assert "sk_test" not in text
 
 

@@ -1,4 +1,4 @@
-"""Names that nobody knows, and conditions that a table needs: errors say what is wrong and what is right."""
+"""Unknown names, and conditions that a table needs: errors name the mistake and its correction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.database import PLAIN, Servers, failing, outcome, refused, said
 
 Requests = Callable[[], list[str]]
 KEY = "sk_test_51SomeKeyOfTheNameTests"
-NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 OPTIONS = {
     "unknown": ({"time_out": "3"}, ["time_out", "timeout"], "HV00D"),
@@ -47,17 +47,17 @@ def test_a_wrong_option_of_a_server_is_named_and_nothing_leaves(
 ) -> None:
     if host == "multicorn2" and case == "a key for all to read":
         pytest.skip("Multicorn2 does not tell a server's options from a user mapping's")
-    options, words, sqlstate = OPTIONS[case]
+    options, fragments, sqlstate = OPTIONS[case]
     requests()
 
     def use() -> None:  # refused by the validator, or under Multicorn at the first use
-        given = {"api_base": NOBODY, "timeout": 1, **options}
-        server = servers("customer", mapping={"api_key": KEY}, **given)
+        server_options = {"api_base": UNREACHABLE, "timeout": 1, **options}
+        server = servers("customer", mapping={"api_key": KEY}, **server_options)
         db.execute(f"select * from {server.table('customer')}".encode())
 
     error = refused(use)
     text = said(error)
-    assert all(word in text for word in words), text
+    assert all(fragment in text for fragment in fragments), text
     assert KEY not in text
     assert error.sqlstate == (sqlstate if host == "bundled" else PLAIN)
     assert requests() == []
@@ -81,18 +81,18 @@ ELSEWHERE = {
 }
 
 
-@pytest.mark.parametrize("what", ELSEWHERE)
+@pytest.mark.parametrize("place", ELSEWHERE)
 def test_a_wrong_option_elsewhere_is_named(
-    db: psycopg.Connection, servers: Servers, host: str, what: str
+    db: psycopg.Connection, servers: Servers, host: str, place: str
 ) -> None:
-    if host == "multicorn2" and what in ("foreign data wrapper", "column"):
+    if host == "multicorn2" and place in ("foreign data wrapper", "column"):
         pytest.skip("Multicorn2 does not hand these options over")
-    statement, word = ELSEWHERE[what]
-    server = servers("customer", api_base=NOBODY)
+    statement, word = ELSEWHERE[place]
+    server = servers("customer", api_base=UNREACHABLE)
 
     def use() -> None:
         db.execute(statement.format(server.name).encode())
-        db.execute(f"select * from {server.name}.{'t' if what == 'foreign table' else 'customer'}".encode())
+        db.execute(f"select * from {server.name}.{'t' if place == 'foreign table' else 'customer'}".encode())
 
     text = said(refused(use))
     assert word in text
@@ -129,7 +129,7 @@ TABLES = {
 def test_a_table_that_stripe_does_not_have_is_refused_with_what_it_has(
     db: psycopg.Connection, servers: Servers, requests: Requests, host: str, case: str
 ) -> None:
-    columns, options, words, sqlstate = TABLES[case]
+    columns, options, fragments, sqlstate = TABLES[case]
     server = servers(mapping={"api_key": KEY})
     requests()
 
@@ -141,20 +141,20 @@ def test_a_table_that_stripe_does_not_have_is_refused_with_what_it_has(
 
     error = refused(use)
     text = said(error)
-    assert all(word in text for word in words), text
+    assert all(fragment in text for fragment in fragments), text
     assert error.sqlstate == (sqlstate if host == "bundled" else PLAIN)
     assert requests() == []
 
 
 def _unreadable() -> list[str]:
     """Tables that cannot be read as a whole."""
-    found = []
+    names = []
     for resource in load().resources:
         try:
             plan_read(resource, (), resources=load().resource)
         except MissingQualError:
-            found.append(resource.name)
-    return found
+            names.append(resource.name)
+    return names
 
 
 @pytest.mark.parametrize("table", _unreadable())
@@ -175,7 +175,7 @@ def test_a_condition_that_a_table_needs_is_named_and_the_where_shown_is_enough(
     assert all(f" {name}" in text.partition("WHERE")[0] for name in names)
     columns = load().resource[table].column
     assert all(name in columns for name in names)
-    # What the hint shows can be run as it stands, but for the dots.
+    # The condition in the hint runs as it stands, but for the dots.
     left = outcome(db, f"{query} {where[0].replace('…', '1')}")
     assert left is None or ("request req_" in said(left) and "WHERE" not in said(left))
     assert requests() != []
@@ -187,7 +187,7 @@ def test_a_column_that_the_table_does_not_have_is_postgres_own_error(db: psycopg
 
 
 @pytest.mark.parametrize(
-    ("what", "words"),
+    ("statement", "fragments"),
     [
         ("import foreign schema biling from server {} into {}", ["biling", "billing"]),
         ("import foreign schema stripe limit to (nosuch) from server {} into {}", ["nosuch"]),
@@ -196,15 +196,15 @@ def test_a_column_that_the_table_does_not_have_is_postgres_own_error(db: psycopg
     ],
 )
 def test_an_import_of_what_is_not_there_names_it(
-    db: psycopg.Connection, servers: Servers, host: str, what: str, words: list[str]
+    db: psycopg.Connection, servers: Servers, host: str, statement: str, fragments: list[str]
 ) -> None:
     server = servers(mapping={"api_key": KEY})
-    text = said(failing(db, what.format(server.name, server.name)))
-    assert all(word in text for word in words), text
-    made = db.execute(
+    text = said(failing(db, statement.format(server.name, server.name)))
+    assert all(fragment in text for fragment in fragments), text
+    imported = db.execute(
         sql.SQL("select count(*) from pg_class where relnamespace = {}::regnamespace").format(server.name)
     ).fetchone()
-    assert made == (0,)
+    assert imported == (0,)
 
 
 def test_stripe_explains_a_value_that_it_refuses(db: psycopg.Connection, calm: SimulatorProcess) -> None:

@@ -50,7 +50,7 @@ def hostile_cluster(
 
 @pytest.fixture(scope="session")
 def new_log(hostile_cluster: Cluster) -> Callable[[], str]:
-    """What was logged since the last call."""
+    """Return the server log since the last call."""
     position = 0
 
     def read() -> str:
@@ -96,13 +96,13 @@ class Tables:
     def __call__(self, columns: str = COLUMNS, **options: object) -> str:
         self._made += 1
         name = f"hostile_{self._made}"
-        given = ", ".join(
+        option_list = ", ".join(
             f"{key} '{str(value).replace(chr(39), chr(39) * 2)}'" for key, value in options.items()
         )
         self._connection.execute(f"drop foreign table if exists {name} cascade")
         self._connection.execute(
             f"create foreign table {name} ({columns}) server hostile"
-            + (f" options ({given})" if given else "")
+            + (f" options ({option_list})" if option_list else "")
         )
         return name
 

@@ -17,15 +17,17 @@ Table = Callable[..., str]
 def _statistics(db: psycopg.Connection, name: str) -> tuple[float, dict[str, tuple[float, float]]]:
     """Rows, and by column the fraction of NULLs and the number of distinct values."""
     (rows,) = db.execute("select reltuples from pg_class where relname = %s", (name,)).fetchone() or (None,)
-    found = db.execute("select attname, null_frac, n_distinct from pg_stats where tablename = %s", (name,))
-    return rows, {column: (nulls, distinct) for column, nulls, distinct in found}
+    column_statistics = db.execute(
+        "select attname, null_frac, n_distinct from pg_stats where tablename = %s", (name,)
+    )
+    return rows, {column: (nulls, distinct) for column, nulls, distinct in column_statistics}
 
 
 def _estimate(db: psycopg.Connection, query: str) -> int:
     plan = "\n".join(line for (line,) in db.execute(f"explain {query}".encode()))
-    found = re.search(r"Foreign Scan .*rows=(\d+)", plan)
-    assert found is not None
-    return int(found[1])
+    match = re.search(r"Foreign Scan .*rows=(\d+)", plan)
+    assert match is not None
+    return int(match[1])
 
 
 def _alive(db: psycopg.Connection, table: Table) -> str:
@@ -60,10 +62,10 @@ def test_plans_use_statistics_where_there_are_some(db: psycopg.Connection, table
 def test_the_sample_is_of_all_rows(db: psycopg.Connection, table: Table) -> None:
     name = table("id text, n bigint", rows=60_000, batch=1000)
     db.execute("set default_statistics_target = 10")
-    said: list[str | None] = []
-    db.add_notice_handler(lambda notice: said.append(notice.message_primary))
+    messages: list[str | None] = []
+    db.add_notice_handler(lambda notice: messages.append(notice.message_primary))
     db.execute(f"analyze verbose {name}")
-    assert f'"{name}": 60000 rows were read, 3000 of them are the sample' in said
+    assert f'"{name}": 60000 rows were read, 3000 of them are the sample' in messages
     row = db.execute(
         "select histogram_bounds::text::bigint[] from pg_stats where tablename = %s and attname = 'n'",
         (name,),
@@ -88,7 +90,7 @@ def test_columns_that_are_dropped_and_added(db: psycopg.Connection, table: Table
     assert set(_statistics(db, name)[1]) == {"n", "c"}
 
 
-def test_nobody_analyzes_who_was_not_told_to(db: psycopg.Connection, table: Table) -> None:
+def test_analyze_without_a_table_skips_foreign_tables(db: psycopg.Connection, table: Table) -> None:
     name = table(rows=5)
     db.execute("select * from calls")
     db.execute("analyze")

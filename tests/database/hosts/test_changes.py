@@ -1,4 +1,4 @@
-"""What is changed between two statements, or under an open cursor, and who may read with whose options."""
+"""Changes between two statements or under an open cursor, and the user mapping each role reads with."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def alive(db: psycopg.Connection) -> str:
 def test_no_role_reads_with_the_mapping_of_another(
     db: psycopg.Connection, table: Table, roles: tuple[str, str, str]
 ) -> None:
-    one, two, three = roles
+    first_role, second_role, third_role = roles
     name = table("id text, n bigint")
     db.execute(f"grant select on {name} to public".encode())
-    db.execute(f"create user mapping for {one} server hostile options (rows '5')".encode())
-    db.execute(f"create user mapping for {two} server hostile options (rows '7')".encode())
+    db.execute(f"create user mapping for {first_role} server hostile options (rows '5')".encode())
+    db.execute(f"create user mapping for {second_role} server hostile options (rows '7')".encode())
     db.execute("set plan_cache_mode = force_generic_plan")
     query = f"select count(*) from {name}"
     db.execute(f"prepare q as {query}".encode())
@@ -67,31 +67,31 @@ def test_no_role_reads_with_the_mapping_of_another(
         return {number(db, query), number(db, "execute q"), number(db, query)}
 
     for _ in range(3):
-        assert [seen(role) for role in (one, two, three, "none")] == [{5}, {7}, {3}, {3}]
+        assert [seen(role) for role in (first_role, second_role, third_role, "none")] == [{5}, {7}, {3}, {3}]
     db.execute("reset role; create user mapping for public server hostile options (rows '9')")
-    assert [seen(role) for role in (one, two, three, "none")] == [{5}, {7}, {9}, {9}]
+    assert [seen(role) for role in (first_role, second_role, third_role, "none")] == [{5}, {7}, {9}, {9}]
     db.execute("reset role")
-    db.execute(f"drop user mapping for {one} server hostile".encode())
-    db.execute(f"alter user mapping for {two} server hostile options (set rows '8')".encode())
-    assert [seen(role) for role in (one, two, three, "none")] == [{9}, {8}, {9}, {9}]
+    db.execute(f"drop user mapping for {first_role} server hostile".encode())
+    db.execute(f"alter user mapping for {second_role} server hostile options (set rows '8')".encode())
+    assert [seen(role) for role in (first_role, second_role, third_role, "none")] == [{9}, {8}, {9}, {9}]
     db.execute("reset role; drop user mapping for public server hostile")
-    assert [seen(role) for role in (one, two, three, "none")] == [{3}, {8}, {3}, {3}]
+    assert [seen(role) for role in (first_role, second_role, third_role, "none")] == [{3}, {8}, {3}, {3}]
 
 
 def test_a_cursor_reads_as_the_role_that_opened_it(
     db: psycopg.Connection, table: Table, roles: tuple[str, str, str]
 ) -> None:
-    one, two, _ = roles
+    first_role, second_role, _ = roles
     name = table("id text, n bigint")
     db.execute(f"grant select on {name} to public".encode())
-    db.execute(f"create user mapping for {one} server hostile options (rows '5')".encode())
-    db.execute(f"create user mapping for {two} server hostile options (rows '7')".encode())
+    db.execute(f"create user mapping for {first_role} server hostile options (rows '5')".encode())
+    db.execute(f"create user mapping for {second_role} server hostile options (rows '7')".encode())
     db.execute("begin")
-    db.execute(f"set local role {one}; declare c cursor for select n from {name}".encode())
-    db.execute(f"set local role {two}".encode())
+    db.execute(f"set local role {first_role}; declare c cursor for select n from {name}".encode())
+    db.execute(f"set local role {second_role}".encode())
     assert len(db.execute("fetch all from c").fetchall()) == 5
     db.execute(f"declare d cursor with hold for select n from {name}".encode())
-    db.execute(f"set local role {one}".encode())
+    db.execute(f"set local role {first_role}".encode())
     db.execute("commit")
     assert len(db.execute("fetch all from d").fetchall()) == 7
     db.execute("close d")
@@ -100,25 +100,25 @@ def test_a_cursor_reads_as_the_role_that_opened_it(
 def test_views_of_invokers_and_barriers(
     db: psycopg.Connection, table: Table, roles: tuple[str, str, str]
 ) -> None:
-    one, two, _ = roles
+    first_role, second_role, _ = roles
     name = table("id text, n bigint")
-    db.execute(f"grant select on {name} to public; grant create on schema public to {one}".encode())
-    db.execute(f"create user mapping for {one} server hostile options (rows '5')".encode())
-    db.execute(f"create user mapping for {two} server hostile options (rows '7')".encode())
-    db.execute(f"set role {one}".encode())
+    db.execute(f"grant select on {name} to public; grant create on schema public to {first_role}".encode())
+    db.execute(f"create user mapping for {first_role} server hostile options (rows '5')".encode())
+    db.execute(f"create user mapping for {second_role} server hostile options (rows '7')".encode())
+    db.execute(f"set role {first_role}".encode())
     views = {"security_barrier": 5, "security_barrier, check_option = local": 5}
     if db.info.server_version >= 150000:
         views["security_invoker"] = 7
     for position, (option, expected) in enumerate(views.items()):
         view = f"seen_{position}"
         db.execute(f"create view {view} with ({option}) as select * from {name} where n >= 0".encode())
-        db.execute(f"grant select on {view} to public; set role {two}".encode())
+        db.execute(f"grant select on {view} to public; set role {second_role}".encode())
         for _ in range(2):
             assert number(db, f"select count(*) from {view}") == expected
             assert number(db, f"select count(*) from (select * from {view} where n < 6 limit 6) x") == min(
                 expected, 6
             )
-        db.execute(f"set role {one}".encode())
+        db.execute(f"set role {first_role}".encode())
     db.execute("reset role")
 
 

@@ -1,4 +1,4 @@
-"""What the wrapper is told of a query: quals with real values, the columns needed, order and a LIMIT hint."""
+"""Arguments of a scan: quals with real values, the columns needed, order and a LIMIT hint."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 
 UTC = dt.UTC
 MAY = dt.datetime(2024, 5, 1, tzinfo=UTC)
-Told = Callable[..., list[tuple[list[Qual], list[str], list[SortKey], int | None]]]
+ScansOf = Callable[..., list[tuple[list[Qual], list[str], list[SortKey], int | None]]]
 
 
-def _telling(db: psycopg.Connection) -> Told:
+def _scan_recorder(db: psycopg.Connection) -> ScansOf:
     db.execute("set timezone to 'Asia/Tokyo'; set datestyle to 'German'")
 
     def run(sql: str) -> list[Any]:
@@ -25,21 +25,21 @@ def _telling(db: psycopg.Connection) -> Told:
         db.execute(sql)
         calls = db.execute("select what from calls where call = 'open_scan'").fetchall()
         names = {"Qual": Qual, "SortKey": SortKey, "Decimal": Decimal, "datetime": dt, "Unknown": Unknown}
-        return [eval(f"({what},)", names) for (what,) in calls]
+        return [eval(f"({arguments},)", names) for (arguments,) in calls]
 
     return run
 
 
 @pytest.fixture
-def told(db: psycopg.Connection) -> Told:
-    """Run a query; gives what each scan was opened with: quals, columns, sort keys, limit."""
-    return _telling(db)
+def scans_of(db: psycopg.Connection) -> ScansOf:
+    """Run a query and return the arguments of each scan: quals, columns, sort keys, limit."""
+    return _scan_recorder(db)
 
 
 @pytest.fixture(scope="module")
-def shared_told(shared_db: psycopg.Connection) -> Told:
+def shared_scans_of(shared_db: psycopg.Connection) -> ScansOf:
     """The same, in the module's session."""
-    return _telling(shared_db)
+    return _scan_recorder(shared_db)
 
 
 ALL = ["id", "n", "flag", "amount", "created", "day", "data", "text", "ratio", "small"]
@@ -165,8 +165,8 @@ def odd_things(shared_db: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(("where", "expected"), QUALS)
-def test_qual(where: str, expected: Any, shared_told: Told, odd_things: None) -> None:
-    [(quals, *_)] = shared_told(f"select id from t where {where}")
+def test_qual(where: str, expected: Any, shared_scans_of: ScansOf, odd_things: None) -> None:
+    [(quals, *_)] = shared_scans_of(f"select id from t where {where}")
     wanted = [] if expected is None else expected if isinstance(expected, list) else [expected]
     if wanted and wanted[0][2] == "nan":
         assert str(quals[0].value) == "NaN"
@@ -182,13 +182,13 @@ def test_rows_are_those_of_a_local_table(where: str, shared_db: psycopg.Connecti
     assert there == shared_db.execute(f"select x::text from local_t x where {where} order by n").fetchall()
 
 
-def test_generic_plans_evaluate_at_every_execution(told: Told, db: psycopg.Connection) -> None:
+def test_generic_plans_evaluate_at_every_execution(scans_of: ScansOf, db: psycopg.Connection) -> None:
     db.execute("set plan_cache_mode = force_generic_plan")
     db.execute(
         "prepare q(text, text[], timestamptz, int, int) as select id from t "
         "where id = $1 and text = any($2) and created > $3 - interval '1 day' limit $4 offset $5"
     )
-    [(quals, _, _, limit)] = told("execute q('a', '{b,c}', '2024-05-02 00:00Z', 5, 2)")
+    [(quals, _, _, limit)] = scans_of("execute q('a', '{b,c}', '2024-05-02 00:00Z', 5, 2)")
     assert set(quals) == {
         Qual("id", "=", "a"),
         Qual("text", "= any", ("b", "c")),
@@ -196,55 +196,55 @@ def test_generic_plans_evaluate_at_every_execution(told: Told, db: psycopg.Conne
     }
     assert limit == 7
     # Comparisons with NULL are true of no row, whatever the operator.
-    [(quals, _, _, limit)] = told("execute q('d', NULL, NULL, NULL, NULL)")
+    [(quals, _, _, limit)] = scans_of("execute q('d', NULL, NULL, NULL, NULL)")
     assert set(quals) == {Qual("id", "=", "d"), Qual("text", "=", None), Qual("created", "=", None)}
     assert limit is None
 
 
-def test_in_with_parameters_under_a_generic_plan(told: Told, db: psycopg.Connection) -> None:
+def test_in_with_parameters_under_a_generic_plan(scans_of: ScansOf, db: psycopg.Connection) -> None:
     db.execute("set plan_cache_mode = force_generic_plan")
     db.execute("prepare q(text, text) as select id from t where id in ($1, $2)")
-    assert told("execute q('a', NULL)")[0][0] == [Qual("id", "= any", ("a", None))]
+    assert scans_of("execute q('a', NULL)")[0][0] == [Qual("id", "= any", ("a", None))]
 
 
-def test_alternatives_under_a_generic_plan(told: Told, db: psycopg.Connection) -> None:
+def test_alternatives_under_a_generic_plan(scans_of: ScansOf, db: psycopg.Connection) -> None:
     db.execute("set plan_cache_mode = force_generic_plan")
     db.execute("prepare q(text, text, text[]) as select id from t where id = $1 or id = $2 or id = any($3)")
-    assert told("execute q('a', 'b', '{c,d}')")[0][0] == [Qual("id", "= any", ("a", "b", "c", "d"))]
-    assert told("execute q('a', NULL, NULL)")[0][0] == [Qual("id", "= any", ("a",))]
-    assert told("execute q('a', 'b', '{}')")[0][0] == [Qual("id", "= any", ("a", "b"))]
+    assert scans_of("execute q('a', 'b', '{c,d}')")[0][0] == [Qual("id", "= any", ("a", "b", "c", "d"))]
+    assert scans_of("execute q('a', NULL, NULL)")[0][0] == [Qual("id", "= any", ("a",))]
+    assert scans_of("execute q('a', 'b', '{}')")[0][0] == [Qual("id", "= any", ("a", "b"))]
     assert db.execute("execute q('id1', NULL, '{id2,no}')").fetchall() == [("id1",), ("id2",)]
     plan = "\n".join(line for (line,) in db.execute("explain execute q('a', 'b', '{c}')"))
     assert "Quals: id = ANY ('a', 'b', 'c')" in plan
 
 
-def test_alternatives_of_a_join(told: Told, db: psycopg.Connection, table: Callable[..., str]) -> None:
+def test_alternatives_of_a_join(scans_of: ScansOf, db: psycopg.Connection, table: Callable[..., str]) -> None:
     db.execute("create temp table pairs as select 'id1' as a, 'id2' as b; analyze pairs")
     name = table(estimate=1000000, rows=3)
     sql = f"select n from pairs join {name} on id = a or id = b or id = 'id0'"
-    assert told(sql)[0][0] == [Qual("id", "= any", ("id1", "id2", "id0"))]
+    assert scans_of(sql)[0][0] == [Qual("id", "= any", ("id1", "id2", "id0"))]
     assert sorted(db.execute(sql).fetchall()) == [(0,), (1,), (2,)]
     plan = "\n".join(line for (line,) in db.execute(f"explain {sql}"))
     assert "id = ANY (<join value>, …)" in plan
 
 
-def test_five_hundred_alternatives(told: Told) -> None:
+def test_five_hundred_alternatives(scans_of: ScansOf) -> None:
     sql = " or ".join(f"id = 'a{number}'" for number in range(500))
-    assert told(f"select id from t where {sql}")[0][0] == [
+    assert scans_of(f"select id from t where {sql}")[0][0] == [
         Qual("id", "= any", tuple(f"a{number}" for number in range(500)))
     ]
 
 
-def test_now_is_evaluated_when_the_query_runs(told: Told, db: psycopg.Connection) -> None:
+def test_now_is_evaluated_when_the_query_runs(scans_of: ScansOf, db: psycopg.Connection) -> None:
     db.execute("set plan_cache_mode = force_generic_plan")
     db.execute("prepare recent as select id from t where created > now() - interval '7 days'")
-    first = told("execute recent")[0][0][0].value
-    second = told("execute recent")[0][0][0].value
+    first = scans_of("execute recent")[0][0][0].value
+    second = scans_of("execute recent")[0][0][0].value
     assert second > first
     assert abs(dt.datetime.now(UTC) - dt.timedelta(days=7) - second) < dt.timedelta(seconds=20)
-    assert told("select id from t where created > current_timestamp")[0][0][0].operator == ">"
-    assert told("select id from t where created > current_date")[0][0][0].operator == ">"
-    assert told("select id from t where id = current_setting('timezone')")[0][0] == [
+    assert scans_of("select id from t where created > current_timestamp")[0][0][0].operator == ">"
+    assert scans_of("select id from t where created > current_date")[0][0][0].operator == ">"
+    assert scans_of("select id from t where id = current_setting('timezone')")[0][0] == [
         Qual("id", "=", "Asia/Tokyo")
     ]
 
@@ -264,12 +264,12 @@ def test_now_is_evaluated_when_the_query_runs(told: Told, db: psycopg.Connection
         ("sum(n) filter (where flag)", ["n", "flag"]),
     ],
 )
-def test_columns(select: str, columns: list[str], shared_told: Told) -> None:
-    assert shared_told(f"select {select} from t x")[0][1] == columns
+def test_columns(select: str, columns: list[str], shared_scans_of: ScansOf) -> None:
+    assert shared_scans_of(f"select {select} from t x")[0][1] == columns
 
 
-def test_columns_of_conditions_are_read_too(told: Told) -> None:
-    assert told("select id from t where n = 1 and lower(text) = 'a' order by day")[0][1] == [
+def test_columns_of_conditions_are_read_too(scans_of: ScansOf) -> None:
+    assert scans_of("select id from t where n = 1 and lower(text) = 'a' order by day")[0][1] == [
         "id",
         "n",
         "day",
@@ -302,8 +302,8 @@ def test_columns_of_conditions_are_read_too(told: Told) -> None:
         ("select id from t limit 2 + 3", 5),
     ],
 )
-def test_limit(sql: str, limit: Any, shared_told: Told) -> None:
-    calls = shared_told(sql)
+def test_limit(sql: str, limit: Any, shared_scans_of: ScansOf) -> None:
+    calls = shared_scans_of(sql)
     if limit == "not opened":
         assert calls == []
     else:
@@ -322,8 +322,8 @@ def test_limit(sql: str, limit: Any, shared_told: Told) -> None:
         ("lower(id), n", []),
     ],
 )
-def test_sort(order: str, keys: list[SortKey], shared_told: Told) -> None:
-    assert shared_told(f"select id, n from t order by {order}")[0][2] == keys
+def test_sort(order: str, keys: list[SortKey], shared_scans_of: ScansOf) -> None:
+    assert shared_scans_of(f"select id, n from t order by {order}")[0][2] == keys
 
 
 def test_sort_keys_offered(db: psycopg.Connection, table: Callable[..., str]) -> None:
@@ -341,12 +341,14 @@ def test_order_is_right_through_a_pushed_sort(db: psycopg.Connection) -> None:
     assert db.execute("select n from t order by created, id desc limit 2").fetchall() == [(0,), (1,)]
 
 
-def test_parameterised_nested_loop(told: Told, db: psycopg.Connection, table: Callable[..., str]) -> None:
+def test_parameterised_nested_loop(
+    scans_of: ScansOf, db: psycopg.Connection, table: Callable[..., str]
+) -> None:
     db.execute("create temp table orgs (stripe_id text, name text)")
     db.execute("insert into orgs values ('id1', 'one'), ('id2', 'two'), (null, 'none')")
     db.execute("analyze orgs")
     name = table(estimate=1000000, rows=3)
-    calls = told(f"select name, n from orgs join {name} on id = stripe_id")
+    calls = scans_of(f"select name, n from orgs join {name} on id = stripe_id")
     assert [call[0] for call in calls] == [
         [Qual("id", "=", "id1")],
         [Qual("id", "=", "id2")],
@@ -372,21 +374,21 @@ def test_parameterised_paths_through_lateral_and_subqueries(
     db: psycopg.Connection, table: Callable[..., str]
 ) -> None:
     name = table(estimate=1000000, rows=3)
-    one = db.execute(
+    lateral = db.execute(
         f"select v, n from (values ('id0'), ('id2')) x(v), "
         f"lateral (select n from {name} where id = v limit 1) y"
     )
-    assert sorted(one.fetchall()) == [("id0", 0), ("id2", 2)]
-    two = db.execute(f"select v, (select n from {name} where id = v) from (values ('id0'), ('no')) x(v)")
-    assert sorted(two.fetchall()) == [("id0", 0), ("no", None)]
-    three = db.execute(
+    assert sorted(lateral.fetchall()) == [("id0", 0), ("id2", 2)]
+    subquery = db.execute(f"select v, (select n from {name} where id = v) from (values ('id0'), ('no')) x(v)")
+    assert sorted(subquery.fetchall()) == [("id0", 0), ("no", None)]
+    exists = db.execute(
         f"select count(*) from (values ('id0'), ('no')) x(v) where exists (select from {name} where id = v)"
     )
-    assert three.fetchone() == (1,)
-    four = db.execute(
+    assert exists.fetchone() == (1,)
+    left_join = db.execute(
         f"select count(*) from (values ('id0'), ('no')) x(v) left join {name} on id = v and n = 0"
     )
-    assert four.fetchone() == (2,)
+    assert left_join.fetchone() == (2,)
 
 
 def test_two_columns_of_a_path_key(db: psycopg.Connection, table: Callable[..., str]) -> None:
@@ -429,11 +431,11 @@ def test_explain_of_what_is_not_known_yet(db: psycopg.Connection) -> None:
     "condition", ["n > {}", "n = {}", "n <> {}", "n = any({}::int[])", "n <> all({}::int[])"]
 )
 def test_a_comparison_with_null_is_told_as_never_true(
-    told: Told, db: psycopg.Connection, table: Callable[..., str], condition: str
+    scans_of: ScansOf, db: psycopg.Connection, table: Callable[..., str], condition: str
 ) -> None:
     name = table()
     db.execute("set plan_cache_mode = force_generic_plan")
     kind = "int[]" if "[]" in condition else "int"
     db.execute(f"prepare p ({kind}) as select n from {name} where {condition.format('$1')}")
-    (call,) = told("execute p (null)")
+    (call,) = scans_of("execute p (null)")
     assert call[0] == [Qual("n", "=", None)]

@@ -45,8 +45,10 @@ def test_the_log_has_no_statement_with_a_key(
     with pytest.raises(psycopg.Error) as caught:
         db.execute(STATEMENTS[case].format(key=key).encode())
     diag = caught.value.diag
-    said = f"{caught.value} {diag.message_detail} {diag.message_hint} {diag.context} {diag.internal_query}"
-    assert key not in said
+    error_text = (
+        f"{caught.value} {diag.message_detail} {diag.message_hint} {diag.context} {diag.internal_query}"
+    )
+    assert key not in error_text
     log = new_log()
     assert "ERROR" in log
     assert key not in log

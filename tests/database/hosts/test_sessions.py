@@ -1,4 +1,4 @@
-"""What sessions do to a scan: cursors, savepoints, changed tables, cancels, roles, COPY, parallel plans."""
+"""Scans within a session: cursors, savepoints, changed tables, cancels, roles, COPY, parallel plans."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def test_a_session_that_ends_with_an_open_cursor(hostile_cluster: Cluster, db: p
 
 def test_interleaved_scans_of_one_table(db: psycopg.Connection, table: Table) -> None:
     name = table(rows=300, batch=7)
-    with db.transaction(), db.cursor("one") as one, db.cursor("two") as two:
-        one.itersize = two.itersize = 5
-        one.execute(f"select n from {name}")
-        two.execute(f"select n from {name}")
-        assert list(zip(one, two, strict=True)) == [((n,), (n,)) for n in range(300)]
+    with db.transaction(), db.cursor("one") as first, db.cursor("two") as second:
+        first.itersize = second.itersize = 5
+        first.execute(f"select n from {name}")
+        second.execute(f"select n from {name}")
+        assert list(zip(first, second, strict=True)) == [((n,), (n,)) for n in range(300)]
 
 
 def test_self_joins(db: psycopg.Connection, table: Table) -> None:
@@ -230,17 +230,17 @@ def test_locking_and_statistics_commands(db: psycopg.Connection) -> None:
 
 
 def test_what_python_says_to_the_client(db: psycopg.Connection, table: Table) -> None:
-    said: list[tuple[str | None, ...]] = []
+    messages: list[tuple[str | None, ...]] = []
     db.add_notice_handler(
-        lambda it: said.append(
+        lambda it: messages.append(
             tuple(filter(None, (it.severity, it.message_primary, it.message_detail, it.message_hint)))
         )
     )
     name = table(say=1)
-    said.clear()
+    messages.clear()
     db.execute(f"select * from {name}")
     refused = "RuntimeError('only the thread of the query may call PostgreSQL')"
-    assert said == [
+    assert messages == [
         ("WARNING", "aä warning", "its hint"),
         ("WARNING", "another", "its détail"),
         ("NOTICE", "notice True"),

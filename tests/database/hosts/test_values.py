@@ -15,7 +15,7 @@ TYPES = (
     "text[]", "int8range", "inet", "interval", "xml", "oid", "point",
     "hostile_domain", "hostile_enum", "hostile_row",
 )  # fmt: skip
-# What is wrong with a value, in SQL's words: every error must be one of these.
+# The SQLSTATEs that a wrong value may raise: every error must be one of these.
 FITTING = {
     "HV004",  # fdw_invalid_data_type: a Python type that cannot become the column's
     "22015",  # interval_field_overflow
@@ -74,9 +74,9 @@ def test_every_value_in_a_column_of(
         else:
             continue
         assert error.sqlstate in FITTING, (value, error.sqlstate, str(error)[:300])
-        said = f"{error.diag.message_primary} {error.diag.context}"
-        assert "the_column" in said, value
-        assert name in said, value
+        error_text = f"{error.diag.message_primary} {error.diag.context}"
+        assert "the_column" in error_text, value
+        assert name in error_text, value
         outcomes[value] = str(error.sqlstate)
     for value in ("object", "type", "set", "ellipsis"):
         assert outcomes[value] == "HV004"
@@ -178,7 +178,7 @@ def test_the_error_names_everything(shared_db: psycopg.Connection, shared_table:
 
 
 @pytest.mark.parametrize(
-    ("rows_like", "said"),
+    ("rows_like", "message"),
     [
         ("short", "has 1 values, but 2 columns were asked for"),
         ("long", "has 3 values, but 2 columns were asked for"),
@@ -190,10 +190,10 @@ def test_the_error_names_everything(shared_db: psycopg.Connection, shared_table:
     ],
 )
 def test_rows_of_a_wrong_form(
-    rows_like: str, said: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
+    rows_like: str, message: str, shared_db: psycopg.Connection, shared_table: Callable[..., str]
 ) -> None:
     name = shared_table("a text, b text", rows_like=rows_like)
-    with pytest.raises(psycopg.Error, match=said) as caught:
+    with pytest.raises(psycopg.Error, match=message) as caught:
         shared_db.execute(f"select a, b from {name}")
     assert caught.value.sqlstate in ("HV004", "HV021")
     assert name in str(caught.value)

@@ -14,12 +14,12 @@ Table = Callable[..., str]
 
 
 def calls(db: psycopg.Connection, *names: str) -> list[tuple[str, Any]]:
-    """What the wrapper was asked since the last look."""
-    found = db.execute("select call, what from calls").fetchall()
+    """Calls of the wrapper since the last look, with their arguments."""
+    rows = db.execute("select call, what from calls").fetchall()
     scope = {"datetime": dt, "Decimal": Decimal}
     return [
-        (call, eval(f"({what},)" if what else "()", scope))
-        for call, what in found
+        (call, eval(f"({arguments},)" if arguments else "()", scope))
+        for call, arguments in rows
         if not names or call in names
     ]
 
@@ -93,8 +93,8 @@ def test_a_statement_tells_when_it_has_written(db: psycopg.Connection, name: str
     with db.cursor() as cursor, cursor.copy(f"copy {name} (n) from stdin") as copy:
         for number in range(2):
             copy.write_row((number,))
-    one = ["insert", "insert", "end_modify", "pre_commit", "commit"]
-    assert [call for call, _ in calls(db)] == [*one, *one]
+    statement_calls = ["insert", "insert", "end_modify", "pre_commit", "commit"]
+    assert [call for call, _ in calls(db)] == [*statement_calls, *statement_calls]
 
 
 def test_after_triggers_see_the_answer(db: psycopg.Connection, name: str) -> None:
@@ -285,7 +285,7 @@ def test_import(db: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("give", "said"),
+    ("give", "message"),
     [
         ("[1]", "not SQL text"),
         ("5", "not iterable"),
@@ -298,7 +298,7 @@ def test_import(db: psycopg.Connection) -> None:
         ("['create foreign table zero (a nonsense) server hostile']", "does not exist"),
     ],
 )
-def test_import_of_nonsense(give: str, said: str, db: psycopg.Connection) -> None:
+def test_import_of_nonsense(give: str, message: str, db: psycopg.Connection) -> None:
     db.execute("drop schema if exists imported cascade; create schema imported")
     sql = f"import foreign schema stripe from server hostile into imported options (give $o${give}$o$)"
     sql = (
@@ -306,10 +306,10 @@ def test_import_of_nonsense(give: str, said: str, db: psycopg.Connection) -> Non
         if "'" not in give
         else sql.replace(f"$o${give}$o$", "'" + give.replace("'", "''") + "'")
     )
-    if not said:
+    if not message:
         db.execute(sql)
         return
-    with pytest.raises(psycopg.Error, match=said):
+    with pytest.raises(psycopg.Error, match=message):
         db.execute(sql)
 
 

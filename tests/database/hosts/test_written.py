@@ -1,4 +1,4 @@
-"""When a written row is waited for, what a statement's end may say, what is told while transactions end."""
+"""Rows whose answer is awaited, errors at the end of a statement, messages while transactions end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NOTE = "create or replace function note() returns trigger language plpgsql as $$
 
 
 def calls(db: psycopg.Connection) -> list[str]:
-    """What the wrapper was asked since the last look, "insert unseen" when nobody sees the answer."""
-    found = db.execute("select call, what from calls").fetchall()
-    return [f"{call} unseen" if what.endswith("'unseen'") else call for call, what in found]
+    """Calls of the wrapper since the last look, "insert unseen" when the answer is not read."""
+    rows = db.execute("select call, what from calls").fetchall()
+    return [f"{call} unseen" if arguments.endswith("'unseen'") else call for call, arguments in rows]
 
 
 def writes(db: psycopg.Connection) -> list[str]:
@@ -27,12 +27,12 @@ def writes(db: psycopg.Connection) -> list[str]:
 
 @pytest.fixture
 def name(db: psycopg.Connection, table: Table) -> str:
-    made = table()
+    table_name = table()
     calls(db)
-    return made
+    return table_name
 
 
-# ---- who sees an answer
+# ---- readers of an answer
 
 
 @pytest.mark.parametrize(
@@ -299,16 +299,16 @@ def test_a_session_is_ended_in_the_middle_of_a_write(
             timer.join()
 
 
-# ---- what is told while transactions end
+# ---- messages while transactions end
 
 
 @pytest.fixture
-def told(db: psycopg.Connection) -> list[tuple[str | None, ...]]:
-    said: list[tuple[str | None, ...]] = []
+def messages(db: psycopg.Connection) -> list[tuple[str | None, ...]]:
+    received: list[tuple[str | None, ...]] = []
     db.add_notice_handler(
-        lambda it: said.append((it.severity, it.message_primary, it.message_detail, it.message_hint))
+        lambda it: received.append((it.severity, it.message_primary, it.message_detail, it.message_hint))
     )
-    return said
+    return received
 
 
 def warning(event: str) -> tuple[str, str, str, str]:
@@ -316,14 +316,14 @@ def warning(event: str) -> tuple[str, str, str, str]:
 
 
 def test_warnings_while_a_transaction_ends(
-    db: psycopg.Connection, table: Table, told: list[tuple[str | None, ...]]
+    db: psycopg.Connection, table: Table, messages: list[tuple[str | None, ...]]
 ) -> None:
     name = table(warn="so")
     insert = f"insert into {name} (n) values (1)".encode()
-    told.clear()
+    messages.clear()
     db.execute(insert)
-    assert told == [warning("pre_commit"), warning("commit")]
-    told.clear()
+    assert messages == [warning("pre_commit"), warning("commit")]
+    messages.clear()
     db.execute("begin")
     db.execute(insert)
     db.execute("savepoint s")
@@ -331,13 +331,13 @@ def test_warnings_while_a_transaction_ends(
     db.execute("rollback to s")
     db.execute("release s")
     db.execute("rollback")
-    assert told == list(map(warning, ("sub_rollback", "sub_commit", "rollback")))
-    told.clear()
+    assert messages == list(map(warning, ("sub_rollback", "sub_commit", "rollback")))
+    messages.clear()
     with pytest.raises(psycopg.errors.DivisionByZero):
         db.execute(
             f"with new as (insert into {name} (n) values (1) returning n) select n / 0 from new".encode()
         )
-    assert told == [warning("rollback")]
+    assert messages == [warning("rollback")]
     assert db.execute("select count(*) from t").fetchone() == (3,)
 
 
@@ -346,7 +346,7 @@ def test_warnings_in_other_encodings(encoding: str, db: psycopg.Connection, host
     name = f"warned_{encoding.lower()}"
     db.execute(f"drop database if exists {name}".encode())
     db.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0".encode())
-    said: list[tuple[str | None, ...]] = []
+    messages: list[tuple[str | None, ...]] = []
     for client in ("utf8", encoding):
         with psycopg.connect(hostile_cluster.dsn(name), autocommit=True, client_encoding=client) as other:
             other.execute("create extension if not exists stripe_fdw")
@@ -354,12 +354,12 @@ def test_warnings_in_other_encodings(encoding: str, db: psycopg.Connection, host
             other.execute(
                 "create foreign table if not exists w (id text, n bigint) server hostile options (warn 'so')"
             )
-            other.add_notice_handler(lambda it: said.append((it.message_primary, it.message_hint)))
+            other.add_notice_handler(lambda it: messages.append((it.message_primary, it.message_hint)))
             other.execute("begin")
             other.execute("insert into w (n) values (1)")
-            said.clear()
+            messages.clear()
             other.execute("rollback")
-            assert said == [("rollback: so", "a hint")]
+            assert messages == [("rollback: so", "a hint")]
             assert other.execute("select 1").fetchone() == (1,)
 
 

@@ -1,4 +1,4 @@
-"""Whatever rows say, Stripe has in the end what somebody has who calls the API by its documentation.
+"""Writing rows leaves the same objects in Stripe as calling the API by its documentation.
 
 Two simulated Stripes begin alike. Each random change is written to a foreign table of the one, and sent to
 the other over HTTP, encoded here by hand as Stripe documents it. After each of them both have the same
@@ -60,7 +60,7 @@ TEXT = st.sampled_from(
 )
 FLAG = st.booleans()
 AMOUNT = st.integers(100, 99_999_999)
-CODE = st.uuids().map(lambda made: f"K{made.hex[:12].upper()}")
+CODE = st.uuids().map(lambda uuid: f"K{uuid.hex[:12].upper()}")
 FUTURE = st.integers(30, 600).map(lambda days: datetime.fromtimestamp(NOW + days * 86_400, UTC))
 METADATA = st.one_of(
     st.dictionaries(st.sampled_from(["order_id", "a", "b", "ключ", "with space"]), TEXT, max_size=4),
@@ -102,7 +102,7 @@ class Table:
 
     path: str
     needed: Mapping[str, Strategy]
-    given: Mapping[str, Strategy] = field(default_factory=dict)
+    optional: Mapping[str, Strategy] = field(default_factory=dict)
     changed: Mapping[str, Strategy] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     also: Mapping[str, str] = field(default_factory=dict)  # sent along with a creation
@@ -296,7 +296,7 @@ TABLES: dict[str, Table] = {
 }
 
 
-# -- what somebody sends who has Stripe's documentation ------------------------------------------------------
+# -- requests as Stripe documents them -----------------------------------------------------------------------
 
 
 def encode(value: Value) -> str:
@@ -321,15 +321,15 @@ def form(name: str, value: Value) -> dict[str, str]:
 
 
 def replacing(old: Json, new: Mapping[str, Value]) -> dict[str, Value]:
-    """What makes an object of the new one: what is gone is unset."""
+    """Parameters that turn the old object into the new one; missing fields are unset."""
     gone = {name: None for name, value in old.items() if value is not None and name not in new}
-    found: dict[str, Value] = {}
+    parameters: dict[str, Value] = {}
     for name, value in new.items():
         before = old.get(name)
-        found[name] = (
+        parameters[name] = (
             replacing(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
         )
-    return gone | found
+    return gone | parameters
 
 
 # -- the two sides -------------------------------------------------------------------------------------------
@@ -364,26 +364,26 @@ class Side:
         return [self.resolved(below) for below in value] if isinstance(value, list) else value
 
     def writes(self) -> list[str]:
-        """What was written since the last call."""
-        found = [
+        """Writing requests since the last call."""
+        written = [
             f"{item['method']} {item['path']} {item['form']}"
             for item in self.stripe.requests()
             if item["method"] != "GET"
         ]
         self.stripe.control("DELETE", "/requests")
-        return found
+        return written
 
 
 @pytest.fixture(scope="module")
 def sides(simulators: Simulators) -> tuple[Side, Side]:
     """The one that SQL writes to, and the one that is called over HTTP."""
-    found = (
+    both_sides = (
         Side(simulators("written by SQL", customers=3, seed=21)),
         Side(simulators("written over HTTP", customers=3, seed=21)),
     )
-    for side in found:
+    for side in both_sides:
         side.furnish()
-    return found
+    return both_sides
 
 
 @pytest.fixture(scope="module")
@@ -400,19 +400,21 @@ ID = re.compile(r"[a-z]{2,7}_[A-Za-z0-9_]{8,}")
 TIMES = range(1_500_000_000, 4_000_000_000)
 
 
-def same(mine: Any, theirs: Any, known: dict[str, str], where: str) -> list[str]:
-    """Where two objects differ, ids and the present time aside."""
+def same(mine: Any, theirs: Any, their_ids: dict[str, str], where: str) -> list[str]:
+    """Differences of two objects, ids and the present time aside."""
     if isinstance(mine, dict) and isinstance(theirs, dict):
         if set(mine) != set(theirs):
             return [f"{where}: {sorted(set(mine) ^ set(theirs))} only in one"]
-        return [line for name in mine for line in same(mine[name], theirs[name], known, f"{where}.{name}")]
+        return [
+            line for name in mine for line in same(mine[name], theirs[name], their_ids, f"{where}.{name}")
+        ]
     if isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
         both = enumerate(zip(mine, theirs, strict=True))
-        return [line for number, pair in both for line in same(*pair, known, f"{where}[{number}]")]
+        return [line for number, pair in both for line in same(*pair, their_ids, f"{where}[{number}]")]
     if isinstance(mine, str) and isinstance(theirs, str) and ID.search(mine) and ID.search(theirs):
         pairs = list(zip(ID.findall(mine), ID.findall(theirs), strict=False))
         if ID.sub("", mine) == ID.sub("", theirs) and all(
-            known.setdefault(*pair) == pair[1] for pair in pairs
+            their_ids.setdefault(*pair) == pair[1] for pair in pairs
         ):
             return []
     if type(mine) is int and type(theirs) is int and mine in TIMES and abs(mine - theirs) <= 5:
@@ -433,7 +435,7 @@ class Pair:
         self.db, schema = session
         self.target = sql.Identifier(schema, name)
         self.mine, self.theirs = sides
-        self.known = {self.mine.refs[ref]: self.theirs.refs[ref] for ref in self.mine.refs}
+        self.their_ids = {self.mine.refs[ref]: self.theirs.refs[ref] for ref in self.mine.refs}
         self.ids: tuple[str, str] = ("", "")
 
     def create(self, columns: Mapping[str, Value], params: Mapping[str, Value]) -> None:
@@ -448,16 +450,16 @@ class Pair:
         for name, value in {**columns, **params}.items():
             if value is not None and value != []:  # NULL is not given
                 fields |= form(self.table.paths.get(name, name), self.theirs.resolved(value))
-        made, answer = self._both(statement, lambda: self.theirs.bare.post(self.table.path, fields))
-        if made is not None and answer is not None:
-            self.ids = made["id"], answer["id"]
-            self.known[made["id"]] = answer["id"]
-            self.compare(made)
+        returned, answer = self._both(statement, lambda: self.theirs.bare.post(self.table.path, fields))
+        if returned is not None and answer is not None:
+            self.ids = returned["id"], answer["id"]
+            self.their_ids[returned["id"]] = answer["id"]
+            self.compare(returned)
 
     def update(self, columns: Mapping[str, Value], params: Mapping[str, Value]) -> None:
         """UPDATE, and POST of what that changes."""
         row = {**columns, **({"_params": dict(params)} if params else {})}
-        actions = [found for found in (self.table.action(*item) for item in columns.items()) if found]
+        actions = [action for action in (self.table.action(*item) for item in columns.items()) if action]
         now = self.theirs.bare.get(f"{self.table.path}/{self.ids[1]}")
         fields: dict[str, str] = {}
         for name, value in {**columns, **params}.items():
@@ -470,13 +472,13 @@ class Pair:
 
         def post() -> Json:
             path = f"{self.table.path}/{self.ids[1]}"
-            found = self.theirs.bare.post(path, fields) if fields else now
+            answer = self.theirs.bare.post(path, fields) if fields else now
             for action in actions:
-                found = self.theirs.bare.post(f"{path}/{action}")
-            return found
+                answer = self.theirs.bare.post(f"{path}/{action}")
+            return answer
 
-        made, _ = self._both(self._update(row), post)
-        self.compare(made)
+        returned, _ = self._both(self._update(row), post)
+        self.compare(returned)
 
     def repeat(self, columns: Mapping[str, Value]) -> None:
         """UPDATE of every column to what it is: nothing is sent."""
@@ -498,8 +500,11 @@ class Pair:
 
     def compare(self, returned: Mapping[str, Any] | None) -> None:
         """Both have the same object, and RETURNING gave what SELECT gives."""
-        found = [self._raw(side, one) for side, one in zip((self.mine, self.theirs), self.ids, strict=True)]
-        assert same(found[0], found[1], dict(self.known), self.name) == []
+        objects = [
+            self._raw(side, identifier)
+            for side, identifier in zip((self.mine, self.theirs), self.ids, strict=True)
+        ]
+        assert same(objects[0], objects[1], dict(self.their_ids), self.name) == []
         if returned is not None:
             query = sql.SQL("select * from {} where id = {}").format(self.target, self.ids[0])
             selected = self._row(query)
@@ -529,16 +534,16 @@ class Pair:
         )
 
     def _literal(self, value: Value) -> sql.Composable:
-        found = self.mine.resolved(value)
-        return sql.Literal(Jsonb(found) if isinstance(found, dict | list) else found)
+        resolved = self.mine.resolved(value)
+        return sql.Literal(Jsonb(resolved) if isinstance(resolved, dict | list) else resolved)
 
     def _row(self, query: sql.Composable) -> dict[str, Any] | None:
         cursor = self.db.execute(query)
-        found = cursor.fetchone()
+        record = cursor.fetchone()
         return (
             None
-            if found is None
-            else dict(zip((item.name for item in cursor.description or ()), found, strict=True))
+            if record is None
+            else dict(zip((item.name for item in cursor.description or ()), record, strict=True))
         )
 
     def _both(
@@ -566,12 +571,12 @@ Fields = dict[str, Value]
 
 @dataclass(frozen=True)
 class Life:
-    """What happens to one object: how it is made, how it is changed, whether it is deleted.
+    """The creation and the changes of one object, and its deletion if any.
 
-    Each time some columns, and some of them as further parameters instead.
+    Each step sets some columns, and some of them as further parameters instead.
     """
 
-    made: tuple[Fields, Fields]
+    creation: tuple[Fields, Fields]
     changes: list[tuple[Fields, Fields]]
     deleted: bool
 
@@ -580,31 +585,31 @@ class Life:
 def lives(draw: st.DrawFn, table: Table) -> Life:
     """A life of an object of the table."""
     needed = {name: draw(strategy) for name, strategy in table.needed.items()}
-    given_ = {name: draw(table.given[name]) for name in _some(draw, table.given, 4)}
+    optional = {name: draw(table.optional[name]) for name in _some(draw, table.optional, 4)}
     changes = []
     for _ in range(draw(st.integers(1, 4))):
         chosen = {name: draw(table.changed[name]) for name in _some(draw, table.changed, 4)}
         changes.append(_split(draw, chosen))
     if table.actions and draw(st.booleans()):
         changes.append((dict([draw(st.sampled_from(sorted(table.actions)))]), {}))
-    return Life(_split(draw, {**needed, **given_}), changes, table.deleted and draw(st.booleans()))
+    return Life(_split(draw, {**needed, **optional}), changes, table.deleted and draw(st.booleans()))
 
 
 def _some(draw: st.DrawFn, fields: Mapping[str, Strategy], most: int) -> list[str]:
     chosen = draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=most, unique=True))
-    if "metadata" in fields and draw(st.booleans()):  # what people change most
+    if "metadata" in fields and draw(st.booleans()):  # the field most often changed
         chosen.append("metadata")
     return chosen
 
 
 def _split(draw: st.DrawFn, chosen: Fields) -> tuple[Fields, Fields]:
-    """Say a few of them as further parameters."""
+    """Move a few of the columns to further parameters."""
     moved = (
         draw(st.sets(st.sampled_from(sorted(chosen)), max_size=1)) if draw(st.integers(0, 3)) == 3 else set()
     )
-    said = {name for name in moved if isinstance(chosen[name], str | bool | int)}
-    columns = {name: value for name, value in chosen.items() if name not in said}
-    return columns, {name: chosen[name] for name in said}
+    parameters = {name for name in moved if isinstance(chosen[name], str | bool | int)}
+    columns = {name: value for name, value in chosen.items() if name not in parameters}
+    return columns, {name: chosen[name] for name in parameters}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -613,11 +618,11 @@ def test_rows_do_what_calls_of_the_api_do(
 ) -> None:
     table = TABLES[name]
 
-    @settings(COMMON, max_examples=(8 + 2 * len(table.given)) * (HUNT or 1))
+    @settings(COMMON, max_examples=(8 + 2 * len(table.optional)) * (HUNT or 1))
     @given(lives(table))
     def check(life: Life) -> None:
         pair = Pair(name, session, sides)
-        pair.create(*life.made)
+        pair.create(*life.creation)
         if pair.ids == ("", ""):
             return
         for columns, params in life.changes:

@@ -82,21 +82,21 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 @pytest.fixture(scope="module")
 def samples(database: str, host: str, stripe: SimulatorProcess) -> Iterator[Samples]:
     """Copy every table into schema ``plain`` and look at its values."""
-    found = Samples()
+    copied = Samples()
     with psycopg.connect(database, autocommit=True) as connection:
         servers = Servers(connection, host)
         options = {"api_base": stripe.url, "max_requests_per_second": 10_000}
-        found.live = servers(*TABLES, mapping={"api_key": KEY}, **options).name
+        copied.live = servers(*TABLES, mapping={"api_key": KEY}, **options).name
         connection.execute("drop schema if exists plain cascade")
         connection.execute("create schema plain")
         for table in TABLES:
             connection.execute(
                 sql.SQL("create table plain.{0} as select * from {1}.{0}").format(
-                    sql.Identifier(table), sql.Identifier(found.live)
+                    sql.Identifier(table), sql.Identifier(copied.live)
                 )
             )
-            found[table] = _look(connection, table)
-        yield found
+            copied[table] = _look(connection, table)
+        yield copied
         servers.drop()
 
 
@@ -107,7 +107,7 @@ def _look(connection: psycopg.Connection, table: str) -> Sample:
         (f"plain.{table}",),
     ).fetchall()
     resource = load().resource[table]
-    # What Stripe only filters on no object knows: such a column shows what was asked for.
+    # Objects lack the fields that Stripe only filters on: such a column shows the value asked for.
     parents = {parent.column for parent in resource.parents}
     columns = [(name, kind) for name, kind in columns if resource.column[name].path or name in parents]
     values = {}
@@ -339,7 +339,7 @@ def _answer(connection: psycopg.Connection, text: str) -> Sequence[Any] | str:
         return error.sqlstate or ""
 
 
-# The strategies are deep, and hypothesis warns that their repr is long; nobody prints it.
+# The strategies are deep, and hypothesis warns that their repr is long; it is never printed.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 # The same queries every time: only a change makes a test fail. HUNT=20 tries twenty times as many, all new.
