@@ -1,4 +1,4 @@
-"""Writing: each row is one change in Stripe, and who rolls back learns what stays."""
+"""Writing: each row is one change in Stripe, and a rollback warns of the objects that stay."""
 
 from __future__ import annotations
 
@@ -21,37 +21,39 @@ def test_a_row_is_created_changed_and_deleted(
     db: psycopg.Connection, live: Server, sent: Callable[[], list[str]], warnings: list[str]
 ) -> None:
     table = live.table("customer")
-    made = db.execute(
+    created = db.execute(
         f"insert into {table} (email, name, metadata) values ('a@b.c', 'Ada', '{{\"k\": \"v\"}}')"
         " returning id, email, name, created, metadata, _raw, _params, _idempotency_key".encode()
     ).fetchone()
-    assert made is not None
-    assert made[0].startswith("cus_")
-    assert made[1:3] == ("a@b.c", "Ada")
-    assert made[3] is not None
-    assert made[4] == {"k": "v"}
-    assert made[5]["id"] == made[0]
-    assert made[6:] == (None, None)
+    assert created is not None
+    assert created[0].startswith("cus_")
+    assert created[1:3] == ("a@b.c", "Ada")
+    assert created[3] is not None
+    assert created[4] == {"k": "v"}
+    assert created[5]["id"] == created[0]
+    assert created[6:] == (None, None)
     assert sent() == ["POST /v1/customers"]
     changed = db.execute(
         f"update {table} set name = 'Grace', metadata = null where id = %s"
         " returning name, metadata, email".encode(),
-        (made[0],),
+        (created[0],),
     ).fetchone()
     assert changed == ("Grace", {}, "a@b.c")
-    gone = db.execute(f"delete from {table} where id = %s returning id, name".encode(), (made[0],)).fetchone()
-    assert gone == (made[0], "Grace")
-    assert sent() == [f"POST /v1/customers/{made[0]}", f"DELETE /v1/customers/{made[0]}"]
-    assert count(db, f"select count(*) from {table} where id = %s", made[0]) == 0
+    deleted = db.execute(
+        f"delete from {table} where id = %s returning id, name".encode(), (created[0],)
+    ).fetchone()
+    assert deleted == (created[0], "Grace")
+    assert sent() == [f"POST /v1/customers/{created[0]}", f"DELETE /v1/customers/{created[0]}"]
+    assert count(db, f"select count(*) from {table} where id = %s", created[0]) == 0
     assert warnings == []
 
 
-def names(db: psycopg.Connection, live: Server, like: str) -> list[str]:
-    """The customers in Stripe whose names begin so."""
-    found = db.execute(
-        f"select name from {live.table('customer')} where name like %s".encode(), (like + "%",)
+def names(db: psycopg.Connection, live: Server, prefix: str) -> list[str]:
+    """The names of the customers in Stripe that begin with the prefix."""
+    rows = db.execute(
+        f"select name from {live.table('customer')} where name like %s".encode(), (prefix + "%",)
     )
-    return sorted(row[0] for row in found)
+    return sorted(row[0] for row in rows)
 
 
 def insert(live: Server, *values: str) -> str:
@@ -60,7 +62,7 @@ def insert(live: Server, *values: str) -> str:
     return f"insert into {live.table('customer')} (name) values {rows}"
 
 
-def test_commit_says_nothing(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+def test_a_commit_warns_of_nothing(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
     with db.transaction():
         db.execute(insert(live, "commit 1", "commit 2").encode())
         with db.transaction():
@@ -71,18 +73,20 @@ def test_commit_says_nothing(db: psycopg.Connection, live: Server, warnings: lis
 
 def test_rollback_warns_of_what_stays(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
     db.execute("begin")
-    made = [row[0] for row in db.execute((insert(live, "back 1", "back 2") + " returning id").encode())]
+    customers = [row[0] for row in db.execute((insert(live, "back 1", "back 2") + " returning id").encode())]
     db.execute(f"update {live.table('product')} set name = 'x' where false".encode())
     db.execute("rollback")
     (warning,) = warnings
     assert "2 objects remain changed in Stripe" in warning
-    assert all(identifier in warning for identifier in made)
+    assert all(customer in warning for customer in customers)
     assert names(db, live, "back ") == ["back 1", "back 2"]
     db.execute("begin; rollback")
     assert len(warnings) == 1
 
 
-def test_savepoints_warn_of_their_own(db: psycopg.Connection, live: Server, warnings: list[str]) -> None:
+def test_a_rollback_to_a_savepoint_warns_of_objects_written_since(
+    db: psycopg.Connection, live: Server, warnings: list[str]
+) -> None:
     db.execute("begin")
     db.execute(insert(live, "outer 1").encode())
     db.execute("savepoint a")
@@ -139,7 +143,7 @@ def test_row_n_fails_and_says_what_is_done(
     assert "2 rows remain changed in Stripe: cus_" in text
     assert "req_" in text
     assert text.count("cus_") == 2
-    assert warnings == []  # the error has said it
+    assert warnings == []  # the error names them
     assert names(db, live, "part ") == ["part 1", "part 2"]
     assert sent() == ["POST /v1/customers"] * 3
 
@@ -154,7 +158,7 @@ def test_a_first_row_that_fails_gives_stripes_own_message(
     assert warnings == []
 
 
-def test_earlier_statements_are_told_when_a_later_one_fails(
+def test_a_rollback_after_an_error_warns_of_earlier_statements(
     db: psycopg.Connection, live: Server, warnings: list[str]
 ) -> None:
     db.execute("begin")
@@ -223,16 +227,16 @@ def draft(db: psycopg.Connection, live: Server, amount: int = 500) -> str:
     customer = one(
         db, f"insert into {live.table('customer')} (name, email) values ('d', 'd@d.d') returning id"
     )
-    made = one(
+    invoice = one(
         db,
         f"insert into {live.table('invoice')} (customer, collection_method, _params)"
         f" values ('{customer}', 'send_invoice', '{{\"days_until_due\": 30}}') returning id",
     )
     db.execute(
         f"select {live.name}.call('POST', '/v1/invoiceitems', %s)",
-        (Jsonb({"customer": customer, "invoice": made, "amount": amount, "currency": "usd"}),),
+        (Jsonb({"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}),),
     )
-    return str(made)
+    return str(invoice)
 
 
 @pytest.fixture
@@ -247,16 +251,16 @@ def call(db: psycopg.Connection, live: Server) -> str:
 def test_a_row_that_needs_two_requests_is_one_row(
     db: psycopg.Connection, live: Server, sent: Callable[[], list[str]]
 ) -> None:
-    made = draft(db, live)
+    invoice = draft(db, live)
     sent()
     table = live.table("invoice")
     row = db.execute(
         f"update {table} set description = 'both', status = 'open' where id = %s"
         " returning status, description, _raw->>'status', number is not null".encode(),
-        (made,),
+        (invoice,),
     ).fetchone()
     assert row == ("open", "both", "open", True)
-    assert sent() == [f"POST /v1/invoices/{made}", f"POST /v1/invoices/{made}/finalize"]
+    assert sent() == [f"POST /v1/invoices/{invoice}", f"POST /v1/invoices/{invoice}/finalize"]
 
 
 @pytest.mark.usefixtures("call")
@@ -270,16 +274,16 @@ def test_a_row_that_fails_half_way_says_what_of_it_is_done(
     query = f"update {table} set description = 'half', status = 'open' where id = any(%s)"
     with pytest.raises(psycopg.Error) as caught:
         db.execute(query.encode(), ([whole, part],))
-    text = str(caught.value)
-    assert f"{part} is changed in part: update was done, finalize_invoice was not" in text
-    assert "finalize_invoice failed: No way." in text
+    error_text = str(caught.value)
+    assert f"{part} is changed in part: update was done, finalize_invoice was not" in error_text
+    assert "finalize_invoice failed: No way." in error_text
     assert warnings == []
-    states = db.execute(
+    rows = db.execute(
         f"select id, status, description from {table} where id = any(%s)".encode(), ([whole, part],)
     )
-    found = {row[0]: row[1:] for row in states}
-    assert found[part] == ("draft", "half")
-    assert found[whole] in (("open", "half"), ("draft", None))  # rows come in no order
+    state_of = {row[0]: row[1:] for row in rows}
+    assert state_of[part] == ("draft", "half")
+    assert state_of[whole] in (("open", "half"), ("draft", None))  # rows come in no order
     db.execute(query.encode(), ([whole, part],))
     assert (
         count(db, f"select count(*) from {table} where id = any(%s) and status = 'open'", [whole, part]) == 2
@@ -291,15 +295,15 @@ def test_an_update_that_changes_nothing_sends_nothing_and_returns_the_row(
     db: psycopg.Connection, live: Server, sent: Callable[[], list[str]], warnings: list[str]
 ) -> None:
     table = live.table("customer")
-    made = one(db, f"insert into {table} (name) values ('same') returning id")
+    customer = one(db, f"insert into {table} (name) values ('same') returning id")
     sent()
     with db.transaction(force_rollback=True):
         row = db.execute(
             f"update {table} set name = name, _idempotency_key = 'k', metadata = metadata where id = %s"
             " returning id, name, created is not null, _raw->>'name', _idempotency_key".encode(),
-            (made,),
+            (customer,),
         ).fetchone()
-    assert row == (made, "same", True, "same", None)
+    assert row == (customer, "same", True, "same", None)
     assert sent() == []
     assert warnings == []
 
@@ -363,10 +367,10 @@ def test_an_object_that_is_written_several_times_is_one(
 ) -> None:
     table = live.table("customer")
     db.execute("begin")
-    made = one(db, f"insert into {table} (name) values ('once') returning id")
+    customer = one(db, f"insert into {table} (name) values ('once') returning id")
     for name in ("twice", "thrice"):
-        db.execute(f"update {table} set name = '{name}' where id = '{made}'".encode())
-    db.execute(f"delete from {table} where id = '{made}'".encode())
+        db.execute(f"update {table} set name = '{name}' where id = '{customer}'".encode())
+    db.execute(f"delete from {table} where id = '{customer}'".encode())
     db.execute("rollback")
     assert "1 object remains changed" in warnings[0]
-    assert warnings[0].count(str(made)) == 1
+    assert warnings[0].count(str(customer)) == 1

@@ -1,4 +1,4 @@
-"""What RETURNING gives: all that Stripe answered, and beside it what a query gave."""
+"""RETURNING: all values that Stripe answered, and those of the statement for the rest."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def test_a_table_without_the_whole_object_is_written_as_well(
         f"create foreign table {table} (name text, metadata jsonb, id varchar, email text)"
         f" server {live.name} options (object 'customer')".encode()
     )
-    made = one(
+    customer = one(
         db, f"insert into {table} (name, metadata) values ('few', '{{\"a\": 1, \"b\": 2}}') returning id"
     )
     assert sent() == ["POST /v1/customers"]
     query = f'update {table} set metadata = \'{{"b": 2, "c": 3}}\' where id = %s returning name, metadata'
-    row = db.execute(query.encode(), (made,)).fetchone()
+    row = db.execute(query.encode(), (customer,)).fetchone()
     assert row == ("few", {"b": "2", "c": "3"})
-    assert db.execute(f"update {table} set email = 'f@f.f' where id = %s".encode(), (made,)).rowcount == 1
-    assert one(db, f"select email from {table} where id = %s", made) == "f@f.f"
-    assert db.execute(f"delete from {table} where id = %s".encode(), (made,)).rowcount == 1
-    assert sent() == [f"POST /v1/customers/{made}"] * 2 + [f"DELETE /v1/customers/{made}"]
+    assert db.execute(f"update {table} set email = 'f@f.f' where id = %s".encode(), (customer,)).rowcount == 1
+    assert one(db, f"select email from {table} where id = %s", customer) == "f@f.f"
+    assert db.execute(f"delete from {table} where id = %s".encode(), (customer,)).rowcount == 1
+    assert sent() == [f"POST /v1/customers/{customer}"] * 2 + [f"DELETE /v1/customers/{customer}"]
 
 
-def test_columns_of_which_the_answer_knows_nothing_keep_what_was_given(
+def test_columns_that_the_answer_lacks_keep_the_values_of_the_statement(
     db: psycopg.Connection, live: Server
 ) -> None:
     product = one(db, f"insert into {live.table('product')} (name) values ('with a feature') returning id")
@@ -44,15 +44,15 @@ def test_columns_of_which_the_answer_knows_nothing_keep_what_was_given(
         f" values ('f', 'f {live.name}') returning id",
     )
     table = live.table("product_feature")
-    made = db.execute(
+    created = db.execute(
         f"insert into {table} (product, _params) values (%s, %s)"
         " returning id, product, _raw->'entitlement_feature' is not null, _params".encode(),
         (product, f'{{"entitlement_feature": "{feature}"}}'),
     ).fetchone()
-    assert made is not None
-    assert made[1:] == (product, True, None)
-    gone = db.execute(f"delete from {table} where product = %s returning id, product".encode(), (product,))
-    assert gone.fetchall() == [(made[0], product)]
+    assert created is not None
+    assert created[1:] == (product, True, None)
+    deleted = db.execute(f"delete from {table} where product = %s returning id, product".encode(), (product,))
+    assert deleted.fetchall() == [(created[0], product)]
     assert count(db, f"select count(*) from {table} where product = %s", product) == 0
 
 
@@ -85,11 +85,11 @@ def test_joins_and_sub_selects_choose_what_is_written(
     ).fetchall()
     assert sorted(rows) == [("j1", "one@j.j", "one@j.j"), ("j3", "three@j.j", "three@j.j")]
     assert len(sent()) == 2
-    done = db.execute(
+    deleted = db.execute(
         f"delete from {table} c using wanted w where c.email = w.email and w.name = 'j1'"
         " returning c.name, w.name".encode()
     )
-    assert done.fetchall() == [("j1", "j1")]
+    assert deleted.fetchall() == [("j1", "j1")]
     query = f"delete from {table} where name in (select name from wanted) and name like 'j_' returning name"
     assert db.execute(query.encode()).fetchall() == [("j3",)]
     assert (
@@ -102,20 +102,20 @@ def test_a_row_that_a_join_meets_twice_is_changed_once(
     db: psycopg.Connection, live: Server, host: str, sent: Sent
 ) -> None:
     table = live.table("customer")
-    made = one(db, f"insert into {table} (name) values ('twice') returning id")
+    customer = one(db, f"insert into {table} (name) values ('twice') returning id")
     db.execute("create temporary table twice (customer text, n int)")
-    db.execute("insert into twice select %s, n from generate_series(1, 3) n", (made,))
+    db.execute("insert into twice select %s, n from generate_series(1, 3) n", (customer,))
     sent()
     changed = db.execute(
         f"update {table} c set description = 'number ' || n from twice where c.id = twice.customer"
         " returning c.description".encode()
     ).fetchall()
-    assert sent() == [f"POST /v1/customers/{made}"]
-    assert one(db, f"select description from {table} where id = %s", made) == changed[0][0]
+    assert sent() == [f"POST /v1/customers/{customer}"]
+    assert one(db, f"select description from {table} where id = %s", customer) == changed[0][0]
     deleted = db.execute(
         f"delete from {table} c using twice where c.id = twice.customer returning c.name".encode()
     )
-    assert sent() == [f"DELETE /v1/customers/{made}"]
+    assert sent() == [f"DELETE /v1/customers/{customer}"]
     if host == "bundled":  # Multicorn cannot be told that there is no row
         assert len(changed) == 1
         assert deleted.fetchall() == [("twice",)]

@@ -1,4 +1,4 @@
-"""What was written is seen at once by all sessions, but not by the statement that writes it."""
+"""Writes are seen at once by all sessions, but not by the statement that makes them."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ def caching(servers: Servers, live: Server, written: SimulatorProcess) -> Server
     )
 
 
-def stripe_has(written: SimulatorProcess, customer: object, **changes: str) -> dict[str, object]:
-    """The customer in Stripe, changed by somebody else if so told."""
+def customer_in_stripe(written: SimulatorProcess, customer: object, **changes: str) -> dict[str, object]:
+    """The customer in Stripe, after these changes over the API, if any."""
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
     url, body = f"{written.url}/v1/customers/{customer}", urlencode(changes)
     answer = urllib3.request("POST" if changes else "GET", url, body=body, headers=headers, timeout=9)
-    found: dict[str, object] = answer.json()
-    return found
+    current: dict[str, object] = answer.json()
+    return current
 
 
-@pytest.mark.parametrize("what", ["insert", "update", "delete"])
-def test_every_session_sees_at_once_what_was_written(
-    db: psycopg.Connection, database: str, caching: Server, what: str
+@pytest.mark.parametrize("operation", ["insert", "update", "delete"])
+def test_every_session_sees_a_write_at_once(
+    db: psycopg.Connection, database: str, caching: Server, operation: str
 ) -> None:
     table = caching.table("customer")
-    made = one(db, f"insert into {table} (name) values ('seen at once') returning id")
+    customer = one(db, f"insert into {table} (name) values ('seen at once') returning id")
     statements = {
         "insert": f"insert into {table} (name) values ('seen at once')",
-        "update": f"update {table} set name = 'seen' where id = '{made}'",
-        "delete": f"delete from {table} where id = '{made}'",
+        "update": f"update {table} set name = 'seen' where id = '{customer}'",
+        "delete": f"delete from {table} where id = '{customer}'",
     }
     query = f"select md5(string_agg(id || name, '' order by id)) from {table} where name like 'seen%'"
-    single = f"select name from {table} where id = '{made}'"
+    single = f"select name from {table} where id = '{customer}'"
     with psycopg.connect(database, autocommit=True) as other:
         before = one(other, query), one(other, single), one(db, query), one(db, single)
         assert before[:2] == before[2:]
-        db.execute(statements[what].encode())
+        db.execute(statements[operation].encode())
         after = one(other, query), one(other, single), one(db, query), one(db, single)
     assert after[:2] == after[2:]
     assert after[0] != before[0]
-    assert (after[1] == before[1]) == (what == "insert")
+    assert (after[1] == before[1]) == (operation == "insert")
 
 
 def test_a_write_forgets_what_it_may_change_and_nothing_else(
@@ -85,15 +85,15 @@ def test_an_update_compares_with_the_object_as_it_is_not_as_it_was_remembered(
     db: psycopg.Connection, caching: Server, written: SimulatorProcess
 ) -> None:
     table = caching.table("customer")
-    made = one(db, f"insert into {table} (name) values ('remembered') returning id")
-    assert one(db, f"select name from {table} where id = %s", made) == "remembered"
-    assert stripe_has(written, made, name="else")["name"] == "else"
-    assert one(db, f"select name from {table} where id = %s", made) == "remembered"
+    customer = one(db, f"insert into {table} (name) values ('remembered') returning id")
+    assert one(db, f"select name from {table} where id = %s", customer) == "remembered"
+    assert customer_in_stripe(written, customer, name="else")["name"] == "else"
+    assert one(db, f"select name from {table} where id = %s", customer) == "remembered"
     # Compared with what was remembered, nothing would have to be sent.
     query = f"update {table} set name = 'remembered' where id = %s returning name"
-    assert one(db, query, made) == "remembered"
-    assert one(db, f"select name from {table} where id = %s", made) == "remembered"
-    assert stripe_has(written, made)["name"] == "remembered"
+    assert one(db, query, customer) == "remembered"
+    assert one(db, f"select name from {table} where id = %s", customer) == "remembered"
+    assert customer_in_stripe(written, customer)["name"] == "remembered"
 
 
 def test_an_insert_from_its_own_table_doubles_it_once(
@@ -116,15 +116,16 @@ def test_an_insert_beside_its_own_lists_adds_to_each_once(
     db: psycopg.Connection, live: Server, sent: Sent
 ) -> None:
     table = live.table("subscription")
-    many = [str(name) for name in column(db, f"select distinct customer from {table} limit 12")]
-    chosen = ", ".join(f"'{name}'" for name in many)
+    customers = [str(customer) for customer in column(db, f"select distinct customer from {table} limit 12")]
+    chosen = ", ".join(f"'{customer}'" for customer in customers)
     before = count(db, f"select count(*) from {table} where customer in ({chosen})")
     price = one(db, f"select items->'data'->0->'price'->>'id' from {table} where status = 'active'")
     sent()
     # Each row adds to the list of the last customer, which is read last.
     db.execute(
         f"insert into {table} (customer, items, collection_method, days_until_due)"
-        f" select '{many[-1]}', jsonb_build_array(jsonb_build_object('price', '{price}')), 'send_invoice', 30"
+        f" select '{customers[-1]}', jsonb_build_array(jsonb_build_object('price', '{price}')),"
+        " 'send_invoice', 30"
         f" from {table} where customer in ({chosen})".encode()
     )
     assert len(sent()) == before
@@ -139,17 +140,17 @@ def test_an_update_out_of_its_own_list_meets_each_row_once(
     total = count(db, f"select count(*) from {table} where email = 'u@u.u'")
     assert total >= 230
     sent()
-    done = db.execute(f"update {table} set email = 'v@v.v' where email = 'u@u.u'".encode()).rowcount
-    assert done == total
+    row_count = db.execute(f"update {table} set email = 'v@v.v' where email = 'u@u.u'".encode()).rowcount
+    assert row_count == total
     assert len(sent()) == total
     assert count(db, f"select count(*) from {table} where email = 'u@u.u'") == 0
     assert count(db, f"select count(*) from {table} where email = 'v@v.v'") == total
     sent()
-    done = db.execute(
+    row_count = db.execute(
         f"update {table} set name = name || '!' where email in ('v@v.v', 'w@w.w')".encode()
     ).rowcount
-    assert done == total == len(sent())
+    assert row_count == total == len(sent())
     assert count(db, f"select count(*) from {table} where name = 'u!'") == total
-    done = db.execute(f"delete from {table} where email = 'v@v.v'".encode()).rowcount
-    assert done == total == len(sent())
+    row_count = db.execute(f"delete from {table} where email = 'v@v.v'".encode()).rowcount
+    assert row_count == total == len(sent())
     assert count(db, f"select count(*) from {table} where email = 'v@v.v'") == 0

@@ -23,17 +23,17 @@ def call(db: psycopg.Connection, live: Server) -> str:
 
 
 def test_an_object_is_created_changed_and_deleted(db: psycopg.Connection, call: str, sent: Sent) -> None:
-    made = one(
+    created = one(
         db, f'select {call}(\'post\', \'/v1/customers\', \'{{"name": "Ada", "metadata": {{"a": 1}}}}\')'
     )
-    assert isinstance(made, dict)
-    assert (made["name"], made["metadata"]) == ("Ada", {"a": "1"})
-    path = f"/v1/customers/{made['id']}"
+    assert isinstance(created, dict)
+    assert (created["name"], created["metadata"]) == ("Ada", {"a": "1"})
+    path = f"/v1/customers/{created['id']}"
     changed = one(db, f"select {call}('POST', '{path}', '{{\"name\": null}}')")
     assert isinstance(changed, dict)
     assert not changed["name"]
-    gone = one(db, f"select {call}('DELETE', '{path}')")
-    assert gone == {"id": made["id"], "object": "customer", "deleted": True}
+    deleted = one(db, f"select {call}('DELETE', '{path}')")
+    assert deleted == {"id": created["id"], "object": "customer", "deleted": True}
     assert sent() == ["POST /v1/customers", f"POST {path}", f"DELETE {path}"]
 
 
@@ -51,15 +51,15 @@ def test_reading_is_done_by_select_and_writing_by_insert(
         failing(db, f"insert into {table} (method) values ('POST')")
     )
     for change in (f"update {table} set path = 'x'", f"delete from {table}"):
-        refused = said(failing(db, f"{change} where method = 'GET' and path = '/v1/balance'"))
-        assert 'rows of "_call" cannot be updated or deleted' in refused
-        assert "SELECT stripe_live.call('POST', …)" in refused
+        error_text = said(failing(db, f"{change} where method = 'GET' and path = '/v1/balance'"))
+        assert 'rows of "_call" cannot be updated or deleted' in error_text
+        assert "SELECT stripe_live.call('POST', …)" in error_text
     assert one(db, f"select {call}('GET', '/v1/customers', '{{\"limit\": 1}}')->>'object'") == "list"
     assert sent() == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "expected_texts"),
     [
         ("'POST', '/v1/custmers'", ["no operation POST /v1/custmers", "/v1/customers"]),
         ("'DELETE', '/v1/customers'", ["no operation DELETE"]),
@@ -72,18 +72,18 @@ def test_reading_is_done_by_select_and_writing_by_insert(
         ("'POST', '/v1/customers', '{\"balance\": 1e2000}'", ["number that is out of range"]),
     ],
 )
-def test_what_cannot_be_called_says_so(
-    db: psycopg.Connection, call: str, arguments: str, words: list[str]
+def test_a_refused_call_is_an_error_that_says_why(
+    db: psycopg.Connection, call: str, arguments: str, expected_texts: list[str]
 ) -> None:
-    text = said(failing(db, f"select {call}({arguments})"))
-    assert all(word in text for word in words), text
+    error_text = said(failing(db, f"select {call}({arguments})"))
+    assert all(expected in error_text for expected in expected_texts), error_text
 
 
 def test_null_calls_nothing(db: psycopg.Connection, call: str, sent: Sent) -> None:
     for arguments in ("null, '/v1/customers'", "'POST', null", "'DELETE', null, null, 'k'"):
         assert one(db, f"select {call}({arguments})") is None
-    made = one(db, f"select {call}('POST', '/v1/customers', null)")
-    assert isinstance(made, dict)
+    customer = one(db, f"select {call}('POST', '/v1/customers', null)")
+    assert isinstance(customer, dict)
     assert sent() == ["POST /v1/customers"]
 
 
@@ -92,40 +92,40 @@ def test_numbers_keep_their_digits_and_empty_lists_unset(db: psycopg.Connection,
         '{"preferred_locales": ["de"], "metadata": {"a": 0.00001, "b": 123456789012345678901,'
         ' "c": 0.12345678901234567890, "d": 1.50, "e": 1e30}}'
     )
-    made = one(db, f"select {call}('POST', '/v1/customers', '{params}')")
-    assert isinstance(made, dict)
-    assert made["metadata"] == {
+    customer = one(db, f"select {call}('POST', '/v1/customers', '{params}')")
+    assert isinstance(customer, dict)
+    assert customer["metadata"] == {
         "a": "0.00001",
         "b": "123456789012345678901",
         "c": "0.12345678901234567890",
         "d": "1.50",
         "e": "1" + 30 * "0",
     }
-    path = f"/v1/customers/{made['id']}"
+    path = f"/v1/customers/{customer['id']}"
     changed = one(db, f"select {call}('POST', '{path}', '{{\"preferred_locales\": [], \"metadata\": {{}}}}')")
     assert isinstance(changed, dict)
     assert (changed["preferred_locales"], changed["metadata"]) == ([], {})
 
 
 def test_a_key_makes_one_object_of_two_calls(db: psycopg.Connection, call: str) -> None:
-    def made(key: str, name: str = "once") -> object:
+    def create(key: str, name: str = "once") -> object:
         return one(db, f"select {call}('POST', '/v1/customers', '{{\"name\": \"{name}\"}}', '{key}')->>'id'")
 
     key = f"order {call}"
-    assert made(key) == made(key)
-    assert made(key) != made(key + "2")
+    assert create(key) == create(key)
+    assert create(key) != create(key + "2")
     error = failing(db, f"select {call}('POST', '/v1/customers', '{{\"name\": \"else\"}}', '{key}')")
     assert "can only be used with the same parameters" in said(error)
 
 
-def test_who_rolls_back_learns_what_a_call_left(
+def test_a_rollback_warns_of_the_object_that_a_call_made(
     db: psycopg.Connection, call: str, warnings: list[str]
 ) -> None:
     db.execute("begin")
-    made = one(db, f"select {call}('POST', '/v1/customers')->>'id'")
+    customer = one(db, f"select {call}('POST', '/v1/customers')->>'id'")
     db.execute("rollback")
     assert "1 object remains" in warnings[0]
-    assert str(made) in warnings[0]
+    assert str(customer) in warnings[0]
 
 
 def test_a_role_may_be_given_reading_without_writing(

@@ -1,4 +1,4 @@
-"""However a write ends: run again with the same keys, it leaves one object for each row and no second one.
+"""Writes that end early: run again with the same keys, each leaves exactly one object for each row.
 
 Backends are killed, ended and cancelled at random moments, answers are lost, Stripe refuses and fails. What
 Stripe has in the end is counted over its API. ``HUNT=5`` tries five times as many moments, each time others.
@@ -41,7 +41,7 @@ def mortal(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) 
     """A server whose backends are killed."""
     directory = tmp_path_factory.mktemp("mortal")
     environment = (*host_environment(), ("STRIPE_FDW_SHARED_DIRECTORY", str(directory / "shared")))
-    # What was committed must be there when the server has recovered.
+    # Committed changes must be there when the server has recovered.
     cluster = Cluster(directory, tree, environment, settings=(("synchronous_commit", "on"),))
     cluster.initialize()
     cluster.start()
@@ -90,7 +90,7 @@ def dsn(mortal: Cluster, stripe: SimulatorProcess, host: str) -> str:
 
 @pytest.fixture(autouse=True)
 def calm(stripe: SimulatorProcess) -> Iterator[None]:
-    """Nothing goes wrong at Stripe but what the test asks for."""
+    """Take back the faults that the test has set."""
     yield
     stripe.control("DELETE", "/faults")
 
@@ -100,7 +100,7 @@ _runs = iter(range(1_000_000))
 
 @pytest.fixture
 def run(host: str) -> str:
-    """A name for what the test makes: it is the customers' email."""
+    """A name for the objects of one test: the customers' email."""
     return f"run-{next(_runs)}@{host}.example"
 
 
@@ -151,14 +151,14 @@ def struck(
     jitter: float,
 ) -> psycopg.Error | None:
     """Run the statement; strike it when so many requests have come, or let it end before."""
-    seen = stripe.control("GET", "/status")["requests"]
-    over = threading.Event()
+    requests_before = stripe.control("GET", "/status")["requests"]
+    ended = threading.Event()
 
     def watch() -> None:
-        while stripe.control("GET", "/status")["requests"] < seen + after:
-            if over.wait(0.002):
+        while stripe.control("GET", "/status")["requests"] < requests_before + after:
+            if ended.wait(0.002):
                 return
-        if not over.wait(jitter):
+        if not ended.wait(jitter):
             strike(db)
 
     watcher = threading.Thread(target=watch)
@@ -166,7 +166,7 @@ def struck(
     try:
         return outcome(db, statement)
     finally:
-        over.set()
+        ended.set()
         watcher.join()
 
 
@@ -184,7 +184,7 @@ def until_it_succeeds(dsn: str, statement: str) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A statement that may be run again, and whether Stripe has what it says."""
+    """A statement that may be run again, and a check of its objects in Stripe."""
 
     statement: str
     check: Callable[[BareStripe, str], None]
@@ -193,8 +193,8 @@ class Case:
 
 
 def exactly_one_for_each_row(bare: BareStripe, run: str, rows: int = ROWS) -> None:
-    found = Counter(item["name"] for item in bare.list("customers", email=run))
-    assert found == Counter(f"row {n}" for n in range(1, rows + 1))
+    names = Counter(item["name"] for item in bare.list("customers", email=run))
+    assert names == Counter(f"row {n}" for n in range(1, rows + 1))
 
 
 def exactly_one(bare: BareStripe, run: str) -> None:
@@ -203,9 +203,9 @@ def exactly_one(bare: BareStripe, run: str) -> None:
 
 def each_credited_once(bare: BareStripe, run: str) -> None:
     exactly_one_for_each_row(bare, run, 10)
-    for made in bare.list("customers", email=run):
-        assert made["balance"] == -100 * int(made["name"].removeprefix("row "))
-        assert len(list(bare.list(f"customers/{made['id']}/balance_transactions"))) == 1
+    for customer in bare.list("customers", email=run):
+        assert customer["balance"] == -100 * int(customer["name"].removeprefix("row "))
+        assert len(list(bare.list(f"customers/{customer['id']}/balance_transactions"))) == 1
 
 
 def twelve(bare: BareStripe, run: str) -> None:
@@ -219,11 +219,11 @@ def each_changed_once(bare: BareStripe, run: str) -> None:
         for event in bare.list("events", **{"types[0]": "customer.updated"})
         if event["data"]["object"]["email"] == run
     )
-    found = {item["id"]: item for item in bare.list("customers", email=run)}
-    assert {item["description"] for item in found.values()} == {"changed"}
-    assert {item["metadata"].get("run") for item in found.values()} == {run}
-    assert changed == Counter(dict.fromkeys(found, 1))
-    assert len(found) == 12
+    customers = {item["id"]: item for item in bare.list("customers", email=run)}
+    assert {item["description"] for item in customers.values()} == {"changed"}
+    assert {item["metadata"].get("run") for item in customers.values()} == {run}
+    assert changed == Counter(dict.fromkeys(customers, 1))
+    assert len(customers) == 12
 
 
 def drafts(bare: BareStripe, run: str) -> None:
@@ -253,9 +253,9 @@ def each_paid_once(bare: BareStripe, run: str) -> None:
     paid = Counter(
         event["data"]["object"]["id"] for event in bare.list("events", **{"types[0]": "invoice.paid"})
     )
-    found = {item["id"]: item for item in invoices(bare, run)}
-    assert [item["status"] for item in found.values()] == ["paid"] * 4
-    assert [paid[identifier] for identifier in found] == [1] * 4
+    by_id = {item["id"]: item for item in invoices(bare, run)}
+    assert [item["status"] for item in by_id.values()] == ["paid"] * 4
+    assert [paid[identifier] for identifier in by_id] == [1] * 4
 
 
 def each_has_a_phone(bare: BareStripe, run: str) -> None:
@@ -349,16 +349,16 @@ def test_a_statement_that_is_struck_and_run_again_does_each_row_once(
 ) -> None:
     if case == "an UPDATE with further parameters" and host != "bundled":
         pytest.skip("it does not say which columns are named, so a second run sends others: write.md says so")
-    what = CASES[case]
-    what.prepare(bare, run)
+    definition = CASES[case]
+    definition.prepare(bare, run)
     dice = chance(f"{host} {case} {strike}")
-    statement = what.statement.format(run=run)
+    statement = definition.statement.format(run=run)
     for _ in range(times * (HUNT or 1)):
         with session(dsn) as db:
-            moment, jitter = dice.randrange(1, what.requests + 1), dice.random() * 2 * LATENCY / 1000
+            moment, jitter = dice.randrange(1, definition.requests + 1), dice.random() * 2 * LATENCY / 1000
             struck(db, statement, stripe, STRIKES[strike], moment, jitter)
     until_it_succeeds(dsn, statement)
-    what.check(bare, run)
+    definition.check(bare, run)
 
 
 @pytest.mark.parametrize("strike", STRIKES)
@@ -375,17 +375,17 @@ def test_without_keys_nothing_is_done_twice_by_itself(
         error = struck(db, statement, stripe, STRIKES[strike], moment, dice.random() * LATENCY / 1000)
     time.sleep(5 * LATENCY / 1000)  # until what had left has arrived
     assert error is not None
-    found = Counter(item["name"] for item in bare.list("customers", email=run))
-    assert found == Counter(f"row {n}" for n in range(1, found.total() + 1))
-    assert moment - 1 <= found.total() < ROWS
+    names = Counter(item["name"] for item in bare.list("customers", email=run))
+    assert names == Counter(f"row {n}" for n in range(1, names.total() + 1))
+    assert moment - 1 <= names.total() < ROWS
 
 
 KEY_TOLD = re.compile(r"_idempotency_key = '([^']+)'")
 KEY_NOTED = re.compile(r"row (\d+), POST /v1/customers with _idempotency_key = '([^']+)'")
 
 
-def told(error: psycopg.Error) -> str:
-    """All that the error says."""
+def error_text(error: psycopg.Error) -> str:
+    """The message, the detail and the hint of the error."""
     return " ".join(
         filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint))
     )
@@ -404,8 +404,8 @@ def test_a_row_whose_fate_is_unknown_is_run_again_with_the_key_that_the_error_gi
         error = outcome(db, statement)
         stripe.control("DELETE", "/faults")
         assert error is not None
-        assert "row 2 failed" in told(error)
-        (key,) = KEY_TOLD.findall(told(error))
+        assert "row 2 failed" in error_text(error)
+        (key,) = KEY_TOLD.findall(error_text(error))
         assert rows_of(bare, run) == Counter(["row 1", "row 2"])
         again = "insert into stripe_live.customer (name, email, _idempotency_key) values ('row 2', %s, %s)"
         with contextlib.suppress(psycopg.Error):  # the key may keep the 500
@@ -423,8 +423,8 @@ def test_a_cancelled_row_is_run_again_with_the_key_that_the_error_gives(
         stripe.control("POST", "/faults", {"kind": "hang", "after": True, "skip": 1, "method": "POST"})
         error = struck(db, statement, stripe, cancel, 2, 0.05)
         assert error is not None
-        assert error.sqlstate == "57014" or "cancel" in told(error)
-        ((row, key),) = KEY_NOTED.findall(told(error))
+        assert error.sqlstate == "57014" or "cancel" in error_text(error)
+        ((row, key),) = KEY_NOTED.findall(error_text(error))
         assert row == "2"
         db.execute(
             b"insert into stripe_live.customer (name, email, _idempotency_key) values ('row 2', %s, %s)",
@@ -434,7 +434,7 @@ def test_a_cancelled_row_is_run_again_with_the_key_that_the_error_gives(
 
 
 @pytest.mark.parametrize("back", ["rollback", "rollback to s"])
-def test_what_was_rolled_back_and_run_again_with_the_same_keys_is_the_same(
+def test_rows_rolled_back_and_run_again_with_the_same_keys_are_the_same(
     dsn: str, bare: BareStripe, run: str, back: str
 ) -> None:
     statement = (
@@ -452,7 +452,7 @@ def test_what_was_rolled_back_and_run_again_with_the_same_keys_is_the_same(
     exactly_one_for_each_row(bare, run, 5)
 
 
-# -- what goes wrong at Stripe ------------------------------------------------------------------------------
+# -- faults at Stripe ----------------------------------------------------------------------------------------
 
 # Each strikes some requests of a statement that writes ten rows. The automatic retries mend it, or the
 # statement fails and says what to do.
@@ -481,7 +481,7 @@ def rows_of(bare: BareStripe, run: str) -> Counter[str]:
 
 @pytest.mark.parametrize("burst", [1, PLENTY] if HUNT else [1])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_stripe_does_no_row_is_there_twice(
+def test_no_fault_at_stripe_makes_a_row_twice(
     dsn: str, stripe: SimulatorProcess, bare: BareStripe, run: str, fault: str, burst: int
 ) -> None:
     dice = chance(f"{fault} {burst}")
@@ -498,12 +498,12 @@ def test_whatever_stripe_does_no_row_is_there_twice(
         )
         error = outcome(db, statement)
         stripe.control("DELETE", "/faults")
-        found = rows_of(bare, run)
-        assert found <= every
+        names = rows_of(bare, run)
+        assert names <= every
         if fault not in FATAL:
             assert error is None
         if error is None:
-            assert found == every
+            assert names == every
         elif "keeps" not in fault:
             db.execute(f"{statement} where n % 2 = 0".encode())
-            assert rows_of(bare, run) == found | keyed
+            assert rows_of(bare, run) == names | keyed

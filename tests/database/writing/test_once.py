@@ -15,7 +15,7 @@ Sent = Callable[[], list[str]]
 
 
 def named(db: psycopg.Connection, live: Server, name: str) -> int:
-    """How many customers in Stripe have the name."""
+    """The number of customers in Stripe with the name."""
     return count(db, f"select count(*) from {live.table('customer')} where name = %s", name)
 
 
@@ -124,7 +124,7 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_done_twice(
 ) -> None:
     table = live.table("customer")
     written.control("POST", "/faults", {"kind": "reset", "after": True, "path": "/v1/customers", "count": 1})
-    made = one(db, f"insert into {table} (name) values ('lost once') returning id")
+    customer = one(db, f"insert into {table} (name) values ('lost once') returning id")
     assert len(sent()) == 2
     assert named(db, live, "lost once") == 1
     written.control(
@@ -132,7 +132,7 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_done_twice(
     )
     sent()
     assert db.execute(f"delete from {table} where name = 'lost once'".encode()).rowcount == 1
-    assert sent() == [f"DELETE /v1/customers/{made}"] * 2  # the second of them met a 404
+    assert sent() == [f"DELETE /v1/customers/{customer}"] * 2  # the second of them met a 404
     assert named(db, live, "lost once") == 0
 
 
@@ -165,7 +165,7 @@ def test_several_rows_at_a_time_are_each_done_once(
     assert named(db, wide, "wider") == 0
 
 
-def test_of_several_rows_at_a_time_one_fails_and_the_error_counts_the_others(
+def test_the_error_of_one_of_several_rows_at_a_time_counts_the_others(
     db: psycopg.Connection, wide: Server, written: SimulatorProcess, warnings: list[str]
 ) -> None:
     written.control("POST", "/latency", {"ms": 20, "jitter_ms": 30})
@@ -176,14 +176,14 @@ def test_of_several_rows_at_a_time_one_fails_and_the_error_counts_the_others(
     )
     text = said(error)
     assert "row 30 failed: Received unknown parameter" in text
-    done = re.search(r"(\d+) rows remain changed", text)
-    assert done is not None
-    assert int(done[1]) == named(db, wide, "wide part")
-    assert 29 <= int(done[1]) < 70  # some were faster than the one that failed
+    remaining = re.search(r"(\d+) rows remain changed", text)
+    assert remaining is not None
+    assert int(remaining[1]) == named(db, wide, "wide part")
+    assert 29 <= int(remaining[1]) < 70  # some were faster than the one that failed
     assert warnings == []
 
 
-def test_of_several_rows_at_a_time_another_error_leaves_a_warning_for_all_that_is_done(
+def test_an_error_of_postgres_with_several_rows_at_a_time_warns_of_all_that_is_done(
     db: psycopg.Connection, wide: Server, written: SimulatorProcess, warnings: list[str]
 ) -> None:
     written.control("POST", "/latency", {"ms": 20, "jitter_ms": 30})
@@ -193,19 +193,19 @@ def test_of_several_rows_at_a_time_another_error_leaves_a_warning_for_all_that_i
             " select 'wide zero', 1 / (20 - n) from generate_series(1, 100) n".encode()
         )
     (warning,) = warnings
-    done = re.search(r"(\d+) objects remain changed", warning)
-    assert done is not None
-    assert int(done[1]) == named(db, wide, "wide zero") == 19
+    remaining = re.search(r"(\d+) objects remain changed", warning)
+    assert remaining is not None
+    assert int(remaining[1]) == named(db, wide, "wide zero") == 19
 
 
 def test_an_update_with_a_key_and_parameters_can_run_again(
     db: psycopg.Connection, live: Server, sent: Sent, host: str
 ) -> None:
     table = live.table("customer")
-    made = one(db, f"insert into {table} (name) values ('p') returning id")
+    customer = one(db, f"insert into {table} (name) values ('p') returning id")
     statement = (
         f"update {table} set name = 'q', _params = '{{\"phone\": \"123\"}}', _idempotency_key = 'rr-1'"
-        f" where id = '{made}' returning name, phone"
+        f" where id = '{customer}' returning name, phone"
     )
     assert db.execute(statement.encode()).fetchone() == ("q", "123")
     if host == "multicorn2":  # it does not say that the name is named where it is what it was
@@ -213,7 +213,7 @@ def test_an_update_with_a_key_and_parameters_can_run_again(
         return
     sent()
     assert db.execute(statement.encode()).fetchone() == ("q", "123")
-    assert sent() == [f"POST /v1/customers/{made}"]
+    assert sent() == [f"POST /v1/customers/{customer}"]
 
 
 @pytest.mark.parametrize("key", ["null", "'pay-1'"])
@@ -229,11 +229,11 @@ def test_a_payment_with_parameters_can_run_again(
     db.execute(f"update {live.table('invoice')} set status = 'open' where id = '{invoice}'".encode())
     sent()
     for run in range(2):
-        found = db.execute(
+        row = db.execute(
             f"update {live.table('invoice')} set status = 'paid', _params = '{{\"paid_out_of_band\": true}}',"
             f" _idempotency_key = {key} where id = '{invoice}' returning status".encode()
         ).fetchone()
-        assert found == ("paid",)
+        assert row == ("paid",)
         assert sent() == [f"POST /v1/invoices/{invoice}/pay"][run:]
 
 
@@ -241,35 +241,37 @@ def test_an_update_that_an_earlier_run_made_says_so_where_it_has_changed_since(
     db: psycopg.Connection, live: Server, warnings: list[str]
 ) -> None:
     table = live.table("customer")
-    made = one(db, f"insert into {table} (name) values ('x') returning id")
+    customer = one(db, f"insert into {table} (name) values ('x') returning id")
 
-    def name(value: str, more: str = "") -> str:
-        return str(one(db, f"update {table} set name = '{value}'{more} where id = '{made}' returning name"))
+    def set_name(value: str, more: str = "") -> str:
+        return str(
+            one(db, f"update {table} set name = '{value}'{more} where id = '{customer}' returning name")
+        )
 
-    assert name("y", ", _idempotency_key = 'rr-2'") == "y"
-    assert name("z") == "z"
+    assert set_name("y", ", _idempotency_key = 'rr-2'") == "y"
+    assert set_name("z") == "z"
     assert warnings == []
     db.execute("begin")
-    assert name("y", ", _idempotency_key = 'rr-2'") == "z"
-    assert f"{made} was not changed" in warnings.pop()
+    assert set_name("y", ", _idempotency_key = 'rr-2'") == "z"
+    assert f"{customer} was not changed" in warnings.pop()
     db.execute("rollback")
     assert warnings == []  # it made no change
-    db.execute(f"update {table} set name = 'y', _idempotency_key = 'rr-2' where id = '{made}'".encode())
-    assert f"{made} was not changed" in warnings.pop()  # also where nobody sees the row
+    db.execute(f"update {table} set name = 'y', _idempotency_key = 'rr-2' where id = '{customer}'".encode())
+    assert f"{customer} was not changed" in warnings.pop()  # also without RETURNING
 
 
 def test_a_relative_change_with_the_key_of_an_earlier_one_is_refused(
     db: psycopg.Connection, live: Server
 ) -> None:
     table = live.table("customer")
-    made = one(db, f"insert into {table} (balance) values (5) returning id")
-    statement = f"update {table} set balance = balance + 1, _idempotency_key = 'plus' where id = '{made}'"
+    customer = one(db, f"insert into {table} (balance) values (5) returning id")
+    statement = f"update {table} set balance = balance + 1, _idempotency_key = 'plus' where id = '{customer}'"
     db.execute(statement.encode())
     assert "only be used with the same parameters" in said(failing(db, statement))
-    assert count(db, f"select balance from {table} where id = '{made}'") == 6
+    assert count(db, f"select balance from {table} where id = '{customer}'") == 6
 
 
-def test_of_an_error_that_stripe_keeps_it_is_said_that_the_key_is_spent(
+def test_an_error_that_stripe_keeps_says_that_the_key_is_spent(
     db: psycopg.Connection, live: Server, written: SimulatorProcess
 ) -> None:
     fault = {"kind": "status", "status": 500, "kept": True, "path": "/v1/customers", "count": 1}
@@ -321,20 +323,20 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("what", LOST)
+@pytest.mark.parametrize("case", LOST)
 @pytest.mark.parametrize("after", [True, False])
-def test_what_the_hint_says_after_a_lost_answer_holds(
+def test_the_key_in_the_hint_after_a_lost_answer_completes_the_change(
     db: psycopg.Connection,
     servers: Servers,
     live: Server,
     written: SimulatorProcess,
     host: str,
-    what: str,
+    case: str,
     after: bool,
 ) -> None:
-    if what == "update with parameters" and host == "multicorn2":
+    if case == "update with parameters" and host == "multicorn2":
         pytest.skip("it does not say that a column is named whose value is there already: write.md says so")
-    path, table, columns = LOST[what]
+    path, table, columns = LOST[case]
     payer = one(
         db, f"insert into {live.table('customer')} (name, email) values ('payer', 'p@x.example') returning id"
     )
@@ -358,10 +360,10 @@ def test_what_the_hint_says_after_a_lost_answer_holds(
     assert key is not None
     for _ in range(2):
         db.execute(statement(f", _idempotency_key = '{key[1]}'").encode())
-    now = count(
+    changed = count(
         db,
         f"select count(*) from {short.table('customer')} c left join {short.table('invoice')} i"
         f" on i.customer = c.id where c.id = '{payer}'"
         " and (c.name = 'l' or i.status in ('paid', 'void', 'uncollectible'))",
     )
-    assert now == 1
+    assert changed == 1

@@ -1,4 +1,4 @@
-"""Unusual statements that Postgres allows: what they write is in Stripe once, and who runs them learns it."""
+"""Unusual statements that Postgres allows: each row is written once, and messages name what stays."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def eight(servers: Servers, stripe: SimulatorProcess, live: Server) -> Server:
 
 @pytest.fixture
 def wrote(stripe: SimulatorProcess) -> Callable[[], Counter[str]]:
-    """What was written since the last call: how often what."""
+    """The writing requests since the last call, and how often each was sent."""
 
     def since() -> Counter[str]:
         log = stripe.requests()
@@ -59,14 +59,14 @@ def wrote(stripe: SimulatorProcess) -> Callable[[], Counter[str]]:
 
 @pytest.fixture
 def warnings(db: psycopg.Connection) -> list[str]:
-    found: list[str] = []
+    texts: list[str] = []
 
     def hear(diag: psycopg.errors.Diagnostic) -> None:
         if diag.severity_nonlocalized == "WARNING":
-            found.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+            texts.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
 
     db.add_notice_handler(hear)
-    return found
+    return texts
 
 
 _numbers = iter(range(1_000_000))
@@ -94,7 +94,7 @@ def ids(text: str) -> set[str]:
 def test_ctes_that_write_from_one_another(
     db: psycopg.Connection, live: Server, bare: BareStripe, wrote: Callable[[], Counter[str]], run: str
 ) -> None:
-    found = db.execute(
+    counts = db.execute(
         f"""with made as (
                 insert into {live.table("customer")} (email, name)
                 select '{run}', 'p' || n from generate_series(1, 5) n returning id
@@ -107,7 +107,7 @@ def test_ctes_that_write_from_one_another(
             select (select count(*) from made), (select sum(amount) from credited), count(*)
             from renamed""".encode()
     ).fetchone()
-    assert found == (5, -500, 0)  # all parts of a statement see the state before it
+    assert counts == (5, -500, 0)  # all parts of a statement see the state before it
     assert sum(wrote().values()) == 10
     assert [item["balance"] for item in bare.list("customers", email=run)] == [-100] * 5
 
@@ -115,24 +115,24 @@ def test_ctes_that_write_from_one_another(
 def test_an_update_of_what_it_selects_by_meets_each_row_once(
     db: psycopg.Connection, live: Server, bare: BareStripe, wrote: Callable[[], Counter[str]], run: str
 ) -> None:
-    made = people(bare, run)
+    customers = people(bare, run)
     wrote()
-    done = db.execute(
+    row_count = db.execute(
         f"update {live.table('customer')} set email = 'x' || '{run}' where email = '{run}'".encode()
     ).rowcount
-    assert done == MANY
-    assert wrote() == Counter(f"POST /v1/customers/{one}" for one in made)
+    assert row_count == MANY
+    assert wrote() == Counter(f"POST /v1/customers/{customer}" for customer in customers)
     assert len(list(bare.list("customers", email=f"x{run}"))) == MANY
 
 
 def test_a_delete_of_what_it_selects_by_meets_each_row_once(
     db: psycopg.Connection, live: Server, bare: BareStripe, wrote: Callable[[], Counter[str]], run: str
 ) -> None:
-    made = people(bare, run)
+    customers = people(bare, run)
     wrote()
-    found = column(db, f"delete from {live.table('customer')} where email = '{run}' returning id")
-    assert sorted(found) == sorted(made)  # type: ignore[type-var]
-    assert wrote() == Counter(f"DELETE /v1/customers/{one}" for one in made)
+    deleted = column(db, f"delete from {live.table('customer')} where email = '{run}' returning id")
+    assert sorted(deleted) == sorted(customers)  # type: ignore[type-var]
+    assert wrote() == Counter(f"DELETE /v1/customers/{customer}" for customer in customers)
     assert list(bare.list("customers", email=run)) == []
 
 
@@ -152,7 +152,7 @@ def test_an_insert_from_the_same_table_does_not_feed_itself(
 def test_a_loop_that_changes_what_it_reads_meets_each_row_once(
     db: psycopg.Connection, live: Server, bare: BareStripe, wrote: Callable[[], Counter[str]], run: str
 ) -> None:
-    made = people(bare, run)
+    customers = people(bare, run)
     wrote()
     table = live.table("customer")
     db.execute(
@@ -165,9 +165,9 @@ def test_a_loop_that_changes_what_it_reads_meets_each_row_once(
                 end loop;
             end $$""".encode()
     )
-    found = wrote()
-    assert found.pop("POST /v1/customers") == MANY
-    assert found == Counter(f"POST /v1/customers/{one}" for one in made)
+    requests = wrote()
+    assert requests.pop("POST /v1/customers") == MANY
+    assert requests == Counter(f"POST /v1/customers/{customer}" for customer in customers)
 
 
 JOINED = {
@@ -196,14 +196,14 @@ def test_a_row_that_a_join_finds_twice_is_written_once(
     run: str,
     case: str,
 ) -> None:
-    made = people(bare, run, 3)
+    customers = people(bare, run, 3)
     wrote()
     statement, request = JOINED[case]
     db.execute(statement.format(live.table("customer"), run).encode())
-    assert wrote() == Counter(request.format(one) for one in made)
+    assert wrote() == Counter(request.format(customer) for customer in customers)
 
 
-def test_a_prepared_statement_writes_each_time_what_it_is_given(
+def test_a_prepared_statement_writes_its_parameters_each_time(
     db: psycopg.Connection, live: Server, bare: BareStripe, wrote: Callable[[], Counter[str]], run: str
 ) -> None:
     table = live.table("customer")
@@ -216,10 +216,10 @@ def test_a_prepared_statement_writes_each_time_what_it_is_given(
     )
     db.execute(f"prepare gone (text) as delete from {table} where id = $1 returning id".encode())
     for number in range(10):
-        made = column(db, f"execute made ('{run}', 'p{number}')")[0]
-        assert column(db, f"execute renamed ('{made}', 'q{number}')") == [f"q{number}"]
+        customer = column(db, f"execute made ('{run}', 'p{number}')")[0]
+        assert column(db, f"execute renamed ('{customer}', 'q{number}')") == [f"q{number}"]
         if number % 2:
-            assert column(db, f"execute gone ('{made}')") == [made]
+            assert column(db, f"execute gone ('{customer}')") == [customer]
     assert sum(wrote().values()) == 25
     assert {item["name"] for item in bare.list("customers", email=run)} == {f"q{n}" for n in range(0, 10, 2)}
 
@@ -237,9 +237,9 @@ def test_a_procedure_that_commits_between_its_rows(
             end $$""".encode()
     )
     db.execute(f"call {live.name}.fill()".encode())
-    made = {item["name"]: item["id"] for item in bare.list("customers", email=run)}
-    assert set(made) == {f"p{n}" for n in range(1, 7)}
-    assert [ids(warning) for warning in warnings] == [{made["p3"]}, {made["p6"]}]
+    customers = {item["name"]: item["id"] for item in bare.list("customers", email=run)}
+    assert set(customers) == {f"p{n}" for n in range(1, 7)}
+    assert [ids(warning) for warning in warnings] == [{customers["p3"]}, {customers["p6"]}]
 
 
 def test_triggers_that_write_to_other_tables(
@@ -262,15 +262,15 @@ def test_triggers_that_write_to_other_tables(
     )
     db.execute(f"insert into {table} (email) select '{run}' from generate_series(1, 12)".encode())
     assert wrote().total() == 36
-    for made in bare.list("customers", email=run):
-        assert made["balance"] == -7
-        assert [item["amount"] for item in bare.list("invoiceitems", customer=made["id"])] == [9]
+    for customer in bare.list("customers", email=run):
+        assert customer["balance"] == -7
+        assert [item["amount"] for item in bare.list("invoiceitems", customer=customer["id"])] == [9]
 
 
 # -- transactions ------------------------------------------------------------------------------------------
 
 
-def test_two_servers_in_one_transaction_are_both_told_of(
+def test_a_rollback_warns_of_the_objects_on_both_servers(
     db: psycopg.Connection, live: Server, eight: Server, bare: BareStripe, warnings: list[str], run: str
 ) -> None:
     db.execute("begin")
@@ -280,39 +280,42 @@ def test_two_servers_in_one_transaction_are_both_told_of(
             f" select '{run}' from generate_series(1, 4)".encode()
         )
     db.execute("rollback")
-    made = {item["id"] for item in bare.list("customers", email=run)}
-    assert len(made) == 8
-    assert set().union(*map(ids, warnings)) == made
+    customers = {item["id"] for item in bare.list("customers", email=run)}
+    assert len(customers) == 8
+    assert set().union(*map(ids, warnings)) == customers
     assert "8 objects" in " ".join(warnings)
 
 
-def test_savepoints_in_savepoints_tell_each_object_once(
+def test_nested_savepoints_warn_of_each_object_once(
     db: psycopg.Connection, live: Server, bare: BareStripe, warnings: list[str], run: str
 ) -> None:
-    made: list[str] = []
+    customers: list[str] = []
     db.execute("begin")
     for level in range(25):
         db.execute(f"savepoint s{level}".encode())
         query = f"insert into {live.table('customer')} (email) values ('{run}') returning id"
-        made.append(str(column(db, query)[0]))
+        customers.append(str(column(db, query)[0]))
         if level % 5 == 4:
             db.execute(f"release s{level}".encode())
-    for back, gone in (("rollback to s20", made[20:]), ("release s15; rollback to s3", made[3:20])):
-        db.execute(back.encode())
-        assert sorted(one for warning in warnings for one in ids(warning)) == sorted(gone)
+    for command, rolled_back in (
+        ("rollback to s20", customers[20:]),
+        ("release s15; rollback to s3", customers[3:20]),
+    ):
+        db.execute(command.encode())
+        assert sorted(customer for warning in warnings for customer in ids(warning)) == sorted(rolled_back)
         warnings.clear()
     db.execute("rollback")
-    assert sorted(one for warning in warnings for one in ids(warning)) == sorted(made[:3])
-    assert {item["id"] for item in bare.list("customers", email=run)} == set(made)
+    assert sorted(customer for warning in warnings for customer in ids(warning)) == sorted(customers[:3])
+    assert {item["id"] for item in bare.list("customers", email=run)} == set(customers)
 
 
-def told_of(warnings: list[str], errors: list[psycopg.Error]) -> set[str]:
+def customers_named_in(warnings: list[str], errors: list[psycopg.Error]) -> set[str]:
     """The customers that warnings and errors name."""
     return set().union(*map(ids, warnings), *(ids(said(error)) for error in errors))
 
 
 @pytest.mark.parametrize("bad", [1, 4, 9, 16])
-def test_of_eight_at_a_time_the_error_knows_all_that_is_done(
+def test_an_error_with_eight_rows_at_a_time_names_all_that_is_done(
     db: psycopg.Connection,
     eight: Server,
     bare: BareStripe,
@@ -329,17 +332,17 @@ def test_of_eight_at_a_time_the_error_knows_all_that_is_done(
     )
     assert error is not None
     assert "bogus" in said(error)
-    made = {item["id"]: item["name"] for item in bare.list("customers", email=run)}
-    assert f"p{bad}" not in made.values()
-    assert set(made.values()) >= {f"p{n}" for n in range(1, bad)}
-    assert ids(said(error)) == set(made)
-    if made:
-        assert f"{len(made)} row" in said(error)
+    customers = {item["id"]: item["name"] for item in bare.list("customers", email=run)}
+    assert f"p{bad}" not in customers.values()
+    assert set(customers.values()) >= {f"p{n}" for n in range(1, bad)}
+    assert ids(said(error)) == set(customers)
+    if customers:
+        assert f"{len(customers)} row" in said(error)
     assert warnings == []
     assert count(db, "select 1") == 1
 
 
-def test_what_fails_late_is_caught_in_its_block(
+def test_an_error_of_a_late_row_is_caught_in_its_block(
     db: psycopg.Connection,
     eight: Server,
     bare: BareStripe,
@@ -368,16 +371,16 @@ def test_what_fails_late_is_caught_in_its_block(
     )
     assert count(db, "select count(*) from caught where what like '%bogus%'") == 3
     db.execute("drop table caught")
-    made = {item["name"]: item["id"] for item in bare.list("customers", email=run)}
-    assert set(made) == {f"b{n}-{m}" for n in (1, 2, 3) for m in range(1, 5)} | {
+    customers = {item["name"]: item["id"] for item in bare.list("customers", email=run)}
+    assert set(customers) == {f"b{n}-{m}" for n in (1, 2, 3) for m in range(1, 5)} | {
         f"after {n}" for n in (1, 2, 3)
     }
-    hidden = [{made[f"b{n}-{m}"] for m in range(1, 5)} for n in (1, 2, 3)]
+    hidden = [{customers[f"b{n}-{m}"] for m in range(1, 5)} for n in (1, 2, 3)]
     assert [ids(warning) for warning in warnings] == hidden
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_cancel_while_rows_are_under_way_leaves_no_row_untold(
+def test_a_cancel_while_rows_are_under_way_reports_every_row(
     db: psycopg.Connection,
     live: Server,
     eight: Server,
@@ -403,16 +406,18 @@ def test_a_cancel_while_rows_are_under_way_leaves_no_row_untold(
         stripe.control("POST", "/latency", {"ms": 0})
         assert error is not None
         text = " ".join([said(error), *warnings])
-        told = sum(int(found) for found in re.findall(r"(\d+) (?:row|object)s? remains? changed", text))
-        unknown = re.findall(r"row (\d+), POST /v1/customers with _idempotency_key = '([^']+)'", text)
-        for row, key in unknown:
+        remaining = sum(
+            int(digits) for digits in re.findall(r"(\d+) (?:row|object)s? remains? changed", text)
+        )
+        unknown_rows = re.findall(r"row (\d+), POST /v1/customers with _idempotency_key = '([^']+)'", text)
+        for row, key in unknown_rows:
             db.execute(
                 f"insert into {table} (email, name, _idempotency_key)"
                 f" values ('{run}', 'p{row}', '{key}')".encode()
             )
-        found = Counter(item["name"] for item in bare.list("customers", email=run))
-        assert found == Counter(f"p{n}" for n in range(1, found.total() + 1))
-        assert told + len(unknown) == found.total(), text
+        names = Counter(item["name"] for item in bare.list("customers", email=run))
+        assert names == Counter(f"p{n}" for n in range(1, names.total() + 1))
+        assert remaining + len(unknown_rows) == names.total(), text
 
 
 @pytest.mark.parametrize("bad", [None, 150])
@@ -436,28 +441,28 @@ def test_copy_of_many_rows(
                 copy.write_row((run, f"p{number}", REFUSED if number == bad else None))
     except psycopg.Error as caught:
         error = caught
-    found = Counter(item["name"] for item in bare.list("customers", email=run))
+    names = Counter(item["name"] for item in bare.list("customers", email=run))
     if bad is None:
         assert error is None
-        assert found == Counter(f"p{n}" for n in range(1, 301))
+        assert names == Counter(f"p{n}" for n in range(1, 301))
         return
     assert error is not None
-    assert max(found.values()) == 1
+    assert max(names.values()) == 1
     assert f"row {bad} failed" in said(error)
-    assert f"{found.total()} rows remain changed" in " ".join([said(error), *warnings])
-    assert bad - 1 <= found.total() < 300
+    assert f"{names.total()} rows remain changed" in " ".join([said(error), *warnings])
+    assert bad - 1 <= names.total() < 300
 
 
-def test_a_row_that_somebody_else_deletes_meanwhile_is_an_error_that_names_it(
+def test_an_update_skips_a_row_that_another_client_deletes_meanwhile(
     db: psycopg.Connection, live: Server, bare: BareStripe, warnings: list[str], run: str
 ) -> None:
-    made = people(bare, run, 3)
+    customers = people(bare, run, 3)
     table = live.table("customer")
     db.execute("begin")
     db.execute(f"declare c cursor for select id from {table} where email = '{run}' for update".encode())
     assert len(db.execute(b"fetch all from c").fetchall()) == 3
-    bare.delete(f"customers/{made[1]}")
-    error = outcome(db, f"update {table} set name = 'x' where id = any(array{made!r})")
+    bare.delete(f"customers/{customers[1]}")
+    error = outcome(db, f"update {table} set name = 'x' where id = any(array{customers!r})")
     assert error is None  # it is no row any more
     db.execute("commit")
     assert {item["name"] for item in bare.list("customers", email=run)} == {"x"}

@@ -50,13 +50,13 @@ def live(db: psycopg.Connection, schema: str, stripe: SimulatorProcess) -> Itera
 
 
 @pytest.fixture
-def made(stripe: SimulatorProcess) -> Made:
+def new_requests(stripe: SimulatorProcess) -> Made:
     """The requests since the last call, each as ``POST /v1/customers email=a@b.c``."""
 
     def since() -> list[str]:
-        found = stripe.requests()
+        requests = stripe.requests()
         stripe.control("DELETE", "/requests")
-        return [shown(item) for item in found]
+        return [shown(item) for item in requests]
 
     since()
     return since

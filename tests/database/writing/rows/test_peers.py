@@ -1,4 +1,4 @@
-"""What another way to Stripe from Postgres (Supabase Wrappers) fails at when it writes, each as a test."""
+"""Writes at which another way to Stripe from Postgres (Supabase Wrappers) fails, each as a test."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_the_new_id_is_a_value_and_no_notice(live: psycopg.Connection) -> None:
 def test_setting_null_unsets(live: psycopg.Connection, world: World) -> None:
     query = f"update customer set phone = null, address = null where id = '{world['cus']}'"
     live.execute(query.encode())
-    found = world.call("GET", f"customers/{world['cus']}")
-    assert (found["phone"], found["address"]) == (None, None)
-    assert (found["name"], found["email"]) == ("Ada", "ada@b.c")
+    customer = world.call("GET", f"customers/{world['cus']}")
+    assert (customer["phone"], customer["address"]) == (None, None)
+    assert (customer["name"], customer["email"]) == ("Ada", "ada@b.c")
 
 
 def test_nested_parameters_are_plain_json(live: psycopg.Connection, world: World) -> None:
@@ -86,14 +86,14 @@ def test_stripes_message_is_kept(live: psycopg.Connection) -> None:
 
 def test_wrong_option_names_are_refused(live: psycopg.Connection, schema: str) -> None:
     """Of the server and the table; where the host has no check of its own, when the table is first used."""
-    tried = [
+    statements = [
         f"alter server {schema} options (add api_kee 'x')",
         f"create foreign table wrong (id text) server {schema} options (objekt 'customer')",
         "insert into wrong (id) values ('x')",
     ]
-    errors = [outcome(live, query) for query in tried]
+    errors = [outcome(live, query) for query in statements]
     outcome(live, "drop foreign table if exists wrong")
     outcome(live, f"alter server {schema} options (drop api_kee)")
-    found = [said(error) for error in errors if error is not None]
-    assert any("api_kee" in text or "objekt" in text for text in found)
+    error_texts = [said(error) for error in errors if error is not None]
+    assert any("api_kee" in text or "objekt" in text for text in error_texts)
     assert errors[-1] is not None

@@ -1,4 +1,4 @@
-"""What cannot be said is an error before any request leaves, and says what can be."""
+"""Impossible changes: each is an error before any request leaves, and names what is possible."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from support.written_objects import Made, World, filled
 
 
 def refuse(live: psycopg.Connection, statement: str) -> tuple[str, str]:
-    """The error that a statement ends with: all its words, and its SQLSTATE."""
+    """The error that a statement ends with: its text, and its SQLSTATE."""
     error = failing(live, statement)
     return said(error).replace("Error in python: PlainError ", ""), str(error.sqlstate)
 
 
 REFUSED: list[tuple[str, str, str]] = [
-    # What is missing
+    # Missing columns
     ("insert into subscription default values", "23502",
      "subscription cannot be created without items, and customer or customer_account"),
     ("insert into price (currency) values ('eur')", "23502",
@@ -25,7 +25,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("insert into customer_balance_transaction (amount) values (5)", "23502",
      "customer_balance_transaction cannot be created without customer and currency"),
     ("insert into promotion_code (code) values ('X')", "23502", "cannot be created without promotion"),
-    # What cannot be written
+    # Columns that cannot be written
     ("insert into customer (id) values ('cus_1')", "428C9", 'column "id" of customer cannot be set'),
     ("insert into customer (name, created, delinquent) values ('a', now(), true)", "428C9",
      'columns "created", "delinquent" of customer cannot be set when it is created'),
@@ -95,19 +95,27 @@ REFUSED: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("statement", "sqlstate", "words"), REFUSED, ids=[case[0] for case in REFUSED])
-def test_what_cannot_be_said_is_an_error_before_any_request_leaves(
-    live: psycopg.Connection, host: str, world: World, made: Made, statement: str, sqlstate: str, words: str
+@pytest.mark.parametrize(
+    ("statement", "sqlstate", "expected_text"), REFUSED, ids=[case[0] for case in REFUSED]
+)
+def test_an_impossible_change_is_an_error_before_any_request_leaves(
+    live: psycopg.Connection,
+    host: str,
+    world: World,
+    new_requests: Made,
+    statement: str,
+    sqlstate: str,
+    expected_text: str,
 ) -> None:
-    query, expected = filled(statement, world), filled(words, world)
-    made()
+    query, expected = filled(statement, world), filled(expected_text, world)
+    new_requests()
     message, state = refuse(live, query)
     assert expected in message
     assert state == (sqlstate if host == "bundled" else PLAIN)
-    assert [request for request in made() if not request.startswith("GET")] == []
+    assert [request for request in new_requests() if not request.startswith("GET")] == []
 
 
-# What Stripe itself refuses: statement, SQLSTATE, its words
+# Refusals of Stripe's: statement, SQLSTATE, text of the message
 STRIPES: list[tuple[str, str, str]] = [
     ("insert into subscription (customer, price) values ('cus_none', '<price>')", "23503",
      "No such customer: 'cus_none'"),
@@ -128,12 +136,14 @@ STRIPES: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("statement", "sqlstate", "words"), STRIPES, ids=[case[0] for case in STRIPES])
-def test_what_stripe_refuses_has_an_sqlstate_that_says_why(
-    live: psycopg.Connection, host: str, world: World, statement: str, sqlstate: str, words: str
+@pytest.mark.parametrize(
+    ("statement", "sqlstate", "expected_text"), STRIPES, ids=[case[0] for case in STRIPES]
+)
+def test_a_refusal_of_stripes_has_an_sqlstate_that_says_why(
+    live: psycopg.Connection, host: str, world: World, statement: str, sqlstate: str, expected_text: str
 ) -> None:
     message, state = refuse(live, filled(statement, world))
-    assert filled(words, world) in message
+    assert filled(expected_text, world) in message
     assert state == (sqlstate if host == "bundled" else PLAIN)
 
 
@@ -163,9 +173,9 @@ def test_stripes_code_and_parameter_are_where_clients_look_for_constraint_and_co
     assert "answered 402" in (error.diag.message_detail or "")
 
 
-def test_the_row_that_cannot_be_said_is_named(live: psycopg.Connection, made: Made) -> None:
+def test_the_row_with_a_bad_value_is_named(live: psycopg.Connection, new_requests: Made) -> None:
     statement = """insert into customer (name, metadata) values ('a', '{}'), ('b', '[1]'), ('c', '{}')"""
     message, _ = refuse(live, statement)
     assert "row 2 failed" in message
     assert '"metadata" takes an object of texts' in message
-    assert made() == ["POST /v1/customers name=a"]
+    assert new_requests() == ["POST /v1/customers name=a"]

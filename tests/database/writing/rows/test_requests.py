@@ -1,4 +1,4 @@
-"""What a written row sends: statements, and exactly the requests that they make."""
+"""Requests of writes: statements, and exactly the requests that they make."""
 
 from __future__ import annotations
 
@@ -229,20 +229,20 @@ CASES: list[tuple[str, list[str]]] = [
 def test_a_statement_makes_exactly_these_requests(
     live: psycopg.Connection,
     world: World,
-    made: Made,
+    new_requests: Made,
     statement: str,
     expected: list[str],
 ) -> None:
     query, wanted = filled(statement, world), [filled(request, world) for request in expected]
-    made()
+    new_requests()
     live.execute(query.encode())
-    found = made()
+    requests = new_requests()
     if wanted[:1] == ["*"]:  # a join reads as the planner likes
-        found, wanted = [request for request in found if not request.startswith("GET")], wanted[1:]
-    assert ordered(found) == ordered(wanted)
+        requests, wanted = [request for request in requests if not request.startswith("GET")], wanted[1:]
+    assert ordered(requests) == ordered(wanted)
 
 
-# What EXPLAIN says that a statement may send
+# The requests that EXPLAIN announces for a statement
 EXPLAINED: list[tuple[str, str]] = [
     ("insert into customer (name) values ('a')", "POST /v1/customers"),
     ("update customer set name = 'x'", "POST /v1/customers/{customer}"),
@@ -259,11 +259,11 @@ EXPLAINED: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("statement", "expected"), EXPLAINED, ids=[case[0] for case in EXPLAINED])
 def test_explain_names_the_operations(
-    live: psycopg.Connection, host: str, made: Made, statement: str, expected: str
+    live: psycopg.Connection, host: str, new_requests: Made, statement: str, expected: str
 ) -> None:
     lines = [row[0].strip() for row in live.execute(f"explain {statement}".encode())]
     assert (f"Stripe Write: {expected}" in lines) == (host == "bundled")
-    assert made() == []
+    assert new_requests() == []
 
 
 def ordered(requests: list[str]) -> list[str]:

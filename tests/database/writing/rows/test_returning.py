@@ -1,4 +1,4 @@
-"""What a written row brings back."""
+"""The rows that RETURNING gives of writes."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def test_returning_of_a_delete_gives_the_row_as_it_was(live: psycopg.Connection,
 
 
 def test_a_row_that_meets_two_is_returned_as_it_is_after_the_change(
-    live: psycopg.Connection, world: World, made: Made
+    live: psycopg.Connection, world: World, new_requests: Made
 ) -> None:
     query = (
         "update customer c set name = 'Eve' from (values (1), (2)) v (n)"
         f" where c.id = '{world['cus']}' returning c.name, c._raw->>'name'"
     )
-    made()
+    new_requests()
     assert set(live.execute(query.encode()).fetchall()) == {("Eve", "Eve")}
-    assert [request for request in made() if request.startswith("POST")] == [
+    assert [request for request in new_requests() if request.startswith("POST")] == [
         f"POST /v1/customers/{world['cus']} name=Eve"
     ]
 
@@ -80,20 +80,20 @@ def test_without_an_id_no_row_can_be_changed(live: psycopg.Connection, schema: s
 @pytest.mark.parametrize("style", ["ISO, DMY", "German, DMY", "SQL, MDY", "SQL, DMY", "Postgres, DMY"])
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
 def test_how_a_session_writes_times_changes_nothing(
-    live: psycopg.Connection, world: World, made: Made, style: str, zone: str
+    live: psycopg.Connection, world: World, new_requests: Made, style: str, zone: str
 ) -> None:
     subscription = world["sub"]
     live.execute(f"set datestyle = '{style}'; set timezone = '{zone}'".encode())
-    made()
+    new_requests()
     live.execute(f"update subscription set description = 'x' where id = '{subscription}'".encode())
-    assert made() == [
+    assert new_requests() == [
         f"GET /v1/subscriptions/{subscription}",
         f"POST /v1/subscriptions/{subscription} description=x",
     ]
 
 
 def test_a_table_without_raw_reads_the_object_before_it_changes_more_than_a_text(
-    live: psycopg.Connection, schema: str, world: World, made: Made
+    live: psycopg.Connection, schema: str, world: World, new_requests: Made
 ) -> None:
     table = (
         f"create foreign table bare (id text, name text, metadata jsonb) server {schema}"
@@ -102,10 +102,13 @@ def test_a_table_without_raw_reads_the_object_before_it_changes_more_than_a_text
     live.execute(table.encode())
     customer = world["cus"]
     try:
-        made()
+        new_requests()
         query = f"update bare set metadata = metadata - 'a' where id = '{customer}' returning name, metadata"
         assert live.execute(query.encode()).fetchone() == ("Ada", {"b": "2"})
-        assert made()[1:] == [f"GET /v1/customers/{customer}", f"POST /v1/customers/{customer} metadata[a]="]
+        assert new_requests()[1:] == [
+            f"GET /v1/customers/{customer}",
+            f"POST /v1/customers/{customer} metadata[a]=",
+        ]
     finally:
         live.execute("drop foreign table bare")
 
@@ -136,7 +139,13 @@ ODD: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("table", "change", "expected"), ODD, ids=[f"{case[0]} {case[1]}" for case in ODD])
 def test_columns_of_other_types_are_written_as_well(
-    live: psycopg.Connection, schema: str, world: World, made: Made, table: str, change: str, expected: str
+    live: psycopg.Connection,
+    schema: str,
+    world: World,
+    new_requests: Made,
+    table: str,
+    change: str,
+    expected: str,
 ) -> None:
     identifier = world["cus"] if table == "customer" else world["sub"]
     if table == "subscription":
@@ -144,9 +153,9 @@ def test_columns_of_other_types_are_written_as_well(
     columns = f"id text, {ODD_TYPES[table]}, _raw jsonb"
     live.execute(f"create foreign table odd ({columns}) server {schema} options (object '{table}')".encode())
     try:
-        made()
+        new_requests()
         live.execute(f"update odd set {change} where id = '{identifier}'".encode())
-        assert [request for request in made() if not request.startswith("GET")] == [
+        assert [request for request in new_requests() if not request.startswith("GET")] == [
             f"POST /v1/{table}s/{identifier} {filled(expected, world)}"
         ]
     finally:

@@ -1,4 +1,4 @@
-"""A Stripe to write to, and what reached it."""
+"""A Stripe to write to, and the requests that reached it."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def wrote(stripe: SimulatorProcess) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def warnings(db: psycopg.Connection) -> list[str]:
-    """What the client is warned of."""
-    told: list[str] = []
+    """The warnings that the client has received."""
+    texts: list[str] = []
     db.add_notice_handler(
-        lambda it: (
-            told.append(" ".join(filter(None, (it.message_primary, it.message_detail))))
-            if it.severity == "WARNING"
+        lambda diag: (
+            texts.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+            if diag.severity == "WARNING"
             else None
         )
     )
-    return told
+    return texts

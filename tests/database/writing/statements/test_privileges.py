@@ -1,4 +1,4 @@
-"""Who may write what, and with whose key: refusals come from Postgres, before any request."""
+"""Privileges to write, and the key of each write: refusals come from Postgres, before any request."""
 
 from __future__ import annotations
 
@@ -33,16 +33,20 @@ def _map(db: psycopg.Connection, live: Server, role: str, key: str) -> None:
 
 
 @pytest.fixture
-def be(db: psycopg.Connection) -> Callable[[str], object]:
-    """Be a role from now on."""
+def set_role(db: psycopg.Connection) -> Callable[[str], object]:
+    """Set the role of the session."""
     return lambda role: db.execute(f"set role {role}".encode())
 
 
 def test_a_role_that_may_select_writes_nothing(
-    db: psycopg.Connection, customer: str, role: str, be: Callable[[str], object], stripe: SimulatorProcess
+    db: psycopg.Connection,
+    customer: str,
+    role: str,
+    set_role: Callable[[str], object],
+    stripe: SimulatorProcess,
 ) -> None:
     db.execute(f"grant select on {customer} to {role}".encode())
-    be(role)
+    set_role(role)
     assert count(db, f"select count(*) from {customer}") == 3
     stripe.control("DELETE", "/requests")
     for query in (
@@ -64,18 +68,18 @@ def test_writing_on_one_table_is_granted(
     db: psycopg.Connection,
     live: Server,
     role: str,
-    be: Callable[[str], object],
+    set_role: Callable[[str], object],
     wrote: Callable[[], list[str]],
 ) -> None:
     customer, coupon = live.table("customer"), live.table("coupon")
     db.execute(f"grant select on {customer}, {coupon} to {role}".encode())
     db.execute(f"grant insert, update on {customer} to {role}".encode())
-    be(role)
-    made = one(db, f"insert into {customer} (email) values ('a@b.c') returning id")
-    db.execute(f"update {customer} set name = 'N' where id = '{made}'".encode())
-    assert wrote() == ["POST /v1/customers", f"POST /v1/customers/{made}"]
+    set_role(role)
+    customer_id = one(db, f"insert into {customer} (email) values ('a@b.c') returning id")
+    db.execute(f"update {customer} set name = 'N' where id = '{customer_id}'".encode())
+    assert wrote() == ["POST /v1/customers", f"POST /v1/customers/{customer_id}"]
     for query in (
-        f"delete from {customer} where id = '{made}'",
+        f"delete from {customer} where id = '{customer_id}'",
         f"insert into {coupon} (percent_off, duration) values (10, 'once')",
         f"update {coupon} set name = 'N'",
         f"delete from {coupon}",
@@ -88,7 +92,7 @@ def test_columns_are_granted(
     db: psycopg.Connection,
     customer: str,
     role: str,
-    be: Callable[[str], object],
+    set_role: Callable[[str], object],
     wrote: Callable[[], list[str]],
 ) -> None:
     identifier = one(db, f"select id from {customer} limit 1")
@@ -96,9 +100,11 @@ def test_columns_are_granted(
         f"grant select (id), update (metadata), insert (email, _idempotency_key)"
         f" on {customer} to {role}".encode()
     )
-    be(role)
+    set_role(role)
     db.execute(f"update {customer} set metadata = '{{\"k\": \"v\"}}' where id = '{identifier}'".encode())
-    made = one(db, f"insert into {customer} (email, _idempotency_key) values ('a@b.c', 'one') returning id")
+    customer_id = one(
+        db, f"insert into {customer} (email, _idempotency_key) values ('a@b.c', 'one') returning id"
+    )
     assert wrote() == [f"POST /v1/customers/{identifier}", "POST /v1/customers"]
     for query in (
         f"update {customer} set name = 'N' where id = '{identifier}'",
@@ -109,7 +115,7 @@ def test_columns_are_granted(
         f"insert into {customer} (email, _params) values ('b@b.c', '{{\"name\": \"N\"}}')",
         f"insert into {customer} (email) values ('b@b.c') returning email",
         f"insert into {customer} values ('x')",
-        f"select email from {customer} where id = '{made}'",
+        f"select email from {customer} where id = '{customer_id}'",
     ):
         assert failing(db, query).sqlstate == DENIED
     assert wrote() == []
@@ -119,18 +125,18 @@ def test_without_a_mapping_nothing_is_written(
     db: psycopg.Connection,
     live: Server,
     role: str,
-    be: Callable[[str], object],
+    set_role: Callable[[str], object],
     wrote: Callable[[], list[str]],
 ) -> None:
     customer = live.table("customer")
     db.execute(f"grant all on {customer} to {role}".encode())
     db.execute(f"drop user mapping for {role} server {live.name}".encode())
-    be(role)
+    set_role(role)
     for query in (f"insert into {customer} (email) values ('a@b.c')", f"delete from {customer}"):
         assert "user mapping" in said(failing(db, query))
     db.execute("reset role")
     _map(db, live, "public", KEY)
-    be(role)
+    set_role(role)
     db.execute(f"insert into {customer} (email) values ('a@b.c')".encode())
     assert wrote() == ["POST /v1/customers"]
 
@@ -139,7 +145,7 @@ def test_a_function_of_its_definer_writes_with_the_definers_key(
     db: psycopg.Connection,
     live: Server,
     role: str,
-    be: Callable[[str], object],
+    set_role: Callable[[str], object],
     stripe: SimulatorProcess,
     wrote: Callable[[], list[str]],
 ) -> None:
@@ -155,10 +161,10 @@ def test_a_function_of_its_definer_writes_with_the_definers_key(
             set search_path = pg_catalog as
             $$ begin delete from {customer} where id = identifier; end $$""".encode()
     )
-    be(role)
-    made = one(db, f"select {live.name}.sign_up('a@b.c')")
-    db.execute(f"select {live.name}.forget('{made}')".encode())
-    assert wrote() == ["POST /v1/customers", f"DELETE /v1/customers/{made}"]
+    set_role(role)
+    customer_id = one(db, f"select {live.name}.sign_up('a@b.c')")
+    db.execute(f"select {live.name}.forget('{customer_id}')".encode())
+    assert wrote() == ["POST /v1/customers", f"DELETE /v1/customers/{customer_id}"]
     assert failing(db, f"insert into {customer} (email) values ('a@b.c')").sqlstate == DENIED
     stripe.control("DELETE", "/keys")
 
@@ -168,7 +174,7 @@ def test_a_view_writes_with_its_owners_key(
     live: Server,
     role: str,
     host: str,
-    be: Callable[[str], object],
+    set_role: Callable[[str], object],
     stripe: SimulatorProcess,
     wrote: Callable[[], list[str]],
 ) -> None:
@@ -178,20 +184,24 @@ def test_a_view_writes_with_its_owners_key(
         f"create view {view} as select id, email, name from {customer};"
         f"grant select, insert, update, delete on {view} to {role}".encode()
     )
-    be(role)
+    set_role(role)
     if host == "multicorn2":  # views use the caller's mapping there
         assert "user mapping" in said(failing(db, f"insert into {view} (email) values ('a@b.c')"))
         assert wrote() == []
         return
-    made = one(db, f"insert into {view} (email) values ('a@b.c') returning id")
-    db.execute(f"update {view} set name = 'N' where id = '{made}'".encode())
-    db.execute(f"delete from {view} where id = '{made}'".encode())
-    assert wrote() == ["POST /v1/customers", f"POST /v1/customers/{made}", f"DELETE /v1/customers/{made}"]
+    customer_id = one(db, f"insert into {view} (email) values ('a@b.c') returning id")
+    db.execute(f"update {view} set name = 'N' where id = '{customer_id}'".encode())
+    db.execute(f"delete from {view} where id = '{customer_id}'".encode())
+    assert wrote() == [
+        "POST /v1/customers",
+        f"POST /v1/customers/{customer_id}",
+        f"DELETE /v1/customers/{customer_id}",
+    ]
     assert failing(db, f"select * from {customer}").sqlstate == DENIED
     db.execute("reset role")
     if db.info.server_version >= 150000:
         db.execute(f"alter view {view} set (security_invoker = on)".encode())
-        be(role)
+        set_role(role)
         for query in (f"insert into {view} (email) values ('a@b.c')", f"delete from {view}"):
             assert failing(db, query).sqlstate == DENIED
         assert wrote() == []
@@ -206,12 +216,12 @@ def test_stripes_own_permissions_hold_too(
     assert KEY not in said(error)
 
 
-def test_nobody_else_reads_the_key(
-    db: psycopg.Connection, live: Server, role: str, be: Callable[[str], object]
+def test_the_key_is_hidden_from_other_roles(
+    db: psycopg.Connection, live: Server, role: str, set_role: Callable[[str], object]
 ) -> None:
     customer = live.table("customer")
     db.execute(f"grant all on {customer} to {role}".encode())
-    be(role)
+    set_role(role)
     options = (
         f"select umoptions from pg_user_mappings where srvname = '{live.name}' and umoptions is not null"
     )
@@ -229,7 +239,7 @@ def test_nobody_else_reads_the_key(
 
 
 def test_call_reads_with_select_and_writes_with_insert(
-    db: psycopg.Connection, calm: SimulatorProcess, host: str, be: Callable[[str], object]
+    db: psycopg.Connection, calm: SimulatorProcess, host: str, set_role: Callable[[str], object]
 ) -> None:
     name = f"{host}_caller"
     db.execute(f"create role {name}; grant usage on schema stripe_live to {name}".encode())
@@ -239,7 +249,7 @@ def test_call_reads_with_select_and_writes_with_insert(
     db.execute("reset log_statement")
     post = "select stripe_live.call('POST', '/v1/customers/cus_nobody', '{\"name\": \"N\"}')"
     try:
-        be(name)
+        set_role(name)
         assert one(db, "select stripe_live.call('GET', '/v1/balance') ->> 'object'") == "balance"
         calm.control("DELETE", "/requests")
         assert failing(db, post).sqlstate == DENIED
@@ -247,7 +257,7 @@ def test_call_reads_with_select_and_writes_with_insert(
         assert calm.requests() == []
         db.execute("reset role")
         db.execute(f"grant insert on stripe_live._call to {name}".encode())
-        be(name)
+        set_role(name)
         assert "No such customer" in said(failing(db, post))
         assert len(calm.requests()) == 1
     finally:

@@ -21,24 +21,24 @@ def test_insert_from_select_update_from_and_delete_using(
     db: psycopg.Connection, customer: str, wrote: Callable[[], list[str]]
 ) -> None:
     db.execute("create temp table people as select n, n || '@b.c' as email from generate_series(1, 4) n")
-    made = db.execute(
+    created = db.execute(
         f"insert into {customer} (email) select email from people order by n returning email, id".encode()
     ).fetchall()
-    assert [row[0] for row in made] == [f"{n}@b.c" for n in range(1, 5)]
+    assert [row[0] for row in created] == [f"{n}@b.c" for n in range(1, 5)]
     changed = db.execute(
         f"update {customer} c set name = 'P' || p.n, description = 'x' from people p"
         " where c.email = p.email and p.n > 2 returning c.name, p.n".encode()
     ).fetchall()
     assert sorted(changed) == [("P3", 3), ("P4", 4)]
-    gone = db.execute(
+    deleted = db.execute(
         f"delete from {customer} c using people p where c.email = p.email and p.n < 3"
         " returning c.email, p.n".encode()
     ).fetchall()
-    assert sorted(gone) == [("1@b.c", 1), ("2@b.c", 2)]
+    assert sorted(deleted) == [("1@b.c", 1), ("2@b.c", 2)]
     db.execute(
         f"update {customer} set name = 'Q' where id in (select id from {customer} where name = 'P3')".encode()
     )
-    ids = dict(made)
+    ids = dict(created)
     assert sorted(wrote()[4:]) == sorted(
         [CHANGE + str(ids[f"{n}@b.c"]) for n in (3, 3, 4)]
         + [f"DELETE /v1/customers/{ids[f'{n}@b.c']}" for n in (1, 2)]
@@ -64,23 +64,23 @@ def test_returning(db: psycopg.Connection, customer: str, host: str) -> None:
     more = (
         "row_to_json(c) ->> 'name', tableoid::regclass::text" if host == "bundled" else f"name, '{customer}'"
     )
-    gone = db.execute(f"delete from {customer} c where id = '{row[7]}' returning email, {more}".encode())
-    assert gone.fetchall() == [("a@b.c", "N", customer)]
+    deleted = db.execute(f"delete from {customer} c where id = '{row[7]}' returning email, {more}".encode())
+    assert deleted.fetchall() == [("a@b.c", "N", customer)]
 
 
 def test_ctes_that_write(db: psycopg.Connection, customer: str, wrote: Callable[[], list[str]]) -> None:
-    found = db.execute(
+    rows = db.execute(
         f"""with made as (insert into {customer} (email) values ('a@b.c'), ('b@b.c') returning id, email),
              silent as (insert into {customer} (email) values ('c@b.c')),
              log as (select count(*) as n from made)
         select made.email, log.n from made, log order by 1""".encode()
     ).fetchall()
-    assert found == [("a@b.c", 2), ("b@b.c", 2)]
+    assert rows == [("a@b.c", 2), ("b@b.c", 2)]
     assert wrote() == [CREATE] * 3
-    gone = (
+    query = (
         f"with gone as (delete from {customer} where email = 'c@b.c' returning 1) select count(*) from gone"
     )
-    assert count(db, gone) == 1
+    assert count(db, query) == 1
 
 
 def test_prepared_statements(db: psycopg.Connection, customer: str, wrote: Callable[[], list[str]]) -> None:

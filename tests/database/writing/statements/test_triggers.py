@@ -123,7 +123,7 @@ def test_defaults_and_generated_columns(
     assert len(wrote()) == 2
 
 
-def test_a_trigger_may_set_what_stripe_decides_on_to_what_it_is(
+def test_a_trigger_may_set_a_read_only_column_to_its_present_value(
     db: psycopg.Connection, customer: str, wrote: Callable[[], list[str]]
 ) -> None:
     db.execute(
@@ -136,11 +136,13 @@ def test_a_trigger_may_set_what_stripe_decides_on_to_what_it_is(
     db.execute(
         f"create trigger same before update on {customer} for each row execute function same()".encode()
     )
-    made = one(db, f"insert into {customer} (email) values ('a@b.c') returning id")
+    customer_id = one(db, f"insert into {customer} (email) values ('a@b.c') returning id")
     wrote()
-    query = f"update {customer} set name = 'A', created = created where id = '{made}' returning name, id"
-    assert db.execute(query.encode()).fetchall() == [("A", made)]
-    assert wrote() == [CHANGE + str(made)]
-    error = failing(db, f"update {customer} set delinquent = not delinquent where id = '{made}'")
+    query = (
+        f"update {customer} set name = 'A', created = created where id = '{customer_id}' returning name, id"
+    )
+    assert db.execute(query.encode()).fetchall() == [("A", customer_id)]
+    assert wrote() == [CHANGE + str(customer_id)]
+    error = failing(db, f"update {customer} set delinquent = not delinquent where id = '{customer_id}'")
     assert 'column "delinquent" of customer cannot be changed' in str(error)
     assert wrote() == []

@@ -28,12 +28,12 @@ def test_views_that_can_be_written(
             f"drop view if exists {view}; create view {view} {options} as"
             f" select id, email, name as called from {customer} where email like '%@b.c'".encode()
         )
-        made = one(db, f"insert into {view} (email, called) values ('a@b.c', 'A') returning id")
+        customer_id = one(db, f"insert into {view} (email, called) values ('a@b.c', 'A') returning id")
         assert db.execute(
-            f"update {view} set called = 'B' where id = '{made}' returning email, called".encode()
+            f"update {view} set called = 'B' where id = '{customer_id}' returning email, called".encode()
         ).fetchall() == [("a@b.c", "B")]
-        assert column(db, f"delete from {view} where called = 'B' returning id") == [made]
-        assert wrote() == [CREATE, f"{CHANGE}{made}", f"DELETE /v1/customers/{made}"]
+        assert column(db, f"delete from {view} where called = 'B' returning id") == [customer_id]
+        assert wrote() == [CREATE, f"{CHANGE}{customer_id}", f"DELETE /v1/customers/{customer_id}"]
     assert warnings == []
 
 
