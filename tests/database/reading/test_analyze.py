@@ -1,4 +1,4 @@
-"""ANALYZE on live tables: what it asks of Stripe, and what the planner makes of it."""
+"""ANALYZE on live tables: its requests, and the estimates of the planner after it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def _bundled(host: str) -> None:
 
 def _estimate(db: psycopg.Connection, query: str) -> int:
     plan = "\n".join(map(str, column(db, f"explain {query}")))
-    found = re.search(r"Foreign Scan .*rows=(\d+)", plan)
-    assert found is not None
-    return int(found[1])
+    match = re.search(r"Foreign Scan .*rows=(\d+)", plan)
+    assert match is not None
+    return int(match[1])
 
 
 def test_a_table_is_counted_by_one_scan(
@@ -36,9 +36,9 @@ def test_a_table_is_counted_by_one_scan(
         expected = one(db, f"select count(*) from {table}")
         requests()
         db.execute(f"analyze {table}".encode())
-        asked = requests()
-        assert asked
-        assert all(request.startswith(f"GET /v1/{name}s?") for request in asked)
+        sent = requests()
+        assert sent
+        assert all(request.startswith(f"GET /v1/{name}s?") for request in sent)
         assert one(db, f"select reltuples from pg_class where oid = '{table}'::regclass") == expected
         assert _estimate(db, f"select * from {table}") == expected
     table = server.table("subscription")
@@ -48,8 +48,8 @@ def test_a_table_is_counted_by_one_scan(
         canceled, rel=0.1
     )
     assert _estimate(db, f"select * from {table} where id = 'sub_1'") == 1
-    each = column(db, f"select count(*) from {table} group by customer")
-    assert _estimate(db, f"select * from {table} where customer = 'cus_1'") <= max(map(int, map(str, each)))
+    counts = column(db, f"select count(*) from {table} group by customer")
+    assert _estimate(db, f"select * from {table} where customer = 'cus_1'") <= max(map(int, map(str, counts)))
 
 
 def test_a_table_that_needs_a_parent_says_so(
@@ -59,7 +59,9 @@ def test_a_table_that_needs_a_parent_says_so(
     assert "customer" in said(failing(db, f"analyze {server.table('upcoming_invoice')}"))
 
 
-def test_a_slow_one_is_cancelled(db: psycopg.Connection, servers: Servers, calm: SimulatorProcess) -> None:
+def test_a_slow_analyze_can_be_cancelled(
+    db: psycopg.Connection, servers: Servers, calm: SimulatorProcess
+) -> None:
     table = servers("customer", mapping=KEY, api_base=calm.url).table("customer")
     calm.control("POST", "/latency", {"ms": 30_000})
     db.execute("set statement_timeout = 300")

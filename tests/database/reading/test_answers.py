@@ -1,4 +1,4 @@
-"""What live tables answer, and what they say when they cannot."""
+"""The answers of live tables, and their error messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def said(error: psycopg.Error) -> str:
     )
 
 
-# table definition, and what the error names
+# columns and object of a table, and the names that its error must contain
 WRONG_TABLES = [
     ("id text, custmer text", "subscription", ["custmer", "customer"]),
     ("id text, created boolean", "customer", ["created", "timestamp with time zone"]),
@@ -47,7 +47,7 @@ WRONG_TABLES = [
 
 
 @pytest.mark.parametrize(("columns", "name", "named"), WRONG_TABLES)
-def test_a_wrong_table_says_what_is_wrong(
+def test_an_error_names_the_mistake_in_a_table_definition(
     temporary: psycopg.Connection, columns: str, name: str, named: list[str]
 ) -> None:
     with temporary.transaction(force_rollback=True):
@@ -73,10 +73,10 @@ def test_columns_may_be_left_out_ordered_otherwise_and_have_other_fitting_types(
 
 
 def test_a_whole_row_has_every_column(db: psycopg.Connection) -> None:
-    found = one(db, "select row_to_json(c) from stripe_live.customer c limit 1")
-    assert isinstance(found, dict)
-    assert found["_raw"]["id"] == found["id"]
-    assert found["_params"] is None
+    row = one(db, "select row_to_json(c) from stripe_live.customer c limit 1")
+    assert isinstance(row, dict)
+    assert row["_raw"]["id"] == row["id"]
+    assert row["_params"] is None
 
 
 def test_canceled_subscriptions_are_rows(db: psycopg.Connection) -> None:
@@ -92,9 +92,9 @@ def test_a_limit_behind_a_filter_that_stripe_does_not_know_loses_nothing(db: psy
     names = db.execute("select name from stripe_live.customer where name is not null").fetchall()
     last = names[-1][0]
     query = "select count(*) from (select id from stripe_live.customer where name = %s limit 10) found"
-    found = db.execute(query, (last,)).fetchone()
-    assert found is not None
-    assert found[0] == min(10, sum(name == last for (name,) in names))
+    row = db.execute(query, (last,)).fetchone()
+    assert row is not None
+    assert row[0] == min(10, sum(name == last for (name,) in names))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,9 @@ def test_a_limit_behind_a_filter_that_stripe_does_not_know_loses_nothing(db: psy
         ("import foreign schema stripe limit to (custmer) from server stripe into public", ["custmer"]),
     ],
 )
-def test_errors_say_what_would_do(db: psycopg.Connection, host: str, query: str, named: list[str]) -> None:
+def test_errors_name_a_valid_alternative(
+    db: psycopg.Connection, host: str, query: str, named: list[str]
+) -> None:
     if host == "multicorn2" and "limit to" in query:
         named = ["custmer"]
     text = said(failing(db, query))
@@ -122,14 +124,14 @@ def test_errors_say_what_would_do(db: psycopg.Connection, host: str, query: str,
 def test_an_area_is_imported_alone(temporary: psycopg.Connection) -> None:
     temporary.execute("create schema area")
     temporary.execute("import foreign schema core except (event) from server stripe into area")
-    found = {
+    tables = {
         name
         for (name,) in temporary.execute(
             "select relname from pg_class where relnamespace = 'area'::regnamespace and relkind = 'f'"
         )
     }
-    assert "customer" in found
-    assert not found & {"event", "invoice", "_call"}
+    assert "customer" in tables
+    assert not tables & {"event", "invoice", "_call"}
 
 
 @pytest.fixture
@@ -176,21 +178,21 @@ def test_without_a_ttl_every_statement_asks_again(db: psycopg.Connection, reques
     assert len(requests()) == 2
 
 
-@pytest.mark.parametrize("what", ["a list", "an object"])
+@pytest.mark.parametrize("target", ["a list", "an object"])
 def test_a_slow_stripe_does_not_hold_a_cancelled_query(
-    db: psycopg.Connection, calm: SimulatorProcess, what: str
+    db: psycopg.Connection, calm: SimulatorProcess, target: str
 ) -> None:
     calm.control("POST", "/latency", {"ms": 30_000})
     db.execute("set statement_timeout = 300")
     query = "select count(*) from stripe_live.customer"
-    error = failing(db, query if what == "a list" else query + " where id = 'cus_1'")
+    error = failing(db, query if target == "a list" else query + " where id = 'cus_1'")
     assert "cancel" in said(error)
     db.execute("set statement_timeout = 0")
     calm.control("POST", "/latency", {})
     assert one(db, query) is not None
 
 
-def test_explain_analyze_tells_what_it_cost(db: psycopg.Connection, host: str) -> None:
+def test_explain_analyze_shows_the_requests(db: psycopg.Connection, host: str) -> None:
     lines = [
         str(row[0]).strip()
         for row in db.execute(
@@ -238,10 +240,10 @@ def test_search_is_used_where_it_is_allowed_and_no_filter_fits(
     ]
     one(searching, "select count(*) from stripe_live.customer where email = 'nobody@example.com'")
     assert requests() == ["GET /v1/customers?email=nobody@example.com&limit=100"]
-    found = searching.execute(
+    rows = searching.execute(
         f"select name, created from stripe_live.customer where name = {quoted} order by created desc limit 5"
     ).fetchall()
-    assert found == sorted(found, key=lambda row: row[1], reverse=True)
+    assert rows == sorted(rows, key=lambda row: row[1], reverse=True)
 
 
 def test_a_join_with_a_list_inside_objects(db: psycopg.Connection) -> None:

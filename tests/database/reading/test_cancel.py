@@ -24,7 +24,7 @@ KEYS = {"api_key": "sk_test_51KeyOfTheCancelTests0000"}
 
 @dataclass
 class Situation:
-    """What a query waits for when it is cancelled."""
+    """A query, and the state of Stripe that makes it wait until it is cancelled."""
 
     query: str
     fault: dict[str, Any] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def slow(big: SimulatorProcess) -> Iterator[SimulatorProcess]:
 
 
 def prepare(situation: Situation, server: Server, slow: SimulatorProcess) -> str:
-    """The query; Stripe is in the situation."""
+    """Put Stripe into the situation and return the query."""
     slow.control("POST", "/latency", {"ms": situation.latency_ms})
     if situation.fault:
         slow.control("POST", "/faults", {"path": "/v1/customers", "count": None, **situation.fault})
@@ -98,7 +98,7 @@ def prepare(situation: Situation, server: Server, slow: SimulatorProcess) -> str
 
 
 def cancelled(db: psycopg.Connection, query: str, expected: str, host: str) -> None:
-    """The query ends with this SQLSTATE."""
+    """Check that the query ends with this SQLSTATE."""
     with hang_guard(5), pytest.raises(psycopg.Error) as caught:
         db.execute(query.encode())
     word = "terminat" if expected == TERMINATED else "cancel"
@@ -107,13 +107,13 @@ def cancelled(db: psycopg.Connection, query: str, expected: str, host: str) -> N
 
 
 def usable(db: psycopg.Connection, server: Server, slow: SimulatorProcess) -> None:
-    """The next query is right."""
+    """Check that the next query gives a right result."""
     slow.control("DELETE", "/faults")
     slow.control("POST", "/latency", {"ms": 0})
     db.execute("reset statement_timeout")
     assert db.execute("select 1").fetchone() == (1,)
-    found = count(db, f"select count(*) from {server.table('billing_meter')}")
-    assert found == count(db, f"select count(distinct id) from {server.table('billing_meter')}") > 0
+    meters = count(db, f"select count(*) from {server.table('billing_meter')}")
+    assert meters == count(db, f"select count(distinct id) from {server.table('billing_meter')}") > 0
 
 
 @pytest.mark.parametrize("way", ["statement_timeout", *WAYS])
@@ -128,14 +128,14 @@ def test_a_query_ends_at_once(
     way: str,
 ) -> None:
     db, other = backends
-    what = SITUATIONS[situation]
-    options = {"max_requests_per_second": 10_000, **what.options}
+    case = SITUATIONS[situation]
+    options = {"max_requests_per_second": 10_000, **case.options}
     mapping = {"api_key": f"sk_test_51{abs(hash((situation, way)))}"}  # limits of its own
     server = servers(
         "customer", "customer_balance_transaction", "billing_meter",
         mapping=mapping, api_base=slow.url, **options,
     )  # fmt: skip
-    query = prepare(what, server, slow)
+    query = prepare(case, server, slow)
     expected = TERMINATED if way == "pg_terminate_backend" else CANCELED
     if way == "statement_timeout":
         db.execute(f"set statement_timeout = {int(AFTER * 1000)}".encode())
@@ -150,7 +150,7 @@ def test_a_query_ends_at_once(
         backends[0] = psycopg.connect(database, autocommit=True)
         servers.connection = backends[0]
     slow.control("DELETE", "/faults")
-    if "max_requests_per_second" not in what.options:
+    if "max_requests_per_second" not in case.options:
         usable(backends[0], server, slow)
     backends[0].execute("reset statement_timeout")
     assert backends[0].execute("select 1").fetchone() == (1,)
@@ -161,13 +161,13 @@ def _threads(db: psycopg.Connection) -> int:
 
 
 def _sockets(db: psycopg.Connection) -> int:
-    found = 0
+    sockets = 0
     for entry in Path(f"/proc/{db.info.backend_pid}/fd").iterdir():
         try:
-            found += str(entry.readlink()).startswith("socket:")
+            sockets += str(entry.readlink()).startswith("socket:")
         except FileNotFoundError:  # closed meanwhile
             continue
-    return found
+    return sockets
 
 
 def test_fifty_cancelled_queries_leave_no_threads_and_no_connections(
@@ -235,9 +235,9 @@ def test_a_query_ends_at_once_though_no_answer_lets_it_wait(
     query = BUSY[case].format(unknown=UNKNOWN, **names)
     db.execute("set statement_timeout = 100")
     cancelled(db, query, CANCELED, host)
-    asked = len(slow.requests())
+    request_count = len(slow.requests())
     time.sleep(0.3)
-    assert len(slow.requests()) <= asked + 1
+    assert len(slow.requests()) <= request_count + 1
     db.execute("reset statement_timeout")
     assert db.execute("select 1").fetchone() == (1,)
 

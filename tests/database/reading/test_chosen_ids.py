@@ -1,4 +1,4 @@
-"""Ids that users chose may hold anything: what refers to such an object is found by it all the same."""
+"""Ids that users chose may contain any character: objects are found by them, and by references to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def chosen(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture
 def live(servers: Servers, chosen: SimulatorProcess) -> Server:
-    """Tables of it."""
+    """Tables on that Stripe."""
     return servers(
         "product", "price", "coupon", "promotion_code",
         mapping={"api_key": KEY}, api_base=chosen.url, max_requests_per_second=10000,
@@ -37,7 +37,7 @@ def live(servers: Servers, chosen: SimulatorProcess) -> Server:
 
 
 @pytest.mark.parametrize("id_", IDS)
-def test_one_is_found_by_its_id_and_by_what_refers_to_it(
+def test_an_object_is_found_by_its_id_and_by_references_to_it(
     db: psycopg.Connection, live: Server, id_: str
 ) -> None:
     for target in ("product", "coupon"):
@@ -46,21 +46,21 @@ def test_one_is_found_by_its_id_and_by_what_refers_to_it(
     assert len(column(db, f"select id from {live.table('promotion_code')} where coupon = %b", id_)) == 1
 
 
-def test_several_are_found(db: psycopg.Connection, live: Server) -> None:
-    several = ["..", "", ".", *IDS, None]
-    found = column(db, f"select nickname from {live.table('price')} where product = any(%b)", several)
-    assert sorted(map(str, found)) == sorted(IDS)
+def test_several_objects_are_found_by_a_list_of_ids(db: psycopg.Connection, live: Server) -> None:
+    ids = ["..", "", ".", *IDS, None]
+    matches = column(db, f"select nickname from {live.table('price')} where product = any(%b)", ids)
+    assert sorted(map(str, matches)) == sorted(IDS)
     for target in ("product", "coupon"):
-        found = column(db, f"select id from {live.table(target)} where id = any(%b)", list(IDS))
-        assert sorted(map(str, found)) == sorted(IDS)
+        matches = column(db, f"select id from {live.table(target)} where id = any(%b)", list(IDS))
+        assert sorted(map(str, matches)) == sorted(IDS)
 
 
 @pytest.mark.parametrize("way", ["set enable_nestloop = off", "set enable_hashjoin = off"])
-def test_a_join_finds_them(db: psycopg.Connection, live: Server, way: str) -> None:
+def test_a_join_finds_objects_by_chosen_ids(db: psycopg.Connection, live: Server, way: str) -> None:
     db.execute("set enable_mergejoin = off; set enable_material = off")
     db.execute(way.encode())
     for outer, inner in (("r", "p"), ("p", "r")):
         tables = {"r": f"{live.table('price')} r", "p": f"{live.table('product')} p"}
         join = f"select r.nickname from {tables[outer]} left join {tables[inner]} on r.product = p.id"
-        found = column(db, f"{join} where p.id = any(%b)", list(IDS))
-        assert sorted(map(str, found)) == sorted(IDS)
+        nicknames = column(db, f"{join} where p.id = any(%b)", list(IDS))
+        assert sorted(map(str, nicknames)) == sorted(IDS)

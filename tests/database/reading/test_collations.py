@@ -32,7 +32,9 @@ def caseless(
     db.execute("drop collation caseless cascade")
 
 
-def test_equal_means_what_the_column_s_collation_says(db: psycopg.Connection, caseless: Server) -> None:
+def test_texts_are_compared_by_the_collation_of_their_column(
+    db: psycopg.Connection, caseless: Server
+) -> None:
     table = caseless.table("customer")
     email = str(one(db, f"select email from {table} where email <> upper(email) limit 1"))
     expected = one(db, f'select count(*) from {table} where lower(email collate "C") = %s', email.lower())
@@ -42,20 +44,20 @@ def test_equal_means_what_the_column_s_collation_says(db: psycopg.Connection, ca
     assert one(db, f"select count(*) from {table} where email = %s or email = 'x'", shouted) == expected
     plan = " ".join(map(str, column(db, f"explain select * from {table} where email = '{shouted}'")))
     assert "GET /v1/customers?limit=100" in plan
-    # What is equal bytes again can be asked for.
+    # A comparison by bytes can be pushed to Stripe.
     plan = " ".join(
         map(str, column(db, f"explain select * from {table} where email = '{email}' collate \"C\""))
     )
     assert "email=" in plan
 
 
-def test_ids_and_joins_too(db: psycopg.Connection, caseless: Server) -> None:
+def test_ids_and_joins_are_compared_by_the_collation(db: psycopg.Connection, caseless: Server) -> None:
     table = caseless.table("customer")
     identifier = str(one(db, f"select id from {table} limit 1"))
     assert one(db, f"select id from {table} where id = %s", identifier.upper()) == identifier
     db.execute("create temp table orgs (stripe_id text)")
     db.execute("insert into orgs values (%s)", (identifier.swapcase(),))
     db.execute("analyze orgs")
-    found = column(db, f"select c.id from orgs join {table} c on c.id = orgs.stripe_id collate caseless")
-    assert found == [identifier]
+    ids = column(db, f"select c.id from orgs join {table} c on c.id = orgs.stripe_id collate caseless")
+    assert ids == [identifier]
     db.execute("drop table orgs")

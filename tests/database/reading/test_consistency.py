@@ -30,19 +30,19 @@ def changing(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture
 def requests(changing: SimulatorProcess) -> Callable[[], list[str]]:
-    """What reads left the machine since the last call."""
+    """The GET requests that were sent since the last call."""
 
     def since() -> list[str]:
-        found = changing.requests()
+        entries = changing.requests()
         changing.control("DELETE", "/requests")
-        return [f"{item['path']}?{item['query_string']}" for item in found if item["method"] == "GET"]
+        return [f"{entry['path']}?{entry['query_string']}" for entry in entries if entry["method"] == "GET"]
 
     since()
     return since
 
 
 def post(simulator: SimulatorProcess, path: str, **fields: object) -> dict[str, Any]:
-    """Change something in Stripe, as somebody else would."""
+    """Change an object in Stripe directly, without Postgres."""
     answer = urllib3.request(
         "POST",
         f"{simulator.url}/v1/{path}",
@@ -53,19 +53,19 @@ def post(simulator: SimulatorProcess, path: str, **fields: object) -> dict[str, 
         },
     )
     assert answer.status == 200, answer.data
-    made: dict[str, Any] = answer.json()
-    return made
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 @pytest.fixture
 def live(servers: Servers, changing: SimulatorProcess) -> Server:
-    """Without a cache."""
+    """Tables on that Stripe, without a cache."""
     return servers("customer", "subscription", "product", mapping=MAPPING, api_base=changing.url, **FAST)
 
 
 @pytest.fixture
 def cached(servers: Servers, changing: SimulatorProcess) -> Server:
-    """With a cache of a minute."""
+    """Tables on that Stripe, with a cache of a minute."""
     return servers(
         "customer", "subscription", "subscription_item", "invoice", "line_item", "_invalidation",
         mapping=MAPPING, api_base=changing.url, cache_ttl=60, **FAST,
@@ -108,18 +108,18 @@ def test_a_statement_asks_for_a_list_once_however_it_is_joined(
     table = live.table("customer")
     statement, result = STATEMENTS[case]
     query = statement.format(c=table)
-    whole = count(db, f"select count(*) from {table}")
+    customer_count = count(db, f"select count(*) from {table}")
     pages = len(requests())
     for join in JOINS:
         for other in JOINS:
             db.execute(f"set {other} = {'on' if other == join else 'off'}".encode())
-        found = count(db, query)
-        asked = requests()
-        lists = [request for request in asked if request.startswith("/v1/customers?")]
+        row_count = count(db, query)
+        sent = requests()
+        lists = [request for request in sent if request.startswith("/v1/customers?")]
         # A nested loop may ask for each object by its id instead, once for each.
         assert len(lists) <= pages
-        assert len(set(asked)) == len(asked) <= pages + whole
-        assert found == result(whole)
+        assert len(set(sent)) == len(sent) <= pages + customer_count
+        assert row_count == result(customer_count)
 
 
 HALFWAY = "pg_advisory_lock_shared(1)"  # where a statement waits for what is done ``halfway``
@@ -142,7 +142,7 @@ def halfway(database: str, act: Callable[[], object]) -> Iterator[None]:
         done.result()
 
 
-def test_what_changes_while_a_statement_runs_is_not_seen_by_half_of_it(
+def test_a_change_during_a_statement_is_seen_by_no_part_of_it(
     db: psycopg.Connection, database: str, live: Server, changing: SimulatorProcess
 ) -> None:
     table = live.table("customer")
@@ -161,16 +161,16 @@ def test_an_object_that_a_loop_asks_for_twice_is_the_same_both_times(
     changing: SimulatorProcess,
     requests: Callable[[], list[str]],
 ) -> None:
-    made = post(changing, "customers", name="before")
+    customer = post(changing, "customers", name="before")
     table = live.table("customer")
     query = (
-        f"select (select name from {table} where id = '{made['id']}'), {HALFWAY},"
-        f" (select name from {table} where id = '{made['id']}')"
+        f"select (select name from {table} where id = '{customer['id']}'), {HALFWAY},"
+        f" (select name from {table} where id = '{customer['id']}')"
     )
-    with halfway(database, lambda: post(changing, f"customers/{made['id']}", name="after")):
+    with halfway(database, lambda: post(changing, f"customers/{customer['id']}", name="after")):
         assert [row[::2] for row in db.execute(query.encode())] == [("before", "before")]
     assert len(requests()) == 1
-    assert one(db, f"select name from {table} where id = '{made['id']}'") == "after"
+    assert one(db, f"select name from {table} where id = '{customer['id']}'") == "after"
 
 
 def test_each_statement_of_a_transaction_sees_stripe_anew(
@@ -179,10 +179,10 @@ def test_each_statement_of_a_transaction_sees_stripe_anew(
     table = live.table("customer")
     with db.transaction():
         db.execute("set transaction isolation level repeatable read")
-        made = post(changing, "customers", name="one")
-        query = f"select name from {table} where id = '{made['id']}'"
+        customer = post(changing, "customers", name="one")
+        query = f"select name from {table} where id = '{customer['id']}'"
         assert one(db, query) == "one"
-        post(changing, f"customers/{made['id']}", name="two")
+        post(changing, f"customers/{customer['id']}", name="two")
         assert one(db, query) == "two"
 
 
@@ -197,9 +197,9 @@ def test_a_nested_loop_repeats_no_request(
     db.execute("analyze wanted")
     requests()
     each = f"(select id from {table} c where c.id = w.id offset 0) x"
-    found = count(db, f"select count(*) from wanted w, lateral {each}")
+    row_count = count(db, f"select count(*) from wanted w, lateral {each}")
     db.execute("drop table wanted")
-    assert found == 4
+    assert row_count == 4
     assert sorted(requests()) == sorted(f"/v1/customers/{identifier}?" for identifier in ids)
 
 
@@ -210,14 +210,14 @@ def test_an_answer_is_served_until_it_is_too_old(
     db: psycopg.Connection, servers: Servers, changing: SimulatorProcess, requests: Callable[[], list[str]]
 ) -> None:
     server = servers("customer", mapping=MAPPING, api_base=changing.url, cache_ttl=1, **FAST)
-    made = post(changing, "customers", name="old")
-    query = f"select name from {server.table('customer')} where id = '{made['id']}'"
-    asked = time.monotonic()
+    customer = post(changing, "customers", name="old")
+    query = f"select name from {server.table('customer')} where id = '{customer['id']}'"
+    asked_at = time.monotonic()
     assert one(db, query) == "old"
-    answered = time.monotonic()
-    post(changing, f"customers/{made['id']}", name="new")
-    assert one(db, query) == "old" or time.monotonic() - asked > 1
-    time.sleep(max(0, answered + 1.1 - time.monotonic()))
+    answered_at = time.monotonic()
+    post(changing, f"customers/{customer['id']}", name="new")
+    assert one(db, query) == "old" or time.monotonic() - asked_at > 1
+    time.sleep(max(0, answered_at + 1.1 - time.monotonic()))
     assert one(db, query) == "new"
 
 
@@ -229,31 +229,31 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_one_backend_says_has_changed_all_ask_for_again(
+def test_an_invalidation_in_one_backend_applies_to_all(
     db: psycopg.Connection, database: str, cached: Server, changing: SimulatorProcess, way: str
 ) -> None:
     table = cached.table("customer")
     newest = f"newest {time.monotonic_ns()}"
-    made = post(changing, "customers", name="old")
-    other = post(changing, "customers", name="old")
+    first = post(changing, "customers", name="old")
+    second = post(changing, "customers", name="old")
     point = f"select name from {table} where id = '%s'"
     listed = f"select name from {table} order by created desc, id limit 200"
     with psycopg.connect(database, autocommit=True) as reader:
         for session in (db, reader):
-            assert one(session, point % made["id"]) == one(session, point % other["id"]) == "old"
+            assert one(session, point % first["id"]) == one(session, point % second["id"]) == "old"
             assert newest not in column(session, listed)
-        post(changing, f"customers/{made['id']}", name=newest)
-        post(changing, f"customers/{other['id']}", name=newest)
-        assert one(db, point % made["id"]) == one(reader, point % made["id"]) == "old"
-        db.execute(WAYS[way].format(cached.table("_invalidation"), made["id"]).encode())
+        post(changing, f"customers/{first['id']}", name=newest)
+        post(changing, f"customers/{second['id']}", name=newest)
+        assert one(db, point % first["id"]) == one(reader, point % first["id"]) == "old"
+        db.execute(WAYS[way].format(cached.table("_invalidation"), first["id"]).encode())
         for session in (db, reader):
-            assert one(session, point % made["id"]) == newest
+            assert one(session, point % first["id"]) == newest
             assert newest in column(session, listed)
         if "about all" not in way:
-            assert one(reader, point % other["id"]) == "old"
+            assert one(reader, point % second["id"]) == "old"
 
 
-def test_a_change_of_an_object_is_one_of_the_lists_inside_it(
+def test_invalidating_an_object_invalidates_the_lists_inside_it(
     db: psycopg.Connection, cached: Server, requests: Callable[[], list[str]]
 ) -> None:
     invoice = one(db, f"select id from {cached.table('invoice')} limit 1")
@@ -270,7 +270,7 @@ def test_a_change_of_an_object_is_one_of_the_lists_inside_it(
         assert len(requests()) == 1, parent
 
 
-def test_what_cannot_be_invalidated_is_said(db: psycopg.Connection, cached: Server) -> None:
+def test_a_wrong_invalidation_is_refused_with_a_reason(db: psycopg.Connection, cached: Server) -> None:
     table = cached.table("_invalidation")
     assert "custmer" in said(failing(db, f"insert into {table} (resource) values ('custmer')"))
     assert "resource" in said(failing(db, f"insert into {table} (id) values ('cus_1')"))
@@ -291,9 +291,11 @@ def test_a_missing_object_is_looked_for_again_when_it_was_said_to_be_there(
     email = f"late{time.monotonic_ns()}@comer.example"
     query = f"select count(*) from {cached.table('customer')} where email = '{email}'"
     assert count(db, query) == 0
-    made = post(changing, "customers", email=email)
+    customer = post(changing, "customers", email=email)
     assert count(db, query) == 0
-    db.execute(f"insert into {cached.table('_invalidation')} values ('customer', '{made['id']}')".encode())
+    db.execute(
+        f"insert into {cached.table('_invalidation')} values ('customer', '{customer['id']}')".encode()
+    )
     assert count(db, query) == 1
 
 
@@ -328,12 +330,12 @@ def test_half_a_list_in_the_cache_is_not_taken_for_the_whole(db: psycopg.Connect
     db.execute(f"declare c cursor for select id from {table}")
     db.execute("fetch 3 from c")
     db.execute("commit")
-    whole = count(db, f"select count(*) from {table}")
-    assert whole > 100
-    assert count(db, f"select count(distinct id) from {table}") == whole
+    customer_count = count(db, f"select count(*) from {table}")
+    assert customer_count > 100
+    assert count(db, f"select count(distinct id) from {table}") == customer_count
 
 
-def test_a_list_that_was_left_is_read_on_where_it_was_left(
+def test_a_partly_read_list_is_continued_from_the_cache(
     db: psycopg.Connection, cached: Server, live: Server, changing: SimulatorProcess
 ) -> None:
     table = cached.table("customer")
@@ -369,12 +371,12 @@ def test_a_cursor_keeps_its_answer_while_others_are_told_to_forget(
     db: psycopg.Connection, cached: Server
 ) -> None:
     table = cached.table("customer")
-    whole = count(db, f"select count(*) from {table}")
+    customer_count = count(db, f"select count(*) from {table}")
     db.execute("begin")
     db.execute(f"declare c cursor for select id from {table}")
-    found = [row[0] for row in db.execute("fetch 10 from c")]
+    ids = [row[0] for row in db.execute("fetch 10 from c")]
     db.execute(f"insert into {cached.table('_invalidation')} (resource) values ('customer')".encode())
     count(db, f"select count(*) from {table}")
-    found += [row[0] for row in db.execute("fetch all from c")]
+    ids += [row[0] for row in db.execute("fetch all from c")]
     db.execute("commit")
-    assert len(found) == len(set(found)) == whole
+    assert len(ids) == len(set(ids)) == customer_count

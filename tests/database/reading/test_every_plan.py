@@ -9,7 +9,7 @@ WAYS = {
     "all at once": "set enable_nestloop = off",
     "value by value": "set enable_hashjoin = off; set enable_mergejoin = off; set enable_material = off",
 }
-# An object with several values shows its first one; what no object knows is no key of a nested loop.
+# An object with several values shows its first one; a value of no object is no key of a nested loop.
 JOINS = (
     "select s.id, p.id from stripe_live.price p join stripe_live.subscription s on s.price = p.id",
     "select s.id, p.id from stripe_live.plan p left join stripe_live.subscription s on s.plan = p.id",
@@ -33,11 +33,13 @@ def test_a_join_gives_the_same_rows_either_way(db: psycopg.Connection, join: str
 
 
 def test_a_subscription_shows_its_first_price_whichever_was_asked_for(db: psycopg.Connection) -> None:
-    own = dict(db.execute("select id, price from stripe_live.subscription").fetchall())
-    prices = sorted(set(own.values()))
-    for asked in (prices, prices[:3], prices[-1:]):
-        found = db.execute("select id, price from stripe_live.subscription where price = any(%s)", (asked,))
-        assert dict(found.fetchall()) == {id_: price for id_, price in own.items() if price in asked}
+    first_prices = dict(db.execute("select id, price from stripe_live.subscription").fetchall())
+    prices = sorted(set(first_prices.values()))
+    for wanted in (prices, prices[:3], prices[-1:]):
+        cursor = db.execute("select id, price from stripe_live.subscription where price = any(%s)", (wanted,))
+        assert dict(cursor.fetchall()) == {
+            id_: price for id_, price in first_prices.items() if price in wanted
+        }
     several = db.execute(
         "select id, _raw #>> '{items,data,1,price,id}' from stripe_live.subscription"
         " where _raw #>> '{items,data,1,price,id}' <> price limit 1"
@@ -45,5 +47,5 @@ def test_a_subscription_shows_its_first_price_whichever_was_asked_for(db: psycop
     for id_, second in several:
         query = "select count(*) from stripe_live.subscription where price = %s and id = %s"
         assert db.execute(query, (second, id_)).fetchall() == [(0,)]
-        assert own[id_] != second
+        assert first_prices[id_] != second
     assert several

@@ -1,4 +1,4 @@
-"""What is known to break foreign data wrappers, on live tables and on a plain table of the same rows."""
+"""Queries known to break foreign data wrappers, on live tables and on a plain table of the same rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_whole_rows(both: Callable[..., list[Any]], case: str) -> None:
 def test_generic_plans_with_lists_of_parameters(
     db: psycopg.Connection, both: Callable[..., list[Any]]
 ) -> None:
-    ids = [str(found) for found in column(db, "select id from plain order by id limit 6")]
+    ids = [str(identifier) for identifier in column(db, "select id from plain order by id limit 6")]
     db.execute("set plan_cache_mode = force_generic_plan")
     for name, table in (("live", LIVE), ("local", "plain")):
         for kind, where in {
@@ -99,8 +99,8 @@ ZONES = ["UTC", "Asia/Tokyo", "Asia/Kolkata", "America/St_Johns", "Europe/London
 def test_times_in_any_style_and_zone(
     db: psycopg.Connection, both: Callable[..., list[Any]], style: str
 ) -> None:
-    found = column(db, "select extract(epoch from created)::bigint from plain order by created")
-    middle, late = found[len(found) // 2], found[-20]
+    times = column(db, "select extract(epoch from created)::bigint from plain order by created")
+    middle, late = times[len(times) // 2], times[-20]
     for zone in ZONES:
         db.execute(f"set timezone to '{zone}'; set datestyle to '{style}'".encode())
         for seconds in (middle, late):
@@ -127,8 +127,8 @@ INFINITE = {
 
 @pytest.mark.parametrize("case", INFINITE)
 def test_infinite_times(both: Callable[..., list[Any]], case: str) -> None:
-    where, some = INFINITE[case]
-    assert bool(both(f"select id from {{t}} where {where}")) == some
+    where, has_rows = INFINITE[case]
+    assert bool(both(f"select id from {{t}} where {where}")) == has_rows
 
 
 def test_limits_in_views_with_quals(db: psycopg.Connection, both: Callable[..., list[Any]]) -> None:

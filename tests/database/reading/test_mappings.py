@@ -1,4 +1,4 @@
-"""Who may have the server read a key from where: a mapping is its role's own, the server's files are not."""
+"""User mappings: any role may set its own key, but only some may have the server read a file or variable."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_ordinary_role_cannot_have_files_and_variables_read(
 
 
 @pytest.mark.usefixtures("bundled")
-def test_those_who_may_read_files_may_name_one(
+def test_a_role_that_may_read_files_may_name_one(
     db: psycopg.Connection, server: str, ordinary: Acting, tmp_path: Path
 ) -> None:
     db.execute("grant pg_read_server_files to ordinary")

@@ -1,4 +1,4 @@
-"""What other ways to Stripe from Postgres are known to fail at when they read, each as a test."""
+"""Known failures of other ways to read Stripe from Postgres, each as a test."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def live(servers: Servers, world: SimulatorProcess) -> Iterator[Server]:
 
 
 @pytest.fixture
-def asked(world: SimulatorProcess) -> Requests:
+def new_requests(world: SimulatorProcess) -> Requests:
     """The requests since the last call."""
 
     def since() -> list[str]:
-        found = world.requests()
+        entries = world.requests()
         world.control("DELETE", "/requests")
-        return [f"{item['method']} {item['path']}?{item['query_string']}" for item in found]
+        return [f"{entry['method']} {entry['path']}?{entry['query_string']}" for entry in entries]
 
     since()
     return since
@@ -58,8 +58,8 @@ def post(simulator: SimulatorProcess, path: str, fields: dict[str, object]) -> d
         headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"},
     )
     assert answer.status == 200, answer.data
-    made: dict[str, Any] = answer.json()
-    return made
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 # -- Supabase Wrappers --------------------------------------------------------------------------------------
@@ -73,15 +73,15 @@ def test_a_limit_behind_a_local_filter_looks_beyond_the_first_page(
     names = column(db, f"select name from {table} where id in {oldest} and name is not null")
     newest = set(column(db, f"select name from {table} order by created desc limit 100"))
     name = next(name for name in names if name not in newest)
-    found = column(db, f"select name from {table} where name = %s limit 10", name)
-    assert 1 <= len(found) <= 10
-    assert set(found) == {name}
+    matches = column(db, f"select name from {table} where name = %s limit 10", name)
+    assert 1 <= len(matches) <= 10
+    assert set(matches) == {name}
 
 
 def test_a_limit_behind_a_local_sort_sorts_all_rows(db: psycopg.Connection, live: Server) -> None:
     table = live.table("customer")
-    every = sorted(str(name) for name in column(db, f"select id from {table}"))
-    assert column(db, f'select id from {table} order by id collate "C" limit 10') == every[:10]
+    ids = sorted(str(identifier) for identifier in column(db, f"select id from {table}"))
+    assert column(db, f'select id from {table} order by id collate "C" limit 10') == ids[:10]
     assert column(db, f"select id from {table} order by created limit 1 offset 350") != []
 
 
@@ -98,45 +98,45 @@ def test_a_limit_of_a_view_with_a_condition_loses_no_rows(db: psycopg.Connection
 
 
 def test_an_id_and_another_condition_retrieve_one_object_and_list_nothing(
-    db: psycopg.Connection, live: Server, asked: Requests
+    db: psycopg.Connection, live: Server, new_requests: Requests
 ) -> None:
     table = live.table("subscription")
     identifier, status = db.execute(f"select id, status from {table} limit 1".encode()).fetchone() or ("", "")
-    asked()
+    new_requests()
     query = f"select count(*) from {table} where id = '{identifier}' and status = '%s'"
     assert count(db, query % status) == 1
     assert count(db, query % ("active" if status != "active" else "canceled")) == 0
-    assert asked() == [f"GET /v1/subscriptions/{identifier}?"] * 2
+    assert new_requests() == [f"GET /v1/subscriptions/{identifier}?"] * 2
 
 
-def test_in_lists_are_pushed(db: psycopg.Connection, live: Server, asked: Requests) -> None:
+def test_in_lists_are_pushed(db: psycopg.Connection, live: Server, new_requests: Requests) -> None:
     table = live.table("customer")
     ids = column(db, f"select id from {table} limit 3")
-    asked()
+    new_requests()
     assert set(column(db, f"select id from {table} where id = any(%s)", ids)) == set(ids)
-    assert sorted(asked()) == sorted(f"GET /v1/customers/{identifier}?" for identifier in ids)
-    found = count(
+    assert sorted(new_requests()) == sorted(f"GET /v1/customers/{identifier}?" for identifier in ids)
+    subscription_count = count(
         db, f"select count(*) from {live.table('subscription')} where status in ('active', 'unpaid')"
     )
-    requests = asked()
+    requests = new_requests()
     assert all("status=active" in request or "status=unpaid" in request for request in requests)
-    assert found == count(
+    assert subscription_count == count(
         db, f"select count(*) from {live.table('subscription')} where status || '' in ('active', 'unpaid')"
     )
 
 
-def test_ranges_on_created_are_pushed(db: psycopg.Connection, live: Server, asked: Requests) -> None:
+def test_ranges_on_created_are_pushed(db: psycopg.Connection, live: Server, new_requests: Requests) -> None:
     table = live.table("customer")
     low, high = (
         one(db, f"select created from {table} order by created desc offset {position} limit 1")
         for position in (60, 20)
     )
-    asked()
-    found = column(db, f"select id from {table} where created >= %s and created < %s", low, high)
-    requests = asked()
+    new_requests()
+    ids_in_range = column(db, f"select id from {table} where created >= %s and created < %s", low, high)
+    requests = new_requests()
     assert len(requests) == 1
     assert "created%5Bgte%5D=" in requests[0] or "created[gte]=" in requests[0]
-    assert len(found) >= 40
+    assert len(ids_in_range) >= 40
 
 
 def test_canceled_subscriptions_are_shown_and_their_status_can_be_selected(
@@ -151,7 +151,7 @@ def test_canceled_subscriptions_are_shown_and_their_status_can_be_selected(
 
 
 def memory(db: psycopg.Connection) -> int:
-    """What the backend has of its own, in kB."""
+    """The private memory of the backend, in kB."""
     lines = Path(f"/proc/{db.info.backend_pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
@@ -174,12 +174,12 @@ def test_the_whole_result_is_never_in_memory(
 
 
 def test_the_first_rows_come_before_the_last_are_fetched(
-    db: psycopg.Connection, live: Server, asked: Requests
+    db: psycopg.Connection, live: Server, new_requests: Requests
 ) -> None:
     with db.transaction():
         db.execute(f"declare c cursor for select id from {live.table('customer')}".encode())
         assert len(db.execute("fetch 10 from c").fetchall()) == 10
-        assert len(asked()) == 1
+        assert len(new_requests()) == 1
 
 
 def test_a_query_can_be_cancelled_while_paging(
@@ -206,13 +206,13 @@ def test_a_parameterised_join_asks_for_what_joins_and_lists_no_side(
     db.execute("create temp table orgs as select unnest(%s::text[]) as stripe_id", (customers,))
     db.execute("analyze orgs")
     big.control("DELETE", "/requests")
-    found = db.execute(
+    rows = db.execute(
         f"select o.stripe_id, s.id from orgs o"
         f" join {server.table('subscription')} s on s.customer = o.stripe_id".encode()
     ).fetchall()
     paths = [(item["path"], item["query_string"]) for item in big.requests()]
     db.execute("drop table orgs")
-    assert {customer for customer, _ in found} == set(customers)
+    assert {customer for customer, _ in rows} == set(customers)
     assert all("customer=" in query for _, query in paths), paths
     assert len(paths) <= 2 * len(set(customers))
     big.control("POST", "/latency", {"ms": 30})
@@ -274,14 +274,14 @@ def test_clauses_that_cannot_be_pushed_raise_no_warnings(
 def test_rate_limits_never_make_data_empty(
     db: psycopg.Connection, live: Server, world: SimulatorProcess
 ) -> None:
-    whole = count(db, f"select count(*) from {live.table('customer')}")
+    expected = count(db, f"select count(*) from {live.table('customer')}")
     world.control(
         "POST",
         "/faults",
         {"kind": "status", "status": 429, "probability": 0.4, "count": None, "path": "/v1/*"},
     )
     for _ in range(3):
-        assert count(db, f"select count(*) from {live.table('customer')}") == whole
+        assert count(db, f"select count(*) from {live.table('customer')}") == expected
 
 
 def test_joins_are_complete(db: psycopg.Connection, live: Server) -> None:
@@ -319,8 +319,8 @@ def test_all_children_of_an_object_are_rows_however_many(
         fields = {"amount": amount + 1, "currency": "usd"}
         post(world, f"customers/{customer}/balance_transactions", fields)
     table = live.table("customer_balance_transaction")
-    found = column(db, f"select amount from {table} where customer = '{customer}'")
-    assert sorted(found, key=str) == sorted(range(1, number + 1), key=str)
+    amounts = column(db, f"select amount from {table} where customer = '{customer}'")
+    assert sorted(amounts, key=str) == sorted(range(1, number + 1), key=str)
     query = f"select count(distinct id) from {table} where customer = any('{{{customer},cus_none}}')"
     assert count(db, query) == number
 
@@ -329,12 +329,12 @@ def test_all_lines_of_invoices_are_rows_however_many(
     db: psycopg.Connection, live: Server, world: SimulatorProcess
 ) -> None:
     invoices, lines = live.table("invoice"), live.table("line_item")
-    long = column(db, f"select id from {invoices} where _raw -> 'lines' ->> 'has_more' = 'true'")
-    assert long
-    expected = {str(invoice): lines_of(world, str(invoice)) for invoice in long}
+    long_invoices = column(db, f"select id from {invoices} where _raw -> 'lines' ->> 'has_more' = 'true'")
+    assert long_invoices
+    expected = {str(invoice): lines_of(world, str(invoice)) for invoice in long_invoices}
     assert max(expected.values()) > 100
     query = f"select invoice, count(distinct id) from {lines} where invoice = any(%s) group by 1"
-    assert dict(db.execute(query.encode(), (long,)).fetchall()) == expected
+    assert dict(db.execute(query.encode(), (long_invoices,)).fetchall()) == expected
     query = f"select i.id, count(l.id) from {invoices} i join {lines} l on l.invoice = i.id group by 1"
     joined = dict(db.execute(query.encode()).fetchall())
     assert {invoice: joined[invoice] for invoice in expected} == expected
@@ -342,26 +342,28 @@ def test_all_lines_of_invoices_are_rows_however_many(
 
 
 def lines_of(simulator: SimulatorProcess, invoice: str) -> int:
-    """How many lines an invoice has, counted page by page."""
-    found, after = 0, ""
+    """The number of lines of an invoice, counted page by page."""
+    line_count, after = 0, ""
     while True:
         answer = urllib3.request(
             "GET",
             f"{simulator.url}/v1/invoices/{invoice}/lines?limit=100{after}",
             headers={"Authorization": f"Bearer {KEY}"},
         ).json()
-        found += len(answer["data"])
+        line_count += len(answer["data"])
         if not answer["has_more"]:
-            return found
+            return line_count
         after = f"&starting_after={answer['data'][-1]['id']}"
 
 
 def test_items_of_all_subscriptions_are_those_that_each_has(db: psycopg.Connection, live: Server) -> None:
     items, subscriptions = live.table("subscription_item"), live.table("subscription")
-    every = dict(db.execute(f"select subscription, count(*) from {items} group by 1".encode()).fetchall())
-    assert set(every) == set(column(db, f"select id from {subscriptions}"))
-    largest = max(every, key=lambda identifier: every[identifier])
-    assert count(db, f"select count(*) from {items} where subscription = '{largest}'") == every[largest]
+    item_counts = dict(
+        db.execute(f"select subscription, count(*) from {items} group by 1".encode()).fetchall()
+    )
+    assert set(item_counts) == set(column(db, f"select id from {subscriptions}"))
+    largest = max(item_counts, key=lambda identifier: item_counts[identifier])
+    assert count(db, f"select count(*) from {items} where subscription = '{largest}'") == item_counts[largest]
 
 
 # -- Steampipe ----------------------------------------------------------------------------------------------

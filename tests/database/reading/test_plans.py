@@ -34,13 +34,13 @@ def explained(db: psycopg.Connection, query: str) -> dict[str, object]:
 
 
 def estimate(db: psycopg.Connection, query: str) -> int:
-    """How many rows the planner expects."""
+    """The number of rows that the planner expects."""
     return int(str(explained(db, query)["Plan Rows"]))
 
 
 @pytest.fixture
 def unknown(servers: Servers, simulator: SimulatorProcess) -> Server:
-    """A server of which nobody knows anything: its key was never used."""
+    """A server without statistics: its key was never used."""
     mapping = {"api_key": f"sk_test_{uuid4().hex}"}
     tables = ("customer", "subscription", "line_item")
     return servers(*tables, mapping=mapping, api_base=simulator.url, max_requests_per_second=10_000)
@@ -91,7 +91,7 @@ def test_many_outer_rows_read_the_list_once(
     assert "Nested Loop" not in nodes(db, query) or "Materialize" in nodes(db, query)
 
 
-def test_all_backends_know_what_one_has_counted(
+def test_the_row_count_of_one_backend_is_known_to_all(
     db: psycopg.Connection, unknown: Server, database: str
 ) -> None:
     query = f"select * from {unknown.table('customer')}"

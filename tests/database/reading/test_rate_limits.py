@@ -1,4 +1,4 @@
-"""Stripe's limits: all backends of a host share them, and nobody ever sees a 429 or half an answer."""
+"""Stripe's limits: all backends of a host share them, and no query fails or is cut short by a 429."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def limited(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture
 def fresh(limited: SimulatorProcess) -> SimulatorProcess:
-    for what in ("faults", "requests", "limits"):
-        limited.control("DELETE", f"/{what}")
+    for collection in ("faults", "requests", "limits"):
+        limited.control("DELETE", f"/{collection}")
     limited.control("POST", "/limits", {"rate": RATE, "endpoint_rate": RATE})
     return limited
 
 
 def all_at_once(dsn: str, queries: list[str]) -> list[int]:
-    """What each query counts, asked by a backend of its own at the same time."""
-    found: list[int] = [-1] * len(queries)
+    """The count of each query, run at the same time as the others by a backend of its own."""
+    counts: list[int] = [-1] * len(queries)
     errors: list[Exception] = []
 
     def ask(number: int, connection: psycopg.Connection) -> None:
         try:
-            found[number] = count(connection, queries[number])
+            counts[number] = count(connection, queries[number])
         except Exception as error:  # noqa: BLE001 - it is raised below
             errors.append(error)
 
@@ -54,7 +54,7 @@ def all_at_once(dsn: str, queries: list[str]) -> list[int]:
         connection.close()
     if errors:
         raise errors[0]
-    return found
+    return counts
 
 
 def statuses(simulator: SimulatorProcess) -> list[int]:
@@ -63,12 +63,12 @@ def statuses(simulator: SimulatorProcess) -> list[int]:
 
 
 def truth(simulator: SimulatorProcess, db: psycopg.Connection, server: Server) -> int:
-    """How many customers there are, counted without limits."""
+    """The number of customers, counted without limits."""
     simulator.control("DELETE", "/limits")
-    found = count(db, f"select count(*) from {server.table('customer')}")
+    customer_count = count(db, f"select count(*) from {server.table('customer')}")
     simulator.control("POST", "/limits", {"rate": RATE, "endpoint_rate": RATE})
     simulator.control("DELETE", "/requests")
-    return found
+    return customer_count
 
 
 def test_backends_share_the_limit_so_that_stripe_never_says_429(
@@ -81,13 +81,13 @@ def test_backends_share_the_limit_so_that_stripe_never_says_429(
                     max_requests_per_second=10_000)  # fmt: skip
     expected = truth(fresh, db, plain)
     assert expected > 1000
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert all_at_once(database, [query] * BACKENDS) == [expected] * BACKENDS
-    took = time.monotonic() - began
-    seen = statuses(fresh)
-    assert set(seen) == {200}
+    duration = time.monotonic() - started_at
+    answer_statuses = statuses(fresh)
+    assert set(answer_statuses) == {200}
     # Stripe's bucket starts full, ours does not assume so: no faster than the limit allows.
-    assert len(seen) / (took + 1) <= RATE
+    assert len(answer_statuses) / (duration + 1) <= RATE
 
 
 def test_different_endpoints_share_the_limit_of_the_account(
@@ -101,7 +101,7 @@ def test_different_endpoints_share_the_limit_of_the_account(
     assert set(statuses(fresh)) == {200}
 
 
-def test_a_limit_that_is_set_too_high_makes_429s_that_nobody_sees(
+def test_429s_of_a_limit_that_is_set_too_high_are_retried(
     db: psycopg.Connection, database: str, servers: Servers, fresh: SimulatorProcess, host: str
 ) -> None:
     mapping = {"api_key": f"sk_test_51TooHigh{host}{time.monotonic_ns()}"}
@@ -137,10 +137,10 @@ def test_a_limit_of_ones_own_is_kept_and_explained(
 ) -> None:
     mapping = {"api_key": f"sk_test_51Slowly{host}{time.monotonic_ns()}"}
     server = servers("customer", mapping=mapping, api_base=fresh.url, max_requests_per_second=4)
-    began = time.monotonic()
+    started_at = time.monotonic()
     query = f"select count(*) from (select 1 from {server.table('customer')} limit 350) c"
     assert count(db, query) == 350
-    assert time.monotonic() - began > 0.5  # three of four pages wait for a quarter of a second
+    assert time.monotonic() - started_at > 0.5  # three of four pages wait for a quarter of a second
     lines = db.execute(f"explain analyze {query}".encode()).fetchall()
     text = "\n".join(str(line) for (line,) in lines)
     if host == "bundled":

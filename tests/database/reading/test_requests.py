@@ -1,4 +1,4 @@
-"""Exactly which requests leave for a query: pushdown cannot rot unseen."""
+"""The exact requests of each query, so that no change of pushdown goes unnoticed."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Ids:
 def ids(database: str) -> Ids:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        def one(query: str) -> str:
+        def value(query: str) -> str:
             row = connection.execute(query).fetchone()
             assert row is not None
             return str(row[0])
 
-        subscription = one("select id from stripe_live.subscription limit 1")
-        customer = one(f"select customer from stripe_live.subscription where id = '{subscription}'")
+        subscription = value("select id from stripe_live.subscription limit 1")
+        customer = value(f"select customer from stripe_live.subscription where id = '{subscription}'")
         return Ids(
             customer,
-            one(f"select id from stripe_live.customer where id <> '{customer}' limit 1"),
+            value(f"select id from stripe_live.customer where id <> '{customer}' limit 1"),
             subscription,
-            one("select id from stripe_live.invoice limit 1"),
-            one("select id from stripe_live.price limit 1"),
+            value("select id from stripe_live.invoice limit 1"),
+            value("select id from stripe_live.price limit 1"),
         )
 
 
@@ -215,7 +215,7 @@ def test_exactly_these_requests_leave(
 def test_a_nested_loop_asks_once_for_each_value(
     db: psycopg.Connection, requests: Requests, ids: Ids, servers: Servers, simulator: SimulatorProcess
 ) -> None:
-    # With a key of its own, of which nobody knows yet that its list is so short that it is better read.
+    # A key of its own has no statistics yet; with them, the short list would be read as a whole.
     server = servers("customer", mapping={"api_key": f"sk_test_{uuid4().hex}"}, api_base=simulator.url)
     db.execute("create temp table orgs (stripe_id text)")
     db.execute("insert into orgs values (%s), (%s), (%s), (null)", (ids.customer, ids.other, ids.customer))
@@ -241,15 +241,15 @@ def test_a_cursor_fetches_no_more_than_is_read(db: psycopg.Connection, requests:
     assert total == (len(rest) + 5,)
 
 
-def test_what_a_parent_holds_is_not_asked_for(db: psycopg.Connection, requests: Requests) -> None:
+def test_items_that_a_parent_includes_are_not_requested(db: psycopg.Connection, requests: Requests) -> None:
     row = db.execute(
         "select count(*) from stripe_live.subscription where _raw->'items'->>'has_more' = 'true'"
     ).fetchone()
     assert row is not None
     requests()
     rows = db.execute("select subscription, id from stripe_live.subscription_item").fetchall()
-    asked = [request for request in requests() if not request.startswith("GET /v1/subscriptions?")]
-    assert len(asked) == row[0]
+    item_requests = [request for request in requests() if not request.startswith("GET /v1/subscriptions?")]
+    assert len(item_requests) == row[0]
     assert len(rows) == len(set(rows)) > 0
 
 
@@ -257,7 +257,7 @@ def test_items_of_radar_lists_are_asked_for_list_by_list(db: psycopg.Connection,
     lists = db.execute("select id from stripe_live.radar_value_list").fetchall()
     requests()
     rows = db.execute("select value_list, id from stripe_live.radar_value_list_item").fetchall()
-    assert {value_list for value_list, _ in rows} <= {found for (found,) in lists}
+    assert {value_list for value_list, _ in rows} <= {identifier for (identifier,) in lists}
     assert len(rows) == len(set(rows)) > 0
-    asked = [request for request in requests() if "value_list=" in request]
-    assert len(asked) <= len(lists)
+    item_requests = [request for request in requests() if "value_list=" in request]
+    assert len(item_requests) <= len(lists)

@@ -1,4 +1,4 @@
-"""Which role's key reads, on each host: never the one of another role that read the table before."""
+"""Each role reads with its own key, on each host, also after another role has read the table."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_key_is_used_for_its_role_alone(
     server = servers("customer", api_base=calm.url)
     table = server.table("customer")
     db.execute(f"grant usage on schema {server.name} to public; grant select on {table} to public".encode())
-    good, wrong, none = roles
+    good, wrong, unmapped = roles
     _map(db, server.name, {good: GOOD, wrong: WRONG})
     db.execute("set plan_cache_mode = force_generic_plan")
     queries = [
@@ -52,7 +52,7 @@ def test_a_key_is_used_for_its_role_alone(
     for position, query in enumerate(queries):
         db.execute(f"prepare q{position} as {query}".encode())
     for _ in range(2):
-        for role in (good, wrong, none, wrong, good, none):
+        for role in (good, wrong, unmapped, wrong, good, unmapped):
             db.execute(f"set role {role}".encode())
             for query in (*queries, "execute q0", "execute q1"):
                 if role == good:

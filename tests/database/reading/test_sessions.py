@@ -1,4 +1,4 @@
-"""What ends, changes or interrupts a session while a live table is read, on each host."""
+"""Sessions that end while a live table is read, on each host."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ def test_sessions_end_while_their_threads_work(
     )
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda number: _end_in_the_middle(database, table, number), range(SESSIONS)))
-    alone = "select count(*) from pg_stat_activity where backend_type = 'client backend' and datname = %s"
-    wait_until(lambda: count(db, alone, db.info.dbname) == 1, "the end of all other sessions")
+    client_sessions = (
+        "select count(*) from pg_stat_activity where backend_type = 'client backend' and datname = %s"
+    )
+    wait_until(lambda: count(db, client_sessions, db.info.dbname) == 1, "the end of all other sessions")
 
 
 @pytest.fixture

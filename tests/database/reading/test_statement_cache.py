@@ -1,4 +1,4 @@
-"""What a statement remembers is gone when it ends, also inside a function, and no other statement sees it."""
+"""The answers that a statement keeps end with it, also inside a function; no other statement sees them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_loop_that_polls_asks_stripe_each_time(
     assert requests() == [f"GET /v1/customers/{identifier}"] * 5
 
 
-def test_what_runs_while_another_scan_is_open_remembers_nothing_of_what_ran_before(
+def test_statements_inside_an_open_scan_share_no_answers(
     db: psycopg.Connection, server: Server, requests: Callable[[], list[str]]
 ) -> None:
     identifier = one(db, f"select id from {server.table('customer')} limit 1")
@@ -43,9 +43,9 @@ def test_what_runs_while_another_scan_is_open_remembers_nothing_of_what_ran_befo
         f" select name into found from {server.table('customer')} where id = '{identifier}';"
         f" end loop; end $$".encode()
     )
-    asked = requests()
-    assert asked.count(f"GET /v1/customers/{identifier}") == 4
-    assert len(asked) <= 6
+    sent = requests()
+    assert sent.count(f"GET /v1/customers/{identifier}") == 4
+    assert len(sent) <= 6
 
 
 def test_a_function_that_a_statement_calls_runs_statements_of_its_own(
@@ -76,9 +76,9 @@ def test_within_a_run_a_request_leaves_once_whatever_ran_in_between(
         f"select (select name from {table} where id = '{identifier}' limit 1 + g * 0), pg_temp.f()"
         f" from generate_series(1, 3) g".encode()
     )
-    asked = requests()
-    assert asked.count(f"GET /v1/customers/{identifier}") == 1
-    assert asked.count(f"GET /v1/customers/{other}") == 3
+    sent = requests()
+    assert sent.count(f"GET /v1/customers/{identifier}") == 1
+    assert sent.count(f"GET /v1/customers/{other}") == 3
 
 
 def test_a_failed_statement_leaves_nothing_behind(
