@@ -22,6 +22,6 @@ def test_sqlstates_are_written_by_name_everywhere_else() -> None:
 
 
 def test_no_other_sqlstate_is_given_as_digits() -> None:
-    given = re.compile(r"""sqlstate\s*(?:: [\w\[\]]+ )?=\s*["'][0-9A-Z]{5}["']""")
+    digits = re.compile(r"""sqlstate\s*(?:: [\w\[\]]+ )?=\s*["'][0-9A-Z]{5}["']""")
     files = [file for file in PACKAGE.rglob("*.py") if file.name != "sqlstates.py"]
-    assert [file for file in files if given.search(file.read_text())] == []
+    assert [file for file in files if digits.search(file.read_text())] == []

@@ -123,7 +123,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def make_client(server: Server, tmp_path: Path) -> Iterator[Callable[..., Client]]:
-    made: list[Client] = []
+    clients: list[Client] = []
 
     def make(**options: Any) -> Client:
         settings: dict[str, Any] = {
@@ -135,11 +135,11 @@ def make_client(server: Server, tmp_path: Path) -> Iterator[Callable[..., Client
             "max_requests_per_second": 1000.0,
         }
         client = Client(ClientOptions(**(settings | options)))
-        made.append(client)
+        clients.append(client)
         return client
 
     yield make
-    for client in made:
+    for client in clients:
         client.close()
 
 

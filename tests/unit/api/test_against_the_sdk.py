@@ -1,4 +1,4 @@
-"""What is sent is what the stripe SDK itself sends: it is the oracle for our own encoding and headers."""
+"""Requests equal those of the stripe SDK, which is the oracle for our own encoding and headers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import stripe
 from stripe_fdw.api.request import Request
 
 ACCOUNT = "acct_1"
-# What names the client, and what our connections ask for: the only headers that may differ.
+# The headers that name the client or concern the connection: the only ones that may differ.
 OWN = (
     "user-agent",
     "x-stripe-client-user-agent",
@@ -42,7 +42,7 @@ each_parameters = pytest.mark.parametrize("params", PARAMETERS, ids=[",".join(p)
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def client(make_client: Any) -> Any:
 
 @pytest.fixture
 def sdk(server: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[stripe.StripeClient]:
-    """The SDK as anybody would use it, on an HTTP library of its own, asking the same server."""
+    """The SDK in its usual setup, with its own HTTP library, connected to the same server."""
     monkeypatch.setattr(stripe, "enable_telemetry", False)  # it would keep a file in the home directory
     session = requests.Session()
     session.trust_env = False  # a proxy of this machine
@@ -67,7 +67,7 @@ def sdk(server: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[stri
 
 
 def assert_same(server: Any, *, is_json: bool = False) -> None:
-    """Of two requests that came the first, ours, says what the second, the SDK's, says."""
+    """Assert that the first request received, ours, equals the second, the SDK's."""
     ours, theirs = server.got
     assert (ours.method, ours.path, ours.params) == (theirs.method, theirs.path, theirs.params)
     if is_json:

@@ -7,7 +7,7 @@ from stripe_fdw.errors import OptionError
 
 
 @pytest.mark.parametrize(
-    ("given", "used"),
+    ("api_base", "used"),
     [
         ("https://api.stripe.com", "https://api.stripe.com"),
         ("https://api.stripe.com/", "https://api.stripe.com"),
@@ -18,12 +18,12 @@ from stripe_fdw.errors import OptionError
         ("http://[::1]:12111", "http://[::1]:12111"),
     ],
 )
-def test_https_and_loopback_are_accepted(given: str, used: str) -> None:
-    assert check_api_base(given) == used
+def test_https_and_loopback_are_accepted(api_base: str, used: str) -> None:
+    assert check_api_base(api_base) == used
 
 
 @pytest.mark.parametrize(
-    "given",
+    "api_base",
     [
         "http://api.stripe.com",
         "http://127.0.0.1.example.com",
@@ -42,7 +42,7 @@ def test_https_and_loopback_are_accepted(given: str, used: str) -> None:
         "https://[::1",
     ],
 )
-def test_all_else_is_refused_without_showing_a_key(given: str) -> None:
+def test_all_else_is_refused_without_showing_a_key(api_base: str) -> None:
     with pytest.raises(OptionError) as caught:
-        check_api_base(given)
+        check_api_base(api_base)
     assert "51Abc" not in str(caught.value)

@@ -44,7 +44,7 @@ on_either_thread = pytest.mark.parametrize("lazy", [True, False], ids=["own thre
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def problem(message: str = "broken", **facts: Any) -> dict[str, Any]:
 
 
 def all_text(error: BaseException) -> str:
-    """Everything that could be printed of an error, with those it came from."""
+    """All printable text of an error and of its causes."""
     return "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
 
 
@@ -69,7 +69,7 @@ def failing(client: Any, key: str, request: Request = ONE) -> StripeFdwError:
     return caught.value
 
 
-# What is sent, what comes back
+# Requests and responses
 
 
 def test_a_read_sends_key_version_account_and_our_name(make_client: Any, server: Any, key: str) -> None:
@@ -592,11 +592,11 @@ def test_a_stripe_that_always_breaks_off_is_one_clear_error(
     server.answer = lambda got: reply(reset=True)
     raised = failing(client, key, request_)
     assert isinstance(raised, ConnectionFailedError)
-    said = (
+    expected_reasons = (
         "connection closed without a response",
         f"connection reset by {server.base.removeprefix('http://')}",
     )
-    assert (raised.detail or "").partition(": ")[2] in said
+    assert (raised.detail or "").partition(": ")[2] in expected_reasons
     assert len(server.got) == 1 + retries.MAX_RETRIES
 
 
@@ -686,11 +686,11 @@ def test_a_cancel_ends_the_wait_for_a_retry_and_for_a_turn(
 def test_a_cancel_ends_the_wait_for_a_connection(
     client: Any, server: Any, monkeypatch: pytest.MonkeyPatch, lazy: bool
 ) -> None:
-    over, made = threading.Event(), socket.socket()
+    over, connection = threading.Event(), socket.socket()
 
     def connect(*_: Any, **__: Any) -> socket.socket:
         over.wait(20)
-        return made
+        return connection
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
     future = client.submit(ONE, lazy=lazy)
@@ -698,13 +698,13 @@ def test_a_cancel_ends_the_wait_for_a_connection(
         future.result(check=cancel_after(0.1))
     assert not over.is_set()
     over.set()
-    wait_until(lambda: made.fileno() == -1, "the end of the connection")
+    wait_until(lambda: connection.fileno() == -1, "the end of the connection")
     assert not future.uncertain  # nothing has left, nor will
     assert not server.got
 
 
 @on_either_thread
-def test_a_cancel_ends_sending_to_who_does_not_read(make_client: Any, lazy: bool) -> None:
+def test_a_cancel_ends_sending_to_a_server_that_does_not_read(make_client: Any, lazy: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = make_client(api_base=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=20)
         future = client.submit(Request.of("POST", "/v1/x", {"name": "x" * 50_000_000}), lazy=lazy)
@@ -739,7 +739,7 @@ def test_a_cancel_ends_reading_what_never_ends(make_client: Any, lazy: bool) -> 
         assert not thread.is_alive()
 
 
-def test_what_is_sent_by_who_waits_is_sent_when_it_waits(client: Any, server: Any) -> None:
+def test_a_lazy_request_is_sent_when_its_result_is_awaited(client: Any, server: Any) -> None:
     future = client.submit(ONE, lazy=True)
     assert not future.done()
     assert not server.got

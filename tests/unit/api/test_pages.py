@@ -12,7 +12,7 @@ CUSTOMERS = Request.of("GET", "/v1/customers")
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 def listing(reply: Any, total: int) -> Any:
@@ -28,8 +28,8 @@ def listing(reply: Any, total: int) -> Any:
     return answer
 
 
-def ids(found: Any) -> list[str]:
-    return [item["id"] for page in found for item in page.body["data"]]
+def ids(list_pages: Any) -> list[str]:
+    return [item["id"] for page in list_pages for item in page.body["data"]]
 
 
 def test_a_list_is_read_to_its_end_without_gaps(client: Any, server: Any, reply: Any) -> None:
@@ -49,36 +49,36 @@ def test_a_list_goes_on_from_a_first_page_that_was_asked_for_already(
     assert [got.params["limit"] for got in server.got] == ["3", *["100"] * 5]
 
 
-def test_nothing_is_fetched_that_nobody_reads(client: Any, server: Any, reply: Any) -> None:
+def test_only_pages_that_are_read_are_fetched(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 1000)
-    found = pages.read_pages(client, CUSTOMERS, check=never)
+    list_pages = pages.read_pages(client, CUSTOMERS, check=never)
     assert not server.got
-    next(found)
+    next(list_pages)
     assert len(server.got) == 1
-    found.close()
+    list_pages.close()
     assert len(server.got) == 1
 
 
 def test_from_the_second_page_on_one_page_is_read_ahead(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 1000)
-    found = pages.read_pages(client, CUSTOMERS, check=never)
-    next(found)
-    next(found)
+    list_pages = pages.read_pages(client, CUSTOMERS, check=never)
+    next(list_pages)
+    next(list_pages)
     for _ in range(100):
         if len(server.got) == 3:
             break
         server.over.wait(0.02)
     server.over.wait(0.1)
     assert len(server.got) == 3
-    found.close()
+    list_pages.close()
 
 
 def test_a_limit_hint_makes_the_first_page_small_and_no_more(client: Any, server: Any, reply: Any) -> None:
     server.answer = listing(reply, 300)
-    found = pages.read_pages(client, CUSTOMERS, check=never, limit_hint=10)
-    assert len(next(found).body["data"]) == 10
+    list_pages = pages.read_pages(client, CUSTOMERS, check=never, limit_hint=10)
+    assert len(next(list_pages).body["data"]) == 10
     assert [got.params["limit"] for got in server.got] == ["10"]
-    assert len(ids(found)) == 290
+    assert len(ids(list_pages)) == 290
     assert {got.params["limit"] for got in server.got[1:]} == {"100"}
 
 

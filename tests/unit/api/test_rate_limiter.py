@@ -30,14 +30,14 @@ def limiter(tmp_path: Path) -> RateLimiter:
 def turns(
     limiter: RateLimiter, count: int, endpoint: str = CUSTOMERS, *, background: bool = False
 ) -> list[float]:
-    """When so many requests one after the other may leave, waiting as told, in seconds from now."""
+    """Send requests one after the other, as the limiter lets them; return their times in seconds."""
     began = time.monotonic()
-    found = []
+    departures = []
     for _ in range(count):
         for seconds in limiter.waits(endpoint, background=background):
             time.sleep(seconds)
-        found.append(time.monotonic() - began)
-    return found
+        departures.append(time.monotonic() - began)
+    return departures
 
 
 # One limit
@@ -84,7 +84,7 @@ def test_after_an_idle_time_a_few_pass_at_once() -> None:
 
 
 @given(st.lists(st.floats(), min_size=CELL_NUMBERS, max_size=CELL_NUMBERS))
-def test_nonsense_in_shared_memory_blocks_nobody_for_ever(numbers: list[float]) -> None:
+def test_nonsense_in_shared_memory_blocks_no_request_for_ever(numbers: list[float]) -> None:
     broken = cell()
     for index, number in enumerate(numbers):
         broken[index] = number
@@ -97,15 +97,15 @@ def test_nonsense_in_shared_memory_blocks_nobody_for_ever(numbers: list[float]) 
 
 
 def test_the_limits_are_stripes_or_the_options(tmp_path: Path) -> None:
-    def made(key: str, maximum: float | None = None) -> RateLimiter:
+    def limiter_of(key: str, maximum: float | None = None) -> RateLimiter:
         return RateLimiter(Secret(key), "https://api.stripe.com", None, maximum, directory=tmp_path / "s")
 
-    assert made("sk_test_a").rate() == 25.0
-    assert made("sk_live_a").rate() == made("rk_live_a").rate() == 100.0
-    assert made("sk_live_b", 40.0).rate() == 40.0
-    assert made("sk_live_b", 40.0).rate(CUSTOMERS) == 25.0
-    assert made("sk_live_c", 400.0).rate(CUSTOMERS) == 100.0
-    assert made("sk_live_d").rate("/v1/customers/search") == 20.0
+    assert limiter_of("sk_test_a").rate() == 25.0
+    assert limiter_of("sk_live_a").rate() == limiter_of("rk_live_a").rate() == 100.0
+    assert limiter_of("sk_live_b", 40.0).rate() == 40.0
+    assert limiter_of("sk_live_b", 40.0).rate(CUSTOMERS) == 25.0
+    assert limiter_of("sk_live_c", 400.0).rate(CUSTOMERS) == 100.0
+    assert limiter_of("sk_live_d").rate("/v1/customers/search") == 20.0
     assert endpoint_limit("/v1/files/{file}") == 20.0
 
 
@@ -117,13 +117,13 @@ def test_a_busy_endpoint_does_not_hold_up_another(tmp_path: Path) -> None:
 
 
 def test_accounts_do_not_share_limits_but_clients_of_one_do(tmp_path: Path) -> None:
-    def made(account: str) -> RateLimiter:
+    def limiter_of(account: str) -> RateLimiter:
         return RateLimiter(Secret("sk_test_1"), "b", account, directory=tmp_path / "shared")
 
     for _ in range(50):
-        next(made("acct_1").waits(CUSTOMERS), None)
-    assert sum(made("acct_1").waits(CUSTOMERS)) > 1
-    assert sum(made("acct_2").waits(CUSTOMERS)) == 0
+        next(limiter_of("acct_1").waits(CUSTOMERS), None)
+    assert sum(limiter_of("acct_1").waits(CUSTOMERS)) > 1
+    assert sum(limiter_of("acct_2").waits(CUSTOMERS)) == 0
 
 
 def test_background_work_takes_half_and_leaves_the_other(limiter: RateLimiter) -> None:
@@ -213,7 +213,7 @@ while time.monotonic() < ends:
     assert all(len(moments) > 5 for moments in per_child)
 
 
-# Whose limit it is
+# Limits of accounts and keys
 
 ACCOUNT = "51AbCdEfGhIjKlMnO"  # what follows sk_test_: 5, and the account's id after acct_
 

@@ -22,7 +22,7 @@ CUSTOMERS = Request.of("GET", "/v1/customers")
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def statuses(simulator: SimulatorProcess) -> Counter[int]:
 
 
 def test_a_scan_uses_the_limit_and_is_never_refused(simulator: SimulatorProcess, tmp_path: Path) -> None:
-    found = [
+    ids = [
         item["id"]
         for page in slices.read_slices(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
         for item in page.body["data"]
     ]
-    assert len(found) == len(set(found)) >= 3500
+    assert len(ids) == len(set(ids)) >= 3500
     answers = statuses(simulator)
     assert answers.keys() <= {200, 429}
     assert answers[429] <= 1  # none, but a busy machine may delay a packet
@@ -57,7 +57,7 @@ def test_a_scan_uses_the_limit_and_is_never_refused(simulator: SimulatorProcess,
         for page in pages.read_pages(client(simulator, tmp_path / "s"), CUSTOMERS, check=never)
         for item in page.body["data"]
     ]
-    assert sorted(one_by_one) == sorted(found)
+    assert sorted(one_by_one) == sorted(ids)
 
 
 def test_several_processes_together_are_never_refused(simulator: SimulatorProcess, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_an_object_deleted_where_the_list_was_to_go_on_costs_no_other(
     simulator: SimulatorProcess, tmp_path: Path, read: Any
 ) -> None:
     reader = client(simulator, tmp_path / "s")
-    found = read(reader, CUSTOMERS, check=never)
-    first = [item["id"] for item in next(found).body["data"]]
+    list_pages = read(reader, CUSTOMERS, check=never)
+    first = [item["id"] for item in next(list_pages).body["data"]]
     second = [
         item["id"]
         for item in reader.fetch(CUSTOMERS.with_params(limit=5, starting_after=first[-1]), check=never).body[
@@ -109,8 +109,8 @@ def test_an_object_deleted_where_the_list_was_to_go_on_costs_no_other(
     for gone in first[-2:]:
         path = Request.of("DELETE", "/v1/customers/{customer}", customer=gone)
         assert reader.fetch(path, check=never).body["deleted"]
-    assert [item["id"] for item in next(found).body["data"]][:5] == second
-    found.close()
+    assert [item["id"] for item in next(list_pages).body["data"]][:5] == second
+    list_pages.close()
 
 
 def test_a_missing_object_is_stripes_error_in_full(simulator: SimulatorProcess, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CUSTOMERS = Request.of("GET", "/v1/customers")
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 class FakeStripe:
@@ -89,9 +89,9 @@ class FakeStripe:
         start = 0
         if "starting_after" in params:
             start = next(i for i, o in enumerate(self.objects) if o["id"] == params["starting_after"]) + 1
-        found = [o for o in self.objects[start:] if low <= o["created"] <= high]
+        objects = [o for o in self.objects[start:] if low <= o["created"] <= high]
         limit = int(params["limit"])
-        body = {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
+        body = {"object": "list", "data": objects[:limit], "has_more": len(objects) > limit}
         return Response(200, body, datetime.now(UTC), "req_1", 1000, 0.0, 1)
 
 
@@ -102,7 +102,7 @@ def stripe(times: list[int], **options: Any) -> Iterator[FakeStripe]:
     fake.close()
 
 
-def found(fake: FakeStripe, **options: Any) -> list[str]:
+def read_ids(fake: FakeStripe, **options: Any) -> list[str]:
     pages = slices.read_slices(fake, CUSTOMERS, check=options.pop("check", never), **options)  # type: ignore[arg-type]
     return [item["id"] for page in pages for item in page.body["data"]]
 
@@ -138,7 +138,7 @@ def test_whatever_the_distribution_nothing_is_lost_or_doubled(
     monkeypatch.setattr(slices._ParallelScan, "_helps_to_split", lambda self, page: True)
     monkeypatch.setattr(slices, "_MIN_PAGES_TO_SPLIT", 0)
     with stripe(times * repeat, seed=seed) as fake:
-        got = found(fake, parallel=parallel, since=since, until=until)
+        got = read_ids(fake, parallel=parallel, since=since, until=until)
         wanted = {
             o["id"]
             for o in fake.objects
@@ -156,7 +156,7 @@ def test_a_list_that_is_not_in_strict_order_is_read_whole_all_the_same(
     with stripe(list(range(1000, 1400))) as fake:
         order = random.Random(1)
         fake.objects.sort(key=lambda o: -o["created"] + order.uniform(-30, 30))
-        assert Counter(found(fake)) == Counter(o["id"] for o in fake.objects)
+        assert Counter(read_ids(fake)) == Counter(o["id"] for o in fake.objects)
 
 
 def test_objects_without_created_are_read_one_page_after_the_other() -> None:
@@ -164,7 +164,7 @@ def test_objects_without_created_are_read_one_page_after_the_other() -> None:
         for item in fake.objects:
             del item["created"]
         fake.page = lambda request, page=FakeStripe.page: _without_created(fake, request)  # type: ignore[method-assign]
-        assert len(set(found(fake))) == 1000
+        assert len(set(read_ids(fake))) == 1000
         assert len(fake.requests) == 10
 
 
@@ -190,7 +190,7 @@ def test_page_one_is_alone_and_the_rest_waits_until_it_is_wanted() -> None:
 def test_a_slow_stripe_is_asked_in_parallel_and_hardly_ever_in_vain() -> None:
     times = [1_600_000_000 + int(100_000_000 * random.Random(i).random()) for i in range(20_000)]
     with stripe(times, delay=0.02, together=8) as fake:
-        assert len(set(found(fake))) == 20_000
+        assert len(set(read_ids(fake))) == 20_000
     assert len(fake.requests) <= 200 + 20
     assert 3 <= fake.most <= 8
 
@@ -198,7 +198,7 @@ def test_a_slow_stripe_is_asked_in_parallel_and_hardly_ever_in_vain() -> None:
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200])
 def test_a_short_list_costs_no_more_requests_than_pages(count: int) -> None:
     with stripe(list(range(count)), delay=0.005) as fake:
-        assert len(found(fake)) == count
+        assert len(read_ids(fake)) == count
     assert len(fake.requests) == max(1, -(-count // 100))
 
 
@@ -230,7 +230,7 @@ def test_new_objects_during_the_scan_are_harmless() -> None:
             fake.objects.insert(0, {"id": f"cus_new{len(fake.objects)}", "created": 10_000})
 
         fake.on_request = more
-        got = found(fake)
+        got = read_ids(fake)
         assert len(got) == len(set(got))
         assert set(got) >= {f"cus_{i}" for i in range(5000)}
 
@@ -244,7 +244,7 @@ def test_an_error_in_one_slice_ends_the_scan() -> None:
 
         fake.on_request = fail
         with pytest.raises(ConnectionFailedError):
-            found(fake)
+            read_ids(fake)
 
 
 def test_a_cancelled_query_ends_the_scan_at_once() -> None:
@@ -253,7 +253,7 @@ def test_a_cancelled_query_ends_the_scan_at_once() -> None:
             raise Interrupted("canceling statement due to user request")
 
     with stripe(list(range(5000)), delay=0.05) as fake, pytest.raises(Interrupted):
-        found(fake, check=cancel)
+        read_ids(fake, check=cancel)
     assert len(fake.requests) < 10
 
 
@@ -269,7 +269,7 @@ def test_a_list_that_goes_in_a_circle_is_an_error() -> None:
 
         fake.page = circle  # type: ignore[method-assign]
         with pytest.raises(InvalidResponseError):
-            found(fake)
+            read_ids(fake)
         assert len(fake.requests) < 40
 
 
@@ -292,5 +292,5 @@ def test_bounds_in_the_request_hold() -> None:
 
 def test_bounds_that_exclude_each_other_cost_nothing() -> None:
     with stripe(list(range(1000))) as fake:
-        assert found(fake, since=500, until=400) == []
+        assert read_ids(fake, since=500, until=400) == []
         assert not fake.requests

@@ -21,7 +21,7 @@ ONE = Request.of("GET", "/v1/customers/{customer}", customer="cus_1")
 
 
 def never() -> None:
-    """A check for a query that nobody cancels."""
+    """The interrupt check of a query that is never cancelled."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def secure(server: Any, certificate: Path) -> Iterator[str]:
-    """The same server behind TLS, with a certificate that nobody knows."""
+    """The same server behind TLS, with a certificate of no known authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     plain = server._server.socket
@@ -59,7 +59,7 @@ def secure(server: Any, certificate: Path) -> Iterator[str]:
     server._server.socket.close()
 
 
-def test_a_certificate_that_nobody_knows_gets_no_key(make_client: Any, server: Any, secure: str) -> None:
+def test_an_untrusted_certificate_gets_no_key(make_client: Any, server: Any, secure: str) -> None:
     client = make_client(api_base=secure)
     with pytest.raises(ConnectionFailedError, match="certificate"):
         client.fetch(ONE, check=never)

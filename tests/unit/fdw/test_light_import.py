@@ -1,4 +1,4 @@
-"""What a backend imports before its first answer: nothing that only errors, writes or caches need."""
+"""Before its first answer a backend imports nothing that only errors, writes or caches need."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ print(*sys.modules)
 
 @pytest.fixture(scope="module")
 def modules() -> set[str]:
-    found = subprocess.run([sys.executable, "-c", FIRST_READ], capture_output=True, text=True, check=True)
-    return set(found.stdout.split())
+    process = subprocess.run([sys.executable, "-c", FIRST_READ], capture_output=True, text=True, check=True)
+    return set(process.stdout.split())
 
 
 @pytest.mark.parametrize("name", HEAVY)

@@ -49,9 +49,9 @@ def test_two_servers_in_one_session_get_no_answer_of_each_other(session: Session
 
 
 def test_two_sessions_share_no_state() -> None:
-    one, two = Session(StandaloneHost()), Session(StandaloneHost())
+    first, second = Session(StandaloneHost()), Session(StandaloneHost())
     for name in ("clients", "response_cache", "affected_scans", "writes"):
-        assert getattr(one, name) is not getattr(two, name)
+        assert getattr(first, name) is not getattr(second, name)
 
 
 def test_a_client_is_kept_for_its_server_and_key() -> None:

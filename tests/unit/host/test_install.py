@@ -22,7 +22,7 @@ from support.installed_host import compiled_once
 
 @dataclass(frozen=True)
 class Installed:
-    """Where the fixture has installed it."""
+    """The folders into which the fixture has installed the host."""
 
     installation: PostgresInstallation
     pkglibdir: Path
@@ -48,9 +48,9 @@ def compiled() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def installed(compiled: None, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     root = tmp_path_factory.mktemp("installed")
-    made = Installed(PostgresInstallation.find(), root / "lib", root / "extension")
-    assert made.again()
-    return made
+    installation = Installed(PostgresInstallation.find(), root / "lib", root / "extension")
+    assert installation.again()
+    return installation
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -112,7 +112,9 @@ def test_what_is_missing_of_python_is_named(
 def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
     monkeypatch.setattr(
-        PostgresInstallation, "show", lambda self, what: {"version": "PostgreSQL 15.1"}.get(what, "/no")
+        PostgresInstallation,
+        "show",
+        lambda self, variable: {"version": "PostgreSQL 15.1"}.get(variable, "/no"),
     )
     with pytest.raises(HostInstallError) as caught:
         install(
@@ -162,9 +164,9 @@ def test_folders_that_others_may_not_enter(tmp_path: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text("")
     (tmp_path / "closed").chmod(0o700)
-    found = unreachable_folder(str(python))
-    assert found is not None
-    assert found in python.parents
+    folder = unreachable_folder(str(python))
+    assert folder is not None
+    assert folder in python.parents
 
 
 def test_other_files_are_not_builds(tmp_path: Path) -> None:

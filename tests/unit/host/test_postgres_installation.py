@@ -21,9 +21,9 @@ def installation(folder: Path, module: bool = True) -> PostgresInstallation:
     """An installation whose extensions lie in a folder, with Multicorn2's module or without."""
     if module:
         (folder / "multicorn.so").touch()
-    found = PostgresInstallation("pg_config")
-    vars(found)["pkglibdir"] = folder
-    return found
+    postgres = PostgresInstallation("pg_config")
+    vars(postgres)["pkglibdir"] = folder
+    return postgres
 
 
 def links(monkeypatch: pytest.MonkeyPatch, library: Path) -> None:
@@ -55,9 +55,9 @@ def test_multicorn_is_there_where_its_python_can_import_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     links(monkeypatch, interpreter(tmp_path / "usr", CAN_IMPORT))
-    found = installation(tmp_path)
-    assert found.multicorn_python() == tmp_path / "usr" / "bin" / PYTHON
-    assert found.hosts() == ["bundled", "multicorn2"]
+    postgres = installation(tmp_path)
+    assert postgres.multicorn_python() == tmp_path / "usr" / "bin" / PYTHON
+    assert postgres.hosts() == ["bundled", "multicorn2"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an exception is in SQL, also when the exception itself misbehaves."""
+"""Conversion of exceptions to SQL errors, also of exceptions that misbehave."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ def run(code: str, directory: Path) -> subprocess.Popen[str]:
 
 
 def test_a_counter_is_seen_by_all(directory: Path) -> None:
-    one, other = SharedMemory(directory), SharedMemory(directory)
-    before = one.counter(b"customer").read()
-    other.counter(b"customer").add(3)
-    other.counter(b"subscription").add()
-    assert one.counter(b"customer").read() == before + 3
+    first, second = SharedMemory(directory), SharedMemory(directory)
+    before = first.counter(b"customer").read()
+    second.counter(b"customer").add(3)
+    second.counter(b"subscription").add()
+    assert first.counter(b"customer").read() == before + 3
 
 
 def test_processes_that_add_at_once_lose_nothing(directory: Path) -> None:
@@ -49,7 +49,7 @@ def test_processes_that_add_at_once_lose_nothing(directory: Path) -> None:
     assert counter.read() == before + 1500
 
 
-def test_a_process_killed_while_it_holds_the_lock_blocks_nobody(directory: Path) -> None:
+def test_a_process_killed_while_it_holds_the_lock_blocks_no_other(directory: Path) -> None:
     counter = SharedMemory(directory).counter(b"customer")
     child = run("with shared.locked():\n print('held', flush=True)\n time.sleep(60)", directory)
     assert child.stdout is not None
@@ -100,7 +100,7 @@ def test_a_file_of_an_earlier_run_of_the_machine_is_made_anew(
     assert counter.read() == again.counter(b"customer").read()
 
 
-def test_whoever_had_a_deleted_file_open_meets_the_others_in_the_new_one(
+def test_a_process_with_a_deleted_file_open_moves_to_the_new_file(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "_RECHECK_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""Which answers stay fresh after a write."""
+"""A write makes stale all cached answers that it may have changed."""
 
 from __future__ import annotations
 

@@ -26,11 +26,13 @@ OBJECT: dict[str, Any] = {
 }  # fmt: skip
 
 
-def read(table: str, found: dict[str, Any]) -> dict[str, Any]:
+def read(table: str, stripe_object: dict[str, Any]) -> dict[str, Any]:
     """The row as it is given to Multicorn."""
     resource = load().resource[table]
     definitions = [PlainColumn(item.name, item.kind.postgres_type) for item in resource.columns]
-    row = row_maker(resource, [*definitions, PlainColumn("_raw", "jsonb")], as_text=True).rows([found])[0]
+    row = row_maker(resource, [*definitions, PlainColumn("_raw", "jsonb")], as_text=True).rows(
+        [stripe_object]
+    )[0]
     return dict(zip([*resource.column, "_raw"], row, strict=True))
 
 

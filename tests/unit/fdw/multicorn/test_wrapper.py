@@ -82,21 +82,21 @@ class EvilError(Exception):
 
 def test_the_end_of_a_transaction_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     customers = StripeForeignDataWrapper(OPTIONS, COLUMNS)
-    said: list[str] = []
+    warnings: list[str] = []
 
     def fail(*_: object) -> None:
         raise KeyboardInterrupt(KEY)
 
-    monkeypatch.setattr(wrapper.host, "warn", lambda message, *_: said.append(message))
+    monkeypatch.setattr(wrapper.host, "warn", lambda message, *_: warnings.append(message))
     for name in ("commit", "rollback", "sub_commit", "sub_rollback"):
         monkeypatch.setattr(wrapper.session, name, fail)
     customers.commit()
     customers.rollback()
     customers.sub_commit(2)
     customers.sub_rollback(2)
-    assert len(said) == 4
-    assert "KeyboardInterrupt" in said[0]
-    assert KEY not in str(said)
+    assert len(warnings) == 4
+    assert "KeyboardInterrupt" in warnings[0]
+    assert KEY not in str(warnings)
 
 
 @pytest.mark.usefixtures("multicorn")
@@ -153,9 +153,9 @@ class Definition:
 def test_multicorn_imports_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     module = SimpleNamespace(ColumnDefinition=Definition, TableDefinition=Definition)
     monkeypatch.setitem(sys.modules, "multicorn", module)
-    found = StripeForeignDataWrapper.import_schema("stripe", {}, {}, "limit", ["customer", "_call"])
-    assert [table.name for table in found] == ["customer", "_call"]
-    assert found[0].options == {"object": "customer"}
+    tables = StripeForeignDataWrapper.import_schema("stripe", {}, {}, "limit", ["customer", "_call"])
+    assert [table.name for table in tables] == ["customer", "_call"]
+    assert tables[0].options == {"object": "customer"}
     everything = StripeForeignDataWrapper.import_schema("core", {}, {}, "except", ["customer"])
     assert "customer" not in [table.name for table in everything]
 

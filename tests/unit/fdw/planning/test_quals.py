@@ -89,9 +89,9 @@ BUNDLED: list[tuple[Qual, Qual | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), BUNDLED, ids=lambda v: str(v)[:60])
-def test_what_the_bundled_host_hands_over(given: Qual, expected: Qual | None) -> None:
-    assert normalise([given, given], COLUMNS) == (() if expected is None else (expected,))
+@pytest.mark.parametrize(("qual", "expected"), BUNDLED, ids=lambda v: str(v)[:60])
+def test_what_the_bundled_host_hands_over(qual: Qual, expected: Qual | None) -> None:
+    assert normalise([qual, qual], COLUMNS) == (() if expected is None else (expected,))
 
 
 def test_they_print_as_sql() -> None:

@@ -39,8 +39,8 @@ ITEMS = {"data": [{"price": {"id": "p1"}, "ends": 20}, {"price": {"id": "p2"}, "
 
 
 def cell(column: str, item: dict[str, Any], type_name: str | None = None, **options: Any) -> Any:
-    known = THING.column.get(column)
-    wanted = type_name or (known.kind.postgres_type if known else "jsonb")
+    definition = THING.column.get(column)
+    wanted = type_name or (definition.kind.postgres_type if definition else "jsonb")
     maker = row_maker(THING, [PlainColumn(column, wanted)], **options)
     return maker.rows([item])[0][0]
 
@@ -147,8 +147,8 @@ def test_a_number_that_is_none_is_an_error_and_not_a_wrong_row() -> None:
     ],
 )
 def test_a_wrong_type_is_named_with_the_right_one(column: str, type_name: str) -> None:
-    known = THING.column.get(column)
-    right = known.kind.postgres_type if known else {"_raw": "jsonb"}.get(column, "text")
+    definition = THING.column.get(column)
+    right = definition.kind.postgres_type if definition else {"_raw": "jsonb"}.get(column, "text")
     with pytest.raises(ColumnError, match=f'"{column}".*must be {right}'):
         check_columns(THING, [PlainColumn(column, type_name)])
 

@@ -142,8 +142,8 @@ def test_every_matching_object_comes_exactly_once(data: st.DataObject) -> None:
     stripe = FakeStripe(samples.ALL, OBJECTS)
     reader = plan_reader(stripe)
     fetched = [item for page in reader.pages(plan) for item in page.objects]
-    kept = [item for item in fetched if all(holds(resource, qual, item) for qual in conditions)]
+    matching = [item for item in fetched if all(holds(resource, qual, item) for qual in conditions)]
     expected = [item for item in OBJECTS[table] if all(holds(resource, qual, item) for qual in conditions)]
-    assert sorted(item["id"] for item in kept) == sorted(item["id"] for item in expected)
+    assert sorted(item["id"] for item in matching) == sorted(item["id"] for item in expected)
     if ordered:
-        assert [item["created"] for item in kept] == [item["created"] for item in expected]
+        assert [item["created"] for item in matching] == [item["created"] for item in expected]

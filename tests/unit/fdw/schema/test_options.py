@@ -64,7 +64,7 @@ def test_right_options() -> None:
     validate_options("user mapping", {"api_key": KEY})
     validate_options("user mapping", {"api_key_file": "/etc/stripe/key"})
     validate_options("table", {"object": "customer"})
-    given = {
+    options = {
         "api_base": "http://127.0.0.1:12111/",
         "stripe_account": "acct_123",
         "cache_ttl": "2.5",
@@ -72,8 +72,10 @@ def test_right_options() -> None:
         "timeout": "30",
         "use_search": "on",
     }
-    validate_options("server", given)
-    assert server_options(given) == ServerOptions("http://127.0.0.1:12111", "acct_123", 2.5, 80.0, 30.0, True)
+    validate_options("server", options)
+    assert server_options(options) == ServerOptions(
+        "http://127.0.0.1:12111", "acct_123", 2.5, 80.0, 30.0, True
+    )
     assert server_options({}) == ServerOptions()
 
 
@@ -130,15 +132,15 @@ def test_what_is_no_key_is_refused_and_not_repeated(
     file = tmp_path / "key"
     file.write_text(content)
     file.chmod(0o600)
-    given: list[dict[str, str]] = [{"api_key_file": str(file)}]
+    mappings: list[dict[str, str]] = [{"api_key_file": str(file)}]
     if "\0" not in content:
         monkeypatch.setenv("A_KEY", content)
-        given.append({"api_key_env": "A_KEY"})
-    for options in given:
+        mappings.append({"api_key_env": "A_KEY"})
+    for options in mappings:
         with pytest.raises(AuthenticationError, match="does not hold an API key") as caught:
             read_api_key(options)
-        told = f"{caught.value} {caught.value.detail} {caught.value.hint}"
-        assert not any(word in told for word in re.split(r"\s", content) if len(word) > 4)
+        error_text = f"{caught.value} {caught.value.detail} {caught.value.hint}"
+        assert not any(word in error_text for word in re.split(r"\s", content) if len(word) > 4)
 
 
 def test_a_secret_never_prints() -> None:

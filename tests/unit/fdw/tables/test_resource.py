@@ -51,8 +51,8 @@ def test_a_scan_gives_batches_of_tuples_in_the_order_of_its_columns(stripe: Fake
 
 def test_one_instance_serves_interleaved_scans(stripe: FakeStripe) -> None:
     customers = table(OPTIONS)
-    one, two = (customers.open_scan([], ["id"], [], None, False) for _ in range(2))
-    assert one.next_batch() == two.next_batch()
+    first, second = (customers.open_scan([], ["id"], [], None, False) for _ in range(2))
+    assert first.next_batch() == second.next_batch()
 
 
 def test_planning_asks_stripe_nothing(stripe: FakeStripe) -> None:

@@ -1,4 +1,4 @@
-"""A statement's rows leave in order, as many at a time as they may, and what fails says what is done."""
+"""A statement's rows are sent in order, with bounded parallelism; an error reports which rows are done."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_rows_that_fail_as_well_are_told_of_in_sentences() -> None:
         (ApiError("declined", status=402), True, False),
     ],
 )
-def test_it_is_said_when_nobody_knows_whether_a_row_was_done(
+def test_an_error_reports_a_row_of_unknown_outcome(
     error: StripeFdwError, uncertain: bool, unknown: bool
 ) -> None:
     client = Client(answers=lambda request, asked: asked.fail(error, uncertain=uncertain))

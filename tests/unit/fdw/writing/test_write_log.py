@@ -1,4 +1,4 @@
-"""What was written is told once: by an error, or by whoever rolls it back."""
+"""Writes are reported once: by an error or by a rollback."""
 
 from __future__ import annotations
 

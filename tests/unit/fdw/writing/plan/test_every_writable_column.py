@@ -28,13 +28,13 @@ RESOURCES = [item for item in load().resources if item.create or item.update]
 
 def found_at(operation: Operation, path: tuple[str, ...]) -> Parameter:
     """The parameter at a path; a number is a place in a list."""
-    known, found = operation.parameters, None
+    parameters, parameter = operation.parameters, None
     for step in path:
         if not step.isdecimal():
-            found = next(item for item in known if item.name == step)
-            known = found.fields
-    assert found is not None
-    return found
+            parameter = next(item for item in parameters if item.name == step)
+            parameters = parameter.fields
+    assert parameter is not None
+    return parameter
 
 
 def sample(column: Column, parameter: Parameter) -> Any:

@@ -1,4 +1,4 @@
-"""Rows become exactly the requests that they say."""
+"""Rows become exactly the expected requests."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def insert(table: str, **values: Any) -> list[str]:
     return requests(plan_insert(load().resource[table], values))
 
 
-def update(table: str, found: Values, **values: Any) -> list[str]:
-    old = {"id": found["id"], "_raw": found}
-    old |= {parent.column: found.get(parent.column) for parent in load().resource[table].parents}
+def update(table: str, old_object: Values, **values: Any) -> list[str]:
+    old = {"id": old_object["id"], "_raw": old_object}
+    old |= {parent.column: old_object.get(parent.column) for parent in load().resource[table].parents}
     return requests(plan_update(load().resource[table], old, values))
 
 
@@ -468,9 +468,9 @@ UPDATES: list[tuple[str, Values, Values, list[str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "found", "values", "expected"), UPDATES, ids=str)
-def test_update(table: str, found: Values, values: Values, expected: list[str]) -> None:
-    assert update(table, found, **values) == expected
+@pytest.mark.parametrize(("table", "old_object", "values", "expected"), UPDATES, ids=str)
+def test_update(table: str, old_object: Values, values: Values, expected: list[str]) -> None:
+    assert update(table, old_object, **values) == expected
 
 
 UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
@@ -522,10 +522,10 @@ UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("table", "found", "values", "sqlstate", "text"), UPDATE_ERRORS, ids=str)
-def test_update_is_refused(table: str, found: Values, values: Values, sqlstate: str, text: str) -> None:
+@pytest.mark.parametrize(("table", "old_object", "values", "sqlstate", "text"), UPDATE_ERRORS, ids=str)
+def test_update_is_refused(table: str, old_object: Values, values: Values, sqlstate: str, text: str) -> None:
     with pytest.raises(StripeFdwError) as caught:
-        update(table, found, **values)
+        update(table, old_object, **values)
     assert text in str(caught.value)
     assert caught.value.sqlstate == sqlstate
 

@@ -14,9 +14,9 @@ Values = dict[str, Any]
 ADA: Values = {"id": "cus_1", "object": "customer", "name": "Ada", "phone": None, "metadata": {"a": "1"}}
 
 
-def sent(table: str, found: Values, values: Values) -> list[str]:
+def sent(table: str, old_object: Values, values: Values) -> list[str]:
     """The requests, as text."""
-    plan = plan_update(load().resource[table], {"id": found["id"], "_raw": found}, values)
+    plan = plan_update(load().resource[table], {"id": old_object["id"], "_raw": old_object}, values)
     return [str(request.request) for request in plan.requests]
 
 
@@ -51,7 +51,7 @@ def test_without_a_key_only_what_differs_is_sent() -> None:
 
 
 def test_with_further_parameters_it_does_so_without_a_key_as_well() -> None:
-    """An error after a lost answer tells the key with which the row is to be run again."""
+    """An error after a lost answer names the key with which to run the row again."""
     values: Values = {"name": "Grace", "email": None, "_params": {"phone": "1"}}
     first = sent("customer", ADA, values)
     assert sent("customer", ADA | {"name": "Grace"}, values | {"_idempotency_key": "told"}) == first
@@ -70,8 +70,8 @@ def test_parameters_of_an_operation_that_was_done_are_dropped(key: str | None) -
 
 
 def test_where_a_host_does_not_say_which_columns_are_named_the_state_counts() -> None:
-    def further(found: Values, params: Values) -> list[str]:
-        old, values = {"id": "in_1", "_raw": found}, {"_params": params}
+    def further(old_object: Values, params: Values) -> list[str]:
+        old, values = {"id": "in_1", "_raw": old_object}, {"_params": params}
         plan = plan_update(load().resource["invoice"], old, values, named=False)
         return [str(request.request) for request in plan.requests]
 

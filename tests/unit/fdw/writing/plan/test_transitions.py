@@ -1,4 +1,4 @@
-"""Which operation a change of a column is, and what an impossible one says."""
+"""Changes of state columns map to operations; impossible changes are errors."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ THING = Resource(
     ],
 )
 def test_the_first_that_fits_is_taken(column: str, old: Any, new: Any, operation: str | None) -> None:
-    found = find_transition(THING, column, old, new)
-    assert (found.operation.name if found else None) == operation
+    transition = find_transition(THING, column, old, new)
+    assert (transition.operation.name if transition else None) == operation
 
 
 def test_states_are_texts() -> None:
@@ -142,7 +142,7 @@ def test_what_is_no_text_is_shown_as_json() -> None:
 
 
 @CHANGING
-def test_who_mistypes_one_letter_is_told_the_statement(resource: Resource) -> None:
+def test_a_value_with_one_wrong_letter_is_hinted_at_with_its_statement(resource: Resource) -> None:
     for item in resource.transitions:
         if item.value in (None, ANY_VALUE, "true", "false"):
             continue
@@ -172,8 +172,8 @@ def test_whether_a_payment_is_taken_or_held_is_asked_before(
     fields = {"capture_method": capture_method}
     assert set(reachable_states(INTENT, "status", "requires_confirmation", fields)) == reached
     for value in INTENT.column["status"].values:
-        found = find_transition(INTENT, "status", "requires_confirmation", value, fields)
-        assert (found is not None) == (value in reached)
+        transition = find_transition(INTENT, "status", "requires_confirmation", value, fields)
+        assert (transition is not None) == (value in reached)
 
 
 def test_what_has_to_be_set_as_well_is_said() -> None:
@@ -184,7 +184,7 @@ def test_what_has_to_be_set_as_well_is_said() -> None:
     assert error.hint == "Set capture_method = 'manual' in the same UPDATE."
 
 
-def test_who_has_it_held_is_told_how_to_take_it() -> None:
+def test_a_held_payment_hints_at_how_to_take_it() -> None:
     fields = {"capture_method": "manual"}
     error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "succeeded", fields)
     assert error.hint is None
@@ -198,6 +198,9 @@ def test_every_state_change_of_the_catalog_is_found_from_where_it_starts(resourc
         new = "x_new" if item.value == ANY_VALUE else item.value
         for source in item.sources or ("x_old",):
             fields = {name: values[0] for name, values in item.conditions}
-            found = find_transition(resource, item.column, source, new, fields)
-            assert found is not None
-            assert (found.column, found.value) in {(item.column, item.value), (item.column, ANY_VALUE)}
+            transition = find_transition(resource, item.column, source, new, fields)
+            assert transition is not None
+            assert (transition.column, transition.value) in {
+                (item.column, item.value),
+                (item.column, ANY_VALUE),
+            }

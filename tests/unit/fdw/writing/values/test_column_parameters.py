@@ -1,4 +1,4 @@
-"""Values as hosts give them, as Stripe takes them; and which of them say something."""
+"""Encoding of host values for Stripe, and detection of values that change nothing."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ SINGLES: list[tuple[Kind, Any, Any]] = [
 
 @pytest.mark.parametrize(("kind", "value", "expected"), SINGLES, ids=str)
 def test_a_single_value_as_stripe_takes_it(kind: Kind, value: Any, expected: Any) -> None:
-    found = encode_scalar("x", kind, value, keywords=("now",))
-    assert found == expected
-    assert type(found) is type(expected)
+    encoded = encode_scalar("x", kind, value, keywords=("now",))
+    assert encoded == expected
+    assert type(encoded) is type(expected)
 
 
 def test_milliseconds() -> None:

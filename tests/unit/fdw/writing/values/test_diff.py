@@ -1,4 +1,4 @@
-"""What a change sends, put into the old object as Stripe does it, makes the new object of it."""
+"""The parameters of a change, merged into the old object as Stripe does, yield the new object."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ UNSETTABLE = Parameter("x", Kind.JSON, unsettable=True)
 
 
 def as_text(value: Any) -> Any:
-    """A value as a form says it, without what is null or empty: the two are the same in Stripe."""
+    """A value in form encoding, without null or empty parts, which are the same in Stripe."""
     if isinstance(value, dict):
-        made = {key: as_text(item) for key, item in value.items()}
-        return {key: item for key, item in made.items() if item is not None} or None
+        texts = {key: as_text(item) for key, item in value.items()}
+        return {key: item for key, item in texts.items() if item is not None} or None
     if isinstance(value, list):
         return [as_text(item) for item in value] or None
     if isinstance(value, bool):
@@ -38,12 +38,12 @@ def as_text(value: Any) -> Any:
 
 
 def received(sent: Any) -> Any:
-    """What arrives of a parameter x."""
+    """The value that Stripe receives for the parameter x."""
     return parse(Request.of("POST", "/", {"x": sent}).query).get("x", {})
 
 
 def merged(before: Any, sent: Any) -> Any:
-    """Objects are merged key by key, what is empty goes, anything else takes the place of what was."""
+    """Merge objects key by key: empty values remove the old one, all others replace it."""
     if not isinstance(sent, dict) or not isinstance(before, dict):
         return sent
     return before | {key: merged(before.get(key), value) for key, value in sent.items()}
@@ -52,8 +52,8 @@ def merged(before: Any, sent: Any) -> Any:
 @settings(max_examples=400, deadline=None)
 @given(old=OBJECTS, new=OBJECTS)
 def test_the_old_object_becomes_the_new_one(old: dict[str, Any], new: dict[str, Any]) -> None:
-    found = difference("x", old, new, UNSETTABLE)
-    result = as_text(old) if found is OMIT else merged(as_text(old) or {}, received(found))
+    parameters = difference("x", old, new, UNSETTABLE)
+    result = as_text(old) if parameters is OMIT else merged(as_text(old) or {}, received(parameters))
     assert as_text(result) == as_text(new)
 
 
@@ -67,17 +67,17 @@ def test_nothing_is_sent_for_what_is_the_same(value: dict[str, Any]) -> None:
 @settings(max_examples=200, deadline=None)
 @given(value=OBJECTS)
 def test_a_created_object_arrives_as_it_is(value: dict[str, Any]) -> None:
-    found = encode("x", value)
-    assert as_text({} if found is OMIT else received(found)) == as_text(value)
+    parameters = encode("x", value)
+    assert as_text({} if parameters is OMIT else received(parameters)) == as_text(value)
 
 
 @settings(max_examples=200, deadline=None)
 @given(old=METADATA, new=METADATA)
 def test_metadata_is_replaced(old: dict[str, Any], new: dict[str, Any]) -> None:
     before = {key: value for key, value in old.items() if value is not None}
-    found = difference("metadata", before, new)
-    if found is OMIT:
+    parameters = difference("metadata", before, new)
+    if parameters is OMIT:
         result: Any = before
     else:
-        result = {} if found == "" else merged(before, found)
+        result = {} if parameters == "" else merged(before, parameters)
     assert as_text(result) == as_text(new)
