@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,7 +121,8 @@ def test_what_cannot_be_a_key_is_refused_before_any_request(
     db: psycopg.Connection, calm: SimulatorProcess, servers: Servers, requests: Requests, case: str
 ) -> None:
     mapping, fragments = KEYS[case]
-    requests()
+    while requests():  # that an earlier test's scan read ahead
+        time.sleep(0.1)
 
     def use() -> None:
         server = servers("customer", mapping=mapping, api_base=calm.url)
@@ -129,8 +131,7 @@ def test_what_cannot_be_a_key_is_refused_before_any_request(
     text = said(refused(use))
     assert all(fragment in text for fragment in fragments), text
     assert "sk_test_51" not in text
-    # A request that an earlier test's scan read ahead may still arrive: it is for another list.
-    assert [request for request in requests() if request.startswith("GET /v1/customers?")] == []
+    assert requests() == []
 
 
 @pytest.mark.parametrize(
