@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 from support.simulators import Simulators
 
 # The slow suites first, so that the quick ones fill the remaining time.
 ORDER = ("database", "acceptance", "containers", "live", "unit")
+HOST = re.compile(r"[\[-](bundled|multicorn2)[-\]]")  # among a test's parameters
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -23,20 +27,29 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"Python {platform.python_version()}, {postgres}"]
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    """Run the tests of a file on one worker, those of the other host perhaps on another."""
-    for item in items:
-        call = getattr(item, "callspec", None)
-        host = call.params.get("host", "") if call else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.relative_to(config.rootpath)} {host}"))
-    yield
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by suite."""
     items.sort(key=_suite)
 
 
 def _suite(item: pytest.Item) -> int:
     name = item.path.relative_to(item.config.rootpath).parts[1]
     return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Runs the tests of a file on one worker, those of the other host perhaps on another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        host = HOST.search(test)
+        return f"{file} {host[1] if host else ''}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    """Distribute the tests to the workers."""
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

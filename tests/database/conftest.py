@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, Misbehaving, Server, Servers
+from support.database import KEY, Misbehaving, Server, Servers, SessionPool
 from support.installed_host import installed_tree
 from support.simulators import Simulators
 
@@ -151,19 +152,41 @@ def _calm(simulator: SimulatorProcess) -> None:
     simulator.control("POST", "/latency", {})
 
 
-@pytest.fixture
-def db(database: str, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
-    """A session of its own. Afterwards the server must still be the one that was started."""
+@contextmanager
+def _unharmed(database: str, cluster: Cluster) -> Iterator[None]:
+    """Check that the server is still the one that was started, and that no backend crashed."""
     pid, logged = cluster.pid(), cluster.log.stat().st_size
+    yield
     with psycopg.connect(database, autocommit=True) as connection:
-        started = connection.execute("select pg_postmaster_start_time()").fetchone()
-        yield connection
-    with psycopg.connect(database, autocommit=True) as connection:
-        assert connection.execute("select pg_postmaster_start_time()").fetchone() == started
+        assert connection.execute("select 1").fetchone() == (1,)
     assert cluster.pid() == pid
     with cluster.log.open("rb") as log:
         log.seek(logged)
-        assert b"was terminated by signal" not in log.read()
+        written = log.read()
+    assert b"was terminated by signal" not in written
+    assert b"all server processes terminated; reinitializing" not in written
+
+
+@pytest.fixture
+def db(database: str, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
+    """A session of its own. Afterwards the server must still be the one that was started."""
+    with _unharmed(database, cluster), psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def pool(database: str) -> Iterator[SessionPool]:
+    """The sessions that tests of a file take over from each other."""
+    pool = SessionPool(database)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def pooled(pool: SessionPool, cluster: Cluster, calm: SimulatorProcess) -> Iterator[psycopg.Connection]:
+    """A session that an earlier test of the file may have used. Afterwards the server must be unharmed."""
+    with _unharmed(pool.dsn, cluster), pool.session() as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -80,6 +80,38 @@ def said(error: psycopg.Error) -> str:
     return " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.message_hint)))
 
 
+class SessionPool:
+    """A session that tests take over from each other, as clients of a connection pool do.
+
+    Its backend has started Python before, which takes a fresh one longer than most tests.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._connection: psycopg.Connection | None = None
+        self._uses = 0
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection]:
+        """A session without settings, temporary tables and prepared statements; a new one if the last died."""
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.dsn, autocommit=True)
+        connection = self._connection
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                connection.rollback()
+                connection.autocommit = True
+                self._uses += 1  # a text that psycopg knows would not make it forget its prepared statements
+                connection.execute(f"discard all -- {self._uses}".encode())
+
+    def close(self) -> None:
+        """End the session."""
+        if self._connection is not None:
+            self._connection.close()
+
+
 @dataclass(frozen=True)
 class Server:
     """A foreign server of one test, and the schema with its tables."""

@@ -63,8 +63,13 @@ def test_every_session_sees_a_write_at_once(
 
 
 def test_a_write_forgets_what_it_may_change_and_nothing_else(
-    db: psycopg.Connection, caching: Server, written: SimulatorProcess
+    database: str, caching: Server, written: SimulatorProcess
 ) -> None:
+    with psycopg.connect(database, autocommit=True) as session:
+        _writes_forget(session, caching, written)
+
+
+def _writes_forget(db: psycopg.Connection, caching: Server, written: SimulatorProcess) -> None:
     def read(name: str) -> int:
         written.control("DELETE", "/requests")
         db.execute(f"select * from {caching.table(name)}".encode())
