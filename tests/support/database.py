@@ -93,7 +93,7 @@ class SessionPool:
 
     @contextmanager
     def session(self) -> Iterator[psycopg.Connection]:
-        """A session without settings, temporary tables and prepared statements; a new one if the last died."""
+        """A session without settings, temporary tables and prepared statements; a new one after a death."""
         if self._connection is None or self._connection.closed:
             self._connection = psycopg.connect(self.dsn, autocommit=True)
         connection = self._connection

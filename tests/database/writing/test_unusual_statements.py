@@ -416,7 +416,12 @@ def test_a_cancel_while_rows_are_under_way_reports_every_row(
                 f" values ('{run}', 'p{row}', '{key}')".encode()
             )
         names = Counter(item["name"] for item in bare.list("customers", email=run))
-        assert names == Counter(f"p{n}" for n in range(1, names.total() + 1))
+        # Of several rows in flight, one may be canceled before it is sent, and a later one after it was sent.
+        skipped = re.findall(r"Not carried out: row (\d+(?:, row \d+)*)\.", text)
+        gaps = {int(number) for listed in skipped for number in listed.split(", row ")}
+        assert concurrency > 1 or not gaps
+        last = names.total() + len(gaps)
+        assert names == Counter(f"p{n}" for n in range(1, last + 1) if n not in gaps)
         assert remaining + len(unknown_rows) == names.total(), text
 
 

@@ -23,6 +23,11 @@ def unknown_requests(effects: StatementEffects) -> str:
     return f"Outcome unknown: {effects.unknown_text()}." if effects.unknown_count else ""
 
 
+def skipped_rows(effects: StatementEffects) -> str:
+    """Return the sentence that lists the rows that were not carried out although later rows were."""
+    return f"Not carried out: {effects.skipped_text()}." if effects.skipped_rows else ""
+
+
 def partial_change(row: RowWrite, *, unknown: bool = False) -> str:
     """Return the sentence on a row of which some requests are done; ``unknown``: the next one perhaps."""
     operations = [request.operation for request in row.plan.requests]

@@ -18,6 +18,8 @@ def warn_of_rollback(host: Host, effects: StatementEffects, event: str) -> None:
         details.append(f"Outcome unknown: {effects.unknown_text()}.")
     if not details:
         return
+    if effects.skipped_rows:
+        details.append(f"Not carried out: {effects.skipped_text()}.")
     if not effects.count:
         consequence = "Stripe may have changed something"
     elif effects.count == 1:

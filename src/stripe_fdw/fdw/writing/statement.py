@@ -65,6 +65,7 @@ class StatementWrite:
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
         self._in_flight: list[RowWrite] = []
         self._last_unknown: RowWrite | None = None  # the last row whose outcome is not known
+        self._last_sent = 0  # the number of the last row that is changed, or perhaps
         self._answered = threading.Event()  # set when a request in flight is answered
 
     @contextmanager
@@ -184,20 +185,27 @@ class StatementWrite:
         for row in self._in_flight:
             row.cancel()
         deadline = time.monotonic() + _CANCEL_SECONDS
-        for row in self._in_flight:
-            if row.future is None:
-                continue
-            # Only when the request's thread has ended it is known whether the request was sent.
-            if not row.future.wait(max(0.0, deadline - time.monotonic())):
-                self._record_unknown(row)
-                continue
-            performed = row.performed
-            try:
-                row.finish()
-            except StripeFdwError as error:
-                self._record_failure(row, error)
-            self._record_change(row, performed)
+        not_done = [row.number for row in self._in_flight if not self._ends_canceled(row, deadline)]
+        for number in not_done:
+            if number < self._last_sent:
+                self.effects.add_skipped(number)
         self._in_flight.clear()
+
+    def _ends_canceled(self, row: RowWrite, deadline: float) -> bool:
+        """Record the outcome of a canceled row. Return False if it was certainly not carried out."""
+        if row.future is None:
+            return row.done > 0
+        # Only when the request's thread has ended it is known whether the request was sent.
+        if not row.future.wait(max(0.0, deadline - time.monotonic())):
+            self._record_unknown(row)
+            return True
+        performed, unknown = row.performed, False
+        try:
+            row.finish()
+        except StripeFdwError as error:
+            unknown = self._record_failure(row, error)
+        self._record_change(row, performed)
+        return unknown or row.done > 0
 
     # -- outcomes -------------------------------------------------------------------------------------------
 
@@ -232,6 +240,7 @@ class StatementWrite:
         """Count the row's object when this run has performed the row's first request."""
         if performed_before == 0 and row.performed > 0:
             self.effects.add_object(row.identifier)
+            self._last_sent = max(self._last_sent, row.number)
 
     def _record_failure(self, row: RowWrite, error: BaseException) -> bool:
         """Record a failed request, and return True if its outcome is unknown.
@@ -248,6 +257,7 @@ class StatementWrite:
     def _record_unknown(self, row: RowWrite) -> None:
         self.effects.add_unknown(f"row {row.number}, {failure_messages.request_text(row)}")
         self._last_unknown = row
+        self._last_sent = max(self._last_sent, row.number)
 
     def _read_after_replay(self, row: RowWrite) -> None:
         """Read an object that an earlier run with the row's key has changed, instead of this run.
@@ -290,6 +300,7 @@ class StatementWrite:
             error.detail,
             failure_messages.changed_objects(self.effects),
             failure_messages.unknown_requests(self.effects),
+            failure_messages.skipped_rows(self.effects),
         )
         error.detail = " ".join(filter(None, details)) or None
         error.hint = self._retry_hint() or error.hint

@@ -8,18 +8,23 @@ from typing import Final
 
 from stripe_fdw.text_limits import MAX_IDS
 
+_MAX_SKIPPED: Final = 32  # rows that one statement may have in flight
 _MAX_OBJECTS: Final = 10_000  # of a statement, about 1 MiB; further writes are counted one by one
 
 
 @dataclass(eq=False, slots=True)
 class StatementEffects:
-    """The objects that a statement changed, some of their ids, and its requests with an unknown outcome."""
+    """The objects that a statement changed, some of their ids, and its requests with an unknown outcome.
+
+    A statement that is canceled while several of its rows are in flight may have skipped rows as well.
+    """
 
     object_digests: set[bytes] = field(default_factory=set)
     untracked_writes: int = 0  # after _MAX_OBJECTS objects: writes to objects that may be counted already
     shown_ids: list[str] = field(default_factory=list)
     shown_unknown: list[str] = field(default_factory=list)  # descriptions of requests
     unknown_count: int = 0
+    skipped_rows: list[int] = field(default_factory=list)  # not carried out, unlike rows after them
     reported: bool = False  # by an error
 
     @property
@@ -42,6 +47,10 @@ class StatementEffects:
         if len(self.shown_unknown) < MAX_IDS:
             self.shown_unknown.append(request)
 
+    def add_skipped(self, number: int) -> None:
+        """Note a row that was not carried out although a later row was."""
+        self.skipped_rows.append(number)
+
     def merge(self, other: StatementEffects) -> None:
         """Add the objects and requests of another statement."""
         new_ids = [item for item in other.shown_ids if text_digest(item) not in self.object_digests]
@@ -51,6 +60,7 @@ class StatementEffects:
         self.untracked_writes += other.untracked_writes
         self.unknown_count += other.unknown_count
         self.shown_unknown = (self.shown_unknown + other.shown_unknown)[:MAX_IDS]
+        self.skipped_rows = (self.skipped_rows + other.skipped_rows)[:_MAX_SKIPPED]
 
     def _add_digest(self, digest: bytes) -> None:
         if len(self.object_digests) < _MAX_OBJECTS:
@@ -65,6 +75,11 @@ class StatementEffects:
     def unknown_text(self) -> str:
         """Return the first requests with an unknown outcome, and how many more there are."""
         return _list_text(self.shown_unknown, self.unknown_count)
+
+
+    def skipped_text(self) -> str:
+        """Return the numbers of the rows that were not carried out although later rows were."""
+        return ", ".join(f"row {number}" for number in self.skipped_rows)
 
 
 def _list_text(items: list[str], count: int) -> str:

@@ -338,6 +338,24 @@ def test_a_cancel_breaks_off_all_that_is_under_way() -> None:
     assert "Run these rows again, each with its _idempotency_key" in (caught.value.hint or "")
 
 
+def test_a_cancel_lists_the_rows_that_were_not_carried_out_before_one_that_was() -> None:
+    host = FakeHost()
+    client, writing = Client(answers=lambda request, asked: None), begin(6, host=host)
+    for name in "abcdef":
+        do(writing, client, creation(name), answered=False)
+    client.asked[0].say("cus_a")
+    client.asked[2].fail(ApiError("Declined.", status=402))
+    client.asked[3].say("cus_d")
+    client.asked[4].uncertain = True
+    host.cancelled = True
+    with pytest.raises(Interrupted) as caught:
+        writing.end()
+    detail = caught.value.detail or ""
+    assert "2 rows remain changed in Stripe: cus_a, cus_d." in detail
+    assert "Outcome unknown: row 5, POST" in detail
+    assert detail.endswith("Not carried out: row 2, row 3.")  # row 6 comes after all that were
+
+
 @pytest.mark.parametrize(
     ("method", "operation", "hint"),
     [
@@ -387,7 +405,8 @@ def test_a_rollback_waits_a_moment_for_what_is_under_way_and_no_longer(
     assert "1 object remains changed" in host.warnings[0]
     assert "cus_a" in host.warnings[0]
     assert "row 3, POST" in host.warnings[0]
-    assert "row 4" not in host.warnings[0]  # it never left
+    assert "Not carried out: row 2." in host.warnings[0]
+    assert "row 4" not in host.warnings[0]  # it never left, and no later row did
     assert writings.statement("table", "account", 4) is not writing
 
 
