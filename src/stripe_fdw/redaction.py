@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import string
 from collections import OrderedDict
 from typing import Any, NoReturn, final
 
@@ -20,20 +21,51 @@ _KEYS = re.compile(
       | ((?:sk|rk)_) [A-Za-z0-9*]{16,}
       | (whsec_) [A-Za-z0-9*+/=_-]*
     )
-    | ((?:Bearer|Basic)(?:\s|%20|\+)+) [^\s"',;\\)\]}<>]+
-    | ((?:pi|seti|src|ca|sub|in|cs|ephkey)_[A-Za-z0-9_]+_secret_) [A-Za-z0-9]+
+    | ((?:Bearer|Basic)(?:\s|%20|\+)++) [^\s"',;\\)\]}<>]+
     """,
     re.VERBOSE,
 )
+_CLIENT_SECRET = "_secret_"  # noqa: S105 - in the middle of one: pi_…_secret_…
+_CLIENT_SECRET_ID = re.compile(r"(?:pi|seti|src|ca|sub|in|cs|ephkey)_[A-Za-z0-9]")
+_ALPHANUMERIC = string.ascii_letters + string.digits
+_WORD = f"{_ALPHANUMERIC}_"
+_MAX_KEY_CHARACTERS = 512  # of a key that is masked where a text is cut; Stripe's are shorter
 _secrets: OrderedDict[str, None] = OrderedDict()
 
 
 def redact(text: str) -> str:
-    """Return the text with Stripe keys and remembered secrets masked."""
+    """Return the text with Stripe keys and remembered secrets masked. Takes time linear in its length."""
     for value in tuple(_secrets):
         if value in text:
             text = text.replace(value, MASK)
-    return _KEYS.sub(lambda match: f"{next(group for group in match.groups() if group)}{MASK}", text)
+    text = _KEYS.sub(lambda match: f"{next(group for group in match.groups() if group)}{MASK}", text)
+    return _mask_client_secrets(text) if _CLIENT_SECRET in text else text
+
+
+def redact_beginning(text: str, max_characters: int) -> str:
+    """Return at least the first ``max_characters`` of a text of any length, masked.
+
+    Some more characters follow, so that a key is recognized that begins within the first ones.
+    """
+    longest = max(map(len, tuple(_secrets)), default=0)
+    return redact(text[: max_characters + max(longest, _MAX_KEY_CHARACTERS)])
+
+
+def _mask_client_secrets(text: str) -> str:
+    """Mask what follows ``_secret_`` in client secrets, such as ``pi_…_secret_…``.
+
+    A regular expression for the whole would read a long word again from each of its characters.
+    """
+    head, *rest = text.split(_CLIENT_SECRET)
+    masked, is_secret, before = [head], False, head
+    for part in rest:
+        word = before[len(before.rstrip(_WORD)) :]
+        # A word that fills the part between two continues the word before.
+        is_secret = bool(_CLIENT_SECRET_ID.search(word)) or (is_secret and word == before)
+        value = part[: len(part) - len(part.lstrip(_ALPHANUMERIC))] if is_secret else ""
+        masked.append(f"{MASK}{part[len(value) :]}" if value else part)
+        before = part
+    return _CLIENT_SECRET.join(masked)
 
 
 def remember(value: str) -> None:

@@ -7,7 +7,8 @@ import traceback
 
 import pytest
 
-from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.redaction import Secret, redact, redact_beginning
+from support.waiting import hang_guard
 
 KEY = "sk_test_51AbcDEF0123456789"
 
@@ -37,6 +38,54 @@ def test_whatever_looks_like_a_key_is_masked(text: str) -> None:
         assert piece not in masked
     assert "****" in masked
     assert redact(masked).count("****") == masked.count("****")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("in_1_secret_a in_2_secret_b", "in_1_secret_**** in_2_secret_****"),
+        ("x_in_1_secret_a_secret_b.", "x_in_1_secret_****_secret_****."),
+        ("pi_3Abc_secret_", "pi_3Abc_secret_"),
+        ("pi_3Abc, the_secret_word", "pi_3Abc, the_secret_word"),
+        ("cs_test_a1_secret_fidwbEhqYWAnPydm'", "cs_test_a1_secret_****'"),
+    ],
+)
+def test_client_secrets_are_masked_where_an_id_precedes(text: str, masked: str) -> None:
+    assert redact(text) == masked
+
+
+LONG = 1_000_000  # characters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in_" * (LONG // 3),
+        "in_x_secret_" * (LONG // 12),
+        "in_" * (LONG // 6) + "_secret_" + "in_" * (LONG // 6),
+        "_secret_" * (LONG // 8),
+        "Bearer " + " " * LONG + '"',
+        "Bearer%20" * (LONG // 9),
+        "sk_" * (LONG // 3),
+        "sk_aaaaaaaaaaaaaaa " * (LONG // 19),
+        "rk_test_" * (LONG // 8),
+        "whsec_" * (LONG // 6),
+        "a" * LONG,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_text_of_a_million_characters_is_read_once(text: str) -> None:
+    with hang_guard(10):  # reading it again from each character would take minutes
+        redact(text)
+
+
+def test_the_beginning_of_a_long_text_is_masked_before_it_is_cut() -> None:
+    text = f"{'x' * 90} {KEY} {'y' * LONG}"
+    beginning = redact_beginning(text, 100)
+    assert len(beginning) < 1000
+    assert beginning.startswith(f"{'x' * 90} sk_test_****")
+    secret = Secret("correct horse " * 100)
+    assert "correct" not in redact_beginning(f"{'x' * 95}{secret.reveal()}{'y' * LONG}", 100)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError
-from stripe_fdw.redaction import redact
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 STRIPE = "https://api.stripe.com"
+_ADDRESS = re.compile(r"[\x21-\x7e]{0,2000}")
 
 
 def check_api_base(text: str) -> str:
@@ -17,8 +19,13 @@ def check_api_base(text: str) -> str:
 
     Raises OptionError unless it is https, or http to a loopback host.
     """
+    text = text.strip()
+    if not _ADDRESS.fullmatch(text):
+        raise _error(
+            text, "is not an address like https://api.stripe.com: it is too long, or not plain ASCII"
+        )
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         port_is_valid = False
@@ -44,5 +51,7 @@ def is_loopback(host: str) -> bool:
 
 def _error(text: str, problem: str, hint: str | None = None) -> OptionError:
     return OptionError(
-        f'api_base "{redact(text)}" {problem}', hint=hint, sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
+        f'api_base "{excerpt(text, MAX_NAME_CHARACTERS)}" {problem}',
+        hint=hint,
+        sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
     )

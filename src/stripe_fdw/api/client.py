@@ -26,7 +26,8 @@ from stripe_fdw.errors import (
     OptionError,
     StripeFdwError,
 )
-from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.redaction import Secret
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 from stripe_fdw.version import __version__
 
 DEFAULT_TIMEOUT = 60.0  # seconds
@@ -118,7 +119,9 @@ class Client:
         an invalid path, StripeFdwError for an invalid idempotency key.
         """
         if not _PATH.fullmatch(request.path):
-            raise OptionError(f'"{redact(request.path)}" is not a path of the API, like /v1/customers')
+            raise OptionError(
+                f'"{excerpt(request.path, MAX_NAME_CHARACTERS)}" is not a path of the API, like /v1/customers'
+            )
         if idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(idempotency_key):
             raise StripeFdwError(
                 "the idempotency key is not 1 to 255 printable ASCII characters",

@@ -23,8 +23,12 @@ from stripe_fdw.errors import (
     RateLimitError,
     StripeFdwError,
 )
-from stripe_fdw.redaction import redact
-from stripe_fdw.text_limits import MAX_RESPONSE_CHARACTERS, shorten
+from stripe_fdw.text_limits import (
+    MAX_MESSAGE_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_RESPONSE_CHARACTERS,
+    excerpt,
+)
 
 _INVALID_REQUEST = "invalid_request_error"
 _RESOURCE_MISSING = "resource_missing"
@@ -148,16 +152,20 @@ def error_code(http_response: HttpResponse) -> str | None:
 
 
 def _api_error(http_response: HttpResponse, error: Mapping[str, Any], request_line: str) -> ApiError:
-    kind, code, param = (_redacted(error.get(name)) for name in ("type", "code", "param"))
-    decline_code = _redacted(error.get("decline_code"))
-    request_id = _redacted(http_response.headers.get("request-id"))
-    message = _redacted(error.get("message")) or f"Stripe answered {http_response.status} without a message"
+    kind, code, param, decline_code = (
+        _text(error.get(name)) for name in ("type", "code", "param", "decline_code")
+    )
+    request_id = _text(http_response.headers.get("request-id"))
+    message = (
+        _text(error.get("message"), MAX_MESSAGE_CHARACTERS)
+        or f"Stripe answered {http_response.status} without a message"
+    )
     details = [
         f"code {code}" if code else None,
         f"decline code {decline_code}" if decline_code else None,
         f"parameter {param}" if param else None,
         f"request {request_id}" if request_id else None,
-        f"{request_line} answered {http_response.status}",
+        f"{excerpt(request_line, MAX_NAME_CHARACTERS)} answered {http_response.status}",
     ]
     error_class, hint, sqlstate = _classify(http_response.status, kind, code, message)
     if sqlstate is None and error_class is ApiError and http_response.status == 400:
@@ -168,7 +176,7 @@ def _api_error(http_response: HttpResponse, error: Mapping[str, Any], request_li
         )
     return error_class(
         message,
-        detail=redact(", ".join(filter(None, details))),
+        detail=", ".join(filter(None, details)),
         hint=hint,
         sqlstate=sqlstate,
         status=http_response.status,
@@ -198,25 +206,23 @@ def _classify(
 
 def _invalid_response(http_response: HttpResponse, request_line: str, problem: str) -> InvalidResponseError:
     content_type = http_response.headers.get("content-type", "none")
-    details = [f"status {http_response.status}, content type {content_type}"]
+    details = [f"status {http_response.status}, content type {excerpt(content_type, MAX_NAME_CHARACTERS)}"]
     if 300 <= http_response.status < 400:
         location = http_response.headers.get("location", "nowhere")
-        details.append(f"to {shorten(location, MAX_RESPONSE_CHARACTERS)}")
+        details.append(f"to {excerpt(location, MAX_RESPONSE_CHARACTERS)}")
     beginning = _beginning(http_response.body)
     details.append(f"it begins: {beginning}" if http_response.body else "it is empty")
     return InvalidResponseError(
-        f"the response to {redact(request_line)} {problem}",
-        detail=redact(", ".join(details)),
+        f"the response to {excerpt(request_line, MAX_NAME_CHARACTERS)} {problem}",
+        detail=", ".join(details),
         hint="Check that api_base is Stripe's API and that no proxy answers in its place.",
     )
 
 
 def _beginning(body: bytes) -> str:
-    # Redacted before it is cut: a key that is cut in two would not be recognized.
-    text = redact(body[: 8 * MAX_RESPONSE_CHARACTERS].decode("utf-8", "replace"))
-    printable = "".join(c if c.isprintable() else " " for c in text[: MAX_RESPONSE_CHARACTERS + 1])
-    return shorten(printable, MAX_RESPONSE_CHARACTERS)
+    text = excerpt(body[: 16 * MAX_RESPONSE_CHARACTERS].decode("utf-8", "replace"), MAX_RESPONSE_CHARACTERS)
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
-def _redacted(value: object) -> str | None:
-    return redact(value) if isinstance(value, str) and value else None
+def _text(value: object, max_characters: int = MAX_NAME_CHARACTERS) -> str | None:
+    return excerpt(value, max_characters) if isinstance(value, str) and value else None

@@ -27,7 +27,7 @@ from stripe_fdw.api.connections import connection_pool
 from stripe_fdw.api.responses import HttpResponse, error_code
 from stripe_fdw.api.retries import is_final, retry_delay
 from stripe_fdw.errors import ConnectionFailedError
-from stripe_fdw.redaction import redact
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 if TYPE_CHECKING:
     from stripe_fdw.api.rate_limiter import RateLimiter
@@ -154,7 +154,7 @@ class Transport:
             how = "the connection ended before the response was complete"
         return ConnectionFailedError(
             f"no response from {self._host}{tries}: {how}",
-            detail=redact(f"{request_line}: {self._reason(failure)}"),
+            detail=f"{excerpt(request_line, MAX_NAME_CHARACTERS)}: {self._reason(failure)}",
             hint=hint,
         )
 

@@ -15,8 +15,7 @@ from stripe_fdw.fdw.backend.hosting import ColumnDefinition
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.extraction import Extract, Object, extractor
 from stripe_fdw.fdw.schema.columns import FLOAT_TYPES, INTEGER_TYPES, NUMERIC_TYPES, TEXT_TYPES, base_type
-from stripe_fdw.redaction import redact
-from stripe_fdw.text_limits import MAX_REASON_CHARACTERS, shorten
+from stripe_fdw.text_limits import MAX_REASON_CHARACTERS, excerpt
 
 Convert = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the values that Postgres takes
 
@@ -49,7 +48,7 @@ class RowMaker:
             try:
                 columns.append(convert(values))
             except (_WrongTypeError, OverflowError, OSError) as error:
-                reason = shorten(redact(str(error)), MAX_REASON_CHARACTERS)
+                reason = excerpt(str(error), MAX_REASON_CHARACTERS)
                 raise ColumnError(
                     f'column "{name}" cannot represent Stripe\'s value: {reason}',
                     sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,

@@ -14,8 +14,9 @@ from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
-from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.redaction import Secret
 from stripe_fdw.suggestions import closest_names
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 OptionContext = Literal["wrapper", "server", "table", "user mapping", "column"]
 
@@ -38,6 +39,7 @@ VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
 _INVALID_VALUE: Final = sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
 _MAX_KEY_FILE: Final = 4096  # bytes
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
+_ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,250}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,9 @@ def _unknown(context: OptionContext, name: str) -> OptionError:
         return OptionError(
             f"option {name} belongs in the {contexts[0]}, not in a {context}", hint=_listing(context, valid)
         )
-    closest = closest_names(name, valid, n=len(valid) + 1, cutoff=0.0)
-    return OptionError(f'there is no option "{redact(name)}" of a {context}', hint=_listing(context, closest))
+    shown = excerpt(name, MAX_NAME_CHARACTERS)
+    closest = closest_names(shown, valid, n=len(valid) + 1, cutoff=0.0)
+    return OptionError(f'there is no option "{shown}" of a {context}', hint=_listing(context, closest))
 
 
 def _listing(context: OptionContext, names: tuple[str, ...] | list[str]) -> str:
@@ -117,7 +120,7 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
         OptionError: a value cannot be used. The message says which values the option takes.
     """
     account = options.get("stripe_account")
-    if account is not None and not (account.startswith("acct_") and account[5:].isalnum()):
+    if account is not None and not _ACCOUNT.fullmatch(account):
         raise _invalid_value("stripe_account", account, "the id of a connected account, acct_…")
     rate = options.get("max_requests_per_second")
     return ServerOptions(
@@ -135,7 +138,8 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
 
 def _invalid_value(name: str, value: str, takes: str) -> OptionError:
     return OptionError(
-        f'option {name} has the value "{redact(value)}", but takes {takes}', sqlstate=_INVALID_VALUE
+        f'option {name} has the value "{excerpt(value, MAX_NAME_CHARACTERS)}", but takes {takes}',
+        sqlstate=_INVALID_VALUE,
     )
 
 

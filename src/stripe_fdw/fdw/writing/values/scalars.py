@@ -14,11 +14,11 @@ from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.object_ids import id_or_value
-from stripe_fdw.redaction import redact
-from stripe_fdw.text_limits import MAX_VALUE_CHARACTERS, shorten
+from stripe_fdw.text_limits import MAX_VALUE_CHARACTERS, excerpt
 
 _EPOCH: Final = re.compile(r"-?[0-9]{1,13}", re.ASCII)
 _FAR: Final = re.compile(r"\+?[0-9]{5,}-.*|.*\bBC", re.DOTALL)  # years that Python has no number for
+_MAX_READ_CHARACTERS: Final = 4096  # of a value that an error shows the beginning of
 _TRUE: Final = frozenset({"t", "true"})
 _FALSE: Final = frozenset({"f", "false"})
 
@@ -28,8 +28,8 @@ Scalar = str | int | bool
 def value_text(value: object) -> str:
     """Return a value for an error's text: quoted, redacted, shortened and on one line."""
     text = exact_json.dumps(value).decode() if isinstance(value, dict | list) else str(value)
-    text = redact(" ".join(text.split()))
-    return f'"{shorten(text, MAX_VALUE_CHARACTERS)}"'
+    one_line = " ".join(text[:_MAX_READ_CHARACTERS].split())
+    return f'"{excerpt(one_line, MAX_VALUE_CHARACTERS)}"'
 
 
 def value_error(

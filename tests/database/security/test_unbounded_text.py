@@ -1,0 +1,65 @@
+"""Texts of any length, from roles or from Stripe, keep no backend busy and fill no error."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from support.database import Misbehaving, Server, Servers, answer, failing, said
+from support.waiting import hang_guard
+
+KEY = "sk_test_51KeyOfTheSecurityTests0000"
+LONG = 1_000_000  # characters
+TEXTS = {"client secrets": "in_" * (LONG // 3), "keys": "sk_" * (LONG // 3), "one word": "a" * LONG}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("option", ["api_base", "timeout", "stripe_account", "no_such_option"])
+def test_a_long_option_is_refused_at_once(
+    db: psycopg.Connection, servers: Servers, host: str, option: str, text: str
+) -> None:
+    if host == "multicorn2":
+        pytest.skip("Multicorn2 checks no options before they are used")
+    with hang_guard(10), pytest.raises(psycopg.Error) as caught:
+        servers(**{option: TEXTS[text]})
+    assert option in said(caught.value)
+    assert len(said(caught.value)) < 2000
+
+
+def test_a_long_name_of_an_option_is_refused_at_once(db: psycopg.Connection, host: str) -> None:
+    if host == "multicorn2":
+        pytest.skip("Multicorn2 checks no options before they are used")
+    query = "select stripe_fdw_validator(array[repeat('in_', 300000) || '=1'], 'pg_foreign_server'::regclass)"
+    with hang_guard(10):
+        error = failing(db, query)
+    assert "there is no option" in said(error)
+    assert len(said(error)) < 2000
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("field", ["message", "code", "param", "type"])
+def test_a_long_error_of_stripe_is_shortened(
+    db: psycopg.Connection,
+    servers: Servers,
+    misbehaving: Callable[[Callable[[socket.socket, str], object]], Misbehaving],
+    text: str,
+    field: str,
+) -> None:
+    error = {"type": "invalid_request_error", "code": "email_invalid", "message": "No.", "param": "email"}
+    body = json.dumps({"error": {**error, field: TEXTS[text]}}).encode()
+    stripe = misbehaving(lambda connection, line: connection.sendall(answer(body, "400 Bad Request")))
+    server = servers("customer", mapping={"api_key": KEY}, api_base=stripe.url)
+    with hang_guard(10):
+        refused = failing(db, f"select * from {server.table('customer')} where id = 'cus_1'")
+    assert len(said(refused)) < 10_000
+
+
+def test_a_long_value_that_is_written_is_shortened_in_its_error(db: psycopg.Connection, live: Server) -> None:
+    query = f"insert into {live.table('customer')} (balance, address) values (1, repeat('in_', 300000))"
+    with hang_guard(10):
+        refused = failing(db, query)
+    assert len(said(refused)) < 10_000
