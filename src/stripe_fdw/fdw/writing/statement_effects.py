@@ -76,7 +76,6 @@ class StatementEffects:
         """Return the first requests with an unknown outcome, and how many more there are."""
         return _list_text(self.shown_unknown, self.unknown_count)
 
-
     def skipped_text(self) -> str:
         """Return the numbers of the rows that were not carried out although later rows were."""
         return ", ".join(f"row {number}" for number in self.skipped_rows)
