@@ -5,12 +5,14 @@ PG_CONFIG ?=
 ARGS ?=
 # Tests wait more than they work, so that more workers than processors are busy.
 WORKERS ?= 3
+# Recorded exchanges of Stripe, outside this repository.
+RECORDED ?= ../shared/recorded
 export PG_CONFIG
 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint format bench catalog clean help
+.PHONY: setup demo test lint format bench catalog recorded clean help
 
 help:
 	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
@@ -19,6 +21,7 @@ help:
 	@echo 'make format  put the format right'
 	@echo 'make bench   the measurements that README shows'
 	@echo 'make catalog build the catalog, and its reference, from the installed stripe package'
+	@echo 'make recorded  how far the simulator agrees with recorded exchanges of Stripe (RECORDED=path)'
 	@echo 'make setup   what the others do first: packages into .venv'
 
 setup:
@@ -48,6 +51,9 @@ bench: setup
 catalog: setup
 	$(BIN)/python -m stripe_fdw.catalog build
 	$(BIN)/python -m stripe_fdw.catalog document
+
+recorded: setup
+	@$(BIN)/python tools/recorded.py '$(RECORDED)' $(ARGS)
 
 clean:
 	rm -rf $(VENV) .dev build dist

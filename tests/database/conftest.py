@@ -108,7 +108,7 @@ def simulator(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture(scope="session", params=PostgresInstallation.find().hosts())
 def host(request: pytest.FixtureRequest) -> str:
-    """The host that runs the wrapper."""
+    """The host that serves the foreign tables."""
     return str(request.param)
 
 

@@ -39,12 +39,12 @@ def compiled_once() -> Iterator[None]:
 
 
 def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
-    def compiled(directory: Path, installation: Any, python: Any, build: Any, test_wrapper: Any) -> Path:
+    def compiled(directory: Path, installation: Any, python: Any, build: Any, test_tables: Any) -> Path:
         name = hashlib.sha256(repr(build).encode()).hexdigest()[:24]
         module = BUILDS / f"{name}.so"
         with locked(BUILDS / "lock"):
             if not module.exists():
-                compiled_module = compile_module(directory, installation, python, build, test_wrapper)
+                compiled_module = compile_module(directory, installation, python, build, test_tables)
                 shutil.copyfile(compiled_module, module.with_suffix(".new"))  # from another file system
                 module.with_suffix(".new").rename(module)
             module.touch()  # used now: the least recently used go
@@ -58,8 +58,8 @@ def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
     return compiled
 
 
-def installed_tree(root: Path, test_wrapper: Path | None = None) -> PrivateInstallation:
-    """Lay a private installation with the bundled host; ``test_wrapper`` is the wrapper that it runs."""
+def installed_tree(root: Path, test_tables: Path | None = None) -> PrivateInstallation:
+    """Lay a private installation with the bundled host; ``test_tables``: a file whose tables it serves."""
     tree = PrivateInstallation(root, PostgresInstallation.find())
     with locked(root.with_suffix(".lock")), compiled_once():
         tree.build()
@@ -68,6 +68,6 @@ def installed_tree(root: Path, test_wrapper: Path | None = None) -> PrivateInsta
             python=sys.executable,
             pkglibdir=tree.pkglibdir,
             extensiondir=tree.extensiondir,
-            test_wrapper=test_wrapper,
+            test_tables=test_tables,
         )
     return tree

@@ -21,7 +21,7 @@ class Session:
     """The state of one backend. Servers and keys are kept apart in it by the options of each table."""
 
     def __init__(self, host: Host) -> None:
-        """Start without anything: ``host`` is what runs the wrapper."""
+        """Start without anything: ``host`` is the program that serves the tables."""
         self.host = host
         self.clients = ClientPool()
         self.generations = GenerationCounters()

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from stripe_fdw.fdw.backend.bundled import BundledHost
-from stripe_fdw.host.sql_errors import WrapperError
+from stripe_fdw.host.sql_errors import HostError
 from stripe_fdw.imports import import_permanently
 from stripe_fdw.version import __version__
 
@@ -31,7 +31,7 @@ def start(version: str, test_file: str | None) -> None:
     """
     global _test_module  # noqa: PLW0603 - one interpreter, one set of tables
     if version != __version__:
-        raise WrapperError(
+        raise HostError(
             f"stripe_fdw was compiled from version {version} of the package, but {__version__} is installed",
             hint='Run "stripe-fdw host install".',
         )
@@ -102,7 +102,7 @@ class OpenTables:
     ) -> Any:
         """Return the table of a user, the same one as long as options and columns stay as they are.
 
-        ``options`` are those of the wrapper, the table, the server and the user mapping; the later win.
+        ``options`` are those of foreign data wrapper, table, server and user mapping; the later win.
         """
         opened_from = (name, options, columns)
         kept = self._tables.get((relid, user))
@@ -124,7 +124,7 @@ class Backend:
     """The host, session and tables of one backend."""
 
     def __init__(self) -> None:
-        """Load the foreign data wrapper."""
+        """Load the modules that open tables."""
         if _test_module is None:
             import_permanently("stripe_fdw.fdw.tables.factory")
         self.host = BundledHost(import_module("_stripe_fdw_host"))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.backend import Options, backend, served, start
 from stripe_fdw.host.modify import delete, end_modify, insert, row_identity, transaction, update
-from stripe_fdw.host.sql_errors import WrapperError, explain_error, without_values
+from stripe_fdw.host.sql_errors import HostError, explain_error, without_values
 from stripe_fdw.host.values import (
     make_date,
     make_datetime,
@@ -57,7 +57,7 @@ def open_table(
 
 
 def validate(kind: str, options: Options) -> None:
-    """Check options of a wrapper, server, user mapping, table or column; raises errors.OptionError."""
+    """Check the options of one catalog entry, such as a server or a column; raises errors.OptionError."""
     try:
         served("stripe_fdw.fdw.schema.options", "validate_options")(kind, options)
     except BaseException as error:
@@ -77,7 +77,7 @@ def import_schema(
     statements = list(import_statements(schema, server, options, *restriction))
     for statement in statements:
         if type(statement) is not str or "\0" in statement:
-            raise WrapperError(f"import_statements() returned a {type(statement).__name__}, not SQL text")
+            raise HostError(f"import_statements() returned a {type(statement).__name__}, not SQL text")
     return statements
 
 
@@ -100,7 +100,7 @@ def _checked_estimate(number: object, description: str) -> float:
             size = math.inf
         if math.isfinite(size) and size >= 0:
             return min(size, 1e15)
-    raise WrapperError(f"{description} is not a number of zero or more")
+    raise HostError(f"{description} is not a number of zero or more")
 
 
 def rel_size(table: Any, quals: list[PlainQual], columns: list[str]) -> tuple[float, float, float]:
@@ -118,10 +118,10 @@ def path_keys(table: Any) -> list[tuple[tuple[str, ...], float]]:
     keys = []
     for key in table.path_keys():
         if not isinstance(key, tuple) or len(key) != 2 or not isinstance(key[0], tuple | list):
-            raise WrapperError("path_keys() did not return ((columns), rows)")
+            raise HostError("path_keys() did not return ((columns), rows)")
         names = tuple(key[0])
         if not all(type(name) is str for name in names):
-            raise WrapperError("path_keys() returned a column that is not a str")
+            raise HostError("path_keys() returned a column that is not a str")
         keys.append((names, _checked_estimate(key[1], "the number of rows of path_keys()")))
     return keys
 
@@ -131,7 +131,7 @@ def sortable(table: Any, keys: list[PlainSortKey]) -> int:
     wanted = _sort_keys(keys)
     delivered = list(table.sortable(wanted))
     if delivered != wanted[: len(delivered)]:
-        raise WrapperError("sortable() did not return a prefix of the requested sort keys")
+        raise HostError("sortable() did not return a prefix of the requested sort keys")
     return len(delivered)
 
 
@@ -173,7 +173,7 @@ def next_batch(scan: Any) -> tuple[Any, ...]:
     """Return the next rows, none at the end, as a tuple: it cannot change while C reads it."""
     batch = scan.next_batch()
     if not isinstance(batch, list | tuple):
-        raise WrapperError(f"next_batch() returned a {type(batch).__name__}, not a list of rows")
+        raise HostError(f"next_batch() returned a {type(batch).__name__}, not a list of rows")
     return tuple(batch)
 
 
@@ -187,10 +187,10 @@ def close_scan(scan: Any) -> None:
 
 def _checked_lines(lines: object, method: str) -> Lines:
     if not isinstance(lines, list | tuple):
-        raise WrapperError(f"{method}() did not return a list")
+        raise HostError(f"{method}() did not return a list")
     for line in lines:
         if not (isinstance(line, tuple) and len(line) == 2 and all(isinstance(text, str) for text in line)):
-            raise WrapperError(f"{method}() did not return (label, text)")
+            raise HostError(f"{method}() did not return (label, text)")
     return list(lines)
 
 

@@ -57,14 +57,12 @@ class Build:
             return None
 
     @classmethod
-    def of(
-        cls, installation: PostgresInstallation, python: Python, test_wrapper: Path | None = None
-    ) -> Build:
+    def of(cls, installation: PostgresInstallation, python: Python, test_tables: Path | None = None) -> Build:
         """Describe a module that would be built now."""
         digest = hashlib.sha256()
         for source in _sources():
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-        digest.update(f"{installation.show('cppflags')}\0{asdict(python)}\0{test_wrapper or ''}".encode())
+        digest.update(f"{installation.show('cppflags')}\0{asdict(python)}\0{test_tables or ''}".encode())
         return cls(
             __version__,
             python.executable,
@@ -80,7 +78,7 @@ def install(
     python: str,
     pkglibdir: Path | None = None,
     extensiondir: Path | None = None,
-    test_wrapper: Path | None = None,
+    test_tables: Path | None = None,
 ) -> bool:
     """Compile the extension and copy it to its place, unless the same is installed already.
 
@@ -89,7 +87,7 @@ def install(
         python: the interpreter that the backends start, usually a venv's.
         pkglibdir: where the module goes; the installation's own folder if None.
         extensiondir: where control and SQL files go; the installation's own folder if None.
-        test_wrapper: for this package's tests: a Python file with another wrapper to run.
+        test_tables: for this package's tests: a Python file whose tables are served instead.
 
     Returns:
         True if anything was installed.
@@ -100,13 +98,13 @@ def install(
     modules = pkglibdir or installation.pkglibdir
     extensions = extensiondir or installation.sharedir / "extension"
     described = describe(python)
-    build = Build.of(installation, described, test_wrapper)
+    build = Build.of(installation, described, test_tables)
     data = [SOURCES / "stripe_fdw.control", *sorted(SOURCES.glob("stripe_fdw--*.sql"))]
     if Build.read(modules / MODULE) == build and all(_is_same(file, extensions / file.name) for file in data):
         return False
     _require(installation, described)
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-build-") as directory:
-        module = _compile(Path(directory), installation, described, build, test_wrapper)
+        module = _compile(Path(directory), installation, described, build, test_tables)
         try:
             for file in data:
                 _replace(file, extensions / file.name)
@@ -183,7 +181,7 @@ def _compile(
     installation: PostgresInstallation,
     python: Python,
     build: Build,
-    test_wrapper: Path | None,
+    test_tables: Path | None,
 ) -> Path:
     shutil.copytree(SOURCES / "c", directory / "c")
     for file in ("Makefile", "exports.map", "stripe_fdw.control"):
@@ -194,8 +192,8 @@ def _compile(
         "STRIPE_FDW_VERSION": build.version,
         "STRIPE_FDW_BUILD": _BUILD_MARK.decode() + json.dumps(asdict(build)),
     }
-    if test_wrapper is not None:
-        lines["STRIPE_FDW_TEST_WRAPPER"] = str(test_wrapper)
+    if test_tables is not None:
+        lines["STRIPE_FDW_TEST_TABLES"] = str(test_tables)
     (directory / "c" / "build.h").write_text(
         "".join(f"#define {name} {json.dumps(value)}\n" for name, value in lines.items())
     )

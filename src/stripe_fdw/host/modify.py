@@ -6,7 +6,7 @@ from typing import Any
 
 from stripe_fdw import sqlstates
 from stripe_fdw.host.backend import backend
-from stripe_fdw.host.sql_errors import WrapperError
+from stripe_fdw.host.sql_errors import HostError
 
 Row = dict[str, object]
 
@@ -15,14 +15,14 @@ def row_identity(table: Any) -> tuple[str, ...]:
     """Return the columns of a row, as it was read, that update() and delete() are given."""
     names = table.row_identity()
     if not isinstance(names, tuple | list) or not all(type(name) is str for name in names):
-        raise WrapperError("row_identity() did not return column names")
+        raise HostError("row_identity() did not return column names")
     return tuple(names)
 
 
 def _checked_row(row: object, method: str) -> Row | None:
     if row is None or type(row) is dict:
         return row
-    raise WrapperError(f"{method}() returned a {type(row).__name__}, not a dict")
+    raise HostError(f"{method}() returned a {type(row).__name__}, not a dict")
 
 
 def insert(table: Any, run: int, values: Row, answered: int) -> Row | None:
@@ -56,7 +56,7 @@ def transaction(event: str, level: int) -> None:
     ``event`` is "pre_commit", "prepare", "commit", "rollback", "sub_commit" or "sub_rollback".
     """
     if event == "prepare":
-        raise WrapperError(
+        raise HostError(
             "a transaction that has written to Stripe cannot be prepared",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )

@@ -54,7 +54,7 @@ class PostgresInstallation:
         )
 
     def hosts(self) -> list[str]:
-        """Return the hosts that can run the wrapper here: the bundled one, and Multicorn2 where it works.
+        """Return the hosts that can serve tables here: the bundled one, and Multicorn2 where it works.
 
         Multicorn2 runs the Python it was built for. That Python must be able to import ``multicorn``, and its
         version must be this environment's, since it loads this environment's compiled packages.

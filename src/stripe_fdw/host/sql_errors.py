@@ -15,8 +15,8 @@ from stripe_fdw.text_limits import MAX_FRAMES
 _MIN_SECRET_LENGTH: Final = 4  # characters: a shorter one is no key, and would mask ordinary words
 
 
-class WrapperError(StripeFdwError):
-    """The Python side broke its contract with the C side: a bug in this package, not the user's fault."""
+class HostError(StripeFdwError):
+    """A table or session broke its contract with the C code: a bug in this package, not the user's fault."""
 
 
 SqlErrorParts: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
@@ -57,7 +57,7 @@ def without_values(error: BaseException, options: Mapping[str, str]) -> StripeFd
         return text
 
     if not issubclass(type(error), StripeFdwError):
-        return WrapperError(f"the options cannot be checked: Python exception {_name(error)}")
+        return HostError(f"the options cannot be checked: Python exception {_name(error)}")
     parts = {name: masked(_attribute(error, name)) for name in ("detail", "hint")}
     return OptionError(
         masked(_attribute(error, "message")) or _name(error), sqlstate=_sqlstate(error), **parts

@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from stripe_fdw import exact_json, sqlstates
-from stripe_fdw.host.sql_errors import WrapperError
+from stripe_fdw.host.sql_errors import HostError
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ def parse_json(text: str) -> object:
     try:
         return exact_json.loads(text)
     except OverflowError:
-        raise WrapperError(
+        raise HostError(
             "a number in jsonb is out of range", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
         ) from None
 
@@ -47,15 +47,13 @@ def since_2000(value: datetime) -> timedelta | None:
 
 
 def to_json(value: object) -> bytes:
-    """Write JSON. Raises WrapperError for what JSON does not have, such as NaN or a Python object."""
+    """Write JSON. Raises HostError for what JSON does not have, such as NaN or a Python object."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise WrapperError(
-            f"a value cannot be written as JSON: {value}", sqlstate=sqlstates.INVALID_JSON_TEXT
-        )
+        raise HostError(f"a value cannot be written as JSON: {value}", sqlstate=sqlstates.INVALID_JSON_TEXT)
     try:
         return orjson.dumps(value, default=exact_json.encode_decimal, option=_OPTIONS)
     except TypeError as error:
-        raise WrapperError(
+        raise HostError(
             f"a value cannot be written as JSON: {error}", sqlstate=sqlstates.INVALID_JSON_TEXT
         ) from error
 
@@ -68,7 +66,7 @@ def to_text(value: object) -> str | None:
         try:
             return str(value)
         except ValueError as error:  # Python writes integers of at most 4,300 digits
-            raise WrapperError(
+            raise HostError(
                 f"a number is out of range: {error}", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
             ) from error
     if isinstance(value, date):

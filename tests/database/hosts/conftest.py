@@ -1,4 +1,4 @@
-"""A server whose stripe_fdw runs the wrapper of support/hostile_wrapper.py, compiled for these tests only."""
+"""A server whose stripe_fdw serves the tables of support/hostile_tables.py, compiled for these tests only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = (
 @pytest.fixture(scope="session")
 def hostile_tree(pytestconfig: pytest.Config) -> PrivateInstallation:
     return installed_tree(
-        pytestconfig.rootpath / "build" / "hostile", support.DIRECTORY / "hostile_wrapper.py"
+        pytestconfig.rootpath / "build" / "hostile", support.DIRECTORY / "hostile_tables.py"
     )
 
 

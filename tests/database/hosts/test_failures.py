@@ -138,7 +138,7 @@ def test_others_say_type_text_and_place(db: psycopg.Connection, table: Callable[
     diag = failing(db, f"select * from {table(**{'fail': 'open_scan', 'with': 'value'})}").diag
     assert diag.message_primary == "Python exception ValueError: bad value"
     assert diag.context is not None
-    assert "hostile_wrapper.py, line" in diag.context
+    assert "hostile_tables.py, line" in diag.context
 
 
 def test_an_exception_without_text_says_its_type(db: psycopg.Connection, table: Callable[..., str]) -> None:
@@ -190,7 +190,7 @@ def test_a_failing_validator(db: psycopg.Connection) -> None:
         ), kind
 
 
-def test_this_list_is_the_wrappers_list() -> None:
-    text = (support.DIRECTORY / "hostile_wrapper.py").read_text()
+def test_each_failure_is_one_of_the_hostile_tables() -> None:
+    text = (support.DIRECTORY / "hostile_tables.py").read_text()
     assert all(f'    "{kind}": ' in text for kind in KINDS)
     assert sys.version_info >= (3, 11)

@@ -277,7 +277,7 @@ def test_views_are_changed_as_their_owner(db: psycopg.Connection, table: Table) 
 
 @pytest.mark.parametrize("swallow", [False, True])
 def test_statement_timeout_ends_a_slow_scan(swallow: bool, db: psycopg.Connection, table: Table) -> None:
-    # A wrapper that swallows the interrupt delays it, and cannot make it disappear.
+    # A scan that swallows the interrupt delays it, and cannot make it disappear.
     name = table(**({"slow": 1, "swallow": 1} if swallow else {"slow": 30}))
     db.execute("select * from t")
     db.execute("set statement_timeout = '200ms'")

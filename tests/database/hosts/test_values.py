@@ -41,8 +41,8 @@ FITTING = {
 
 
 def values() -> list[str]:
-    """The names of hostile_wrapper.py's VALUES, read as text since that file runs in a backend only."""
-    text = (support.DIRECTORY / "hostile_wrapper.py").read_text()
+    """The names of hostile_tables.py's VALUES, read as text since that file runs in a backend only."""
+    text = (support.DIRECTORY / "hostile_tables.py").read_text()
     block = text[text.index("VALUES: dict") : text.index("ROWS: dict")]
     return [line.split('"')[1] for line in block.splitlines() if line.startswith('    "')]
 

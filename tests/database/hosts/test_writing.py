@@ -1,4 +1,4 @@
-"""INSERT, UPDATE and DELETE reach the wrapper as the statement says, and RETURNING gives its answer."""
+"""INSERT, UPDATE and DELETE reach the table as the statement says, and RETURNING gives its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Table = Callable[..., str]
 
 
 def calls(db: psycopg.Connection, *names: str) -> list[tuple[str, Any]]:
-    """Calls of the wrapper since the last look, with their arguments."""
+    """Calls of the tables since the last look, with their arguments."""
     rows = db.execute("select call, what from calls").fetchall()
     scope = {"datetime": dt, "Decimal": Decimal}
     return [

@@ -16,7 +16,7 @@ NOTE = "create or replace function note() returns trigger language plpgsql as $$
 
 
 def calls(db: psycopg.Connection) -> list[str]:
-    """Calls of the wrapper since the last look, "insert unseen" when the answer is not read."""
+    """Calls of the tables since the last look, "insert unseen" when the answer is not read."""
     rows = db.execute("select call, what from calls").fetchall()
     return [f"{call} unseen" if arguments.endswith("'unseen'") else call for call, arguments in rows]
 

@@ -53,7 +53,7 @@ def test_sessions_end_while_their_threads_work(
 def busy(tree: PrivateInstallation, tmp_path: Path, host: str) -> Iterator[Cluster]:
     """A server of its own, where Multicorn finds the wrapper of support/busy_wrapper.py."""
     if host != "multicorn2":
-        pytest.skip("the bundled host runs no wrapper but its own: tests/database/hosts tries it")
+        pytest.skip("the bundled host serves no tables but its own: tests/database/hosts tries it")
     path = f"{dict(host_environment())['PYTHONPATH']}:{support.DIRECTORY.parent}"
     cluster = Cluster(tmp_path, tree, environment=(("PYTHONPATH", path),))
     cluster.initialize()

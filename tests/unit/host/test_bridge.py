@@ -8,7 +8,7 @@ import pytest
 
 from stripe_fdw.host import backend, bridge
 from stripe_fdw.host.backend import OpenTables
-from stripe_fdw.host.sql_errors import WrapperError
+from stripe_fdw.host.sql_errors import HostError
 from stripe_fdw.version import __version__
 
 COLUMN = ("id", "text", 25, -1)
@@ -70,7 +70,7 @@ def test_kept_tables_are_bounded(tables: OpenTables) -> None:
 
 def test_another_version_of_the_package_is_refused() -> None:
     bridge.start(__version__, None)
-    with pytest.raises(WrapperError, match=r"version 0\.0\.0 of the package") as caught:
+    with pytest.raises(HostError, match=r"version 0\.0\.0 of the package") as caught:
         bridge.start("0.0.0", None)
     assert "host install" in str(caught.value.hint)
 

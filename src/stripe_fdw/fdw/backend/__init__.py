@@ -1,1 +1,1 @@
-"""The program that runs the wrapper in a backend: one protocol, and its implementations."""
+"""The program that serves foreign tables in a backend: one protocol, and its implementations."""

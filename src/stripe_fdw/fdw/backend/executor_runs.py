@@ -54,7 +54,7 @@ class _Run:
 
 
 class ExecutorRuns:
-    """The executor runs of this backend that called the wrapper.
+    """The executor runs of this backend that scanned foreign tables of Stripe.
 
     Raises OSError, ValueError or AttributeError where the server or the system lacks what is needed.
     """

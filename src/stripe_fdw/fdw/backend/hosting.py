@@ -1,4 +1,4 @@
-"""The host: the program that runs the wrapper inside Postgres, as the wrapper sees it.
+"""The host: the program that serves foreign tables inside Postgres, as they see it.
 
 ``bundled`` is this package's own C extension, ``multicorn2`` is Multicorn2, and ``standalone`` is a Python
 process without a server, such as a unit test. Which of them runs is decided where a ``Session`` is made.
@@ -19,7 +19,7 @@ class ColumnDefinition(Protocol):
 
 
 class Host(Protocol):
-    """What the wrapper needs of the server. All methods are for the backend's main thread only."""
+    """What foreign tables need of the server. All methods are for the backend's main thread only."""
 
     renders_text: bool
     """True if the host reads every value through its type's input function."""

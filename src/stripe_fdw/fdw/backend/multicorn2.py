@@ -40,7 +40,7 @@ def _exit_at_once() -> None:
 
 
 class MulticornHost(Host, Protocol):
-    """What the wrapper needs of a host beside ``Host`` where Multicorn2 does not say it."""
+    """What Multicorn2's tables need of a host beside ``Host`` where Multicorn2 does not say it."""
 
     def ended_runs(self) -> list[int]:
         """Return the executor runs that have ended since the last call."""

@@ -1,4 +1,4 @@
-"""Multicorn2's quals and sort keys as the wrapper's own."""
+"""Multicorn2's quals and sort keys as this package's own."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _translate(qual: object) -> Qual | None:
 
 
 def translate_sort_keys(sortkeys: Sequence[Any] | None) -> list[SortKey]:
-    """Return Multicorn's sort keys as the wrapper's own."""
+    """Return Multicorn's sort keys as this package's own."""
     return [
         SortKey(str(key.attname), bool(key.is_reversed), bool(key.nulls_first), key.collate)
         for key in sortkeys or ()

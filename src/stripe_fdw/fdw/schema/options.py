@@ -80,7 +80,7 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:
-    """Check the names of the merged options of wrapper, server, table and user mapping.
+    """Check the names of the merged options of foreign data wrapper, server, table and user mapping.
 
     Raises:
         OptionError: no context has such an option.

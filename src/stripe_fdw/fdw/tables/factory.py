@@ -26,7 +26,7 @@ def open_table(
 
     Args:
         session: the state of this backend.
-        options: those of the wrapper, server, user mapping and table, merged.
+        options: those of the foreign data wrapper, server, user mapping and table, merged.
         definitions: the foreign table's columns.
         resource_table: makes the table of a kind of object, where a host needs another than the usual.
 

@@ -47,7 +47,7 @@ class StatementWrite:
         """Begin to write.
 
         Args:
-            host: the program that runs the wrapper.
+            host: the program that serves the table.
             write_log: the changes of the transaction.
             generations: the counters that make cached responses stale.
             account: the account that is written to.

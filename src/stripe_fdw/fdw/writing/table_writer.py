@@ -43,7 +43,7 @@ class TableWriter:
         """Prepare to write, without a request.
 
         Args:
-            host: the program that runs the wrapper.
+            host: the program that serves the table.
             clients: the clients of the session.
             writes: the writes of the transaction.
             resource: whose objects the rows are.

@@ -1,5 +1,5 @@
 /*
- * explain.c: the wrapper's lines in EXPLAIN, and a scan's statistics in EXPLAIN ANALYZE.
+ * explain.c: the table's lines in EXPLAIN, and a scan's statistics in EXPLAIN ANALYZE.
  */
 #include "host.h"
 

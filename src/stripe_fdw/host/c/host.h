@@ -168,7 +168,7 @@ extern Datum read_timestamptz(ColumnReader *column, PyObject *value);
 extern Datum read_date(ColumnReader *column, PyObject *value);
 extern Datum read_by_input(ColumnReader *column, PyObject *value);
 
-/* ---- quals.c: conditions that can be passed to the wrapper ---- */
+/* ---- quals.c: conditions that can be passed to the table ---- */
 
 typedef enum QualKind
 {
@@ -206,7 +206,7 @@ extern void add_qual(PyObject *quals, const char *column, const char *operator, 
 typedef struct TablePlan
 {
 	List	   *quals;			/* HostQual: those of the table alone */
-	List	   *local;			/* RestrictInfo: those that are not passed to the wrapper */
+	List	   *local;			/* RestrictInfo: those that are not passed to the table */
 	List	   *columns;		/* Integer: attnums that rows must have */
 	double		width;
 	double		requests;		/* estimated, of a scan with these quals */
@@ -291,7 +291,7 @@ typedef struct HostModify
 	TupleDesc	desc;			/* the table's: slots may have one without names */
 	Bitmapset  *named;			/* columns that the statement names, as attnums */
 	ColumnReader *readers;		/* of all columns, by attnum - 1 */
-	List	   *identity;		/* Integer attnums of the columns of the old row that the wrapper needs */
+	List	   *identity;		/* Integer attnums of the columns of the old row that the table needs */
 	AttrNumber *junk;			/* the junk attribute of each */
 	AttrNumber	whole_row;		/* the junk attribute with the row as it was, if it is there */
 	MemoryContext row_context;

@@ -1,5 +1,5 @@
 /*
- * import.c: IMPORT FOREIGN SCHEMA.  The wrapper writes CREATE FOREIGN TABLE commands, PostgreSQL checks them.
+ * import.c: IMPORT FOREIGN SCHEMA.  Python writes CREATE FOREIGN TABLE commands, PostgreSQL checks them.
  */
 #include "host.h"
 

@@ -11,7 +11,7 @@
 
 /*
  * Written by install.py: STRIPE_FDW_PYTHON, STRIPE_FDW_VERSION, STRIPE_FDW_BUILD and, for tests,
- * STRIPE_FDW_TEST_WRAPPER.
+ * STRIPE_FDW_TEST_TABLES.
  */
 #include "build.h"
 
@@ -22,8 +22,8 @@ static const char build[] __attribute__((used)) = STRIPE_FDW_BUILD;
  * Tests run the same sources with tables of their own, by another module that is never installed for real.
  * It is compiled in: an option or a variable would be a way to run any Python.
  */
-#ifdef STRIPE_FDW_TEST_WRAPPER
-#define TABLES_FILE STRIPE_FDW_TEST_WRAPPER
+#ifdef STRIPE_FDW_TEST_TABLES
+#define TABLES_FILE STRIPE_FDW_TEST_TABLES
 #else
 #define TABLES_FILE NULL
 #endif

@@ -1,7 +1,7 @@
 /*
- * modify.c: INSERT, UPDATE and DELETE, one call of the wrapper for each row.
+ * modify.c: INSERT, UPDATE and DELETE, one call of the table for each row.
  *
- * Where the answer is not used, the wrapper may continue before it has arrived; the statement waits at its end.
+ * Where the answer is not used, the table may continue before it has arrived; the statement waits at its end.
  */
 #include "host.h"
 

@@ -29,7 +29,7 @@ identity_attnum(Relation relation, const char *name)
 	return attnum;
 }
 
-/* The columns of a row that the wrapper needs to change it: Integer attnums, at least one. */
+/* The columns of a row that the table needs to change it: Integer attnums, at least one. */
 List *
 identity_attnums(Relation relation, Oid user)
 {

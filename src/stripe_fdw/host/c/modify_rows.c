@@ -1,7 +1,7 @@
 /*
  * modify_rows.c: rows between PostgreSQL and Python in INSERT, UPDATE and DELETE.
  *
- * Only columns that the statement names are sent (and those that a default or a trigger filled), so the wrapper can
+ * Only columns that the statement names are sent (and those that a default or a trigger filled), so the table can
  * tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.
  */
 #include "host.h"

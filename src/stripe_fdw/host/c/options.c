@@ -43,7 +43,7 @@ options_to_python(List *options)
 	return dict;
 }
 
-/* The mapping's options, or none: the wrapper decides whether a mapping is needed. */
+/* The mapping's options, or none: Python decides whether a mapping is needed. */
 static List *
 user_mapping_options(Oid userid, Oid serverid)
 {
@@ -243,7 +243,7 @@ check_sources(List *options)
 	}
 }
 
-/* CREATE and ALTER of a wrapper, server, user mapping, table or column come here with all its options. */
+/* CREATE and ALTER of a foreign data wrapper, server, user mapping, table or column come here with all its options. */
 Datum
 stripe_fdw_validator(PG_FUNCTION_ARGS)
 {

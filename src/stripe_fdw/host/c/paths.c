@@ -1,5 +1,5 @@
 /*
- * paths.c: access paths: a full scan, a scan in an order that the wrapper delivers, or a scan for one value at a time
+ * paths.c: access paths: a full scan, a scan in an order that the table delivers, or a scan for one value at a time
  * of a join's other side.
  */
 #include "host.h"

@@ -128,7 +128,7 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	ask_size(root, rel, relid, plan, &rows);
 
 	rel->fdw_private = plan;
-	/* ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the wrapper can. */
+	/* ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the table can. */
 	plan->analyzed = rel->tuples > 0;
 	if (!plan->analyzed)
 		rel->tuples = rows;

@@ -1,5 +1,5 @@
 /*
- * quals.c: conditions of a query that are passed to the wrapper, and their form.
+ * quals.c: conditions of a query that are passed to the table, and their form.
  *
  * A condition that is not recognised is left to PostgreSQL, which checks all of them on every row anyway.  So the
  * rule is: in doubt, leave it to PostgreSQL.  A qual must mean in Python exactly what it means in SQL.
@@ -300,7 +300,7 @@ alternatives(ScanValue *values, int count)
 }
 
 /*
- * A qual's value for Python; owned.  NULL for what Python's types cannot hold: without the qual the wrapper returns
+ * A qual's value for Python; owned.  NULL for what Python's types cannot hold: without the qual the table returns
  * more, and PostgreSQL checks.
  */
 static PyObject *

@@ -190,7 +190,7 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef definition = {
 	PyModuleDef_HEAD_INIT,
 	.m_name = "_stripe_fdw_host",
-	.m_doc = "PostgreSQL, as the wrapper sees it from inside the bundled host.",
+	.m_doc = "PostgreSQL, as Python sees it from inside the bundled host.",
 	.m_size = -1,
 	.m_methods = methods,
 };

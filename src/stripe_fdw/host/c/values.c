@@ -1,7 +1,7 @@
 /*
  * values.c: Python values as PostgreSQL datums, with fast conversions for the common types.
  *
- * What a wrapper gives is not trusted: each reader looks at the type and the range, and an error names the
+ * What a table gives is not trusted: each reader looks at the type and the range, and an error names the
  * column, the table and the Python type.  Types that are read by their input function are in parse.c.
  */
 #include "host.h"

@@ -2,7 +2,7 @@
 
 Table options say what: ``rows`` and ``batch`` how much, ``fail`` with ``with`` at which entry point which of
 FAILURES is raised, ``values`` one of VALUES instead of good ones, ``rows_like`` one of ROWS instead of good
-rows. The table with option ``object`` 'calls' lists what the wrappers were asked since it was last read.
+rows. The table with option ``object`` 'calls' lists the calls of the other tables since it was last read.
 """
 
 from __future__ import annotations
