@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from urllib3.exceptions import (
     NameResolutionError,
     NewConnectionError,
     ProxyError,
+    ReadTimeoutError,
     SSLError,
     TimeoutError,  # noqa: A004
 )
@@ -26,12 +28,16 @@ from stripe_fdw.api.cancellation import Exchange, set_current_exchange
 from stripe_fdw.api.connections import connection_pool
 from stripe_fdw.api.responses import HttpResponse, error_code
 from stripe_fdw.api.retries import is_final, retry_delay
-from stripe_fdw.errors import ConnectionFailedError
+from stripe_fdw.errors import ConnectionFailedError, InvalidResponseError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+
     from stripe_fdw.api.rate_limiter import RateLimiter
 
+MAX_RESPONSE_BYTES = 64 << 20  # unpacked; Stripe's largest pages have a few MiB
+_PIECE_BYTES = 256 << 10
 _CONNECT_SECONDS = 10.0
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
 
@@ -112,7 +118,7 @@ class Transport:
         method: str,
         target: str,
         headers: Mapping[str, str],
-        body: str | bytes | None,
+        sent_body: str | bytes | None,
     ) -> tuple[HttpResponse | None, HTTPError | None]:
         seconds_left = max(0.001, (exchange.deadline or 0.0) - time.monotonic())
         uncertain_before = exchange.uncertain
@@ -121,15 +127,17 @@ class Transport:
             response = self._pool.urlopen(
                 method,
                 self._base_path + target,
-                body=body,
+                body=sent_body,
                 headers=headers,
                 retries=False,
                 redirect=False,
+                preload_content=False,
                 timeout=Timeout(connect=min(_CONNECT_SECONDS, seconds_left), read=seconds_left),
             )
+            body = _read(response, exchange, self._pool, method, target)
             if response.status < 500:
                 exchange.uncertain = uncertain_before and response.status >= 300
-            return HttpResponse(response.status, response.headers, response.data), None
+            return HttpResponse(response.status, response.headers, body), None
         except HTTPError as error:
             if isinstance(error, _NEVER_SENT) or is_final(error):
                 exchange.uncertain = uncertain_before
@@ -172,6 +180,37 @@ class Transport:
         peer = "the proxy" if isinstance(failure, ProxyError) else self._host
         reasons = (_system_reason(cause, peer) for cause in _causes(failure))
         return next(filter(None, reasons), "the response ended early")
+
+
+def _read(
+    response: BaseHTTPResponse, exchange: Exchange, pool: HTTPConnectionPool, method: str, target: str
+) -> bytes:
+    """Return the body, unpacked piece by piece, so that it can be cancelled and has a maximum.
+
+    Raises InvalidResponseError beyond MAX_RESPONSE_BYTES, CancelledError when the exchange is cancelled.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        for piece in response.stream(_PIECE_BYTES):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_RESPONSE_BYTES:
+                raise InvalidResponseError(
+                    f"the response to {method} {excerpt(target, MAX_NAME_CHARACTERS)} is larger than"
+                    f" {MAX_RESPONSE_BYTES >> 20} MiB",
+                    hint="Check that api_base is Stripe's API and that no proxy answers in its place.",
+                )
+            if exchange.cancelled.is_set():
+                raise CancelledError
+            try:
+                exchange.check_interrupts()
+            except builtins.TimeoutError as error:
+                raise ReadTimeoutError(pool, target, str(error)) from None
+    except BaseException:
+        response.close()
+        raise
+    return b"".join(pieces)
 
 
 def _system_reason(cause: BaseException, peer: str) -> str | None:
