@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import orjson
 
+Json = dict[str, Any]
+"""A JSON object."""
+
 _MAX_DIGITS: Final = 1000  # before or after the decimal point
 
 

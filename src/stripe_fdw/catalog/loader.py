@@ -27,10 +27,9 @@ from stripe_fdw.catalog.model import (
     WritePath,
 )
 from stripe_fdw.catalog.parameter_shapes import parameter
+from stripe_fdw.exact_json import Json
 
 PATH = Path(__file__).with_name("stripe.json")
-
-Json = dict[str, Any]
 
 
 def _as_tuples(value: Any) -> Any:

@@ -119,12 +119,10 @@ class Parameter:
     resets: tuple[tuple[str, str], ...] = ()
     replaced_whole: bool = False  # of an object: Stripe replaces all of it, so keys to keep are sent too
     # Returns the fields of a shape. The loader passes the function that knows the built file.
-    fields_of_shape: Callable[[str], tuple[Parameter, ...]] = field(
-        default=_no_fields, repr=False, compare=False
-    )
+    fields_of_shape: Callable[[str], ParameterFields] = field(default=_no_fields, repr=False, compare=False)
 
     @property
-    def fields(self) -> tuple[Parameter, ...]:
+    def fields(self) -> ParameterFields:
         """Return the fields of the object, or of each object of the list; () where any are accepted."""
         return self.fields_of_shape(self.shape) if self.shape else ()
 
@@ -138,6 +136,10 @@ class Parameter:
         if self.name != column.name or (self.kind is Kind.JSON) != (column.kind is Kind.JSON):
             return False
         return column.kind is not Kind.REFERENCE or self.kind is Kind.TEXT
+
+
+ParameterFields = tuple[Parameter, ...]
+"""The fields of an object inside a request's body."""
 
 
 @dataclass(frozen=True, slots=True)

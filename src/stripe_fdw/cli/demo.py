@@ -17,7 +17,7 @@ import typer
 from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
-from stripe_fdw.database.install import Host
+from stripe_fdw.database.install import HostName
 from stripe_fdw.devstack.stack import Stack
 
 _SHOWN_ROWS = 5
@@ -81,7 +81,7 @@ def demo(
     customers: Annotated[int, typer.Option(min=10, help="Customers in the simulated Stripe.")] = 1000,
     latency_ms: Annotated[float, typer.Option(min=0, help="Minimum duration of each response.")] = 20,
     host: Annotated[
-        Host, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
+        HostName, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",
 ) -> None:
     """Start a private Postgres and a simulated Stripe, run a few queries and writes, and remove both."""

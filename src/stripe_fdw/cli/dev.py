@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.cli.output import out, say
-from stripe_fdw.database.install import Host
+from stripe_fdw.database.install import HostName
 from stripe_fdw.devstack.stack import NOT_RUNNING, Stack, StackError
 from stripe_fdw.settings import settings
 
@@ -43,7 +43,7 @@ def up(
         typer.Option(min=0, help="Requests per second allowed for each endpoint (first start: any)."),
     ] = None,
     host: Annotated[
-        Host | None,
+        HostName | None,
         typer.Option(help="The extension that runs stripe-fdw inside Postgres (first start: bundled)."),
     ] = None,
     without_live: Annotated[

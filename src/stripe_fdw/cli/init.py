@@ -10,7 +10,7 @@ import typer
 
 from stripe_fdw.cli.output import out, say
 from stripe_fdw.database.errors import InstallError
-from stripe_fdw.database.install import Host, InstallPlan, install_into
+from stripe_fdw.database.install import HostName, InstallPlan, install_into
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
 from stripe_fdw.settings import settings
@@ -18,7 +18,7 @@ from stripe_fdw.settings import settings
 
 def init(
     host: Annotated[
-        Host, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
+        HostName, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",
     server: Annotated[str, typer.Option(help="The foreign server's name.")] = "stripe",
     api_key_file: Annotated[

@@ -15,7 +15,7 @@ from stripe_fdw.database.foreign_tables import SCHEMA, install_tables
 from stripe_fdw.database.queries import options_clause, single_value
 from stripe_fdw.database.sql_scripts import run_scripts
 
-Host = Literal["bundled", "multicorn2"]
+HostName = Literal["bundled", "multicorn2"]
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
 
 
@@ -26,7 +26,7 @@ class InstallPlan:
     ``mapping`` holds one of api_key, api_key_file and api_key_env, and is never printed.
     """
 
-    host: Host = "bundled"
+    host: HostName = "bundled"
     server: str = "stripe"
     server_options: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, str] = field(default_factory=dict, repr=False)

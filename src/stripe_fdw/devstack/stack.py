@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from stripe_fdw.database.install import Host, InstallPlan, install_into
+from stripe_fdw.database.install import HostName, InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.host.postgres_installation import PostgresInstallation
@@ -45,7 +45,7 @@ class StackOptions:
     latency_ms: float = 0
     rate: float | None = None
     endpoint_rate: float | None = None
-    host: Host = "bundled"
+    host: HostName = "bundled"
     live: bool = True
 
 

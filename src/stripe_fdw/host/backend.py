@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -51,14 +51,13 @@ def served(module: str, name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnDefinition:
-    """A column of the foreign table: name, type as ``format_type`` prints it, the type's oid, typmod."""
+class BundledColumn:
+    """A column of the foreign table as C describes it: a ``hosting.ColumnDefinition``."""
 
     column_name: str
     type_name: str
     type_oid: int
     typmod: int
-    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ class OpenTables:
             self._tables.move_to_end((relid, user))
             return kept.table
         merged = {key: value for part in options for key, value in part.items()}
-        definitions = {column[0]: ColumnDefinition(*column) for column in columns}
+        definitions = {column[0]: BundledColumn(*column) for column in columns}
         table = self._open_table(self._session, merged, definitions)
         self._tables[relid, user] = _OpenTable(changes, opened_from, table)
         self._tables.move_to_end((relid, user))

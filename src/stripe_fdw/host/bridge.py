@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
 from stripe_fdw.host.backend import Options, backend, served, start
@@ -25,13 +25,15 @@ from stripe_fdw.host.values import (
     to_text,
 )
 
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.tables.base import Lines
+
 # What C finds here by name, though it is defined elsewhere.
 __all__ = [
     "delete", "end_modify", "explain_error", "insert", "make_date", "make_datetime", "make_decimal",
     "parse_json", "row_identity", "since_2000", "start", "to_json", "to_text", "transaction", "update",
 ]  # fmt: skip
 
-Lines = list[tuple[str, str]]
 PlainQual = tuple[str, str, object]
 PlainSortKey = tuple[str, int, int, str | None]
 

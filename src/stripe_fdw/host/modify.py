@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from stripe_fdw import sqlstates
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.host.backend import backend
 from stripe_fdw.host.sql_errors import HostError
-
-Row = dict[str, object]
 
 
 def row_identity(table: Any) -> tuple[str, ...]:

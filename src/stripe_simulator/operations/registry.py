@@ -78,9 +78,9 @@ from stripe_simulator.operations.simple import (
     file_links,
     financial_connections,
     identity,
+    state_changes,
     tax,
     terminal,
-    transitions,
     webhook_endpoints,
 )
 from stripe_simulator.requests.search_query import search
@@ -109,7 +109,7 @@ _MODULES = (
     coupons, plans, prices, products, promotion_codes, tax_rates,
     # simple
     app_secrets, client_sessions, ephemeral_keys, file_links, financial_connections, identity, tax, terminal,
-    transitions, webhook_endpoints,
+    state_changes, webhook_endpoints,
 )  # fmt: skip
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")

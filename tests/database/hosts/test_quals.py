@@ -92,6 +92,13 @@ QUALS = [
     ("created > '-infinity'", None),
     ("created < '20000-01-01'", None),
     ("created > '0044-03-15 BC'", None),
+    ("created < date '300000-01-01'", None),
+    ("date '300000-01-01' <= created", None),
+    ("created < date 'infinity'", None),
+    ("created > timestamp '-infinity'", None),
+    ("created > timestamp '4714-11-24 00:00:00 BC'", None),
+    ("created < (select date '300000-01-01')", None),
+    ("created < (select timestamp '2024-05-01 09:00')", ("created", "<", MAY)),
     ("created in ('2024-05-01 09:00+09', 'infinity')", None),
     ("day = '2024-05-01'", ("day", "=", dt.date(2024, 5, 1))),
     ("day < 'infinity'", None),
@@ -111,6 +118,7 @@ QUALS = [
     ("created = '2024-05-01 09:00' or created = timestamp '2024-05-01'",
      ("created", "= any", (MAY, MAY - dt.timedelta(hours=9)))),
     ("created = '2024-05-01 09:00' or created = 'infinity'", None),
+    ("created = '2024-05-01 09:00' or created = date '300000-01-01'", None),
     ("day = '2024-05-01' or day = (select 'infinity'::date)", None),
     ("id = 'a' or id > 'b'", None),
     ("id = 'a' or id <> 'b'", None),
@@ -339,6 +347,29 @@ def test_order_is_right_through_a_pushed_sort(db: psycopg.Connection) -> None:
     assert db.execute("select n from t order by n").fetchall() == [(0,), (1,), (2,)]
     assert db.execute("select n from t order by n desc").fetchall() == [(2,), (1,), (0,)]
     assert db.execute("select n from t order by created, id desc limit 2").fetchall() == [(0,), (1,)]
+
+
+def test_an_order_of_another_operator_class_is_left_to_postgres(
+    scans_of: ScansOf, db: psycopg.Connection
+) -> None:
+    db.execute(
+        """
+        create function backwards(bigint, bigint) returns int language sql immutable
+            as 'select btint8cmp($2, $1)';
+        create operator <~ (leftarg = bigint, rightarg = bigint, function = int8gt);
+        create operator ~> (leftarg = bigint, rightarg = bigint, function = int8lt);
+        create operator class backwards for type bigint using btree
+            as operator 1 <~, operator 3 =, operator 5 ~>, function 1 backwards (bigint, bigint);
+        """
+    )
+    try:
+        for order, keys in {"<~": [], "~>": [], "<": [SortKey("n")]}.items():
+            assert scans_of(f"select n from t order by n using {order}")[0][2] == keys
+        assert db.execute("select n from t order by n using <~").fetchall() == [(2,), (1,), (0,)]
+    finally:
+        db.execute("drop operator family backwards using btree")
+        db.execute("drop operator <~ (bigint, bigint); drop operator ~> (bigint, bigint)")
+        db.execute("drop function backwards")
 
 
 def test_parameterised_nested_loop(

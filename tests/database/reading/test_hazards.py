@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import Servers, column, count, one
+from support.database import Servers, column, count, not_under_multicorn2, one
 
 LIVE = "stripe_live.customer"
 KEY = {"api_key": "sk_test_51HazardsOfTheTests00000"}
@@ -128,6 +128,26 @@ INFINITE = {
 @pytest.mark.parametrize("case", INFINITE)
 def test_infinite_times(both: Callable[..., list[Any]], case: str) -> None:
     where, has_rows = INFINITE[case]
+    assert bool(both(f"select id from {{t}} where {where}")) == has_rows
+
+
+OTHER_TYPES = {
+    "before a date that no time can be": ("created < date '300000-01-01'", True),
+    "after a date that no time can be": ("created > date '300000-01-01'", False),
+    "before a far date of a query": ("created < (select date '300000-01-01')", True),
+    "at a far date or a bound": ("created = date '300000-01-01' or created > '2001-01-01'", True),
+    "after the first timestamp": ("created > timestamp '4714-11-24 00:00:00 BC'", True),
+    "an infinite date": ("created < date 'infinity'", True),
+    "an infinite timestamp": ("created >= timestamp 'infinity'", False),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_TYPES)
+def test_dates_and_timestamps_beyond_the_range_of_times(
+    both: Callable[..., list[Any]], host: str, case: str
+) -> None:
+    not_under_multicorn2(host, "such a date is an error of Multicorn's")
+    where, has_rows = OTHER_TYPES[case]
     assert bool(both(f"select id from {{t}} where {where}")) == has_rows
 
 

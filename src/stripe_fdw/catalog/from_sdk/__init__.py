@@ -12,10 +12,10 @@ from stripe_fdw.catalog.from_sdk.embedded import with_embedded_lists
 from stripe_fdw.catalog.from_sdk.events import EventMap
 from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation, read_operations
-from stripe_fdw.catalog.from_sdk.parameters import Fields, Shapes
+from stripe_fdw.catalog.from_sdk.parameters import Shapes
 from stripe_fdw.catalog.from_sdk.resources import Sdk, build_preview, build_resource
 from stripe_fdw.catalog.from_sdk.source import Source, sdk_root
-from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.catalog.model import Catalog, ParameterFields, Resource
 from stripe_fdw.catalog.overlay.tables import UPCOMING_INVOICE, VERSION_WITHOUT_TABLES
 
 __all__ = ["Built", "build"]
@@ -26,7 +26,7 @@ class Built:
     """The contents of the built files."""
 
     catalog: Catalog
-    shapes: Mapping[str, Fields]  # the fields of nested parameters, by name of their shape
+    shapes: Mapping[str, ParameterFields]  # the fields of nested parameters, by name of their shape
 
 
 def build() -> Built:

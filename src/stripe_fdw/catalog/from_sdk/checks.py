@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
-from stripe_fdw.catalog.from_sdk.parameters import Fields
 from stripe_fdw.catalog.from_sdk.source import Class
-from stripe_fdw.catalog.model import ANY_VALUE, Catalog, Column, Kind
+from stripe_fdw.catalog.model import ANY_VALUE, Catalog, Column, Kind, ParameterFields
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, NESTED_KINDS, NOT_TIMES, REFERENCES
 from stripe_fdw.catalog.overlay.events import (
     EVENT_TABLES,
@@ -34,7 +33,7 @@ from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS, WR
 
 def check(
     catalog: Catalog,
-    shapes: Mapping[str, Fields],
+    shapes: Mapping[str, ParameterFields],
     listings: dict[str, SdkOperation],
     lists: Iterable[SdkOperation],
 ) -> None:
@@ -152,7 +151,7 @@ def _unknown_conditions(catalog: Catalog) -> Iterator[str]:
                 yield f"TRANSITIONS: {resource.name} has no {name} {' or '.join(values)}"
 
 
-def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
+def _unused_kinds(shapes: Mapping[str, ParameterFields]) -> Iterator[str]:
     """Yield names of numbers that no nested parameter has any more."""
     used = {(item.name, item.kind) for fields in shapes.values() for item in fields}
     for name, kind in NESTED_KINDS.items():
@@ -160,7 +159,7 @@ def _unused_kinds(shapes: Mapping[str, Fields]) -> Iterator[str]:
             yield f"NESTED_KINDS: no nested parameter is called {name}"
 
 
-def _unknown_resets(catalog: Catalog, shapes: Mapping[str, Fields]) -> Iterator[str]:
+def _unknown_resets(catalog: Catalog, shapes: Mapping[str, ParameterFields]) -> Iterator[str]:
     """Yield resets whose two parameters are not next to each other in the SDK."""
     groups = [*shapes.values(), *(item.parameters for item in catalog.operations)]
     pairs = {

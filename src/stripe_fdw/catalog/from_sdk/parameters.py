@@ -9,19 +9,17 @@ from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
 from stripe_fdw.catalog.from_sdk.columns import scalar_kind
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.source import Class
-from stripe_fdw.catalog.model import Kind, Operation, Parameter
+from stripe_fdw.catalog.model import Kind, Operation, Parameter, ParameterFields
 from stripe_fdw.catalog.overlay.columns import NESTED_KINDS
 from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS
-
-Fields = tuple[Parameter, ...]
 
 
 @dataclass
 class Shapes:
     """Fields of nested objects by name of their shape; classes with equal fields share a name."""
 
-    fields: dict[str, Fields] = field(default_factory=dict)
-    _names: dict[Fields, str] = field(default_factory=dict)
+    fields: dict[str, ParameterFields] = field(default_factory=dict)
+    _names: dict[ParameterFields, str] = field(default_factory=dict)
     _shape_of_classes: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def operation(self, item: SdkOperation) -> Operation:
@@ -40,7 +38,7 @@ class Shapes:
                 parameters = self.fields[parameter.shape] if parameter and parameter.shape else ()
         return parameter
 
-    def _fields(self, classes: list[Class]) -> Fields:
+    def _fields(self, classes: list[Class]) -> ParameterFields:
         """Return the fields of any of the classes; a field is required if all of them require it."""
         by_name: dict[str, Parameter] = {}
         for item in classes:

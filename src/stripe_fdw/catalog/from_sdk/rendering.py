@@ -9,14 +9,12 @@ from typing import Any
 
 import orjson
 
-from stripe_fdw.catalog.from_sdk.parameters import Fields
-from stripe_fdw.catalog.model import Catalog, Column, Operation, Resource, Transition
+from stripe_fdw.catalog.model import Catalog, Column, Operation, ParameterFields, Resource, Transition
+from stripe_fdw.exact_json import Json
 
 _SHARED_FROM = 4  # literals: shorter lists are written where they are used
 
 _LISTS = ("columns", "filters", "parents", "transitions", "write_paths")  # one line an entry
-
-Json = dict[str, Any]
 
 
 class _Literals:
@@ -85,7 +83,7 @@ def render_catalog(catalog: Catalog) -> str:
     return _block(iter([*head, *(f'"{name}": {text}' for name, text in blocks.items())]), "{", "}") + "\n"
 
 
-def render_shapes(shapes: Mapping[str, Fields]) -> str:
+def render_shapes(shapes: Mapping[str, ParameterFields]) -> str:
     """Return the text of the shapes' file, ``parameter_shapes.json``."""
     literals = _Literals()
     entries = [

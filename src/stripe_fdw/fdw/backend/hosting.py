@@ -6,7 +6,8 @@ process without a server, such as a unit test. Which of them runs is decided whe
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 
 class ColumnDefinition(Protocol):
@@ -16,6 +17,13 @@ class ColumnDefinition(Protocol):
     type_name: str  # as format_type() prints it
     type_oid: int
     typmod: int
+
+
+Definitions = Mapping[str, ColumnDefinition]
+"""The foreign table's columns by name."""
+
+Row = dict[str, Any]
+"""The values of a row by column, as a host gives and takes a row that is written."""
 
 
 class Host(Protocol):

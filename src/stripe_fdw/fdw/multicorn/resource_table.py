@@ -7,12 +7,12 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.multicorn.row_changes import FormatTime, changed_columns
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.session import Session
-from stripe_fdw.fdw.tables.base import Definitions, Row
 from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.statement import StatementWrite

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
-from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.fdw.backend.hosting import Row
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 
 Lines = list[tuple[str, str]]
 """Lines of EXPLAIN: label and text."""
-
-Row = dict[str, Any]
-"""Values by column."""
-
-Definitions = Mapping[str, ColumnDefinition]
-"""The foreign table's columns by name."""
 
 
 class Table(Protocol):

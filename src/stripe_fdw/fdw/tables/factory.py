@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, OptionError, TableError
+from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
 from stripe_fdw.fdw.schema.options import check_merged_options
 from stripe_fdw.fdw.session import Session
-from stripe_fdw.fdw.tables.base import Definitions, Table
+from stripe_fdw.fdw.tables.base import Table
 from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
 from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.suggestions import closest_names

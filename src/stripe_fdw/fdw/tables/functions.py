@@ -12,6 +12,7 @@ import orjson
 from stripe_fdw import sqlstates
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
+from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import ScanCost
 from stripe_fdw.fdw.planning import estimates
@@ -20,7 +21,7 @@ from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.session import Session
-from stripe_fdw.fdw.tables.base import Definitions, Lines
+from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
 from stripe_fdw.suggestions import closest_names
 

@@ -9,6 +9,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
+from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.explain import describe_read, describe_write
@@ -25,7 +26,7 @@ from stripe_fdw.fdw.reading.spool import SpooledPages, unaffected_by_inserts
 from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.session import Session
-from stripe_fdw.fdw.tables.base import Definitions, Lines, Row
+from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.writing.table_writer import TableWriter
 
 

@@ -12,7 +12,7 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
-from stripe_fdw.fdw.backend.hosting import ColumnDefinition, Host
+from stripe_fdw.fdw.backend.hosting import Definitions, Host, Row
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
@@ -23,9 +23,6 @@ from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.fdw.writing.values import column_parameters
-
-Row = dict[str, Any]
-Definitions = Mapping[str, ColumnDefinition]
 
 
 class TableWriter:

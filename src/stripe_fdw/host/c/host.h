@@ -198,7 +198,7 @@ typedef struct ScanValue
 
 extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
 extern PyObject *planned_quals(PlannerInfo *root, Oid relid, List *quals);
-extern void add_qual(PyObject *quals, const char *column, const char *operator, QualKind kind,
+extern void add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind,
 					 ScanValue *values, int count);
 
 /* ---- plan.c and paths.c ---- */

@@ -86,8 +86,8 @@ scan_quals(ForeignScanState *node)
 
 		for (i = 0; i < count; i++)
 			values[i] = scan->computed[intVal(list_nth(qual, PLANNED_QUAL_VALUES + i))];
-		add_qual(list, get_attname(scan->relid, (AttrNumber) intVal(linitial(qual)), false),
-				 strVal(lsecond(qual)), (QualKind) intVal(lthird(qual)), values, count);
+		add_qual(list, scan->relid, (AttrNumber) intVal(linitial(qual)), strVal(lsecond(qual)),
+				 (QualKind) intVal(lthird(qual)), values, count);
 	}
 	return list;
 }

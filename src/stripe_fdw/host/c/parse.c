@@ -38,6 +38,8 @@ timestamptz_of(ColumnReader *column, int64 seconds, int64 microseconds)
 	result = seconds * USECS_PER_SEC + microseconds;
 	if (!IS_VALID_TIMESTAMP(result))
 		value_error(column, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "a time is out of range");
+	if (column->typmod >= 0)	/* timestamptz(0), say, whose values have no fraction */
+		return DirectFunctionCall2(timestamptz_scale, TimestampTzGetDatum(result), Int32GetDatum(column->typmod));
 	return TimestampTzGetDatum(result);
 }
 

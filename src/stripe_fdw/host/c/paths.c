@@ -16,6 +16,7 @@
 #include "optimizer/restrictinfo.h"
 #include "parser/parsetree.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 /*
  * The cost of a request relative to a page read from disk (1).  It takes as long as thousands of them, yet between plans
@@ -54,6 +55,13 @@ pathkey_descends(PathKey *key)
 #endif
 }
 
+/* Return true if the order is the one that "<" and ">" of the type mean, not one of ORDER BY ... USING. */
+static bool
+is_order_of_type(PathKey *key, Oid type)
+{
+	return key->pk_opfamily == lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+}
+
 /* The table's column that stands in a pathkey, or 0. */
 static AttrNumber
 column_of_pathkey(RelOptInfo *rel, PathKey *key)
@@ -68,7 +76,7 @@ column_of_pathkey(RelOptInfo *rel, PathKey *key)
 		Var		   *var = (Var *) member->em_expr;
 
 		if (IsA(var, Var) && bms_equal(member->em_relids, rel->relids) && !member->em_is_child &&
-			var->varattno > 0 && family_of(var->vartype) != FAMILY_NONE)
+			var->varattno > 0 && family_of(var->vartype) != FAMILY_NONE && is_order_of_type(key, var->vartype))
 			return var->varattno;
 	}
 	return 0;

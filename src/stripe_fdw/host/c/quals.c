@@ -15,8 +15,10 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
+#include "utils/date.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
+#include "utils/timestamp.h"
 
 #define ANY "= any"
 
@@ -84,7 +86,7 @@ collation_agrees(ValueFamily family, const char *operator, Oid collation)
 	return get_collation_isdeterministic(collation);
 }
 
-/* The value's expression with a type of the column's family, or NULL. */
+/* The value's expression, of a type that value_to_python() compares with the column's family; or NULL. */
 static Expr *
 comparable(ValueFamily column, Expr *value)
 {
@@ -96,10 +98,9 @@ comparable(ValueFamily column, Expr *value)
 	if (column == FAMILY_TEXT && type == NAMEOID)
 		return (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TEXTOID, -1, COERCION_IMPLICIT,
 											  COERCE_IMPLICIT_CAST, -1);
-	/* As the operators for these pairs do it: midnight or local time of the session's time zone. */
+	/* Not coerced here: a date may lie outside the range of timestamptz, where the cast is an error. */
 	if (column == FAMILY_TIMESTAMPTZ && (type == DATEOID || type == TIMESTAMPOID))
-		return (Expr *) coerce_to_target_type(NULL, (Node *) value, type, TIMESTAMPTZOID, -1, COERCION_IMPLICIT,
-											  COERCE_IMPLICIT_CAST, -1);
+		return value;
 	return NULL;
 }
 
@@ -267,11 +268,29 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 }
 
 /*
+ * A single value as one of the column's family, as the operators for the two types compare them: a date is midnight, a
+ * timestamp local time, of the session's time zone.  NULL if it cannot be had.
+ */
+static PyObject *
+value_to_python(ValueFamily column, ScanValue *value)
+{
+	Oid			type = getBaseType(value->type);
+	TimestampTz time;
+	int			overflow = 0;
+
+	if (column != FAMILY_TIMESTAMPTZ || (type != DATEOID && type != TIMESTAMPOID))
+		return datum_to_python(value->datum, type);
+	time = type == DATEOID ? date2timestamptz_opt_overflow(DatumGetDateADT(value->datum), &overflow) :
+		timestamp2timestamptz_opt_overflow(DatumGetTimestamp(value->datum), &overflow);
+	return overflow != 0 ? NULL : datum_to_python(TimestampTzGetDatum(time), TIMESTAMPTZOID);
+}
+
+/*
  * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  Beside other arrays, NULL
  * instead of an array adds nothing.
  */
 static PyObject *
-alternatives(ScanValue *values, int count)
+alternatives(ValueFamily column, ScanValue *values, int count)
 {
 	PyObject   *all;
 	int			known = 0;
@@ -289,7 +308,7 @@ alternatives(ScanValue *values, int count)
 		if (values[i].isnull)
 			continue;
 		item = OidIsValid(element) ? array_to_python(values[i].datum, element) :
-			datum_to_python(values[i].datum, type);
+			value_to_python(column, &values[i]);
 		if (item == NULL)
 			return NULL;
 		if (PyList_SetSlice(all, known, known, OidIsValid(element) ? item : own_reference(PyTuple_Pack(1, item))) != 0)
@@ -304,7 +323,7 @@ alternatives(ScanValue *values, int count)
  * more, and PostgreSQL checks.
  */
 static PyObject *
-qual_value(QualKind kind, ScanValue *values, int count)
+qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
 {
 	int			i;
 
@@ -325,14 +344,17 @@ qual_value(QualKind kind, ScanValue *values, int count)
 			return bridge_call("unknown", Py_BuildValue("(s)", count == 1 ? values[i].placeholder :
 														psprintf("%s, …", values[i].placeholder)));
 	if (kind == QUAL_ARRAY)
-		return alternatives(values, count);
-	return datum_to_python(values[0].datum, getBaseType(values[0].type));
+		return alternatives(column, values, count);
+	return value_to_python(column, &values[0]);
 }
 
 /* Append (column, operator, value) to a list, if there is such a value. */
 void
-add_qual(PyObject *quals, const char *column, const char *operator, QualKind kind, ScanValue *values, int count)
+add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind, ScanValue *values,
+		 int count)
 {
+	char	   *column = get_attname(relid, attnum, false);
+	ValueFamily family = family_of(getBaseType(get_atttype(relid, attnum)));
 	PyObject   *value;
 
 	/*
@@ -345,7 +367,7 @@ add_qual(PyObject *quals, const char *column, const char *operator, QualKind kin
 		value = Py_None;
 	}
 	else
-		value = qual_value(kind, values, count);
+		value = qual_value(family, kind, values, count);
 	if (value == NULL)
 		return;
 	if (PyList_Append(quals, own_reference(Py_BuildValue("(OsO)", own_reference(text_to_python(column)), operator, value))) != 0)
@@ -380,7 +402,7 @@ planned_quals(PlannerInfo *root, Oid relid, List *quals)
 			else
 				value->placeholder = "?";
 		}
-		add_qual(list, get_attname(relid, qual->attnum, false), qual->operator, qual->kind, values, count);
+		add_qual(list, relid, qual->attnum, qual->operator, qual->kind, values, count);
 	}
 	return list;
 }

@@ -16,6 +16,7 @@ from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Column, Kind, Operation, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.planning.restrictions import fits_path
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
@@ -26,7 +27,6 @@ from stripe_fdw.fdw.writing.plan.update_columns import UPDATE, set_update_column
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values import column_parameters
 from stripe_fdw.fdw.writing.values.column_parameters import RowValues
-from stripe_fdw.fdw.writing.values.nested import Json
 from stripe_fdw.fdw.writing.values.scalars import encode_text, value_text
 
 # -- INSERT ------------------------------------------------------------------------------------------------

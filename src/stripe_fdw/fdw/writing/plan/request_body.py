@@ -10,8 +10,9 @@ from stripe_fdw import sqlstates
 from stripe_fdw.api.request import Method, Request
 from stripe_fdw.catalog.model import Column, Operation, Parameter, Resource, Transition
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.planning.pushdown import placeholders
-from stripe_fdw.fdw.writing.values.nested import OMIT, Json, encode_untyped
+from stripe_fdw.fdw.writing.values.nested import OMIT, encode_untyped
 
 
 @dataclass(slots=True)

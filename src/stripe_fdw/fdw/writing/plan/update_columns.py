@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import Column, Resource
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing.plan.request_body import RequestBody, merge_values
 from stripe_fdw.fdw.writing.values import column_parameters
-from stripe_fdw.fdw.writing.values.nested import OMIT, Json
+from stripe_fdw.fdw.writing.values.nested import OMIT
 
 UPDATE: Final = "update"
 ColumnChange = tuple[Column, Any, Any]  # a column with its old and new value

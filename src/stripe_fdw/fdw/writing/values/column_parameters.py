@@ -10,9 +10,10 @@ from typing import Any, Final
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Parameter
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 from stripe_fdw.fdw.writing.values import diff, nested
-from stripe_fdw.fdw.writing.values.nested import OMIT, UNSET, Json
+from stripe_fdw.fdw.writing.values.nested import OMIT, UNSET
 from stripe_fdw.fdw.writing.values.scalars import (
     encode_scalar,
     equals_scalar,

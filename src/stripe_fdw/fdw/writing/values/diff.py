@@ -17,13 +17,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stripe_fdw import sqlstates
-from stripe_fdw.catalog.model import Kind, Parameter
+from stripe_fdw.catalog.model import Kind, Parameter, ParameterFields
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.writing.values.nested import (
     OMIT,
     UNSET,
-    Fields,
-    Json,
     check_shape,
     encode,
     encode_element,
@@ -68,7 +67,7 @@ def _diff_structure(name: str, old: Any, new: Any, parameter: Parameter | None) 
     return unset_value(name, old, parameter) if encoded is OMIT and old not in (None, "", [], {}) else encoded
 
 
-def _without_response_fields(old: Any, new: Any, fields: Fields) -> Any:
+def _without_response_fields(old: Any, new: Any, fields: ParameterFields) -> Any:
     """Return the new value without fields of the old response that Stripe does not take as parameters."""
     if isinstance(old, list) and isinstance(new, list):
         told = {key: value for item in old if isinstance(item, dict) for key, value in item.items()}
@@ -99,7 +98,7 @@ def full_value(name: str, old: Any, new: Any, parameter: Parameter | None = None
     return encode(name, _without_response_fields(old, new, fields), parameter)
 
 
-def _diff_object(name: str, old: Json, new: Json, fields: Fields, *, whole: bool = False) -> Any:
+def _diff_object(name: str, old: Json, new: Json, fields: ParameterFields, *, whole: bool = False) -> Any:
     known = {field.name: field for field in fields}
     sent: Json = {}
     for key, value in new.items():
@@ -154,7 +153,7 @@ def _diff_metadata(name: str, old: Any, new: Any) -> Any:
 # -- rows of another table inside an object ----------------------------------------------------------------
 
 
-def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whole: bool) -> Any:
+def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: ParameterFields, *, whole: bool) -> Any:
     before: list[Json] = [item for item in old.get("data") or () if isinstance(item, dict)]
     if old.get("has_more") and not whole:
         raise ColumnError(
@@ -182,7 +181,7 @@ def _diff_rows(name: str, old: Json, new: Sequence[Any], fields: Fields, *, whol
     return sent or (UNSET if left else OMIT)
 
 
-def _keep_reset_values(name: str, old: Json, new: Json, sent: Json, fields: Fields) -> None:
+def _keep_reset_values(name: str, old: Json, new: Json, sent: Json, fields: ParameterFields) -> None:
     """Add the values that Stripe would otherwise reset: with another price, the quantity.
 
     A value that the new element does not have, or has as null, is reset.

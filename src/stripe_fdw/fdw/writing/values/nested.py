@@ -10,13 +10,12 @@ from enum import Enum
 from typing import Any, Final
 
 from stripe_fdw import exact_json, sqlstates
-from stripe_fdw.catalog.model import Kind, Parameter
+from stripe_fdw.catalog.model import Kind, Parameter, ParameterFields
 from stripe_fdw.errors import ColumnError
+from stripe_fdw.exact_json import Json
 from stripe_fdw.fdw.writing.values.scalars import encode_scalar, value_error, value_text
 from stripe_fdw.object_ids import id_or_value
 
-Json = dict[str, Any]
-Fields = tuple[Parameter, ...]
 UNSET: Final = ""
 METADATA: Final = "metadata"
 
@@ -52,7 +51,7 @@ def check_shape(name: str, value: Any, parameter: Parameter | None) -> None:
         raise value_error(name, value, "an object")
 
 
-def _structured(name: str, value: Any, fields: Fields) -> Any:
+def _structured(name: str, value: Any, fields: ParameterFields) -> Any:
     if is_metadata(name):
         return {key: text for key, text in encode_metadata(name, value).items() if text != UNSET} or OMIT
     if is_list_object(value):
@@ -62,7 +61,7 @@ def _structured(name: str, value: Any, fields: Fields) -> Any:
     return _object(name, value, fields) if isinstance(value, dict) else encode_untyped(value)
 
 
-def _object(name: str, value: Json, fields: Fields) -> Any:
+def _object(name: str, value: Json, fields: ParameterFields) -> Any:
     known = {field.name: field for field in fields}
     if is_stripe_object(value) and not known:
         return value["id"]
@@ -78,7 +77,7 @@ def _object(name: str, value: Json, fields: Fields) -> Any:
     return {key: item for key, item in encoded.items() if item is not OMIT} or OMIT
 
 
-def encode_element(name: str, item: Any, fields: Fields) -> Any:
+def encode_element(name: str, item: Any, fields: ParameterFields) -> Any:
     """Return the parameter for one element of a list."""
     if any(field.name == "discount" for field in fields):
         # A list of discounts comes as ids, or expanded, and is written as objects.

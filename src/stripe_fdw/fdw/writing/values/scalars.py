@@ -22,8 +22,6 @@ _MAX_READ_CHARACTERS: Final = 4096  # of a value that an error shows the beginni
 _TRUE: Final = frozenset({"t", "true"})
 _FALSE: Final = frozenset({"f", "false"})
 
-Scalar = str | int | bool
-
 
 def value_text(value: object) -> str:
     """Return a value for an error's text: quoted, redacted, shortened and on one line."""
@@ -41,7 +39,7 @@ def value_error(
 
 def encode_scalar(
     name: str, kind: Kind, value: Any, per_second: int = 1, keywords: tuple[str, ...] = ()
-) -> Scalar:
+) -> str | int | bool:
     """Return a value, which is not None, as it is sent.
 
     Args:
@@ -76,7 +74,7 @@ def is_same_day(old: Any, new: Any) -> bool:
     return isinstance(old, int | float) and datetime.fromtimestamp(old, UTC).date() == new
 
 
-def equals_scalar(kind: Kind, old: Any, new: Scalar) -> bool:
+def equals_scalar(kind: Kind, old: Any, new: str | int | bool) -> bool:
     """Return True if an encoded value equals the one that Stripe's object has."""
     if old is None:
         return new == ""

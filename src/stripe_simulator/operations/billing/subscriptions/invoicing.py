@@ -19,6 +19,7 @@ from stripe_simulator.operations.billing.invoices import (
 )
 from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
 from stripe_simulator.operations.billing.subscriptions import items
+from stripe_simulator.operations.billing.subscriptions.items import current_period
 from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ def partial_period_lines(
         amount = 0 if is_free else prorated_amount(item["price"], item.get("quantity"), full_period, start)
         partial.append(lines.subscription_item_line(request, subscription, item, (start, end), amount=amount))
     return partial
-
-
-def current_period(item: Json) -> tuple[int, int]:
-    """Return the start and end of the current period of an item."""
-    return item["current_period_start"], item["current_period_end"]
 
 
 def create_invoice(request: ApiRequest, subscription: Json, reason: str, values: list[Json]) -> Json:

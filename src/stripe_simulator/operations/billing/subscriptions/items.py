@@ -156,6 +156,11 @@ def embed_items(request: ApiRequest, subscription: Json) -> None:
     subscription["items"] = deepcopy(request.account.embedded("subscription_item", position, url))
 
 
+def current_period(item: Json) -> tuple[int, int]:
+    """Return the start and end of the current period of an item, in Unix seconds."""
+    return item["current_period_start"], item["current_period_end"]
+
+
 def set_periods(request: ApiRequest, subscription: Json, start: int, end_of: Any) -> None:
     """Set a new current period for all items; `end_of` returns the end for a billing interval."""
     for item in items_of(request, subscription):

@@ -10,6 +10,7 @@ from stripe_simulator.objects.related import new_object, save
 from stripe_simulator.operations.billing.amounts import TIMES, price_amount, product_name, round_half_up
 from stripe_simulator.operations.billing.invoices.invoice_items import subscription_parent
 from stripe_simulator.operations.billing.invoices.lines import pricing_of
+from stripe_simulator.operations.billing.subscriptions.items import current_period
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -27,18 +28,14 @@ def prorated_amount(price: Json, quantity: int | None, period: tuple[int, int], 
 
 def credit_unused_time(request: ApiRequest, subscription: Json, item: Json, moment: int) -> None:
     """Create the invoice item that credits the rest of the period."""
-    amount = -prorated_amount(item["price"], item.get("quantity"), _current_period(item), moment)
+    amount = -prorated_amount(item["price"], item.get("quantity"), current_period(item), moment)
     _create_proration(request, subscription, item, amount, moment, "Unused time on")
 
 
 def charge_remaining_time(request: ApiRequest, subscription: Json, item: Json, moment: int) -> None:
     """Create the invoice item that charges the rest of the period."""
-    amount = prorated_amount(item["price"], item.get("quantity"), _current_period(item), moment)
+    amount = prorated_amount(item["price"], item.get("quantity"), current_period(item), moment)
     _create_proration(request, subscription, item, amount, moment, "Remaining time on")
-
-
-def _current_period(item: Json) -> tuple[int, int]:
-    return item["current_period_start"], item["current_period_end"]
 
 
 def _create_proration(

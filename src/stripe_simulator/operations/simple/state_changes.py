@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class StateChange:
     """A change of the state of an object.
 
     `column` becomes `state` if its value is one of `sources`; any value if none is named. `values` are set
@@ -62,77 +62,77 @@ class Transition:
 NOW = object()
 
 
-_TRANSITIONS: Mapping[tuple[str, str], Transition] = {
-    ("billing_meter", "deactivate"): Transition(
+_STATE_CHANGES: Mapping[tuple[str, str], StateChange] = {
+    ("billing_meter", "deactivate"): StateChange(
         "inactive", ("active",), ("billing.meter.deactivated",),
         values={"status_transitions.deactivated_at": NOW, "updated": NOW},
     ),
-    ("billing_meter", "reactivate"): Transition(
+    ("billing_meter", "reactivate"): StateChange(
         "active", ("inactive",), ("billing.meter.reactivated",),
         values={"status_transitions.deactivated_at": None, "updated": NOW},
     ),
-    ("billing_alert", "activate"): Transition("active", ("inactive",)),
-    ("billing_alert", "deactivate"): Transition("inactive", ("active",)),
-    ("billing_alert", "archive"): Transition("archived", ("active", "inactive")),
-    ("billing_feedback_option", "deactivate"): Transition("inactive", ("active",)),
-    ("invoice_rendering_template", "archive"): Transition("archived", ("active",)),
-    ("invoice_rendering_template", "unarchive"): Transition("active", ("archived",)),
-    ("checkout_session", "expire"): Transition(
+    ("billing_alert", "activate"): StateChange("active", ("inactive",)),
+    ("billing_alert", "deactivate"): StateChange("inactive", ("active",)),
+    ("billing_alert", "archive"): StateChange("archived", ("active", "inactive")),
+    ("billing_feedback_option", "deactivate"): StateChange("inactive", ("active",)),
+    ("invoice_rendering_template", "archive"): StateChange("archived", ("active",)),
+    ("invoice_rendering_template", "unarchive"): StateChange("active", ("archived",)),
+    ("checkout_session", "expire"): StateChange(
         "expired", ("open",), ("checkout.session.expired",), values={"url": None},
         message='Only Checkout Sessions with a status in ["open"] can be expired. '
         "This Checkout Session has a status of `{state}`.",
     ),
-    ("climate_order", "cancel"): Transition(
+    ("climate_order", "cancel"): StateChange(
         "canceled", ("awaiting_funds", "confirmed", "open"), ("climate.order.canceled",),
         values={"canceled_at": NOW, "cancellation_reason": "requested"},
     ),
-    ("identity_verification_session", "cancel"): Transition(
+    ("identity_verification_session", "cancel"): StateChange(
         "canceled", ("requires_input",), ("identity.verification_session.canceled",), values={"url": None}
     ),
-    ("identity_verification_session", "redact"): Transition(
+    ("identity_verification_session", "redact"): StateChange(
         {"status": "processing"}, column="redaction", values={"last_verification_report": None, "url": None}
     ),
-    ("financial_connections_account", "disconnect"): Transition(
+    ("financial_connections_account", "disconnect"): StateChange(
         "disconnected", ("active", "inactive"), ("financial_connections.account.disconnected",)
     ),
-    ("issuing_dispute", "submit"): Transition("submitted", ("unsubmitted",), ("issuing_dispute.submitted",)),
-    ("issuing_authorization", "approve"): Transition(
+    ("issuing_dispute", "submit"): StateChange("submitted", ("unsubmitted",), ("issuing_dispute.submitted",)),
+    ("issuing_authorization", "approve"): StateChange(
         True, column="approved", values={"status": "pending", "pending_request": None},
         events=("issuing_authorization.updated",),
     ),
-    ("issuing_authorization", "decline"): Transition(
+    ("issuing_authorization", "decline"): StateChange(
         False, column="approved", values={"status": "closed", "pending_request": None},
         events=("issuing_authorization.updated",),
     ),
-    ("treasury_financial_account", "close"): Transition(
+    ("treasury_financial_account", "close"): StateChange(
         "closed", ("open",), ("treasury.financial_account.closed",)
     ),
-    ("treasury_inbound_transfer", "cancel"): Transition(
+    ("treasury_inbound_transfer", "cancel"): StateChange(
         "canceled", ("processing",), ("treasury.inbound_transfer.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("treasury_outbound_payment", "cancel"): Transition(
+    ("treasury_outbound_payment", "cancel"): StateChange(
         "canceled", ("processing",), ("treasury.outbound_payment.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("treasury_outbound_transfer", "cancel"): Transition(
+    ("treasury_outbound_transfer", "cancel"): StateChange(
         "canceled", ("processing",), ("treasury.outbound_transfer.canceled",),
         values={"cancelable": False, "status_transitions.canceled_at": NOW},
     ),
-    ("three_d_secure_authentication", "cancel"): Transition(
+    ("three_d_secure_authentication", "cancel"): StateChange(
         "canceled", ("requires_submission", "requires_challenge"), ("three_d_secure.authentication.canceled",)
     ),
-    ("three_d_secure_authentication", "submit"): Transition(
+    ("three_d_secure_authentication", "submit"): StateChange(
         "succeeded", ("requires_submission",), ("three_d_secure.authentication.succeeded",)
     ),
-    ("apps_install", "uninstall"): Transition("uninstalling", ("installed",), ("apps.install.updated",)),
-    ("payment_method_domain", "validate"): Transition(True, column="enabled"),
-    ("terminal_reader", "cancel_action"): Transition(None, column="action"),
+    ("apps_install", "uninstall"): StateChange("uninstalling", ("installed",), ("apps.install.updated",)),
+    ("payment_method_domain", "validate"): StateChange(True, column="enabled"),
+    ("terminal_reader", "cancel_action"): StateChange(None, column="action"),
 }  # fmt: skip
 # By path below /v1/test_helpers: the resource whose object changes, and the change.
-_TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
+_TEST_HELPERS: Mapping[str, tuple[str, StateChange]] = {
     **{
-        f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", Transition(
+        f"issuing/cards/{{card}}/shipping/{verb}": ("issuing_card", StateChange(
             state, column="", values={"shipping.status": state}, events=("issuing_card.updated",)
         ))
         for verb, state in {
@@ -140,37 +140,37 @@ _TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
             "submit": "submitted",
         }.items()
     },
-    "issuing/authorizations/{authorization}/expire": ("issuing_authorization", Transition(
+    "issuing/authorizations/{authorization}/expire": ("issuing_authorization", StateChange(
         "expired", ("pending",), ("issuing_authorization.updated",)
     )),
-    "issuing/authorizations/{authorization}/reverse": ("issuing_authorization", Transition(
+    "issuing/authorizations/{authorization}/reverse": ("issuing_authorization", StateChange(
         "reversed", ("pending",), ("issuing_authorization.updated",)
     )),
-    "issuing/authorizations/{authorization}/capture": ("issuing_authorization", Transition(
+    "issuing/authorizations/{authorization}/capture": ("issuing_authorization", StateChange(
         "closed", ("pending",), ("issuing_authorization.updated",)
     )),
     **{
         f"issuing/personalization_designs/{{personalization_design}}/{verb}": (
             "issuing_personalization_design",
-            Transition(state, events=(f"issuing_personalization_design.{event}",)),
+            StateChange(state, events=(f"issuing_personalization_design.{event}",)),
         )
         for verb, state, event in (
             ("activate", "active", "activated"), ("deactivate", "inactive", "deactivated"),
             ("reject", "rejected", "rejected"),
         )
     },
-    "refunds/{refund}/expire": ("refund", Transition("failed", ("requires_action",), ("refund.failed",))),
+    "refunds/{refund}/expire": ("refund", StateChange("failed", ("requires_action",), ("refund.failed",))),
     **{
-        f"treasury/inbound_transfers/{{id}}/{verb}": ("treasury_inbound_transfer", Transition(
+        f"treasury/inbound_transfers/{{id}}/{verb}": ("treasury_inbound_transfer", StateChange(
             state, ("processing",), (f"treasury.inbound_transfer.{state}",), values={"cancelable": False}
         ))
         for verb, state in {"fail": "failed", "succeed": "succeeded"}.items()
     },
-    "treasury/inbound_transfers/{id}/return": ("treasury_inbound_transfer", Transition(
+    "treasury/inbound_transfers/{id}/return": ("treasury_inbound_transfer", StateChange(
         True, column="returned", sources=(False, None)
     )),
     **{
-        f"treasury/{kind}s/{{{name}}}/{verb}": (f"treasury_{kind}", Transition(
+        f"treasury/{kind}s/{{{name}}}/{verb}": (f"treasury_{kind}", StateChange(
             state, sources, (f"treasury.{kind}.{state}",), values={"cancelable": False}
         ))
         for kind, name in (("outbound_payment", "id"), ("outbound_transfer", "outbound_transfer"))
@@ -182,7 +182,7 @@ _TEST_HELPERS: Mapping[str, tuple[str, Transition]] = {
 }  # fmt: skip
 
 
-def _test_helper(resource: str, move: Transition) -> Callable[[ApiRequest], ApiResponse]:
+def _test_helper(resource: str, move: StateChange) -> Callable[[ApiRequest], ApiResponse]:
     """Return the function that answers a test helper which changes the state of an object."""
 
     def answer(request: ApiRequest) -> ApiResponse:
@@ -192,13 +192,13 @@ def _test_helper(resource: str, move: Transition) -> Callable[[ApiRequest], ApiR
         if position is None or collection.is_deleted(position):
             raise errors.no_object(collection.resource.object, request.ids[0])
         params = validate_parameters(request, request.route.operation)
-        return object_response(request, apply_transition(request, resource, position, params, move))
+        return object_response(request, apply_state_change(request, resource, position, params, move))
 
     return answer
 
 
-def apply_transition(
-    request: ApiRequest, resource: str, position: int, params: Json, move: Transition
+def apply_state_change(
+    request: ApiRequest, resource: str, position: int, params: Json, move: StateChange
 ) -> Json:
     """Change the object at a position, for an operation whose path does not name it, and return it."""
     collection = request.account.collection(resource)
@@ -212,7 +212,7 @@ def apply_transition(
 
 HANDLERS = Handlers(
     operations={
-        **{key: move.apply for key, move in _TRANSITIONS.items()},
+        **{key: move.apply for key, move in _STATE_CHANGES.items()},
     },
     routes={
         **{
