@@ -26,6 +26,7 @@ from stripe_fdw.errors import (
     OptionError,
     StripeFdwError,
 )
+from stripe_fdw.object_ids import is_safe_path
 from stripe_fdw.redaction import Secret
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 from stripe_fdw.version import __version__
@@ -118,7 +119,7 @@ class Client:
         A write carries ``idempotency_key``, or else a new one, the same on each retry. Raises OptionError for
         an invalid path, StripeFdwError for an invalid idempotency key.
         """
-        if not _PATH.fullmatch(request.path):
+        if not _PATH.fullmatch(request.path) or not is_safe_path(request.path):
             raise OptionError(
                 f'"{excerpt(request.path, MAX_NAME_CHARACTERS)}" is not a path of the API, like /v1/customers'
             )

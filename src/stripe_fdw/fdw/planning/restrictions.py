@@ -9,11 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from stripe_fdw import object_ids
 from stripe_fdw.api.request import Scalar
 from stripe_fdw.catalog.model import Column, Kind
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, LOWER, RANGES, Qual, Unknown
 
-MAX_VALUE_LENGTH: Final = 500  # characters: ids have at most 255, texts that are filtered by at most 512
+MAX_VALUE_LENGTH: Final = object_ids.MAX_ID_LENGTH  # characters; texts that are filtered by have at most 512
 _LATEST: Final = 2**32 - 1  # seconds since the epoch (the year 2106): Stripe accepts no later times
 _ID: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:@+=-]{{0,{MAX_VALUE_LENGTH - 1}}}")
 _PARAMETER_SUFFIXES: Final = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
@@ -38,9 +39,7 @@ def is_id(value: Value) -> bool:
 
 def fits_path(value: Value) -> bool:
     """Return True if this can be a segment of a path, percent-encoded."""
-    return isinstance(value, Unknown) or (
-        isinstance(value, str) and value not in ("", ".", "..") and len(value) <= MAX_VALUE_LENGTH
-    )
+    return isinstance(value, Unknown) or (isinstance(value, str) and object_ids.fits_path(value))
 
 
 def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, ValueSet]:

@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.errors import InvalidResponseError
 from stripe_fdw.fdw.planning.plan import FanOut, Fetch
 from stripe_fdw.fdw.reading.extraction import Object
 from stripe_fdw.fdw.reading.page import ObjectPage
+from stripe_fdw.object_ids import fits_path, object_id
 
 
 def child_lists(
@@ -20,9 +22,20 @@ def child_lists(
     for page in parents:
         for parent in page.objects:
             for fetch in access.fetches:
-                child = _fetch_for_parent(fetch, access.parameter, access.column, str(parent["id"]))
+                child = _fetch_for_parent(fetch, access.parameter, access.column, _parent_id(parent))
                 objects = _embedded_list(parent, child.request, resource)
                 yield child if objects is None else ObjectPage(objects, dict(child.constant_columns))
+
+
+def _parent_id(parent: Object) -> str:
+    """Return the object's id. Raises InvalidResponseError for what is none: it becomes a part of a path."""
+    identifier = object_id(parent)
+    if identifier is None or not fits_path(identifier):
+        raise InvalidResponseError(
+            "an object in Stripe's response has no id",
+            hint="Check that api_base is Stripe's API and that no proxy answers in its place.",
+        )
+    return identifier
 
 
 def _fetch_for_parent(fetch: Fetch, parameter: str, column: str, parent_id: str) -> Fetch:

@@ -17,11 +17,16 @@ from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.fdw.writing.values.column_parameters import check_idempotency_key
 from stripe_fdw.fdw.writing.values.nested import encode_untyped
+from stripe_fdw.object_ids import is_safe_path
 from stripe_fdw.suggestions import closest_names
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 _ARGUMENTS = ("method", "path", "params")
 _KEY: Final = "idempotency_key"
 _WRITE_METHODS: Final = ("POST", "DELETE")
+_ENCODED_SLASH = re.compile(
+    r"%(?:2f|5c)", re.IGNORECASE
+)  # of an id: then the path might be another operation's
 _PATH = re.compile(r"/v[0-9]+(/[A-Za-z0-9_.:@+=~%-]+)+")
 
 
@@ -142,8 +147,11 @@ def _endpoint(method: Method, path: str) -> str:
         raise CallError(
             "the path of an operation must not contain parameters", hint="Give them as the third argument."
         )
-    if not _PATH.fullmatch(path) or "/../" in path + "/" or "/./" in path + "/":
-        raise CallError(f'"{path}" is not a path of the API', hint="It looks like /v1/customers/cus_….")
+    if not _PATH.fullmatch(path) or _ENCODED_SLASH.search(path) or not is_safe_path(path):
+        raise CallError(
+            f'"{excerpt(path, MAX_NAME_CHARACTERS)}" is not a path of the API',
+            hint="It looks like /v1/customers/cus_….",
+        )
     for template, pattern in _templates(method):
         if pattern.fullmatch(path):
             return template
