@@ -360,15 +360,14 @@ class Table:
         """Try what the builtin module offers, also from where it must refuse."""
         host.warning("a\u00e4 warning", None, "its hint")
         host.warning("another", "its d\u00e9tail")
-        host.notice(f"notice {host.statement_timestamp() > 0}")
         for function in (host.check_interrupts, lambda: host.warning("from a thread")):
             with ThreadPoolExecutor(1) as pool:
-                host.notice(repr(pool.submit(function).exception()))
+                host.warning(repr(pool.submit(function).exception()))
         for arguments in ((), (1,), ("a\0b",), ("\ud800",), ("a", 2), ("a", "b", "c", "d")):
             try:
                 host.warning(*arguments)
             except (TypeError, ValueError) as error:
-                host.notice(type(error).__name__)
+                host.warning(type(error).__name__)
 
     def open_scan(
         self,

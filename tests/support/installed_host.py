@@ -32,7 +32,10 @@ def locked(file: Path) -> Iterator[None]:
 
 @contextmanager
 def compiled_once() -> Iterator[None]:
-    """Have ``install`` take a module that was compiled before from the same sources for the same Python."""
+    """Have ``install`` take a module that was compiled before from the same sources for the same Python.
+
+    Here, other than at a user's, a compiler's warning is an error.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_install, "_compile", _kept(host_install._compile))
         yield
@@ -44,7 +47,9 @@ def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
         module = BUILDS / f"{name}.so"
         with locked(BUILDS / "lock"):
             if not module.exists():
-                compiled_module = compile_module(directory, installation, python, build, test_tables)
+                compiled_module = compile_module(
+                    directory, installation, python, build, test_tables, strict=True
+                )
                 shutil.copyfile(compiled_module, module.with_suffix(".new"))  # from another file system
                 module.with_suffix(".new").rename(module)
             module.touch()  # used now: the least recently used go

@@ -24,6 +24,7 @@ from stripe_fdw.version import __version__
 SOURCES: Final = Path(__file__).parent
 MODULE: Final = "stripe_fdw.so"
 _BUILD_MARK: Final = b"stripe-fdw-build:"
+_COMPILERS: Final = ("cc", "gcc", "clang")
 
 
 class HostInstallError(StripeFdwError):
@@ -150,7 +151,7 @@ def _require(installation: PostgresInstallation, python: Python) -> None:
     headers = Path(installation.show("includedir-server"))
     requirements = [
         (not shutil.which("make"), "make", "make"),
-        (not any(map(shutil.which, ("cc", "gcc", "clang"))), "a C compiler", "gcc"),
+        (not any(map(shutil.which, _COMPILERS)), "a C compiler", "gcc"),
         (
             not (headers / "postgres.h").exists() or not Path(installation.show("pgxs")).exists(),
             f"the server headers of PostgreSQL {installation.major}",
@@ -182,7 +183,14 @@ def _compile(
     python: Python,
     build: Build,
     test_tables: Path | None,
+    *,
+    strict: bool = False,
 ) -> Path:
+    """Compile the module in ``directory``.
+
+    Only this package's tests are ``strict``, where a warning is an error: which warnings there are depends on
+    the compiler, and a user's is not one of ours.
+    """
     shutil.copytree(SOURCES / "c", directory / "c")
     for file in ("Makefile", "exports.map", "stripe_fdw.control"):
         shutil.copy2(SOURCES / file, directory)
@@ -203,6 +211,10 @@ def _compile(
         f"PG_CONFIG={installation.pg_config}", f"PYTHON_INCLUDE={python.include}",
         f"PYTHON_LIBDIR={Path(python.library).parent}", f"PYTHON_LIBRARY={Path(python.library).name}",
     ]  # fmt: skip
+    if strict:
+        command.append("STRICT=yes")
+    if not shutil.which(installation.show("cc").split()[0]):  # PostgreSQL was built with another compiler
+        command.append(f"CC={next(filter(shutil.which, _COMPILERS))}")
     inherited = ("MAKEFLAGS", "MAKELEVEL", "CFLAGS")
     environment = {key: value for key, value in os.environ.items() if key not in inherited}
     done = subprocess.run(

@@ -229,7 +229,9 @@ def test_locking_and_statistics_commands(db: psycopg.Connection) -> None:
         db.execute("insert into t (id) values ('a') on conflict do nothing")
 
 
-def test_what_python_says_to_the_client(db: psycopg.Connection, table: Table) -> None:
+def test_warnings_reach_the_client_and_invalid_arguments_are_refused(
+    db: psycopg.Connection, table: Table
+) -> None:
     messages: list[tuple[str | None, ...]] = []
     db.add_notice_handler(
         lambda it: messages.append(
@@ -243,15 +245,14 @@ def test_what_python_says_to_the_client(db: psycopg.Connection, table: Table) ->
     assert messages == [
         ("WARNING", "aä warning", "its hint"),
         ("WARNING", "another", "its détail"),
-        ("NOTICE", "notice True"),
-        ("NOTICE", refused),
-        ("NOTICE", refused),
-        ("NOTICE", "TypeError"),
-        ("NOTICE", "TypeError"),
-        ("NOTICE", "ValueError"),
-        ("NOTICE", "UnicodeEncodeError"),
-        ("NOTICE", "TypeError"),
-        ("NOTICE", "TypeError"),
+        ("WARNING", refused),
+        ("WARNING", refused),
+        ("WARNING", "TypeError"),
+        ("WARNING", "TypeError"),
+        ("WARNING", "ValueError"),
+        ("WARNING", "UnicodeEncodeError"),
+        ("WARNING", "TypeError"),
+        ("WARNING", "TypeError"),
     ]
 
 

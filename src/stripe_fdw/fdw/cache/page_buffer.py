@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -128,9 +129,7 @@ class PageBuffer:
                         return
                     if self.is_full:
                         # The reader that filled the buffer keeps the open pages to itself.
-                        rest, self._open_pages = self._open_pages, None
-                        yield objects
-                        yield from rest or ()
+                        yield from self._take_open_pages(objects)
                         return
                     position += 1
                     yield objects
@@ -145,11 +144,12 @@ class PageBuffer:
                 self._open_pages = source.open(self.active_reader, self._last_objects())
             objects = next(self._open_pages, None)
         except BaseException:
-            self._open_pages = None
+            self.close()
             self.run.evict(self)
             raise
         if objects is None:
-            self.is_complete, self._open_pages = True, None
+            self.close()
+            self.is_complete = True
             self.size += _OVERHEAD
             return None
         self._add(objects)
@@ -181,17 +181,26 @@ class PageBuffer:
         pages = (orjson.loads(page) for page in reversed(self.pages))
         return next((objects for objects in pages if objects), [])
 
+    def _take_open_pages(self, first: Objects) -> Iterator[Objects]:
+        """Yield a page and those that come after it, which no other reader sees."""
+        rest, self._open_pages = self._open_pages, None
+        assert rest is not None  # `first` came from them
+        with closing(rest):
+            yield first
+            yield from rest
+
     def _read_separately(self, requester: Requester, source: PageSource) -> Iterator[Objects]:
         """Yield the pages that the buffer does not have, with requests that no other reader shares."""
         reader = ActiveReader(requester)
-        if self.is_ordered:
-            yield from source.open(reader, self._last_objects())
-            return
-        seen = {_object_key(item) for page in self.pages for item in orjson.loads(page)}
-        for objects in source.open(reader, []):
-            unseen = [item for item in objects if _object_key(item) not in seen]
-            if unseen:
-                yield unseen
+        with closing(source.open(reader, self._last_objects() if self.is_ordered else [])) as rest:
+            if self.is_ordered:
+                yield from rest
+                return
+            seen = {_object_key(item) for page in self.pages for item in orjson.loads(page)}
+            for objects in rest:
+                unseen = [item for item in objects if _object_key(item) not in seen]
+                if unseen:
+                    yield unseen
 
     def close(self) -> None:
         """Cancel the requests that are under way. The pages stay."""

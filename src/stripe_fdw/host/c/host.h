@@ -208,6 +208,7 @@ typedef struct TablePlan
 	List	   *quals;			/* HostQual: those of the table alone */
 	List	   *local;			/* RestrictInfo: those that are not passed to the table */
 	List	   *columns;		/* Integer: attnums that rows must have */
+	double		rows;			/* estimated: those that match quals */
 	double		width;
 	double		requests;		/* estimated, of a scan with these quals */
 	bool		analyzed;		/* ANALYZE has run */

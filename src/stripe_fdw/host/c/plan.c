@@ -77,7 +77,7 @@ column_names(Oid relid, List *attnums)
 }
 
 static void
-ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan, double *rows)
+ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 {
 	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
 	PythonEntry entry;
@@ -91,7 +91,7 @@ ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan, double 
 																 column_names(relid, plan->columns)));
 
 		/* bridge.py has made three finite floats of them. */
-		*rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
+		plan->rows = PyFloat_AsDouble(PyTuple_GetItem(size, 0));
 		plan->width = PyFloat_AsDouble(PyTuple_GetItem(size, 1));
 		plan->requests = PyFloat_AsDouble(PyTuple_GetItem(size, 2));
 	}
@@ -107,7 +107,6 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 {
 	TablePlan  *plan = palloc0(sizeof(TablePlan));
 	ListCell   *cell;
-	double		rows = 0;
 
 	foreach(cell, rel->baserestrictinfo)
 	{
@@ -125,17 +124,17 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 			plan->local = lappend(plan->local, info);
 	}
 	plan->columns = columns_used(rel, relid);
-	ask_size(root, rel, relid, plan, &rows);
+	ask_size(root, rel, relid, plan);
 
 	rel->fdw_private = plan;
 	/* ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the table can. */
 	plan->analyzed = rel->tuples > 0;
 	if (!plan->analyzed)
-		rel->tuples = rows;
+		rel->tuples = plan->rows;
 	set_baserel_size_estimates(root, rel);
 	if (!plan->analyzed)
-		rel->rows = clamp_row_est(rows * clauselist_selectivity(root, plan->local, rel->relid, JOIN_INNER,
-																NULL));
+		rel->rows = clamp_row_est(plan->rows * clauselist_selectivity(root, plan->local, rel->relid,
+																	  JOIN_INNER, NULL));
 	rel->reltarget->width = (int) plan->width;
 }
 

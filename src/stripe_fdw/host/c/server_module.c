@@ -9,10 +9,8 @@
 #include <pthread.h>
 
 #include "access/xact.h"
-#include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
-#include "utils/timestamp.h"
 
 static PyObject *interrupted = NULL;	/* stripe_fdw.errors.Interrupted */
 static pthread_t postgres_thread;
@@ -60,22 +58,23 @@ check_interrupts(PyObject *self, PyObject *noargs)
 	Py_RETURN_NONE;
 }
 
-/* Report below ERROR.  While the session ends there is no client. */
+/* While the session ends there is no client. */
 static PyObject *
-report(PyObject *arguments, int level, const char *format)
+warning(PyObject *self, PyObject *arguments)
 {
 	MemoryContext old = CurrentMemoryContext;
 	const char *message;
 	const char *detail = NULL;
 	const char *hint = NULL;
 
-	if (!PyArg_ParseTuple(arguments, format, &message, &detail, &hint) || !on_postgres_thread())
+	(void) self;
+	if (!PyArg_ParseTuple(arguments, "s|zz:warning", &message, &detail, &hint) || !on_postgres_thread())
 		return NULL;
 	if (proc_exit_inprogress)
 		Py_RETURN_NONE;
 	PG_TRY();
 	{
-		ereport(level,
+		ereport(WARNING,
 				(errmsg_internal("%s", server_encoded(message)),
 				 detail ? errdetail_internal("%s", server_encoded(detail)) : 0,
 				 hint ? errhint("%s", server_encoded(hint)) : 0));
@@ -88,28 +87,6 @@ report(PyObject *arguments, int level, const char *format)
 	if (error_is_pending())
 		return raise_interrupted();
 	Py_RETURN_NONE;
-}
-
-static PyObject *
-warning(PyObject *self, PyObject *arguments)
-{
-	(void) self;
-	return report(arguments, WARNING, "s|zz:warning");
-}
-
-static PyObject *
-notice(PyObject *self, PyObject *arguments)
-{
-	(void) self;
-	return report(arguments, NOTICE, "s|zz:notice");
-}
-
-static PyObject *
-statement_timestamp(PyObject *self, PyObject *noargs)
-{
-	(void) self;
-	(void) noargs;
-	return PyLong_FromLongLong(GetCurrentStatementStartTimestamp());
 }
 
 static PyObject *
@@ -174,10 +151,6 @@ static PyMethodDef methods[] = {
 	"Raise stripe_fdw.errors.Interrupted when the statement is cancelled or timed out, or the session ended."},
 	{"warning", warning, METH_VARARGS,
 	"warning(message, detail=None, hint=None): show a WARNING to the client."},
-	{"notice", notice, METH_VARARGS,
-	"notice(message, detail=None, hint=None): show a NOTICE to the client."},
-	{"statement_timestamp", statement_timestamp, METH_NOARGS,
-	"When the client's statement began: microseconds since 2000-01-01 00:00 UTC."},
 	{"transaction_level", transaction_level, METH_NOARGS,
 	"Return 1 in a transaction without savepoints, and one more for each savepoint or exception block."},
 	{"error_is_caught", error_is_caught, METH_NOARGS,
@@ -199,7 +172,6 @@ PyObject *
 PyInit__stripe_fdw_host(void)
 {
 	PyObject   *errors = PyImport_ImportModule("stripe_fdw.errors");
-	PyObject   *module;
 
 	if (errors == NULL)
 		return NULL;
@@ -208,8 +180,5 @@ PyInit__stripe_fdw_host(void)
 	if (interrupted == NULL)
 		return NULL;
 	postgres_thread = pthread_self();
-	module = PyModule_Create(&definition);
-	if (module != NULL && PyModule_AddIntConstant(module, "server_version", PG_VERSION_NUM) != 0)
-		Py_CLEAR(module);
-	return module;
+	return PyModule_Create(&definition);
 }

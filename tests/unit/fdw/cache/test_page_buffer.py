@@ -21,6 +21,7 @@ class OpenNumbers(Iterator[Objects]):
 
     def __init__(self, source: Numbers, reader: ActiveReader, pages: list[Objects]) -> None:
         self._source, self._reader, self._pages = source, reader, iter(pages)
+        self._is_open = True
 
     def __next__(self) -> Objects:
         self._reader.check()
@@ -29,7 +30,8 @@ class OpenNumbers(Iterator[Objects]):
         return page
 
     def close(self) -> None:
-        self._source.closed += 1
+        self._source.closed += self._is_open
+        self._is_open = False
 
 
 class Numbers:
@@ -119,6 +121,64 @@ def test_the_end_of_a_run_closes_what_no_reader_has_begun(cache: ResponseCache) 
     source = Numbers()
     read(cache, source, Requester(lambda: None))
     cache.end_node()
+    assert source.closed == 1
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("end", ["read to the end", "left", "cancelled"])
+def test_a_reader_that_continues_separately_closes_its_pages(ordered: bool, end: str) -> None:
+    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache.begin_node()
+    canceled: list[Interrupted] = []
+
+    def check() -> None:
+        if canceled:
+            raise canceled[0]
+
+    source, slow_source = Numbers(), Numbers()
+    fast = read(cache, source, Requester(lambda: None), ordered=ordered)
+    slow = read(cache, slow_source, Requester(check), ordered=ordered)
+    assert next(slow) == PAGES[0]
+    assert list(fast) == PAGES
+    assert (source.closed, slow_source.closed) == (1, 0)
+    assert next(slow) == PAGES[1]
+    assert next(slow) == PAGES[2]
+    if end == "read to the end":
+        assert list(slow) == PAGES[3:]
+    elif end == "left":
+        slow.close()  # type: ignore[attr-defined]
+    else:
+        canceled.append(Interrupted("canceling statement due to user request"))
+        with pytest.raises(Interrupted):
+            next(slow)
+    assert (source.closed, slow_source.closed) == (1, 1)
+
+
+@pytest.mark.parametrize("read_pages", [2, 3, 4])
+def test_the_reader_that_fills_the_buffer_closes_its_pages(read_pages: int) -> None:
+    cache = ResponseCache(lambda: 1, statement_bytes=1200)  # two pages
+    cache.begin_node()
+    source = Numbers()
+    pages = read(cache, source, Requester(lambda: None))
+    for number in range(read_pages):
+        assert next(pages) == PAGES[number]
+    pages.close()  # type: ignore[attr-defined]
+    cache.end_node()
+    assert source.closed == 1
+
+
+def test_an_error_closes_the_pages_that_it_came_from(cache: ResponseCache) -> None:
+    checks = iter([None, None, None, Interrupted("canceling statement due to user request")])
+
+    def check() -> None:
+        if error := next(checks, None):
+            raise error
+
+    source = Numbers()
+    pages = read(cache, source, Requester(check))
+    assert next(pages) == PAGES[0]
+    with pytest.raises(Interrupted):
+        list(pages)
     assert source.closed == 1
 
 
