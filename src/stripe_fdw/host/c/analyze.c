@@ -164,7 +164,8 @@ open_whole_table(Sample *sample)
 		begin_statement(sample->holder);
 		hold(&sample->holder->scan,
 			 bridge_call("open_scan", Py_BuildValue("(OOOOOin)", table, own_reference(PyList_New(0)),
-													column_names(relid, sample->columns), own_reference(PyList_New(0)),
+													column_names(relid, sample->columns),
+													own_reference(PyList_New(0)),
 													Py_None, 0,
 													executor_run(sample->holder))));
 	}
@@ -226,7 +227,8 @@ acquire_rows(Relation relation, int level, HeapTuple *rows, int size, double *to
 	*total = sample.seen;
 	*dead = 0;
 	ereport(level,
-			(errmsg("\"%s\": %.0f rows were read, %d of them are the sample", RelationGetRelationName(relation),
+			(errmsg("\"%s\": %.0f rows were read, %d of them are the sample",
+					RelationGetRelationName(relation),
 					sample.seen, sample.count)));
 	return sample.count;
 }

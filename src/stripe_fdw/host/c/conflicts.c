@@ -1,9 +1,9 @@
 /*
  * conflicts.c: refuse INSERT ... ON CONFLICT with a message that says what to do instead.
  *
- * Without a conflict target PlanForeignModify() is asked.  With one PostgreSQL looks for a unique index before that,
- * and says only that there is none: so statements are looked at before they are planned.  (The first statement of a
- * session is planned before this module is loaded, and gets PostgreSQL's own message.)
+ * Without a conflict target PlanForeignModify() is asked.  With one PostgreSQL looks for a unique index
+ * before that, and says only that there is none: so statements are looked at before they are planned.  (The
+ * first statement of a session is planned before this module is loaded, and gets PostgreSQL's own message.)
  */
 #include "host.h"
 

@@ -1,8 +1,9 @@
 /*
  * datums.c: PostgreSQL values as Python values, for quals and for written rows.
  *
- * Only types whose comparison means the same on both sides have a family; conditions on others stay PostgreSQL's.
- * A value that Python's type cannot hold (an infinite date, the year 20000) gives NULL without an exception.
+ * Only types whose comparison means the same on both sides have a family; conditions on others stay
+ * PostgreSQL's.  A value that Python's type cannot hold (an infinite date, the year 20000) gives NULL without
+ * an exception.
  */
 #include "host.h"
 
@@ -107,7 +108,8 @@ datum_to_python(Datum value, Oid type)
 			return own_reference(PyLong_FromLongLong(type == INT8OID ? DatumGetInt64(value) :
 										   type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value)));
 		case FAMILY_FLOAT:
-			return own_reference(PyFloat_FromDouble(type == FLOAT8OID ? DatumGetFloat8(value) : DatumGetFloat4(value)));
+			return own_reference(PyFloat_FromDouble(type == FLOAT8OID
+													? DatumGetFloat8(value) : DatumGetFloat4(value)));
 		case FAMILY_NUMERIC:
 			return output_to_python(value, type, "make_decimal");
 		case FAMILY_BOOLEAN:

@@ -1,8 +1,9 @@
 /*
  * errors.c: Python's exceptions as SQL errors.
  *
- * The bridge's explain_error() says what an exception is in SQL.  It may itself fail (no memory left, __str__ raises,
- * recursion too deep), and then the exception's type stands for it: in every case one plain SQL error comes out.
+ * The bridge's explain_error() says what an exception is in SQL.  It may itself fail (no memory left, __str__
+ * raises, recursion too deep), and then the exception's type stands for it: in every case one plain SQL error
+ * comes out.
  */
 #include "host.h"
 

@@ -7,8 +7,8 @@
 #include "utils/lsyscache.h"
 
 /*
- * A list of (label, text), checked by bridge.py, as lines of the plan.  JSON, XML and YAML have a label once in a node:
- * there, the requests are a list, also where there is only one.
+ * A list of (label, text), checked by bridge.py, as lines of the plan.  JSON, XML and YAML have a label once
+ * in a node: there, the requests are a list, also where there is only one.
  */
 static void
 show_lines(PyObject *lines, ExplainState *es)
@@ -112,7 +112,8 @@ ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *priv
 	List	   *attnums = private ? linitial_node(List, private) : NIL;
 
 	(void) subplan;
-	show_operations(RelationGetRelid(relation), modifying_user(mtstate, rinfo), command_name(mtstate->operation),
+	show_operations(RelationGetRelid(relation), modifying_user(mtstate, rinfo),
+					command_name(mtstate->operation),
 					attnums, es);
 	if (attnums != NIL && es->verbose)
 		show_columns(relation, attnums, es);

@@ -1,16 +1,17 @@
 /*
  * The bundled host: PostgreSQL's side of stripe-fdw.
  *
- * Python has the foreign tables, PostgreSQL runs queries, and this extension stands between them.  Three rules keep
- * the two apart, and every file here obeys them:
+ * Python has the foreign tables, PostgreSQL runs queries, and this extension stands between them.  Three
+ * rules keep the two apart, and every file here obeys them:
  *
- * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls (server_module.c)
- *    catches it and gives Python an exception instead; the SQL error is raised again once Python has unwound.
+ * 1. An SQL error is a longjmp, and must never jump over a frame of Python's.  What Python calls
+ *    (server_module.c) catches it and gives Python an exception instead; the SQL error is raised again once
+ *    Python has unwound.
  * 2. The interpreter's lock (GIL) is held between python_enter() and python_leave() only, so Python's threads
  *    run whenever PostgreSQL does.  Code between them may raise SQL errors if it is in PG_TRY .. PG_FINALLY.
  * 3. References are never dropped by hand.  own_reference() gives one to the innermost python_enter(), whose
- *    python_leave() drops it, error or not; what lives longer is held by a Holder (references.c) that a memory
- *    context drops when it is reset, since PostgreSQL calls no End functions after an error.
+ *    python_leave() drops it, error or not; what lives longer is held by a Holder (references.c) that a
+ *    memory context drops when it is reset, since PostgreSQL calls no End functions after an error.
  *
  * Written for PostgreSQL 14 to 18 and Python 3.11 to 3.13.
  */
@@ -229,7 +230,7 @@ enum PlanPart
 	PLAN_QUALS,					/* (attnum, operator, kind, indexes in fdw_exprs ...), ... */
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
 	PLAN_LIMIT,					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
-	PLAN_FRESH					/* whether the rows are to be changed or locked, so none may be an old answer's */
+	PLAN_FRESH					/* whether rows will be changed or locked, so no old answer may serve */
 };
 
 /* Where in one of PLAN_QUALS the indexes begin. */
@@ -298,7 +299,8 @@ typedef struct HostModify
 	MemoryContext row_context;
 } HostModify;
 
-extern PyObject *values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot, bool inserting);
+extern PyObject *values_to_send(HostModify *modify, ResultRelInfo *rinfo, TupleTableSlot *slot,
+								bool inserting);
 extern PyObject *old_row(HostModify *modify, TupleTableSlot *plan_slot);
 extern void store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer);
 extern void store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSlot *plan_slot);

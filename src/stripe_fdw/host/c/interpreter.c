@@ -2,8 +2,8 @@
  * interpreter.c: start Python in a backend, enter and leave it.
  *
  * The interpreter is that of the venv this module was compiled for: its path is baked in, and the isolated
- * configuration (https://docs.python.org/3/c-api/init_config.html) reads neither PYTHONPATH nor PYTHONHOME nor a
- * user's site-packages, so the environment of the server or a client cannot choose what code runs.
+ * configuration (https://docs.python.org/3/c-api/init_config.html) reads neither PYTHONPATH nor PYTHONHOME
+ * nor a user's site-packages, so the environment of the server or a client cannot choose what code runs.
  */
 #include "host.h"
 
@@ -33,8 +33,8 @@ static PyObject *bridge = NULL;
 static bool tried = false;
 
 /*
- * Other languages in the same process would share this interpreter without releasing its lock as this module does.
- * PL/Python refuses to start when this variable says that another Python is there; so do we.
+ * Other languages in the same process would share this interpreter without releasing its lock as this module
+ * does.  PL/Python refuses to start when this variable says that another Python is there; so do we.
  */
 static void
 claim_python(void)
@@ -60,8 +60,10 @@ check_status(PyStatus status, PyConfig *config)
 	ereport(ERROR,
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("stripe_fdw cannot start Python %s of %s", PY_VERSION, STRIPE_FDW_PYTHON),
-			 errdetail("%s: %s", status.func ? status.func : "Python", status.err_msg ? status.err_msg : "exit"),
-			 errhint("Run \"stripe-fdw host check\"; after moving the venv run \"stripe-fdw host install\" again.")));
+			 errdetail("%s: %s", status.func ? status.func : "Python",
+					   status.err_msg ? status.err_msg : "exit"),
+			 errhint("Run \"stripe-fdw host check\"; after moving the venv "
+					 "run \"stripe-fdw host install\" again.")));
 }
 
 static void
@@ -109,7 +111,8 @@ python_start(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("stripe_fdw cannot start Python: the server cannot run %s: %m", STRIPE_FDW_PYTHON),
-				 errhint("Its folders must be readable by the server's OS user; run \"stripe-fdw host check\".")));
+				 errhint("Its folders must be readable by the server's OS user; "
+						 "run \"stripe-fdw host check\".")));
 	claim_python();
 	tried = true;
 	if (PyImport_AppendInittab("_stripe_fdw_host", PyInit__stripe_fdw_host) != 0)

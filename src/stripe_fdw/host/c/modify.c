@@ -60,7 +60,8 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 	modify->mtstate = mtstate;
 	modify->desc = desc;
 	modify->holder = make_holder(mtstate->ps.state->es_query_cxt);
-	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw row", ALLOCSET_DEFAULT_SIZES);
+	modify->row_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw row",
+												ALLOCSET_DEFAULT_SIZES);
 	modify->readers = palloc0(sizeof(ColumnReader) * Max(desc->natts, 1));
 	for (i = 1; i <= desc->natts; i++)
 		if (!TupleDescAttr(desc, i - 1)->attisdropped)
@@ -108,7 +109,8 @@ BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a row cannot be moved into foreign table \"%s\"",
 						RelationGetRelationName(rinfo->ri_RelationDesc))));
-	if (mtstate->ps.plan != NULL && castNode(ModifyTable, mtstate->ps.plan)->onConflictAction != ONCONFLICT_NONE)
+	if (mtstate->ps.plan != NULL &&
+		castNode(ModifyTable, mtstate->ps.plan)->onConflictAction != ONCONFLICT_NONE)
 		refuse_on_conflict();
 	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
 }
@@ -122,8 +124,8 @@ begin_row(HostModify *modify)
 }
 
 /*
- * Return true if Stripe's answer is used.  AFTER STATEMENT triggers do not see it, but expect that all rows are done.
- * Transition tables can only be those of a parent.
+ * Return true if Stripe's answer is used.  AFTER STATEMENT triggers do not see it, but expect that all rows
+ * are done.  Transition tables can only be those of a parent.
  */
 static bool
 triggers_wait(TriggerDesc *triggers, CmdType operation)
@@ -165,7 +167,8 @@ ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	{
 		PyObject   *values = values_to_send(modify, rinfo, slot, true);
 		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOi)", modify->holder->table,
-																 executor_run(modify->holder), values, (int) seen));
+																 executor_run(modify->holder),
+																 values, (int) seen));
 
 		if (seen)
 			store_answer(modify, slot, answer);

@@ -62,8 +62,8 @@ identity_attnums(Relation relation, Oid user)
 }
 
 /*
- * The junk column that carries one of them.  Tables below one parent share those of the same name, which must then
- * be of the same column and type: so the name says which.
+ * The junk column that carries one of them.  Tables below one parent share those of the same name, which must
+ * then be of the same column and type: so the name says which.
  */
 char *
 identity_name(Form_pg_attribute attribute)
@@ -89,8 +89,8 @@ changing_user(PlannerInfo *root, RangeTblEntry *rte)
 }
 
 /*
- * UPDATE and DELETE need the identity of each row; DELETE ... RETURNING needs the whole row, which is kept nowhere else.
- * It is asked for as PostgreSQL itself does for UPDATE and for triggers.
+ * UPDATE and DELETE need the identity of each row; DELETE ... RETURNING needs the whole row, which is kept
+ * nowhere else.  It is asked for as PostgreSQL itself does for UPDATE and for triggers.
  */
 void
 AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation)
@@ -112,8 +112,8 @@ AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Re
 }
 
 /*
- * The columns that the statement names, and generated columns computed from them, with the offset that makes system
- * columns positive.
+ * The columns that the statement names, and generated columns computed from them, with the offset that makes
+ * system columns positive.
  */
 static Bitmapset *
 named_columns(PlannerInfo *root, Index rtindex, CmdType operation)

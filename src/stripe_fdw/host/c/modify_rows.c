@@ -1,8 +1,8 @@
 /*
  * modify_rows.c: rows between PostgreSQL and Python in INSERT, UPDATE and DELETE.
  *
- * Only columns that the statement names are sent (and those that a default or a trigger filled), so the table can
- * tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.
+ * Only columns that the statement names are sent (and those that a default or a trigger filled), so the table
+ * can tell "not mentioned" from NULL.  What Stripe answers fills the row that RETURNING and triggers see.
  */
 #include "host.h"
 
@@ -78,11 +78,13 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 	ExecMaterializeSlot(slot);
 	for (i = 0; i < desc->natts; i++)
 	{
+		PyObject   *name;
 		PyObject   *value;
 
 		if (TupleDescAttr(desc, i)->attisdropped)
 			continue;
-		value = PyDict_GetItemWithError(answer, own_reference(text_to_python(NameStr(TupleDescAttr(desc, i)->attname))));
+		name = own_reference(text_to_python(NameStr(TupleDescAttr(desc, i)->attname)));
+		value = PyDict_GetItemWithError(answer, name);
 		if (value == NULL && PyErr_Occurred())
 			throw_python_error();
 		if (value != NULL)
@@ -107,7 +109,8 @@ old_row(HostModify *modify, TupleTableSlot *plan_slot)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(modify->desc, intVal(lfirst(cell)) - 1);
 		bool		isnull;
-		Datum		datum = ExecGetJunkAttribute(plan_slot, modify->junk[foreach_current_index(cell)], &isnull);
+		Datum		datum = ExecGetJunkAttribute(plan_slot,
+												 modify->junk[foreach_current_index(cell)], &isnull);
 		PyObject   *value = isnull ? Py_None : any_datum_to_python(datum, attribute->atttypid);
 
 		known = known || !isnull;

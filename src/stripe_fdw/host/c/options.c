@@ -74,6 +74,7 @@ columns_to_python(TupleDesc desc)
 	for (i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		char	   *format;
 		PyObject   *name;
 		PyObject   *type;
 		PyObject   *column;
@@ -81,9 +82,10 @@ columns_to_python(TupleDesc desc)
 		if (attribute->attisdropped)
 			continue;
 		name = own_reference(text_to_python(NameStr(attribute->attname)));
-		type = own_reference(text_to_python(format_type_with_typemod(attribute->atttypid, attribute->atttypmod)));
+		format = format_type_with_typemod(attribute->atttypid, attribute->atttypmod);
+		type = own_reference(text_to_python(format));
 		column = own_reference(Py_BuildValue("(OOki)", name, type, (unsigned long) attribute->atttypid,
-								   (int) attribute->atttypmod));
+											 (int) attribute->atttypmod));
 		if (PyList_Append(columns, column) != 0)
 			throw_python_error();
 	}
@@ -113,7 +115,9 @@ count_catalog_change(Datum argument, int cache, uint32 hash)
 static void
 count_catalog_changes(void)
 {
-	static const int caches[] = {FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID};
+	static const int caches[] = {
+		FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID,
+	};
 	static bool counting = false;
 	size_t		i;
 
@@ -126,8 +130,8 @@ count_catalog_changes(void)
 }
 
 /*
- * Python's table for a user.  While no catalog changes it is the one that the bridge keeps; after a change the bridge
- * compares what its tables were opened from, so most of them stay.
+ * Python's table for a user.  While no catalog changes it is the one that the bridge keeps; after a change
+ * the bridge compares what its tables were opened from, so most of them stay.
  */
 PyObject *
 open_table(Oid relid, Oid userid)
@@ -156,9 +160,11 @@ open_table(Oid relid, Oid userid)
 	columns = columns_to_python(RelationGetDescr(relation));
 	table_close(relation, NoLock);
 	/* Later options win.  A table has no option that could send a mapping's key elsewhere. */
-	options = own_reference(Py_BuildValue("(OOOO)", options_to_python(fdw->options), options_to_python(table->options),
-								options_to_python(server->options),
-								options_to_python(user_mapping_options(userid, server->serverid))));
+	options = own_reference(Py_BuildValue("(OOOO)",
+										  options_to_python(fdw->options),
+										  options_to_python(table->options),
+										  options_to_python(server->options),
+										  options_to_python(user_mapping_options(userid, server->serverid))));
 	return bridge_call("open_table", Py_BuildValue("(kkKOOO)", (unsigned long) relid, (unsigned long) userid,
 												   (unsigned long long) changes, name, options, columns));
 }
@@ -194,15 +200,16 @@ kind_of(Oid catalog)
 			return "column";
 		default:
 			ereport(ERROR,
-					(errcode(ERRCODE_FDW_ERROR), errmsg("stripe_fdw has no options for catalog %u", catalog)));
+					(errcode(ERRCODE_FDW_ERROR),
+					 errmsg("stripe_fdw has no options for catalog %u", catalog)));
 	}
 	return NULL;
 }
 
 /*
- * The statement that failed holds the options' values, and one of them is a key, maybe under a wrong name or in a
- * wrong place.  So the statement is not logged, and PL/pgSQL cannot add it as context: ours is the last context
- * callback that is called.
+ * The statement that failed holds the options' values, and one of them is a key, maybe under a wrong name or
+ * in a wrong place.  So the statement is not logged, and PL/pgSQL cannot add it as context: ours is the last
+ * context callback that is called.
  */
 static void
 hide_statement(void *argument)
@@ -214,8 +221,8 @@ hide_statement(void *argument)
 }
 
 /*
- * A mapping may name a file or variable of the database server, and any role with USAGE on a server may create its
- * own mapping.  So naming one takes a privilege that allows reading it in other ways.
+ * A mapping may name a file or variable of the database server, and any role with USAGE on a server may
+ * create its own mapping.  So naming one takes a privilege that allows reading it in other ways.
  */
 static void
 check_sources(List *options)
@@ -232,8 +239,8 @@ check_sources(List *options)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to set the option api_key_file of a user mapping"),
-					 errhint("Superusers and members of pg_read_server_files may have the server read a file; "
-							 "others set api_key, or ask one of them to create the user mapping.")));
+					 errhint("Superusers and members of pg_read_server_files may have the server read a "
+							 "file; others set api_key, or ask one of them to create the user mapping.")));
 		if (strcmp(name, "api_key_env") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -243,7 +250,10 @@ check_sources(List *options)
 	}
 }
 
-/* CREATE and ALTER of a foreign data wrapper, server, user mapping, table or column come here with all its options. */
+/*
+ * CREATE and ALTER of a foreign data wrapper, server, user mapping, table or column come here with all its
+ * options.
+ */
 Datum
 stripe_fdw_validator(PG_FUNCTION_ARGS)
 {

@@ -18,7 +18,9 @@ count_owned(void)
 	return owned_count;
 }
 
-/* Give a reference to the innermost entry.  False, and the reference is dropped, if there is no memory left. */
+/*
+ * Give a reference to the innermost entry.  False, and the reference is dropped, if there is no memory left.
+ */
 bool
 add_owned(PyObject *reference)
 {
@@ -40,8 +42,9 @@ add_owned(PyObject *reference)
 }
 
 /*
- * Drop the references above a count.  This may run finalizers, and they may check for interrupts.  There are none
- * now: an error may be on its way, which a second one would replace, and Python ignores what a finalizer raises.
+ * Drop the references above a count.  This may run finalizers, and they may check for interrupts.  There are
+ * none now: an error may be on its way, which a second one would replace, and Python ignores what a finalizer
+ * raises.
  */
 void
 drop_owned(Py_ssize_t count)

@@ -46,8 +46,8 @@ placeholder(ForeignScanState *node, Expr *expression)
 }
 
 /*
- * Compute fdw_exprs.  It is done before Python is entered: an expression may be a query that takes its time, or
- * another scan of ours.
+ * Compute fdw_exprs.  It is done before Python is entered: an expression may be a query that takes its time,
+ * or another scan of ours.
  */
 void
 compute_values(ForeignScanState *node, bool explaining)
@@ -64,7 +64,8 @@ compute_values(ForeignScanState *node, bool explaining)
 		value->type = exprType((Node *) expression);
 		value->placeholder = explaining ? placeholder(node, expression) : NULL;
 		if (value->placeholder == NULL)
-			value->datum = ExecEvalExprSwitchContext(lfirst(cell), node->ss.ps.ps_ExprContext, &value->isnull);
+			value->datum = ExecEvalExprSwitchContext(lfirst(cell),
+													 node->ss.ps.ps_ExprContext, &value->isnull);
 		i++;
 	}
 }

@@ -1,5 +1,6 @@
 /*
- * parse.c: Python values to datums that need parsing: times, dates, numerics, and types with an input function only.
+ * parse.c: Python values to datums that need parsing: times, dates, numerics, and types with an input
+ * function only.
  */
 #include "host.h"
 
@@ -39,7 +40,8 @@ timestamptz_of(ColumnReader *column, int64 seconds, int64 microseconds)
 	if (!IS_VALID_TIMESTAMP(result))
 		value_error(column, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "a time is out of range");
 	if (column->typmod >= 0)	/* timestamptz(0), say, whose values have no fraction */
-		return DirectFunctionCall2(timestamptz_scale, TimestampTzGetDatum(result), Int32GetDatum(column->typmod));
+		return DirectFunctionCall2(timestamptz_scale, TimestampTzGetDatum(result),
+								   Int32GetDatum(column->typmod));
 	return TimestampTzGetDatum(result);
 }
 
@@ -65,7 +67,8 @@ timestamptz_of_float(ColumnReader *column, double seconds)
 		return TimestampTzGetDatum(seconds > 0 ? DT_NOEND : DT_NOBEGIN);
 	if (fabs(seconds) > 1e15)
 		value_error(column, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "a time is out of range");
-	return timestamptz_of(column, (int64) whole - EPOCH_OFFSET, (int64) rint((seconds - whole) * USECS_PER_SEC));
+	return timestamptz_of(column, (int64) whole - EPOCH_OFFSET,
+						  (int64) rint((seconds - whole) * USECS_PER_SEC));
 }
 
 static Datum
@@ -126,5 +129,6 @@ read_by_input(ColumnReader *column, PyObject *value)
 		PyErr_Clear();
 		value_error(column, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "the text cannot be written as UTF-8");
 	}
-	return InputFunctionCall(&column->input, server_text(column, utf8, length), column->ioparam, column->typmod);
+	return InputFunctionCall(&column->input, server_text(column, utf8, length),
+							 column->ioparam, column->typmod);
 }

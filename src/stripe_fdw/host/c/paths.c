@@ -1,6 +1,6 @@
 /*
- * paths.c: access paths: a full scan, a scan in an order that the table delivers, or a scan for one value at a time
- * of a join's other side.
+ * paths.c: access paths: a full scan, a scan in an order that the table delivers, or a scan for one value at
+ * a time of a join's other side.
  */
 #include "host.h"
 
@@ -19,9 +19,9 @@
 #include "utils/typcache.h"
 
 /*
- * The cost of a request relative to a page read from disk (1).  It takes as long as thousands of them, yet between plans
- * only the number of requests decides, and with a higher cost each scan of an unknown table would start the JIT
- * compiler (jit_above_cost).
+ * The cost of a request relative to a page read from disk (1).  It takes as long as thousands of them, yet
+ * between plans only the number of requests decides, and with a higher cost each scan of an unknown table
+ * would start the JIT compiler (jit_above_cost).
  */
 #define COST_OF_REQUEST 40.0
 #define ROWS_OF_PAGE 100.0
@@ -34,12 +34,14 @@ make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double requests, List
 		rows * rel->baserestrictcost.per_tuple + rel->baserestrictcost.startup;
 
 #if PG_VERSION_NUM >= 180000
-	return create_foreignscan_path(root, rel, NULL, rows, 0, COST_OF_REQUEST, total, pathkeys, outer, NULL, NIL,
-								   sort);
+	return create_foreignscan_path(root, rel, NULL, rows, 0, COST_OF_REQUEST, total,
+								   pathkeys, outer, NULL, NIL, sort);
 #elif PG_VERSION_NUM >= 170000
-	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total, pathkeys, outer, NULL, NIL, sort);
+	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total,
+								   pathkeys, outer, NULL, NIL, sort);
 #else
-	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total, pathkeys, outer, NULL, sort);
+	return create_foreignscan_path(root, rel, NULL, rows, COST_OF_REQUEST, total,
+								   pathkeys, outer, NULL, sort);
 #endif
 }
 
@@ -76,13 +78,17 @@ column_of_pathkey(RelOptInfo *rel, PathKey *key)
 		Var		   *var = (Var *) member->em_expr;
 
 		if (IsA(var, Var) && bms_equal(member->em_relids, rel->relids) && !member->em_is_child &&
-			var->varattno > 0 && family_of(var->vartype) != FAMILY_NONE && is_order_of_type(key, var->vartype))
+			var->varattno > 0 && family_of(var->vartype) != FAMILY_NONE &&
+			is_order_of_type(key, var->vartype))
 			return var->varattno;
 	}
 	return 0;
 }
 
-/* The query's ORDER BY as (attnum, descending, nulls first, collation), up to the first key that is no column. */
+/*
+ * The query's ORDER BY as (attnum, descending, nulls first, collation), up to the first key that is no
+ * column.
+ */
 List *
 sort_keys(PlannerInfo *root, RelOptInfo *rel)
 {
@@ -117,9 +123,10 @@ sort_to_python(Oid relid, List *keys)
 		List	   *key = lfirst_node(List, cell);
 		char	   *column = get_attname(relid, (AttrNumber) intVal(linitial(key)), false);
 		char	   *collation = strVal(lfourth(key));
-		PyObject   *item = own_reference(Py_BuildValue("(OiiO)", own_reference(text_to_python(column)), (int) intVal(lsecond(key)),
-											 (int) intVal(lthird(key)),
-											 collation[0] ? own_reference(text_to_python(collation)) : Py_None));
+		PyObject   *name = own_reference(text_to_python(column));
+		PyObject   *collation_name = collation[0] ? own_reference(text_to_python(collation)) : Py_None;
+		PyObject   *item = own_reference(Py_BuildValue("(OiiO)", name, (int) intVal(lsecond(key)),
+													   (int) intVal(lthird(key)), collation_name));
 
 		if (PyList_Append(list, item) != 0)
 			throw_python_error();
@@ -149,7 +156,8 @@ add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *table)
 /* ---- one value at a time ---- */
 
 static bool
-is_wanted_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em, void *argument)
+is_wanted_column(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec, EquivalenceMember *em,
+				 void *argument)
 {
 	AttrNumber	wanted = *(AttrNumber *) argument;
 	Var		   *var = (Var *) em->em_expr;
@@ -170,9 +178,12 @@ join_clauses(PlannerInfo *root, RelOptInfo *rel, AttrNumber attnum)
 	ListCell   *cell;
 
 	if (rel->has_eclass_joins)
-		candidates = list_concat(candidates, generate_implied_equalities_for_column(root, rel, is_wanted_column,
-																					&attnum,
-																					rel->lateral_referencers));
+	{
+		List	   *implied = generate_implied_equalities_for_column(root, rel, is_wanted_column, &attnum,
+																	 rel->lateral_referencers);
+
+		candidates = list_concat(candidates, implied);
+	}
 	foreach(cell, candidates)
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
@@ -199,7 +210,8 @@ is_bound(RelOptInfo *rel, AttrNumber attnum)
 	{
 		HostQual   *qual = lfirst(cell);
 
-		if (qual->attnum == attnum && (strcmp(qual->operator, "=") == 0 || strcmp(qual->operator, "= any") == 0))
+		if (qual->attnum == attnum &&
+			(strcmp(qual->operator, "=") == 0 || strcmp(qual->operator, "= any") == 0))
 			return true;
 	}
 	return false;
@@ -222,7 +234,10 @@ add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, dou
 	add_path(rel, (Path *) make_path(root, rel, estimate, ceil(rows / ROWS_OF_PAGE), NIL, outer, NIL));
 }
 
-/* A path for every combination of one clause for each of the columns; bounded, since few columns have several. */
+/*
+ * A path for every combination of one clause for each of the columns; bounded, since few columns have
+ * several.
+ */
 static void
 combine(PlannerInfo *root, RelOptInfo *rel, List *clauses, int column, Relids outer, double rows, int *budget)
 {

@@ -1,5 +1,6 @@
 /*
- * pending_error.c: an SQL error that was caught below Python's frames, and is raised again once Python has unwound.
+ * pending_error.c: an SQL error that was caught below Python's frames, and is raised again once Python has
+ * unwound.
  */
 #include "host.h"
 
@@ -19,7 +20,8 @@ void
 keep_pending_error(MemoryContext old)
 {
 	if (pending_context == NULL)
-		pending_context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw pending error", ALLOCSET_SMALL_SIZES);
+		pending_context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw pending error",
+												ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(pending_context);
 	if (pending == NULL)
 	{
@@ -31,8 +33,8 @@ keep_pending_error(MemoryContext old)
 }
 
 /*
- * At the end of an entry: a finalizer that Python's garbage collector ran saw an interrupt, and nothing else did.
- * Set the flags again, so that PostgreSQL sees it.
+ * At the end of an entry: a finalizer that Python's garbage collector ran saw an interrupt, and nothing else
+ * did.  Set the flags again, so that PostgreSQL sees it.
  */
 void
 return_pending_error(void)

@@ -127,7 +127,10 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	ask_size(root, rel, relid, plan);
 
 	rel->fdw_private = plan;
-	/* ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the table can. */
+	/*
+	 * ANALYZE has stored a row count and statistics: PostgreSQL estimates better with them than the table
+	 * can.
+	 */
 	plan->analyzed = rel->tuples > 0;
 	if (!plan->analyzed)
 		rel->tuples = plan->rows;
@@ -145,7 +148,8 @@ limit_expression(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, Node *li
 	Query	   *query = root->parse;
 	TablePlan  *plan = rel->fdw_private;
 
-	if (limit == NULL || query->limitOption != LIMIT_OPTION_COUNT || query->groupClause || query->groupingSets ||
+	if (limit == NULL || query->limitOption != LIMIT_OPTION_COUNT ||
+		query->groupClause || query->groupingSets ||
 		query->distinctClause || query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs ||
 		query->setOperations || query->commandType != CMD_SELECT || root->hasHavingQual)
 		return -1;

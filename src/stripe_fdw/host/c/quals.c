@@ -1,8 +1,8 @@
 /*
  * quals.c: conditions of a query that are passed to the table, and their form.
  *
- * A condition that is not recognised is left to PostgreSQL, which checks all of them on every row anyway.  So the
- * rule is: in doubt, leave it to PostgreSQL.  A qual must mean in Python exactly what it means in SQL.
+ * A condition that is not recognised is left to PostgreSQL, which checks all of them on every row anyway.  So
+ * the rule is: in doubt, leave it to PostgreSQL.  A qual must mean in Python exactly what it means in SQL.
  */
 #include "host.h"
 
@@ -55,12 +55,15 @@ column_of(RelOptInfo *rel, Expr *node)
 {
 	Var		   *var = (Var *) bare(node);
 
-	if (!IsA(var, Var) || !bms_is_member(var->varno, rel->relids) || var->varlevelsup != 0 || var->varattno < 1)
+	if (!IsA(var, Var) || !bms_is_member(var->varno, rel->relids) ||
+		var->varlevelsup != 0 || var->varattno < 1)
 		return NULL;
 	return family_of(getBaseType(var->vartype)) == FAMILY_NONE ? NULL : var;
 }
 
-/* Return true if an expression has one value for the whole scan, which can be computed when the scan starts. */
+/*
+ * Return true if an expression has one value for the whole scan, which can be computed when the scan starts.
+ */
 static bool
 is_fixed(PlannerInfo *root, RelOptInfo *rel, Expr *node)
 {
@@ -213,8 +216,8 @@ of_boolean_test(RelOptInfo *rel, BooleanTest *test)
 }
 
 /*
- * column = value OR column = value OR column = ANY (array), as mappers of objects write it: one = ANY.  If an arm
- * is anything else, or of another column, the whole is left.
+ * column = value OR column = value OR column = ANY (array), as mappers of objects write it: one = ANY.  If an
+ * arm is anything else, or of another column, the whole is left.
  */
 static HostQual *
 of_alternatives(PlannerInfo *root, RelOptInfo *rel, List *arms)
@@ -250,7 +253,8 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 		case T_ScalarArrayOpExpr:
 			return of_array_operator(root, rel, (ScalarArrayOpExpr *) clause);
 		case T_NullTest:
-			return of_null_test(rel, ((NullTest *) clause)->arg, ((NullTest *) clause)->nulltesttype == IS_NULL);
+			return of_null_test(rel, ((NullTest *) clause)->arg,
+								((NullTest *) clause)->nulltesttype == IS_NULL);
 		case T_BooleanTest:
 			return of_boolean_test(rel, (BooleanTest *) clause);
 		case T_Var:
@@ -268,8 +272,8 @@ qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause)
 }
 
 /*
- * A single value as one of the column's family, as the operators for the two types compare them: a date is midnight, a
- * timestamp local time, of the session's time zone.  NULL if it cannot be had.
+ * A single value as one of the column's family, as the operators for the two types compare them: a date is
+ * midnight, a timestamp local time, of the session's time zone.  NULL if it cannot be had.
  */
 static PyObject *
 value_to_python(ValueFamily column, ScanValue *value)
@@ -286,8 +290,8 @@ value_to_python(ValueFamily column, ScanValue *value)
 }
 
 /*
- * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  Beside other arrays, NULL
- * instead of an array adds nothing.
+ * The values of "= ANY" and "<> ALL" as a tuple; owned.  NULL if one of them cannot be had.  Beside other
+ * arrays, NULL instead of an array adds nothing.
  */
 static PyObject *
 alternatives(ValueFamily column, ScanValue *values, int count)
@@ -311,7 +315,8 @@ alternatives(ValueFamily column, ScanValue *values, int count)
 			value_to_python(column, &values[i]);
 		if (item == NULL)
 			return NULL;
-		if (PyList_SetSlice(all, known, known, OidIsValid(element) ? item : own_reference(PyTuple_Pack(1, item))) != 0)
+		if (PyList_SetSlice(all, known, known,
+							OidIsValid(element) ? item : own_reference(PyTuple_Pack(1, item))) != 0)
 			throw_python_error();
 		known = (int) PyList_GET_SIZE(all);
 	}
@@ -319,8 +324,8 @@ alternatives(ValueFamily column, ScanValue *values, int count)
 }
 
 /*
- * A qual's value for Python; owned.  NULL for what Python's types cannot hold: without the qual the table returns
- * more, and PostgreSQL checks.
+ * A qual's value for Python; owned.  NULL for what Python's types cannot hold: without the qual the table
+ * returns more, and PostgreSQL checks.
  */
 static PyObject *
 qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
@@ -350,18 +355,20 @@ qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
 
 /* Append (column, operator, value) to a list, if there is such a value. */
 void
-add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind, ScanValue *values,
-		 int count)
+add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind,
+		 ScanValue *values, int count)
 {
 	char	   *column = get_attname(relid, attnum, false);
 	ValueFamily family = family_of(getBaseType(get_atttype(relid, attnum)));
 	PyObject   *value;
+	PyObject   *qual;
 
 	/*
-	 * Every operator that is passed is strict: with NULL, or NULL instead of an array, the qual is true of no row.  That is
-	 * passed as "= NULL" for every operator.
+	 * Every operator that is passed is strict: with NULL, or NULL instead of an array, the qual is true of no
+	 * row.  That is passed as "= NULL" for every operator.
 	 */
-	if ((kind == QUAL_VALUE || kind == QUAL_ARRAY) && count == 1 && values[0].placeholder == NULL && values[0].isnull)
+	if ((kind == QUAL_VALUE || kind == QUAL_ARRAY) && count == 1 &&
+		values[0].placeholder == NULL && values[0].isnull)
 	{
 		operator = "=";
 		value = Py_None;
@@ -370,7 +377,8 @@ add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, Qu
 		value = qual_value(family, kind, values, count);
 	if (value == NULL)
 		return;
-	if (PyList_Append(quals, own_reference(Py_BuildValue("(OsO)", own_reference(text_to_python(column)), operator, value))) != 0)
+	qual = own_reference(Py_BuildValue("(OsO)", own_reference(text_to_python(column)), operator, value));
+	if (PyList_Append(quals, qual) != 0)
 		throw_python_error();
 }
 

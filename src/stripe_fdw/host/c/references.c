@@ -33,7 +33,10 @@ begin_statement(Holder *holder)
 	holder->in_statement = true;
 }
 
-/* The statistics of the node's scans so far, as lines for EXPLAIN ANALYZE: a join may have opened many.  Owned. */
+/*
+ * The statistics of the node's scans so far, as lines for EXPLAIN ANALYZE: a join may have opened many.
+ * Owned.
+ */
 PyObject *
 scan_statistics(Holder *holder)
 {

@@ -24,7 +24,8 @@ prepare_readers(HostScan *scan, Relation relation)
 		prepare_reader(&scan->readers[i++], relation, (AttrNumber) intVal(lfirst(cell)));
 	scan->datums = palloc(sizeof(Datum) * Max(scan->width, 1) * ROWS_AT_ONCE);
 	scan->nulls = palloc(sizeof(bool) * Max(scan->width, 1) * ROWS_AT_ONCE);
-	scan->rows_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw rows", ALLOCSET_DEFAULT_SIZES);
+	scan->rows_context = AllocSetContextCreate(CurrentMemoryContext, "stripe_fdw rows",
+											   ALLOCSET_DEFAULT_SIZES);
 }
 
 void
@@ -100,13 +101,14 @@ check_row(Relation relation, PyObject *row, int width)
 }
 
 /*
- * Whether two rows have the same JSON, which is then parsed once: objects of one kind have many fields in common,
- * as empty as they are long.  Only JSON comes as bytes.
+ * Whether two rows have the same JSON, which is then parsed once: objects of one kind have many fields in
+ * common, as empty as they are long.  Only JSON comes as bytes.
  */
 static bool
 same_json(PyObject *before, PyObject *value)
 {
-	return PyBytes_Check(value) && PyBytes_Check(before) && PyBytes_GET_SIZE(before) == PyBytes_GET_SIZE(value) &&
+	return PyBytes_Check(value) && PyBytes_Check(before) &&
+		PyBytes_GET_SIZE(before) == PyBytes_GET_SIZE(value) &&
 		memcmp(PyBytes_AS_STRING(before), PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)) == 0;
 }
 
@@ -171,7 +173,8 @@ fetch_rows(ForeignScanState *node)
 			{
 				/* The old batch goes before the next comes: memory holds one at a time. */
 				hold(&scan->holder->batch, NULL);
-				hold(&scan->holder->batch, bridge_call("next_batch", Py_BuildValue("(O)", scan->holder->scan)));
+				hold(&scan->holder->batch,
+					 bridge_call("next_batch", Py_BuildValue("(O)", scan->holder->scan)));
 				scan->batch_next = 0;
 				scan->finished = PyTuple_GET_SIZE(scan->holder->batch) == 0;
 			}

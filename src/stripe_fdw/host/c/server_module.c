@@ -1,8 +1,9 @@
 /*
  * server_module.c: the builtin module _stripe_fdw_host, by which Python asks PostgreSQL.
  *
- * check_interrupts() is CHECK_FOR_INTERRUPTS() for Python: the SQL error is kept (pending_error.c) and a Python
- * exception is raised; when Python has unwound, bridge_call() throws the kept error as if nothing had been in between.
+ * check_interrupts() is CHECK_FOR_INTERRUPTS() for Python: the SQL error is kept (pending_error.c) and a
+ * Python exception is raised; when Python has unwound, bridge_call() throws the kept error as if nothing had
+ * been in between.
  */
 #include "host.h"
 
@@ -97,7 +98,9 @@ transaction_level(PyObject *self, PyObject *noargs)
 	return PyLong_FromLong(GetCurrentTransactionNestLevel());
 }
 
-/* An error that reaches the client empties the stack of error contexts first; one that is caught leaves it. */
+/*
+ * An error that reaches the client empties the stack of error contexts first; one that is caught leaves it.
+ */
 static PyObject *
 error_is_caught(PyObject *self, PyObject *noargs)
 {
@@ -148,7 +151,7 @@ is_cancelled(PyObject *self, PyObject *noargs)
 
 static PyMethodDef methods[] = {
 	{"check_interrupts", check_interrupts, METH_NOARGS,
-	"Raise stripe_fdw.errors.Interrupted when the statement is cancelled or timed out, or the session ended."},
+	"Raise stripe_fdw.errors.Interrupted if the statement is cancelled or timed out, or the session ended."},
 	{"warning", warning, METH_VARARGS,
 	"warning(message, detail=None, hint=None): show a WARNING to the client."},
 	{"transaction_level", transaction_level, METH_NOARGS,

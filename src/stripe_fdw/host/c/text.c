@@ -10,8 +10,8 @@
 #define LONGEST_TEXT 8000
 
 /*
- * UTF-8 as a string in the server's encoding; palloc'd.  While a transaction ends nothing can be looked up in the
- * catalogs, so then other encodings get ASCII alone.
+ * UTF-8 as a string in the server's encoding; palloc'd.  While a transaction ends nothing can be looked up in
+ * the catalogs, so then other encodings get ASCII alone.
  */
 char *
 server_encoded(const char *utf8)

@@ -1,7 +1,8 @@
 /*
  * transactions.c: tell a session that has written how its transaction ends.
  *
- * Only pre_commit and prepare may fail.  After them there is no way back, so what goes wrong is shown as a warning.
+ * Only pre_commit and prepare may fail.  After them there is no way back, so what goes wrong is shown as a
+ * warning.
  */
 #include "host.h"
 
@@ -63,8 +64,8 @@ notify_bridge_noerror(const char *event)
 }
 
 /*
- * A session that ends in the middle of Python's work (pg_terminate_backend) ends its transaction while Python still has
- * locks in its hands, so it is not called any more.
+ * A session that ends in the middle of Python's work (pg_terminate_backend) ends its transaction while Python
+ * still has locks in its hands, so it is not called any more.
  */
 static bool
 should_notify(void)

@@ -42,7 +42,8 @@ server_text(ColumnReader *column, const char *utf8, Py_ssize_t length)
 	if (length > (Py_ssize_t) MaxAllocSize / 4)
 		value_error(column, ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the text is too long");
 	if (memchr(utf8, 0, length) != NULL)
-		value_error(column, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "text cannot hold the character NUL (U+0000)");
+		value_error(column, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+					"text cannot hold the character NUL (U+0000)");
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return unconstify(char *, utf8);
 	return pg_any_to_server(utf8, (int) length, PG_UTF8);
@@ -61,7 +62,8 @@ utf8_of(ColumnReader *column, PyObject *value, Py_ssize_t *length)
 		if (!encoding)
 			throw_python_error();
 		PyErr_Clear();
-		value_error(column, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "the text holds a surrogate, which is no character");
+		value_error(column, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+					"the text holds a surrogate, which is no character");
 	}
 	return utf8;
 }
@@ -134,7 +136,8 @@ double_of(ColumnReader *column, PyObject *value)
 	if (number == -1.0 && PyErr_Occurred())
 	{
 		PyErr_Clear();
-		value_error(column, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "a number is out of range for double precision");
+		value_error(column, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+					"a number is out of range for double precision");
 	}
 	return number;
 }
