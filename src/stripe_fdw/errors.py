@@ -127,7 +127,7 @@ class CardError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """Stripe answered 429 until the retries were used up."""
+    """Stripe answered 429 until the retries were used up, or our own limits let no request pass in time."""
 
     default_sqlstate = sqlstates.CONFIGURATION_LIMIT_EXCEEDED
 

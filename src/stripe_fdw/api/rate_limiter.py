@@ -3,7 +3,8 @@
 Limits and their names: https://docs.stripe.com/rate-limits. A request passes *stages* one after the other:
 the share of background requests, its endpoint, its account. At each it reserves the next free slot, a moment
 in time, and waits for it. So requests pass in the order in which they came, and a busy endpoint does not hold
-up the others.
+up the others. Slots are reserved at most HORIZON seconds ahead, and given back by requests that are canceled
+meanwhile: whatever a session does, it delays others by no more than that.
 
 A stage spaces requests evenly. After an idle time it lets a few pass at once. It never lets more pass than
 the limit in any window of a second and a little, because a packet may come late. On 429 it multiplies its
@@ -13,15 +14,18 @@ rate by SLOWER, and gains RECOVERY of its limit each second until it is back at 
 from __future__ import annotations
 
 import hashlib
+import math
+import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.memory import CELL_NUMBERS, Cell, SharedMemory, shared_memory
+from stripe_fdw.shared.ratios import Ratio
 
 LIVE_LIMIT = 100.0  # requests a second
 TEST_LIMIT = 25.0
@@ -35,6 +39,8 @@ MAX_BURST = 4  # requests
 SLOWER = 0.8
 SLOWEST = 0.05  # of a limit
 RECOVERY = 0.05  # of a limit, a second
+HORIZON = 2.0  # seconds ahead that slots are reserved
+_RETRY = 0.2  # seconds, on average, until a request looks again whether a slot within the horizon is free
 _SAME_OVERRUN = 0.3  # seconds within which several 429s slow a stage down once
 _LATE = 0.003  # seconds; less than that the window's margin covers
 _MAX_AHEAD = 3600.0  # seconds; a slot further in the future was never written by this program
@@ -42,8 +48,9 @@ _MAX_AHEAD = 3600.0  # seconds; a slot further in the future was never written b
 # sk_live_5, then what follows acct_ in the account's id, then the secret.
 _KEY_WITH_ACCOUNT = re.compile(r"[sr]k_(test|live)_5(1[A-Za-z0-9]{15})[A-Za-z0-9]{40}")
 
-# Indexes into a cell's numbers. The rest is a ring of the slots of the last requests.
-_USED, _NEXT, _FACTOR, _SLOWED, _POSITION, _RING = range(6)
+# Indexes into a cell's numbers. Some hold slots that were given back, the rest a ring of the last slots.
+_USED, _NEXT, _FACTOR, _SLOWED, _POSITION, _FREED = range(6)
+_RING = _FREED + 8
 _RING_SIZE = CELL_NUMBERS - _RING
 
 
@@ -59,10 +66,12 @@ class RateLimiter:
     """The limits of one account, shared with every process that uses the same account, mode and base.
 
     Stripe counts by account, whichever of its keys is used. Today's keys name their account, so two of them
-    share a limit; older ones do not, and each is taken for an account of its own.
+    share a limit as soon as Stripe has accepted both; older ones do not, and each is taken for an account of
+    its own. Anybody can make up a key that names an account, which must not delay the account's requests.
 
     ``maximum`` replaces Stripe's limit of the account, in requests a second. Where it is higher than
-    Stripe's, the account was granted more, and its endpoints are taken to have more in proportion.
+    Stripe's, the account was granted more, and its endpoints are taken to have more in proportion. Limits
+    that differ are kept apart.
     """
 
     def __init__(
@@ -80,26 +89,44 @@ class RateLimiter:
         self._endpoint_factor = max(1.0, self._account_limit / standard)
         self._background_share = background_share
         self._memory: SharedMemory = shared_memory(directory)
-        self._name = f"{account_identity(key)} {api_base} {account or ''}"
-        self._stages: dict[tuple[str, bool], Stage] = {}
+        self._key_name, self._account_name = (
+            f"{identity} {api_base} {account or ''} {self._account_limit:g}"
+            for identity in (key.fingerprint(), account_identity(key))
+        )
+        self._accepted = Ratio(self._memory, f"accepted {key.fingerprint()} {api_base}".encode())
+        self._is_accepted = self._key_name == self._account_name
+        self._stages: dict[tuple[str, bool, bool], Stage] = {}
         self._lock = threading.Lock()
 
-    def waits(self, endpoint: str, *, background: bool = False) -> Iterator[float]:
+    def waits(self, endpoint: str, *, background: bool = False) -> Generator[float]:
         """Reserve a slot at each stage, one after the other, and yield the seconds to wait for it.
 
-        The request may leave when the iterator has ended and the last wait is over.
+        The request may leave when the iterator has ended and the last wait is over. Closing the iterator
+        during a wait gives the slot back.
         """
         names = (endpoint, "")
         stages = [self._stage(name, background=True) for name in names] if background else []
         stages += [self._stage(name, background=False) for name in names]
         reserved: list[tuple[Stage, float]] = []
         for stage in stages:
-            now = time.monotonic()
-            slot = self._reserve(stage, now)
+            while (slot := self._reserve(stage, now := time.monotonic())) is None:
+                yield random.uniform(0.5, 1.5) * _RETRY  # noqa: S311 - so that not all look at the same time
             reserved.append((stage, slot))
             if slot > now:
-                yield slot - now
+                try:
+                    yield slot - now
+                except GeneratorExit:
+                    self._give_back(stage, slot)
+                    raise
         self._correct(reserved)
+
+    def accept(self) -> None:
+        """Note that Stripe has accepted the key: from now on its requests count as those of its account."""
+        if self._uses_account:
+            return
+        self._accepted.learn(1.0, 1.0, 1.0)
+        self._is_accepted = True
+        self._reserve(self._stage("", background=False), time.monotonic())  # the answered request counts too
 
     def slow_down(self, endpoint: str, reason: str | None = None, code: str | None = None) -> None:
         """Lower the rate after a 429 with this ``Stripe-Rate-Limited-Reason`` and error code.
@@ -124,19 +151,33 @@ class RateLimiter:
 
     def _stage(self, name: str, *, background: bool) -> Stage:
         """Return the stage of an endpoint, or of the account for the name ""."""
-        key = (name, background)
+        account = self._uses_account
+        key = (name, background, account)
         stage = self._stages.get(key)
         if stage is None:
             with self._lock:
-                cell = self._memory.cell(f"{self._name} {name} {background}".encode())
+                owner = self._account_name if account else self._key_name
+                cell = self._memory.cell(f"{owner} {name} {background}".encode())
                 limit = (endpoint_limit(name) * self._endpoint_factor) if name else self._account_limit
                 stage = Stage(cell, limit * self._background_share if background else limit)
                 self._stages[key] = stage
         return stage
 
-    def _reserve(self, stage: Stage, now: float) -> float:
+    @property
+    def _uses_account(self) -> bool:
+        """True if Stripe has accepted the key, in this process or in another one."""
+        if not self._is_accepted:
+            self._is_accepted = self._accepted.read() is not None
+        return self._is_accepted
+
+    def _reserve(self, stage: Stage, now: float) -> float | None:
         with self._memory.locked() as mapping:
-            return reserve_slot(stage.cell.numbers(mapping, now), stage.limit, now)
+            return reserve_slot(stage.cell.numbers(mapping, now), stage.limit, now, now + HORIZON)
+
+    def _give_back(self, stage: Stage, slot: float) -> None:
+        now = time.monotonic()
+        with self._memory.locked() as mapping:
+            give_back(stage.cell.numbers(mapping, now), slot, now)
 
     def _correct(self, reserved: list[tuple[Stage, float]]) -> None:
         """Record when the request really leaves, where that is later than its slot: the window counts it."""
@@ -161,8 +202,11 @@ def endpoint_limit(endpoint: str) -> float:
     return SLOW_ENDPOINT_LIMIT if slow else ENDPOINT_LIMIT
 
 
-def reserve_slot(cell: memoryview[float], limit: float, now: float) -> float:
-    """Reserve the next free slot, now or later, at which a request may pass, and return it."""
+def reserve_slot(cell: memoryview[float], limit: float, now: float, latest: float = math.inf) -> float | None:
+    """Reserve the next free slot, now or later, at which a request may pass, and return it.
+
+    Return None, and reserve nothing, if it is later than ``latest``.
+    """
     factor = _factor(cell, now)
     rate = limit * factor
     interval = 1.0 / (rate * PACE)
@@ -172,12 +216,29 @@ def reserve_slot(cell: memoryview[float], limit: float, now: float) -> float:
     position = int(cell[_POSITION]) if 0.0 <= cell[_POSITION] < _RING_SIZE else 0
     earlier = _valid_moment(cell[_RING + (position - in_window) % _RING_SIZE], now)
     slot = max(now, virtual - slack, earlier + in_window / rate * WINDOW)
+    given_back = [index for index in range(_FREED, _RING) if now <= cell[index] < slot]
+    if given_back:
+        earliest = min(given_back, key=lambda index: cell[index])
+        slot, cell[earliest] = cell[earliest], 0.0
+        return slot
+    if slot > latest:
+        return None
     # A request that had to wait leaves no slack to the next: bursts come after idle times only.
     cell[_NEXT] = (max(virtual, slot + slack) if slot > now else virtual) + interval
     cell[_RING + position] = slot
     cell[_POSITION] = (position + 1) % _RING_SIZE
     cell[_USED] = slot
     return slot
+
+
+def give_back(cell: memoryview[float], slot: float, now: float) -> None:
+    """Let another request have a slot that is not used: the next one that comes takes it."""
+    if slot <= now:
+        return
+    for index in range(_FREED, _RING):
+        if not now <= cell[index] <= now + _MAX_AHEAD:
+            cell[index] = slot
+            return
 
 
 def correct_slot(cell: memoryview[float], slot: float, actual: float) -> None:

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
+from contextlib import closing
 from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from stripe_fdw.api.cancellation import Exchange, set_current_exchange
 from stripe_fdw.api.connections import connection_pool
 from stripe_fdw.api.responses import HttpResponse, error_code
 from stripe_fdw.api.retries import is_final, retry_delay
-from stripe_fdw.errors import ConnectionFailedError, InvalidResponseError
+from stripe_fdw.errors import ConnectionFailedError, InvalidResponseError, RateLimitError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class Transport:
         """Send the request when the rate limits allow, retry where that may help, return the last response.
 
         ``target`` is path and query. All attempts together take at most ``timeout`` seconds, counted from
-        when the rate limits let the first one pass. Returns a response of any status. Raises
-        ConnectionFailedError when none came, CancelledError when the exchange is cancelled.
+        when the rate limits let the first one pass, which takes at most as long. Returns a response of any
+        status. Raises RateLimitError when the rate limits let none pass, ConnectionFailedError when no
+        response came, CancelledError when the exchange is cancelled.
         """
         waited = 0.0
         attempts = 0
@@ -101,12 +103,25 @@ class Transport:
         if exchange.cancelled.is_set():  # before it takes a slot from other requests
             raise CancelledError
         waited = 0.0
-        for seconds in self._rate_limiter.waits(exchange.endpoint, background=exchange.background):
-            if exchange.deadline is not None and time.monotonic() + seconds >= exchange.deadline:
-                return None
-            exchange.sleep(seconds)
-            waited += seconds
+        latest = exchange.deadline or time.monotonic() + self._timeout
+        # Closed at once when a wait is broken off, so that another request gets the slot.
+        with closing(self._rate_limiter.waits(exchange.endpoint, background=exchange.background)) as waits:
+            for seconds in waits:
+                if time.monotonic() + seconds >= latest:
+                    if exchange.deadline is not None:
+                        return None
+                    raise self._starved(exchange)
+                exchange.sleep(seconds)
+                waited += seconds
         return waited
+
+    def _starved(self, exchange: Exchange) -> RateLimitError:
+        rate = self._rate_limiter.rate()
+        return RateLimitError(
+            f"the rate limits let no request to {exchange.endpoint} pass within {self._timeout:g} s",
+            detail=f"The account is allowed {rate:.10g} requests per second now, which all sessions share.",
+            hint="Try again later, or raise the server options timeout or max_requests_per_second.",
+        )
 
     def _slow_down(self, exchange: Exchange, response: HttpResponse) -> None:
         reason = response.headers.get("stripe-rate-limited-reason")
@@ -135,6 +150,8 @@ class Transport:
                 timeout=Timeout(connect=min(_CONNECT_SECONDS, seconds_left), read=seconds_left),
             )
             body = _read(response, exchange, self._pool, method, target)
+            if response.status < 500 and response.status not in (401, 429):
+                self._rate_limiter.accept()
             if response.status < 500:
                 exchange.uncertain = uncertain_before and response.status >= 300
             return HttpResponse(response.status, response.headers, body), None

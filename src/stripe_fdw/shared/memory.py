@@ -40,7 +40,7 @@ RATIOS = 4096
 PROBES = 16
 IDLE_SECONDS = 60.0  # after which another key may take a cell over
 
-_FILE_NAME = "state-2"  # with the layout's version: two versions never map one file
+_FILE_NAME = "state-3"  # with the layout's version: two versions never map one file
 _MAGIC = int.from_bytes(b"stripfd1", "little")
 _HEADER = 8  # words of 8 bytes
 _COUNTER_WORDS = 4

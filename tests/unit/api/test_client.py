@@ -507,7 +507,7 @@ def test_many_requests_that_meet_429_for_ever_all_say_so_in_bounded_time(
     client = make_client(timeout=1.0, max_requests_per_second=40.0)
     with hang_guard(30):
         for future in [client.submit(ONE) for _ in range(40)]:
-            with pytest.raises(RateLimitError, match="Too many requests"):
+            with pytest.raises(RateLimitError, match=r"Too many requests|let no request"):
                 future.result(check=never)
 
 

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def turns(
             time.sleep(seconds)
         departures.append(time.monotonic() - began)
     return departures
+
+
+def waiters(limiter: RateLimiter, count: int, endpoint: str = CUSTOMERS) -> list[Generator[float]]:
+    """Requests that wait for their turn and have not gone on yet."""
+    requests = [limiter.waits(endpoint) for _ in range(count)]
+    for request in requests:
+        next(request, None)
+    return requests
 
 
 # One limit
@@ -111,19 +120,19 @@ def test_the_limits_are_stripes_or_the_options(tmp_path: Path) -> None:
 
 def test_a_busy_endpoint_does_not_hold_up_another(tmp_path: Path) -> None:
     limiter = RateLimiter(Secret("sk_live_1"), "b", directory=tmp_path / "shared")
-    for _ in range(100):
-        next(limiter.waits(CUSTOMERS), None)
+    waiting = waiters(limiter, 100)
     assert sum(limiter.waits("/v1/invoices")) < 0.05
+    assert len(waiting) == 100
 
 
 def test_accounts_do_not_share_limits_but_clients_of_one_do(tmp_path: Path) -> None:
     def limiter_of(account: str) -> RateLimiter:
         return RateLimiter(Secret("sk_test_1"), "b", account, directory=tmp_path / "shared")
 
-    for _ in range(50):
-        next(limiter_of("acct_1").waits(CUSTOMERS), None)
-    assert sum(limiter_of("acct_1").waits(CUSTOMERS)) > 1
+    waiting = waiters(limiter_of("acct_1"), 50)
+    assert next(limiter_of("acct_1").waits(CUSTOMERS)) > 0.1
     assert sum(limiter_of("acct_2").waits(CUSTOMERS)) == 0
+    assert len(waiting) == 50
 
 
 def test_background_work_takes_half_and_leaves_the_other(limiter: RateLimiter) -> None:
@@ -137,7 +146,7 @@ def test_no_key_stands_in_shared_memory(tmp_path: Path) -> None:
     list(limiter.waits(CUSTOMERS))
     for file in (tmp_path / "shared").iterdir():
         assert b"51Secret" not in file.read_bytes()
-    assert "51Secret" not in limiter._name
+    assert "51Secret" not in limiter._key_name + limiter._account_name
 
 
 # 429
@@ -185,12 +194,82 @@ def test_a_lock_timeout_says_nothing_about_rates(limiter: RateLimiter) -> None:
     assert limiter.rate(CUSTOMERS) == 25.0
 
 
+# Requests that are canceled, and keys that nobody has accepted
+
+
+def test_a_canceled_request_gives_its_slot_to_the_next(limiter: RateLimiter) -> None:
+    first = waiters(limiter, 4)  # pass at once
+    for _ in range(1000):
+        canceled = limiter.waits(CUSTOMERS)
+        next(canceled)
+        canceled.close()
+    assert next(limiter.waits(CUSTOMERS)) < 0.2
+    assert len(first) == 4
+
+
+def test_the_slots_given_back_are_taken_in_order_and_hold_to_the_limit(tmp_path: Path) -> None:
+    numbers, now = cell(), 1000.0
+    slots = [reserve_slot(numbers, 25.0, now) for _ in range(20)]
+    for slot in (slots[9], slots[6], slots[15]):
+        assert slot is not None
+        rate_limiter.give_back(numbers, slot, now)
+    assert [reserve_slot(numbers, 25.0, now) for _ in range(3)] == [slots[6], slots[9], slots[15]]
+    following = reserve_slot(numbers, 25.0, now)
+    assert following is not None
+    assert slots[19] is not None
+    assert following > slots[19]
+
+
+def test_slots_are_reserved_a_little_ahead_only(limiter: RateLimiter) -> None:
+    waiting = waiters(limiter, 1000)
+    others = RateLimiter(Secret("sk_test_1"), "https://api.stripe.com", directory=limiter._memory._directory)
+    began = time.monotonic()
+    for seconds in others.waits(CUSTOMERS):
+        time.sleep(seconds)
+    assert time.monotonic() - began < rate_limiter.HORIZON + 1
+    assert len(waiting) == 1000
+
+
+def test_a_made_up_key_does_not_delay_the_account_that_it_names(tmp_path: Path) -> None:
+    def limiter_of(key: Secret) -> RateLimiter:
+        return RateLimiter(key, "https://api.stripe.com", directory=tmp_path / "s")
+
+    real, forged = modern("sk_live", ACCOUNT, "xY"), modern("sk_live", ACCOUNT, "zz")
+    limiter_of(real).accept()
+    waiting = waiters(limiter_of(forged), 200)
+    limiter_of(forged).slow_down("")
+    assert sum(limiter_of(real).waits(CUSTOMERS)) < 0.05
+    assert limiter_of(real).rate() == 100.0
+    assert len(waiting) == 200
+
+
+def test_all_processes_know_that_a_key_was_accepted(tmp_path: Path) -> None:
+    first, second = (
+        RateLimiter(modern("sk_test", ACCOUNT, secret), "b", directory=tmp_path / "s")
+        for secret in ("a", "b")
+    )
+    first.accept()
+    second.accept()
+    waiting = waiters(RateLimiter(modern("sk_test", ACCOUNT, "a"), "b", directory=tmp_path / "s"), 30)
+    assert next(second.waits(CUSTOMERS)) > 0.1
+    assert len(waiting) == 30
+
+
+def test_a_server_with_a_low_limit_of_its_own_delays_no_other(tmp_path: Path) -> None:
+    key = Secret("sk_test_1")
+    slow = RateLimiter(key, "b", maximum=0.01, directory=tmp_path / "s")
+    waiting = waiters(slow, 20)
+    assert sum(RateLimiter(key, "b", directory=tmp_path / "s").waits(CUSTOMERS)) < 0.05
+    assert len(waiting) == 20
+
+
 # Several processes
 
 
 def test_several_processes_together_keep_within_the_limit(tmp_path: Path) -> None:
     code = f"""
 import time
+from collections.abc import Generator
 from pathlib import Path
 from stripe_fdw.api.rate_limiter import RateLimiter
 from stripe_fdw.redaction import Secret
@@ -231,6 +310,9 @@ def test_two_keys_of_an_account_share_its_limit(tmp_path: Path) -> None:
             modern("sk_test", ACCOUNT[:-1] + "9", "xY"),
         )
     )
+    first.accept()
+    second.accept()
+    other.accept()
     assert turns(first, 10)[-1] > 0.7
     assert turns(second, 2)[-1] > 0.05
     assert turns(other, 1)[-1] < 0.05
