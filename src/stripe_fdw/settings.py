@@ -29,11 +29,6 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("STRIPE_API_BASE"),
         description="Where the API is, if not at Stripe: https, or http on this machine.",
     )
-    stripe_webhook_secret: SecretStr | None = Field(
-        default=None,
-        validation_alias=AliasChoices("STRIPE_WEBHOOK_SECRET"),
-        description="The secret that webhooks are signed with.",
-    )
     directory: Path = Field(
         default=Path(".dev"),
         description="Where `dev up` keeps the private Postgres, the logs and its state.",
