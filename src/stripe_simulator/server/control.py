@@ -9,16 +9,22 @@ GET, POST latency           {"ms": 100, "jitter_ms": 20}
 GET, POST, DELETE keys      {"wrong": ["sk_test_x"], "restricted": {"rk_test_y": ["customer_read"]}}
 POST webhook_endpoints      {"url": "http://…", "secret": "whsec_…", "enabled_events": ["*"]}
 GET, POST, DELETE webhooks  {"duplicate": 0.1, "drop": 0.1, "reorder": 0.5, "late_seconds": 2}
+
+It takes no request that a web page makes a browser send: these name another host, or their origin, or are
+no JSON.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import time
 from typing import TYPE_CHECKING
 
 import orjson
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -30,12 +36,48 @@ from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from stripe_simulator.server.dispatcher import Dispatcher
 
 
+_JSON_OR_NONE = ("application/json", "")  # a form has a type, and a POST without a body none
+
+
 def _json(value: object, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+class LocalRequests:
+    """Middleware that refuses requests which a browser sends for a web page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer why it is refused."""
+        reason = _refusal(scope) if scope["type"] == "http" else None
+        app = self._app if reason is None else _json({"error": reason}, 403)
+        await app(scope, receive, send)
+
+
+def _refusal(scope: Scope) -> str | None:
+    headers = Headers(scope=scope)
+    if not _is_loopback(headers.get("host", "")):
+        return "the Host of a control request is localhost or a loopback address"
+    if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "control requests are not taken from web pages"
+    if scope["method"] == "POST" and headers.get("content-type", "").partition(";")[0] not in _JSON_OR_NONE:
+        return "the body of a control request is application/json"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        return name.lower() == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def control_app(dispatcher: Dispatcher) -> Starlette:
@@ -147,6 +189,7 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             Route("/_simulator/webhooks", webhooks, methods=all_methods),
             Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),
         ],
+        middleware=[Middleware(LocalRequests)],
         exception_handlers={TypeError: _bad_request, ValueError: _bad_request},
     )
 
