@@ -120,7 +120,14 @@ def no_object(name: str, identifier: str, param: str = "id", *, status: int = 40
 
 
 # Object types whose name in Stripe's message differs from that in the API.
-_DISPLAY_NAMES = {"payment_method": "PaymentMethod", "setup_intent": "setupintent"}
+_DISPLAY_NAMES = {
+    "balance_transaction": "balance transaction",
+    "invoiceitem": "Invoice Item",
+    "payment_method": "PaymentMethod",
+    "promotion_code": "promotion code",
+    "setup_intent": "setupintent",
+    "tax_rate": "tax rate",
+}
 
 
 def unknown_parameters(names: list[str]) -> StripeError:

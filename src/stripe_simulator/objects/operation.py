@@ -17,9 +17,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import events
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.objects.read import locate, object_response
 from stripe_simulator.requests.body import validate_parameters
 
@@ -81,7 +81,7 @@ def get_existing(request: ApiRequest) -> tuple[Collection, int]:
     """
     collection, position = locate(request)
     if collection.is_deleted(position):
-        raise errors.no_object(collection.resource.object, request.ids[-1])
+        raise missing_object(request, collection.resource.object)
     return collection, position
 
 

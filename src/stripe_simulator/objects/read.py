@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.missing import missing_object, path_parameter
 from stripe_simulator.requests import pagination
 from stripe_simulator.requests.expand import expand_objects, expand_paths
 from stripe_simulator.requests.list_filters import conditions_of
@@ -15,14 +17,19 @@ from stripe_simulator.requests.unknown_parameters import reject_unknown_paramete
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
 from stripe_simulator.world.collection import ChildCollection
-from stripe_simulator.world.traits import parent_of
+from stripe_simulator.world.conditions import Condition
+from stripe_simulator.world.traits import OLDEST_FIRST, parent_of
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
     from stripe_simulator.world.collection import Collection
 
+# Parameters of lists that select objects by their ids; those that do not exist are left out.
+_ID_FILTERS = {"product": frozenset({"ids"})}
 # Filters of lists whose value must be the id of an object that exists.
-_CHECKED_REFERENCES = frozenset({"customer", "charge", "payment_intent", "subscription", "invoice"})
+_CHECKED_REFERENCES = frozenset(
+    {"customer", "charge", "payment_intent", "subscription", "invoice", "product"}
+)
 
 
 def resource_of(request: ApiRequest) -> Resource:
@@ -40,7 +47,7 @@ def parent_position(request: ApiRequest, collection: Collection) -> int | None:
     if parent is None or not isinstance(collection, ChildCollection):
         return None
     if collection.resource.parents:
-        identifier, param = request.ids[0], collection.resource.parents[0].parameter
+        identifier, param = request.ids[0], path_parameter(request, 0)
     elif parent[0] in request.params:
         identifier, param = str(request.params[parent[0]]), parent[0]
     else:
@@ -58,7 +65,8 @@ def list_objects(request: ApiRequest) -> ApiResponse:
     resource = resource_of(request)
     collection = request.account.collection(resource.name)
     paths = expand_paths(request.params)
-    conditions = conditions_of(resource, request.params)
+    conditions = conditions_of(resource, request.params, also=_ID_FILTERS.get(resource.name, frozenset()))
+    conditions += _id_conditions(request, resource)
     _check_references(request, resource)
     parent = parent_position(request, collection)
     if parent is not None and isinstance(collection, ChildCollection):
@@ -66,15 +74,35 @@ def list_objects(request: ApiRequest) -> ApiResponse:
     else:
         low, high = collection.bounds()
     page = pagination.page_of(
-        collection, conditions, request.params, low=low, high=high, paged=resource.paged
-    )
+        collection, conditions, request.params, low=low, high=high, paged=resource.paged,
+        newest_first=resource.name not in OLDEST_FIRST,
+    )  # fmt: skip
     if paths:
         listed = [orjson.loads(collection.body(position)) for position in page.positions]
         expand_objects(request.account, {"data": listed}, paths)
         bodies = [orjson.dumps(values) for values in listed]
     else:
         bodies = [collection.body(position) for position in page.positions]
-    return ApiResponse(pagination.body_of(bodies, has_more=page.has_more, url=request.path))
+    return ApiResponse(pagination.body_of(bodies, has_more=page.has_more, url=_url_of(request)))
+
+
+def _url_of(request: ApiRequest) -> str:
+    """Return the URL that a list shows: its path, and the parameter that says in which object it lies."""
+    parent = parent_of(resource_of(request))
+    if parent is None or resource_of(request).parents:
+        return request.path
+    return f"{request.path}?{parent[0]}={request.params[parent[0]]}"
+
+
+def _id_conditions(request: ApiRequest, resource: Resource) -> list[Condition]:
+    """Return the conditions of parameters that select objects by their ids."""
+    conditions = []
+    for name in _ID_FILTERS.get(resource.name, frozenset()) & request.params.keys():
+        sent = request.params[name]
+        if not isinstance(sent, list):
+            raise StripeError("Invalid array", param=name)
+        conditions.append(Condition(resource.column["id"], tuple(map(str, sent))))
+    return conditions
 
 
 def _check_references(request: ApiRequest, resource: Resource) -> None:
@@ -105,7 +133,7 @@ def locate(request: ApiRequest) -> tuple[Collection, int]:
     else:
         position = collection.position(identifier)
     if position is None:
-        raise errors.no_object(resource.object or resource.name, identifier)
+        raise missing_object(request, resource.object or resource.name)
     return collection, position
 
 
@@ -129,7 +157,7 @@ def retrieve(request: ApiRequest) -> ApiResponse:
     collection, position = locate(request)
     if collection.is_deleted(position):
         if collection.resource.name not in _RETRIEVABLE_WHEN_DELETED:
-            raise errors.no_object(collection.resource.object, request.ids[-1])
+            raise missing_object(request, collection.resource.object)
         return ApiResponse(orjson.dumps(deleted_object(collection, request.ids[-1])))
     if "expand" not in request.params:
         return ApiResponse(collection.body(position))

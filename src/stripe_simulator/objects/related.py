@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import errors
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.events import emit_event, has_previous_attributes
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.world.conditions import Condition
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ def get_or_none(request: ApiRequest, name: str, identifier: Any) -> Json | None:
     return None if identifier is None else deepcopy(_read(request, name, identifier))
 
 
-def get_or_404(request: ApiRequest, name: str, identifier: str) -> Json:
-    """Return the object that the path names, not to be changed.
+def get_or_404(request: ApiRequest, name: str, at: int = 0) -> Json:
+    """Return the object that the path names first, or at another place, not to be changed.
 
     Raises StripeError 404 where there is none.
     """
-    existing = _read(request, name, identifier)
+    existing = _read(request, name, request.ids[at])
     if existing is None:
-        raise errors.no_object(request.account.catalog.resource[name].object, identifier)
+        raise missing_object(request, request.account.catalog.resource[name].object, at)
     return existing
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.requests.body import validate_route_parameters
@@ -39,7 +39,7 @@ def get_unlisted(request: ApiRequest, object_type: str) -> Json:
     """Return the object that the path names. Raises StripeError 404 where there is none."""
     stored = request.account.unlisted.get(request.ids[0])
     if stored is None or stored["object"] != object_type:
-        raise errors.no_object(object_type.replace("_", " "), request.ids[0])
+        raise missing_object(request, object_type.replace("_", " "), 0)
     return stored
 
 

@@ -29,7 +29,10 @@ def validate_parameters(request: ApiRequest, operation: Operation, required: tup
     for name in required:
         if sent.get(name) in (None, ""):
             raise errors.missing_parameter(name)
-    params = ParameterParser(request.account, operation.name == "update").fields(declared, "", sent)
+    parser = ParameterParser(
+        request.account, operation.name == "update", _NOT_FOUND.get(operation.path, frozenset())
+    )
+    params = parser.fields(declared, "", sent)
     request.begun = True
     return params
 
@@ -63,6 +66,11 @@ def apply_parameters(resource: Resource, target: Json, params: Params) -> None:
             target[name] = value
 
 
+# Parameters whose object, where there is none, is answered with 404, by path (recorded); others with 400.
+_NOT_FOUND = {
+    "/v1/refunds": frozenset({"charge"}),
+    "/v1/subscriptions": frozenset({"customer"}),
+}
 # The handlers of operations set these: they become lists, or are completed.
 _SET_BY_HANDLERS = frozenset({"items", "line_items", "recurring"})
 _EMPTY: dict[str, Json] = {

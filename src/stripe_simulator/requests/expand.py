@@ -8,13 +8,14 @@ import orjson
 
 from stripe_simulator.errors import StripeError
 from stripe_simulator.world.conditions import Condition
+from stripe_simulator.world.embedded import embedded_list
 from stripe_simulator.world.traits import EXPANDABLE_LISTS
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
     from stripe_simulator.world.account import Account
 
-_MAX_DEPTH = 4
+_MAX_DEPTH = 4  # of a path; `data` at the beginning, on a list, does not count
 # Fields that Stripe returns only when they are expanded, and that the simulator leaves out.
 _OMITTED = frozenset(
     {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options",
@@ -31,9 +32,10 @@ def expand_paths(params: Params) -> list[list[str]]:
         raise StripeError("Invalid array", param="expand")
     paths = [path.split(".") for path in sent]
     for path in paths:
-        if len(path) > _MAX_DEPTH:
+        if len(path) - (path[0] == "data") > _MAX_DEPTH:
             raise StripeError(
                 f"You cannot expand more than {_MAX_DEPTH} levels of a property. Property: {'.'.join(path)}",
+                code="property_expansion_max_depth",
                 param="expand",
             )
     return paths
@@ -43,7 +45,7 @@ def expand_objects(account: Account, body: Any, paths: list[list[str]]) -> None:
     """Expand an object or a list in place. Raises StripeError for what cannot be expanded."""
     for path in paths:
         if not _expand_path(account, body, path):
-            wanted = ".".join(path)
+            wanted = path[0]  # all that the error names of the path
             hint = ""
             if isinstance(body, dict) and isinstance(body.get("data"), list) and path[0] != "data":
                 hint = f" You may want to try expanding 'data.{wanted}' instead."
@@ -109,12 +111,7 @@ def _payments(account: Account, invoice: Any, name: str) -> Any:
     invoice_payments = [payments.read(position) for position in positions]
     if name == "payments":
         url = f"/v1/invoices/{invoice['id']}/payments"
-        return {
-            "object": "list",
-            "data": orjson.loads(orjson.dumps(invoice_payments)),
-            "has_more": False,
-            "url": url,
-        }
+        return embedded_list(orjson.loads(orjson.dumps(invoice_payments)), url)
     intents = account.collection("payment_intent")
     for payment in invoice_payments:
         intent = intents.position(str(payment["payment"].get("payment_intent")))

@@ -30,7 +30,24 @@ class Page:
 
 
 def limit_of(params: Params) -> int:
-    """Return the page size requested. Raises StripeError unless it is 1 to 100."""
+    """Return the page size of a list, brought into 1 to 100. Raises StripeError unless it is a number."""
+    return min(max(_requested_limit(params), 1), MAX_LIMIT)
+
+
+def search_limit_of(params: Params) -> int:
+    """Return the page size of a search, which Stripe does not bring into range as that of a list.
+
+    Raises StripeError unless it is a number from 1 to 100.
+    """
+    limit = _requested_limit(params)
+    if limit < 1:
+        raise _out_of_range("limit", limit, "greater than or equal to 1")
+    if limit > MAX_LIMIT:
+        raise _out_of_range("limit", limit, f"less than or equal to {MAX_LIMIT}")
+    return limit
+
+
+def _requested_limit(params: Params) -> int:
     value = params.get("limit")
     if value is None:
         return DEFAULT_LIMIT
@@ -38,12 +55,7 @@ def limit_of(params: Params) -> int:
         raise errors.empty_parameter("limit")
     if not isinstance(value, str) or not value.lstrip("-").isdecimal():
         raise errors.not_an_integer("limit", str(value))
-    limit = int(value)
-    if limit < 1:
-        raise _out_of_range("limit", limit, "greater than or equal to 1")
-    if limit > MAX_LIMIT:
-        raise _out_of_range("limit", limit, f"less than or equal to {MAX_LIMIT}")
-    return limit
+    return int(value)
 
 
 def _out_of_range(name: str, value: int, allowed: str) -> StripeError:
@@ -60,10 +72,12 @@ def page_of(
     low: int,
     high: int,
     paged: bool = True,
+    newest_first: bool = True,
 ) -> Page:
     """Return the page that the parameters request among the positions in [low, high).
 
-    Raises StripeError for a bad limit or cursor. Lists that are not paged return all positions.
+    Raises StripeError for a bad limit or cursor. Lists that are not paged return all positions. The cursor
+    may be an object that was deleted.
     """
     limit = limit_of(params) if paged else high - low
     after, before = params.get("starting_after"), params.get("ending_before")
@@ -71,26 +85,26 @@ def page_of(
         raise StripeError(
             "Received both starting_after and ending_before parameters. Please pass in only one."
         )
-    if before is not None:
-        low = max(low, _cursor(collection, "ending_before", before) + 1)
-    elif after is not None:
-        high = min(high, _cursor(collection, "starting_after", after))
-    newest_first = before is None
+    name, cursor = ("starting_after", after) if before is None else ("ending_before", before)
+    descends = newest_first == (before is None)  # from the cursor on
+    if cursor is not None:
+        position = _cursor(collection, name, cursor)
+        low, high = (low, min(high, position)) if descends else (max(low, position + 1), high)
     positions = list(
-        islice(collection.find(conditions, low, max(low, high), newest_first=newest_first), limit + 1)
+        islice(collection.find(conditions, low, max(low, high), newest_first=descends), limit + 1)
     )
     shown = positions[:limit]
-    if not newest_first:
+    if before is not None:
         shown.reverse()
     return Page(shown, has_more=len(positions) > limit)
 
 
 def _cursor(collection: Collection, name: str, value: Any) -> int:
-    """Return the position of the object that a cursor names. Raises StripeError where there is none."""
+    """Return the position of the object that a cursor names. Raises StripeError if it never existed."""
     if value == "":
         raise errors.empty_parameter(name)
     position = collection.position(value) if isinstance(value, str) else None
-    if position is None or collection.is_deleted(position):
+    if position is None:
         raise errors.no_object(collection.resource.object, str(value), name, status=400)
     return position
 

@@ -48,10 +48,12 @@ class ParameterParser:
     """Converts parameters to their types; `account` has the objects that they may name.
 
     With `updating`, an empty value clears a text or a list, although the catalog does not declare that.
+    `not_found` are the parameters whose object is answered with 404 instead of 400 where it does not exist.
     """
 
     account: Account
     updating: bool = False
+    not_found: frozenset[str] = frozenset()
 
     def value(self, parameter: Parameter, path: str, sent: Any) -> Any:
         """Return the value of a parameter whose full name is `path`; None where it is unset.
@@ -64,6 +66,8 @@ class ParameterParser:
             if parameter.unsettable or (self.updating and _clears(parameter)):
                 return None
             raise errors.empty_parameter(path)
+        if parameter.name == "currency_options":
+            _check_currency_keys(path, sent)
         if parameter.is_list:
             return self._list(parameter, path, sent)
         if isinstance(sent, dict):
@@ -147,7 +151,8 @@ class ParameterParser:
         collection = self.account.collection(resource)
         position = collection.position(sent)
         if position is None or collection.is_deleted(position):
-            raise errors.no_object(collection.resource.object, sent, path, status=400)
+            status = 404 if path in self.not_found else 400
+            raise errors.no_object(collection.resource.object, sent, path, status=status)
 
 
 def metadata(path: str, sent: Any) -> dict[str, str]:
@@ -180,6 +185,19 @@ def merge_metadata(before: dict[str, str], value: dict[str, str] | None) -> dict
             param="metadata",
         )
     return merged
+
+
+def _check_currency_keys(path: str, sent: Any) -> None:
+    """Raise StripeError for what is no object by currency."""
+    if not isinstance(sent, dict):
+        raise StripeError("Invalid object", param=path)
+    for name in sent:
+        if name != name.lower():
+            raise StripeError(
+                "Currencies must be lowercase when used as keys in a map. "
+                f"Use {name.lower()} instead of {name}.",
+                param=path,
+            )
 
 
 def _clears(parameter: Parameter) -> bool:

@@ -171,7 +171,7 @@ def search(request: ApiRequest) -> ApiResponse:
         raise errors.missing_parameter("query")
     query = parse_query(str(request.params["query"]), resource)
     collection = request.account.collection(resource.name)
-    limit = pagination.limit_of(request.params)
+    limit = pagination.search_limit_of(request.params)
     low, high = collection.bounds()
     if "page" in request.params:
         high = _position_of(str(request.params["page"]))

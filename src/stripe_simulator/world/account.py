@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
 
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
+from stripe_simulator.world.embedded import EMBEDDED_LIMIT, embedded_list
 from stripe_simulator.world.generator import Generator
 from stripe_simulator.world.ids import FixedIdCodec, IdCodec
 from stripe_simulator.world.makers.registry import fields_of
 from stripe_simulator.world.population import ChildPopulation, Population
 from stripe_simulator.world.proportions import count_of
-from stripe_simulator.world.traits import FIXED_IDS, parent_of
+from stripe_simulator.world.traits import FIXED_IDS, OLDEST_FIRST, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 PLATFORM = "acct_1PlatformAccount00"
-EMBEDDED_LIMIT = 10  # objects shown in a list inside another object
 
 
 class _Origin(TypedDict):
@@ -147,13 +146,9 @@ class Account:
         """Return the first objects that lie inside another, as a list object."""
         collection = self.children(name)
         low, high = collection.bounds_in(parent)
-        positions = list(islice(collection.find([], low, high, newest_first=True), EMBEDDED_LIMIT + 1))
-        return {
-            "object": "list",
-            "data": [collection.read(position) for position in positions[:EMBEDDED_LIMIT]],
-            "has_more": len(positions) > EMBEDDED_LIMIT,
-            "url": url,
-        }
+        positions = list(collection.find([], low, high, newest_first=name not in OLDEST_FIRST))
+        first = [collection.read(position) for position in positions[:EMBEDDED_LIMIT]]
+        return embedded_list(first, url, len(positions))
 
     def stable_number(self, *names: object) -> int:
         """Return a number that is always the same for this account and these names."""

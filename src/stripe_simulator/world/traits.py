@@ -41,6 +41,8 @@ EXPANDABLE_LISTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("payment_link", "line_items"): ("payment_link_line_item", "/v1/payment_links/{}/line_items"),
     ("quote", "line_items"): ("quote_line_item", "/v1/quotes/{}/line_items"),
 }
+# Lists whose oldest object comes first, both as lists and inside other objects.
+OLDEST_FIRST = frozenset({"subscription_item"})
 # Numbers of children that parents have, each as often as it occurs.
 _USUAL_CHILDREN_COUNTS = (0, 1, 1, 2, 0, 1, 3, 0, 1, 0, 2, 1, 0, 14, 1, 1)
 _CHILDREN_COUNTS: Mapping[str, tuple[int, ...]] = {

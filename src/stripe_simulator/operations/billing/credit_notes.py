@@ -24,6 +24,7 @@ from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import refunds
 from stripe_simulator.requests.body import validate_parameters, validate_route_parameters
 from stripe_simulator.requests.request import ApiResponse
+from stripe_simulator.world.embedded import embedded_list
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -59,15 +60,12 @@ def preview(request: ApiRequest) -> ApiResponse:
     collection = request.account.collection("credit_note")
     credit_note = new_defaults(collection, 0)
     _, lines = _fill_credit_note(request, credit_note, params)
-    credit_note["lines"] = {
-        "object": "list",
-        "data": [
-            {"object": "credit_note_line_item", "id": f"cnli_tmp_{index}", **line}
-            for index, line in enumerate(lines)
-        ],
-        "has_more": False,
-        "url": f"/v1/credit_notes/preview/lines?invoice={params['invoice']}",
-    }
+    line_objects = [
+        {"object": "credit_note_line_item", "id": f"cnli_tmp_{index}", **line}
+        for index, line in enumerate(lines)
+    ]
+    url = f"/v1/credit_notes/preview/lines?invoice={params['invoice']}"
+    credit_note["lines"] = embedded_list(line_objects, url)
     return object_response(request, credit_note)
 
 

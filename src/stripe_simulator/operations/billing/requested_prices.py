@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import create_related, get_referenced_copy
+from stripe_simulator.operations.products.plans import whole_amount
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -78,7 +78,7 @@ def _create_inline_price(request: ApiRequest, data: Json, param: str) -> Json:
         {
             "currency": str(data["currency"]).lower(),
             "product": data["product"],
-            "unit_amount": int(Decimal(decimal)) if Decimal(decimal) == int(Decimal(decimal)) else None,
+            "unit_amount": whole_amount(decimal),
             "unit_amount_decimal": decimal,
             "recurring": recurring or None,
             "type": "recurring" if recurring else "one_time",

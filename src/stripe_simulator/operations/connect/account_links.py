@@ -24,7 +24,7 @@ def _create_link(object_type: str, url: str) -> Callable[[ApiRequest], ApiRespon
 
     def answer(request: ApiRequest) -> ApiResponse:
         if request.ids:
-            get_or_404(request, "account", request.ids[0])
+            get_or_404(request, "account")
         params = validate_route_parameters(request)
         if "account" in params:
             get_referenced(request, "account", params["account"], "account")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def create(context: OperationContext) -> None:
     """Create a bank account or debit card from a token or from its fields."""
-    account = get_or_404(context.request, "account", context.request.ids[0])
+    account = get_or_404(context.request, "account")
     sent = context.params["external_account"]
     if isinstance(sent, dict):
         last4 = str(sent.get("account_number") or sent.get("number") or "")[-4:]

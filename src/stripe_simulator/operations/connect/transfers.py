@@ -12,6 +12,7 @@ from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import balance
 from stripe_simulator.operations.payments.balance import positive_amount
 from stripe_simulator.requests import currencies
+from stripe_simulator.world.embedded import embedded_list
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -36,13 +37,9 @@ def create(context: OperationContext) -> None:
         "balance_transaction": balance.add_transaction(
             request, "transfer", -amount, currency, transfer["id"]
         ),
-        "reversals": _empty_reversals(transfer["id"]),
+        "reversals": embedded_list([], f"/v1/transfers/{transfer['id']}/reversals"),
         "source_type": params.get("source_type", "card"),
     }
-
-
-def _empty_reversals(transfer: str) -> Json:
-    return {"object": "list", "data": [], "has_more": False, "url": f"/v1/transfers/{transfer}/reversals"}
 
 
 def amount_to_return(context: OperationContext, parent: Json, returned_field: str, participle: str) -> int:
@@ -73,8 +70,9 @@ def reverse(context: OperationContext) -> None:
         request, "transfer_refund", amount, reversal["currency"], reversal["id"]
     )
     amount_reversed = transfer["amount_reversed"] + amount
-    reversals = deepcopy(transfer["reversals"]) or _empty_reversals(transfer["id"])
-    reversals["data"] = [reversal, *reversals["data"]][:10]
+    earlier = transfer["reversals"] or {"data": [], "total_count": 0}
+    url = f"/v1/transfers/{transfer['id']}/reversals"
+    reversals = embedded_list(deepcopy([reversal, *earlier["data"]]), url, earlier["total_count"] + 1)
     values = {
         "amount_reversed": amount_reversed,
         "reversed": amount_reversed >= transfer["amount"],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
-    customer = get_or_404(request, "customer", request.ids[0])
+    customer = get_or_404(request, "customer")
     mode = request.account.cash_modes.get(customer["id"], "automatic")
     balance = {
         "object": "cash_balance",

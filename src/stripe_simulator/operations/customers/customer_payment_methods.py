@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def retrieve(request: ApiRequest) -> ApiResponse:
     """Answer GET of one payment method of a customer."""
-    get_or_404(request, "customer", request.ids[0])
+    get_or_404(request, "customer")
     collection = request.account.collection("payment_method")
     position = collection.position(request.ids[1])
     if position is None or collection.read(position)["customer"] != request.ids[0]:
@@ -28,7 +28,7 @@ def retrieve(request: ApiRequest) -> ApiResponse:
 
 def list_all(request: ApiRequest) -> ApiResponse:
     """Answer GET of the list of a customer's payment methods."""
-    get_or_404(request, "customer", request.ids[0])
+    get_or_404(request, "customer")
     collection = request.account.collection("payment_method")
     columns = collection.resource.column
     conditions = [Condition(columns["customer"], (request.ids[0],))]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import (
     create_related,
@@ -49,6 +51,20 @@ def plan_object(request: ApiRequest, price: Json) -> Json:
     }
 
 
+def whole_amount(decimal: str) -> int | None:
+    """Return an amount in minor units; None where it is no whole number of them."""
+    amount = Decimal(decimal)
+    return int(amount) if amount == int(amount) else None
+
+
+def require_meter(recurring: Json) -> None:
+    """Raise StripeError for a metered price without a meter."""
+    if recurring.get("usage_type") == "metered" and not recurring.get("meter"):
+        raise StripeError(
+            "Starting with Stripe version `2025-03-31.basil`, metered prices must be backed by meters."
+        )
+
+
 _SHARED_FIELDS = (
     "active",
     "billing_scheme",
@@ -75,9 +91,12 @@ def create(context: OperationContext) -> None:
         plan["product"] = get_referenced(request, "product", product, "product")["id"]
     if params.get("amount") is None and not params.get("amount_decimal") and not params.get("tiers"):
         raise errors.missing_parameter("amount")
+    require_meter(params)
     plan["interval_count"] = params.get("interval_count") or 1
     if plan["amount"] is not None:
         plan["amount_decimal"] = str(plan["amount"])
+    elif plan["amount_decimal"] is not None:
+        plan["amount"] = whole_amount(plan["amount_decimal"])
     price = _price_values(context)
     request.account.collection("price").write(context.position, price)
     context.emit("price.created", price)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import create_related, update_related
 from stripe_simulator.operations.handlers import Handlers
@@ -23,13 +22,20 @@ _AMOUNT_PARAMETERS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount"
 def create(context: OperationContext) -> None:
     """Create a price, with its plan, and with its product if `product_data` describes one."""
     params = context.params
-    if not any(params.get(name) is not None for name in _AMOUNT_PARAMETERS):
+    if params.get("product") is not None and params.get("product_data") is not None:
         raise StripeError(
-            "One of the following params should be provided for this request: unit_amount or "
-            "unit_amount_decimal.",
-            code="parameter_missing",
-            param="unit_amount",
+            "You may only specify one of these parameters: product, product_data.", param="product"
         )
+    if params.get("product") is None and params.get("product_data") is None:
+        raise StripeError("You must specify either `product` or `product_data` when creating a price.")
+    if not any(params.get(name) is not None for name in _AMOUNT_PARAMETERS):
+        raise StripeError("Prices require an `unit_amount` or `unit_amount_decimal` parameter.")
+    recurring = params.get("recurring")
+    if params.get("billing_scheme") == "tiered" and not recurring:
+        raise StripeError(
+            "Prices with `type=one_time` are not supported with tiered billing schemes.", param="interval"
+        )
+    plans.require_meter(recurring or {})
     complete_price(context.request, context.object, params)
     _claim_lookup_key(context)
     plans.create_for_price(context, context.position, context.object)
@@ -46,13 +52,11 @@ def complete_price(request: ApiRequest, price: Json, params: Params) -> None:
         price["unit_amount_decimal"] = str(amount)
     elif decimal is not None:
         price["unit_amount_decimal"] = decimal
-        price["unit_amount"] = int(float(decimal)) if float(decimal).is_integer() else None
+        price["unit_amount"] = plans.whole_amount(decimal)
     if price["tax_behavior"] is None:
         price["tax_behavior"] = "unspecified"
     if "product" not in params:
-        data = params.get("product_data")
-        if not isinstance(data, dict):
-            raise errors.missing_parameter("product")
+        data = params["product_data"]
         values = {"name": str(data.get("name")), "metadata": dict(data.get("metadata") or {})}
         price["product"] = create_related(request, "product", values, "product.created")["id"]
 

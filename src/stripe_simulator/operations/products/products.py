@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def create(context: OperationContext) -> None:
     """Create a product, with its default price if `default_price_data` describes one."""
     product, data = context.object, context.params.get("default_price_data")
+    _set_tax_details(context)
     if not isinstance(data, dict):
         return
     prices = context.request.account.collection("price")
@@ -37,6 +38,7 @@ def create(context: OperationContext) -> None:
 def update(context: OperationContext) -> None:
     """Update a product. Raises StripeError for a default price that is inactive or another product's."""
     product = context.object
+    _set_tax_details(context)
     default = context.params.get("default_price")
     if default:
         price = get_referenced(context.request, "price", default, "default_price")
@@ -51,14 +53,20 @@ def update(context: OperationContext) -> None:
         product["updated"] = unix_now()
 
 
+def _set_tax_details(context: OperationContext) -> None:
+    """Show a tax code among the tax details as well."""
+    if "tax_code" in context.params:
+        details = {"performance_location": None} | (context.object.get("tax_details") or {})
+        code = context.params["tax_code"]
+        context.object["tax_details"] = None if code is None else details | {"tax_code": code}
+
+
 def delete(context: OperationContext) -> None:
     """Delete a product. Raises StripeError if it has prices."""
     prices = context.request.account.collection("price")
     condition = Condition(prices.resource.column["product"], (context.object["id"],))
     if next(prices.find([condition], *prices.bounds(), newest_first=True), None) is not None:
-        raise StripeError(
-            "This product cannot be deleted because it has one or more user-created prices.", param="id"
-        )
+        raise StripeError("This product cannot be deleted because it has one or more user-created prices.")
 
 
 HANDLERS = Handlers(

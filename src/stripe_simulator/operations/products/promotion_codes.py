@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
+from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import find_by, get_referenced_copy
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.times import require_expiry
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import base62
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
+
+_CODE = re.compile(r"\A[a-zA-Z0-9\-_]+\Z", re.ASCII)
 
 
 def create(context: OperationContext) -> None:
@@ -20,8 +24,12 @@ def create(context: OperationContext) -> None:
     request, promotion_code, params = context.request, context.object, context.params
     promotion = params["promotion"]
     if not isinstance(promotion, dict) or not promotion.get("coupon"):
-        raise errors.missing_parameter("promotion[coupon]")
+        raise StripeError("You must pass promotion.coupon when passing promotion", param="promotion.coupon")
     coupon = get_referenced_copy(request, "coupon", promotion["coupon"], "promotion[coupon]")
+    if not _CODE.fullmatch(params.get("code") or "A"):
+        raise StripeError(f"This value must match the regex pattern. (/{_CODE.pattern}/)", param="code")
+    if params.get("expires_at") is not None:
+        require_expiry(params["expires_at"], test_clocks.now(request), "expires_at")
     promotion_code["code"] = (
         params.get("code") or base62(stable_hash("code", promotion_code["id"]), 8).upper()
     )
@@ -56,8 +64,7 @@ def _check_code_is_unused(context: OperationContext) -> None:
             and other["customer"] in {None, promotion_code["customer"]}
         ):
             raise StripeError(
-                f"An active promotion code with `code: {promotion_code['code']}` already exists.",
-                param="code",
+                f"An active promotion code with `code: {promotion_code['code']}` already exists."
             )
 
 

@@ -11,6 +11,7 @@ from stripe_simulator.objects.unlisted import retrieve_unlisted, store_unlisted
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
 from stripe_simulator.requests.request import ApiResponse
+from stripe_simulator.world.embedded import embedded_list
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -40,7 +41,7 @@ def _refresh(context: OperationContext) -> None:
 def create_session(request: ApiRequest) -> ApiResponse:
     """Create a Financial Connections session, in which a customer links a bank account."""
     url = "/v1/financial_connections/accounts"
-    values: Json = {"accounts": {"object": "list", "data": [], "has_more": False, "url": url}}
+    values: Json = {"accounts": embedded_list([], url)}
     return object_response(
         request,
         store_unlisted(

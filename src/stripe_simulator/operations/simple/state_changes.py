@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from stripe_simulator import errors
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.objects.operation import OperationContext, require_state
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.test_clocks import unix_now
@@ -190,7 +190,7 @@ def _test_helper(resource: str, move: StateChange) -> Callable[[ApiRequest], Api
         collection = request.account.collection(resource)
         position = collection.position(request.ids[0])
         if position is None or collection.is_deleted(position):
-            raise errors.no_object(collection.resource.object, request.ids[0])
+            raise missing_object(request, collection.resource.object, 0)
         params = validate_parameters(request, request.route.operation)
         return object_response(request, apply_state_change(request, resource, position, params, move))
 

@@ -77,8 +77,16 @@ def test_unknown_missing_and_wrong_parameters(stripe):
     assert (missing["code"], missing["param"]) == ("parameter_missing", "currency")
     wrong = error(stripe.post("/customers", data={"balance": "much"}))
     assert (wrong["code"], wrong["param"]) == ("parameter_invalid_integer", "balance")
-    nobody = error(stripe.post("/subscriptions", data={"customer": "cus_x", "items[0][price]": "price_x"}))
-    assert nobody["message"] == "No such customer: 'cus_x'"
+    nobody = error(stripe.post("/invoices", data={"customer": "cus_x"}))
+    assert (nobody["message"], nobody["param"]) == ("No such customer: 'cus_x'", "customer")
+
+
+def test_a_subscription_and_a_refund_do_not_find_the_object_that_they_are_for(stripe):
+    body = {"customer": "cus_x", "items[0][price]": "price_x"}
+    nobody = error(stripe.post("/subscriptions", data=body), 404)
+    assert (nobody["message"], nobody["param"]) == ("No such customer: 'cus_x'", "customer")
+    nothing = error(stripe.post("/refunds", data={"charge": "ch_x"}), 404)
+    assert (nothing["message"], nothing["param"]) == ("No such charge: 'ch_x'", "charge")
 
 
 def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
@@ -108,9 +116,11 @@ def test_a_product_with_its_price_and_a_subscription_to_it(stripe):
     assert stripe.get("/subscription_items", params={"subscription": subscription["id"]}).json()["data"] == [
         item
     ]
-    more = create(stripe, "/subscription_items", subscription=subscription["id"], price=price["id"])
+    monthly = {"currency": "eur", "unit_amount": "90", "recurring[interval]": "month"}
+    other = create(stripe, "/prices", product=product["id"], **monthly)
+    more = create(stripe, "/subscription_items", subscription=subscription["id"], price=other["id"])
     shown = stripe.get(f"/subscriptions/{subscription['id']}").json()["items"]["data"]
-    assert [one["id"] for one in shown] == [more["id"], item["id"]]
+    assert [one["id"] for one in shown] == [item["id"], more["id"]]
 
 
 def test_deleting_a_subscription_cancels_it(stripe, reader, events):

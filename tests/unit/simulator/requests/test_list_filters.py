@@ -140,6 +140,8 @@ def test_email_is_exact_and_may_be_shared(reader):
 def test_a_filter_by_an_object_that_does_not_exist_says_so(reader):
     error = reader.error("/subscriptions", customer="cus_nope")
     assert (error["code"], error["param"]) == ("resource_missing", "customer")
+    error = reader.error("/prices", product="prod_nope")
+    assert (error["code"], error["param"]) == ("resource_missing", "product")
 
 
 def test_an_empty_value_is_refused(reader):

@@ -55,12 +55,36 @@ def test_a_cursor_that_does_not_exist_is_named(reader):
     assert error["message"] == "No such customer: 'cus_nope'"
 
 
-def test_a_limit_out_of_range_is_refused(reader):
-    for limit in (0, 101, -1):
-        error = reader.error("/customers", limit=limit)
+def test_a_limit_out_of_range_is_brought_into_it_by_lists_and_refused_by_searches(reader):
+    for limit, rows in ((-1, 1), (0, 1), (101, 100)):
+        assert len(reader.page("/customers", limit=limit)["data"]) == rows
+        error = reader.error("/customers/search", query="name:'Ada'", limit=limit)
         assert error["code"] == "parameter_invalid_integer"
         assert error["param"] == "limit"
     assert reader.error("/customers", limit="many")["message"] == "Invalid integer: many"
+
+
+def test_the_cursor_may_be_an_object_that_was_deleted(reader, stripe):
+    ids = [customer["id"] for customer in reader.page("/customers", limit=5)["data"]]
+    stripe.delete(f"/customers/{ids[2]}")
+    after = reader.page("/customers", limit=2, starting_after=ids[2])
+    before = reader.page("/customers", limit=2, ending_before=ids[2])
+    assert [customer["id"] for customer in after["data"]] == ids[3:]
+    assert [customer["id"] for customer in before["data"]] == ids[:2]
+
+
+def test_items_of_a_subscription_come_oldest_first_and_are_paged_in_that_order(reader):
+    subscriptions = reader.all("/subscriptions")
+    subscription = next(each for each in subscriptions if each["items"]["has_more"])
+    url = f"/v1/subscription_items?subscription={subscription['id']}"
+    assert subscription["items"]["url"] == url
+    page = reader.page("/subscription_items", subscription=subscription["id"], limit=10)
+    assert (page["url"], page["data"]) == (url, subscription["items"]["data"])
+    items = reader.all("/subscription_items", subscription=subscription["id"], limit=4)
+    assert items[:10] == page["data"]
+    assert len(items) == subscription["items"]["total_count"]
+    back = {"subscription": subscription["id"], "ending_before": items[6]["id"], "limit": 3}
+    assert reader.page("/subscription_items", **back)["data"] == items[3:6]
 
 
 def test_an_unknown_parameter_is_named(reader):

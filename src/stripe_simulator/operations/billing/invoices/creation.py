@@ -15,6 +15,7 @@ from stripe_simulator.operations.billing.invoices import invoice_payments, lines
 from stripe_simulator.operations.billing.invoices.invoice_items import item_subscription_id, pending_items
 from stripe_simulator.operations.billing.invoices.totals import invoice_lines, update_totals
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.world.embedded import embedded_list
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -49,9 +50,7 @@ def fill_new_invoice(request: ApiRequest, customer: Json, invoice: Json, currenc
         "default_tax_rates": invoice.get("default_tax_rates") or [],
         "discounts": [],
         "issuer": {"type": "self"},
-        "lines": {
-            "object": "list", "data": [], "has_more": False, "url": f"/v1/invoices/{invoice['id']}/lines",
-        },
+        "lines": embedded_list([], f"/v1/invoices/{invoice['id']}/lines"),
         "metadata": invoice.get("metadata") or {},
         "period_end": now,
         "period_start": now,

@@ -17,6 +17,7 @@ from stripe_simulator.operations.billing.invoices.totals import compute_totals
 from stripe_simulator.operations.billing.periods import add_intervals, billing_interval
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
+from stripe_simulator.world.embedded import embedded_list
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -66,12 +67,8 @@ def create_preview(request: ApiRequest) -> ApiResponse:
         for index, values in enumerate(line_objects)
     ]
     compute_totals(request, invoice, line_objects)
-    invoice["lines"] = {
-        "object": "list",
-        "data": line_objects,
-        "has_more": False,
-        "url": f"/v1/invoices/{invoice['id']}/lines",
-    }
+    # As in any invoice only the first lines, although no list shows the others.
+    invoice["lines"] = embedded_list(line_objects, f"/v1/invoices/{invoice['id']}/lines")
     return object_response(request, invoice)
 
 

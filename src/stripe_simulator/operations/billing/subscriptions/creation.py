@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
@@ -18,6 +17,7 @@ from stripe_simulator.operations.billing.requested_prices import requested_price
 from stripe_simulator.operations.billing.subscriptions import invoicing, items
 from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.times import require_future_time
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 _DAY = 86_400
-_FUTURE = "Invalid timestamp: must be an integer Unix timestamp in the future."
 
 
 def create(context: OperationContext) -> None:
@@ -155,17 +154,6 @@ def _trial_end(params: Json, requested_items: list[RequestedItem], now: int) -> 
             param="trial_period_days",
         )
     return now + int(days) * _DAY if int(days) else None
-
-
-def require_future_time(value: Any, now: int, param: str) -> int:
-    """Return a time. Raises StripeError if it is not in the future."""
-    try:
-        time = int(value)
-    except (TypeError, ValueError):
-        raise errors.not_an_integer(param, str(value)) from None
-    if time <= now:
-        raise StripeError(_FUTURE, param=param)
-    return time
 
 
 def _requested_anchor(params: Json, now: int, interval: tuple[str, int]) -> int | None:

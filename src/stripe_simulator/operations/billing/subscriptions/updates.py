@@ -19,7 +19,6 @@ from stripe_simulator.operations.billing.periods import next_period_end
 from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
 from stripe_simulator.operations.billing.subscriptions.creation import (
     check_collection_method,
-    require_future_time,
     set_cancellation,
 )
 from stripe_simulator.operations.billing.subscriptions.item_changes import (
@@ -30,6 +29,7 @@ from stripe_simulator.operations.billing.subscriptions.item_changes import (
 )
 from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.requests.times import require_future_time
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext

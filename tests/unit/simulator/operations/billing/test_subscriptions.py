@@ -139,10 +139,14 @@ def test_a_trial_costs_nothing(shop, price):
     assert (subscription["latest_invoice"]["status"], subscription["latest_invoice"]["total"]) == ("paid", 0)
     end = int(time.time()) + 5 * DAY
     assert shop.subscription(shop.customer(None), price, trial_end=end)["trial_end"] == end
-    refused = shop.refused(
-        "/subscriptions", **{"customer": subscription["customer"], "items[0][price]": price, "trial_end": 1}
-    )
-    assert refused["message"] == "Invalid timestamp: must be an integer Unix timestamp in the future."
+    for trial_end, message in (
+        (int(time.time()) - 5, "Invalid timestamp: must be an integer Unix timestamp in the future."),
+        (1000, "The parameter `trial_end` expects a unix timestamp"),
+    ):
+        data = {"customer": subscription["customer"], "items[0][price]": price, "trial_end": trial_end}
+        refused = shop.refused("/subscriptions", **data)
+        assert refused["message"].startswith(message)
+        assert (refused.get("code"), refused["param"]) == (None, "trial_end")
 
 
 def test_a_trial_that_ends_now_is_invoiced(shop, customer, price):

@@ -43,7 +43,7 @@ def test_what_cannot_be_refunded(post):
     unpaid = post("/payment_intents", amount="2000", currency="usd")
     error = post("/refunds", 400, payment_intent=unpaid["id"])
     assert "does not have a successful charge to refund" in error["message"]
-    assert post("/refunds", 400, charge="ch_x")["message"] == "No such charge: 'ch_x'"
+    assert post("/refunds", 404, charge="ch_x")["message"] == "No such charge: 'ch_x'"
 
 
 def test_a_refund_is_canceled_only_while_it_waits(post, reader, paid, stripe):

@@ -1,21 +1,37 @@
 """Coupons and promotion codes (https://docs.stripe.com/billing/subscriptions/coupons)."""
 
+import time
+
 import pytest
+
+IN_SIX_YEARS = int(time.time()) + 6 * 365 * 86_400
 
 
 @pytest.mark.parametrize(
     ("data", "param"),
     [
+        ({"percent_off": 0}, "percent_off"),
         ({"percent_off": 101}, "percent_off"),
+        ({"percent_off": 10, "amount_off": 10, "currency": "usd"}, None),
+        ({"percent_off": 10, "currency_options[eur][amount_off]": 5}, "currency_options"),
         ({"amount_off": 100}, "currency"),
-        ({"amount_off": 0, "currency": "usd"}, "amount_off"),
-        ({"percent_off": 10, "duration": "repeating"}, "duration_in_months"),
+        ({"amount_off": 100, "currency": "usd", "currency_options": 5}, "currency_options"),
+        ({"amount_off": 100, "currency": "usd", "currency_options[EUR][amount_off]": 5}, "currency_options"),
+        ({"percent_off": 10, "duration": "repeating"}, "duration"),
         ({"percent_off": 10, "duration": "once", "duration_in_months": 2}, "duration_in_months"),
         ({"percent_off": 10, "redeem_by": 5}, "redeem_by"),
+        ({"percent_off": 10, "redeem_by": IN_SIX_YEARS}, "redeem_by"),
     ],
 )
 def test_coupons_that_cannot_be(shop, data, param):
-    assert shop.refused("/coupons", **data)["param"] == param
+    error = shop.refused("/coupons", **data)
+    assert (error.get("param"), error.get("code")) == (param, None)
+
+
+def test_a_coupon_needs_something_to_take_off(shop):
+    error = shop.refused("/coupons", duration="once")
+    assert (error.get("param"), error["code"]) == (None, "parameter_missing")
+    assert shop.refused("/coupons", amount_off=0, currency="usd")["param"] == "amount_off"
 
 
 def test_a_coupon_takes_off_one_of_two(shop):
@@ -43,6 +59,16 @@ def test_a_coupon_is_used_up(shop, customer):
     assert refused["message"] == "No such coupon: 'nope'"
 
 
+def test_promotion_codes_that_cannot_be(shop):
+    promotion = {"promotion[type]": "coupon"}
+    unnamed = shop.refused("/promotion_codes", **promotion)
+    assert (unnamed["param"], unnamed.get("code")) == ("promotion.coupon", None)
+    promotion["promotion[coupon]"] = shop.post("/coupons", percent_off=10)["id"]
+    for data in ({"code": "has spaces!"}, {"expires_at": 2000}, {"expires_at": IN_SIX_YEARS}):
+        error = shop.refused("/promotion_codes", **promotion, **data)
+        assert (error["param"], error.get("code")) == (*data, None)
+
+
 def test_promotion_codes_are_unique_while_they_are_active(shop, customer):
     coupon = shop.post("/coupons", percent_off=10)["id"]
     data = {"promotion[type]": "coupon", "promotion[coupon]": coupon, "code": "SUNNY"}
@@ -55,7 +81,10 @@ def test_promotion_codes_are_unique_while_they_are_active(shop, customer):
     assert refused["message"] == "An active promotion code with `code: SUNNY` already exists."
     shop.post(f"/promotion_codes/{promotion_code['id']}", active="false")
     second = shop.post("/promotion_codes", **data)
-    assert shop.refused(f"/promotion_codes/{promotion_code['id']}", active="true")["param"] == "code"
+    again = shop.refused(f"/promotion_codes/{promotion_code['id']}", active="true")
+    assert again["message"] == refused["message"]
+    assert "param" not in again
+    assert "code" not in again
     bought = shop.subscription(customer, shop.price(), **{"discounts[0][promotion_code]": second["id"]})
     assert shop.get(f"/invoices/{bought['latest_invoice']}")["total"] == 1800
     assert shop.get(f"/promotion_codes/{second['id']}")["times_redeemed"] == 1

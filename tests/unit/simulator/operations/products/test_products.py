@@ -19,11 +19,62 @@ BACK = {"success_url": "https://example.com/thanks"}
 
 
 def test_a_price_needs_an_amount_and_a_product(post):
-    missing = post("/prices", 400, currency="eur", product=post("/products", name="Tea")["id"])
-    assert missing["code"] == "parameter_missing"
-    assert post("/prices", 400, currency="eur", unit_amount="5")["param"] == "product"
+    product = post("/products", name="Tea")["id"]
+    for data in ({"product": product}, {"unit_amount": "5"}):
+        error = post("/prices", 400, currency="eur", **data)
+        assert {"code", "param"}.isdisjoint(error)
+    both = {"product": product, "product_data[name]": "Tea"}
+    assert post("/prices", 400, currency="eur", unit_amount="5", **both)["param"] == "product"
     negative = post("/prices", 400, currency="eur", unit_amount="-5", **{"product_data[name]": "x"})
     assert (negative["message"], negative["param"]) == ("Invalid non-negative integer", "unit_amount")
+
+
+def test_a_price_that_is_once_has_no_tiers_and_a_metered_one_a_meter(post):
+    data = {"currency": "eur", "product_data[name]": "Calls"}
+    tiers = {"billing_scheme": "tiered", "tiers_mode": "volume"}
+    tiers |= {"tiers[0][up_to]": "inf", "tiers[0][unit_amount]": "5"}
+    assert post("/prices", 400, **data, **tiers)["param"] == "interval"
+    assert post("/prices", **data, **tiers, **MONTHLY)["unit_amount"] is None
+    metered = {"recurring[usage_type]": "metered", "unit_amount": "5"}
+    for error in (
+        post("/prices", 400, **data, **MONTHLY, **metered),
+        post(
+            "/plans",
+            400,
+            currency="eur",
+            interval="month",
+            amount="5",
+            usage_type="metered",
+            **{"product[name]": "Calls"},
+        ),
+    ):
+        assert "metered prices must be backed by meters" in error["message"]
+        assert {"code", "param"}.isdisjoint(error)
+
+
+def test_amounts_by_currency_are_named_in_lower_case(post):
+    data = {"currency": "usd", "unit_amount": "5", "product_data[name]": "Tea"}
+    assert post("/prices", **data, **{"currency_options[eur][unit_amount]": "4"})["currency"] == "usd"
+    refused = post("/prices", 400, **data, **{"currency_options[EUR][unit_amount]": "4"})
+    assert (refused["param"], refused.get("code")) == ("currency_options", None)
+    assert post("/prices", 400, **data, currency_options="5")["message"] == "Invalid object"
+
+
+def test_a_tax_code_is_shown_among_the_tax_details(post):
+    product = post("/products", name="Tea", tax_code="txcd_10103000")
+    assert product["tax_code"] == "txcd_10103000"
+    assert product["tax_details"] == {"performance_location": None, "tax_code": "txcd_10103000"}
+    assert post("/products", name="Tea")["tax_details"] is None
+    changed = post(f"/products/{product['id']}", tax_code="txcd_10000000")
+    assert changed["tax_details"]["tax_code"] == "txcd_10000000"
+
+
+def test_products_are_listed_by_their_ids(post, stripe):
+    one, _, gone = (post("/products", name="Tea")["id"] for _ in range(3))
+    stripe.delete(f"/products/{gone}")
+    params = {"ids[0]": one, "ids[1]": gone, "ids[2]": "prod_nope"}
+    assert [product["id"] for product in stripe.get("/products", params=params).json()["data"]] == [one]
+    assert stripe.get("/products?ids=prod_1").json()["error"]["param"] == "ids"
 
 
 def test_amounts_of_parts_of_a_cent(post):
@@ -31,6 +82,10 @@ def test_amounts_of_parts_of_a_cent(post):
     price = post("/prices", unit_amount_decimal="0.25", **data)
     assert (price["unit_amount"], price["unit_amount_decimal"]) == (None, "0.25")
     assert post("/prices", unit_amount="900", **data)["unit_amount_decimal"] == "900"
+    plan = {"currency": "eur", "interval": "month", "product[name]": "Calls"}
+    for decimal, amount in (("12.5", None), ("12.0", 12)):
+        made = post("/plans", amount_decimal=decimal, **plan)
+        assert (made["amount"], made["amount_decimal"]) == (amount, decimal)
 
 
 def test_a_product_keeps_its_default_price(post, price, stripe):
@@ -42,6 +97,7 @@ def test_a_product_keeps_its_default_price(post, price, stripe):
     assert post(f"/prices/{other['id']}", active="false")["active"] is False
     refused = stripe.delete(product)
     assert (refused.status_code, "user-created prices" in refused.text) == (400, True)
+    assert {"code", "param"}.isdisjoint(refused.json()["error"])
     assert stripe.delete(f"/products/{post('/products', name='Air')['id']}").json()["deleted"] is True
 
 
@@ -158,6 +214,7 @@ def test_a_tax_registration_ends_now_or_later(post):
 def test_tax_rates_are_percentages(post):
     tax_rate = post("/tax_rates", display_name="VAT", percentage="19.5", inclusive="false")
     assert (tax_rate["percentage"], tax_rate["active"]) == (19.5, True)
+    assert (tax_rate["effective_percentage"], tax_rate["rate_type"]) == (19.5, "percentage")
     assert post("/tax_rates", 400, display_name="VAT", percentage="119", inclusive="false")["param"] == (
         "percentage"
     )
