@@ -1,4 +1,4 @@
-"""The command line as a user has it: a process of its own, from anywhere."""
+"""Fixtures that run the command line in processes of their own, and a development stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def command_line(folder: Path) -> Run:
-    """Return a function that runs ``stripe-fdw`` in a folder, with no settings but those that it is given."""
+    """Return a function that runs ``stripe-fdw`` in a folder, with the given settings only."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         inherited = {
@@ -67,13 +67,13 @@ class RunningStack:
         return self.variables["DATABASE_URL"]
 
     def up(self) -> None:
-        done = self.stripe_fdw("dev", "up", "--customers", "50")
-        assert done.returncode == 0, done.stderr
+        result = self.stripe_fdw("dev", "up", "--customers", "50")
+        assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")
 def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """One stack for the tests of a module. It is stopped afterwards, whatever happened."""
+    """One stack for the tests of a module. It is stopped afterwards, also after failures."""
     folder = tmp_path_factory.mktemp("stack")
     stack = RunningStack(folder, command_line(folder))
     try:
@@ -81,12 +81,12 @@ def module_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
         yield stack
     finally:
         stack.stripe_fdw("dev", "down")
-        assert left_running(folder) == []
+        assert processes_of(folder) == []
 
 
 @pytest.fixture
 def stack(module_stack: RunningStack) -> RunningStack:
-    """A running stack; a test that stops it leaves the starting to the next."""
+    """A running stack: it is started again if an earlier test has stopped it."""
     try:
         module_stack.variables  # noqa: B018 - raises if it does not run
     except StackError:
@@ -94,24 +94,24 @@ def stack(module_stack: RunningStack) -> RunningStack:
     return module_stack
 
 
-def left_running(directory: Path) -> list[str]:
-    """The commands of processes that were started in a directory or name it."""
+def processes_of(directory: Path) -> list[str]:
+    """Return the command lines of processes that run in a directory or name it."""
     commands = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            where = str((process / "cwd").readlink())
+            working_directory = str((process / "cwd").readlink())
         except OSError:
             continue
-        if str(directory) in command or where.startswith(str(directory)):
+        if str(directory) in command or working_directory.startswith(str(directory)):
             commands.append(command)
     return commands
 
 
 @pytest.fixture
-def nothing_runs(tmp_path: Path) -> Iterator[None]:
-    """Afterwards no process is left that was started in the test's folder or names it."""
+def leaves_no_process(tmp_path: Path) -> Iterator[None]:
+    """Check after the test that no process runs in its folder or names it."""
     yield
-    assert left_running(tmp_path) == []
+    assert processes_of(tmp_path) == []

@@ -1,4 +1,4 @@
-"""A developer starts the stack, works with it, and stops it."""
+"""The development stack, `init` and the demo through the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 EXPORT = re.compile(r"^export (\w+)='?([^'\n]*)'?$", re.MULTILINE)
 
 
-def commands() -> Iterator[str]:
+def command_lines() -> Iterator[str]:
     for process in Path("/proc").iterdir():
         with suppress(OSError):
             yield (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -36,13 +36,13 @@ def test_the_stack_answers_queries_and_can_be_started_twice(stack: Any) -> None:
     assert row is not None
     assert 0 < row[0] <= 50
 
-    again = stack.stripe_fdw("dev", "up", "--customers", "50")
-    assert again.returncode == 0, again.stderr
+    repeated = stack.stripe_fdw("dev", "up", "--customers", "50")
+    assert repeated.returncode == 0, repeated.stderr
     assert stack.variables == exported
     assert "running" in stack.stripe_fdw("dev", "status").stdout
 
 
-def test_another_size_needs_the_stack_stopped_first(stack: Any) -> None:
+def test_other_options_are_refused_while_the_stack_runs(stack: Any) -> None:
     refused = stack.stripe_fdw("dev", "up", "--customers", "51")
     assert refused.returncode == 1
     assert "is already running with other options" in refused.stderr
@@ -50,7 +50,7 @@ def test_another_size_needs_the_stack_stopped_first(stack: Any) -> None:
     assert "dev down" in refused.stderr
 
 
-def test_what_is_not_given_stays_as_it_was(stack: Any) -> None:
+def test_options_that_are_not_given_stay_unchanged(stack: Any) -> None:
     key = stack.variables["STRIPE_API_KEY"]
     assert stack.stripe_fdw("dev", "up").returncode == 0
     state = stack.folder / ".dev" / "stack.json"
@@ -61,30 +61,30 @@ def test_what_is_not_given_stays_as_it_was(stack: Any) -> None:
     assert stack.variables["STRIPE_API_KEY"] == key
 
 
-@pytest.mark.usefixtures("nothing_runs")
-def test_removing_a_stack_leaves_what_is_not_its_own(stripe_fdw: Run, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "thesis.txt").write_text("x")
-    (mine / "postgres").mkdir()
-    (mine / "postgres" / "dump.sql").write_text("x")
-    before = sorted(mine.rglob("*"))
-    done = stripe_fdw("dev", "down", "--remove", "--directory", str(mine))
-    assert done.returncode == 0
-    assert sorted(mine.rglob("*")) == before
+@pytest.mark.usefixtures("leaves_no_process")
+def test_remove_deletes_no_files_of_others(stripe_fdw: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "documents"
+    directory.mkdir()
+    (directory / "thesis.txt").write_text("x")
+    (directory / "postgres").mkdir()
+    (directory / "postgres" / "dump.sql").write_text("x")
+    before = sorted(directory.rglob("*"))
+    result = stripe_fdw("dev", "down", "--remove", "--directory", str(directory))
+    assert result.returncode == 0
+    assert sorted(directory.rglob("*")) == before
 
-    refused = stripe_fdw("dev", "up", "--directory", str(mine))
+    refused = stripe_fdw("dev", "up", "--directory", str(directory))
     assert refused.returncode == 1
     assert "but no stack was started" in refused.stderr
-    assert (mine / "postgres" / "dump.sql").exists()
+    assert (directory / "postgres" / "dump.sql").exists()
 
 
-@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.usefixtures("leaves_no_process")
 def test_a_directory_may_have_any_name(stripe_fdw: Run, tmp_path: Path) -> None:
     directory = str(tmp_path / "with space, d&e" / "p%41q o'k")
     try:
-        done = stripe_fdw("dev", "up", "--customers", "20", "--directory", directory)
-        assert done.returncode == 0, done.stderr
+        result = stripe_fdw("dev", "up", "--customers", "20", "--directory", directory)
+        assert result.returncode == 0, result.stderr
         shell = subprocess.run(
             ["sh", "-c", 'eval "$(cat)"; printf %s "$DATABASE_URL"'],
             input=stripe_fdw("dev", "env", "--directory", directory).stdout,
@@ -99,20 +99,20 @@ def test_a_directory_may_have_any_name(stripe_fdw: Run, tmp_path: Path) -> None:
     assert not Path(directory).exists()
 
 
-@pytest.mark.usefixtures("nothing_runs")
-def test_without_postgres_nothing_is_started(stripe_fdw: Run) -> None:
-    done = stripe_fdw("dev", "up", PG_CONFIG="/nonexistent/pg_config")
-    assert done.returncode == 1
-    assert "no PostgreSQL server" in done.stderr
+@pytest.mark.usefixtures("leaves_no_process")
+def test_dev_up_without_postgres_starts_nothing(stripe_fdw: Run) -> None:
+    result = stripe_fdw("dev", "up", PG_CONFIG="/nonexistent/pg_config")
+    assert result.returncode == 1
+    assert "no PostgreSQL server" in result.stderr
 
 
-def test_a_stack_can_be_stopped_where_postgres_is_gone(stack: Any) -> None:
-    done = stack.stripe_fdw("dev", "down", PG_CONFIG="/nonexistent/pg_config")
-    assert done.returncode == 0, done.stderr
-    assert "stopped" in done.stderr
+def test_a_stack_can_be_stopped_without_a_postgres_installation(stack: Any) -> None:
+    result = stack.stripe_fdw("dev", "down", PG_CONFIG="/nonexistent/pg_config")
+    assert result.returncode == 0, result.stderr
+    assert "stopped" in result.stderr
 
 
-def test_data_survives_a_stop(stack: Any) -> None:
+def test_data_is_kept_while_the_stack_is_stopped(stack: Any) -> None:
     with psycopg.connect(stack.database) as connection:
         connection.execute("create table orgs (id int)")
     assert stack.stripe_fdw("dev", "down").returncode == 0
@@ -125,7 +125,7 @@ def test_data_survives_a_stop(stack: Any) -> None:
         connection.execute("select id from stripe_live.customer limit 1")
 
 
-def test_init_runs_again_and_again_without_harm(stack: Any) -> None:
+def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
     environment = {name: value for name, value in stack.variables.items() if name != "STRIPE_WEBHOOK_SECRET"}
     tables = "select count(*), sum(relnatts) from pg_class where relkind = 'f'"
     with psycopg.connect(stack.database, autocommit=True) as connection:
@@ -134,11 +134,11 @@ def test_init_runs_again_and_again_without_harm(stack: Any) -> None:
         connection.execute("alter foreign table stripe_live.customer drop column email")
         connection.execute("alter foreign table stripe_live.customer add column gone text")
         connection.execute("create view mine as select id, name from stripe_live.customer")
-        done = stack.stripe_fdw("init", **environment)
-        assert done.returncode == 0, done.stderr
-        assert "imported 1 tables into schema stripe_live: invoice" in done.stdout
-        assert "added column customer.email" in done.stdout
-        assert "dropped column customer.gone" in done.stdout
+        result = stack.stripe_fdw("init", **environment)
+        assert result.returncode == 0, result.stderr
+        assert "imported 1 tables into schema stripe_live: invoice" in result.stdout
+        assert "added column customer.email" in result.stdout
+        assert "dropped column customer.gone" in result.stdout
         # Dropped columns stay counted in relnatts: what counts is what can be read.
         connection.execute("select email, id from stripe_live.customer limit 1")
         connection.execute("select * from mine limit 1")
@@ -147,49 +147,49 @@ def test_init_runs_again_and_again_without_harm(stack: Any) -> None:
         assert after is not None
         assert after[0] == before[0]
 
-        third = stack.stripe_fdw("init", **environment)
-        assert third.returncode == 0, third.stderr
-        assert third.stdout == "nothing to do\n"
+        repeated = stack.stripe_fdw("init", **environment)
+        assert repeated.returncode == 0, repeated.stderr
+        assert repeated.stdout == "nothing to do\n"
         connection.execute("drop view mine")
 
 
 def test_init_refuses_a_second_server_for_the_same_tables(stack: Any) -> None:
-    done = stack.stripe_fdw("init", "--server", "other", DATABASE_URL=stack.database)
-    assert done.returncode == 1
-    assert "belong to server stripe, not other" in done.stderr
+    result = stack.stripe_fdw("init", "--server", "other", DATABASE_URL=stack.database)
+    assert result.returncode == 1
+    assert "belong to server stripe, not other" in result.stderr
     with psycopg.connect(stack.database) as connection:
         servers = connection.execute("select srvname from pg_foreign_server").fetchall()
     assert servers == [("stripe",)]
 
 
-def test_init_names_a_wrong_option(stack: Any) -> None:
-    done = stack.stripe_fdw("init", "--option", "cache_tll=5", DATABASE_URL=stack.database)
-    assert done.returncode == 1
-    assert "cache_tll" in done.stderr
-    assert "cache_ttl" in done.stderr
-    assert "may create extensions" not in done.stderr
+def test_init_names_an_unknown_option(stack: Any) -> None:
+    result = stack.stripe_fdw("init", "--option", "cache_tll=5", DATABASE_URL=stack.database)
+    assert result.returncode == 1
+    assert "cache_tll" in result.stderr
+    assert "cache_ttl" in result.stderr
+    assert "may create extensions" not in result.stderr
 
 
-def test_evaluating_the_environment_of_no_stack_fails(stripe_fdw: Run) -> None:
-    done = stripe_fdw("dev", "env")
-    assert done.returncode == 1
-    assert done.stdout.strip() == "false"
-    assert "no stack runs" in done.stderr
+def test_dev_env_fails_if_no_stack_runs(stripe_fdw: Run) -> None:
+    result = stripe_fdw("dev", "env")
+    assert result.returncode == 1
+    assert result.stdout.strip() == "false"
+    assert "no stack runs" in result.stderr
 
 
-def test_the_key_shows_nowhere(stack: Any) -> None:
+def test_no_key_is_shown_in_output_logs_or_processes(stack: Any) -> None:
     variables = stack.variables
     with psycopg.connect(stack.database, autocommit=True) as connection:
         connection.execute("alter system set log_statement = 'all'")
         connection.execute("alter system set log_min_duration_statement = 0")
         connection.execute("select pg_reload_conf()")
-    key, other = variables["STRIPE_API_KEY"], "sk_test_another51key4that6nobody7may8see"
+    key, other_key = variables["STRIPE_API_KEY"], "sk_test_another51key4that6nobody7may8see"
     environment = {name: variables[name] for name in ("DATABASE_URL", "STRIPE_API_BASE")}
     output = ""
-    for secret in (other, key):
-        done = stack.stripe_fdw("init", **environment, STRIPE_API_KEY=secret)
-        assert done.returncode == 0, done.stderr
-        output += done.stdout + done.stderr
+    for secret in (other_key, key):
+        result = stack.stripe_fdw("init", **environment, STRIPE_API_KEY=secret)
+        assert result.returncode == 0, result.stderr
+        output += result.stdout + result.stderr
     with psycopg.connect(stack.database, autocommit=True) as connection:
         connection.execute("select count(*) from stripe_live.customer where email is not null")
         activity = str(connection.execute("select * from pg_stat_activity").fetchall())
@@ -198,46 +198,46 @@ def test_the_key_shows_nowhere(stack: Any) -> None:
     log = (stack.folder / ".dev" / "postgres" / "postgres.log").read_text(errors="replace")
     assert "stripe_live.customer where email" in log
     simulator = (stack.folder / ".dev" / "simulator.log").read_text(errors="replace")
-    processes = " ".join(commands())
-    for secret in (key, other):
+    processes = " ".join(command_lines())
+    for secret in (key, other_key):
         for text in (output, activity, log, simulator, processes):
             assert secret not in text
 
 
-def test_init_without_a_database_says_what_to_set(stripe_fdw: Run) -> None:
-    done = stripe_fdw("init")
-    assert done.returncode == 1
-    assert "DATABASE_URL is not set" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_init_without_a_database_names_the_missing_setting(stripe_fdw: Run) -> None:
+    result = stripe_fdw("init")
+    assert result.returncode == 1
+    assert "DATABASE_URL is not set" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_database_that_cannot_be_reached_is_one_clear_error(stripe_fdw: Run) -> None:
-    done = stripe_fdw("init", DATABASE_URL="postgresql:///x?host=/nowhere&password=hunter2hunter2")
-    assert done.returncode == 1
-    assert "error:" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "hunter2" not in done.stderr
+def test_an_unreachable_database_is_one_clear_error(stripe_fdw: Run) -> None:
+    result = stripe_fdw("init", DATABASE_URL="postgresql:///x?host=/nowhere&password=hunter2hunter2")
+    assert result.returncode == 1
+    assert "error:" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "hunter2" not in result.stderr
 
 
-@pytest.mark.usefixtures("nothing_runs")
-def test_the_demo_shows_plans_rows_and_requests_and_leaves_nothing(stripe_fdw: Run, tmp_path: Path) -> None:
-    done = stripe_fdw("demo", "--customers", "100", "--latency-ms", "0", TMPDIR=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "status=all&limit=100" in done.stdout
-    assert done.stdout.count("Foreign Scan on") >= 5
-    assert re.search(r"1 request, \d+ ms\n   GET /v1/invoices\?limit=3", done.stdout)
+@pytest.mark.usefixtures("leaves_no_process")
+def test_the_demo_shows_plans_rows_and_requests_and_leaves_no_files(stripe_fdw: Run, tmp_path: Path) -> None:
+    result = stripe_fdw("demo", "--customers", "100", "--latency-ms", "0", TMPDIR=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "status=all&limit=100" in result.stdout
+    assert result.stdout.count("Foreign Scan on") >= 5
+    assert re.search(r"1 request, \d+ ms\n   GET /v1/invoices\?limit=3", result.stdout)
     assert re.search(
-        r"1 request, \d+ ms\n   POST /v1/customers email=ada@example.com name=Ada\n", done.stdout
+        r"1 request, \d+ ms\n   POST /v1/customers email=ada@example.com name=Ada\n", result.stdout
     )
-    assert re.search(r"POST /v1/invoices/(in_\w+)/void\n(?s:.*)^ \1 +void +demo", done.stdout, re.MULTILINE)
+    assert re.search(r"POST /v1/invoices/(in_\w+)/void\n(?s:.*)^ \1 +void +demo", result.stdout, re.MULTILINE)
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
 
 
-def test_a_taken_port_is_one_clear_error(stripe_fdw: Run) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        done = stripe_fdw("simulator", "--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert "cannot listen on port" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_port_in_use_is_one_clear_error(stripe_fdw: Run) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        result = stripe_fdw("simulator", "--port", str(listener.getsockname()[1]))
+    assert result.returncode == 1
+    assert "cannot listen on port" in result.stderr
+    assert "Traceback" not in result.stderr

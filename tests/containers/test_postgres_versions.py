@@ -1,8 +1,7 @@
-"""The bundled host on every PostgreSQL it is written for, in the official images.
+"""The bundled host on every supported version of PostgreSQL, in the official images.
 
-Needs a Docker engine that can pull them; without one nothing here can be said, and the tests are skipped.
-Each image compiles the host from this checkout with its own headers, as `stripe-fdw host install` does for a
-user.
+The tests are skipped without a Docker engine. Each image compiles the host from this checkout with its own
+headers, as `stripe-fdw host install` does for a user.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ def run(container: DockerContainer, script: str) -> str:
     return output
 
 
-def ask(container: DockerContainer, query: str) -> str:
+def query_output(container: DockerContainer, query: str) -> str:
     return run(
         container,
         f"psql -v ON_ERROR_STOP=1 -U postgres -XAt <<'SQL'\n{query}\nSQL",
@@ -83,40 +82,43 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[DockerContainer]:
         yield container
 
 
-def test_every_table_is_there_and_rows_come(postgres: DockerContainer) -> None:
-    assert int(ask(postgres, "select count(*) from stripe_live.customer;")) > 200
+def test_tables_are_installed_and_return_rows(postgres: DockerContainer) -> None:
+    assert int(query_output(postgres, "select count(*) from stripe_live.customer;")) > 200
 
 
 def test_filters_sorts_and_limits_are_pushed(postgres: DockerContainer) -> None:
-    plan = ask(
+    plan = query_output(
         postgres,
         "explain select id from stripe_live.subscription where customer = 'cus_123' and status = 'active';",
     )
     assert "GET /v1/subscriptions?customer=cus_123&status=active&limit=100" in plan
-    plan = ask(postgres, "explain select id from stripe_live.invoice order by created desc limit 3;")
+    plan = query_output(postgres, "explain select id from stripe_live.invoice order by created desc limit 3;")
     assert "limit=3" in plan
     assert "Sort" not in plan
 
 
-def test_a_parameterised_join_gives_what_a_hash_join_gives(postgres: DockerContainer) -> None:
+def test_a_parameterised_join_gives_the_rows_of_a_hash_join(postgres: DockerContainer) -> None:
     query = (
         "select count(*), count(distinct c.id) from stripe_live.subscription s"
         " join stripe_live.customer c on c.id = s.customer;"
     )
-    off = "set enable_hashjoin = off; set enable_mergejoin = off;"
-    assert ask(postgres, query) == ask(postgres, f"{off} {query}").splitlines()[-1]
+    without_hash_joins = "set enable_hashjoin = off; set enable_mergejoin = off;"
+    assert (
+        query_output(postgres, query)
+        == query_output(postgres, f"{without_hash_joins} {query}").splitlines()[-1]
+    )
 
 
 def test_a_timeout_ends_the_query_and_not_the_server(postgres: DockerContainer) -> None:
-    started = ask(postgres, "select pg_postmaster_start_time();")
+    started = query_output(postgres, "select pg_postmaster_start_time();")
     run(postgres, "/venv/bin/python - <<'PYTHON'\n" + SLOW + "\nPYTHON")
-    answer = ask(
+    output = query_output(
         postgres,
         "set statement_timeout = 300;"
         " do $$ begin perform count(*) from stripe_live.customer;"
         " exception when query_canceled then raise notice 'cancelled'; end $$;"
         " select 'alive';",
     )
-    assert "cancelled" in answer
-    assert answer.endswith("alive")
-    assert ask(postgres, "select pg_postmaster_start_time();") == started
+    assert "cancelled" in output
+    assert output.endswith("alive")
+    assert query_output(postgres, "select pg_postmaster_start_time();") == started

@@ -30,7 +30,7 @@ def test_no_exponent_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", "Infinity", "\x00"])
-def test_what_is_no_json_is_none(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each with a message of its own
         exact_json.loads(text)
 
@@ -42,6 +42,6 @@ def test_a_number_out_of_range_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), object()])
-def test_what_json_cannot_say_is_not_written(value: object) -> None:
+def test_values_that_json_does_not_have_are_not_written(value: object) -> None:
     with pytest.raises(TypeError):
         exact_json.dumps(value)

@@ -32,7 +32,7 @@ KEY = "sk_test_51AbcDEF0123456789"
         "pi_3Abc_secret_9XyZ",
     ],
 )
-def test_whatever_looks_like_a_key_is_masked(text: str) -> None:
+def test_texts_that_look_like_keys_are_masked(text: str) -> None:
     masked = redact(text)
     for piece in ("51Abc", "6789", "4eC39", "abc+/=", "c2tf", "9XyZ", "live_1"):
         assert piece not in masked
@@ -98,7 +98,7 @@ def test_the_beginning_of_a_long_text_is_masked_before_it_is_cut() -> None:
         "GET /v1/customers?created[gte]=1700000000",
     ],
 )
-def test_what_is_no_key_stays(text: str) -> None:
+def test_other_texts_are_not_masked(text: str) -> None:
     assert redact(text) == text
 
 

@@ -237,7 +237,7 @@ STRANGE: dict[str, tuple[Callable[[socket.socket, str], object], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", STRANGE)
-def test_what_is_not_stripe_is_an_error_that_says_what_came(
+def test_a_response_that_is_not_stripes_is_an_error_that_describes_it(
     db: psycopg.Connection, servers: Servers, misbehaving: Start, case: str
 ) -> None:
     behave, fragments = STRANGE[case]

@@ -122,7 +122,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("case", KEYS)
-def test_what_cannot_be_a_key_is_refused_before_any_request(
+def test_invalid_keys_are_refused_before_any_request(
     db: psycopg.Connection, servers: Servers, unasked: Misbehaving, case: str
 ) -> None:
     mapping, fragments = KEYS[case]

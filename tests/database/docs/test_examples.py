@@ -86,7 +86,7 @@ def session(documented: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize("text", SQL)
-def test_sql_that_is_shown_runs(text: str, session: psycopg.Connection, cluster: Cluster) -> None:
+def test_the_sql_of_a_page_runs(text: str, session: psycopg.Connection, cluster: Cluster) -> None:
     statements = [
         statement.strip() for statement in re.sub(r"--.*", "", text).split(";") if statement.strip()
     ]
@@ -110,9 +110,7 @@ def test_sql_that_is_shown_runs(text: str, session: psycopg.Connection, cluster:
 
 
 @pytest.mark.parametrize(("query", "shown"), EXAMPLES)
-def test_an_example_gives_the_result_that_is_shown(
-    query: str, shown: str, session: psycopg.Connection
-) -> None:
+def test_an_example_gives_the_result_of_the_page(query: str, shown: str, session: psycopg.Connection) -> None:
     for text, statements in PREPARATIONS.items():
         if text in shown:
             session.execute(statements.encode())

@@ -157,7 +157,7 @@ def file(cluster: Cluster) -> Path:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("path", WRITING_PAGES, ids=lambda path: path.stem)
-def test_a_page_on_writing_shows_actual_results(page: Page, path: Path, host: str, file: Path) -> None:
+def test_the_results_of_a_page_on_writing(page: Page, path: Path, host: str, file: Path) -> None:
     run_examples(page, path, blocks(path), host, file)
     if path == WRITING_PAGES[0]:  # other pages use objects that this one creates
         for other in PAGES:

@@ -135,7 +135,9 @@ def test_partitions_are_sampled_with_their_parent(db: psycopg.Connection) -> Non
     ],
     ids=str,
 )
-def test_what_fails_is_an_error(options: dict[str, object], db: psycopg.Connection, table: Table) -> None:
+def test_a_failing_scan_is_an_error_and_changes_no_statistics(
+    options: dict[str, object], db: psycopg.Connection, table: Table
+) -> None:
     name = table(**{"rows": 1000, **options})
     before = _alive(db, table)
     for _ in range(3):

@@ -149,7 +149,7 @@ def test_options_of_the_server_hold_from_the_next_statement(db: psycopg.Connecti
     db.execute("drop server changing cascade; deallocate q")
 
 
-def test_what_lies_under_an_open_cursor_is_dropped_or_changed(db: psycopg.Connection) -> None:
+def test_tables_and_servers_under_an_open_cursor_are_dropped_or_changed(db: psycopg.Connection) -> None:
     db.execute("drop server if exists falling cascade")
     db.execute("create server falling foreign data wrapper stripe_fdw options (rows '500')")
     db.execute("create user mapping for current_user server falling options (batch '10')")

@@ -85,7 +85,7 @@ def test_every_exception_at(point: str, db: psycopg.Connection, table: Callable[
 
 
 @pytest.mark.parametrize("point", ["commit", "rollback", "sub_rollback", "sub_commit"])
-def test_what_fails_after_the_point_of_no_return_is_a_warning(
+def test_a_failure_at_the_end_of_a_transaction_is_a_warning(
     point: str, db: psycopg.Connection, table: Callable[..., str]
 ) -> None:
     notices: list[tuple[str | None, str | None]] = []

@@ -55,7 +55,9 @@ def test_the_log_has_no_statement_with_a_key(
     db.execute("drop user mapping if exists for current_user server hostile")
 
 
-def test_what_is_caught_and_what_comes_later(db: psycopg.Connection, new_log: Callable[[], str]) -> None:
+def test_a_caught_error_hides_the_key_and_later_errors_keep_their_context(
+    db: psycopg.Connection, new_log: Callable[[], str]
+) -> None:
     new_log()
     db.execute(
         "do $$ declare context text; begin "

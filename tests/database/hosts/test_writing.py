@@ -69,7 +69,7 @@ def test_defaults_and_triggers_fill_columns(db: psycopg.Connection, name: str) -
     assert calls(db, "update") == [("update", ({"id": "id0"}, {"n": 9, "small": 7}, "unseen"))]
 
 
-def test_what_a_before_trigger_changes_is_sent(db: psycopg.Connection, name: str) -> None:
+def test_columns_that_a_before_trigger_changes_are_sent(db: psycopg.Connection, name: str) -> None:
     db.execute(
         "create or replace function change() returns trigger language plpgsql as "
         "$$ begin new.text := null; new.data := '{\"a\": 1}'; new.flag := old.flag; return new; end $$"

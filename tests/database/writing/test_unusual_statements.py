@@ -309,11 +309,6 @@ def test_nested_savepoints_warn_of_each_object_once(
     assert {item["id"] for item in bare.list("customers", email=run)} == set(customers)
 
 
-def customers_named_in(warnings: list[str], errors: list[psycopg.Error]) -> set[str]:
-    """The customers that warnings and errors name."""
-    return set().union(*map(ids, warnings), *(ids(said(error)) for error in errors))
-
-
 @pytest.mark.parametrize("bad", [1, 4, 9, 16])
 def test_an_error_with_eight_rows_at_a_time_names_all_that_is_done(
     db: psycopg.Connection,

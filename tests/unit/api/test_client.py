@@ -175,7 +175,7 @@ def test_parameters_named_like_options_of_a_request_arrive(client: Any, server: 
 
 
 @pytest.mark.parametrize("value", ["", "a\nb", " a", "ä", "x" * 256])
-def test_what_cannot_be_an_idempotency_key_is_refused(client: Any, server: Any, value: str) -> None:
+def test_an_invalid_idempotency_key_is_refused(client: Any, server: Any, value: str) -> None:
     with pytest.raises(StripeFdwError, match="idempotency key"):
         client.fetch(CREATE, check=never, idempotency_key=value)
     assert not server.got
@@ -331,7 +331,7 @@ def test_an_unsafe_base_is_refused(make_client: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("request_", [ONE, CREATE], ids=["read", "write"])
-def test_what_is_not_stripes_is_an_error_and_never_an_empty_answer(
+def test_a_response_that_is_not_stripes_is_an_error_and_never_an_empty_answer(
     client: Any,
     server: Any,
     reply: Any,
@@ -511,7 +511,7 @@ def test_many_requests_that_meet_429_for_ever_all_say_so_in_bounded_time(
                 future.result(check=never)
 
 
-def test_what_stripe_said_before_the_time_ran_out_is_the_error(
+def test_a_timeout_between_retries_raises_stripes_last_error(
     make_client: Any, server: Any, reply: Any
 ) -> None:
     server.answer = lambda got: reply(problem("first"), status=503, delay=20 if len(server.got) > 1 else 0)
@@ -522,7 +522,7 @@ def test_what_stripe_said_before_the_time_ran_out_is_the_error(
 @pytest.mark.parametrize(
     "path", ["customers", "//evil.example/v1/x", "@evil.example/", "/v1/a b", "/v1/a?b=1", "/v1/a\n"]
 )
-def test_what_is_no_path_of_the_api_is_refused(client: Any, server: Any, path: str) -> None:
+def test_a_path_outside_of_the_api_is_refused(client: Any, server: Any, path: str) -> None:
     with pytest.raises(OptionError):
         client.fetch(Request("GET", path, path), check=never)
     assert not server.got

@@ -125,7 +125,7 @@ moments = st.one_of(
     since=st.none() | moments,
     until=st.none() | moments,
 )
-def test_whatever_the_distribution_nothing_is_lost_or_doubled(
+def test_no_object_is_lost_or_doubled_for_any_distribution(
     monkeypatch: pytest.MonkeyPatch,
     times: list[int],
     repeat: int,

@@ -88,7 +88,7 @@ def test_one_table_shows_how_it_is_written() -> None:
         ("person.relationship_owner", ["insert", "update"]),
     ],
 )
-def test_what_can_be_done_to_a_column(column: str, expected: list[str]) -> None:
+def test_the_writes_of_a_column_are_described(column: str, expected: list[str]) -> None:
     table, name = column.split(".")
     described = describe.table(load().resource[table])
     assert next(item["write"] for item in described["columns"] if item["column"] == name) == expected
@@ -104,7 +104,7 @@ def test_what_can_be_done_to_a_column(column: str, expected: list[str]) -> None:
         ("invoice", [["customer", "customer_account", "from_invoice"]]),
     ],
 )
-def test_what_creation_needs(table: str, needed: list[list[str]]) -> None:
+def test_the_values_that_an_insert_needs_are_described(table: str, needed: list[list[str]]) -> None:
     assert describe.table(load().resource[table])["insert_needs"] == needed
 
 

@@ -97,7 +97,7 @@ def test_a_change_of_another_column_is_an_operation(
     assert reached(table, old, new, column) == operation
 
 
-def test_what_is_sent_with_an_operation() -> None:
+def test_transitions_know_the_parameters_of_their_operation() -> None:
     sent = {(item.column, item.value): item.value_parameter for item in TABLES["payment_method"].transitions}
     assert sent == {
         ("customer", None): "",

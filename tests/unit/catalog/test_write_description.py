@@ -188,7 +188,7 @@ def nested(table: str, *path: str) -> Parameter:
     return leaf(create.parameters, path)
 
 
-def test_what_an_object_takes_is_known() -> None:
+def test_nested_parameters_know_their_fields() -> None:
     assert {item.name for item in nested("customer", "address").fields} == {
         "city",
         "country",

@@ -98,7 +98,7 @@ def test_the_module_exports_only_what_postgres_looks_for(installed: Installed) -
         ({"library": None}, "has no libpython", "libpython"),
     ],
 )
-def test_what_is_missing_of_python_is_named(
+def test_missing_parts_of_python_are_named(
     change: dict[str, str], missing: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking = replace(describe(sys.executable), **change)
@@ -109,7 +109,7 @@ def test_what_is_missing_of_python_is_named(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_missing_of_the_system_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_parts_of_the_system_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
     monkeypatch.setattr(
         PostgresInstallation,

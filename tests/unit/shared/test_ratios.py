@@ -16,7 +16,7 @@ def memory(tmp_path: Path) -> SharedMemory:
     return SharedMemory(tmp_path / "stripe-fdw")
 
 
-def test_what_one_learns_all_know(memory: SharedMemory, tmp_path: Path) -> None:
+def test_a_ratio_is_shared_by_all_processes(memory: SharedMemory, tmp_path: Path) -> None:
     other = SharedMemory(tmp_path / "stripe-fdw")
     assert Ratio(memory, b"rows").read() is None
     Ratio(other, b"rows").learn(300, 2, 10)
@@ -43,7 +43,7 @@ def test_nothing_is_a_fact_too(memory: SharedMemory) -> None:
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -1.0, 1e300])
-def test_what_cannot_be_is_not_known(memory: SharedMemory, number: float) -> None:
+def test_an_impossible_number_is_not_learned(memory: SharedMemory, number: float) -> None:
     fact = Ratio(memory, b"rows")
     fact.learn(number, 1, 1)
     assert fact.read() is None

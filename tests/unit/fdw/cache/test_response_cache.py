@@ -115,7 +115,7 @@ def test_the_cache_answers_until_something_is_invalidated() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
-def test_what_is_older_than_its_ttl_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_older_than_its_ttl_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     client, cache = stripe(), response_cache()
     cached(client, cache, ONE, ttl=0.000001)
     cached(client, cache, ONE, ttl=0.000001)
@@ -143,7 +143,7 @@ def test_the_cache_stays_within_its_bytes() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
-def test_what_was_read_in_part_is_cached_and_read_on() -> None:
+def test_a_list_that_was_read_in_part_is_cached_and_continued() -> None:
     client, cache = stripe(), response_cache()
     cache.begin_node()
     next(pages(client, "customer", sortkeys=[NEWEST], cache=cache, cache_ttl=60.0))
@@ -152,7 +152,7 @@ def test_what_was_read_in_part_is_cached_and_read_on() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
-def test_what_was_left_is_read_on_after_its_last_object_though_that_is_deleted() -> None:
+def test_a_list_is_continued_though_its_last_cached_object_is_deleted() -> None:
     client, cache = stripe(), response_cache()
     cache.begin_node()
     next(pages(client, "customer", sortkeys=[NEWEST], cache=cache, cache_ttl=60.0))
@@ -189,7 +189,7 @@ def test_a_list_in_no_order_is_cached_only_as_a_whole() -> None:
 
 
 @pytest.mark.usefixtures("_shared")
-def test_what_one_statement_left_another_pays_and_checks_for_itself() -> None:
+def test_the_rest_of_a_cached_list_is_counted_and_cancelled_with_the_later_statement() -> None:
     client, cache = stripe(), response_cache()
     plan = plan_read(samples.CUSTOMER, (), resources=samples.ALL, sortkeys=[NEWEST])
     stopped: list[str] = []

@@ -54,7 +54,7 @@ SAME: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("new", SAME, ids=str)
-def test_what_says_the_same_is_no_change(new: dict[str, Any]) -> None:
+def test_other_spellings_of_a_value_are_no_change(new: dict[str, Any]) -> None:
     row = read("customer", OBJECT)
     assert changed_columns(CUSTOMER, row, row | new, no_style) == {}
 
@@ -74,7 +74,7 @@ OTHERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("new", OTHERS, ids=str)
-def test_what_differs_is_a_change(new: dict[str, Any]) -> None:
+def test_other_values_are_a_change(new: dict[str, Any]) -> None:
     row = read("customer", OBJECT)
     assert changed_columns(CUSTOMER, row, row | new, no_style) == new
 

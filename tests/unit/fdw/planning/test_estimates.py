@@ -113,7 +113,7 @@ def test_requests_are_what_a_plan_takes(account: str) -> None:
     assert local.requests == size(account, samples.CUSTOMER).requests
 
 
-def test_what_cannot_be_asked_for_is_never_cheap(account: str) -> None:
+def test_a_scan_without_a_required_qual_is_expensive(account: str) -> None:
     assert size(account, samples.REVERSAL).requests > 1e6
 
 
@@ -121,7 +121,7 @@ def test_lists_inside_objects_cost_a_request_each_unless_the_parents_hold_them(a
     assert size(account, samples.LINE).requests > rows(account, samples.INVOICE) / 2
 
 
-def test_what_is_set_up_by_hand_is_taken_to_be_few(account: str) -> None:
+def test_tables_of_products_are_estimated_to_be_small(account: str) -> None:
     price = replace(samples.SUBSCRIPTION, area="products")
     assert rows(account, price) == estimates.DEFAULT_PRODUCT_ROWS
     assert size(account, price).requests == estimates.DEFAULT_PRODUCT_ROWS / 100

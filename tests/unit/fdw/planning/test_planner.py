@@ -206,7 +206,7 @@ NOTHING = [
 
 
 @pytest.mark.parametrize(("table", "quals"), NOTHING, ids=lambda value: str(value)[:60])
-def test_what_no_row_can_be_is_not_asked_for(table: str, quals: list[Qual]) -> None:
+def test_quals_that_no_row_can_match_need_no_request(table: str, quals: list[Qual]) -> None:
     assert isinstance(planned(table, *quals).access, EmptyResult)
 
 

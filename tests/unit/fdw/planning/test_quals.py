@@ -59,7 +59,7 @@ MULTICORN: list[tuple[Arrived, Qual | None]] = [
 
 
 @pytest.mark.parametrize(("arrived", "expected"), MULTICORN, ids=lambda v: str(v)[:60])
-def test_what_multicorn_hands_over(arrived: Arrived, expected: Qual | None) -> None:
+def test_quals_of_multicorn_are_translated(arrived: Arrived, expected: Qual | None) -> None:
     assert normalise(translate_quals([arrived]), COLUMNS) == (() if expected is None else (expected,))
 
 
@@ -90,7 +90,7 @@ BUNDLED: list[tuple[Qual, Qual | None]] = [
 
 
 @pytest.mark.parametrize(("qual", "expected"), BUNDLED, ids=lambda v: str(v)[:60])
-def test_what_the_bundled_host_hands_over(qual: Qual, expected: Qual | None) -> None:
+def test_quals_of_the_bundled_host_are_normalised(qual: Qual, expected: Qual | None) -> None:
     assert normalise([qual, qual], COLUMNS) == (() if expected is None else (expected,))
 
 

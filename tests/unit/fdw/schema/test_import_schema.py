@@ -29,7 +29,7 @@ def test_limit_to_and_except() -> None:
     assert set(names("core")) - set(names("core", "except", ["customer"])) == {"customer"}
 
 
-def test_what_is_not_there_is_named() -> None:
+def test_unknown_schemas_tables_and_options_are_named() -> None:
     with pytest.raises(TableError, match='"strip"') as caught:
         names("strip")
     assert "billing" in (caught.value.detail or "")

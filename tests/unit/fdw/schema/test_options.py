@@ -126,7 +126,7 @@ def test_a_key_file_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["first line\nsecond", "two words", "schlüssel", "tab\there", "nul\0", "a\x7fb", "a\u2028b"]
 )
-def test_what_is_no_key_is_refused_and_not_repeated(
+def test_an_invalid_key_is_refused_and_not_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     file = tmp_path / "key"

@@ -63,7 +63,7 @@ def test_requests(path: str, params: str, request_text: str, endpoint: str) -> N
         "/v1/custmers",
     ],
 )
-def test_what_is_no_operation_is_not_sent(path: str) -> None:
+def test_an_unknown_operation_is_not_sent(path: str) -> None:
     with pytest.raises(CallError):
         plan_read_call(quals("GET", path))
 
@@ -120,12 +120,14 @@ def test_a_row_that_writes_knows_what_it_writes(method: str, path: str, resource
         ('{"a": [1, true, "x"]}', [("a[0]", "1"), ("a[1]", "true"), ("a[2]", "x")]),
     ],
 )
-def test_what_is_written_keeps_its_digits_and_unsets(params: str, sent: list[tuple[str, str]]) -> None:
+def test_parameters_of_a_write_keep_their_digits_and_null_unsets(
+    params: str, sent: list[tuple[str, str]]
+) -> None:
     call = plan_write_call({"method": "POST", "path": "/v1/customers", "params": params})
     assert list(call.plan.requests[0].request.params) == sent
 
 
-def test_what_is_read_keeps_its_digits() -> None:
+def test_parameters_of_a_read_keep_their_digits() -> None:
     call = plan_read_call(quals("GET", "/v1/customers", '{"limit": 1e1, "a": 1234567890123456789012}'))
     assert call is not None
     assert call.request.params == (("limit", "10"), ("a", "1234567890123456789012"))

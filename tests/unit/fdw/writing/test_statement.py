@@ -423,7 +423,7 @@ def test_a_statement_counts_the_rows_of_each_of_its_tables() -> None:
     assert writings.statement("two", "account", 1).rows == 0
 
 
-def test_what_an_earlier_run_did_is_no_change_of_this_one_and_is_read_again() -> None:
+def test_a_replayed_response_counts_no_change_and_the_object_is_read_again() -> None:
     plan, writing, client = both("in_1", "mine"), begin(), Client(lambda request, asked: asked.say("in_1"))
     do(writing, client, plan)
     assert (writing.effects.count, client.fetched) == (1, [])

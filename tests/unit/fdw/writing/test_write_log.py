@@ -60,7 +60,7 @@ def test_nothing_is_told_after_a_commit_or_where_nothing_was_done(host: FakeHost
 
 
 @pytest.mark.parametrize("caught", [False, True])
-def test_what_an_error_told_is_told_again_only_if_the_error_was_caught(host: FakeHost, caught: bool) -> None:
+def test_reported_changes_are_repeated_only_if_the_error_was_caught(host: FakeHost, caught: bool) -> None:
     write_log = WriteLog(host)
     host.level, host.caught = 2, caught
     tally = write_log.begin_statement()

@@ -131,7 +131,7 @@ def test_expand_goes_four_levels_and_no_further_not_counting_the_list_itself(rea
     assert listed["items"]["data"][0]["price"]["product"]["object"] == "product"
 
 
-def test_what_cannot_be_expanded(reader):
+def test_fields_without_an_object_cannot_be_expanded(reader):
     error = reader.error("/customers", **{"expand[]": "data.email"})
     assert error["message"] == "This property cannot be expanded (data)."
     customer = reader.page("/customers", limit=1)["data"][0]["id"]

@@ -59,7 +59,7 @@ def test_numbers_negation_and_conjunctions(stripe, reader):
 @pytest.mark.parametrize(
     "query", ["", "email", 'email:"a" AND', 'name~"ab"', 'email:"a" AND name:"b" OR phone:"c"']
 )
-def test_what_is_no_query(stripe, query):
+def test_an_invalid_query_is_refused(stripe, query):
     response = stripe.get("/customers/search", params={"query": query})
     assert response.status_code == 400
 

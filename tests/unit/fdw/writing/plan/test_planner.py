@@ -558,7 +558,9 @@ def test_an_object_that_was_not_read_is_changed_without_comparing() -> None:
         ("subscription_item", "price"),
     ],
 )
-def test_what_it_was_matters_for_objects_states_and_what_cannot_be_written(table: str, column: str) -> None:
+def test_changes_of_objects_states_and_read_only_columns_need_the_current_object(
+    table: str, column: str
+) -> None:
     assert needs_current_object(load().resource[table], {column: "x"})
 
 
@@ -595,7 +597,7 @@ def test_delete(table: str, old: Values, path: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["canceled", "incomplete_expired"])
-def test_what_is_over_needs_no_delete(status: str) -> None:
+def test_deleting_an_ended_subscription_needs_no_request(status: str) -> None:
     old = {"id": "sub_1", "_raw": SUBSCRIPTION | {"status": status}}
     assert requests(plan_delete(load().resource["subscription"], old)) == []
 
@@ -624,7 +626,7 @@ def test_the_hint_is_an_end_that_can_be_reached(table: str, status: str, word: s
 
 
 @pytest.mark.parametrize(("table", "hint"), NOT_DELETED)
-def test_what_cannot_be_deleted_says_what_can_be_done(table: str, hint: str) -> None:
+def test_a_refused_delete_hints_at_what_can_be_done(table: str, hint: str) -> None:
     with pytest.raises(StripeFdwError, match=f"cannot delete {table} x_1") as caught:
         plan_delete(load().resource[table], {"id": "x_1"})
     assert hint in (caught.value.hint or "")

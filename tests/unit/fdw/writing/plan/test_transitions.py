@@ -82,11 +82,11 @@ def test_states_as_sql_writes_them() -> None:
         ("other", "x", []),
     ],
 )
-def test_what_a_state_can_become(column: str, old: str, expected: list[str | None]) -> None:
+def test_the_states_that_can_be_reached_from_one(column: str, old: str, expected: list[str | None]) -> None:
     assert reachable_states(THING, column, old) == expected
 
 
-def test_what_can_be_reached_at_all() -> None:
+def test_the_states_that_can_be_reached_from_any() -> None:
     assert target_states(THING, "status") == ["open", "shut"]
 
 
@@ -99,7 +99,7 @@ def test_an_impossible_change_names_the_possible_ones() -> None:
     assert error.sqlstate == "55000"
 
 
-def test_what_was_probably_meant_is_hinted_at_and_nothing_else() -> None:
+def test_a_similar_state_is_hinted_at_only_where_it_can_be_reached() -> None:
     invoice = load().resource["invoice"]
     meant = transition_error(invoice, "in_1", "status", "open", "viod")
     assert meant.hint == "UPDATE stripe_live.invoice SET status = 'void' WHERE id = 'in_1';"
@@ -134,7 +134,7 @@ def test_no_hint_names_an_operation_for_a_word_that_is_a_state(resource: Resourc
                 assert f"UPDATE stripe_live.{resource.name} " not in hint, (old, wanted, hint)
 
 
-def test_what_is_no_text_is_shown_as_json() -> None:
+def test_values_other_than_text_are_shown_as_json() -> None:
     customer = load().resource["customer"]
     error = transition_error(customer, "cus_1", "discount", None, {"coupon": "X", "n": [True, None]})
     assert """from NULL to '{"coupon":"X","n":[true,null]}'""" in error.message
@@ -176,7 +176,7 @@ def test_whether_a_payment_is_taken_or_held_is_asked_before(
         assert (transition is not None) == (value in reached)
 
 
-def test_what_has_to_be_set_as_well_is_said() -> None:
+def test_columns_that_a_transition_needs_are_named() -> None:
     fields = {"capture_method": "automatic_async"}
     error = transition_error(INTENT, "pi_1", "status", "requires_confirmation", "requires_capture", fields)
     assert error.sqlstate == "55000"

@@ -141,7 +141,7 @@ def test_a_key_is_not_shown() -> None:
         (Kind.TIME, "nonsense", 1772323200, False),
     ],
 )
-def test_what_is_the_same_is_not_sent(kind: Kind, old: Any, new: Any, expected: bool) -> None:
+def test_equal_scalars_are_recognised(kind: Kind, old: Any, new: Any, expected: bool) -> None:
     assert equals_scalar(kind, old, new) is expected
 
 
@@ -168,7 +168,7 @@ def test_values_that_say_the_same(old: Any, new: Any, expected: bool) -> None:
     assert json_equal(new, old) is expected
 
 
-def test_what_is_not_known_is_sent_as_it_is() -> None:
+def test_objects_of_unknown_shape_are_sent_unchanged() -> None:
     assert encode("x", {"a": [{"b": 1.5, "c": None}], "d": [], "e": {}}) == {"a": [{"b": "1.5"}]}
     assert encode_untyped({"a": [], "b": None, "c": [1.0, (True,)]}) == {"a": "", "b": "", "c": ["1", [True]]}
 
@@ -236,14 +236,14 @@ def test_jsonb_that_is_no_object_is_refused(value: Any) -> None:
         creation_value(DATA, value, None)
 
 
-def test_what_cannot_be_read_differs() -> None:
+def test_an_invalid_value_counts_as_changed() -> None:
     assert is_changed("amount", AMOUNT, 5, "x")
     assert not is_changed("amount", AMOUNT, 5, "5")
     assert is_changed("_raw", None, {"a": 1}, '{"a": 2}')
     assert not is_changed("_raw", None, {"a": 1}, '{"a": 1}')
 
 
-def test_what_a_row_gives() -> None:
+def test_a_row_is_split_into_columns_parameters_and_key() -> None:
     row = RowValues.of({"a": 1, "_params": '{"b": 2}', "_idempotency_key": "k" * 255})
     assert (row.columns, row.parameters, row.idempotency_key) == ({"a": 1}, {"b": 2}, "k" * 255)
     assert parse_json("x", None) is None

@@ -63,7 +63,7 @@ def test_pending_items_come_only_where_they_are_asked_for(shop, customer):
         ({"price_data[currency]": "usd", "price_data[unit_amount]": 100, "quantity": 3}, 300),
     ],
 )
-def test_what_an_invoice_item_costs(shop, customer, data, total):
+def test_the_amount_of_an_invoice_item(shop, customer, data, total):
     if "price_data[currency]" in data:
         data = {**data, "price_data[product]": shop.post("/products", name="Tea")["id"]}
     item = shop.post("/invoiceitems", customer=customer, currency="usd", **data)
@@ -230,7 +230,7 @@ def test_only_invoices_that_are_sent_can_be_sent(shop, customer):
     assert missing["param"] == "days_until_due"
 
 
-def test_what_can_be_changed_depends_on_the_state(shop, customer):
+def test_a_finalized_invoice_accepts_fewer_changes(shop, customer):
     path = f"/invoices/{shop.invoice(customer, 500)['id']}"
     assert shop.post(path, description="mine")["description"] == "mine"
     shop.post(f"{path}/finalize")
@@ -342,7 +342,7 @@ def test_the_lines_of_a_previewed_credit_note(shop, customer):
     assert line["amount"] == 200
 
 
-def test_what_generated_invoices_allow(shop, reader):
+def test_generated_invoices_allow_the_operations_of_their_status(shop, reader):
     """Each state of invoices that nobody wrote allows what the documentation says."""
     invoices_by_status = {invoice["status"]: invoice for invoice in reader.all("/invoices")}
     paths = {status: f"/invoices/{invoice['id']}" for status, invoice in invoices_by_status.items()}

@@ -119,7 +119,7 @@ def test_default_incomplete_waits_for_the_customer(shop, price):
     assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
 
 
-def test_what_ends_an_incomplete_one(shop, price):
+def test_canceling_or_voiding_the_invoice_expires_an_incomplete_subscription(shop, price):
     first, second = (
         shop.subscription(shop.customer(None), price, payment_behavior="default_incomplete") for _ in range(2)
     )

@@ -139,7 +139,7 @@ def test_cancel_with_a_reason_and_only_once(post, stripe, types):
     assert "must be one of" in wrong["message"]
 
 
-def test_what_may_be_changed_depends_on_the_state(post):
+def test_a_succeeded_payment_intent_accepts_fewer_changes(post):
     payment_intent = post("/payment_intents", **CARD, confirm="true")
     path = f"/payment_intents/{payment_intent['id']}"
     assert post(path, description="paid")["description"] == "paid"

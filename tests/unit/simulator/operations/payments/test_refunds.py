@@ -38,7 +38,7 @@ def test_a_payment_is_refunded_in_parts(post, stripe, paid, types):
     assert last["previous_attributes"] == {"amount_refunded": 500, "refunded": False}
 
 
-def test_what_cannot_be_refunded(post):
+def test_a_refund_needs_a_successful_charge(post):
     assert "payment_intent or charge" in post("/refunds", 400)["message"]
     unpaid = post("/payment_intents", amount="2000", currency="usd")
     error = post("/refunds", 400, payment_intent=unpaid["id"])
