@@ -133,6 +133,8 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         connection.execute("drop foreign table stripe_live.invoice")
         connection.execute("alter foreign table stripe_live.customer drop column email")
         connection.execute("alter foreign table stripe_live.customer add column gone text")
+        for change in ("rename phone to telephone", "alter telephone options (add column_name 'phone')"):
+            connection.execute(f"alter foreign table stripe_live.customer {change}".encode())
         connection.execute("create view mine as select id, name from stripe_live.customer")
         result = stack.stripe_fdw("init", **environment)
         assert result.returncode == 0, result.stderr
@@ -140,7 +142,8 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         assert "added column customer.email" in result.stdout
         assert "dropped column customer.gone" in result.stdout
         # Dropped columns stay counted in relnatts: what counts is what can be read.
-        connection.execute("select email, id from stripe_live.customer limit 1")
+        assert "phone" not in done.stdout
+        connection.execute("select email, id, telephone from stripe_live.customer limit 1")
         connection.execute("select * from mine limit 1")
         after = connection.execute(tables).fetchone()
         assert before is not None
@@ -151,6 +154,8 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         assert repeated.returncode == 0, repeated.stderr
         assert repeated.stdout == "nothing to do\n"
         connection.execute("drop view mine")
+        for change in ("rename telephone to phone", "alter phone options (drop column_name)"):
+            connection.execute(f"alter foreign table stripe_live.customer {change}".encode())
 
 
 def test_init_refuses_a_second_server_for_the_same_tables(stack: Any) -> None:

@@ -71,10 +71,11 @@ def _update_columns(
 ) -> Iterator[str]:
     table = sql.Identifier(SCHEMA, name)
     present = {
-        str(column)
-        for (column,) in connection.execute(
-            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0"
-            " and not attisdropped",
+        str(known): str(column)
+        for known, column in connection.execute(
+            "select coalesce((select option_value from pg_options_to_table(attfdwoptions)"
+            " where option_name = 'column_name'), attname), attname"
+            " from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
             (table.as_string(connection),),
         )
     }
@@ -86,7 +87,8 @@ def _update_columns(
                 )
             )
             yield f"added column {name}.{column}"
-    for column in sorted(present - {column for column, _ in wanted} - PSEUDO_COLUMNS):
+    for known in sorted(present.keys() - {column for column, _ in wanted} - PSEUDO_COLUMNS):
+        column = present[known]
         # If a view still uses the column, Postgres names the view and the whole installation is rolled back.
         connection.execute(
             sql.SQL("alter foreign table {} drop column {}").format(table, sql.Identifier(column))

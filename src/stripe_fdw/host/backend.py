@@ -6,18 +6,21 @@ import importlib.util
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
 from stripe_fdw.fdw.backend.bundled import BundledHost
+from stripe_fdw.fdw.schema.options import MergedOptions
 from stripe_fdw.host.sql_errors import HostError
 from stripe_fdw.imports import import_permanently
 from stripe_fdw.version import __version__
 
 Options = dict[str, str]
+Column = tuple[str, str, int, int, Options]
+"""A column as C describes it: the fields of ``BundledColumn``."""
 
 _TABLES_KEPT: Final = 500
 
@@ -58,6 +61,7 @@ class BundledColumn:
     type_name: str
     type_oid: int
     typmod: int
+    options: Options = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,19 +101,22 @@ class OpenTables:
         changes: int,
         name: str,
         options: tuple[Options, Options, Options, Options],
-        columns: list[tuple[str, str, int, int]],
+        mapping_of: tuple[str, str],
+        columns: list[Column],
     ) -> Any:
         """Return the table of a user, the same one as long as options and columns stay as they are.
 
         ``options`` are those of foreign data wrapper, table, server and user mapping; the later win.
+        ``mapping_of`` names the role and the server whose user mapping that is.
         """
-        opened_from = (name, options, columns)
+        opened_from = (name, options, mapping_of, columns)
         kept = self._tables.get((relid, user))
         if kept is not None and kept.opened_from == opened_from:
             kept.changes = changes
             self._tables.move_to_end((relid, user))
             return kept.table
-        merged = {key: value for part in options for key, value in part.items()}
+        merged = MergedOptions({key: value for part in options for key, value in part.items()})
+        merged.role, merged.server = mapping_of
         definitions = {column[0]: BundledColumn(*column) for column in columns}
         table = self._open_table(self._session, merged, definitions)
         self._tables[relid, user] = _OpenTable(changes, opened_from, table)

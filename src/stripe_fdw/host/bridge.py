@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
-from stripe_fdw.host.backend import Options, backend, served, start
+from stripe_fdw.host.backend import Column, Options, backend, served, start
 from stripe_fdw.host.modify import delete, end_modify, insert, row_identity, transaction, update
 from stripe_fdw.host.sql_errors import HostError, explain_error, without_values
 from stripe_fdw.host.values import (
@@ -52,10 +52,11 @@ def open_table(
     changes: int,
     name: str,
     options: tuple[Options, Options, Options, Options],
-    columns: list[tuple[str, str, int, int]],
+    mapping_of: tuple[str, str],
+    columns: list[Column],
 ) -> Any:
     """Return the table of a user, the same one as long as options and columns stay as they are."""
-    return backend().tables.get(relid, user, changes, name, options, columns)
+    return backend().tables.get(relid, user, changes, name, options, mapping_of, columns)
 
 
 def validate(kind: str, options: Options) -> None:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import Servers, count, failing, said
+from support.database import Servers, count, failing, not_under_multicorn2, said
 
 GOOD = "sk_test_51TheGoodKeyOfTheRoles000"
 WRONG = "sk_test_51TheWrongKeyOfTheRoles00"
@@ -95,3 +95,43 @@ def test_a_view_reads_with_the_key_of_its_owner(
             assert "Invalid API Key" in said(failing(db, f"select * from {server.name}.seen"))
         assert "Invalid API Key" in said(failing(db, f"select count(*) from {table}"))
     db.execute("reset role")
+
+
+def test_the_error_names_the_role_whose_mapping_is_missing(
+    db: psycopg.Connection, calm: SimulatorProcess, servers: Servers, roles: list[str], host: str
+) -> None:
+    not_under_multicorn2(host, "a wrapper is not told the role and the server")
+    server = servers("customer", api_base=calm.url).name
+    owner, _, asker = roles
+    table = f"{server}.customer"
+    db.execute(
+        f"""
+        grant usage, create on schema {server} to public; grant select, update on {table} to public;
+        set role {owner};
+        create view {server}.seen as select id, email from {table};
+        create materialized view {server}.kept as select id from {table} with no data;
+        create function {server}.definer() returns bigint language sql security definer
+            as 'select count(*) from {table}';
+        grant select, update on {server}.seen to public;
+        reset role
+        """.encode()
+    )
+    refresh = f"refresh materialized view {server}.kept"
+    for role, query, named in [
+        (asker, f"select * from {table}", asker),
+        (asker, f"update {table} set email = 'a@b.c' where id = 'cus_1'", asker),
+        (asker, f"select * from {server}.seen", owner),
+        (asker, f"update {server}.seen set email = 'a@b.c'", owner),
+        (asker, f"select {server}.definer()", owner),
+        (owner, refresh, owner),
+        ("postgres", refresh, owner),
+    ]:
+        db.execute(f"set role {role}".encode())
+        error = failing(db, query)
+        assert error.sqlstate == "28000"
+        assert f'role "{named}" has no user mapping on server "{server}"' in said(error)
+        assert f'CREATE USER MAPPING FOR "{named}" SERVER "{server}" OPTIONS' in said(error)
+        db.execute("reset role")
+    db.execute(f"alter role {owner} rename to renamed_{owner}".encode())
+    assert f'"renamed_{owner}" has no' in said(failing(db, refresh))
+    db.execute(f"alter role renamed_{owner} rename to {owner}".encode())

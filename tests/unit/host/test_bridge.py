@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from stripe_fdw.host import backend, bridge
-from stripe_fdw.host.backend import OpenTables
+from stripe_fdw.host.backend import Column, OpenTables
 from stripe_fdw.host.sql_errors import HostError
 from stripe_fdw.version import __version__
 
-COLUMN = ("id", "text", 25, -1)
+COLUMN: Column = ("id", "text", 25, -1, {})
 
 
 class Table:
@@ -29,16 +29,18 @@ def get(
     relid: int = 1,
     user: int = 10,
     mapping: str = "x",
-    column: tuple[str, str, int, int] = COLUMN,
+    column: Column = COLUMN,
+    mapping_of: tuple[str, str] = ("owner", "stripe"),
     changes: int = 0,
 ) -> Any:
     options = ({"a": "wrapper"}, {"a": "table", "b": "table"}, {"b": "server"}, {"key": mapping})
-    return tables.get(relid, user, changes, "t", options, [column])
+    return tables.get(relid, user, changes, "t", options, mapping_of, [column])
 
 
 def test_options_are_merged_and_columns_described(tables: OpenTables) -> None:
     table = get(tables)
     assert table.options == {"a": "table", "b": "server", "key": "x"}
+    assert (table.options.role, table.options.server) == ("owner", "stripe")
     assert table.columns["id"].type_name == "text"
     assert (table.columns["id"].type_oid, table.columns["id"].typmod) == (25, -1)
 
@@ -48,8 +50,10 @@ def test_a_table_is_kept_until_something_changes(tables: OpenTables) -> None:
     assert get(tables) is first
     assert get(tables, user=11) is not first
     assert get(tables, mapping="y") is not first
-    changed = get(tables, mapping="y", column=("id", "bigint", 20, -1))
-    assert get(tables, mapping="y", column=("id", "bigint", 20, -1)) is changed
+    assert get(tables, column=("id", "text", 25, -1, {"column_name": "email"})) is not first
+    assert get(tables, mapping_of=("renamed", "stripe")) is not first
+    changed = get(tables, mapping="y", column=("id", "bigint", 20, -1, {}))
+    assert get(tables, mapping="y", column=("id", "bigint", 20, -1, {})) is changed
 
 
 def test_a_table_is_known_until_a_catalog_changes(tables: OpenTables) -> None:

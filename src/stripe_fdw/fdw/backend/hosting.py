@@ -18,6 +18,10 @@ class ColumnDefinition(Protocol):
     type_oid: int
     typmod: int
 
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The column's own options."""
+
 
 Definitions = Mapping[str, ColumnDefinition]
 """The foreign table's columns by name."""

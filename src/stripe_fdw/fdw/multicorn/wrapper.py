@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from stripe_fdw.api.request import PAGE
-from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.fdw.backend.hosting import ColumnDefinition, Row
 from stripe_fdw.fdw.backend.multicorn2 import (
     Multicorn2Host,
     MulticornHost,
@@ -19,10 +19,12 @@ from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import KEYS, validate_options
 from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.column_names import ColumnNames
 from stripe_fdw.fdw.tables.factory import open_table
 
 if TYPE_CHECKING:
@@ -80,14 +82,19 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     def __init__(self, options: dict[str, str], columns: Mapping[str, ColumnDefinition]) -> None:
         """Check options and columns. Makes no request."""
         super().__init__(dict(options), dict(columns))
+        self._names = ColumnNames.of(columns)
         self._table = open_table(
-            session, _own(options), columns, partial(RowidResourceTable, format_time=host.format_time)
+            session,
+            _own(options),
+            self._names.definitions(columns),
+            partial(RowidResourceTable, format_time=host.format_time),
         )
-        self._rowid = (
+        rowid = (
             self._table.rowid
             if isinstance(self._table, RowidResourceTable)
             else _FUNCTION_ROWIDS[options["object"]]
         )
+        [self._rowid] = self._names.table_columns([rowid])
         self._columns = tuple(columns)
         self._changed_by: int | None = None
 
@@ -96,18 +103,21 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     @guarded
     def get_rel_size(self, quals: Sequence[object], columns: Sequence[str]) -> tuple[int, int]:
         """Return rows and width, from which Multicorn computes the cost: all rows that are fetched."""
-        size = self._table.size(translate_quals(quals))
-        return int(size.fetched), self._table.width(list(columns))
+        size = self._table.size(self._quals(quals))
+        return int(size.fetched), self._table.width(self._names.columns(columns))
 
     @guarded
     def get_path_keys(self) -> list[tuple[tuple[str, ...], int]]:
         """Return the columns for nested loops, and the rows that a value brings: a page at least."""
-        return [(names, max(PAGE, int(rows))) for names, rows in self._table.path_keys()]
+        return [
+            (self._names.table_columns(columns), max(PAGE, int(rows)))
+            for columns, rows in self._table.path_keys()
+        ]
 
     @guarded
     def can_sort(self, sortkeys: Sequence[Any]) -> list[Any]:
         """Return the leading part of the order that scans deliver."""
-        return list(sortkeys)[: len(self._table.sortable(translate_sort_keys(sortkeys)))]
+        return list(sortkeys)[: len(self._table.sortable(self._sort_keys(sortkeys)))]
 
     def can_limit(self, limit: int | None, offset: int | None) -> bool:  # noqa: ARG002
         """Return False: Multicorn would leave out Postgres's own Limit node, and lose rows."""
@@ -123,7 +133,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     ) -> list[str]:
         """Return EXPLAIN's lines."""
         lines = self._table.describe(
-            translate_quals(quals, explaining=True), translate_sort_keys(sortkeys), None, verbose
+            self._quals(quals, explaining=True), self._sort_keys(sortkeys), None, verbose
         )
         return [f"{label}: {text}" for label, text in lines]
 
@@ -144,9 +154,9 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         try:
             session.response_cache.join_run(host.ended_runs())
             scan = self._table.open_scan(
-                translate_quals(quals),
-                self._columns,
-                translate_sort_keys(sortkeys),
+                self._quals(quals),
+                self._names.columns(self._columns),
+                self._sort_keys(sortkeys),
                 None,
                 self._is_changed(columns),
             )
@@ -163,6 +173,12 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         run = host.executor_run()
         return run is not None and run == self._changed_by and (not columns or self._rowid in columns)
 
+    def _quals(self, quals: Sequence[object], *, explaining: bool = False) -> list[Qual]:
+        return self._names.quals(translate_quals(quals, explaining=explaining))
+
+    def _sort_keys(self, sortkeys: Sequence[Any] | None) -> list[SortKey]:
+        return self._names.sort_keys(translate_sort_keys(sortkeys))
+
     # -- writing --------------------------------------------------------------------------------------------
 
     @property
@@ -177,14 +193,15 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     @guarded
     def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object; columns that were not given are None, as are those set to NULL."""
-        return self._table.insert_row(values, True)
+        return self._table_row(self._table.insert_row(self._names.catalog_row(values), True))
 
     @guarded
     def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
         """Change an object; ``values`` has all columns, also those that were not set."""
+        new = self._names.catalog_row(values)
         if isinstance(self._table, RowidResourceTable):
-            return self._table.update_by_rowid(rowid, values)
-        return self._table.update_row({self._rowid: rowid}, values, True) or None
+            return self._table_row(self._table.update_by_rowid(rowid, new))
+        return self._table_row(self._table.update_row({self._rowid: rowid}, new, True) or None)
 
     @guarded
     def delete(self, rowid: object) -> None:
@@ -193,6 +210,9 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
             self._table.delete_by_rowid(rowid)
         else:
             self._table.delete_row({self._rowid: rowid}, True)
+
+    def _table_row(self, row: Row | None) -> Row | None:
+        return None if row is None else self._names.table_row(row)
 
     @guarded
     def end_modify(self) -> None:

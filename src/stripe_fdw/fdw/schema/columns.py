@@ -9,6 +9,7 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.backend.hosting import ColumnDefinition
+from stripe_fdw.sql_quoting import quote_identifier
 from stripe_fdw.suggestions import closest_names
 
 RAW: Final = "_raw"
@@ -66,7 +67,7 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
             continue
         column = resource.column.get(name)
         if column is None:
-            raise _no_column(resource, name)
+            raise _no_column(resource, name, is_renamed="column_name" in definition.options)
         # A type that is not Postgres's own (an enum, a domain) has an input function that decides.
         if type_name not in _ACCEPTED[column.kind] and (
             type_name in _BUILT_IN_TYPES or type_name.endswith("[]")
@@ -74,21 +75,29 @@ def check_columns(resource: Resource, definitions: Sequence[ColumnDefinition]) -
             raise _wrong_type(resource, definition, column.kind.postgres_type)
 
 
-def _no_column(resource: Resource, name: str) -> ColumnError:
+def _no_column(resource: Resource, name: str, *, is_renamed: bool) -> ColumnError:
     closest = closest_names(name, resource.column, cutoff=0.6)
+    if is_renamed:
+        return ColumnError(
+            f'the option column_name of a column is "{name}": Stripe\'s {resource.object} has no such field',
+            detail=f"Closest: {', '.join(closest)}." if closest else None,
+            hint=f"stripe-fdw catalog {resource.name} lists the columns. "
+            "ALTER FOREIGN TABLE … ALTER COLUMN … OPTIONS (SET column_name '…');",
+        )
     return ColumnError(
         f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
         detail=f"Closest: {', '.join(closest)}." if closest else None,
         hint=f"stripe-fdw catalog {resource.name} lists the columns. "
-        "Drop the column from the foreign table, or import the schema again.",
+        "Give the column the option column_name, drop it, or import the schema again.",
     )
 
 
 def _wrong_type(resource: Resource, definition: ColumnDefinition, expected: str) -> ColumnError:
     name = definition.column_name
+    column = "…" if "column_name" in definition.options else quote_identifier(name)
     return ColumnError(
         f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {expected}',
-        hint=f'ALTER FOREIGN TABLE … ALTER COLUMN "{name}" TYPE {expected};',
+        hint=f"ALTER FOREIGN TABLE … ALTER COLUMN {column} TYPE {expected};",
         sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
     )
 

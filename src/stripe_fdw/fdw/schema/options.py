@@ -15,6 +15,7 @@ from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.redaction import Secret
+from stripe_fdw.sql_quoting import quote_identifier
 from stripe_fdw.suggestions import closest_names
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
@@ -34,7 +35,7 @@ VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
     ),
     "table": ("object",),
     "user mapping": KEYS,
-    "column": (),
+    "column": ("column_name",),
 }
 _INVALID_VALUE: Final = sqlstates.FDW_INVALID_ATTRIBUTE_VALUE
 _MAX_KEY_FILE: Final = 4096  # bytes
@@ -55,6 +56,15 @@ class ServerOptions:
     write_concurrency: int = 1  # requests that a writing statement has under way at a time
 
 
+class MergedOptions(dict[str, str]):
+    """The options that hold for a foreign table, merged, and of whom its user mapping is looked up."""
+
+    role: str = ""
+    """The role whose mapping it is, or that of PUBLIC; empty where the host does not say."""
+    server: str = ""
+    """The foreign server; empty where the host does not say."""
+
+
 def validate_options(context: OptionContext, options: Mapping[str, str]) -> None:
     """Raise OptionError for an option that the context does not have, or whose value cannot be used."""
     for name in options:
@@ -62,6 +72,8 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise _unknown(context, name)
     if context == "server":
         server_options(options)
+    if context == "column" and options.get("column_name") == "":
+        raise OptionError("option column_name is empty", sqlstate=_INVALID_VALUE)
     if context == "user mapping":
         key_options = [name for name in KEYS if name in options]
         if len(key_options) != 1:
@@ -85,7 +97,7 @@ def check_merged_options(options: Mapping[str, str]) -> None:
     Raises:
         OptionError: no context has such an option.
     """
-    valid = {name for names in VALID.values() for name in names}
+    valid = {name for context, names in VALID.items() for name in names if context != "column"}
     for name in options:
         if name not in valid:
             raise _unknown("server", name)
@@ -176,10 +188,7 @@ def read_api_key(options: Mapping[str, str]) -> Secret:
     """
     key_options = {name: options[name] for name in KEYS if name in options}
     if not key_options:
-        raise AuthenticationError(
-            "there is no API key: the current role has no user mapping on this server",
-            hint="CREATE USER MAPPING FOR CURRENT_USER SERVER … OPTIONS (api_key '…');",
-        )
+        raise _no_mapping(options)
     validate_options("user mapping", key_options)
     if "api_key" in key_options:
         return Secret(key_options["api_key"].strip())
@@ -192,6 +201,22 @@ def read_api_key(options: Mapping[str, str]) -> Secret:
             )
         return _key(value, f"environment variable {key_options['api_key_env']}")
     return _from_file(Path(key_options["api_key_file"]))
+
+
+def _no_mapping(options: Mapping[str, str]) -> AuthenticationError:
+    detail = "A view, a materialized view and a SECURITY DEFINER function read with their owner's mapping."
+    if isinstance(options, MergedOptions) and options.role and options.server:
+        role, server = quote_identifier(options.role), quote_identifier(options.server)
+        return AuthenticationError(
+            f'there is no API key: role "{options.role}" has no user mapping on server "{options.server}"',
+            detail=detail,
+            hint=f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_key '…');",
+        )
+    return AuthenticationError(
+        "there is no API key: the role that reads or writes the table has no user mapping on its server",
+        detail="A SECURITY DEFINER function and a materialized view's refresh use their owner's mapping.",
+        hint="CREATE USER MAPPING FOR role SERVER … OPTIONS (api_key '…');",
+    )
 
 
 def _from_file(path: Path) -> Secret:

@@ -51,7 +51,7 @@ class Table(Protocol):
 
         Raises:
             MissingQualError: the table needs a qual that is not there.
-            AuthenticationError: the current role has no user mapping.
+            AuthenticationError: the role that reads has no user mapping.
         """
 
     def row_identity(self) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
 from stripe_fdw.fdw.schema.options import check_merged_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Table
+from stripe_fdw.fdw.tables.column_names import ColumnNames
 from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
+from stripe_fdw.fdw.tables.renamed import RenamedTable
 from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.suggestions import closest_names
 
@@ -34,8 +36,20 @@ def open_table(
     Raises:
         OptionError: an option's value cannot be used, or the table does not name its object.
         TableError: Stripe has no such object.
-        ColumnError: the object has no such column, or has it with another type.
+        ColumnError: the object has no such column, or has it with another type; or two columns are the same.
     """
+    names = ColumnNames.of(definitions)
+    table = _open_table(session, options, names.definitions(definitions), resource_table)
+    return table if names.are_the_catalogs else RenamedTable(table, names)
+
+
+def _open_table(
+    session: Session,
+    options: Mapping[str, str],
+    definitions: Definitions,
+    resource_table: Callable[[Session, Resource, Mapping[str, str], Definitions], Table],
+) -> Table:
+    """Open the table, whose columns have the catalog's names."""
     check_merged_options(options)
     name = options.get("object")
     if name is None:

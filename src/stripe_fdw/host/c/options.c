@@ -64,9 +64,9 @@ user_mapping_options(Oid userid, Oid serverid)
 	return options;
 }
 
-/* The table's columns as a list of (name, type's name, type's oid, typmod); owned. */
+/* The table's columns as a list of (name, type's name, type's oid, typmod, options); owned. */
 static PyObject *
-columns_to_python(TupleDesc desc)
+columns_to_python(Oid relid, TupleDesc desc)
 {
 	PyObject   *columns = own_reference(PyList_New(0));
 	int			i;
@@ -84,8 +84,9 @@ columns_to_python(TupleDesc desc)
 		name = own_reference(text_to_python(NameStr(attribute->attname)));
 		format = format_type_with_typemod(attribute->atttypid, attribute->atttypmod);
 		type = own_reference(text_to_python(format));
-		column = own_reference(Py_BuildValue("(OOki)", name, type, (unsigned long) attribute->atttypid,
-											 (int) attribute->atttypmod));
+		column = own_reference(Py_BuildValue("(OOkiO)", name, type, (unsigned long) attribute->atttypid,
+											 (int) attribute->atttypmod,
+											 options_to_python(GetForeignColumnOptions(relid, attribute->attnum))));
 		if (PyList_Append(columns, column) != 0)
 			throw_python_error();
 	}
@@ -116,7 +117,7 @@ static void
 count_catalog_changes(void)
 {
 	static const int caches[] = {
-		FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID,
+		FOREIGNDATAWRAPPEROID, FOREIGNSERVEROID, FOREIGNTABLEREL, USERMAPPINGOID, TYPEOID, AUTHOID,
 	};
 	static bool counting = false;
 	size_t		i;
@@ -142,7 +143,9 @@ open_table(Oid relid, Oid userid)
 	ForeignServer *server;
 	ForeignDataWrapper *fdw;
 	Relation	relation;
+	char	   *role;
 	PyObject   *name;
+	PyObject   *mapping_of;
 	PyObject   *columns;
 	PyObject   *options;
 
@@ -157,16 +160,20 @@ open_table(Oid relid, Oid userid)
 	fdw = GetForeignDataWrapper(server->fdwid);
 	relation = table_open(relid, NoLock);
 	name = own_reference(text_to_python(RelationGetRelationName(relation)));
-	columns = columns_to_python(RelationGetDescr(relation));
+	columns = columns_to_python(relid, RelationGetDescr(relation));
 	table_close(relation, NoLock);
+	role = GetUserNameFromId(userid, true);
+	mapping_of = own_reference(Py_BuildValue("(OO)", own_reference(text_to_python(role ? role : "")),
+											 own_reference(text_to_python(server->servername))));
 	/* Later options win.  A table has no option that could send a mapping's key elsewhere. */
 	options = own_reference(Py_BuildValue("(OOOO)",
 										  options_to_python(fdw->options),
 										  options_to_python(table->options),
 										  options_to_python(server->options),
 										  options_to_python(user_mapping_options(userid, server->serverid))));
-	return bridge_call("open_table", Py_BuildValue("(kkKOOO)", (unsigned long) relid, (unsigned long) userid,
-												   (unsigned long long) changes, name, options, columns));
+	return bridge_call("open_table", Py_BuildValue("(kkKOOOO)", (unsigned long) relid, (unsigned long) userid,
+												   (unsigned long long) changes, name, options, mapping_of,
+												   columns));
 }
 
 /* The user whose mapping a scan uses: a view's owner, or the current user. */

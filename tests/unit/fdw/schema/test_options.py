@@ -9,6 +9,7 @@ import pytest
 
 from stripe_fdw.errors import AuthenticationError, OptionError
 from stripe_fdw.fdw.schema.options import (
+    MergedOptions,
     OptionContext,
     ServerOptions,
     check_merged_options,
@@ -32,7 +33,7 @@ WRONG: list[tuple[OptionContext, dict[str, str], str, str]] = [
     ("user mapping", {"api_key": " "}, "api_key is empty", ""),
     ("user mapping", {"api_key_file": "key"}, "absolute path", ""),
     ("wrapper", {"x": "y"}, '"x"', "has no options"),
-    ("column", {"x": "y"}, '"x"', "has no options"),
+    ("column", {"x": "y"}, '"x"', "column_name"),
     ("server", {"api_base": "http://example.com"}, "api_base", ""),
     ("server", {"api_base": "ftp://127.0.0.1"}, "api_base", ""),
     ("server", {"cache_ttl": "soon"}, "cache_ttl", ""),
@@ -83,7 +84,30 @@ def test_without_a_mapping_the_error_says_how_to_make_one() -> None:
     with pytest.raises(AuthenticationError) as caught:
         read_api_key({})
     assert caught.value.sqlstate == "28000"
-    assert "CREATE USER MAPPING FOR CURRENT_USER" in (caught.value.hint or "")
+    assert "CREATE USER MAPPING FOR role SERVER" in (caught.value.hint or "")
+
+
+def test_an_error_names_the_role_and_the_server_where_the_host_tells_them() -> None:
+    options = MergedOptions({"object": "customer"})
+    options.role, options.server = 'the "owner"', "stripe"
+    with pytest.raises(
+        AuthenticationError, match='role "the "owner"" has no user mapping on server'
+    ) as caught:
+        read_api_key(options)
+    assert caught.value.hint == (
+        """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '…');"""
+    )
+
+
+def test_column_name_is_an_option_of_columns_alone() -> None:
+    validate_options("column", {"column_name": "email"})
+    for context in ("server", "table", "user mapping", "wrapper"):
+        with pytest.raises(OptionError, match="column_name belongs in the column"):
+            validate_options(context, {"column_name": "email"})
+    with pytest.raises(OptionError, match="empty"):
+        validate_options("column", {"column_name": ""})
+    with pytest.raises(OptionError, match="column_name"):
+        check_merged_options({"object": "customer", "column_name": "email"})
 
 
 def test_a_key_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

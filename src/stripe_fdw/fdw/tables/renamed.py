@@ -1,0 +1,87 @@
+"""A foreign table of which some columns have other names than in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from stripe_fdw.fdw.backend.hosting import Row
+from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.tables.base import Lines, Table
+from stripe_fdw.fdw.tables.column_names import ColumnNames
+
+
+class RenamedTable:
+    """Translates names between a host and a table that knows the catalog's names only."""
+
+    def __init__(self, table: Table, names: ColumnNames) -> None:
+        """Stand before ``table``."""
+        self._table = table
+        self._names = names
+
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
+        """Estimate how many rows a scan returns and how many requests it takes."""
+        return self._table.size(self._names.quals(quals))
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Estimate how many bytes a row of these columns has."""
+        return self._table.width(self._names.columns(columns))
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        """Return the columns that a nested loop may ask value by value, and the rows per value."""
+        return [(self._names.table_columns(columns), rows) for columns, rows in self._table.path_keys()]
+
+    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
+        """Return the leading part of the sort order that scans deliver."""
+        return list(sortkeys[: len(self._table.sortable(self._names.sort_keys(sortkeys)))])
+
+    def describe(
+        self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
+    ) -> Lines:
+        """Return EXPLAIN's lines of a read, with the catalog's names."""
+        return self._table.describe(self._names.quals(quals), self._names.sort_keys(sortkeys), limit, verbose)
+
+    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+        """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
+        return self._table.describe_write(command, self._names.columns(columns))
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool = False,
+    ) -> Scan:
+        """Prepare a scan; its rows have the columns in their order, whatever they are called."""
+        return self._table.open_scan(
+            self._names.quals(quals),
+            self._names.columns(columns),
+            self._names.sort_keys(sortkeys),
+            limit,
+            fresh,
+        )
+
+    def row_identity(self) -> tuple[str, ...]:
+        """Return the columns of a row as it was read that identify it."""
+        return self._names.table_columns(self._table.row_identity())
+
+    def insert_row(self, values: Row, answered: bool) -> Row | None:
+        """Create an object; return its row if it is to be ``answered``."""
+        row = self._table.insert_row(self._names.catalog_row(values), answered)
+        return None if row is None else self._names.table_row(row)
+
+    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
+        """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
+        row = self._table.update_row(self._names.catalog_row(old), self._names.catalog_row(values), answered)
+        return self._names.table_row(row) if isinstance(row, dict) else row
+
+    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
+        """Delete an object. False: the statement has deleted it before."""
+        return self._table.delete_row(self._names.catalog_row(old), answered)
+
+    def end_modify(self) -> None:
+        """Wait for what is under way: the statement writes no more rows."""
+        self._table.end_modify()
