@@ -5,6 +5,7 @@ create or replace function stripe_sync.invalidate(resource text, id text default
     language plpgsql
     volatile
     parallel restricted
+    set search_path = pg_catalog, pg_temp
 as $$
 begin
     if invalidate.resource is null then
@@ -17,3 +18,5 @@ end $$;
 
 comment on function stripe_sync.invalidate(text, text) is
     'Forgets cached answers: about one object of a resource (''customer'', ''cus_…''), or about all of them.';
+
+revoke execute on function stripe_sync.invalidate(text, text) from public;

@@ -11,9 +11,10 @@ create or replace function stripe_live.call(
     language plpgsql
     volatile
     parallel unsafe
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
-    wanted text := upper(call.method);
+    wanted text := pg_catalog.upper(call.method);
     given text := coalesce(call.params, '{}')::text;
     answer jsonb;
 begin
@@ -34,3 +35,5 @@ end $$;
 
 comment on function stripe_live.call(text, text, jsonb, text) is
     'Runs an operation of the Stripe API and returns its answer: method, path, parameters, idempotency key.';
+
+revoke execute on function stripe_live.call(text, text, jsonb, text) from public;

@@ -100,6 +100,29 @@ def test_copy_is_refused_under_multicorn2(db: psycopg.Connection, host: str) -> 
     assert count(db, triggers) == count(db, f"{tables} where relnamespace = 'stripe_live'::regnamespace")
 
 
+def test_a_trigger_writes_during_a_copy_into_another_table(db: psycopg.Connection, host: str) -> None:
+    db.execute("create role copier; create table copied (resource text); grant insert on copied to copier")
+    db.execute(
+        "grant usage on schema stripe_live to copier; grant insert on stripe_live._invalidation to copier"
+    )
+    db.execute(
+        "create function forget() returns trigger language plpgsql as $$ begin"
+        " insert into stripe_live._invalidation values (new.resource); return new; end $$;"
+        "create trigger forget before insert on copied for each row execute function forget()"
+    )
+    try:
+        copy(db, "copied", "customer\n")
+        db.execute("set role copier")
+        if host == "multicorn2":  # which table the session copies into is hidden from this role
+            assert "COPY into foreign table" in said(refused(lambda: copy(db, "copied", "customer\n")))
+        else:
+            copy(db, "copied", "customer\n")
+    finally:
+        db.execute(
+            "reset role; drop table copied; drop function forget; drop owned by copier; drop role copier"
+        )
+
+
 def test_no_trigger_of_ours_is_on_the_bundled_hosts_tables(db: psycopg.Connection, host: str) -> None:
     if host == "bundled":
         assert count(db, "select count(*) from pg_trigger where tgname = 'guard_table'") == 0

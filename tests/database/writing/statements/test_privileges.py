@@ -155,10 +155,10 @@ def test_a_function_of_its_definer_writes_with_the_definers_key(
     customer = live.table("customer")
     db.execute(
         f"""create function {live.name}.sign_up(address text) returns text language sql security definer
-            set search_path = pg_catalog as
+            set search_path = pg_catalog, pg_temp as
             $$ insert into {customer} (email) values (address) returning id $$;
         create function {live.name}.forget(identifier text) returns void language plpgsql security definer
-            set search_path = pg_catalog as
+            set search_path = pg_catalog, pg_temp as
             $$ begin delete from {customer} where id = identifier; end $$""".encode()
     )
     set_role(role)
@@ -243,7 +243,10 @@ def test_call_reads_with_select_and_writes_with_insert(
 ) -> None:
     name = f"{host}_caller"
     db.execute(f"create role {name}; grant usage on schema stripe_live to {name}".encode())
-    db.execute(f"grant select on stripe_live._call to {name}".encode())
+    call = "stripe_live.call(text, text, jsonb, text)"
+    db.execute(
+        f"grant select on stripe_live._call to {name}; grant execute on function {call} to {name}".encode()
+    )
     db.execute("set log_statement = 'none'")
     db.execute(f"create user mapping for {name} server stripe options (api_key '{KEY}')".encode())
     db.execute("reset log_statement")
