@@ -142,7 +142,7 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         assert "added column customer.email" in result.stdout
         assert "dropped column customer.gone" in result.stdout
         # Dropped columns stay counted in relnatts: what counts is what can be read.
-        assert "phone" not in done.stdout
+        assert "phone" not in result.stdout
         connection.execute("select email, id, telephone from stripe_live.customer limit 1")
         connection.execute("select * from mine limit 1")
         after = connection.execute(tables).fetchone()
