@@ -14,7 +14,7 @@ _DIGIT = {letter: number for number, letter in enumerate(_ALPHABET)}
 _PAIR_COUNT = len(_PAIRS)
 _PAIRS_IN_ID = 7
 _MODULUS = _PAIR_COUNT**_PAIRS_IN_ID
-_SHORT_PREFIXES = frozenset({"cus_", "prod_", ""})
+_SHORT_PREFIXES = frozenset({"cus_", "prod_", "si_", ""})
 
 
 def base62(number: int, length: int) -> str:
@@ -32,7 +32,7 @@ class IdCodec:
     def __init__(self, prefix: str, *names: object) -> None:
         seed = stable_hash("id", *names)
         self.prefix = prefix
-        # Customers and products have 14 characters; all others begin with a part fixed for the account.
+        # Customers, products and items have 14 characters; others begin with a part fixed for the account.
         self._head = (
             prefix if prefix in _SHORT_PREFIXES else prefix + "1" + base62(stable_hash("account", *names), 9)
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stripe_simulator.objects.related import create_related, get_referenced
+from stripe_simulator.objects.related import create_related, get_referenced, new_object, save
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.operations.payments.attempts import (
@@ -19,6 +19,7 @@ from stripe_simulator.seeding import stable_hash
 if TYPE_CHECKING:
     from stripe_simulator.errors import StripeError
     from stripe_simulator.objects.operation import OperationContext
+    from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -29,12 +30,24 @@ _AUTHENTICATED_ON_SETUP = frozenset({test_cards.CARDS["authenticationRequiredOnS
 def create(context: OperationContext) -> None:
     """Create a setup intent, and confirm it if `confirm` is true."""
     intent, params = context.object, context.params
-    intent["client_secret"] = f"{intent['id']}_secret_{stable_hash(intent['id']) & 0xFFFFFFFFFFFF:012x}"
+    intent["client_secret"] = _client_secret(intent)
     automatic = params.get("automatic_payment_methods")
     intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True} | (automatic or {})
     set_payment_method(context.request, intent, params, "SetupIntent")
     if params.get("confirm"):
         _save_payment_method(context)
+
+
+def _client_secret(intent: Json) -> str:
+    return f"{intent['id']}_secret_{stable_hash(intent['id']) & 0xFFFFFFFFFFFF:012x}"
+
+
+def create_pending(request: ApiRequest, customer: str) -> str:
+    """Create the setup intent by which a customer adds a payment method for later, and return its id."""
+    intent = new_object(request, "setup_intent")
+    intent |= {"client_secret": _client_secret(intent), "customer": customer}
+    save(request, "setup_intent", intent, "setup_intent.created")
+    return str(intent["id"])
 
 
 def update(context: OperationContext) -> None:

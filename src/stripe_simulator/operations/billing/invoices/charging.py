@@ -31,24 +31,33 @@ def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | Non
     return get_or_none(request, "payment_method", identifier)
 
 
-def expected_refusal(payment_method: Json) -> StripeError | None:
-    """Return the error that charging a payment method would cause; None if it would succeed."""
+def expected_refusal(payment_method: Json, payment_of: str = "invoice") -> StripeError | None:
+    """Return the error that charging a payment method would cause; None if it would succeed.
+
+    `payment_of` is the type of the object that is to be paid for: an invoice or a subscription.
+    """
     card = test_cards.card_of_details(payment_method.get("card"))
     if card.code:
         return test_cards.decline_error(card)
     return (
-        _action_required_error()
+        _action_required_error(payment_of)
         if card.requires_authentication and payment_method["type"] == "card"
         else None
     )
 
 
-def _action_required_error() -> StripeError:
+_ACTION_REQUIRED = {
+    "invoice": "Cannot complete payment because the payment requires an action.",
+    "subscription": "Payment for this subscription requires additional user action, so it was not completed.",
+}
+
+
+def _action_required_error(payment_of: str) -> StripeError:
     return StripeError(
-        "Cannot complete payment because the payment requires an action.",
+        _ACTION_REQUIRED[payment_of],
         status=402,
         error_type="card_error",
-        code="invoice_payment_intent_requires_action",
+        code=f"{payment_of}_payment_intent_requires_action",
     )
 
 
@@ -95,7 +104,7 @@ def confirm_intent(request: ApiRequest, intent_id: str, payment_method: Json) ->
         updated = update_related(
             request, "payment_intent", intent_id, values, "payment_intent.requires_action"
         )
-        return _with_extra(_action_required_error(), payment_intent=updated)
+        return _with_extra(_action_required_error("invoice"), payment_intent=updated)
     charge = charges.create_for_intent(request, intent, payment_method, capture=True)
     emit_event(request, f"charge.{charge['status']}", charge)
     if charge["status"] == "failed":

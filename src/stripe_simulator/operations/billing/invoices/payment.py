@@ -78,9 +78,11 @@ def _method_to_charge(context: OperationContext) -> Json | None:
 
 
 def update_subscription_status(request: ApiRequest, invoice: Json) -> None:
-    """Update the status of a subscription whose latest invoice was paid or voided."""
+    """Update the status of a subscription whose latest invoice was paid, voided or given up."""
     before = get_or_none(request, "subscription", invoice_payments.subscription_id_of(invoice))
     if before is None or before["latest_invoice"] != invoice["id"]:
+        return
+    if before["status"] == "paused" and not before.get("pending_update"):
         return
     subscription = deepcopy(before)
     match before["status"], invoice["status"]:
@@ -89,7 +91,13 @@ def update_subscription_status(request: ApiRequest, invoice: Json) -> None:
             subscription["canceled_at"] = subscription["ended_at"]
         case (("incomplete" | "past_due" | "unpaid"), ("paid" | "void")):
             subscription["status"] = "active"
+        case "paused", ("paid" | "uncollectible"):  # its payment was to resume it
+            subscription |= {"status": "active", "status_details": None, "pending_update": None}
+        case "paused", "void":
+            subscription["pending_update"] = None
     save(request, "subscription", subscription, "customer.subscription.updated", before=before)
+    if (before["status"], subscription["status"]) == ("paused", "active"):
+        emit_event(request, "customer.subscription.resumed", subscription)
 
 
 def confirm_payment_intent(context: OperationContext) -> None:

@@ -53,6 +53,7 @@ def mark_uncollectible(context: OperationContext) -> None:
     )
     context.emit("invoice.updated")
     context.emit("invoice.marked_uncollectible")
+    update_subscription_status(context.request, context.object)
 
 
 def _require_status(context: OperationContext, *statuses: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator import errors
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_event
+from stripe_simulator.objects.missing import missing_object
 from stripe_simulator.objects.related import find_by, get_or_none, save
 from stripe_simulator.operations.billing.invoices import voiding
 from stripe_simulator.operations.billing.invoices.updates import stop_auto_advance
@@ -25,7 +25,7 @@ def cancel(context: OperationContext) -> Json:
     """Cancel a subscription by DELETE. The subscription remains, with the status canceled."""
     request, subscription, params = context.request, context.object, context.params
     if subscription["status"] in ENDED_STATUSES:
-        raise errors.no_object("subscription", subscription["id"])
+        raise missing_object(request, "subscription")
     details = params.get("cancellation_details") or {}
     end_subscription(
         request,
@@ -55,7 +55,7 @@ def end_subscription(
     """End a subscription now. The subscription is changed, not written, and the caller sends the event."""
     now = test_clocks.now(request, subscription)
     if subscription["status"] == "incomplete":
-        _void_first_invoice(request, subscription)
+        void_latest_invoice(request, subscription)
         subscription["status"] = "incomplete_expired"
     else:
         if prorate and subscription["status"] in {"active", "past_due"}:
@@ -90,8 +90,8 @@ def end_subscription(
         )
 
 
-def _void_first_invoice(request: ApiRequest, subscription: Json) -> None:
-    """Void the first invoice of a subscription that was never paid."""
+def void_latest_invoice(request: ApiRequest, subscription: Json) -> None:
+    """Void the latest invoice of a subscription if it is open."""
     invoice = get_or_none(request, "invoice", subscription["latest_invoice"])
     if invoice is not None and invoice["status"] == "open":
         before = deepcopy(invoice)

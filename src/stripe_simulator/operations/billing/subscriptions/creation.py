@@ -17,6 +17,7 @@ from stripe_simulator.operations.billing.requested_prices import requested_price
 from stripe_simulator.operations.billing.subscriptions import invoicing, items
 from stripe_simulator.operations.billing.subscriptions.prorations import prorated_amount
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.operations.payments import setup_intents
 from stripe_simulator.requests.times import require_future_time
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def start_subscription(request: ApiRequest, subscription: Json, params: Json) ->
 
     Raises StripeError before anything is written, except for inline prices.
     """
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        raise StripeError(
+            "Setting `payment_behavior` to `pending_if_incomplete` has no effect on a new subscription.",
+            param="payment_behavior",
+        )
     customer = get_referenced_copy(request, "customer", params["customer"], "customer")
     now = test_clocks.now(request, {"customer": customer["id"]})
     billing_mode = str((params.get("billing_mode") or {}).get("type") or "flexible")
@@ -125,8 +131,7 @@ def check_collection_method(subscription: Json, params: Json) -> None:
         )
     if not is_sent and params.get("days_until_due") is not None:
         raise StripeError(
-            "You can only specify `days_until_due` if subscription `collection_method` is `send_invoice`.",
-            param="days_until_due",
+            "You can only specify 'days_until_due' if invoice collection method is 'send_invoice'."
         )
 
 
@@ -137,6 +142,8 @@ def _trial_end(params: Json, requested_items: list[RequestedItem], now: int) -> 
         raise StripeError(
             "You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_end"
         )
+    if sent and params.get("trial_from_plan"):
+        raise StripeError("You cannot set `trial_end` or `trial_period_days` when `trial_from_plan=true`.")
     end = params.get("trial_end")
     if end == "now":
         return None
@@ -242,7 +249,7 @@ def _check_payable(
     )
     if payment_method is None:
         raise invoice_payments.no_payment_method_error()
-    refusal = charging.expected_refusal(payment_method)
+    refusal = charging.expected_refusal(payment_method, "subscription")
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
 
@@ -304,6 +311,8 @@ def _first_invoice(
     invoicing.collect_invoice(request, subscription, invoice, wait=wait)
     if invoice["status"] == "open" and subscription["status"] != "trialing":
         subscription["status"] = "incomplete"
+    if invoice["status"] == "paid" and invoicing.lacks_payment_method(request, subscription):
+        subscription["pending_setup_intent"] = setup_intents.create_pending(request, subscription["customer"])
     save(request, "subscription", subscription)
 
 

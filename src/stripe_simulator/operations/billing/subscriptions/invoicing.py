@@ -137,6 +137,14 @@ def _apply_paused_collection(request: ApiRequest, behavior: str, invoice: Json) 
     emit_event(request, "invoice.updated", invoice, before)
 
 
+def lacks_payment_method(request: ApiRequest, subscription: Json) -> bool:
+    """Return True if the invoices of a subscription are charged and there is nothing to charge."""
+    if subscription["collection_method"] == "send_invoice":
+        return False
+    customer = get_or_none(request, "customer", subscription["customer"])
+    return invoice_payments.default_payment_method(request, subscription, customer) is None
+
+
 def has_pending_items(request: ApiRequest, subscription: Json) -> bool:
     """Return True if a pending invoice item applies to the subscription."""
     return bool(

@@ -87,6 +87,12 @@ def requested_items(
         currency = currency or requested[0].price["currency"]
     if not requested:
         raise errors.missing_parameter("items")
+    prices = [item.price["id"] for item in requested]
+    if len(set(prices)) < len(prices):
+        raise StripeError(
+            "Cannot create a Subscription with multiple Subscription Items that have the same price.",
+            param="plan",
+        )
     if billing_mode == "classic" and len({item.interval for item in requested}) > 1:
         raise StripeError(
             "Currency and interval fields must match across all plans on this subscription. "
@@ -94,6 +100,18 @@ def requested_items(
             param="items",
         )
     return requested
+
+
+def require_new_prices(before: list[Json], added: list[RequestedItem]) -> None:
+    """Raise StripeError if an item that is added has the price of another item of the subscription."""
+    prices = [item["price"]["id"] for item in before]
+    for requested in added:
+        price = requested.price["id"]
+        if price in prices:
+            raise StripeError(
+                f"Cannot add multiple subscription items with the same price: {price}", param="plan"
+            )
+        prices.append(price)
 
 
 def fill_item(

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import get_or_none, save
-from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.periods import billing_interval, next_period_end
-from stripe_simulator.operations.billing.subscriptions import cancellation, invoicing, items, schedules
+from stripe_simulator.operations.billing.subscriptions import (
+    cancellation,
+    invoicing,
+    items,
+    pausing,
+    schedules,
+)
 from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
 
 if TYPE_CHECKING:
@@ -43,6 +48,9 @@ def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
         moments += [
             moment for moment in ((subscription.get("pause_collection") or {}).get("resumes_at"),) if moment
         ]
+        moments += [
+            moment for moment in ((subscription.get("pending_update") or {}).get("expires_at"),) if moment
+        ]
     return min(moments, default=None)
 
 
@@ -56,9 +64,7 @@ def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> N
         cancellation.end_subscription(request, subscription, reason="cancellation_requested")
         subscription["cancel_at_period_end"] = at_end
         return
-    resumes = (subscription.get("pause_collection") or {}).get("resumes_at")
-    if resumes and resumes <= now:
-        subscription["pause_collection"] = None
+    if _end_waiting(request, subscription, now):
         return
     if schedules.advance_schedule(request, subscription, now):
         return
@@ -68,6 +74,19 @@ def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> N
         _end_trial(request, subscription, now)
         return
     _renew(request, subscription, now)
+
+
+def _end_waiting(request: ApiRequest, subscription: Json, now: int) -> bool:
+    """End a pending update that expires or paused collection that resumes; return True if one did."""
+    expires = (subscription.get("pending_update") or {}).get("expires_at")
+    if expires and expires <= now:
+        pausing.give_up_resuming(request, subscription)
+        return True
+    resumes = (subscription.get("pause_collection") or {}).get("resumes_at")
+    if resumes and resumes <= now:
+        subscription["pause_collection"] = None
+        return True
+    return False
 
 
 def _finalize_due_draft(request: ApiRequest, subscription: Json, now: int) -> bool:
@@ -86,29 +105,12 @@ def _finalize_due_draft(request: ApiRequest, subscription: Json, now: int) -> bo
 
 def _end_trial(request: ApiRequest, subscription: Json, now: int) -> None:
     """Begin the first paid period. Without a payment method the trial settings decide."""
-    missing_behavior = ((subscription.get("trial_settings") or {}).get("end_behavior") or {}).get(
-        "missing_payment_method"
-    )
-    payment_method = invoice_payments.default_payment_method(
-        request, subscription, get_or_none(request, "customer", subscription["customer"])
-    )
-    if (
-        payment_method is None
-        and subscription["collection_method"] != "send_invoice"
-        and missing_behavior == "cancel"
-    ):
+    without_payment = pausing.trial_end_without_payment(request, subscription)
+    if without_payment == "cancel":
         cancellation.end_subscription(request, subscription, reason="payment_failed")
         return
-    if (
-        payment_method is None
-        and subscription["collection_method"] != "send_invoice"
-        and missing_behavior == "pause"
-    ):
-        subscription["status"] = "paused"
-        pause_reason = {"type": "trial_end_without_payment_method"}
-        subscription["status_details"] = {
-            "paused": {"subscription": pause_reason, "transitioned_at": now, "type": "subscription"}
-        }
+    if without_payment == "pause":
+        pausing.set_paused(subscription, "trial_end_without_payment_method", now)
         emit_event(request, "customer.subscription.paused", subscription)
         return
     subscription["status"] = "active"

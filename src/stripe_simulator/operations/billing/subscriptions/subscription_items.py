@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.related import get_referenced_copy, position_of, save
 from stripe_simulator.operations.billing.periods import add_intervals, billing_interval
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 def _get_subscription(context: OperationContext, identifier: str) -> Json:
     subscription = get_referenced_copy(context.request, "subscription", identifier, "subscription")
     if subscription["status"] in statuses.ENDED_STATUSES:
-        raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
+        raise statuses.ended_error()
     return subscription
 
 
@@ -39,6 +38,7 @@ def create(context: OperationContext) -> None:
     requested = items.requested_item(request, params, "", subscription["currency"])
     now = test_clocks.now(request, subscription)
     items_before = items.items_of(request, subscription)
+    items.require_new_prices(items_before, [requested])
     same_interval = [item for item in items_before if billing_interval(item["price"]) == requested.interval]
     end = same_interval[0]["current_period_end"] if same_interval else add_intervals(now, requested.interval)
     items.fill_item(request, new_item, subscription, requested, (now, end))

@@ -16,7 +16,13 @@ from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.amounts import price_amount
 from stripe_simulator.operations.billing.invoices import charging, invoice_payments
 from stripe_simulator.operations.billing.periods import next_period_end
-from stripe_simulator.operations.billing.subscriptions import invoicing, items, prorations
+from stripe_simulator.operations.billing.subscriptions import (
+    cancellation,
+    invoicing,
+    items,
+    pausing,
+    prorations,
+)
 from stripe_simulator.operations.billing.subscriptions.creation import (
     check_collection_method,
     set_cancellation,
@@ -27,7 +33,7 @@ from stripe_simulator.operations.billing.subscriptions.item_changes import (
     requested_item_change,
     starts_new_period,
 )
-from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
+from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES, ended_error
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.times import require_future_time
 
@@ -41,6 +47,8 @@ _COMPUTED_FIELDS = (
     "billing_cycle_anchor", "billing_schedules", "cancel_at", "cancel_at_period_end", "cancellation_details",
     "days_until_due", "discounts", "items", "pause_collection", "trial_end",
 )  # fmt: skip
+# Events of a trial that ends without a payment method, by what its settings ask for.
+_WITHOUT_PAYMENT = {"cancel": "customer.subscription.deleted", "pause": "customer.subscription.paused"}
 _CANCELLATION_FIELDS = frozenset({"cancel_at", "cancel_at_period_end"})
 
 
@@ -48,7 +56,7 @@ def update(context: OperationContext) -> None:
     """Update a subscription by request."""
     request, subscription, params, before = context.request, context.object, context.params, context.before
     if before["status"] in ENDED_STATUSES and not {"cancellation_details", "metadata"}.issuperset(params):
-        raise StripeError("A canceled subscription can only update its cancellation_details and metadata.")
+        raise ended_error()
     subscription |= {name: deepcopy(before.get(name)) for name in _COMPUTED_FIELDS}
     details = params.get("cancellation_details")
     subscription["cancellation_details"] = dict.fromkeys(("comment", "feedback", "reason")) | (
@@ -70,6 +78,8 @@ def update(context: OperationContext) -> None:
         subscription["pause_collection"] = pause_collection
     _execute_plan(request, subscription, plan, now)
     set_cancellation(subscription, params, now)
+    if plan.without_payment is not None:
+        context.emit(_WITHOUT_PAYMENT[plan.without_payment])
 
 
 def _check_parameters(request: ApiRequest, subscription: Json, params: Json) -> None:
@@ -111,6 +121,7 @@ class UpdatePlan:
     reset: bool  # a new period begins now
     ends_trial: bool
     trial_end: int | None
+    without_payment: str | None  # what to do instead, at the end of the trial: pause or cancel
 
 
 def _plan_update(request: ApiRequest, subscription: Json, params: Json, now: int) -> UpdatePlan:
@@ -119,14 +130,18 @@ def _plan_update(request: ApiRequest, subscription: Json, params: Json, now: int
     Raises StripeError for a change that is not possible or cannot be paid.
     """
     sent, anchor = params.get("trial_end"), params.get("billing_cycle_anchor")
+    ends_trial = sent == "now" and subscription["status"] == "trialing"
     plan = UpdatePlan(
         changes=_requested_changes(request, subscription, params),
         behavior=params.get("proration_behavior", "create_prorations"),
         proration_date=params.get("proration_date") or now,
         reset=(anchor.get("type") if isinstance(anchor, dict) else anchor) == "now",
-        ends_trial=sent == "now" and subscription["status"] == "trialing",
+        ends_trial=ends_trial,
         trial_end=None if sent in {None, "now"} else require_future_time(sent, now, "trial_end"),
+        without_payment=pausing.trial_end_without_payment(request, subscription) if ends_trial else None,
     )
+    if plan.without_payment is not None:
+        return plan
     starts_period = (
         plan.reset
         or plan.ends_trial
@@ -144,7 +159,13 @@ def _execute_plan(request: ApiRequest, subscription: Json, plan: UpdatePlan, now
     starts_period = change_items(
         request, subscription, plan.changes, plan.behavior, plan.proration_date, now, reset=plan.reset
     )
-    if plan.ends_trial:
+    if plan.without_payment is not None:
+        subscription["trial_end"] = now
+        if plan.without_payment == "cancel":
+            cancellation.end_subscription(request, subscription, reason="payment_failed")
+        else:
+            pausing.set_paused(subscription, "trial_end_without_payment_method", now)
+    elif plan.ends_trial:
         subscription |= {"trial_end": now, "status": "active"}
         start_new_period(request, subscription, now, "subscription_update")
     elif plan.trial_end is not None:
@@ -188,7 +209,7 @@ def _check_payable(
     )
     if payment_method is None:
         raise invoice_payments.no_payment_method_error()
-    refusal = charging.expected_refusal(payment_method)
+    refusal = charging.expected_refusal(payment_method, "subscription")
     if refusal is not None and behavior == "error_if_incomplete":
         raise refusal
 
@@ -217,6 +238,9 @@ def _requested_changes(request: ApiRequest, subscription: Json, params: Json) ->
                 element,
             )
         )
+    changed_ids = {item_before["id"] for item_before, _, _ in changes if item_before is not None}
+    kept = [item for item in items_by_id.values() if item["id"] not in changed_ids]
+    items.require_new_prices(kept, [requested for _, requested, _ in changes if requested is not None])
     removed = sum(1 for item_before, requested, _ in changes if requested is None)
     if removed >= len(items_by_id) and not any(item_before is None for item_before, _, _ in changes):
         raise items.last_item_error()

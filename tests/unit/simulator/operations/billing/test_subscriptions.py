@@ -373,6 +373,121 @@ def test_pause_and_resume(shop, customer, price):
     ]  # fmt: skip
 
 
+@pytest.fixture
+def paused(shop, price):
+    """A subscription that its trial left paused, since there is no payment method."""
+    customer, pause = shop.customer(None), {"trial_settings[end_behavior][missing_payment_method]": "pause"}
+    subscription = shop.subscription(customer, price, trial_period_days=7, **pause)
+    return shop.post(f"/subscriptions/{subscription['id']}", trial_end="now")
+
+
+def test_a_trial_that_ends_now_without_a_payment_method_ends_as_its_settings_say(shop, price, paused):
+    assert (paused["status"], paused["pending_update"]) == ("paused", None)
+    reason = paused["status_details"]["paused"]["subscription"]["type"]
+    assert reason == "trial_end_without_payment_method"
+    assert shop.types()[-2:] == ["customer.subscription.updated", "customer.subscription.paused"]
+    cancel = {"trial_settings[end_behavior][missing_payment_method]": "cancel", "trial_period_days": 7}
+    subscription = shop.subscription(shop.customer(None), price, **cancel)
+    canceled = shop.post(f"/subscriptions/{subscription['id']}", trial_end="now")
+    assert (canceled["status"], canceled["cancellation_details"]["reason"]) == ("canceled", "payment_failed")
+    paying = shop.subscription(shop.customer(), price, **cancel)
+    assert shop.post(f"/subscriptions/{paying['id']}", trial_end="now")["status"] == "active"
+
+
+def test_a_subscription_stays_paused_until_the_invoice_of_its_resumption_is_paid(shop, paused):
+    path = f"/subscriptions/{paused['id']}"
+    resumed = shop.post(f"{path}/resume", **{"expand[]": "latest_invoice"})
+    assert resumed["status"] == "paused"
+    assert resumed["pending_update"]["expires_at"] > time.time() + 22 * 3600
+    assert (resumed["latest_invoice"]["status"], resumed["latest_invoice"]["amount_due"]) == ("open", 2000)
+    assert shop.types()[-1] == "customer.subscription.updated"
+    shop.post(f"/invoices/{resumed['latest_invoice']['id']}/pay", payment_method="pm_card_visa")
+    active = shop.get(path)
+    assert (active["status"], active["pending_update"], active["status_details"]) == ("active", None, None)
+    assert "customer.subscription.resumed" in shop.types()
+
+
+@pytest.mark.parametrize(("operation", "status"), [("mark_uncollectible", "active"), ("void", "paused")])
+def test_a_resumption_ends_with_its_invoice_otherwise_too(shop, paused, operation, status):
+    path = f"/subscriptions/{paused['id']}"
+    invoice = shop.post(f"{path}/resume")["latest_invoice"]
+    shop.post(f"/invoices/{invoice}/{operation}")
+    ended = shop.get(path)
+    assert (ended["status"], ended["pending_update"]) == (status, None)
+
+
+def test_a_payment_method_is_charged_when_a_subscription_resumes(shop, price):
+    for card, behavior, status in (
+        ("visa", "resume_on_payment_attempt", "active"),
+        ("chargeCustomerFail", "resume_on_payment_attempt", "past_due"),
+        ("chargeCustomerFail", "resume_on_payment_success", "paused"),
+    ):
+        customer = shop.customer(None)
+        pause = {"trial_settings[end_behavior][missing_payment_method]": "pause"}
+        subscription = shop.subscription(customer, price, trial_period_days=7, **pause)
+        path = f"/subscriptions/{subscription['id']}"
+        shop.post(path, trial_end="now")
+        method = shop.post(f"/payment_methods/pm_card_{card}/attach", customer=customer)["id"]
+        shop.post(path, default_payment_method=method)
+        assert shop.post(f"{path}/resume", payment_behavior=behavior)["status"] == status
+
+
+def test_what_has_ended_is_not_found_by_the_operations_that_go_on_with_it(shop, customer, price):
+    path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
+    shop.delete(path)
+    for operation in ("pause", "resume"):
+        error = shop.refused(f"{path}/{operation}", 404)
+        assert (error["code"], error["param"]) == ("resource_missing", "id")
+    assert shop.post(path, **{"metadata[k]": "v"})["metadata"] == {"k": "v"}
+    error = shop.refused(path, description="late")
+    assert error["code"] == "invalid_canceled_subscription_fields"
+
+
+def test_a_setup_intent_waits_where_there_is_nothing_to_charge_later(shop, customer, price):
+    waiting = shop.subscription(shop.customer(None), price, trial_period_days=7)
+    intent = shop.get(f"/setup_intents/{waiting['pending_setup_intent']}")
+    assert (intent["status"], intent["customer"]) == ("requires_payment_method", waiting["customer"])
+    assert shop.subscription(customer, price, trial_period_days=7)["pending_setup_intent"] is None
+
+
+def test_a_price_stands_in_one_item_only(shop, customer, price):
+    twice = {"items[0][price]": price, "items[1][price]": price}
+    error = shop.refused("/subscriptions", customer=customer, **twice)
+    assert (error["param"], error.get("code")) == ("plan", None)
+    subscription = shop.subscription(customer, price)
+    for path, data in (
+        (f"/subscriptions/{subscription['id']}", {"items[0][price]": price}),
+        ("/subscription_items", {"subscription": subscription["id"], "price": price}),
+    ):
+        assert shop.refused(path, **data)["param"] == "plan"
+    item = subscription["items"]["data"][0]["id"]
+    assert len(item) == len("si_") + 14
+    replaced = {"items[0][id]": item, "items[0][deleted]": "true", "items[1][price]": price}
+    assert len(shop.post(f"/subscriptions/{subscription['id']}", **replaced)["items"]["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "param"),
+    [
+        ({"payment_behavior": "pending_if_incomplete"}, "payment_behavior"),
+        ({"days_until_due": 5}, None),
+        ({"trial_period_days": 5, "trial_from_plan": "true"}, None),
+        ({"trial_end": int(time.time()) + DAY, "trial_from_plan": "true"}, None),
+    ],
+)
+def test_parameters_of_a_new_subscription_that_do_not_fit(shop, customer, price, data, param):
+    error = shop.refused("/subscriptions", **{"customer": customer, "items[0][price]": price, **data})
+    assert (error.get("param"), error.get("code")) == (param, None)
+
+
+def test_a_card_that_has_to_be_authenticated_leaves_no_subscription_where_that_is_an_error(shop, price):
+    customer = shop.customer("authenticationRequired")
+    data = {"customer": customer, "items[0][price]": price, "payment_behavior": "error_if_incomplete"}
+    error = shop.refused("/subscriptions", 402, **data)
+    assert (error["type"], error["code"]) == ("card_error", "subscription_payment_intent_requires_action")
+    assert shop.get("/subscriptions", customer=customer, status="all")["data"] == []
+
+
 def test_collection_can_be_paused(shop, customer, price):
     subscription = shop.subscription(customer, price)
     path = f"/subscriptions/{subscription['id']}"

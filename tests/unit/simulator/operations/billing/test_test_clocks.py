@@ -134,3 +134,15 @@ def test_schedules_are_released_and_canceled(shop, customer):
     assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "canceled"
     both = shop.refused("/subscription_schedules", customer=customer, from_subscription=subscription["id"])
     assert "only specify one of" in both["message"]
+
+
+def test_a_resumption_that_is_not_paid_within_a_day_is_given_up(shop, clock, advance):
+    customer, pause = shop.customer(None, test_clock=clock), {"trial_period_days": 1}
+    pause["trial_settings[end_behavior][missing_payment_method]"] = "pause"
+    path = f"/subscriptions/{shop.subscription(customer, shop.price(), **pause)['id']}"
+    advance(2)
+    invoice = shop.post(f"{path}/resume")["latest_invoice"]
+    advance(3)
+    subscription = shop.get(path)
+    assert (subscription["status"], subscription["pending_update"]) == ("paused", None)
+    assert shop.get(f"/invoices/{invoice}")["status"] == "void"
