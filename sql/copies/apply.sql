@@ -1,0 +1,58 @@
+-- What applying objects to copies leaves to be done: objects to fetch again, and objects that do not fit their columns.
+
+create table if not exists stripe_sync.refetch (
+    schema text not null,        -- of the copies
+    resource text not null,
+    id text not null,
+    account text not null,       -- '' for the account of the key
+    parent text,                 -- the id of the object in whose list it is
+    doubted_at timestamptz not null,
+    primary key (schema, resource, id, account)
+);
+
+comment on table stripe_sync.refetch is
+    'Objects of which two states were seen at nearly the same time: fetched once more, the later one is known.';
+
+create table if not exists stripe_sync.misfit (
+    schema text not null,
+    resource text not null,
+    id text not null,
+    account text not null,
+    columns text[] not null,     -- NULL in the copy; _raw has what Stripe sent
+    at timestamptz not null,
+    primary key (schema, resource, id, account)
+);
+
+comment on table stripe_sync.misfit is
+    'Objects with a field that its column cannot hold: the column is NULL, and _raw has the field.';
+
+-- Returns the object without the fields whose text is no value of their type. A field is given as 'name type'.
+create or replace function stripe_sync.without_misfits(object jsonb, fields text[], out cleaned jsonb, out lost text[])
+    language plpgsql
+    volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    field text;
+    name text;
+    unused text;
+begin
+    cleaned := object;
+    lost := '{}';
+    foreach field in array fields loop
+        name := split_part(field, ' ', 1);
+        begin
+            if field like '% timestamp with time zone' and jsonb_typeof(object -> name) = 'number' then
+                unused := to_timestamp((object ->> name)::double precision);
+            else
+                execute format('select r.%I from jsonb_to_record($1) as r(%I %s)',
+                    name, name, substr(field, length(name) + 2)) into unused using object;
+            end if;
+        exception when data_exception then
+            cleaned := cleaned - name;
+            lost := lost || name;
+        end;
+    end loop;
+end $$;
+
+revoke execute on function stripe_sync.without_misfits(jsonb, text[]) from public;

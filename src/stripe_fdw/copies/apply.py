@@ -1,0 +1,74 @@
+"""Applying objects to copies: the statement is generated; this sends objects to it in binary form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.tables import Schemas
+
+# Postgres has no text for NUL. An escaped backslash before it makes it the letters "u0000".
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """When and from what objects are known: ``at`` by Stripe's clock, ``event`` is None for a response."""
+
+    at: datetime
+    account: str = ""
+    event: str | None = None
+    parent: str | None = None  # the id of the object whose list was read
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many objects were inserted, updated, marked as deleted, unchanged, and older than their row."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    stale: int = 0
+
+    def __add__(self, other: Applied) -> Applied:
+        return Applied(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def apply(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    objects: Sequence[dict[str, Any]],
+    evidence: Evidence,
+) -> Applied:
+    """Apply objects of a resource to its copy, in the connection's transaction."""
+    query = sql.SQL("select outcome, count(*) from {}(%b::jsonb[], %b, %b, %b, %b) group by 1").format(
+        sql.Identifier(schemas.copies, f"_apply_{resource.name}")
+    )
+    parameters = (
+        [Jsonb(item, dumps=_dumps) for item in objects],
+        evidence.account,
+        evidence.at,
+        evidence.event,
+        evidence.parent,
+    )
+    return Applied(**dict(connection.execute(query, parameters).fetchall()))
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        text = orjson.dumps(value)
+    except TypeError:  # a whole number of more than 64 bits
+        text = json.dumps(value).encode()
+    return _NUL.sub(rb"\1\\ufffd", text)

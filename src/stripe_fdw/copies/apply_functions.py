@@ -1,0 +1,188 @@
+"""The SQL functions that write copies: one for each resource, generated from the catalog.
+
+``apply`` is the only writer of a copy, whatever brought the objects. It decides under the row's lock which
+evidence is later, so that two sessions may apply the same object at the same time in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.copied_columns import copied_columns, record_definition, secret_fields
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
+
+SAME_TIME_SECONDS: Final = 2  # two pieces of evidence this close are not ordered by their times alone
+_SETTINGS: Final = "language plpgsql volatile parallel unsafe set search_path = pg_catalog, pg_temp"
+_PARAMETERS: Final = (
+    "given_objects jsonb[], given_account text, given_at timestamptz, given_event text, given_parent text"
+)
+
+
+def create_functions(resource: Resource, schemas: Schemas) -> Iterator[str]:
+    """Yield the statements that create or replace the resource's functions."""
+    apply, strict = (
+        f"{quote_identifier(schemas.copies)}.{quote_identifier(f'_{verb}_{resource.name}')}"
+        for verb in ("apply", "write")
+    )
+    for name, parameters, body in (
+        (strict, f"{_PARAMETERS}, given_fields jsonb[]", _write_body(resource, schemas)),
+        (apply, _PARAMETERS, _apply_body(resource, schemas, apply, strict)),
+    ):
+        yield (
+            f"create or replace function {name}({parameters}) returns table (id text, outcome text)"
+            f" {_SETTINGS} as {quote_literal(body)}"
+        )
+        yield f"revoke execute on function {name} from public"
+
+
+def _apply_body(resource: Resource, schemas: Schemas, apply: str, strict: str) -> str:
+    """Return the body of the function that applies objects, whatever their fields hold.
+
+    An object with a field that does not fit its column is found by halving. It keeps its row: that column is
+    NULL and the object is noted, while ``_raw`` has the field as it came.
+    """
+    fields = ", ".join(
+        quote_literal(f"{column.name} {column.type_name}")
+        for column in copied_columns(resource)
+        if column.record_type and column.name != "id"
+    )
+    copies, name = quote_literal(schemas.copies), quote_literal(resource.name)
+    evidence = "given_account, given_at, given_event, given_parent"
+    return f"""
+#variable_conflict use_column
+declare
+    half integer := cardinality(given_objects) / 2;
+    cleaned jsonb;
+    lost text[];
+begin
+    if cardinality(given_objects) = 0 then
+        return;
+    end if;
+    begin
+        return query select * from {strict}(given_objects, {evidence}, given_objects);
+        if exists (select from stripe_sync.misfit m where m.schema = {copies} and m.resource = {name}) then
+            delete from stripe_sync.misfit m using unnest(given_objects) o
+             where m.schema = {copies} and m.resource = {name}
+               and m.id = o ->> 'id' and m.account = given_account;
+        end if;
+        return;
+    exception when data_exception then
+        null;
+    end;
+    if half > 0 then
+        return query select * from {apply}(given_objects[:half], {evidence});
+        return query select * from {apply}(given_objects[half + 1:], {evidence});
+        return;
+    end if;
+    select c.cleaned, c.lost into cleaned, lost
+      from stripe_sync.without_misfits(given_objects[1], array[{fields}]) c;
+    insert into stripe_sync.misfit as m (schema, resource, id, account, columns, at)
+    values ({copies}, {name}, given_objects[1] ->> 'id', given_account, lost, given_at)
+    on conflict (schema, resource, id, account) do update set columns = excluded.columns, at = excluded.at;
+    return query select * from {strict}(given_objects, {evidence}, array[cleaned]);
+end"""
+
+
+def _write_body(resource: Resource, schemas: Schemas) -> str:
+    """Return the body of the function that writes objects whose ``fields`` fit their columns.
+
+    Rows are locked in the order of their ids, so that sessions with the same objects wait for each other and
+    do not deadlock. A row that another session inserts meanwhile is met by ON CONFLICT, which decides alike.
+    """
+    table = schemas.table(resource)
+    columns = copied_columns(resource)
+    names = [quote_identifier(column.name) for column in columns]
+    expressions = ", ".join(
+        f"{column.expression} as {name}" for column, name in zip(columns, names, strict=True)
+    )
+    secrets = ", ".join(map(quote_literal, secret_fields(resource)))
+    updated = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+    return f"""
+#variable_conflict use_column
+begin
+    return query
+    with incoming as materialized (
+        select distinct on (r."id") {expressions}, raw - array[{secrets}]::text[] as _raw
+          from unnest(given_objects, given_fields) with ordinality as e(raw, o, position)
+         cross join lateral jsonb_to_record(o) as r({record_definition(columns)})
+         where {_IS_STUB} is not true
+         order by r."id", position desc
+    ), locked as materialized (
+        select t.id, t._as_of, t._raw = i._raw and not t._deleted as is_same
+          from {table} t
+          join incoming i on i.id = t.id
+         where t._account = given_account
+         order by t.id
+           for update of t
+    ), written as (
+        insert into {table} as t ({", ".join(names)}, _raw, _event, _account, _as_of)
+        select {", ".join(f"i.{name}" for name in names)}, i._raw, given_event, given_account, given_at
+          from incoming i
+          left join locked l on l.id = i.id
+         where l.id is null or (not l.is_same and {_is_later("l._as_of")})
+         order by i.id
+            on conflict (id, _account) do update
+           set {updated}, _raw = excluded._raw, _event = excluded._event, _as_of = excluded._as_of,
+               _deleted = false
+         where {_is_later("t._as_of")}
+        returning t.id, xmax = 0 as is_new
+    ), doubtful as ({_note_doubt(resource, schemas)})
+    select i.id, case when w.is_new then 'inserted' when w.id is not null then 'updated'
+                      when l.is_same then 'unchanged' else 'stale' end
+      from incoming i
+      left join locked l on l.id = i.id
+      left join written w on w.id = i.id;
+
+    -- Of a deleted object Stripe sends its id alone: the row keeps its values.
+    return query
+    with incoming as materialized (
+        select distinct on (o ->> 'id') o ->> 'id' as id, o as _raw
+          from unnest(given_objects) as e(o)
+         where {_IS_STUB}
+         order by o ->> 'id'
+    ), locked as materialized (
+        select t.id, t._as_of, t._deleted as is_same
+          from {table} t
+          join incoming i on i.id = t.id
+         where t._account = given_account
+         order by t.id
+           for update of t
+    ), written as (
+        insert into {table} as t (id, _raw, _event, _account, _as_of, _deleted)
+        select i.id, i._raw, given_event, given_account, given_at, true
+          from incoming i
+         order by i.id
+            on conflict (id, _account) do update
+           set _event = excluded._event, _as_of = excluded._as_of, _deleted = true
+         where not t._deleted and {_is_later("t._as_of")}
+        returning t.id
+    ), doubtful as ({_note_doubt(resource, schemas)})
+    select i.id, case when w.id is not null then 'deleted' when l.is_same then 'unchanged' else 'stale' end
+      from incoming i
+      left join locked l on l.id = i.id
+      left join written w on w.id = i.id;
+end"""
+
+
+_IS_STUB: Final = "o @> '{\"deleted\": true}'"
+
+
+def _is_later(as_of: str) -> str:
+    """Return the condition that the given evidence is later than that of a row."""
+    return f"({as_of} is null or given_at > {as_of})"
+
+
+def _note_doubt(resource: Resource, schemas: Schemas) -> str:
+    """Return the statement that queues objects whose two states have nearly the same time."""
+    return f"""
+        insert into stripe_sync.refetch (schema, resource, id, account, parent, doubted_at)
+        select {quote_literal(schemas.copies)}, {quote_literal(resource.name)}, l.id, given_account,
+               given_parent, given_at
+          from locked l
+         where not l.is_same and abs(extract(epoch from given_at - l._as_of)) <= {SAME_TIME_SECONDS}
+            on conflict (schema, resource, id, account) do update
+           set doubted_at = greatest(refetch.doubted_at, excluded.doubted_at)
+    """

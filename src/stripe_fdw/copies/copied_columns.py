@@ -1,0 +1,154 @@
+"""The columns of a copy: name, type, comment, and the SQL expression that takes the value from an object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stripe_fdw.catalog.model import Catalog, Column, Kind, Resource
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
+
+OBJECT: Final = "o"  # names the object's jsonb in expressions
+RECORD: Final = "r"  # names the record of its fields
+PARENT: Final = "given_parent"  # the id of the object in whose list it is
+
+# Fields that are secrets: they are in no copy, neither as a column nor in _raw.
+_SECRETS: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"client_secret"}),
+    "apps_secret": frozenset({"payload"}),
+    "issuing_card": frozenset({"number", "cvc"}),
+    "webhook_endpoint": frozenset({"secret"}),
+}
+# A record takes a reference as jsonb, since it may be expanded, and a time, a number or in version 2 a text.
+_RECORD_TYPES: Final[Mapping[Kind, str]] = {
+    kind: "jsonb" if kind in (Kind.REFERENCE, Kind.TIME) else kind.postgres_type for kind in Kind
+}
+
+
+_AS_JSON: Final = frozenset({Kind.REFERENCE, Kind.TIME, Kind.JSON})
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedColumn:
+    """A column of a copy. ``expression`` refers to the object as ``o`` and to its fields as ``r.field``."""
+
+    name: str
+    type_name: str
+    expression: str
+    comment: str
+    is_reference: bool = False
+    record_type: str = ""  # of the field in the record; "" where the value lies deeper in the object
+
+
+def secret_fields(resource: Resource) -> tuple[str, ...]:
+    """Return the names of the object's fields that must not be copied."""
+    return tuple(sorted(_SECRETS[""] | _SECRETS.get(resource.name, frozenset())))
+
+
+def is_copied(resource: Resource) -> bool:
+    """Return True if Stripe keeps the objects: a preview is computed for each request."""
+    return not resource.preview
+
+
+def copied_resources(catalog: Catalog) -> tuple[Resource, ...]:
+    """Return the resources that have a copy, in the catalog's order."""
+    return tuple(resource for resource in catalog.resources if is_copied(resource))
+
+
+def copied_columns(resource: Resource) -> tuple[CopiedColumn, ...]:
+    """Return the columns of the resource's copy, ``id`` first.
+
+    A filter that no field answers has no column, but the parent of a list inside an object has one: it is
+    the parent that was read.
+    """
+    parents = {parent.column for parent in resource.parents}
+    secrets = secret_fields(resource)
+    columns = [
+        _copied_column(column, is_parent=column.name in parents)
+        for column in resource.columns
+        if (column.path or column.name in parents) and column.name not in secrets
+    ]
+    return tuple(sorted(columns, key=lambda column: column.name != "id"))
+
+
+def record_definition(columns: Iterable[CopiedColumn]) -> str:
+    """Return the column list of ``jsonb_to_record`` for the fields that columns take from it."""
+    return ", ".join(
+        f"{quote_identifier(column.name)} {column.record_type}" for column in columns if column.record_type
+    )
+
+
+def _copied_column(column: Column, *, is_parent: bool) -> CopiedColumn:
+    is_field = column.path == (column.name,)
+    if not column.path:
+        expression = "null::text"
+    elif is_field:
+        expression = _converted(column, f"{RECORD}.{quote_identifier(column.name)}")
+    else:
+        expression = _nested(column)
+    if is_parent:
+        expression = f"coalesce({expression}, {PARENT})"
+    return CopiedColumn(
+        column.name,
+        column.kind.postgres_type,
+        expression,
+        ". ".join(_comment(column)),
+        is_reference=column.kind is Kind.REFERENCE,
+        record_type=_RECORD_TYPES[column.kind] if is_field else "",
+    )
+
+
+def _converted(column: Column, value: str) -> str:
+    """Return the expression that turns a record's field into the column's value."""
+    if column.kind is Kind.REFERENCE:
+        return f"case jsonb_typeof({value}) when 'object' then {value} ->> 'id' else {value} #>> '{{}}' end"
+    if column.kind is Kind.TIME:
+        return time_from_json(value, column.units_per_second)
+    return value
+
+
+def time_from_json(value: str, units_per_second: int = 1) -> str:
+    """Return the expression for the time in a jsonb value: a number since the epoch, or a text."""
+    number = f"{value}::double precision" + (f" / {units_per_second}" if units_per_second != 1 else "")
+    return (
+        f"case jsonb_typeof({value}) when 'number' then to_timestamp({number})"
+        f" when 'string' then ({value} #>> '{{}}')::timestamptz end"
+    )
+
+
+def _nested(column: Column) -> str:
+    """Return the expression for a value deeper in the object; a list on the way gives all of its values."""
+    path = quote_literal("$" + "".join(f'."{key}"' for key in column.path) + " ? (@ != null)")
+    if column.aggregate:
+        item = "v" if column.kind in _AS_JSON else _from_text(column, "v")
+        values = f"jsonb_path_query({OBJECT}, {path}) v"
+        return f"(select {column.aggregate}({_converted(column, item)}) from {values})"
+    value = f"jsonb_path_query_first({OBJECT}, {path})"
+    return _converted(column, value if column.kind in _AS_JSON else _from_text(column, value))
+
+
+def _from_text(column: Column, value: str) -> str:
+    text = f"({value} #>> '{{}}')"
+    return text if column.kind is Kind.TEXT else f"{text}::{column.kind.postgres_type}"
+
+
+def _comment(column: Column) -> Iterator[str]:
+    match column.kind:
+        case Kind.TIME:
+            yield "A time"
+        case Kind.REFERENCE:
+            known = " or ".join(column.references)
+            yield f"The id of a {known}" if known else "The id of an object"
+        case Kind.JSON:
+            yield "An object or a list"
+        case Kind.INTEGER:
+            yield "A whole number; amounts are in the currency's smallest unit"
+        case _:
+            yield f"Of type {column.kind.postgres_type}"
+    if column.values:
+        yield f"One of {', '.join(column.values)}"
+    if column.path and column.path != (column.name,):
+        yield f"From {'.'.join(column.path)}"
+    if column.full_list_table:
+        yield f"The first entries; all of them are in {column.full_list_table}"

@@ -1,0 +1,109 @@
+"""Installation of the copies: tables, views and functions, created or brought up to date with the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import psycopg
+from psycopg import sql
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.apply_functions import create_functions
+from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
+from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.sql_scripts import run_scripts
+from stripe_fdw.suggestions import closest_names
+
+_ColumnTypes = dict[str, dict[str, str]]  # by table and column
+
+
+def install_copies(
+    connection: psycopg.Connection, schemas: Schemas, names: Iterable[str] | None = None
+) -> Iterator[str]:
+    """Create what is missing of the copies of all resources, or of those named.
+
+    Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled
+    when its objects are applied again.
+
+    Yields:
+        One line for each change.
+
+    Raises:
+        InstallError: Stripe has no such resource, or a table was altered so that its rows cannot be written.
+    """
+    resources = _resources(names)
+    for schema in (schemas.copies, schemas.views):
+        connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+    run_scripts(connection, "copies")
+    tables = _columns_of(connection, schemas.copies)
+    views = _columns_of(connection, schemas.views)
+    created = [resource.name for resource in resources if resource.name not in tables]
+    for resource in resources:
+        if resource.name in tables:
+            yield from _update_table(connection, resource, schemas, tables[resource.name])
+        else:
+            _execute(connection, create_table(resource, schemas))
+        _execute(connection, create_view(resource, schemas, tuple(views.get(resource.name, ()))))
+        _execute(connection, create_functions(resource, schemas))
+    if created:
+        yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
+
+
+def _resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
+    catalog = load()
+    resources = {resource.name: resource for resource in copied_resources(catalog)}
+    if names is None:
+        return tuple(resources.values())
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if name not in resources:
+            closest = closest_names(name, resources)
+            raise InstallError(
+                f'there is no resource "{name}" to copy',
+                hint=f"Closest: {', '.join(closest)}." if closest else None,
+            )
+    return tuple(resources[name] for name in resources if name in wanted)
+
+
+def _update_table(
+    connection: psycopg.Connection, resource: Resource, schemas: Schemas, present: dict[str, str]
+) -> Iterator[str]:
+    for column in copied_columns(resource):
+        if column.name not in present:
+            _execute(connection, add_column(resource, schemas, column))
+            yield f"added column {schemas.copies}.{resource.name}.{column.name}"
+        elif present[column.name] != column.type_name:
+            raise InstallError(
+                f"column {schemas.copies}.{resource.name}.{column.name} has type {present[column.name]},"
+                f" not {column.type_name}",
+                hint=f"ALTER TABLE {schemas.table(resource)} ALTER COLUMN {column.name}"
+                f" TYPE {column.type_name} USING …, or drop the table and run this again: it is filled anew.",
+            )
+    missing = [name for name in STATE_COLUMNS if name not in present]
+    if missing:
+        raise InstallError(
+            f"table {schemas.copies}.{resource.name} has no column {', '.join(missing)}",
+            hint="Drop the table and run this again: it is filled anew.",
+        )
+
+
+def _columns_of(connection: psycopg.Connection, schema: str) -> _ColumnTypes:
+    """Return the columns of the relations in a schema, in their order, with their types."""
+    columns: _ColumnTypes = {}
+    rows = connection.execute(
+        "select relname, attname, format_type(atttypid, atttypmod) from pg_class"
+        " join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped"
+        " where relnamespace = to_regnamespace(quote_ident(%s)) and relkind in ('r', 'p', 'v')"
+        " order by relname, attnum",
+        (schema,),
+    )
+    for relation, column, type_name in rows:
+        columns.setdefault(relation, {})[column] = type_name
+    return columns
+
+
+def _execute(connection: psycopg.Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement.encode())

@@ -1,0 +1,131 @@
+"""The tables of copies, and the views that applications read: their definitions as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
+
+_STATE_COLUMNS: Final = (
+    ("_raw", "jsonb", "The object as Stripe sent it, without its secrets"),
+    ("_event", "text", "The event that the row comes from; NULL where it was read"),
+    ("_account", "text", "'' for the account of the key, else the id of the connected account"),
+    ("_as_of", "timestamptz", "When the row was known to be true, by the clock of Stripe"),
+    ("_deleted", "boolean", "Whether the object is deleted in Stripe; the row keeps its values"),
+)
+STATE_COLUMNS: Final = tuple(name for name, _, _ in _STATE_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Schemas:
+    """The schemas of one account: of the views that applications read, and of the tables of copies."""
+
+    views: str = "stripe"
+    copies: str = "stripe_copy"
+
+    def table(self, resource: Resource) -> str:
+        """Return the qualified name of the resource's copy."""
+        return f"{quote_identifier(self.copies)}.{quote_identifier(resource.name)}"
+
+    def view(self, resource: Resource) -> str:
+        """Return the qualified name of the resource's view."""
+        return f"{quote_identifier(self.views)}.{quote_identifier(resource.name)}"
+
+
+def create_table(resource: Resource, schemas: Schemas) -> Iterator[str]:
+    """Yield the statements that create the resource's copy with its indexes and comments.
+
+    Nothing in it depends on the order in which objects arrive: no foreign keys, and no NOT NULL on a field.
+    The key is ``(id, _account)`` and there is no sequence, so that the table can be distributed by ``id``.
+    """
+    table = schemas.table(resource)
+    columns = copied_columns(resource)
+    definitions = [
+        f"{quote_identifier(column.name)} {column.type_name}{' not null' if column.name == 'id' else ''}"
+        for column in columns
+    ]
+    definitions += [
+        "_raw jsonb not null",
+        "_event text",
+        "_account text not null default ''",
+        "_as_of timestamptz",
+        "_deleted boolean not null default false",
+        "primary key (id, _account)",
+    ]
+    yield f"create table {table} ({', '.join(definitions)})"
+    for column in columns:
+        yield from _index(resource, column, table)
+    yield f"comment on table {table} is {quote_literal(_table_comment(resource))}"
+    for column in columns:
+        yield comment_on_column(table, column.name, column.comment)
+    for name, _, comment in _STATE_COLUMNS:
+        yield comment_on_column(table, name, comment)
+
+
+def add_column(resource: Resource, schemas: Schemas, column: CopiedColumn) -> Iterator[str]:
+    """Yield the statements that add a column to a copy that is there, without rewriting its rows."""
+    table = schemas.table(resource)
+    yield f"alter table {table} add column {quote_identifier(column.name)} {column.type_name}"
+    yield from _index(resource, column, table)
+    yield comment_on_column(table, column.name, column.comment)
+
+
+def create_view(resource: Resource, schemas: Schemas, present: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the statements that create or extend the resource's view.
+
+    It has the columns of the copy, and ``<reference>_id`` beside each reference, without deleted objects.
+    ``present`` are the columns that the view has: new ones follow them, since other views may use it.
+    """
+    columns = dict(_view_columns(resource))
+    ordered = [*(name for name in present if name in columns), *(n for n in columns if n not in present)]
+    selected = ", ".join(
+        columns[name]
+        if columns[name] == quote_identifier(name)
+        else f"{columns[name]} as {quote_identifier(name)}"
+        for name in ordered
+    )
+    source = f"{schemas.table(resource)} where not _deleted"
+    view = schemas.view(resource)
+    yield f"create or replace view {view} as select {selected} from {source}"
+    yield f"comment on view {view} is {quote_literal(_view_comment(resource))}"
+    # Without it Postgres would let a write through to the table.
+    yield (
+        f"create or replace trigger refuse_write instead of insert or update or delete on {view}"
+        " for each row execute function stripe_sync.refuse_write()"
+    )
+
+
+def comment_on_column(relation: str, name: str, comment: str) -> str:
+    """Return the COMMENT statement of a column."""
+    return f"comment on column {relation}.{quote_identifier(name)} is {quote_literal(comment)}"
+
+
+def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:
+    columns = copied_columns(resource)
+    names = {column.name for column in columns}
+    for column in columns:
+        yield column.name, quote_identifier(column.name)
+    for name in STATE_COLUMNS:
+        if name != "_deleted":
+            yield name, name
+    for column in columns:
+        if column.is_reference and f"{column.name}_id" not in names:
+            yield f"{column.name}_id", quote_identifier(column.name)
+
+
+def _index(resource: Resource, column: CopiedColumn, table: str) -> Iterator[str]:
+    if column.is_reference or column.name == "created":
+        name = quote_identifier(f"{resource.name}_{column.name}_idx"[:63])
+        yield f"create index {name} on {table} ({quote_identifier(column.name)})"
+
+
+def _view_comment(resource: Resource) -> str:
+    return f"The Stripe object {resource.object}, from its copies, without deleted objects"
+
+
+def _table_comment(resource: Resource) -> str:
+    return f"Copies of the Stripe object {resource.object}. Written by stripe-fdw alone"

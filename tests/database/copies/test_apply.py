@@ -1,0 +1,260 @@
+"""Which of two states of an object a copy keeps, and what becomes of the fields."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.tables import Schemas
+from support.waiting import wait_until
+
+from .conftest import NOON
+
+Apply = Callable[..., Applied]
+
+
+def customer(identifier: str = "cus_1", **fields: Any) -> dict[str, Any]:
+    return {"id": identifier, "object": "customer", "created": 1_700_000_000, "name": "Ada", **fields}
+
+
+def rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def test_objects_become_rows(copies: psycopg.Connection, put: Apply) -> None:
+    assert put("customer", customer("cus_1"), customer("cus_2", name=None)) == Applied(inserted=2)
+    assert rows(
+        copies, "select id, name, created, _account, _event, _deleted from stripe_copy.customer order by 1"
+    ) == [
+        ("cus_1", "Ada", NOON.fromtimestamp(1_700_000_000, NOON.tzinfo), "", None, False),
+        ("cus_2", None, NOON.fromtimestamp(1_700_000_000, NOON.tzinfo), "", None, False),
+    ]
+    assert rows(copies, "select distinct _as_of from stripe_copy.customer") == [(NOON,)]
+
+
+def test_nothing_is_written_where_nothing_changed(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", customer())
+    before = rows(copies, "select ctid, xmin from stripe_copy.customer")
+    assert put("customer", customer(), seconds=60) == Applied(unchanged=1)
+    assert rows(copies, "select ctid, xmin from stripe_copy.customer") == before
+
+
+STATES = [(0, "first"), (10, "second"), (20, "third"), (30, "fourth")]
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(STATES)), ids=lambda order: "".join(s[1][1] for s in order)
+)
+def test_states_that_arrive_in_any_order_end_with_the_latest(
+    copies: psycopg.Connection, put: Apply, order: tuple[tuple[int, str], ...]
+) -> None:
+    for seconds, name in order:
+        put("customer", customer(name=name), seconds=seconds)
+    assert rows(copies, "select name, _as_of from stripe_copy.customer") == [
+        ("fourth", NOON + timedelta(seconds=30))
+    ]
+    assert rows(copies, "select * from stripe_sync.refetch") == []
+
+
+@pytest.mark.parametrize("order", [(0.0, 1.5), (1.5, 0.0), (1.0, 1.0)])
+def test_states_of_nearly_the_same_time_are_fetched_again(
+    copies: psycopg.Connection, put: Apply, order: tuple[float, float]
+) -> None:
+    for seconds in order:
+        put("customer", customer(name=f"at {seconds}", phone=str(order.index(seconds))), seconds=seconds)
+    doubted = rows(copies, "select resource, id, account, doubted_at from stripe_sync.refetch")
+    if order[0] == order[1]:
+        put("customer", customer(name="another"), seconds=order[1])
+        doubted = rows(copies, "select resource, id, account, doubted_at from stripe_sync.refetch")
+    assert doubted == [("customer", "cus_1", "", NOON + timedelta(seconds=order[1]))]
+
+
+def test_an_older_state_is_stale(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", customer(name="new"), seconds=60)
+    assert put("customer", customer(name="old"), seconds=0) == Applied(stale=1)
+    assert rows(copies, "select name from stripe_copy.customer") == [("new",)]
+
+
+def test_a_deleted_object_keeps_its_values_and_leaves_the_view(
+    copies: psycopg.Connection, put: Apply
+) -> None:
+    put("customer", customer())
+    stub = {"id": "cus_1", "object": "customer", "deleted": True}
+    assert put("customer", stub, seconds=10) == Applied(deleted=1)
+    assert rows(copies, "select name, _deleted, _raw ->> 'name' from stripe_copy.customer") == [
+        ("Ada", True, "Ada")
+    ]
+    assert rows(copies, "select id from stripe.customer") == []
+    assert put("customer", stub, seconds=20) == Applied(unchanged=1)
+    assert put("customer", customer(name="late"), seconds=5) == Applied(stale=1)
+    assert put("customer", customer(), seconds=30) == Applied(
+        updated=1
+    )  # an id that was chosen can come back
+    assert rows(copies, "select name from stripe.customer") == [("Ada",)]
+
+
+def test_a_deletion_that_comes_first_is_not_undone_by_older_states(
+    copies: psycopg.Connection, put: Apply
+) -> None:
+    assert put("customer", {"id": "cus_1", "object": "customer", "deleted": True}, seconds=10).deleted == 1
+    assert put("customer", customer(), seconds=0) == Applied(stale=1)
+    assert rows(copies, "select id from stripe.customer") == []
+
+
+def test_the_same_id_of_two_accounts_is_two_rows(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", customer(name="ours"))
+    put("customer", customer(name="theirs"), account="acct_1")
+    assert rows(copies, "select _account, name from stripe.customer order by 1") == [
+        ("", "ours"),
+        ("acct_1", "theirs"),
+    ]
+
+
+def test_an_object_twice_in_a_page_is_one_row(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", customer(name="first"), customer("cus_2"), customer(name="last"))
+    assert rows(copies, "select id, name from stripe_copy.customer order by 1") == [
+        ("cus_1", "last"),
+        ("cus_2", "Ada"),
+    ]
+
+
+def test_a_parent_is_the_column_of_an_object_that_does_not_hold_it(
+    copies: psycopg.Connection, put: Apply
+) -> None:
+    put("quote_line_item", {"id": "li_1", "object": "item", "amount_total": 5}, parent="qt_1")
+    assert rows(copies, "select id, quote, quote_id, amount_total from stripe.quote_line_item") == [
+        ("li_1", "qt_1", "qt_1", 5)
+    ]
+
+
+def test_no_secret_in_copies(copies: psycopg.Connection, put: Apply) -> None:
+    put("payment_intent", {"id": "pi_1", "object": "payment_intent", "client_secret": "pi_1_secret_xyz"})
+    put(
+        "webhook_endpoint",
+        {"id": "we_1", "object": "webhook_endpoint", "secret": "whsec_xyz", "url": "https://x"},
+    )
+    put("issuing_card", {"id": "ic_1", "object": "issuing.card", "number": "4242424242424242", "cvc": "123"})
+    for table in ("payment_intent", "webhook_endpoint", "issuing_card"):
+        text = str(rows(copies, f"select t from stripe_copy.{table} t"))
+        assert "_secret_" not in text
+        assert "whsec" not in text
+        assert "4242" not in text
+
+
+# -- objects that do not fit their columns ------------------------------------------------------------------
+
+MISFITS: dict[str, dict[str, Any]] = {
+    "a number out of range": {"balance": 10**30},
+    "a fraction": {"balance": 1.5},
+    "a time out of range": {"created": 10**30},
+    "a text in place of a number": {"balance": "much"},
+    "a text in place of a boolean": {"delinquent": "perhaps"},
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_one_misfit_in_a_hundred_loses_its_column_and_no_row(
+    copies: psycopg.Connection, put: Apply, misfit: str
+) -> None:
+    objects = [customer(f"cus_{n:03}", balance=n, delinquent=True) for n in range(100)]
+    objects[57] |= MISFITS[misfit]
+    assert put("customer", *objects) == Applied(inserted=100)
+    (name,) = MISFITS[misfit]
+    assert rows(copies, f"select id from stripe_copy.customer where {name} is null") == [("cus_057",)]
+    assert rows(copies, f"select _raw ? '{name}' from stripe_copy.customer where id = 'cus_057'") == [(True,)]
+    assert rows(copies, "select resource, id, columns from stripe_sync.misfit") == [
+        ("customer", "cus_057", [name])
+    ]
+    put("customer", customer("cus_057"), seconds=10)
+    assert rows(copies, "select * from stripe_sync.misfit") == []
+
+
+def test_nul_in_one_of_hundred(copies: psycopg.Connection, put: Apply) -> None:
+    objects = [customer(f"cus_{n:03}") for n in range(100)]
+    objects[3] |= {"name": "a\0b", "description": "a\\u0000b\\\0"}
+    assert put("customer", *objects) == Applied(inserted=100)
+    assert rows(copies, "select name, description from stripe_copy.customer where id = 'cus_003'") == [
+        ("a\ufffdb", "a\\u0000b\\\ufffd")
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", [[], {}, {"data": None}, {"data": [None, 5, {}]}, {"data": "x"}, "x", 5, None]
+)
+def test_lists_of_an_unexpected_shape_fail_no_row(copies: psycopg.Connection, put: Apply, value: Any) -> None:
+    put(
+        "subscription", {"id": "sub_1", "object": "subscription", "items": value, "customer": {"id": "cus_1"}}
+    )
+    assert rows(copies, "select customer_id, price, current_period_end from stripe.subscription") == [
+        ("cus_1", None, None)
+    ]
+
+
+# -- two sessions -------------------------------------------------------------------------------------------
+
+
+def test_sessions_that_apply_the_same_objects_in_another_order_never_deadlock(copies_dsn: str) -> None:
+    resource, names = load().resource["customer"], ("older", "newer")
+    errors: list[BaseException] = []
+
+    def run(which: int) -> None:
+        try:
+            with psycopg.connect(copies_dsn, autocommit=True) as connection:
+                for turn in range(10):
+                    objects = [customer(f"cus_{n}", name=names[which]) for n in range(100)]
+                    evidence = Evidence(NOON + timedelta(seconds=100 * turn + 50 * which))
+                    apply(connection, Schemas(), resource, objects[:: 1 - 2 * which], evidence)
+        except psycopg.Error as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(which,)) for which in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    with psycopg.connect(copies_dsn, autocommit=True) as connection:
+        assert rows(connection, "select name, count(*) from stripe_copy.customer group by 1") == [
+            ("newer", 100)
+        ]
+        connection.execute("truncate stripe_copy.customer, stripe_sync.refetch")
+
+
+def test_a_session_that_waited_for_another_decides_by_what_that_one_wrote(copies_dsn: str) -> None:
+    resource = load().resource["customer"]
+
+    def write(connection: psycopg.Connection, name: str, seconds: int) -> Applied:
+        return apply(
+            connection,
+            Schemas(),
+            resource,
+            [customer(name=name)],
+            Evidence(NOON + timedelta(seconds=seconds)),
+        )
+
+    with psycopg.connect(copies_dsn) as first, psycopg.connect(copies_dsn) as second:
+        write(first, "base", 0)
+        first.commit()
+        write(first, "newer", 100)
+        outcomes: list[Applied] = []
+        thread = threading.Thread(target=lambda: outcomes.append(write(second, "older", 50)))
+        thread.start()
+        waiting = (
+            f"select wait_event_type = 'Lock' from pg_stat_activity where pid = {second.info.backend_pid}"
+        )
+        with psycopg.connect(copies_dsn, autocommit=True) as other:
+            wait_until(lambda: rows(other, waiting) == [(True,)], "the second session waits")
+            first.commit()
+            thread.join(30)
+            second.commit()
+            assert outcomes == [Applied(stale=1)]
+            assert rows(other, "select name from stripe_copy.customer") == [("newer",)]
+            other.execute("truncate stripe_copy.customer, stripe_sync.refetch")

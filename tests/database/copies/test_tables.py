@@ -1,0 +1,214 @@
+"""The tables and views of copies, made from the catalog and brought up to date with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies import install
+from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.errors import InstallError
+
+from .conftest import NOON
+
+OTHER = Schemas("stripe_eu", "stripe_eu_copy")
+
+
+def rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def test_every_resource_that_stripe_keeps_has_a_table_and_a_view(copies: psycopg.Connection) -> None:
+    names = sorted(resource.name for resource in load().resources if not resource.preview)
+    for schema, kind in (("stripe_copy", "r"), ("stripe", "v")):
+        query = f"select relname, relkind from pg_class where relnamespace = '{schema}'::regnamespace"
+        relations = rows(copies, query)
+        assert sorted(name for name, relkind in relations if relkind == kind) == names
+
+
+def test_a_second_installation_changes_nothing(copies: psycopg.Connection) -> None:
+    assert list(install_copies(copies, Schemas())) == []
+
+
+def test_tables_can_be_distributed_by_id(copies: psycopg.Connection) -> None:
+    constraints = rows(
+        copies,
+        "select conrelid::regclass::text, pg_get_constraintdef(oid) from pg_constraint"
+        " where connamespace = 'stripe_copy'::regnamespace and contype <> 'n'",
+    )
+    assert {definition for _, definition in constraints} == {"PRIMARY KEY (id, _account)"}
+    required = (
+        "select distinct attname from pg_attribute join pg_class c on c.oid = attrelid"
+        " where relnamespace = 'stripe_copy'::regnamespace and relkind = 'r' and attnotnull and attnum > 0"
+        " order by 1"
+    )
+    assert rows(copies, required) == [("_account",), ("_deleted",), ("_raw",), ("id",)]
+    assert (
+        rows(
+            copies,
+            "select 1 from pg_class where relnamespace = 'stripe_copy'::regnamespace and relkind = 'S'",
+        )
+        == []
+    )
+
+
+def test_every_table_and_column_has_a_comment(copies: psycopg.Connection) -> None:
+    bare = (
+        "select attrelid::regclass, attname from pg_attribute join pg_class c on c.oid = attrelid"
+        " where relnamespace = 'stripe_copy'::regnamespace and relkind = 'r' and attnum > 0"
+        " and col_description(attrelid, attnum) is null"
+    )
+    assert rows(copies, bare) == []
+    assert rows(
+        copies,
+        "select col_description('stripe_copy.subscription'::regclass, attnum) from pg_attribute"
+        " where attrelid = 'stripe_copy.subscription'::regclass and attname = 'customer'",
+    ) == [("The id of a customer",)]
+
+
+def test_a_view_has_an_id_beside_each_reference(copies: psycopg.Connection) -> None:
+    for resource in copied_resources(load()):
+        cursor = copies.execute(f'select * from stripe."{resource.name}" limit 0'.encode())
+        names = [column.name for column in cursor.description or ()]
+        references = [column.name for column in copied_columns(resource) if column.is_reference]
+        assert set(names) >= {f"{name}_id" for name in references}
+        assert "_deleted" not in names
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into stripe.customer (id, name) values ('cus_1', 'Ada')",
+        "update stripe.customer set name = 'Ada'",
+        "delete from stripe.customer",
+    ],
+)
+def test_a_write_to_a_view_changes_no_copy(copies: psycopg.Connection, statement: str) -> None:
+    apply(copies, Schemas(), load().resource["customer"], [{"id": "cus_1"}], Evidence(NOON))
+    with (
+        pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be written") as caught,
+        copies.transaction(),
+    ):
+        copies.execute(statement.encode())
+    assert "stripe_live.customer" in (caught.value.diag.message_hint or "")
+
+
+def test_references_and_created_are_indexed(copies: psycopg.Connection) -> None:
+    copies.execute("set enable_seqscan = off")
+    for condition in ("customer_id = 'cus_1'", "customer = 'cus_1'", "created > now()", "id = 'sub_1'"):
+        plan = str(rows(copies, f"explain select * from stripe.subscription where {condition}"))
+        assert "Index" in plan
+
+
+def test_public_can_execute_nothing(copies: psycopg.Connection) -> None:
+    ours = (
+        "select p.oid::regprocedure, proconfig from pg_proc p where pronamespace in"
+        " ('stripe_copy'::regnamespace, 'stripe_sync'::regnamespace)"
+    )
+    functions = rows(copies, ours)
+    assert len(functions) > 200
+    assert {tuple(settings) for _, settings in functions} == {("search_path=pg_catalog, pg_temp",)}
+    assert rows(copies, f"{ours} and has_function_privilege('public', p.oid, 'execute')") == []
+
+
+def test_a_chosen_set_in_schemas_of_its_own(copies: psycopg.Connection) -> None:
+    assert list(install_copies(copies, OTHER, ["customer", "invoice", "customer"])) == [
+        "created 2 tables in schema stripe_eu_copy with views in schema stripe_eu"
+    ]
+    apply(copies, OTHER, load().resource["customer"], [{"id": "cus_1", "name": "Ada"}], Evidence(NOON))
+    assert rows(copies, "select id, name from stripe_eu.customer") == [("cus_1", "Ada")]
+    assert rows(copies, "select id, name from stripe.customer") == []
+
+
+def test_an_unknown_resource_is_refused_with_the_nearest_names(copies: psycopg.Connection) -> None:
+    with pytest.raises(InstallError, match='no resource "custmer"') as caught:
+        list(install_copies(copies, OTHER, ["custmer"]))
+    assert "customer" in (caught.value.hint or "")
+
+
+# -- a newer catalog, and tables that were altered ----------------------------------------------------------
+
+
+def older_catalog() -> Catalog:
+    """The catalog without some columns and without a resource that the present one has."""
+    catalog = load()
+
+    def older(resource: Resource) -> Resource:
+        columns = tuple(c for c in resource.columns if c.name not in ("currency", "price", "trial_end"))
+        return replace(resource, columns=columns)
+
+    resources = tuple(older(item) for item in catalog.resources if item.name != "quote")
+    return Catalog(catalog.api_version, catalog.sdk_version, resources, (), ())
+
+
+def shape(connection: psycopg.Connection, schemas: Schemas) -> set[tuple[Any, ...]]:
+    """The relations of copies with their columns and types, in any order."""
+    query = (
+        "select relkind, relname, attname, format_type(atttypid, atttypmod),"
+        " col_description(attrelid, attnum)"
+        " from pg_attribute join pg_class c on c.oid = attrelid"
+        f" where relnamespace in ('{schemas.views}'::regnamespace, '{schemas.copies}'::regnamespace)"
+        " and attnum > 0"
+    )
+    return set(rows(connection, query))
+
+
+def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
+    copies: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "load", older_catalog)
+        list(install_copies(copies, OTHER))
+    subscription = load().resource["subscription"]
+    body = {
+        "id": "sub_1",
+        "object": "subscription",
+        "customer": "cus_1",
+        "currency": "eur",
+        "trial_end": 1_800_000_000,
+    }
+    apply(copies, OTHER, subscription, [body], Evidence(NOON))
+    copies.execute("create view mine as select id, customer_id from stripe_eu.subscription")
+    before = rows(copies, "select ctid, xmin from stripe_eu_copy.subscription")
+
+    changes = list(install_copies(copies, OTHER))
+    assert "added column stripe_eu_copy.subscription.trial_end" in changes
+    assert "created 1 tables in schema stripe_eu_copy with views in schema stripe_eu" in changes
+    assert rows(copies, "select ctid, xmin from stripe_eu_copy.subscription") == before
+    assert shape(copies, OTHER) == shape(copies, Schemas())
+    assert rows(copies, "select * from mine") == [("sub_1", "cus_1")]
+    assert list(install_copies(copies, OTHER)) == []
+
+
+def test_a_column_whose_type_was_altered_is_named(copies: psycopg.Connection) -> None:
+    list(install_copies(copies, OTHER, ["customer"]))
+    copies.execute("drop view stripe_eu.customer")
+    copies.execute("alter table stripe_eu_copy.customer alter column balance type numeric")
+    with pytest.raises(
+        InstallError, match=r"stripe_eu_copy\.customer\.balance has type numeric, not bigint"
+    ) as caught:
+        list(install_copies(copies, OTHER, ["customer"]))
+    assert "ALTER TABLE" in (caught.value.hint or "")
+
+
+def test_a_column_of_the_state_that_was_dropped_is_named(copies: psycopg.Connection) -> None:
+    list(install_copies(copies, OTHER, ["customer"]))
+    copies.execute("drop view stripe_eu.customer")
+    copies.execute("alter table stripe_eu_copy.customer drop column _as_of")
+    with pytest.raises(InstallError, match="has no column _as_of"):
+        list(install_copies(copies, OTHER, ["customer"]))
+
+
+def test_a_column_that_was_dropped_comes_back(copies: psycopg.Connection) -> None:
+    list(install_copies(copies, OTHER, ["customer"]))
+    copies.execute("alter table stripe_eu_copy.customer drop column phone cascade")
+    assert list(install_copies(copies, OTHER, ["customer"])) == ["added column stripe_eu_copy.customer.phone"]
+    copies.execute("select phone from stripe_eu.customer")
