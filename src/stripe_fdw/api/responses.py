@@ -37,6 +37,8 @@ _KEY_WAS_USED = (
     " Another key does it once more: look in Stripe first."
 )
 _SQLSTATES_BY_CODE: Mapping[str, str] = {
+    "intent_invalid_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
+    "invalid_canceled_subscription_fields": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "invoice_not_editable": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "parameter_missing": sqlstates.NOT_NULL_VIOLATION,
     "payment_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -22,87 +22,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from stripe_fdw.api.client import Client, ResponseFuture
-from stripe_fdw.api.pages import cursor_is_gone, earlier_cursors, endless_list_error, next_request, objects
+from stripe_fdw.api.pages import cursor_is_gone
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
+from stripe_fdw.api.time_slice import FIRST_STEP, LARGER_STEP, Slice, whole_slice
 from stripe_fdw.errors import NotFoundError
 
 BUFFERED = 2  # pages that wait for the reader, beyond one for each connection
-_FIRST_STEP = 8  # pages that the oldest slice keeps when it is first split
-_LARGER_STEP = 4
 _MIN_PAGES_TO_SPLIT = 4  # pages left in a slice, estimated
 _MIN_SECONDS_TO_SPLIT = 0.005  # for a page: quicker responses are limited by processors, not latency
 _QUEUED = 2  # requests that queue where the rate limits are the bottleneck, so that no slot is missed
-_CREATED = "created"
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The unread rest of a range of time. Times are Unix seconds, both ends included."""
-
-    oldest: int | None  # None: no lower bound
-    newest: int | None  # None: up to now
-    after: str | None = None  # the cursor to continue from
-    earlier: tuple[str, ...] = ()  # cursors to use if that object is deleted
-    reach: int | None = None  # the oldest ``created`` seen
-    density: float = 0.0  # objects a second, estimated
-    step: int = _FIRST_STEP
-    pages_read: int = 0
-    milestone: str | None = None  # a cursor that must not come again, to detect cycles
-
-    def request(self, base: Request) -> Request:
-        """Return the request for its next page."""
-        bounds = {f"{_CREATED}[gte]": self.oldest, f"{_CREATED}[lte]": self.newest}
-        params = {name: value for name, value in bounds.items() if value is not None}
-        cursor = {"starting_after": self.after} if self.after else {}
-        return base.with_params(limit=PAGE, **params, **cursor)
-
-    def read_on(self, page: Response, request: Request) -> Slice | None:
-        """Return the rest after this page, which answers this request; None if the slice is read."""
-        follow = next_request(request, page)
-        if follow is None:
-            return None
-        after = dict(follow.params)["starting_after"]
-        if after in (self.after, self.milestone):
-            raise endless_list_error(request, page)
-        pages_read = self.pages_read + 1  # a milestone at every power of two finds cycles of any length
-        milestone = after if pages_read & (pages_read - 1) == 0 else self.milestone
-        rest = replace(
-            self, after=after, earlier=earlier_cursors(page), pages_read=pages_read, milestone=milestone
-        )
-        moments = [item.get(_CREATED) for item in objects(page, request)]
-        times = [moment for moment in moments if isinstance(moment, int)]
-        if len(times) < len(moments) or (self.after is not None and self.reach is None):
-            return replace(rest, reach=None)  # no times to split by
-        high = max(times) if self.reach is None else self.reach
-        density = len(times) / max(1, high - min(times))
-        if self.reach is not None:
-            density = (density + self.density) / 2
-        reach = min(times) if self.reach is None else min(*times, self.reach)
-        return replace(rest, reach=reach, density=density)
-
-    def pages_left(self) -> float:
-        """Estimate the pages left; infinite for the slice without a lower bound."""
-        if self.after is not None and self.reach is None:
-            return 0.0  # no times to split by
-        if self.oldest is None:
-            return math.inf
-        top = self.newest if self.reach is None else self.reach
-        return 0.0 if top is None else self.density * (top - self.oldest) / PAGE
-
-    def split(self) -> tuple[Slice, Slice] | None:
-        """Return the newer part, which continues at the cursor, and the older; None if it can't be split."""
-        if self.reach is None:
-            return None
-        if self.oldest is None:  # its size is not known
-            end = self.reach - max(1, math.ceil(self.step * PAGE / self.density))
-        else:
-            end = (self.reach + self.oldest) // 2
-        if end >= self.reach or (self.oldest is not None and end < self.oldest):
-            return None
-        older = Slice(self.oldest, end, density=self.density, step=self.step * _LARGER_STEP)
-        return replace(self, oldest=end + 1), older
 
 
 def read_slices(
@@ -123,7 +53,7 @@ def read_slices(
     At most ``parallel + 2`` pages are under way or waiting for the reader. Raises what ``Client.fetch``
     raises, and InvalidResponseError for a list that has more objects but no cursor.
     """
-    base, whole = _bounds(request, since, until)
+    base, whole = whole_slice(request, since, until)
     if whole is None:
         return
     first = request.with_params(limit=PAGE) if since is None and until is None else whole.request(base)
@@ -143,31 +73,6 @@ def read_slices(
             yield next_page
     finally:
         work.close()
-
-
-def _bounds(request: Request, since: int | None, until: int | None) -> tuple[Request, Slice | None]:
-    """Return the request without its bounds, and the slice that they describe; None if it is empty."""
-    oldest = [] if since is None else [since]
-    newest = [] if until is None else [until]
-    others = []
-    for name, value in request.params:
-        match name.removeprefix(_CREATED):
-            case "[gte]":
-                oldest.append(int(value))
-            case "[gt]":
-                oldest.append(int(value) + 1)
-            case "[lte]":
-                newest.append(int(value))
-            case "[lt]":
-                newest.append(int(value) - 1)
-            case "":
-                oldest.append(int(value))
-                newest.append(int(value))
-            case _:
-                others.append((name, value))
-    whole = Slice(max(oldest, default=None), min(newest, default=None))
-    empty = whole.oldest is not None and whole.newest is not None and whole.oldest > whole.newest
-    return replace(request, params=tuple(others)), None if empty else whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +219,6 @@ class _ParallelScan:
         """Split the slice if there is enough left in it, and no other slice has far more left."""
         left = rest.pages_left()
         guesses = (page_request.slice.pages_left() for page_request in self._under_way.values())
-        others = (guess if guess < math.inf else _FIRST_STEP * _LARGER_STEP for guess in guesses)
+        others = (guess if guess < math.inf else FIRST_STEP * LARGER_STEP for guess in guesses)
         worth = left >= _MIN_PAGES_TO_SPLIT and left >= max(others, default=0.0) / 2
         return rest.split() if worth else None

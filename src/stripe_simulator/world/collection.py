@@ -17,6 +17,7 @@ import orjson
 
 from stripe_simulator.world.fields import clip, total_length
 from stripe_simulator.world.ids import BLOCK_SIZE
+from stripe_simulator.world.traits import FOUND_WHEN_DELETED
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -45,6 +46,7 @@ class Collection:
         self._order: list[int] = []  # the overlay's positions, ascending
         self._chosen: dict[str, int] = {}  # positions by ids that the client chose
         self._names: dict[int, str] = {}  # ids that the client chose, by position
+        self._indexed_when_deleted: dict[int, Json | None] = {}  # what searches find of deleted objects
         self._versions: dict[int, list[tuple[float, Json | None]]] = {}  # earlier versions, for searches
         self._next = self.count
 
@@ -119,6 +121,8 @@ class Collection:
             insort(self._order, position)
             before = self.generator.object(position) if self.is_generated(position) else None
         self.overlay[position] = values
+        if values is None and self.resource.name in FOUND_WHEN_DELETED:
+            self._indexed_when_deleted.setdefault(position, before)
         if self.resource.search_path:
             now = time.monotonic()
             indexed_until = now - self.search_delay
@@ -136,7 +140,7 @@ class Collection:
                 if replaced_at > indexed_until:
                     return before
             del self._versions[position]
-        return self.overlay[position]
+        return self.overlay[position] or self._indexed_when_deleted.get(position)
 
     # Finding
 

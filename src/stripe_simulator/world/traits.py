@@ -41,6 +41,8 @@ EXPANDABLE_LISTS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("payment_link", "line_items"): ("payment_link_line_item", "/v1/payment_links/{}/line_items"),
     ("quote", "line_items"): ("quote_line_item", "/v1/quotes/{}/line_items"),
 }
+# Resources whose deleted objects searches go on to find, as ordinary ones (reported a day later).
+FOUND_WHEN_DELETED = frozenset({"customer"})
 # Lists whose oldest object comes first, both as lists and inside other objects.
 OLDEST_FIRST = frozenset({"subscription_item"})
 # Numbers of children that parents have, each as often as it occurs.

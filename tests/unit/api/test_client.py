@@ -224,6 +224,8 @@ def test_neither_reading_nor_writing_imports_the_sdk_or_another_http_library() -
         (400, {"code": "parameter_missing", "param": "currency"}, ApiError, "23502"),
         (400, {"code": "resource_already_exists"}, ApiError, "23505"),
         (400, {"code": "payment_intent_unexpected_state"}, ApiError, "55000"),
+        (400, {"code": "intent_invalid_state"}, ApiError, "55000"),
+        (400, {"code": "invalid_canceled_subscription_fields"}, ApiError, "55000"),
         (400, {"message": "This invoice is no longer editable."}, ApiError, "HV000"),
         (402, {"type": "card_error", "code": "card_declined", "param": "exp_month"}, CardError, "ST402"),
         (

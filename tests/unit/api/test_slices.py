@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripe_fdw.api import slices
+from stripe_fdw.api import slices, time_slice
 from stripe_fdw.api.cancellation import Exchange
 from stripe_fdw.api.client import ResponseFuture
 from stripe_fdw.api.request import Request
@@ -134,7 +134,8 @@ def test_no_object_is_lost_or_doubled_for_any_distribution(
     since: int | None,
     until: int | None,
 ) -> None:
-    monkeypatch.setattr(slices, "PAGE", 3)
+    for module in (slices, time_slice):
+        monkeypatch.setattr(module, "PAGE", 3)
     monkeypatch.setattr(slices._ParallelScan, "_helps_to_split", lambda self, page: True)
     monkeypatch.setattr(slices, "_MIN_PAGES_TO_SPLIT", 0)
     with stripe(times * repeat, seed=seed) as fake:
@@ -150,7 +151,8 @@ def test_no_object_is_lost_or_doubled_for_any_distribution(
 def test_a_list_that_is_not_in_strict_order_is_read_whole_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(slices, "PAGE", 5)
+    for module in (slices, time_slice):
+        monkeypatch.setattr(module, "PAGE", 5)
     monkeypatch.setattr(slices._ParallelScan, "_helps_to_split", lambda self, page: True)
     monkeypatch.setattr(slices, "_MIN_PAGES_TO_SPLIT", 0)
     with stripe(list(range(1000, 1400))) as fake:

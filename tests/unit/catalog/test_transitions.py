@@ -44,6 +44,7 @@ def reached(table: str, old: str | None, new: str | None, column: str = "status"
         ("invoice", "uncollectible", "void", "void_invoice"),
         ("invoice", "open", "uncollectible", "mark_uncollectible"),
         ("invoice", "open", "sent", "send_invoice"),
+        ("invoice", "paid", "sent", None),
         ("payment_intent", "requires_confirmation", "succeeded", "confirm"),
         ("payment_intent", "requires_capture", "succeeded", "capture"),
         ("payment_intent", "requires_capture", "canceled", "cancel"),

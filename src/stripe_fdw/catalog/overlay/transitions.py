@@ -98,13 +98,13 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     "financial_connections_account": (_status("disconnected", "disconnect", "active", "inactive"),),
     "identity_verification_session": (_status("canceled", "cancel", "requires_input"),),
     # https://docs.stripe.com/invoicing/overview#invoice-statuses. Drafts are finalized before they are sent
-    # or paid; an uncollectible invoice can still be paid or voided.
+    # or paid; an uncollectible invoice can still be paid or voided. A paid one cannot be sent (recorded).
     "invoice": (
         _status("open", "finalize_invoice", "draft"),
         _status("paid", "pay", "draft", "open", "uncollectible"),
         _status("uncollectible", "mark_uncollectible", "open"),
         _status("void", "void_invoice", "open", "uncollectible"),
-        _status("sent", "send_invoice", "draft", "open", "paid", "uncollectible"),
+        _status("sent", "send_invoice", "draft", "open", "uncollectible"),
     ),
     "invoice_rendering_template": (
         _status("active", "unarchive", "archived"),
@@ -146,7 +146,8 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
         _status("succeeded", "confirm", *_UNCONFIRMED),
     ),
     # Canceling ends the subscription at once; at the end of the period it is the column cancel_at_period_end.
-    # A trial ends at once with trial_end=now.
+    # A trial ends at once with trial_end=now. After `resume` it stays paused, with a pending update, while
+    # the invoice of the resumption is open (recorded).
     "subscription": (
         _status("canceled", "cancel", *_RUNNING, "paused"),
         _status("active", "resume", "paused"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stripe_fdw.api.request import PAGE, Request
-from stripe_fdw.catalog.model import Filter, Kind, Resource
+from stripe_fdw.catalog.model import Filter, Resource
 from stripe_fdw.fdw.planning.limit import first_page_limit
 from stripe_fdw.fdw.planning.missing_quals import (
     MissingParameter,
@@ -38,27 +38,15 @@ from stripe_fdw.fdw.planning.pushdown import (
     pushed_parameters,
 )
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
-from stripe_fdw.fdw.planning.restrictions import Range, ValueSet, fits_path, is_id, range_of, value_sets
+from stripe_fdw.fdw.planning.restrictions import (
+    Range,
+    ValueSet,
+    fits_path,
+    possible_values,
+    range_of,
+    value_sets,
+)
 from stripe_fdw.fdw.planning.search_query import search_query
-
-
-def sortable(resource: Resource, sortkeys: Sequence[SortKey]) -> list[SortKey]:
-    """Return the part of an ORDER BY that any plan of the resource delivers: ``created DESC`` or nothing."""
-    created = resource.column.get("created")
-    is_newest_first = (
-        bool(sortkeys)
-        and created is not None
-        and created.kind is Kind.TIME
-        and created.path == ("created",)
-        and not created.nullable
-        and sortkeys[0].column == "created"
-        and sortkeys[0].descending
-        and resource.newest_first
-        and not resource.preview
-        and not resource.parents
-        and not any(item.required for item in resource.filters)
-    )
-    return [sortkeys[0]] if is_newest_first else []
 
 
 def plan_read(
@@ -85,11 +73,11 @@ def plan_read(
     """
     resources = resources or {}
     quals = tuple(qual for qual in quals if not _is_always_true(qual, resource))
-    possible_values = {
-        name: _possible_values(resource, value_set, resources)
+    sets = {
+        name: possible_values(resource, value_set, resources)
         for name, value_set in value_sets(quals, dict(resource.column)).items()
     }
-    planner = _ReadPlanner(resource, quals, possible_values, tuple(sortkeys), limit, resources)
+    planner = _ReadPlanner(resource, quals, sets, tuple(sortkeys), limit, resources)
     return planner.plan(use_search)
 
 
@@ -312,23 +300,3 @@ class _ReadPlanner:
 def _is_always_true(qual: Qual, resource: Resource) -> bool:
     """Return True if the qual says ``IS NOT NULL`` of a column that is never NULL."""
     return qual.operator == "is not null" and not resource.column[qual.column].nullable
-
-
-def _possible_values(resource: Resource, value_set: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
-    """Return the value set without texts that cannot be ids, if the column holds ids that Stripe chooses."""
-    column = resource.column[value_set.column]
-    parents = [parent.resource for parent in resource.parents if parent.column == column.name]
-    is_own_id = column.name == "id" and resource.retrieve is not None
-    if not (is_own_id or parents or column.kind is Kind.REFERENCE):
-        return value_set
-    ids = tuple(value for value in value_set.values if is_id(value))
-    if len(ids) == len(value_set.values):
-        return value_set
-    referenced = [resources[name] for name in (*column.references, *parents) if name in resources]
-    may_be_any_text = any(map(_is_id_chosen_by_users, [resource] if is_own_id else referenced))
-    return value_set if may_be_any_text else replace(value_set, values=ids)
-
-
-def _is_id_chosen_by_users(resource: Resource) -> bool:
-    """Return True if a request that creates the object may give its id (coupons, plans, products)."""
-    return resource.create is not None and any(p.name == "id" for p in resource.create.parameters)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from stripe_fdw import object_ids
 from stripe_fdw.api.request import Scalar
-from stripe_fdw.catalog.model import Column, Kind
+from stripe_fdw.catalog.model import Column, Kind, Resource
 from stripe_fdw.fdw.planning.quals import ANY, EQUAL, LOWER, RANGES, Qual, Unknown
 
 MAX_VALUE_LENGTH: Final = object_ids.MAX_ID_LENGTH  # characters; texts that are filtered by have at most 512
@@ -55,6 +55,26 @@ def value_sets(quals: Iterable[Qual], columns: dict[str, Column]) -> dict[str, V
             _intersection(earlier, values, qual) if earlier else ValueSet(qual.column, values, (qual,))
         )
     return sets
+
+
+def possible_values(resource: Resource, value_set: ValueSet, resources: Mapping[str, Resource]) -> ValueSet:
+    """Return the value set without texts that cannot be ids, if the column holds ids that Stripe chooses."""
+    column = resource.column[value_set.column]
+    parents = [parent.resource for parent in resource.parents if parent.column == column.name]
+    is_own_id = column.name == "id" and resource.retrieve is not None
+    if not (is_own_id or parents or column.kind is Kind.REFERENCE):
+        return value_set
+    ids = tuple(value for value in value_set.values if is_id(value))
+    if len(ids) == len(value_set.values):
+        return value_set
+    referenced = [resources[name] for name in (*column.references, *parents) if name in resources]
+    may_be_any_text = any(map(_is_id_chosen_by_users, [resource] if is_own_id else referenced))
+    return value_set if may_be_any_text else replace(value_set, values=ids)
+
+
+def _is_id_chosen_by_users(resource: Resource) -> bool:
+    """Return True if a request that creates the object may give its id (coupons, plans, products)."""
+    return resource.create is not None and any(p.name == "id" for p in resource.create.parameters)
 
 
 def _api_values(qual: Qual) -> Iterable[Value | None]:

@@ -14,8 +14,9 @@ from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.explain import describe_read, describe_write
 from stripe_fdw.fdw.planning.plan import ReadPlan
-from stripe_fdw.fdw.planning.planner import plan_read, sortable
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
+from stripe_fdw.fdw.planning.sort_order import sortable
 from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
 from stripe_fdw.fdw.reading.observation import observe
 from stripe_fdw.fdw.reading.page import ObjectPage

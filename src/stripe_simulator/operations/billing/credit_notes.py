@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -14,8 +14,9 @@ from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.operation import OperationContext
 from stripe_simulator.objects.read import object_response
-from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_child_object, save
+from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, save
 from stripe_simulator.operations.billing.amounts import format_amount
+from stripe_simulator.operations.billing.credit_note_lines import requested_lines, write_line
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.payment import update_subscription_status
 from stripe_simulator.operations.billing.invoices.totals import update_amount_due
@@ -40,7 +41,7 @@ def create(context: OperationContext) -> None:
     before = deepcopy(invoice)
     context.write()
     for line in lines:
-        _write_line(request, context.position, line)
+        write_line(request, context.position, line)
     url = f"/v1/credit_notes/{credit_note['id']}/lines"
     credit_note["lines"] = deepcopy(request.account.embedded("credit_note_line_item", context.position, url))
     if credit_note["type"] == "pre_payment":
@@ -81,7 +82,7 @@ def _fill_credit_note(request: ApiRequest, credit_note: Json, params: Json) -> t
             f"`{invoice['status']}`.",
             param="invoice",
         )
-    lines = _requested_lines(request, invoice, params)
+    lines = requested_lines(request, invoice, params)
     amount = sum(line["amount"] for line in lines)
     if params.get("lines") and params.get("amount") not in {None, amount}:
         raise StripeError("The sum of the lines must equal the amount.", param="amount")
@@ -145,71 +146,6 @@ def _check_amounts(invoice: Json, params: Json, amount: int, *, is_paid: bool) -
         raise StripeError(
             "You can only specify refund, credit and out of band amounts for invoices that are paid."
         )
-
-
-def _requested_lines(request: ApiRequest, invoice: Json, params: Json) -> list[Json]:
-    sent = params.get("lines")
-    if not sent:
-        amount = params.get("amount")
-        if amount is None:
-            raise errors.missing_parameter("amount")
-        return [_line_values("Credit", int(amount), 1, "custom_line_item")]
-    lines = []
-    for index, requested in enumerate(sent):
-        param = f"lines[{index}]"
-        if requested.get("type") == "invoice_line_item":
-            lines.append(_invoice_line_credit(request, invoice, requested, param))
-            continue
-        if requested.get("unit_amount") is None and requested.get("unit_amount_decimal") is None:
-            raise errors.missing_parameter(f"{param}[unit_amount]")
-        quantity = int(requested.get("quantity") or 1)
-        unit = int(float(requested.get("unit_amount") or requested["unit_amount_decimal"]))
-        lines.append(
-            _line_values(
-                requested.get("description"), unit * quantity, quantity, "custom_line_item", unit_amount=unit
-            )
-        )
-    return lines
-
-
-def _invoice_line_credit(request: ApiRequest, invoice: Json, requested: Json, param: str) -> Json:
-    if not requested.get("invoice_line_item"):
-        raise errors.missing_parameter(f"{param}[invoice_line_item]")
-    line = get_referenced_copy(
-        request, "line_item", requested["invoice_line_item"], f"{param}[invoice_line_item]"
-    )
-    if line["invoice"] != invoice["id"]:
-        raise errors.no_object("line item", line["id"], f"{param}[invoice_line_item]", status=400)
-    quantity = int(requested.get("quantity") or line["quantity"] or 1)
-    if requested.get("amount") is not None:
-        amount = int(requested["amount"])
-    else:
-        amount = line["amount"] * quantity // (line["quantity"] or 1)
-    return _line_values(
-        line["description"], amount, quantity, "invoice_line_item", invoice_line_item=line["id"]
-    )
-
-
-def _line_values(description: Any, amount: int, quantity: int, line_type: str, **values: Any) -> Json:
-    return {
-        "amount": amount,
-        "description": description,
-        "discount_amount": 0,
-        "discount_amounts": [],
-        "livemode": False,
-        "pretax_credit_amounts": [],
-        "quantity": quantity,
-        "tax_rates": [],
-        "taxes": [],
-        "type": line_type,
-        "unit_amount": amount // (quantity or 1),
-        "unit_amount_decimal": str(amount // (quantity or 1)),
-    } | values
-
-
-def _write_line(request: ApiRequest, position: int, line: Json) -> None:
-    credit_note_line = new_child_object(request, "credit_note_line_item", position)
-    save(request, "credit_note_line_item", credit_note_line | line)
 
 
 def _reduce_amount_due(request: ApiRequest, invoice: Json, amount: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import find_by, save
-from stripe_simulator.operations.billing.subscriptions import cancellation, schedules
+from stripe_simulator.operations.billing.subscriptions import cancellation, schedule_progress
 from stripe_simulator.operations.billing.subscriptions.renewal import advance_subscription, next_due_time
 from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
 from stripe_simulator.operations.handlers import Handlers
@@ -81,7 +81,7 @@ def _next_due_subscription(request: ApiRequest, clock: str, until: int) -> tuple
     """Return the next time at which a subscription of the clock has something due, and the subscription."""
     next_due: tuple[int, Json] | None = None
     for customer in find_by(request, "customer", "test_clock", clock):
-        schedules.start_due_schedules(request, customer["id"], until)
+        schedule_progress.start_due_schedules(request, customer["id"], until)
         for subscription in find_by(request, "subscription", "customer", customer["id"]):
             moment = next_due_time(request, subscription)
             if moment is not None and moment <= until and (next_due is None or moment < next_due[0]):

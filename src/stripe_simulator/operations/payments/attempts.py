@@ -26,10 +26,11 @@ def verify_microdeposits(context: OperationContext) -> None:
     """Refuse: the simulator has no bank account that awaits microdeposit verification."""
     intent = context.object
     name = {"payment_intent": "PaymentIntent", "setup_intent": "SetupIntent"}[intent["object"]]
-    raise unexpected_state_error(
-        intent,
+    raise StripeError(
         f"You cannot verify microdeposits on this {name} because it has a status of {intent['status']} and "
-        f"is not awaiting microdeposit verification.",
+        "is not awaiting microdeposit verification.",
+        code="intent_invalid_state",
+        extra={intent["object"]: intent},
     )
 
 

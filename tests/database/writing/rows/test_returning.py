@@ -160,3 +160,29 @@ def test_columns_of_other_types_are_written_as_well(
         ]
     finally:
         live.execute("drop foreign table odd")
+
+
+def test_a_subscription_that_cannot_be_charged_stays_paused_when_it_is_resumed(
+    live: psycopg.Connection, world: World
+) -> None:
+    row = live.execute("insert into customer (name) values ('no card') returning id").fetchone()
+    assert row is not None
+    subscription = live.execute(
+        """insert into subscription (customer, price, trial_settings, _params)
+           values (%s, %s, '{"end_behavior": {"missing_payment_method": "pause"}}',
+                   '{"trial_period_days": 7}') returning id""",
+        (row[0], world["price"]),
+    ).fetchone()
+    query = (
+        "update subscription set status = 'active' where id = %s returning status, pending_update is not null"
+    )
+    assert live.execute(query, subscription).fetchone() == ("paused", False)  # the end of the trial
+    assert live.execute(query, subscription).fetchone() == ("paused", True)
+    paid = live.execute(
+        """update invoice set status = 'paid', _params = '{"paid_out_of_band": true}'
+           where id = (select latest_invoice from subscription where id = %s) and status = 'open'""",
+        subscription,
+    )
+    assert paid.rowcount == 1
+    query = "select status, pending_update from subscription where id = %s"
+    assert live.execute(query, subscription).fetchone() == ("active", None)

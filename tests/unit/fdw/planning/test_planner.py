@@ -9,8 +9,9 @@ import pytest
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.planning.explain import describe_read
 from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, Previews, ReadPlan, Retrieve, Search
-from stripe_fdw.fdw.planning.planner import plan_read, sortable
+from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown, normalise
+from stripe_fdw.fdw.planning.sort_order import sortable
 from support import sample_resources as samples
 
 NEWEST = SortKey("created", descending=True, nulls_first=True)

@@ -75,11 +75,20 @@ def test_search_has_no_cursors(stripe):
 
 
 def test_the_index_lags_behind(stripe):
-    customer = stripe.post("/customers", data={"email": "late@example.com"}).json()["id"]
-    assert search(stripe, 'email:"late@example.com"')["data"] == []
+    query, path = 'name:"late product"', "/products/search"
+    product = stripe.post("/products", data={"name": "late product"}).json()["id"]
+    assert search(stripe, query, path)["data"] == []
     time.sleep(0.4)
-    assert [match["id"] for match in search(stripe, 'email:"late@example.com"')["data"]] == [customer]
-    stripe.delete(f"/customers/{customer}")
-    assert len(search(stripe, 'email:"late@example.com"')["data"]) == 1
+    assert [match["id"] for match in search(stripe, query, path)["data"]] == [product]
+    stripe.delete(f"/products/{product}")
+    assert len(search(stripe, query, path)["data"]) == 1
     time.sleep(0.4)
-    assert search(stripe, 'email:"late@example.com"')["data"] == []
+    assert search(stripe, query, path)["data"] == []
+
+
+def test_a_deleted_customer_is_found_as_if_it_were_not(stripe):
+    customer = stripe.post("/customers", data={"email": "late@example.com"}).json()
+    stripe.delete(f"/customers/{customer['id']}")
+    time.sleep(0.4)
+    assert search(stripe, 'email:"late@example.com"')["data"] == [customer]
+    assert stripe.get("/customers?email=late@example.com").json()["data"] == []

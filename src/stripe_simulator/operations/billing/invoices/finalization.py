@@ -89,10 +89,7 @@ def finalize(context: OperationContext) -> None:
     """Finalize a draft by POST …/finalize."""
     invoice = context.object
     if invoice["status"] != "draft":
-        raise StripeError(
-            "This invoice is already finalized, you can't re-finalize a non-draft invoice.",
-            code="invoice_not_editable",
-        )
+        raise StripeError("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     if "auto_advance" in context.params:
         invoice["auto_advance"] = context.params["auto_advance"]
     finalize_invoice(context.request, invoice)
@@ -104,8 +101,8 @@ def send(context: OperationContext) -> None:
     invoice = context.object
     if invoice["collection_method"] != "send_invoice":
         raise StripeError("You can only manually send an invoice if its collection method is 'send_invoice'.")
-    if invoice["status"] == "void":
-        raise StripeError("You can't send an invoice that is void.")
+    if invoice["status"] in {"paid", "void"}:
+        raise StripeError(f"You can't send an invoice that is {invoice['status']}.")
     if invoice["status"] == "draft":
         finalize_invoice(context.request, invoice)
     context.emit("invoice.updated")

@@ -36,7 +36,7 @@ def _requested_lines(context: OperationContext) -> list[tuple[str, Json]]:
 def add_lines(context: OperationContext) -> None:
     """Add lines to a draft: new ones, or pending invoice items."""
     request, invoice = context.request, context.object
-    require_draft(invoice)
+    require_draft(invoice, code="invoice_not_editable")  # the only operation whose error has this code
     for param, requested in _requested_lines(context):
         if requested.get("invoice_item"):
             item = get_referenced_copy(

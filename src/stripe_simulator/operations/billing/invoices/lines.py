@@ -181,10 +181,10 @@ def requested_line(request: ApiRequest, sent: Json, param: str, currency: str) -
     }
 
 
-def require_draft(invoice: Json) -> None:
-    """Raise StripeError if an invoice is not a draft."""
+def require_draft(invoice: Json, *, code: str | None = None) -> None:
+    """Raise StripeError, usually without a code, if an invoice is not a draft."""
     if invoice["status"] != "draft":
-        raise StripeError("This invoice is no longer editable", code="invoice_not_editable")
+        raise StripeError("This invoice is no longer editable", code=code)
 
 
 def updated_metadata(before: Json | None, changes: Any) -> Json:

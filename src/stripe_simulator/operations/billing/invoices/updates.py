@@ -36,7 +36,7 @@ def update(context: OperationContext) -> None:
     if before["status"] != "draft":
         editable = _EDITABLE_WHEN_OPEN if before["status"] in {"open", "uncollectible"} else _ALWAYS_EDITABLE
         if not editable.issuperset(params):
-            raise StripeError("Finalized invoices can't be updated in this way", code="invoice_not_editable")
+            raise StripeError("Finalized invoices can't be updated in this way")
         return
     invoice_payments.check_payment_method(
         request, params.get("default_payment_method"), invoice["customer"], "default_payment_method"

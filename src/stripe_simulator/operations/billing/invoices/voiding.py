@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def void(context: OperationContext) -> None:
     """Void an invoice by POST …/void."""
     _require_status(context, "open", "uncollectible")
+    if context.object["amount_paid"]:
+        raise StripeError("You can't void an invoice that has paid payments.")
     void_invoice(context.request, context.object)
     context.write()
     emit_event(context.request, "invoice.updated", context.object, context.before)

@@ -12,7 +12,7 @@ from stripe_simulator.operations.billing.subscriptions import (
     invoicing,
     items,
     pausing,
-    schedules,
+    schedule_progress,
 )
 from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
 
@@ -42,7 +42,10 @@ def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
     if subscription["status"] not in ENDED_STATUSES:
         moments += [
             moment
-            for moment in (subscription.get("cancel_at"), schedules.current_phase_end(request, subscription))
+            for moment in (
+                subscription.get("cancel_at"),
+                schedule_progress.current_phase_end(request, subscription),
+            )
             if moment
         ]
         moments += [
@@ -66,7 +69,7 @@ def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> N
         return
     if _end_waiting(request, subscription, now):
         return
-    if schedules.advance_schedule(request, subscription, now):
+    if schedule_progress.advance_schedule(request, subscription, now):
         return
     if _finalize_due_draft(request, subscription, now) or subscription["status"] not in _RENEWED_STATUSES:
         return

@@ -1,4 +1,4 @@
-"""Subscription schedules: phases that follow one another, each with its items."""
+"""Subscription schedules: creation, updates, cancellation and release."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects import test_clocks
 from stripe_simulator.objects.events import emit_event
-from stripe_simulator.objects.related import find_by, get_or_none, get_referenced_copy, new_object, save
-from stripe_simulator.operations.billing.subscriptions import (
-    cancellation,
-    creation,
-    invoicing,
-    item_changes,
-    items,
-    statuses,
-    updates,
-)
+from stripe_simulator.objects.related import get_or_none, get_referenced_copy, save
+from stripe_simulator.operations.billing.subscriptions import cancellation, items, statuses
 from stripe_simulator.operations.billing.subscriptions.schedule_phases import (
     DEFAULT_PHASE,
     DEFAULT_SETTINGS,
     phase_item,
     requested_phases,
 )
+from stripe_simulator.operations.billing.subscriptions.schedule_progress import start_schedule
 from stripe_simulator.operations.handlers import Handlers
 
 if TYPE_CHECKING:
@@ -65,7 +58,7 @@ def create(context: OperationContext) -> None:
         "test_clock": customer.get("test_clock"),
     }
     if start <= now:
-        _start_subscription(request, schedule)
+        start_schedule(request, schedule)
 
 
 def _create_from_subscription(context: OperationContext) -> None:
@@ -109,41 +102,6 @@ def _create_from_subscription(context: OperationContext) -> None:
     }
     attached = subscription | {"schedule": schedule["id"]}
     save(request, "subscription", attached, "customer.subscription.updated", before=subscription)
-
-
-def _start_subscription(request: ApiRequest, schedule: Json) -> None:
-    """Start the first phase, which creates the subscription."""
-    phase = schedule["phases"][0]
-    settings = schedule["default_settings"]
-    subscription = new_object(request, "subscription")
-    collection_method = phase["collection_method"] or settings["collection_method"]
-    subscription |= {"collection_method": collection_method, "metadata": dict(phase["metadata"] or {})}
-    params: Json = {
-        "customer": schedule["customer"],
-        "default_payment_method": phase["default_payment_method"] or settings["default_payment_method"],
-        "discounts": phase["discounts"],
-        "items": [_item_parameters(item) for item in phase["items"]],
-        "trial_end": phase["trial_end"],
-    }
-    if collection_method == "send_invoice":
-        days_until_due = (phase["invoice_settings"] or settings["invoice_settings"] or {}).get(
-            "days_until_due"
-        )
-        params["days_until_due"] = subscription["days_until_due"] = int(days_until_due or 30)
-    creation.start_subscription(request, subscription, params)
-    subscription["schedule"] = schedule["id"]
-    save(request, "subscription", subscription)
-    emit_event(request, "customer.subscription.created", subscription)
-    schedule |= {
-        "current_phase": {"end_date": phase["end_date"], "start_date": phase["start_date"]},
-        "status": "active",
-        "subscription": subscription["id"],
-    }
-
-
-def _item_parameters(item: Json) -> Json:
-    """Return the item of a phase as parameters of a subscription."""
-    return {name: item[name] for name in ("price", "quantity") if name in item} | {"agreed": True}
 
 
 def update(context: OperationContext) -> None:
@@ -228,85 +186,6 @@ def _release_subscription(request: ApiRequest, schedule: Json, *, keep_cancellat
             | ({} if keep_cancellation else {"cancel_at": None, "canceled_at": None})
         )
         save(request, "subscription", released, "customer.subscription.updated", before=before)
-
-
-def start_due_schedules(request: ApiRequest, customer: str, until: int) -> None:
-    """Start the schedules of a customer whose first phase begins by a time."""
-    for schedule in find_by(request, "subscription_schedule", "customer", customer):
-        if (
-            schedule["status"] == "not_started"
-            and schedule["phases"]
-            and schedule["phases"][0]["start_date"] <= until
-        ):
-            before = deepcopy(schedule)
-            _start_subscription(request, schedule)
-            save(request, "subscription_schedule", schedule, "subscription_schedule.updated", before=before)
-
-
-def current_phase_end(request: ApiRequest, subscription: Json) -> int | None:
-    """Return the end of the current phase of a subscription's schedule; None without a current phase."""
-    schedule = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
-    if schedule is None or schedule["status"] != "active" or schedule["current_phase"] is None:
-        return None
-    end: int = schedule["current_phase"]["end_date"]
-    return end
-
-
-def advance_schedule(request: ApiRequest, subscription: Json, now: int) -> bool:
-    """Enter the next phase if the current one is over; after the last, do what `end_behavior` says.
-
-    Returns True if the phase was over.
-    """
-    schedule = get_or_none(request, "subscription_schedule", subscription.get("schedule"))
-    if (
-        schedule is None
-        or schedule["status"] != "active"
-        or (current_phase_end(request, subscription) or now + 1) > now
-    ):
-        return False
-    before = deepcopy(schedule)
-    later_phases = [
-        phase for phase in schedule["phases"] if phase["start_date"] >= schedule["current_phase"]["end_date"]
-    ]
-    if later_phases:
-        _enter_phase(request, subscription, later_phases[0], now)
-        schedule["current_phase"] = {name: later_phases[0][name] for name in ("end_date", "start_date")}
-        save(request, "subscription_schedule", schedule, "subscription_schedule.updated", before=before)
-    elif schedule["end_behavior"] == "cancel":
-        cancellation.end_subscription(request, subscription, reason="cancellation_requested")
-        completed = {"completed_at": now, "current_phase": None, "status": "completed"}
-        save(request, "subscription_schedule", schedule | completed, "subscription_schedule.completed")
-    else:
-        subscription["schedule"] = None
-        schedule |= {
-            "current_phase": None,
-            "released_at": now,
-            "released_subscription": subscription["id"],
-            "status": "released",
-            "subscription": None,
-        }
-        save(request, "subscription_schedule", schedule, "subscription_schedule.released")
-    return True
-
-
-def _enter_phase(request: ApiRequest, subscription: Json, phase: Json, now: int) -> None:
-    """Replace the items of a subscription with those of a phase."""
-    items_before = items.items_of(request, subscription)
-    changes: list[item_changes.ItemChange] = [(item, None, {}) for item in items_before]
-    for item in phase["items"]:
-        parameters = _item_parameters(item)
-        changes.append(
-            (None, items.requested_item(request, parameters, "items", subscription["currency"]), parameters)
-        )
-    behavior = phase["proration_behavior"]
-    if all(item["current_period_end"] <= now for item in items_before):
-        behavior = "none"
-        item_changes.change_items(request, subscription, changes, behavior, now, now, reset=False)
-        updates.start_new_period(request, subscription, now, "subscription_cycle")
-        return
-    item_changes.change_items(request, subscription, changes, behavior, now, now, reset=False)
-    if behavior == "always_invoice":
-        invoicing.invoice_immediately(request, subscription, "subscription_update", [])
 
 
 HANDLERS = Handlers(

@@ -489,7 +489,7 @@ UPDATE_ERRORS: list[tuple[str, Values, Values, str, str]] = [
     ("invoice", INVOICE, {"customer": "cus_2"}, "0A000", "customer"),
     ("invoice", INVOICE, {"status": "void"}, "55000", "'void' can be reached from 'open', 'uncollectible'"),
     ("invoice", INVOICE | {"status": "paid"}, {"status": "draft"}, "55000",
-     "From 'paid' it can become 'sent'"),
+     "No change from 'paid' is possible."),
     ("invoice", INVOICE | {"status": "void"}, {"status": "open"}, "55000",
      "No change from 'void' is possible."),
     ("invoice", INVOICE, {"status": "opem"}, "55000",

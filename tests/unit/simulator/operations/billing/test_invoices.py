@@ -99,6 +99,15 @@ def test_lines_of_a_draft_are_added_changed_and_removed(shop, customer):
     shop.post(f"{path}/finalize")
     late = shop.refused(f"{path}/add_lines", **{"lines[0][amount]": 1})
     assert late["code"] == "invoice_not_editable"
+    line = invoice["lines"]["data"][0]["id"]
+    for change, data in (
+        ("update_lines", {"lines[0][id]": line, "lines[0][amount]": 1}),
+        ("remove_lines", {"lines[0][id]": line, "lines[0][behavior]": "delete"}),
+        (f"lines/{line}", {"amount": 1}),
+        ("", {"description": "late"}),
+        ("finalize", {}),
+    ):
+        assert "code" not in shop.refused(f"{path}/{change}".rstrip("/"), **data)
 
 
 def test_discounts_take_off_shares_and_amounts(shop, customer):
@@ -209,8 +218,23 @@ def test_void_and_uncollectible(shop, customer):
     assert shop.post(f"{first}/void")["status"] == "void"
     assert shop.refused(f"{first}/void")["message"] == refusal
     assert shop.post(f"{second}/mark_uncollectible")["status"] == "uncollectible"
+    again = shop.refused(f"{second}/mark_uncollectible")
+    assert (again["message"], "code" in again) == (refusal, False)
     assert shop.post(f"{second}/pay")["status"] == "paid"
     assert {"invoice.voided", "invoice.marked_uncollectible"} <= set(shop.types())
+
+
+def test_an_invoice_with_a_payment_is_not_voided(shop, customer):
+    path = f"/invoices/{shop.invoice(customer, 500)['id']}"
+    shop.post(f"{path}/finalize")
+    intent = {"amount": 200, "currency": "usd", "customer": customer, "payment_method": "pm_card_visa"}
+    intent |= {"confirm": "true", "automatic_payment_methods[enabled]": "true"}
+    intent["automatic_payment_methods[allow_redirects]"] = "never"
+    part = shop.post("/payment_intents", **intent)
+    assert shop.post(f"{path}/attach_payment", payment_intent=part["id"])["amount_paid"] == 200
+    refused = shop.refused(f"{path}/void")
+    assert "paid payments" in refused["message"]
+    assert {"code", "param"}.isdisjoint(refused)
 
 
 def test_only_invoices_that_are_sent_can_be_sent(shop, customer):
@@ -221,7 +245,9 @@ def test_only_invoices_that_are_sent_can_be_sent(shop, customer):
     assert shop.post(f"/invoices/{sent['id']}/send")["status"] == "open"
     assert shop.types()[-1] == "invoice.sent"
     assert shop.post(f"/invoices/{sent['id']}/pay", paid_out_of_band="true")["status"] == "paid"
-    assert shop.post(f"/invoices/{sent['id']}/send")["status"] == "paid"
+    again = shop.refused(f"/invoices/{sent['id']}/send")
+    assert "is paid" in again["message"]
+    assert "code" not in again
     void = shop.invoice(customer, 500, collection_method="send_invoice", days_until_due=30)
     for verb in ("finalize", "void"):
         shop.post(f"/invoices/{void['id']}/{verb}")

@@ -432,7 +432,7 @@ def test_a_payment_method_is_charged_when_a_subscription_resumes(shop, price):
         assert shop.post(f"{path}/resume", payment_behavior=behavior)["status"] == status
 
 
-def test_what_has_ended_is_not_found_by_the_operations_that_go_on_with_it(shop, customer, price):
+def test_an_ended_subscription_cannot_be_paused_or_resumed_and_takes_only_metadata(shop, customer, price):
     path = f"/subscriptions/{shop.subscription(customer, price)['id']}"
     shop.delete(path)
     for operation in ("pause", "resume"):

@@ -252,5 +252,5 @@ def test_a_charge_the_older_way(post, types):
 def test_no_bank_account_waits_for_microdeposits(post, path, kind, thing):
     intent = post(f"/{path}", **({"amount": 500, "currency": "eur"} if kind == "payment_intent" else {}))
     error = post(f"/{path}/{intent['id']}/verify_microdeposits", 400)
-    assert (error["code"], error[kind]["id"]) == (f"{kind}_unexpected_state", intent["id"])
+    assert (error["code"], error[kind]["id"]) == ("intent_invalid_state", intent["id"])
     assert f"on this {thing} because" in error["message"]
