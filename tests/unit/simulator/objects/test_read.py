@@ -162,6 +162,16 @@ def test_the_preview_of_an_invoice(reader, stripe):
     assert (response.status_code, response.json()["error"]["code"]) == (404, "invoice_upcoming_none")
 
 
+def test_the_preview_of_an_invoice_holds_its_first_lines(reader, stripe):
+    subscriptions = reader.all("/subscriptions", status="active")
+    subscription = next(each for each in subscriptions if each["items"]["has_more"])
+    preview = stripe.post("/invoices/create_preview", data={"subscription": subscription["id"]}).json()
+    assert (len(preview["lines"]["data"]), preview["lines"]["has_more"]) == (10, True)
+    items = reader.all("/subscription_items", subscription=subscription["id"])
+    assert preview["lines"]["total_count"] == len(items)
+    assert preview["subtotal"] == sum(item["price"]["unit_amount"] * item["quantity"] for item in items)
+
+
 def test_the_account_and_the_balance(reader):
     assert reader.page("/account")["object"] == "account"
     assert reader.page("/balance")["object"] == "balance"

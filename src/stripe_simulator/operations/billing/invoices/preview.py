@@ -10,6 +10,7 @@ from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import position_of
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.invoices import lines
 from stripe_simulator.operations.billing.invoices.invoice_items import pending_items
@@ -56,7 +57,9 @@ def create_preview(request: ApiRequest) -> ApiResponse:
             "type": "subscription_details",
         },
     }
-    line_objects = [_next_period_line(request, subscription, item) for item in subscription["items"]["data"]]
+    line_objects = [
+        _next_period_line(request, subscription, item) for item in _all_items(request, subscription)
+    ]
     line_objects += [
         lines.invoice_item_line(item)
         for item in pending_items(request, subscription["customer"], currency, subscription["id"])
@@ -70,6 +73,13 @@ def create_preview(request: ApiRequest) -> ApiResponse:
     # As in any invoice only the first lines, although no list shows the others.
     invoice["lines"] = embedded_list(line_objects, f"/v1/invoices/{invoice['id']}/lines")
     return object_response(request, invoice)
+
+
+def _all_items(request: ApiRequest, subscription: Json) -> list[Json]:
+    """Return the items of a subscription, which shows only the first of them, oldest first."""
+    collection = request.account.children("subscription_item")
+    bounds = collection.bounds_in(position_of(request, "subscription", subscription["id"]))
+    return [collection.read(position) for position in collection.find([], *bounds, newest_first=False)]
 
 
 def _next_period_line(request: ApiRequest, subscription: Json, item: Json) -> Json:
