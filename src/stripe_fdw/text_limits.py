@@ -19,8 +19,8 @@ MAX_FRAMES: Final = 4  # lines of a Python traceback
 
 
 def shorten(text: str, max_characters: int) -> str:
-    """Return the text, or its beginning and "…" if it is longer than ``max_characters``."""
-    return text if len(text) <= max_characters else f"{text[:max_characters]}…"
+    """Return the text, or its beginning and "..." if it is longer than ``max_characters``."""
+    return text if len(text) <= max_characters else f"{text[:max_characters]}..."
 
 
 def excerpt(text: str, max_characters: int) -> str:

@@ -467,6 +467,9 @@ class Session:
             table.note(name, *arguments)
             if "warn" in table.options:
                 self.host.warn(f"{name}: {table.options['warn']}", "a d\u00e9tail", "a hint")
+            if "ask" in table.options and name.endswith("rollback"):
+                cancelled, caught = self.host.is_cancelled(), self.host.error_is_caught()
+                self.host.warn(f"{name}: cancelled {cancelled}, caught {caught}")
             try:
                 table.maybe_fail(name)
             except BaseException as error:  # noqa: BLE001 - the others must hear of it too

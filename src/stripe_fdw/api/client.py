@@ -64,7 +64,7 @@ class Client:
         _check_key(options.key)
         if options.stripe_account is not None and not _VISIBLE_ASCII.fullmatch(options.stripe_account):
             raise OptionError(
-                "stripe_account is not an account's id, like acct_…",
+                "stripe_account is not an account's id, like acct_...",
                 sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
             )
         api_base = check_api_base(options.api_base)

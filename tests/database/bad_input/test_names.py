@@ -179,7 +179,7 @@ def test_a_condition_that_a_table_needs_is_named_and_the_where_shown_is_enough(
     columns = load().resource[table].column
     assert all(name in columns for name in names)
     # The condition in the hint runs as it stands, but for the dots.
-    left = outcome(db, f"{query} {where[0].replace('…', '1')}")
+    left = outcome(db, f"{query} {where[0].replace('...', '1')}")
     assert left is None or ("request req_" in said(left) and "WHERE" not in said(left))
     assert requests() != []
 

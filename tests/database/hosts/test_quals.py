@@ -110,7 +110,8 @@ QUALS = [
     ("id = 'a' or id = 'b'", ("id", "= any", ("a", "b"))),
     ("id = 'a' or (id = 'b' or 'c' = id)", ("id", "= any", ("a", "b", "c"))),
     ("id = 'a' or id in ('b', 'c') or id = any('{d,NULL}')", ("id", "= any", ("a", "b", "c", "d", None))),
-    ("id = any('{a}') or id = any('{{b,c},{d,e}}')", ("id", "= any", ("a", "b", "c", "d", "e"))),
+    ("id = any('{{b,c},{d,e}}')", []),
+    ("id = any('{a}') or id = any('{{b,c},{d,e}}')", []),
     ("id = 'a' or id = (select 'b'::text) or id = any(array(select 'c'))", ("id", "= any", ("a", "b", "c"))),
     ("id = (select null::text) or id = any((select null::text[])::text[])", ("id", "= any", ())),
     ("(id = 'a' or id = 'b') and n = 1", [("id", "= any", ("a", "b")), ("n", "=", 1)]),
@@ -233,7 +234,7 @@ def test_alternatives_of_a_join(scans_of: ScansOf, db: psycopg.Connection, table
     assert scans_of(sql)[0][0] == [Qual("id", "= any", ("id1", "id2", "id0"))]
     assert sorted(db.execute(sql).fetchall()) == [(0,), (1,), (2,)]
     plan = "\n".join(line for (line,) in db.execute(f"explain {sql}"))
-    assert "id = ANY (<join value>, …)" in plan
+    assert "id = ANY (<join value>, ...)" in plan
 
 
 def test_five_hundred_alternatives(scans_of: ScansOf) -> None:

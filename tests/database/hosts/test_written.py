@@ -341,6 +341,55 @@ def test_warnings_while_a_transaction_ends(
     assert db.execute("select count(*) from t").fetchone() == (3,)
 
 
+INSERT = "insert into {written} (n) select n from {read}"
+# Statements that fail, and what a rollback is told of their error.
+ENDS = {
+    "an error": (INSERT + " where 1 / (n - n) = 0", "rollback: cancelled False, caught False"),
+    "a cancel": (INSERT + ", pg_sleep(60)", "rollback: cancelled True, caught False"),
+    "a caught error": (
+        "do $$ begin " + INSERT + " where 1 / (n - n) = 0; exception when others then null; end $$",
+        "sub_rollback: cancelled False, caught True",
+    ),
+    "an error that PL/Tcl catches": (
+        "create function pg_temp.caught() returns void language pltcl as $$ catch {{spi_exec "
+        '"' + INSERT + ' where 1 / (n - n) = 0"}} $$; select pg_temp.caught()',
+        "sub_rollback: cancelled False, caught True",
+    ),
+}
+
+
+@pytest.mark.parametrize("fails", ["nowhere", "close", "end_statement", "rollback", "sub_rollback"])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_rollback_is_told_of_its_error_whatever_else_fails(
+    end: str, fails: str, db: psycopg.Connection, table: Table, messages: list[tuple[str | None, ...]]
+) -> None:
+    if "Tcl" in end:
+        if not db.execute("select 1 from pg_available_extensions where name = 'pltcl'").fetchone():
+            pytest.skip("PL/Tcl is not installed (postgresql-pltcl)")
+        db.execute("create extension if not exists pltcl")
+    statement, told = ENDS[end]
+    fail = {"fail": fails, "with": "unicode"}
+    written = table(ask=1, **(fail if "rollback" in fails else {}))
+    read = table(rows=3, **({} if fails == "nowhere" or "rollback" in fails else fail))
+    messages.clear()
+    db.execute("begin")
+    db.execute(f"insert into {written} (n) values (0)".encode())
+    db.execute("savepoint s")
+    db.execute("set statement_timeout = 300")
+    ends = None
+    try:
+        db.execute(statement.format(written=written, read=read).encode())
+    except psycopg.Error as error:
+        ends = error.sqlstate
+    assert ends == {"an error": "22012", "a cancel": "57014"}.get(end)
+    asked = [message for _, message, *_ in messages if message and ": cancelled" in message]
+    assert asked == ([told] if told.startswith("sub") else [f"sub_{told}"])
+    db.execute("rollback")
+    asked = [message for _, message, *_ in messages if message and message.startswith("rollback: cancelled")]
+    assert asked == ["rollback: cancelled False, caught True"]
+    assert db.execute("select count(*) from t").fetchone() == (3,)
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP"])
 def test_warnings_in_other_encodings(encoding: str, db: psycopg.Connection, hostile_cluster: Cluster) -> None:
     name = f"warned_{encoding.lower()}"

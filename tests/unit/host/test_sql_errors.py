@@ -36,12 +36,12 @@ def raised(error: BaseException) -> BaseException:
 
 
 def test_our_errors_keep_their_parts() -> None:
-    error = MissingQualError("no parent", detail="parent is required", hint="WHERE customer = …")
+    error = MissingQualError("no parent", detail="parent is required", hint="WHERE customer = ...")
     assert explain_error(raised(error)) == (
         "HV00L",
         "no parent",
         "parent is required",
-        "WHERE customer = …",
+        "WHERE customer = ...",
         None,
         None,
         None,

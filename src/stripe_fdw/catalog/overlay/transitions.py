@@ -180,8 +180,8 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
     ),
 }
 
-_REFUND = "To refund it: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_…', …);"
-_ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) …"
+_REFUND = "To refund it: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_...', ...);"
+_ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) ..."
 
 # Hints for deleting an object that cannot be deleted, creating one that Stripe creates itself, or setting a
 # column whose value is written elsewhere. {id} is the row's id.
@@ -195,7 +195,7 @@ HINTS: dict[str, dict[str, str]] = {
     "customer": {
         "discount": (
             "A coupon is applied to a subscription: UPDATE stripe_live.subscription"
-            """ SET discounts = '[{"coupon": "…"}]' WHERE id = 'sub_…';"""
+            """ SET discounts = '[{"coupon": "..."}]' WHERE id = 'sub_...';"""
         )
     },
     "customer_balance_transaction": {"delete": "Add one with the opposite amount."},
@@ -205,7 +205,7 @@ HINTS: dict[str, dict[str, str]] = {
     "transfer": {
         "delete": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});"
     },
-    "upcoming_invoice": {"insert": "It is computed when it is read: SELECT … WHERE customer = 'cus_…'."},
+    "upcoming_invoice": {"insert": "It is computed when it is read: SELECT ... WHERE customer = 'cus_...'."},
 }
 
 # Rows that exist after DELETE, in another state; a second DELETE of them gets an error from Stripe.

@@ -1,6 +1,8 @@
 """Multicorn2 as a host. It offers Python nothing of the server, so ctypes reads the server's variables.
 
-All that is read is exported for extensions: access/xact.h, miscadmin.h, utils/elog.h, utils/timestamp.h.
+All that is read is exported for extensions: access/xact.h, miscadmin.h, tcop/tcopprot.h, utils/elog.h,
+utils/timestamp.h. An SQL error below Python's frames would end the backend, and nothing here can catch one:
+so a function that may raise is called only where it is certain that it does not.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ _WARNING = 19  # utils/elog.h
 # Packed as MAKE_SQLSTATE of elog.h packs it: six bits for each character.
 _CANCELED = sum((ord(digit) - 48) << 6 * i for i, digit in enumerate(sqlstates.QUERY_CANCELED))
 _CLIENT = 2  # DestRemote: a backend whose errors end at its client
+_HELD_TWICE = 2
 _UNIX_EPOCH = 946_684_800_000_000  # microseconds from 1970 to 2000, from which Postgres counts
 _LATEST = 2**37 * 1_000_000  # microseconds: Postgres can write times for 290,000 years to come
 
@@ -88,6 +91,8 @@ class Multicorn2Host:
         self._exiting = ctypes.c_bool.in_dll(variables, "proc_exit_inprogress")
         self._destination = ctypes.c_int.in_dll(variables, "whereToSendOutput")
         self._error_contexts = ctypes.c_void_p.in_dll(variables, "error_context_stack")
+        self._query = ctypes.c_void_p.in_dll(variables, "debug_query_string")
+        self._interrupts_held = ctypes.c_uint32.in_dll(variables, "InterruptHoldoffCount")
         self._declare()
         self._runs = _find_runs()
         self.executor_run = self._runs.current if self._runs is not None else self.statement_started
@@ -130,7 +135,9 @@ class Multicorn2Host:
         for part, text in zip(parts, (message, detail, hint), strict=True):
             if text is not None:
                 part(b"%s", ctypes.c_char_p(text.encode("ascii", "backslashreplace")))
+        self._interrupts_held.value += 1  # errfinish() serves an interrupt that arrives only now
         server.errfinish(b"multicorn2.py", 0, b"warn")
+        self._interrupts_held.value -= 1
 
     def ended_runs(self) -> list[int]:
         """Return the executor runs that have ended since the last call: Multicorn does not say."""
@@ -154,16 +161,19 @@ class Multicorn2Host:
     def error_is_caught(self) -> bool:
         """In a rollback: return True if an exception block, such as PL/pgSQL's, caught the error.
 
-        An error that reaches the client empties the stack of error contexts first.
+        Where an error reaches the client, the server empties the stack of error contexts and forgets the
+        client's query first. PL/Tcl has no error context.
         """
-        return bool(self._error_contexts.value)
+        return bool(self._error_contexts.value or self._query.value)
 
     def is_cancelled(self) -> bool:
         """In a rollback amid a statement: return True if it was cancelled, or the session ends."""
         if self._exiting.value:
             return True
-        # Only here is it certain that there is an error. Without one geterrcode() would raise below Python.
-        if self._destination.value != _CLIENT or self.error_is_caught():
+        # Only then is it certain that there is an error: without one geterrcode() raises. The main loop holds
+        # interrupts while it handles an error, and the end of a transaction holds them once more.
+        handled = self._interrupts_held.value >= _HELD_TWICE
+        if self._destination.value != _CLIENT or self.error_is_caught() or not handled:
             return False
         return bool(self._functions.geterrcode() == _CANCELED)
 

@@ -43,7 +43,7 @@ def missing_qual_error(
     return MissingQualError(
         f'table "{resource.name}" can only be read with a condition on {names}',
         detail=f"Stripe lists these objects by {names} alone.",
-        hint=f"For example: SELECT … WHERE {conditions}",
+        hint=f"For example: SELECT ... WHERE {conditions}",
     )
 
 
@@ -55,7 +55,7 @@ def missing_preview_qual_error(
     return MissingQualError(
         f'table "{resource.name}" can only be read with a condition on {" or ".join(columns)}',
         detail="Stripe computes these objects when asked: there is no list of them.",
-        hint=f"For example: SELECT … WHERE {columns[0]} = '{example}'",
+        hint=f"For example: SELECT ... WHERE {columns[0]} = '{example}'",
     )
 
 
@@ -66,8 +66,8 @@ def _example(resource: Resource, name: str, resources: Mapping[str, Resource]) -
     for reference in (*parents, *(column.references if column else ())):
         referenced = resources.get(reference)
         if referenced is not None and referenced.id_prefix:
-            return referenced.id_prefix + "…"
+            return referenced.id_prefix + "..."
     values = resource.filter[name].values if name in resource.filter else ()
     if column is not None and column.kind is Kind.TIME:
         return "2026-01-01 00:00:00+00"
-    return values[0] if values else "…"
+    return values[0] if values else "..."

@@ -101,7 +101,7 @@ def _literals(value: object) -> str:
         return literal(value)
     shown = ", ".join(literal(item) for item in value[:MAX_LIST_VALUES])
     hidden = len(value) - MAX_LIST_VALUES
-    return shown + (f", … {hidden} more" if hidden > 0 else "")
+    return shown + (f", ... {hidden} more" if hidden > 0 else "")
 
 
 def normalise(quals: Iterable[Qual], columns: dict[str, Column]) -> tuple[Qual, ...]:

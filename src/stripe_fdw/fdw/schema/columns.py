@@ -82,7 +82,7 @@ def _no_column(resource: Resource, name: str, *, is_renamed: bool) -> ColumnErro
             f'the option column_name of a column is "{name}": Stripe\'s {resource.object} has no such field',
             detail=f"Closest: {', '.join(closest)}." if closest else None,
             hint=f"stripe-fdw catalog {resource.name} lists the columns. "
-            "ALTER FOREIGN TABLE … ALTER COLUMN … OPTIONS (SET column_name '…');",
+            "ALTER FOREIGN TABLE ... ALTER COLUMN ... OPTIONS (SET column_name '...');",
         )
     return ColumnError(
         f'column "{name}" is not there: Stripe\'s {resource.object} has no such field',
@@ -94,10 +94,10 @@ def _no_column(resource: Resource, name: str, *, is_renamed: bool) -> ColumnErro
 
 def _wrong_type(resource: Resource, definition: ColumnDefinition, expected: str) -> ColumnError:
     name = definition.column_name
-    column = "…" if "column_name" in definition.options else quote_identifier(name)
+    column = "..." if "column_name" in definition.options else quote_identifier(name)
     return ColumnError(
         f'column "{name}" of {resource.name} has type {definition.type_name}, but must be {expected}',
-        hint=f"ALTER FOREIGN TABLE … ALTER COLUMN {column} TYPE {expected};",
+        hint=f"ALTER FOREIGN TABLE ... ALTER COLUMN {column} TYPE {expected};",
         sqlstate=sqlstates.FDW_INVALID_DATA_TYPE,
     )
 

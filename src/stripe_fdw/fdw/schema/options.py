@@ -80,7 +80,7 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise OptionError(
                 f"a user mapping needs exactly one of {', '.join(KEYS)}"
                 + (f", not {' and '.join(key_options)}" if key_options else ""),
-                hint="CREATE USER MAPPING FOR … SERVER … OPTIONS (api_key '…');",
+                hint="CREATE USER MAPPING FOR ... SERVER ... OPTIONS (api_key '...');",
             )
         key_option = key_options[0]
         if not options[key_option].strip():
@@ -110,7 +110,7 @@ def _unknown(context: OptionContext, name: str) -> OptionError:
         return OptionError(
             f"option {name} belongs in the user mapping, not in a {context}",
             detail="Options of servers and tables can be read by every role of the database.",
-            hint=f"CREATE USER MAPPING FOR … SERVER … OPTIONS ({name} '…');",
+            hint=f"CREATE USER MAPPING FOR ... SERVER ... OPTIONS ({name} '...');",
         )
     if contexts:
         return OptionError(
@@ -133,7 +133,7 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
     """
     account = options.get("stripe_account")
     if account is not None and not _ACCOUNT.fullmatch(account):
-        raise _invalid_value("stripe_account", account, "the id of a connected account, acct_…")
+        raise _invalid_value("stripe_account", account, "the id of a connected account, acct_...")
     rate = options.get("max_requests_per_second")
     return ServerOptions(
         api_base=check_api_base(options["api_base"]) if "api_base" in options else STRIPE,
@@ -210,12 +210,12 @@ def _no_mapping(options: Mapping[str, str]) -> AuthenticationError:
         return AuthenticationError(
             f'there is no API key: role "{options.role}" has no user mapping on server "{options.server}"',
             detail=detail,
-            hint=f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_key '…');",
+            hint=f"CREATE USER MAPPING FOR {role} SERVER {server} OPTIONS (api_key '...');",
         )
     return AuthenticationError(
         "there is no API key: the role that reads or writes the table has no user mapping on its server",
         detail="A SECURITY DEFINER function and a materialized view's refresh use their owner's mapping.",
-        hint="CREATE USER MAPPING FOR role SERVER … OPTIONS (api_key '…');",
+        hint="CREATE USER MAPPING FOR role SERVER ... OPTIONS (api_key '...');",
     )
 
 

@@ -77,7 +77,7 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     if method != "GET":
         raise CallError(
             f"{method} {arguments['path']} writes; SELECT can only read",
-            hint=f"SELECT stripe_live.call('{method}', …) does it: by INSERT INTO stripe_live._call.",
+            hint=f"SELECT stripe_live.call('{method}', ...) does it: by INSERT INTO stripe_live._call.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(arguments.get("params", "{}"))
@@ -102,7 +102,7 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     if method not in _WRITE_METHODS:
         raise CallError(
             f"{method} {path} only reads: use SELECT",
-            hint=f"SELECT stripe_live.call('{method}', …).",
+            hint=f"SELECT stripe_live.call('{method}', ...).",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
     params = _params(arguments.setdefault("params", "{}"))
@@ -150,7 +150,7 @@ def _endpoint(method: Method, path: str) -> str:
     if not _PATH.fullmatch(path) or _ENCODED_SLASH.search(path) or not is_safe_path(path):
         raise CallError(
             f'"{excerpt(path, MAX_NAME_CHARACTERS)}" is not a path of the API',
-            hint="It looks like /v1/customers/cus_….",
+            hint="It looks like /v1/customers/cus_123.",
         )
     for template, pattern in _templates(method):
         if pattern.fullmatch(path):

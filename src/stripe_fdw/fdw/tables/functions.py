@@ -29,9 +29,9 @@ from stripe_fdw.suggestions import closest_names
 def read_only(name: str) -> StripeFdwError:
     """Return the error for an UPDATE or DELETE of a table that has none."""
     hint = (
-        "SELECT stripe_live.call('POST', …) or stripe_live.call('DELETE', …) changes what Stripe has."
+        "SELECT stripe_live.call('POST', ...) or stripe_live.call('DELETE', ...) changes what Stripe has."
         if name == CALL_TABLE
-        else "SELECT stripe_sync.invalidate(…) says what to forget."
+        else "SELECT stripe_sync.invalidate(...) says what to forget."
     )
     return StripeFdwError(
         f'rows of "{name}" cannot be updated or deleted',

@@ -69,7 +69,7 @@ class TableWriter:
         if "id" not in self._identity and RAW not in self._identity:
             raise ColumnError(
                 f"rows of {self._resource.name} cannot be updated or deleted without a column id",
-                hint="ALTER FOREIGN TABLE … ADD COLUMN id text;",
+                hint="ALTER FOREIGN TABLE ... ADD COLUMN id text;",
                 sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
             )
         return tuple(dict.fromkeys(self._identity))

@@ -228,7 +228,7 @@ acquire_rows(Relation relation, int level, HeapTuple *rows, int size, double *to
 	*dead = 0;
 	ereport(level,
 			(errmsg("\"%s\": %.0f rows were read, %d of them are the sample",
-					RelationGetRelationName(relation),
+					client_text(RelationGetRelationName(relation)),
 					sample.seen, sample.count)));
 	return sample.count;
 }

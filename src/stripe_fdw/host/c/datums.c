@@ -48,13 +48,10 @@ family_of(Oid type)
 	}
 }
 
-static PyObject *
-text_datum_to_python(Datum value)
-{
-	return own_reference(text_to_python(TextDatumGetCString(value)));
-}
-
-/* By the type's output function, then by a function of bridge.py. */
+/*
+ * By the type's output function, then by a function of bridge.py.  NULL if the text has no equivalent in
+ * Unicode.
+ */
 static PyObject *
 output_to_python(Datum value, Oid type, const char *function)
 {
@@ -63,8 +60,8 @@ output_to_python(Datum value, Oid type, const char *function)
 	PyObject   *text;
 
 	getTypeOutputInfo(type, &output, &varlena);
-	text = own_reference(text_to_python(OidOutputFunctionCall(output, value)));
-	return function ? bridge_call(function, Py_BuildValue("(O)", text)) : text;
+	text = exact_text_to_python(OidOutputFunctionCall(output, value));
+	return function && text ? bridge_call(function, Py_BuildValue("(O)", text)) : text;
 }
 
 static PyObject *
@@ -96,14 +93,17 @@ date_to_python(DateADT value)
 	return bridge_call("make_date", Py_BuildValue("(iii)", year, month, day));
 }
 
-/* Owned by the entry; NULL if the type has no family or Python's type cannot hold the value. */
+/*
+ * Owned by the entry; NULL if the type has no family or Python's type cannot hold the value, as bytes that
+ * are no text.
+ */
 PyObject *
 datum_to_python(Datum value, Oid type)
 {
 	switch (family_of(type))
 	{
 		case FAMILY_TEXT:
-			return text_datum_to_python(value);
+			return exact_text_to_python(TextDatumGetCString(value));
 		case FAMILY_INTEGER:
 			return own_reference(PyLong_FromLongLong(type == INT8OID ? DatumGetInt64(value) :
 										   type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value)));
@@ -125,7 +125,10 @@ datum_to_python(Datum value, Oid type)
 	}
 }
 
-/* A tuple of the elements, NULLs as None; NULL if one of them cannot be had.  Owned. */
+/*
+ * A tuple of the elements, NULLs as None.  NULL if one of them cannot be had, or the array has several
+ * dimensions, which a tuple would lose.  Owned.
+ */
 PyObject *
 array_to_python(Datum value, Oid element_type)
 {
@@ -139,6 +142,8 @@ array_to_python(Datum value, Oid element_type)
 	int			i;
 	PyObject   *tuple;
 
+	if (ARR_NDIM(array) > 1)
+		return NULL;
 	get_typlenbyvalalign(element_type, &length, &by_value, &align);
 	deconstruct_array(array, element_type, length, by_value, align, &elements, &nulls, &count);
 	tuple = own_reference(PyTuple_New(count));
@@ -153,17 +158,37 @@ array_to_python(Datum value, Oid element_type)
 	return tuple;
 }
 
-/* For rows that are written: every type has some value in Python, by its text if by nothing better. */
-PyObject *
-any_datum_to_python(Datum value, Oid type)
+/* As any_datum_to_python(), or NULL. */
+static PyObject *
+written_value(Datum value, Oid base)
 {
-	Oid			base = getBaseType(type);
 	Oid			element = get_element_type(base);
 	PyObject   *result;
 
 	if (base == JSONOID)
 		return output_to_python(value, base, "parse_json");
-	result = OidIsValid(element) && family_of(element) != FAMILY_NONE ?
-		array_to_python(value, element) : datum_to_python(value, base);
+	if (OidIsValid(element) && family_of(element) != FAMILY_NONE)
+	{
+		if (ARR_NDIM(DatumGetArrayTypeP(value)) > 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+					 errmsg("an array of several dimensions cannot be sent to Stripe")));
+		result = array_to_python(value, element);
+	}
+	else
+		result = datum_to_python(value, base);
 	return result ? result : output_to_python(value, base, NULL);
+}
+
+/* For rows that are written: every type has some value in Python, by its text if by nothing better. */
+PyObject *
+any_datum_to_python(Datum value, Oid type)
+{
+	PyObject   *result = written_value(value, getBaseType(type));
+
+	if (result == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("a text with bytes that are no character cannot be sent to Stripe")));
+	return result;
 }

@@ -45,7 +45,7 @@ optional_text(PyObject *tuple, Py_ssize_t index)
 {
 	PyObject   *item = PyTuple_GET_ITEM(tuple, index);
 
-	return PyUnicode_Check(item) ? python_text(item) : NULL;
+	return PyUnicode_Check(item) ? message_text(item) : NULL;
 }
 
 /* Ask the bridge; false when it cannot answer. */
@@ -86,7 +86,7 @@ explain_by_type(PyObject *exception, SqlError *error)
 	else if (explain_function == NULL)
 		text = PyObject_Str(exception); /* the bridge did not load: why, is what matters */
 	if (text != NULL && add_owned(text))
-		error->message = psprintf("Python exception %s: %s", Py_TYPE(exception)->tp_name, python_text(text));
+		error->message = psprintf("Python exception %s: %s", Py_TYPE(exception)->tp_name, message_text(text));
 	else
 		error->message = psprintf("Python exception %s", Py_TYPE(exception)->tp_name);
 	PyErr_Clear();

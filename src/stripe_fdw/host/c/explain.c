@@ -19,8 +19,8 @@ show_lines(PyObject *lines, ExplainState *es)
 	for (i = 0; i < PyList_GET_SIZE(lines); i++)
 	{
 		PyObject   *line = PyList_GET_ITEM(lines, i);
-		char	   *label = python_text(PyTuple_GET_ITEM(line, 0));
-		char	   *text = python_text(PyTuple_GET_ITEM(line, 1));
+		char	   *label = message_text(PyTuple_GET_ITEM(line, 0));
+		char	   *text = message_text(PyTuple_GET_ITEM(line, 1));
 
 		if (es->format != EXPLAIN_FORMAT_TEXT && strcmp(label, "Stripe Request") == 0)
 			requests = lappend(requests, text);

@@ -84,11 +84,19 @@ extern void return_pending_error(void);
 extern bool pending_error_is_bare(void);
 extern void add_to_pending_error(char *detail, char *hint);
 
+/* ---- error_stack.c: PostgreSQL's stack of errors while one is handled ---- */
+
+extern bool error_is_handled(int *sqlstate);
+extern void without_error(void (*step) (void *), void *argument);
+
 /* ---- text.c ---- */
 
 extern char *python_text(PyObject *text);
+extern char *message_text(PyObject *text);
 extern char *server_encoded(const char *utf8);
+extern char *client_text(const char *text);
 extern PyObject *text_to_python(const char *text);
+extern PyObject *exact_text_to_python(char *text);
 
 /* ---- owned.c: references of Python entries ---- */
 
@@ -180,14 +188,6 @@ typedef enum QualKind
 	QUAL_NULL					/* IS [NOT] NULL */
 } QualKind;
 
-typedef struct HostQual
-{
-	QualKind	kind;
-	AttrNumber	attnum;
-	char	   *operator;		/* as quals.Qual names it */
-	List	   *values;			/* Expr: one of QUAL_VALUE, at least one of QUAL_ARRAY */
-} HostQual;
-
 /* A value of a qual, or of LIMIT. */
 typedef struct ScanValue
 {
@@ -197,8 +197,18 @@ typedef struct ScanValue
 	const char *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
 } ScanValue;
 
+typedef struct HostQual
+{
+	QualKind	kind;
+	AttrNumber	attnum;
+	char	   *operator;		/* as quals.Qual names it */
+	List	   *values;			/* Expr: one of QUAL_VALUE, at least one of QUAL_ARRAY */
+	ScanValue  *estimates;		/* of each of them, by estimate_values() */
+} HostQual;
+
 extern HostQual *qual_of_clause(PlannerInfo *root, RelOptInfo *rel, Expr *clause);
-extern PyObject *planned_quals(PlannerInfo *root, Oid relid, List *quals);
+extern void estimate_values(PlannerInfo *root, List *quals);
+extern PyObject *estimated_quals(Oid relid, List *quals);
 extern void add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, QualKind kind,
 					 ScanValue *values, int count);
 

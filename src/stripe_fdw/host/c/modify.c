@@ -100,15 +100,47 @@ BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *privat
 		find_identity(modify, rinfo, user);
 }
 
+NORETURN static void
+refuse_move(ResultRelInfo *rinfo)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a row cannot be moved into foreign table \"%s\"",
+					client_text(RelationGetRelationName(rinfo->ri_RelationDesc)))));
+	pg_unreachable();
+}
+
+/*
+ * Whether MERGE inserts a row that its UPDATE moves between partitions, rather than by its INSERT: then the
+ * plan's row has one of the target.  All its tables carry the row's identity in the same junk column.
+ */
+static bool
+is_merged_move(ModifyTableState *mtstate, TupleTableSlot *plan_slot)
+{
+#if PG_VERSION_NUM >= 150000
+	AttrNumber	identity;
+	bool		isnull;
+
+	if (mtstate->operation != CMD_MERGE || TupIsNull(plan_slot) || mtstate->mt_nrels == 0)
+		return false;
+	identity = mtstate->resultRelInfo[0].ri_RowIdAttNo;
+	if (!AttributeNumberIsValid(identity))
+		return false;
+	(void) ExecGetJunkAttribute(plan_slot, identity, &isnull);
+	return !isnull;
+#else
+	(void) mtstate;
+	(void) plan_slot;
+	return false;
+#endif
+}
+
 /* COPY FROM, and rows routed to a partition: no column is named, so those with a value are sent. */
 void
 BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	if (mtstate->operation == CMD_UPDATE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a row cannot be moved into foreign table \"%s\"",
-						RelationGetRelationName(rinfo->ri_RelationDesc))));
+		refuse_move(rinfo);
 	if (mtstate->ps.plan != NULL &&
 		castNode(ModifyTable, mtstate->ps.plan)->onConflictAction != ONCONFLICT_NONE)
 		refuse_on_conflict();
@@ -139,28 +171,30 @@ triggers_wait(TriggerDesc *triggers, CmdType operation)
 	return triggers->trig_delete_after_row || triggers->trig_delete_after_statement;
 }
 
+/* "operation" is the row's: a statement may also be MERGE, which does several. */
 static bool
-answered(HostModify *modify, ResultRelInfo *rinfo)
+answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
 {
 	ModifyTableState *mtstate = modify->mtstate;
 	ResultRelInfo *root = mtstate->rootResultRelInfo;
 
 	return rinfo->ri_projectReturning != NULL || rinfo->ri_WithCheckOptions != NIL ||
 		mtstate->mt_transition_capture != NULL ||
-		triggers_wait(rinfo->ri_TrigDesc, mtstate->operation) ||
-		(root != NULL && root != rinfo && triggers_wait(root->ri_TrigDesc, mtstate->operation));
+		triggers_wait(rinfo->ri_TrigDesc, operation) ||
+		(root != NULL && root != rinfo && triggers_wait(root->ri_TrigDesc, operation));
 }
 
 TupleTableSlot *
 ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
-	bool		seen = answered(modify, rinfo);
+	bool		seen = answered(modify, rinfo, CMD_INSERT);
 	PythonEntry entry;
 	MemoryContext old;
 
 	(void) estate;
-	(void) plan_slot;
+	if (is_merged_move(modify->mtstate, plan_slot))
+		refuse_move(rinfo);
 	old = begin_row(modify);
 	python_enter(&entry);
 	PG_TRY();
@@ -186,7 +220,7 @@ TupleTableSlot *
 ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
-	bool		seen = answered(modify, rinfo);
+	bool		seen = answered(modify, rinfo, CMD_UPDATE);
 	volatile bool again = false;
 	PythonEntry entry;
 	MemoryContext old;
@@ -233,7 +267,7 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 		PyObject   *before = old_row(modify, plan_slot);
 		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->table,
 																 executor_run(modify->holder), before,
-																 (int) answered(modify, rinfo)));
+																 (int) answered(modify, rinfo, CMD_DELETE)));
 
 		again = answer == Py_False;
 		if (!again)

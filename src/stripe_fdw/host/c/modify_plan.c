@@ -25,7 +25,7 @@ identity_attnum(Relation relation, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 				 errmsg("foreign table \"%s\" cannot be changed without its column \"%s\"",
-						RelationGetRelationName(relation), name)));
+						client_text(RelationGetRelationName(relation)), name)));
 	return attnum;
 }
 
@@ -57,7 +57,7 @@ identity_attnums(Relation relation, Oid user)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("rows of foreign table \"%s\" cannot be updated or deleted",
-						RelationGetRelationName(relation))));
+						client_text(RelationGetRelationName(relation)))));
 	return result;
 }
 
@@ -174,6 +174,6 @@ ExecForeignTruncate(List *relations, DropBehavior behavior, bool restart_seqs)
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("foreign table \"%s\" cannot be truncated",
-					RelationGetRelationName((Relation) linitial(relations))),
+					client_text(RelationGetRelationName((Relation) linitial(relations)))),
 			 errhint("Delete its rows with DELETE, where Stripe can delete them.")));
 }

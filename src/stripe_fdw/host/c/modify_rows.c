@@ -74,8 +74,11 @@ store_answer(HostModify *modify, TupleTableSlot *slot, PyObject *answer)
 
 	if (answer == Py_None)
 		return;
-	slot_getallattrs(slot);
+	/*
+	 * In this order: what a slot of a tuple has given before may lie in memory that goes with the old tuple.
+	 */
 	ExecMaterializeSlot(slot);
+	slot_getallattrs(slot);
 	for (i = 0; i < desc->natts; i++)
 	{
 		PyObject   *name;

@@ -7,6 +7,9 @@
 
 #include "miscadmin.h"
 
+/* So many places stay between statements: rows of 200 with a few values each need no more. */
+#define PLACES_KEPT 4096
+
 static PyObject **owned = NULL;
 static Py_ssize_t owned_count = 0;
 static Py_ssize_t owned_size = 0;
@@ -41,6 +44,21 @@ add_owned(PyObject *reference)
 	return true;
 }
 
+/* Give back the memory of a burst, such as a qual with a million values, once little of it is used. */
+static void
+shrink(void)
+{
+	PyObject  **smaller;
+
+	if (owned_size <= PLACES_KEPT || owned_count > PLACES_KEPT / 2)
+		return;
+	smaller = realloc(owned, PLACES_KEPT * sizeof(PyObject *));
+	if (smaller == NULL)
+		return;
+	owned = smaller;
+	owned_size = PLACES_KEPT;
+}
+
 /*
  * Drop the references above a count.  This may run finalizers, and they may check for interrupts.  There are
  * none now: an error may be on its way, which a second one would replace, and Python ignores what a finalizer
@@ -61,4 +79,5 @@ drop_owned(Py_ssize_t count)
 	}
 	PyErr_Clear();
 	InterruptHoldoffCount = held;
+	shrink();
 }

@@ -26,6 +26,20 @@
 #define COST_OF_REQUEST 40.0
 #define ROWS_OF_PAGE 100.0
 
+/* Columns, each of which a join may give a value. */
+typedef struct PathColumns
+{
+	List	   *attnums;		/* Integer; 0 for a column that the table lacks */
+	double		rows;			/* for one value of each */
+} PathColumns;
+
+/* What the wrapper offers for a table. */
+typedef struct PathOffer
+{
+	int			sorted;			/* so many sort keys, from the first, are its order */
+	List	   *keys;			/* PathColumns */
+} PathOffer;
+
 static ForeignPath *
 make_path(PlannerInfo *root, RelOptInfo *rel, double rows, double requests, List *pathkeys, Relids outer,
 		  List *sort)
@@ -134,20 +148,15 @@ sort_to_python(Oid relid, List *keys)
 	return list;
 }
 
+/* A path for the first keys, as many as the wrapper's order satisfies. */
 static void
-add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *table)
+add_sorted_path(PlannerInfo *root, RelOptInfo *rel, List *keys, int length)
 {
 	double		requests = ((TablePlan *) rel->fdw_private)->requests;
-	List	   *keys = sort_keys(root, rel);
-	int			length;
 
-	if (keys == NIL)
-		return;
-	length = (int) PyLong_AsLong(bridge_call("sortable", Py_BuildValue("(OO)", table,
-																	   sort_to_python(relid, keys))));
+	length = Min(length, list_length(keys));
 	if (length <= 0)
 		return;
-	length = Min(length, list_length(keys));
 	add_path(rel, (Path *) make_path(root, rel, rel->rows, requests,
 									 list_truncate(list_copy(root->query_pathkeys), length), NULL,
 									 list_truncate(keys, length)));
@@ -259,57 +268,88 @@ combine(PlannerInfo *root, RelOptInfo *rel, List *clauses, int column, Relids ou
 	}
 }
 
-/* path_keys() are [((column, ...), rows), ...]; bridge.py has checked their form. */
 static void
-add_parameterised_paths(PlannerInfo *root, RelOptInfo *rel, Oid relid, PyObject *table)
+add_parameterised_path(PlannerInfo *root, RelOptInfo *rel, PathColumns *key, int *budget)
 {
-	PyObject   *keys = bridge_call("path_keys", Py_BuildValue("(O)", table));
-	Py_ssize_t	i;
-	int			budget = 20;
+	List	   *clauses = NIL;
+	ListCell   *cell;
 
-	for (i = 0; i < PyList_GET_SIZE(keys); i++)
+	foreach(cell, key->attnums)
 	{
-		PyObject   *key = PyList_GET_ITEM(keys, i);
-		PyObject   *columns = PyTuple_GET_ITEM(key, 0);
-		List	   *clauses = NIL;
-		Py_ssize_t	c;
+		AttrNumber	attnum = (AttrNumber) intVal(lfirst(cell));
+		List	   *found = attnum > 0 ? join_clauses(root, rel, attnum) : NIL;
 
-		for (c = 0; c < PyTuple_GET_SIZE(columns); c++)
-		{
-			AttrNumber	attnum = get_attnum(relid, python_text(PyTuple_GET_ITEM(columns, c)));
-			List	   *found = attnum > 0 ? join_clauses(root, rel, attnum) : NIL;
-
-			if (found == NIL && !is_bound(rel, attnum))
-				break;
-			clauses = lappend(clauses, found);
-		}
-		if (c > 0 && c == PyTuple_GET_SIZE(columns))
-			combine(root, rel, clauses, 0, NULL, PyFloat_AsDouble(PyTuple_GET_ITEM(key, 1)), &budget);
+		if (found == NIL && !is_bound(rel, attnum))
+			return;
+		clauses = lappend(clauses, found);
 	}
+	if (clauses != NIL)
+		combine(root, rel, clauses, 0, NULL, key->rows, budget);
 }
 
-void
-GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+/* ---- what the wrapper offers ---- */
+
+/* One of path_keys(), ((column, ...), rows); bridge.py has checked its form. */
+static PathColumns *
+path_columns(Oid relid, PyObject *key)
 {
-	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
-	TablePlan  *plan = rel->fdw_private;
+	PathColumns *result = palloc0(sizeof(PathColumns));
+	PyObject   *columns = PyTuple_GET_ITEM(key, 0);
+	Py_ssize_t	i;
+
+	result->rows = PyFloat_AsDouble(PyTuple_GET_ITEM(key, 1));
+	for (i = 0; i < PyTuple_GET_SIZE(columns); i++)
+		result->attnums = lappend(result->attnums,
+								  makeInteger(get_attnum(relid, python_text(PyTuple_GET_ITEM(columns, i)))));
+	return result;
+}
+
+static void
+ask_paths(Oid relid, Oid user, List *sort, PathOffer *offer)
+{
 	PythonEntry entry;
 
-	add_path(rel, (Path *) make_path(root, rel, rel->rows, plan->requests, NIL, rel->lateral_relids, NIL));
-	if (root->query_pathkeys == NIL && rel->joininfo == NIL && !rel->has_eclass_joins)
-		return;
 	python_enter(&entry);
 	PG_TRY();
 	{
 		PyObject   *table = open_table(relid, user);
+		PyObject   *keys;
+		Py_ssize_t	i;
 
-		if (bms_is_empty(rel->lateral_relids))
-			add_sorted_path(root, rel, relid, table);
-		add_parameterised_paths(root, rel, relid, table);
+		if (sort != NIL)
+			offer->sorted = (int) PyLong_AsLong(bridge_call("sortable",
+															Py_BuildValue("(OO)", table,
+																		  sort_to_python(relid, sort))));
+		keys = bridge_call("path_keys", Py_BuildValue("(O)", table));
+		for (i = 0; i < PyList_GET_SIZE(keys); i++)
+			offer->keys = lappend(offer->keys, path_columns(relid, PyList_GET_ITEM(keys, i)));
 	}
 	PG_FINALLY();
 	{
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * The paths are made after Python is left: estimating them calls the functions of users, which take their
+ * time.
+ */
+void
+GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	TablePlan  *plan = rel->fdw_private;
+	PathOffer	offer = {0};
+	List	   *sort;
+	ListCell   *cell;
+	int			budget = 20;
+
+	add_path(rel, (Path *) make_path(root, rel, rel->rows, plan->requests, NIL, rel->lateral_relids, NIL));
+	if (root->query_pathkeys == NIL && rel->joininfo == NIL && !rel->has_eclass_joins)
+		return;
+	sort = bms_is_empty(rel->lateral_relids) ? sort_keys(root, rel) : NIL;
+	ask_paths(relid, planned_user(rel, planner_rt_fetch(rel->relid, root)), sort, &offer);
+	add_sorted_path(root, rel, sort, offer.sorted);
+	foreach(cell, offer.keys)
+		add_parameterised_path(root, rel, lfirst(cell), &budget);
 }

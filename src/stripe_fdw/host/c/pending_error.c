@@ -6,6 +6,16 @@
 
 #include "miscadmin.h"
 
+/* Stands for an error that there is no memory to keep. */
+static char out_of_memory[] = "out of memory";
+static ErrorData no_memory = {
+	.elevel = ERROR,
+	.output_to_server = true,
+	.output_to_client = true,
+	.sqlerrcode = ERRCODE_OUT_OF_MEMORY,
+	.message = out_of_memory,
+};
+
 static ErrorData *pending = NULL;
 static MemoryContext pending_context = NULL;
 
@@ -15,18 +25,37 @@ error_is_pending(void)
 	return pending != NULL;
 }
 
-/* In PG_CATCH: keep PostgreSQL's error, the first one if there are several. */
-void
-keep_pending_error(MemoryContext old)
+static ErrorData *
+copy_error(void)
 {
 	if (pending_context == NULL)
 		pending_context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw pending error",
 												ALLOCSET_SMALL_SIZES);
 	MemoryContextSwitchTo(pending_context);
+	MemoryContextReset(pending_context);
+	return CopyErrorData();
+}
+
+/*
+ * In PG_CATCH: keep PostgreSQL's error, the first one if there are several.  Python has frames above: it
+ * never raises.
+ */
+void
+keep_pending_error(MemoryContext old)
+{
 	if (pending == NULL)
 	{
-		MemoryContextReset(pending_context);
-		pending = CopyErrorData();
+		PG_TRY();
+		{
+			pending = copy_error();
+		}
+		PG_CATCH();
+		{
+			no_memory.detail = NULL;
+			no_memory.hint = NULL;
+			pending = &no_memory;
+		}
+		PG_END_TRY();
 	}
 	FlushErrorState();
 	MemoryContextSwitchTo(old);

@@ -82,11 +82,12 @@ ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
 	PythonEntry entry;
 
+	estimate_values(root, plan->quals);
 	python_enter(&entry);
 	PG_TRY();
 	{
 		PyObject   *table = open_table(relid, user);
-		PyObject   *quals = planned_quals(root, relid, plan->quals);
+		PyObject   *quals = estimated_quals(relid, plan->quals);
 		PyObject   *size = bridge_call("rel_size", Py_BuildValue("(OOO)", table, quals,
 																 column_names(relid, plan->columns)));
 
@@ -116,7 +117,8 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 		if (IsA(info->clause, CurrentOfExpr))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("WHERE CURRENT OF is not supported on foreign table \"%s\"", get_rel_name(relid)),
+					 errmsg("WHERE CURRENT OF is not supported on foreign table \"%s\"",
+							client_text(get_rel_name(relid))),
 					 errhint("Name the row by its id.")));
 		if (qual != NULL)
 			plan->quals = lappend(plan->quals, qual);

@@ -347,7 +347,7 @@ qual_value(ValueFamily column, QualKind kind, ScanValue *values, int count)
 	for (i = 0; i < count; i++)
 		if (values[i].placeholder != NULL)
 			return bridge_call("unknown", Py_BuildValue("(s)", count == 1 ? values[i].placeholder :
-														psprintf("%s, …", values[i].placeholder)));
+														psprintf("%s, ...", values[i].placeholder)));
 	if (kind == QUAL_ARRAY)
 		return alternatives(column, values, count);
 	return value_to_python(column, &values[0]);
@@ -382,23 +382,25 @@ add_qual(PyObject *quals, Oid relid, AttrNumber attnum, const char *operator, Qu
 		throw_python_error();
 }
 
-/* The quals as far as they are known while planning; others have an Unknown as their value.  Owned. */
-PyObject *
-planned_quals(PlannerInfo *root, Oid relid, List *quals)
+/*
+ * Compute the values of quals as far as they are known while planning.  It is done before Python is entered:
+ * this calls the functions of users, which take their time.
+ */
+void
+estimate_values(PlannerInfo *root, List *quals)
 {
-	PyObject   *list = own_reference(PyList_New(0));
 	ListCell   *cell;
 
 	foreach(cell, quals)
 	{
 		HostQual   *qual = lfirst(cell);
-		ScanValue  *values = palloc0(sizeof(ScanValue) * Max(list_length(qual->values), 1));
-		int			count = 0;
 		ListCell   *item;
+		int			count = 0;
 
+		qual->estimates = palloc0(sizeof(ScanValue) * Max(list_length(qual->values), 1));
 		foreach(item, qual->values)
 		{
-			ScanValue  *value = &values[count++];
+			ScanValue  *value = &qual->estimates[count++];
 			Node	   *estimate = estimate_expression_value(root, lfirst(item));
 
 			value->type = exprType(estimate);
@@ -410,7 +412,25 @@ planned_quals(PlannerInfo *root, Oid relid, List *quals)
 			else
 				value->placeholder = "?";
 		}
-		add_qual(list, relid, qual->attnum, qual->operator, qual->kind, values, count);
+	}
+}
+
+/*
+ * The quals with the values that estimate_values() has computed; others have an Unknown as their value.
+ * Owned.
+ */
+PyObject *
+estimated_quals(Oid relid, List *quals)
+{
+	PyObject   *list = own_reference(PyList_New(0));
+	ListCell   *cell;
+
+	foreach(cell, quals)
+	{
+		HostQual   *qual = lfirst(cell);
+
+		add_qual(list, relid, qual->attnum, qual->operator, qual->kind, qual->estimates,
+				 list_length(qual->values));
 	}
 	return list;
 }

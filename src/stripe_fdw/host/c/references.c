@@ -67,30 +67,16 @@ end_statement(Holder *holder)
 	bridge_call("end_statement", Py_BuildValue("(n)", executor_run(holder)));
 }
 
-/* Run a step that may not fail: show its error as a warning. */
 static void
-quietly(void (*step) (Holder *), Holder *holder)
+close_step(void *holder)
 {
-	MemoryContext old = CurrentMemoryContext;
+	close_scan(holder);
+}
 
-	PG_TRY();
-	{
-		step(holder);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(old);
-		error = CopyErrorData();
-		FlushErrorState();
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg_internal("%s", error->message),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
+static void
+end_step(void *holder)
+{
+	end_statement(holder);
 }
 
 static void
@@ -100,24 +86,21 @@ release(void *argument)
 	PythonEntry entry;
 	MemoryContext context;
 	MemoryContext old;
-	uint32		held = InterruptHoldoffCount;
 
 	if (holder->table == NULL || proc_exit_inprogress)
 		return;
 
-	/* We are called while memory goes: work in memory of our own, and let no cancel come between. */
+	/* We are called while memory goes: work in memory of our own. */
 	context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw release", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	HOLD_INTERRUPTS();
 	python_enter(&entry);
-	quietly(close_scan, holder);
-	quietly(end_statement, holder);
+	without_error(close_step, holder);
+	without_error(end_step, holder);
 	hold(&holder->scan, NULL);
 	hold(&holder->batch, NULL);
 	hold(&holder->statistics, NULL);
 	hold(&holder->table, NULL);
 	python_leave(&entry);
-	InterruptHoldoffCount = held;	/* an error on the way has set it to 0 */
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

@@ -92,12 +92,12 @@ check_row(Relation relation, PyObject *row, int width)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
 				 errmsg("a row of foreign table \"%s\" is a Python %s, not a tuple",
-						RelationGetRelationName(relation), Py_TYPE(row)->tp_name)));
+						client_text(RelationGetRelationName(relation)), Py_TYPE(row)->tp_name)));
 	if (PyTuple_GET_SIZE(row) != width)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INCONSISTENT_DESCRIPTOR_INFORMATION),
 				 errmsg("a row of foreign table \"%s\" has %zd values, but %d columns were asked for",
-						RelationGetRelationName(relation), PyTuple_GET_SIZE(row), width)));
+						client_text(RelationGetRelationName(relation)), PyTuple_GET_SIZE(row), width)));
 }
 
 /*

@@ -64,21 +64,26 @@ static PyObject *
 warning(PyObject *self, PyObject *arguments)
 {
 	MemoryContext old = CurrentMemoryContext;
-	const char *message;
-	const char *detail = NULL;
-	const char *hint = NULL;
+	PyObject   *message;
+	PyObject   *detail = Py_None;
+	PyObject   *hint = Py_None;
 
 	(void) self;
-	if (!PyArg_ParseTuple(arguments, "s|zz:warning", &message, &detail, &hint) || !on_postgres_thread())
+	if (!PyArg_ParseTuple(arguments, "U|OO:warning", &message, &detail, &hint) || !on_postgres_thread())
 		return NULL;
+	if ((detail != Py_None && !PyUnicode_Check(detail)) || (hint != Py_None && !PyUnicode_Check(hint)))
+	{
+		PyErr_SetString(PyExc_TypeError, "the detail and the hint of a message are str or None");
+		return NULL;
+	}
 	if (proc_exit_inprogress)
 		Py_RETURN_NONE;
 	PG_TRY();
 	{
 		ereport(WARNING,
-				(errmsg_internal("%s", server_encoded(message)),
-				 detail ? errdetail_internal("%s", server_encoded(detail)) : 0,
-				 hint ? errhint("%s", server_encoded(hint)) : 0));
+				(errmsg_internal("%s", message_text(message)),
+				 detail != Py_None ? errdetail_internal("%s", message_text(detail)) : 0,
+				 hint != Py_None ? errhint("%s", message_text(hint)) : 0));
 	}
 	PG_CATCH();
 	{
@@ -99,45 +104,28 @@ transaction_level(PyObject *self, PyObject *noargs)
 }
 
 /*
- * An error that reaches the client empties the stack of error contexts first; one that is caught leaves it.
+ * An error that reaches the client has emptied the stack of error contexts, and is still handled.  One that
+ * is caught leaves the contexts, if the language has any (PL/Tcl has none), and has been taken off the stack
+ * of errors.
  */
 static PyObject *
 error_is_caught(PyObject *self, PyObject *noargs)
 {
+	int			sqlstate;
+
 	(void) self;
 	(void) noargs;
-	return PyBool_FromLong(error_context_stack != NULL);
-}
-
-/* The SQLSTATE of the error that is being handled; 0 if there is none, where geterrcode() raises. */
-static int
-current_sqlstate(void)
-{
-	MemoryContext old = CurrentMemoryContext;
-	uint32		interrupts_held = InterruptHoldoffCount;
-	uint32		cancels_held = QueryCancelHoldoffCount;
-	volatile int sqlstate = 0;
-
-	PG_TRY();
-	{
-		sqlstate = geterrcode();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old);
-		FlushErrorState();
-		InterruptHoldoffCount = interrupts_held;	/* the error has set them to 0 */
-		QueryCancelHoldoffCount = cancels_held;
-		sqlstate = 0;
-	}
-	PG_END_TRY();
-	return sqlstate;
+	if (!on_postgres_thread())
+		return NULL;
+	return PyBool_FromLong(error_context_stack != NULL || !error_is_handled(&sqlstate));
 }
 
 /* To be asked in a rollback: an exception block that caught the error has taken it off the stack. */
 static PyObject *
 is_cancelled(PyObject *self, PyObject *noargs)
 {
+	int			sqlstate;
+
 	(void) self;
 	(void) noargs;
 	if (!on_postgres_thread())
@@ -146,7 +134,7 @@ is_cancelled(PyObject *self, PyObject *noargs)
 		Py_RETURN_TRUE;
 	if (error_context_stack != NULL)
 		Py_RETURN_FALSE;
-	return PyBool_FromLong(current_sqlstate() == ERRCODE_QUERY_CANCELED);
+	return PyBool_FromLong(error_is_handled(&sqlstate) && sqlstate == ERRCODE_QUERY_CANCELED);
 }
 
 static PyMethodDef methods[] = {

@@ -14,14 +14,14 @@
 static bool writing = false;
 
 static void
-notify_bridge(const char *event)
+notify_bridge(void *event)
 {
 	PythonEntry entry;
 
 	python_enter(&entry);
 	PG_TRY();
 	{
-		bridge_call("transaction", Py_BuildValue("(si)", event, GetCurrentTransactionNestLevel()));
+		bridge_call("transaction", Py_BuildValue("(si)", (char *) event, GetCurrentTransactionNestLevel()));
 	}
 	PG_FINALLY();
 	{
@@ -32,33 +32,12 @@ notify_bridge(const char *event)
 
 /* As notify_bridge(), for when nothing may fail any more. */
 static void
-notify_bridge_noerror(const char *event)
+notify_bridge_noerror(char *event)
 {
-	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "stripe_fdw end", ALLOCSET_SMALL_SIZES);
-	uint32		held = InterruptHoldoffCount;
+	MemoryContext old = MemoryContextSwitchTo(context);
 
-	MemoryContextSwitchTo(context);
-	HOLD_INTERRUPTS();
-	PG_TRY();
-	{
-		notify_bridge(event);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg_internal("%s", error->message),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 error->hint ? errhint("%s", error->hint) : 0));
-	}
-	PG_END_TRY();
-	InterruptHoldoffCount = held;
+	without_error(notify_bridge, event);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }

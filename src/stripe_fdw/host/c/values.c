@@ -228,8 +228,9 @@ prepare_reader(ColumnReader *column, Relation relation, AttrNumber attnum)
 	column->attnum = attnum;
 	column->type = attribute->atttypid;
 	column->typmod = attribute->atttypmod;
-	column->table = pstrdup(RelationGetRelationName(relation));
-	column->name = pstrdup(NameStr(attribute->attname));
+	/* As messages show them: where an error has happened, catalogs cannot be read for a conversion. */
+	column->table = client_text(RelationGetRelationName(relation));
+	column->name = client_text(NameStr(attribute->attname));
 	column->read = reader_for(column->type, column->typmod);
 	getTypeInputInfo(column->type, &input, &column->ioparam);
 	fmgr_info(input, &column->input);

@@ -95,7 +95,7 @@ def test_an_error_names_the_role_and_the_server_where_the_host_tells_them() -> N
     ) as caught:
         read_api_key(options)
     assert caught.value.hint == (
-        """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '…');"""
+        """CREATE USER MAPPING FOR "the ""owner""\" SERVER "stripe" OPTIONS (api_key '...');"""
     )
 
 

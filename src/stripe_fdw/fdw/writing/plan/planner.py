@@ -315,7 +315,7 @@ def _path_ids(resource: Resource, old: Mapping[str, Any], current: Json | None) 
         if value is None:
             raise ColumnError(
                 f'"{parent.column}" is not known: {resource.name} {identifier} needs it for its path',
-                hint=f"Select the rows by it: WHERE {parent.column} = '…'.",
+                hint=f"Select the rows by it: WHERE {parent.column} = '...'.",
                 sqlstate=sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION,
             )
         ids[parent.column] = _path_part(parent.column, value)

@@ -27,7 +27,7 @@ _STRIPES_OWN: Final = frozenset(("id", "object", "created", "livemode", "deleted
 def names_text(names: Iterable[str], most: int = MAX_NAMES) -> str:
     """Return the names, joined; after ``most`` of them only how many more there are."""
     listed = list(names)
-    more = f", … {len(listed) - most} more" if len(listed) > most else ""
+    more = f", ... {len(listed) - most} more" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
 
 
@@ -151,7 +151,7 @@ def missing_parameters(resource: Resource, lacking: Sequence[tuple[str, ...]]) -
         for name in group
         if name.startswith("_params[")
     ]
-    hint = f"Give what has no column in _params = '{{\"{inside[0]}\": …}}'." if inside else None
+    hint = f"Give what has no column in _params = '{{\"{inside[0]}\": ...}}'." if inside else None
     single = " and ".join(name for group in lacking if len(group) == 1 for name in group)
     choices = [" or ".join(group) for group in lacking if len(group) > 1]
     return ColumnError(

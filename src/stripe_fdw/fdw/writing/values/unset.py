@@ -27,5 +27,5 @@ def unset_value(name: str, old: Any, parameter: Parameter | None) -> Any:
     hint = "Set it to another value." if not isinstance(old, dict) else "Set its keys to null one by one."
     if inside:
         column = name.partition("[")[0]
-        hint = f"Keep what the object has: {column} || '…', or jsonb_set({column}, …)."
+        hint = f"Keep what the object has: {column} || '...', or jsonb_set({column}, ...)."
     raise ColumnError(f'"{name}" cannot be unset in Stripe', hint=hint, sqlstate=sqlstates.NOT_NULL_VIOLATION)
