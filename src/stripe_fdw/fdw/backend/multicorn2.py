@@ -7,6 +7,7 @@ so a function that may raise is called only where it is certain that it does not
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 from typing import Protocol
 
@@ -40,6 +41,29 @@ def _exit_at_once() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "on_exit"):
         libc.on_exit(libc._exit, None)
+
+
+def showable(text: str) -> str:
+    """Return the text with "?" for each character that the database's or the client's encoding lacks.
+
+    Where a message cannot be converted, Multicorn or Postgres reports that instead.
+    """
+    if text.isascii() or not inside_server():
+        return text
+    server = ctypes.PyDLL(None)
+    for function in (server.GetDatabaseEncodingName, server.pg_get_client_encoding_name):
+        function.restype = ctypes.c_char_p
+        codec = _codec(function().decode("ascii"))
+        text = text.encode(codec, "replace").decode(codec)
+    return text
+
+
+def _codec(encoding: str) -> str:
+    """Return Python's codec for an encoding of Postgres; ASCII where there is none by that name."""
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return "ascii"
 
 
 class MulticornHost(Host, Protocol):

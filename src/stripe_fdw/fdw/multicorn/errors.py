@@ -7,6 +7,7 @@ from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar
 
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.fdw.backend.multicorn2 import showable
 from stripe_fdw.redaction import redact
 
 P = ParamSpec("P")
@@ -23,7 +24,7 @@ def raise_plain(error: BaseException) -> NoReturn:
         message = str(error) if isinstance(error, StripeFdwError) else f"{type(error).__name__}: {error}"
     except BaseException:  # noqa: BLE001 - the message cannot be read, so the type stands for it
         message = type(error).__name__
-    raise PlainError(redact(message)) from None
+    raise PlainError(showable(redact(message))) from None
 
 
 def guarded(method: Callable[P, T]) -> Callable[P, T]:

@@ -14,6 +14,7 @@ from stripe_fdw.fdw.backend.multicorn2 import (
     MulticornHost,
     OutsideServer,
     inside_server,
+    showable,
 )
 from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
@@ -135,7 +136,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         lines = self._table.describe(
             self._quals(quals, explaining=True), self._sort_keys(sortkeys), None, verbose
         )
-        return [f"{label}: {text}" for label, text in lines]
+        return [showable(f"{label}: {text}") for label, text in lines]
 
     # -- reading --------------------------------------------------------------------------------------------
 
