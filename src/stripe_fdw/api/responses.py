@@ -62,6 +62,7 @@ class HttpResponse:
     body: bytes
     waited: float = 0.0  # seconds spent on rate limits
     attempts: int = 1
+    seconds: float = 0.0  # from sending the last attempt to the end of its response
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Response:
     waited: float  # seconds spent on rate limits
     attempts: int
     replayed: bool = False  # the response that its idempotency key got before
+    seconds: float = 0.0  # from sending the last attempt to the end of its response
 
 
 def parse_response(http_response: HttpResponse, request_line: str) -> Response:
@@ -101,6 +103,7 @@ def parse_response(http_response: HttpResponse, request_line: str) -> Response:
         http_response.waited,
         http_response.attempts,
         is_replayed(http_response.headers),
+        http_response.seconds,
     )
 
 

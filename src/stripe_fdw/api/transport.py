@@ -91,7 +91,7 @@ class Transport:
         # If time ran out in the middle of an attempt, an earlier response of Stripe's says more.
         if last is None or (failure is not None and not isinstance(failure, TimeoutError)):
             raise self._failed(failure, f"{method} {target.partition('?')[0]}", attempts) from None
-        return HttpResponse(last.status, last.headers, last.body, waited, attempts)
+        return HttpResponse(last.status, last.headers, last.body, waited, attempts, last.seconds)
 
     def close(self) -> None:
         """Close idle connections. The transport can still be used, and opens new ones."""
@@ -137,6 +137,7 @@ class Transport:
     ) -> tuple[HttpResponse | None, HTTPError | None]:
         seconds_left = max(0.001, (exchange.deadline or 0.0) - time.monotonic())
         uncertain_before = exchange.uncertain
+        began = time.monotonic()
         set_current_exchange(exchange)
         try:
             response = self._pool.urlopen(
@@ -154,7 +155,8 @@ class Transport:
                 self._rate_limiter.accept()
             if response.status < 500:
                 exchange.uncertain = uncertain_before and response.status >= 300
-            return HttpResponse(response.status, response.headers, body), None
+            seconds = time.monotonic() - began
+            return HttpResponse(response.status, response.headers, body, seconds=seconds), None
         except HTTPError as error:
             if isinstance(error, _NEVER_SENT) or is_final(error):
                 exchange.uncertain = uncertain_before

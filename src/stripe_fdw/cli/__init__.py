@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.catalog import load
-from stripe_fdw.cli import catalog, demo, dev, host, init, simulator
+from stripe_fdw.cli import catalog, demo, dev, host, init, refresh, simulator
 from stripe_fdw.cli.output import out, report
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.version import __version__
@@ -40,6 +40,7 @@ def _main(
 _app.command()(demo.demo)
 _app.add_typer(dev.app, name="dev")
 _app.command()(init.init)
+_app.command()(refresh.refresh)
 _app.add_typer(host.app, name="host")
 _app.command()(catalog.catalog)
 _app.command()(simulator.simulator)

@@ -22,7 +22,7 @@ _ColumnTypes = dict[str, dict[str, str]]  # by table and column
 def install_copies(
     connection: psycopg.Connection, schemas: Schemas, names: Iterable[str] | None = None
 ) -> Iterator[str]:
-    """Create what is missing of the copies of all resources, or of those named.
+    """Create what is missing of the copies of all resources, or of those named, in a transaction.
 
     Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled
     when its objects are applied again.
@@ -33,8 +33,9 @@ def install_copies(
     Raises:
         InstallError: Stripe has no such resource, or a table was altered so that its rows cannot be written.
     """
-    resources = _resources(names)
-    for schema in (schemas.copies, schemas.views):
+    resources = chosen_resources(names)
+    connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
+    for schema in ("stripe_sync", schemas.copies, schemas.views):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     run_scripts(connection, "copies")
     tables = _columns_of(connection, schemas.copies)
@@ -51,7 +52,8 @@ def install_copies(
         yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
 
 
-def _resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
+def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
+    """Return the resources of these names, in the catalog's order, or all. Raises InstallError."""
     catalog = load()
     resources = {resource.name: resource for resource in copied_resources(catalog)}
     if names is None:

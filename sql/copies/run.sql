@@ -1,0 +1,46 @@
+-- The refreshes of copies: what the last one did, and where one that was interrupted goes on.
+
+create table if not exists stripe_sync.run (
+    schema text not null,                       -- of the copies
+    resource text not null,
+    account text not null,                      -- '' for the account of the key
+    began_at timestamptz,                       -- by the clock of Stripe; NULL before the first response
+    started_at timestamptz not null default now(),
+    heartbeat_at timestamptz not null default now(),
+    holder uuid,                                -- the process that runs it; NULL when it has ended
+    position jsonb,                             -- what is left to read; NULL when all is read
+    requests bigint not null default 0,
+    objects bigint not null default 0,
+    inserted bigint not null default 0,
+    updated bigint not null default 0,
+    deleted bigint not null default 0,
+    unchanged bigint not null default 0,
+    stale bigint not null default 0,
+    finished_at timestamptz,
+    finished_full_at timestamptz,               -- of the last refresh that read the whole list
+    error text,
+    primary key (schema, resource, account)
+);
+
+comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
+
+-- The ids that a refresh has met. Lost with a crash of the server: then the refresh asks for more ids again.
+create unlogged table if not exists stripe_sync.met (
+    schema text not null,
+    resource text not null,
+    account text not null,
+    id text not null,
+    primary key (schema, resource, account, id)
+);
+
+create or replace view stripe_sync.status as
+    select schema, resource, account,
+           case when holder is not null and heartbeat_at > now() - interval '1 minute' then 'running'
+                when error is not null then 'failed'
+                when finished_at is null then 'interrupted'
+                else 'finished' end as state,
+           requests, objects, inserted, updated, deleted, unchanged, stale,
+           started_at, finished_at, finished_full_at, error
+      from stripe_sync.run;
+
+comment on view stripe_sync.status is 'The last refresh of each resource, and whether one is running.';

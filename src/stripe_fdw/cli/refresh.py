@@ -1,0 +1,176 @@
+"""``stripe-fdw refresh``: read resources from Stripe into their copies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.cli.output import err, out, report, say
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.install import chosen_resources, install_copies
+from stripe_fdw.copies.refresh import NotListedError, Refresher
+from stripe_fdw.copies.runs import Run, take_run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.errors import Interrupted, OptionError, PermissionDeniedError, StripeFdwError
+from stripe_fdw.redaction import Secret, redact
+from stripe_fdw.settings import settings
+
+_PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
+
+
+def refresh(
+    resource: Annotated[
+        list[str] | None, typer.Argument(help="Tables to refresh; all of them without any.")
+    ] = None,
+    confirm_deletions: Annotated[
+        bool,
+        typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
+    ] = False,
+) -> None:
+    """Read objects from Stripe into local copies, in the database that DATABASE_URL names.
+
+    The key is taken from STRIPE_API_KEY. A refresh that is interrupted goes on where it stopped.
+    """
+    env = settings()
+    if not env.database_url:
+        raise OptionError("DATABASE_URL is not set", hint="Set it to the connection string of the database.")
+    if env.stripe_api_key is None or not env.stripe_api_key.get_secret_value():
+        raise OptionError("STRIPE_API_KEY is not set", hint="Set it to the key of the account to copy.")
+    options = ClientOptions(Secret(env.stripe_api_key.get_secret_value()), load().api_version)
+    if env.stripe_api_base:
+        options = ClientOptions(options.key, options.api_version, env.stripe_api_base)
+    work = _Refresh(env.database_url, Client(options), Schemas(), confirm_deletions)
+    try:
+        succeeded = work.run(chosen_resources(resource or None))
+    except psycopg.Error as error:
+        raise InstallError(
+            f"the database reported an error: {redact(str(error)).strip()}",
+            hint="What was committed stays. Run it again: it goes on where it stopped.",
+        ) from None
+    if not succeeded:
+        raise typer.Exit(1)
+
+
+class _Refresh:
+    """The refresh of several resources, some at a time, each with a connection of its own."""
+
+    def __init__(self, database: str, client: Client, schemas: Schemas, confirm_deletions: bool) -> None:
+        self._database = database
+        self._client = client
+        self._schemas = schemas
+        self._confirm_deletions = confirm_deletions
+        self._stopping = threading.Event()
+        self._failed = False
+        self._progress = _ShownProgress()
+
+    def run(self, resources: tuple[Resource, ...]) -> bool:
+        """Refresh them, those with parents after the others. Return False if one of them failed."""
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            with connection.transaction():
+                names = [item.name for item in resources]
+                for line in install_copies(connection, self._schemas, names):
+                    say(line)
+            check_account(self._client, connection, self._schemas, self._check)
+
+        def needs(resource: Resource) -> bool:
+            return bool(resource.parents) or any(item.required for item in resource.filters)
+
+        with self._progress.shown():
+            for group in ([r for r in resources if not needs(r)], [r for r in resources if needs(r)]):
+                with ThreadPoolExecutor(_PARALLEL_RESOURCES) as threads:
+                    try:
+                        list(threads.map(self._refresh, group))
+                    except BaseException:
+                        self._stopping.set()
+                        raise
+        return not self._failed
+
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("the refresh was interrupted")
+
+    def _refresh(self, resource: Resource) -> None:
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            run = take_run(connection, self._schemas.copies, resource.name, "")
+            if run is None:
+                self._progress.finished(resource, "is being refreshed by another process")
+                return
+            refresher = Refresher(
+                self._client,
+                connection,
+                self._schemas,
+                load(),
+                self._check,
+                self._progress.page,
+                self._confirm_deletions,
+            )
+            try:
+                refresher.refresh(resource, run)
+            except (NotListedError, PermissionDeniedError) as error:
+                run.finish(error.message)
+                self._progress.finished(resource, f"is left out: {error.message}")
+            except StripeFdwError as error:
+                run.finish(error.message)
+                self._failed = True
+                self._progress.finished(resource, "failed")
+                report(error)
+            else:
+                run.finish()
+                self._progress.finished(resource, _summary(run))
+
+
+def _summary(run: Run) -> str:
+    counts = [
+        f"{getattr(run.applied, name)} {name}"
+        for name in ("inserted", "updated", "deleted", "stale")
+        if getattr(run.applied, name)
+    ]
+    return f"{run.objects} objects in {run.requests} requests: {', '.join(counts) or 'nothing has changed'}"
+
+
+class _ShownProgress:
+    """Progress bars where standard error is a terminal, and a line for each resource where it is none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TextColumn("{task.completed:.0f} objects"),
+            TimeElapsedColumn(),
+            console=err,
+            disable=not err.is_terminal,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the bars during the block."""
+        with self._bars:
+            yield
+
+    def page(self, run: Run) -> None:
+        """Show how far a run is."""
+        with self._lock:
+            if run.resource not in self._tasks:
+                self._tasks[run.resource] = self._bars.add_task(run.resource, total=None)
+            self._bars.update(self._tasks[run.resource], completed=run.objects)
+
+    def finished(self, resource: Resource, outcome: str) -> None:
+        """Print how the refresh of a resource ended."""
+        with self._lock:
+            task = self._tasks.pop(resource.name, None)
+            if task is not None:
+                self._bars.remove_task(task)
+            out.print(f"{resource.name}: {outcome}", markup=False)

@@ -1,0 +1,54 @@
+"""The account that a schema of copies belongs to: fixed by its first refresh, compared by each later one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+
+from stripe_fdw import sqlstates
+from stripe_fdw.api.client import Client
+from stripe_fdw.api.request import Request
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.errors import InvalidResponseError, StripeFdwError
+
+
+class OtherAccountError(StripeFdwError):
+    """The key belongs to another account, or another mode, than the copies."""
+
+    default_sqlstate = sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE
+
+
+def check_account(
+    client: Client, connection: psycopg.Connection, schemas: Schemas, check: Callable[[], object]
+) -> str:
+    """Fix the account and mode of the copies, or compare them with the key's. Return the account's id.
+
+    Raises:
+        OtherAccountError: the copies hold the objects of another account, or of the other mode.
+    """
+    response = client.fetch(Request.of("GET", "/v1/account"), check=check)
+    account_id = response.body.get("id")
+    if not isinstance(account_id, str):
+        raise InvalidResponseError("the response to GET /v1/account has no id")
+    livemode = "_test_" not in client.options.key.reveal()
+    connection.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode) values (%s, %s, %s)"
+        " on conflict (schema) do nothing",
+        (schemas.copies, account_id, livemode),
+    )
+    row = connection.execute(
+        "select account_id, livemode from stripe_sync.account where schema = %s", (schemas.copies,)
+    ).fetchone()
+    if row != (account_id, livemode):
+        known, known_mode = row or ("", False)
+        raise OtherAccountError(
+            f"the copies in schema {schemas.copies} are of account {known} in {_mode(known_mode)}",
+            detail=f"The key belongs to account {account_id} in {_mode(livemode)}.",
+            hint="Use a key of that account, or copy this account into schemas of its own.",
+        )
+    return account_id
+
+
+def _mode(livemode: bool) -> str:
+    return "live mode" if livemode else "test mode"

@@ -1,0 +1,337 @@
+"""Refreshes of copies: a resource's list is read in parallel, each page is committed with what is left.
+
+A refresh that is interrupted at any moment goes on where the last commit left it: pages that it applied
+twice change nothing. What a complete list did not have is asked for by its id, and is deleted only if Stripe
+says so.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+
+from stripe_fdw.api.client import Client, ResponseFuture
+from stripe_fdw.api.pages import cursor_is_gone, objects, read_pages
+from stripe_fdw.api.request import PAGE, PARALLEL, Request
+from stripe_fdw.api.responses import Response
+from stripe_fdw.api.threads import STEP_SECONDS
+from stripe_fdw.api.time_slice import Slice
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.runs import Position, Run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.errors import NotFoundError, StripeFdwError
+
+_MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated
+_MAX_ASKED: Final = 1000  # rows that a list lacks and that are asked for without being confirmed
+_MAX_ASKED_SHARE: Final = 0.05  # of a table's rows, where more than a few are missing
+_FEW: Final = 100
+_LOCK_SECONDS: Final = 0.2  # to wait for a row that a user's transaction has locked
+_LOCK_RETRIES: Final = 300  # of a second each
+
+Check = Callable[[], object]
+Progress = Callable[[Run], object]
+
+
+class DeletionsNotConfirmedError(StripeFdwError):
+    """A list lacks so many rows of the copy that it may be the list of another account."""
+
+
+class NotListedError(StripeFdwError):
+    """The resource has no list that can be read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresher:
+    """Refreshes copies of one account. It reads with the client and writes with the connection."""
+
+    client: Client
+    connection: psycopg.Connection
+    schemas: Schemas
+    catalog: Catalog
+    check: Check  # raises to end the refresh
+    progress: Progress
+    confirm_deletions: bool = False
+
+    def refresh(self, resource: Resource, run: Run) -> None:
+        """Read the whole list of a resource and apply it, from where the run was interrupted.
+
+        Raises:
+            NotListedError: the list needs a filter, or a parent that no table has.
+            DeletionsNotConfirmedError: the list lacks too many rows.
+            StripeFdwError: what the requests fail with. The run can be continued.
+        """
+        parent = list_parent(resource)
+        if parent is None:
+            self._read_lists(resource, run)
+        else:
+            self._read_children(resource, parent, run)
+        self._ask_for_missing(resource, run)
+
+    # -- lists ----------------------------------------------------------------------------------------------
+
+    def _read_lists(self, resource: Resource, run: Run) -> None:
+        """Read all lists of the resource, in slices that are split while connections are idle."""
+        lists = list_requests(resource)
+        created = resource.filter.get("created")
+        can_split = resource.newest_first and created is not None and created.range
+        left = deque(_slices(run.position, len(lists)))
+        changed = threading.Event()
+        under_way: dict[ResponseFuture, _SliceRequest] = {}
+        try:
+            while left or under_way:
+                while left and len(under_way) < PARALLEL:
+                    item = left.popleft()
+                    request = _page_request(resource, lists[item.list_number], item.slice)
+                    future = self.client.submit(request, background=True)
+                    future.add_done_callback(lambda _: changed.set())
+                    under_way[future] = replace(item, request=request)
+                changed.wait(STEP_SECONDS)
+                changed.clear()
+                self.check()
+                for future in [future for future in under_way if future.done() or future.is_late()]:
+                    item = under_way.pop(future)
+                    parts = self._after_page(resource, run, future, item, [*left, *under_way.values()])
+                    left.extend(parts)
+                if can_split:
+                    _split(left, PARALLEL - len(under_way))
+        finally:
+            for future in under_way:
+                future.cancel()
+
+    def _after_page(
+        self,
+        resource: Resource,
+        run: Run,
+        future: ResponseFuture,
+        item: _SliceRequest,
+        others: Iterable[_SliceRequest],
+    ) -> list[_SliceRequest]:
+        """Apply the page that came, and return what is left of its slice."""
+        assert item.request is not None
+        try:
+            page = future.result(check=self.check)
+        except NotFoundError as error:
+            part = item.slice
+            if not cursor_is_gone(error) or not part.earlier:
+                raise
+            # The cursor's object was deleted meanwhile: an earlier one continues the list as well.
+            return [replace(item, slice=replace(part, after=part.earlier[-1], earlier=part.earlier[:-1]))]
+        rest = item.slice.read_on(page, item.request) if resource.paged else None
+        parts = [] if rest is None else [replace(item, slice=rest, request=None)]
+        position = [part.stored() for part in (*others, *parts)]
+        self._apply_page(resource, run, page, item.request, position)
+        return parts
+
+    # -- lists inside objects -------------------------------------------------------------------------------
+
+    def _read_children(self, resource: Resource, parent: ListParent, run: Run) -> None:
+        """Read the list of each parent in its copy, in the order of their ids."""
+        table = self.schemas.table(self.catalog.resource[parent.resource])
+        last = run.position[0]["parent"] if run.position else ""
+        ids_after = "where _account = %s and not _deleted and id > %s order by id limit 1000"
+        query = f"select id from {table} {ids_after}"
+        while ids := [row[0] for row in self.connection.execute(query.encode(), (run.account, last))]:
+            ahead: deque[tuple[str, Request, ResponseFuture]] = deque()
+            try:
+                for identifier in (*ids, None):
+                    if identifier is not None:
+                        request = _children_request(resource, parent, identifier)
+                        ahead.append((identifier, request, self.client.submit(request, background=True)))
+                    while ahead and (identifier is None or len(ahead) >= PARALLEL):
+                        self._read_children_of(resource, run, *ahead.popleft())
+            finally:
+                for _, _, future in ahead:
+                    future.cancel()
+            last = ids[-1]
+
+    def _read_children_of(
+        self, resource: Resource, run: Run, parent_id: str, request: Request, first: ResponseFuture
+    ) -> None:
+        pages = read_pages(
+            self.client, request, check=self.check, paged=resource.paged, background=True, first=first
+        )
+        try:
+            for page in pages:
+                # Until its last page, the parent is not among those that are done.
+                done = run.position if page.body.get("has_more") else [{"parent": parent_id}]
+                self._apply_page(resource, run, page, request, done or [], parent_id)
+        except NotFoundError:  # the parent was deleted meanwhile
+            return
+
+    # -- applying -------------------------------------------------------------------------------------------
+
+    def _apply_page(
+        self,
+        resource: Resource,
+        run: Run,
+        page: Response,
+        request: Request,
+        position: Position,
+        parent: str | None = None,
+    ) -> None:
+        known_at = read_at(page)
+        if run.began_at is None:
+            run.began_at = known_at
+        items = objects(page, request)
+        evidence = Evidence(known_at, run.account, parent=parent)
+        ids = [str(item["id"]) for item in items if "id" in item]
+
+        def write() -> None:
+            applied = apply(self.connection, self.schemas, resource, items, evidence)
+            run.commit_page(position, applied, ids)
+
+        self._yielding(write)
+        self.progress(run)
+
+    def _yielding(self, write: Callable[[], None]) -> None:
+        """Write in a transaction that gives way to every other: it waits briefly, and tries again later."""
+        for _ in range(_LOCK_RETRIES):
+            try:
+                with self.connection.transaction():
+                    self.connection.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'".encode())
+                    write()
+            except psycopg.errors.LockNotAvailable:
+                self.check()
+                time.sleep(1)
+            else:
+                return
+        raise StripeFdwError("a row of the copy has been locked by another transaction for too long")
+
+    # -- objects that the list lacks ------------------------------------------------------------------------
+
+    def _ask_for_missing(self, resource: Resource, run: Run) -> None:
+        """Ask for each row that the list did not have; a row is deleted where Stripe says so."""
+        table = self.schemas.table(resource)
+        missing = run.missing_ids(table) if run.began_at is not None else []
+        if not missing:
+            return
+        query = f"select count(*) from {table} where not _deleted"
+        rows = self.connection.execute(query.encode()).fetchone()
+        share = len(missing) / max(1, rows[0] if rows else 0)
+        if not self.confirm_deletions and (
+            len(missing) > _MAX_ASKED or (len(missing) > _FEW and share > _MAX_ASKED_SHARE)
+        ):
+            raise DeletionsNotConfirmedError(
+                f"the list of {resource.name} lacks {len(missing)} objects of the copy",
+                detail=f"That is {share:.0%} of its rows. The key may see less than before.",
+                hint="If they are deleted, run it again with --confirm-deletions.",
+            )
+        for identifier in missing:
+            self.check()
+            self._ask_for(resource, run, identifier)
+
+    def _ask_for(self, resource: Resource, run: Run, identifier: str) -> None:
+        stub = {"id": identifier, "object": resource.object, "deleted": True}
+        began_at = run.began_at
+        assert began_at is not None
+        body, known_at = stub, began_at
+        if resource.retrieve is not None and not resource.parents:
+            name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
+            request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+            try:
+                response = self.client.fetch(request, check=self.check, background=True)
+            except NotFoundError:
+                pass
+            else:
+                body, known_at = response.body, read_at(response)
+        evidence = Evidence(known_at, run.account)
+        self._yielding(lambda: run.record(apply(self.connection, self.schemas, resource, [body], evidence)))
+        self.progress(run)
+
+
+@dataclass(frozen=True, slots=True)
+class _SliceRequest:
+    """A slice of one of a resource's lists, and the request for its next page if that is under way."""
+
+    list_number: int
+    slice: Slice
+    request: Request | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """Return what continues it in another process."""
+        return {"list": self.list_number, **asdict(self.slice)}
+
+
+def _slices(position: Position | None, lists: int) -> Iterator[_SliceRequest]:
+    if position is None:
+        yield from (_SliceRequest(number, Slice(None, None)) for number in range(lists))
+        return
+    for stored in position:
+        fields = {**stored, "earlier": tuple(stored["earlier"])}
+        yield _SliceRequest(fields.pop("list"), Slice(**fields))
+
+
+def _split(left: deque[_SliceRequest], idle: int) -> None:
+    """Split the slices that are left until each idle connection has one."""
+    while 0 < len(left) < idle:
+        largest = max(left, key=lambda item: item.slice.pages_left())
+        parts = largest.slice.split() if largest.slice.pages_left() >= _MIN_PAGES_TO_SPLIT else None
+        if parts is None:
+            return
+        left.remove(largest)
+        left.extend(replace(largest, slice=part) for part in parts)
+
+
+def list_requests(resource: Resource) -> list[Request]:
+    """Return the requests for the lists that together have all objects of the resource."""
+    defaults = dict(resource.defaults)
+    variants: Sequence[dict[str, str]] = [
+        defaults,
+        *({**defaults, **dict(further)} for further in resource.further_lists),
+    ]
+    return [Request.of("GET", resource.list_path, variant) for variant in variants]
+
+
+@dataclass(frozen=True, slots=True)
+class ListParent:
+    """The resource whose ids the lists of another one take: in their path, or as a filter they need."""
+
+    resource: str
+    parameter: str
+    in_path: bool
+
+
+def list_parent(resource: Resource) -> ListParent | None:
+    """Return whose ids the resource's lists take; None for a list of all objects.
+
+    Raises NotListedError if the list needs more than one id of another resource.
+    """
+    required = [item for item in resource.filters if item.required]
+    needed = [item.parameter for item in resource.parents] + [item.parameter for item in required]
+    if not needed and not resource.one_of:
+        return None
+    if len(needed) == 1 and not resource.one_of:
+        if resource.parents and resource.parents[0].resource:
+            return ListParent(resource.parents[0].resource, needed[0], in_path=True)
+        references = resource.column[required[0].column].references if required else ()
+        if len(references) == 1:
+            return ListParent(references[0], needed[0], in_path=False)
+    raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")
+
+
+def _children_request(resource: Resource, parent: ListParent, parent_id: str) -> Request:
+    ids = {parent.parameter: parent_id}
+    limit = {"limit": PAGE} if resource.paged else {}
+    params = {**dict(resource.defaults), **limit, **({} if parent.in_path else ids)}
+    return Request.of("GET", resource.list_path, params, **(ids if parent.in_path else {}))
+
+
+def _page_request(resource: Resource, base: Request, part: Slice) -> Request:
+    return part.request(base) if resource.paged else base
+
+
+def read_at(response: Response) -> datetime:
+    """Return when the state in a response was true at the latest, by the clock of Stripe.
+
+    ``Date`` is when the response left, in whole seconds, and not when the state was read.
+    """
+    return response.date - timedelta(seconds=math.ceil(response.seconds))

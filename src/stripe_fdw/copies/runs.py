@@ -1,0 +1,131 @@
+"""The runs of refreshes in ``stripe_sync.run``: who holds one, what is left to read, what was done so far."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from stripe_fdw.copies.apply import Applied
+
+_LEASE: Final = "1 minute"  # after its last sign of life a run may be taken over
+_MAX_AGE: Final = "24 hours"  # an older one begins anew: Stripe has changed too much since
+_KEY: Final = "schema = %(schema)s and resource = %(resource)s and account = %(account)s"
+
+Position = list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Run:
+    """A refresh of one resource that this process holds."""
+
+    connection: psycopg.Connection
+    schema: str
+    resource: str
+    account: str
+    holder: uuid.UUID
+    position: Position | None = None  # None: nothing is read yet
+    began_at: datetime | None = None
+    requests: int = 0
+    objects: int = 0
+    applied: Applied = field(default_factory=Applied)
+
+    def commit_page(self, position: Position, applied: Applied, ids: Sequence[str]) -> None:
+        """Record a page that was applied, in the transaction that applied it, with what is left to read."""
+        self.position = position
+        self.requests += 1
+        self.objects += len(ids)
+        self.applied += applied
+        self.connection.execute(
+            "insert into stripe_sync.met (schema, resource, account, id)"
+            " select %s, %s, %s, unnest(%s::text[]) on conflict do nothing",
+            (self.schema, self.resource, self.account, list(ids)),
+        )
+        self._update("position = %(position)s, began_at = %(began_at)s", position=Jsonb(position))
+
+    def record(self, applied: Applied) -> None:
+        """Record objects that were applied outside the list."""
+        self.requests += 1
+        self.applied += applied
+        self._update("position = position")
+
+    def finish(self, error: str | None = None) -> None:
+        """Give the run up: finished without an error, to be continued with one."""
+        done = "position = null, finished_at = now(), finished_full_at = now(), error = null"
+        failed = "finished_at = now(), error = %(error)s"
+        with self.connection.transaction():
+            self._update(f"holder = null, {done if error is None else failed}", error=error)
+            if error is None:
+                self.connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), self._key())
+
+    def missing_ids(self, table: str) -> list[str]:
+        """Return the ids of rows that the list did not have and that nothing later was known of."""
+        query = (
+            f"select id from {table} t where _account = %(account)s and not _deleted"
+            " and (_as_of is null or _as_of < %(began_at)s) and not exists (select from stripe_sync.met m"
+            " where m.schema = %(schema)s and m.resource = %(resource)s"
+            " and m.account = %(account)s and m.id = t.id) order by id"
+        )
+        parameters = {**self._key(), "began_at": self.began_at}
+        return [row[0] for row in self.connection.execute(query.encode(), parameters)]
+
+    def _update(self, assignments: str, **values: Any) -> None:
+        counts = {name: getattr(self.applied, name) for name in Applied.__slots__}
+        counted = ", ".join(f"{name} = %({name})s" for name in ("requests", "objects", *counts))
+        query = (
+            f"update stripe_sync.run set {assignments}, {counted}, heartbeat_at = now()"
+            f" where {_KEY} and holder = %(holder)s"
+        )
+        parameters = {
+            **self._key(),
+            **counts,
+            **values,
+            "requests": self.requests,
+            "objects": self.objects,
+            "holder": self.holder,
+            "began_at": self.began_at,
+        }
+        if self.connection.execute(query.encode(), parameters).rowcount != 1:
+            raise LostRunError(f"another process has taken over the refresh of {self.resource}")
+
+    def _key(self) -> dict[str, Any]:
+        return {"schema": self.schema, "resource": self.resource, "account": self.account}
+
+
+class LostRunError(Exception):
+    """Another process holds the run: this one was silent for longer than the lease."""
+
+
+def take_run(connection: psycopg.Connection, schema: str, resource: str, account: str) -> Run | None:
+    """Begin a run, or continue one that was interrupted. Return None if another process holds it."""
+    holder = uuid.uuid4()
+    key = {"schema": schema, "resource": resource, "account": account, "holder": holder}
+    resumable = f"r.position is not null and r.started_at > now() - interval '{_MAX_AGE}'"
+    kept = ("position", "began_at", "requests", "objects", *Applied.__slots__)
+    assignments = ", ".join(
+        f"{name} = case when {resumable} then r.{name} else excluded.{name} end"
+        for name in (*kept, "started_at")
+    )
+    query = (
+        "insert into stripe_sync.run as r (schema, resource, account, holder)"
+        " values (%(schema)s, %(resource)s, %(account)s, %(holder)s)"
+        f" on conflict (schema, resource, account) do update set {assignments}, holder = excluded.holder,"
+        " heartbeat_at = now(), finished_at = null, error = null"
+        f" where r.holder is null or r.heartbeat_at < now() - interval '{_LEASE}'"
+        f" returning {', '.join(kept)}"
+    )
+    with connection.transaction():
+        row = connection.execute(query.encode(), key).fetchone()
+        if row is None:
+            return None
+        position, began_at, requests, objects, *counts = row
+        if position is None:
+            connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), key)
+    run = Run(connection, schema, resource, account, holder, position, began_at, requests, objects)
+    run.applied = Applied(*counts)
+    return run

@@ -1,0 +1,369 @@
+"""Refreshes: a copy becomes equal to Stripe's list, whatever interrupts it, and nothing is written twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+import urllib3
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.accounts import OtherAccountError, check_account
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
+from stripe_fdw.copies.runs import Run, take_run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.errors import Interrupted
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY
+from support.simulators import Simulators
+from support.waiting import wait_until
+
+CHOSEN = ("customer", "subscription", "invoice", "price", "event", "charge", "subscription_item", "line_item")
+
+
+@pytest.fixture
+def stripe(simulators: Simulators) -> SimulatorProcess:
+    """A simulated Stripe of this test."""
+    return simulators("refreshed", customers=300, seed=7)
+
+
+@pytest.fixture
+def filled(cluster: Cluster) -> str:
+    """A database with empty copies of some resources."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("drop database if exists refreshed with (force)")
+        connection.execute("create database refreshed")
+        connection.execute("alter database refreshed set log_statement = 'none'")
+    with psycopg.connect(cluster.dsn("refreshed"), autocommit=True) as connection, connection.transaction():
+        list(install_copies(connection, Schemas(), CHOSEN))
+    return cluster.dsn("refreshed")
+
+
+@pytest.fixture
+def client(stripe: SimulatorProcess) -> Iterator[Client]:
+    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
+    client = Client(options)
+    yield client
+    client.close()
+
+
+def refresh(
+    dsn: str, client: Client, name: str = "customer", pages: int | None = None, **options: Any
+) -> Run:
+    """Refresh a resource; after ``pages`` pages it is interrupted as by the end of its process."""
+    left = [pages]
+
+    def progress(run: Run) -> None:
+        if left[0] is not None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Interrupted("killed")
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        run = take_run(connection, "stripe_copy", name, "")
+        assert run is not None
+        refresher = Refresher(client, connection, Schemas(), load(), lambda: None, progress, **options)
+        try:
+            refresher.refresh(load().resource[name], run)
+        except Interrupted:
+            # A process that dies leaves its lease behind, which ends a minute later.
+            connection.execute("update stripe_sync.run set heartbeat_at = now() - interval '2 minutes'")
+            raise
+        run.finish()
+    return run
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def ask(stripe: SimulatorProcess, method: str, path: str, **fields: str) -> Any:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    if method == "POST":
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    body, query = (
+        (urlencode(fields), "") if method == "POST" else (None, f"?{urlencode(fields)}" if fields else "")
+    )
+    answer = urllib3.request(method, f"{stripe.url}/v1/{path}{query}", body=body, headers=headers, timeout=20)
+    assert answer.status == 200, answer.data
+    return answer.json()
+
+
+def listed(stripe: SimulatorProcess, path: str, **fields: str) -> list[dict[str, Any]]:
+    """All objects of a list, read page by page."""
+    items: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"has_more": True}
+    while page["has_more"]:
+        after = {"starting_after": items[-1]["id"]} if items else {}
+        page = ask(stripe, "GET", path, limit="100", **fields, **after)
+        items += page["data"]
+    return items
+
+
+LISTS: dict[str, tuple[str, dict[str, str]]] = {
+    "customer": ("customers", {}),
+    "subscription": ("subscriptions", {"status": "all"}),
+    "invoice": ("invoices", {}),
+    "event": ("events", {}),
+    "charge": ("charges", {}),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_copy_becomes_equal_to_the_list(
+    filled: str, client: Client, stripe: SimulatorProcess, name: str
+) -> None:
+    run = refresh(filled, client, name)
+    path, fields = LISTS[name]
+    expected = {item["id"]: item for item in listed(stripe, path, **fields)}
+    copied = dict(rows(filled, f"select id, _raw from stripe_copy.{name}"))
+    assert copied.keys() == expected.keys()
+    for secret in ("client_secret",):
+        for item in expected.values():
+            item.pop(secret, None)
+    assert copied == expected
+    assert run.objects == run.applied.inserted == len(expected)
+
+
+def test_prices_that_lists_hide_are_copied(filled: str, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(filled, client, "price")
+    expected = {
+        item["id"] for active in ("true", "false") for item in listed(stripe, "prices", active=active)
+    }
+    assert {identifier for (identifier,) in rows(filled, "select id from stripe_copy.price")} == expected
+
+
+def test_lists_inside_objects_are_complete(filled: str, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(filled, client, "invoice")
+    refresh(filled, client, "line_item")
+    expected = {
+        (line["id"], invoice["id"])
+        for invoice in listed(stripe, "invoices")
+        for line in listed(stripe, f"invoices/{invoice['id']}/lines")
+    }
+    assert set(rows(filled, "select id, invoice_id from stripe.line_item")) == expected
+
+
+@pytest.mark.parametrize("name", ["customer", "line_item"])
+def test_kill_at_any_page_and_run_again(
+    filled: str, client: Client, stripe: SimulatorProcess, name: str
+) -> None:
+    if name == "line_item":
+        refresh(filled, client, "invoice")
+    whole = refresh(filled, client, name)
+    everything = rows(filled, f"select id, _raw from stripe_copy.{name} order by id")
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(f"truncate stripe_copy.{name}".encode())
+    stripe.control("DELETE", "/requests")
+    interruptions = 0
+    while True:
+        try:
+            run = refresh(filled, client, name, pages=2)
+        except Interrupted:
+            interruptions += 1
+        else:
+            break
+        assert interruptions < 1000
+    assert interruptions >= 1
+    assert rows(filled, f"select id, _raw from stripe_copy.{name} order by id") == everything
+    assert run.objects == whole.objects
+    # At most the pages that were under way are asked for twice.
+    assert len(stripe.requests()) <= whole.requests + 9 * interruptions
+
+
+def test_unchanged_refresh_writes_nothing(filled: str, client: Client) -> None:
+    refresh(filled, client)
+    before = rows(filled, "select id, ctid, xmin from stripe_copy.customer order by id")
+    run = refresh(filled, client)
+    assert rows(filled, "select id, ctid, xmin from stripe_copy.customer order by id") == before
+    assert run.applied.unchanged == len(before)
+
+
+def test_changed_new_and_deleted_objects(filled: str, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(filled, client)
+    (changed,), (gone,) = rows(filled, "select id from stripe_copy.customer order by id limit 2")
+    ask(stripe, "POST", f"customers/{changed}", name="Changed")
+    ask(stripe, "DELETE", f"customers/{gone}")
+    new = ask(stripe, "POST", "customers", name="New")["id"]
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
+    run = refresh(filled, client)
+    assert (run.applied.inserted, run.applied.updated, run.applied.deleted) == (1, 1, 1)
+    names = "select id, name from stripe.customer where id in ('%s', '%s', '%s') order by name"
+    assert rows(filled, names % (changed, gone, new)) == [(changed, "Changed"), (new, "New")]
+    assert rows(
+        filled, f"select _deleted, name is not null from stripe_copy.customer where id = '{gone}'"
+    ) == [(True, True)]
+
+
+def test_damaged_copies_are_repaired(filled: str, client: Client) -> None:
+    refresh(filled, client)
+    everything = "select id, name, email, created, _raw from stripe.customer order by id"
+    before = rows(filled, everything)
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(
+            "update stripe_copy.customer set _raw = '{}', name = 'x', _as_of = _as_of - interval '1h'"
+        )
+        connection.execute(
+            "delete from stripe_copy.customer where id > (select min(id) from stripe_copy.customer)"
+        )
+    refresh(filled, client)
+    assert rows(filled, everything) == before
+
+
+def test_many_missing_objects_are_not_asked_for_unless_confirmed(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    refresh(filled, client)
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
+        connection.execute(
+            "insert into stripe_copy.customer (id, _raw, _as_of)"
+            " select 'cus_x' || n, '{}', now() - interval '1 hour' from generate_series(1, 101) n"
+        )
+    with pytest.raises(DeletionsNotConfirmedError, match="lacks 101 objects") as caught:
+        refresh(filled, client)
+    assert "--confirm-deletions" in (caught.value.hint or "")
+    assert rows(filled, "select count(*) from stripe_copy.customer where _deleted") == [(0,)]
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_sync.run set holder = null")
+    assert refresh(filled, client, confirm_deletions=True).applied.deleted == 101
+
+
+def test_one_refresh_of_a_resource_runs_at_a_time(filled: str) -> None:
+    with (
+        psycopg.connect(filled, autocommit=True) as first,
+        psycopg.connect(filled, autocommit=True) as second,
+    ):
+        run = take_run(first, "stripe_copy", "customer", "")
+        assert run is not None
+        assert take_run(second, "stripe_copy", "customer", "") is None
+        assert take_run(second, "stripe_copy", "invoice", "") is not None
+        assert rows(filled, "select state from stripe_sync.status where resource = 'customer'") == [
+            ("running",)
+        ]
+        run.finish()
+        assert take_run(second, "stripe_copy", "customer", "") is not None
+
+
+def test_a_user_s_lock_delays_a_refresh_and_is_never_broken(filled: str, client: Client) -> None:
+    refresh(filled, client)
+    with psycopg.connect(filled) as user:
+        user.execute(
+            "update stripe_copy.customer set _raw = '{}', name = 'locked', _as_of = _as_of - interval '1h'"
+        )
+        done: list[Run] = []
+        thread = threading.Thread(target=lambda: done.append(refresh(filled, client)))
+        thread.start()
+        thread.join(2)
+        assert thread.is_alive()
+        user.execute("update stripe_copy.customer set name = 'still locked'")
+        user.commit()
+    thread.join(30)
+    assert done
+    assert rows(filled, "select count(*) from stripe_copy.customer where name like '%locked'") == [(0,)]
+
+
+def test_live_key_on_test_copies_refused(filled: str, client: Client, stripe: SimulatorProcess) -> None:
+    with psycopg.connect(filled, autocommit=True) as connection:
+        account = check_account(client, connection, Schemas(), lambda: None)
+        assert check_account(client, connection, Schemas(), lambda: None) == account
+        connection.execute("update stripe_sync.account set livemode = true")
+        with pytest.raises(OtherAccountError, match="live mode"):
+            check_account(client, connection, Schemas(), lambda: None)
+        connection.execute("update stripe_sync.account set livemode = false, account_id = 'acct_other'")
+        with pytest.raises(OtherAccountError, match="acct_other"):
+            check_account(client, connection, Schemas(), lambda: None)
+
+
+# -- the command --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(filled: str, stripe: SimulatorProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``stripe-fdw refresh``."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "DATABASE_URL": filled, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
+            **variables,
+        }  # fmt: skip
+        program = Path(sys.executable).with_name("stripe-fdw")
+        return subprocess.run(
+            [program, "refresh", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+    return run
+
+
+def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> None:
+    done = command("customer", "subscription", "product")
+    assert done.returncode == 0, done.stderr
+    assert "created 1 tables in schema stripe_copy" in done.stderr
+    counts = rows(
+        filled, "select count(*) from stripe.customer union all select count(*) from stripe.product"
+    )
+    assert f"customer: {counts[0][0]} objects in" in done.stdout
+    again = command("customer")
+    assert "nothing has changed" in again.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_the_command_refreshes_everything(command: Any, filled: str, simulators: Simulators) -> None:
+    few = simulators("refreshed whole", customers=4, seed=7)
+    done = command(STRIPE_API_BASE=few.url)
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert lines.keys() == {resource.name for resource in load().resources if not resource.preview}
+    kinds = (
+        "select 1 from stripe.subscription_item join stripe.subscription s on s.id = subscription_id limit 1"
+    )
+    assert rows(filled, kinds)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "text"),
+    [
+        (["custmer"], {}, "no resource"),
+        ([], {"STRIPE_API_KEY": ""}, "STRIPE_API_KEY"),
+        ([], {"DATABASE_URL": ""}, "DATABASE_URL"),
+        (["customer"], {"STRIPE_API_BASE": "http://127.0.0.1:9"}, "cannot be reached"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    command: Any, arguments: list[str], variables: dict[str, str], text: str
+) -> None:
+    done = command(*arguments, **variables)
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_refreshes_go_on_after_one_that_fails(command: Any, stripe: SimulatorProcess) -> None:
+    stripe.control(
+        "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/invoices", "count": None}
+    )
+    done = command("invoice", "customer")
+    stripe.control("DELETE", "/faults")
+    assert done.returncode == 1
+    assert "invoice: failed" in done.stdout
+    assert "customer: " in done.stdout
+    assert "objects in" in done.stdout
+    wait_until(lambda: command("invoice").returncode == 0, "the failed refresh goes on", seconds=60)
