@@ -321,6 +321,8 @@ class Table:
             size = eval(self.options["size"])
             return Size(size[0], size[2]) if isinstance(size, tuple) and len(size) == 3 else size
         rows = float(self.options.get("estimate", "3"))
+        columns = {qual.column for qual in quals}
+        rows = min([rows, *(found for key, found in self._paths() if set(key) <= columns)])
         return Size(rows, rows / 100)
 
     def width(self, columns: list[str]) -> Any:
@@ -330,9 +332,15 @@ class Table:
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         self.maybe_fail("path_keys")
-        if "paths" in self.options:
-            return eval(self.options["paths"])
-        return [(("id",), 1)]
+        return eval(self.options["paths"]) if "paths" in self.options else [(("id",), 1)]
+
+    def _paths(self) -> list[tuple[tuple[str, ...], float]]:
+        """The path keys that are well-formed."""
+        keys = eval(self.options.get("paths", "[(('id',), 1)]"))
+        try:
+            return [(tuple(key), float(rows)) for key, rows in keys]
+        except (TypeError, ValueError):
+            return []
 
     def sortable(self, keys: list[SortKey]) -> list[SortKey]:
         self.maybe_fail("sortable")

@@ -128,5 +128,6 @@ def _filter(parameter: ListParameter, column: Column, note: FilterNote) -> Filte
         values=values,
         exact=parameter.steps[-1] not in NEVER_EXACT if note.exact is None else note.exact,
         extra_parameters=parameter.extra_parameters + note.extra_parameters,
+        reveals=note.reveals,
         max_values=note.max_values,
     )

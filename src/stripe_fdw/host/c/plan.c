@@ -76,7 +76,8 @@ column_names(Oid relid, List *attnums)
 	return names;
 }
 
-static void
+/* Ask the table for the rows, width and requests of a scan with the plan's quals and columns. */
+void
 ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 {
 	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
