@@ -7,6 +7,7 @@ rows. The table with option ``object`` 'calls' lists the calls of the other tabl
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
 import hashlib
 import signal
@@ -212,6 +213,32 @@ BATCHES: dict[str, Callable[[], object]] = {
 def alive() -> list[tuple[str, str]]:
     """What is open now: for the option ``lines``."""
     return [("Alive", f"scans {ALIVE['scans']}, statements {ALIVE['statements']}")]
+
+
+def trim() -> list[tuple[str, str]]:
+    """Give the memory that nothing uses back to the system: for ``lines``."""
+    return [("Trimmed", str(ctypes.CDLL(None).malloc_trim(0)))]
+
+
+_PAUSES: list[float] = []
+
+
+def _tick() -> None:
+    last = time.monotonic()
+    while True:
+        time.sleep(0.01)
+        now = time.monotonic()
+        _PAUSES.append(now - last)
+        last = now
+
+
+def longest_pause() -> list[tuple[str, str]]:
+    """How long a thread of Python's stood still since the last call, which starts it: for ``lines``."""
+    if not _PAUSES:
+        threading.Thread(target=_tick, daemon=True).start()
+    longest = max(_PAUSES, default=0.0)
+    _PAUSES[:] = [0.0]
+    return [("Pause", f"{longest:.3f}")]
 
 
 def good(number: int, column: Any) -> object:
