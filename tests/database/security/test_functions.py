@@ -16,6 +16,7 @@ from support.doc_pages import PAGES, ROOT, blocks
 OURS = """
     from pg_proc
    where pronamespace in ('stripe_sync'::regnamespace, 'stripe_live'::regnamespace)
+         and proname not like 'multicorn%'
       or oid in (select objid from pg_depend join pg_extension e on e.oid = refobjid
                   where classid = 'pg_proc'::regclass and deptype = 'e' and extname = 'stripe_fdw')"""
 NAMES = {
