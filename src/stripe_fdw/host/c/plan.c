@@ -80,7 +80,8 @@ column_names(Oid relid, List *attnums)
 void
 ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 {
-	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
+	/* Volatile, or compilers give it the register of an argument that they then say longjmp() may change. */
+	volatile Oid user = planned_user(rel, planner_rt_fetch(rel->relid, root));
 	PythonEntry entry;
 
 	estimate_values(root, plan->quals);
