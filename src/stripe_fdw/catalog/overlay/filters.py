@@ -19,6 +19,8 @@ class FilterNote:
     exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
     defaulted: bool = False  # required, but LIST_DEFAULTS has a value for it
     extra_parameters: tuple[tuple[str, str], ...] = ()
+    required: bool = False  # though the SDK says otherwise
+    substitute: str = ""  # where it is required: a column whose filter may stand for it
     reveals: bool = False  # without it, the list hides some of the objects that it shows with it
     max_values: int = 0
 
@@ -40,7 +42,7 @@ FILTERS: dict[tuple[str, str], FilterNote] = {
     ("subscription", "test_clock"): FilterNote(reveals=True),
     ("subscription_schedule", "customer"): FilterNote(reveals=True),
     # Payment methods that are attached are listed only with their customer.
-    ("payment_method", "customer"): FilterNote(reveals=True),
+    ("payment_method", "customer"): FilterNote(required=True, substitute="customer_account"),
     ("subscription", "status"): FilterNote(not_values=("all", "ended")),  # `all`, and `ended` of two states
     ("tax_registration", "status"): FilterNote(not_values=("all",)),
     # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.
