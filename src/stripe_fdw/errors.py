@@ -8,6 +8,7 @@
     ├── ApiError                  Stripe answered with an error
     │   ├── AuthenticationError   no key, or a key that Stripe does not accept
     │   ├── PermissionDeniedError the key has no permission for the request
+    │   ├── NotActivatedError     the account does not use the product (Issuing, Treasury, Connect …)
     │   ├── NotFoundError         no such object
     │   ├── CardError             the card, or another payment method, was declined
     │   ├── RateLimitError        429, still after all retries
@@ -112,6 +113,12 @@ class PermissionDeniedError(ApiError):
     """The key has no permission for the request (403)."""
 
     default_sqlstate = sqlstates.INSUFFICIENT_PRIVILEGE
+
+
+class NotActivatedError(ApiError):
+    """The account has not activated the product that the request belongs to, such as Issuing."""
+
+    default_sqlstate = sqlstates.PRODUCT_NOT_ACTIVATED
 
 
 class NotFoundError(ApiError):

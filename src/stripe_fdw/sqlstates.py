@@ -40,6 +40,7 @@ FDW_SCHEMA_NOT_FOUND: Final = "HV00Q"
 FDW_TABLE_NOT_FOUND: Final = "HV00R"
 FDW_INVALID_ATTRIBUTE_VALUE: Final = "HV024"
 NO_DATA_FOUND: Final = "P0002"  # not class 02, which clients take for success
+PRODUCT_NOT_ACTIVATED: Final = "ST001"  # ours, as the next is
 CARD_DECLINED: Final = "ST402"  # ours: Postgres leaves classes that begin with I to Z to extensions
 
 _OF_EXCEPTIONS: Final[tuple[tuple[type[BaseException], str], ...]] = (

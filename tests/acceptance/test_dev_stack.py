@@ -153,6 +153,7 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         repeated = stack.stripe_fdw("init", **environment)
         assert repeated.returncode == 0, repeated.stderr
         assert repeated.stdout == "nothing to do\n"
+        assert f"requests of server stripe go to {environment['STRIPE_API_BASE']}" in repeated.stderr
         connection.execute("drop view mine")
         for change in ("rename telephone to phone", "alter phone options (drop column_name)"):
             connection.execute(f"alter foreign table stripe_live.customer {change}".encode())

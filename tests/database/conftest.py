@@ -73,9 +73,9 @@ def no_message_shows_a_key(all_messages: list[str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tree(pytestconfig: pytest.Config) -> PrivateInstallation:
+def tree() -> PrivateInstallation:
     """A private installation with the hosts, shared by all workers and kept between runs."""
-    return installed_tree(pytestconfig.rootpath / "build" / "tests")
+    return installed_tree("tests")
 
 
 @pytest.fixture(scope="session")

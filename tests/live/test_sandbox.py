@@ -6,7 +6,6 @@ It reads only, and takes any sandbox as it is, also an empty one.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,24 +14,20 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.database.install import InstallPlan, install_into
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
+from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.devstack.stack import host_environment
-from stripe_fdw.host.install import install
-from stripe_fdw.host.postgres_installation import PostgresInstallation
+from support.installed_host import installed_tree
 
 KEY = os.environ.get("STRIPE_SANDBOX_KEY", "")
 pytestmark = pytest.mark.skipif(not KEY, reason="STRIPE_SANDBOX_KEY is not set: Stripe itself is not asked")
 
 
 @pytest.fixture(scope="module")
-def db(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection]:
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection]:
     if not KEY.startswith(("sk_test_", "rk_test_")):
         pytest.fail("STRIPE_SANDBOX_KEY must be a test key: these tests never touch live data")
-    tree = PrivateInstallation(pytestconfig.rootpath / "build" / "tests", PostgresInstallation.find())
-    tree.build()
-    install(tree.system, python=sys.executable, pkglibdir=tree.pkglibdir, extensiondir=tree.extensiondir)
     folder: Path = tmp_path_factory.mktemp("live")
-    cluster = Cluster(folder, tree, environment=host_environment())
+    cluster = Cluster(folder, installed_tree("tests"), environment=host_environment())
     cluster.initialize()
     cluster.start()
     try:

@@ -7,6 +7,7 @@ rows. The table with option ``object`` 'calls' lists the calls of the other tabl
 
 from __future__ import annotations
 
+import ctypes
 import datetime as dt
 import hashlib
 import signal
@@ -214,6 +215,32 @@ def alive() -> list[tuple[str, str]]:
     return [("Alive", f"scans {ALIVE['scans']}, statements {ALIVE['statements']}")]
 
 
+def trim() -> list[tuple[str, str]]:
+    """Give the memory that nothing uses back to the system: for ``lines``."""
+    return [("Trimmed", str(ctypes.CDLL(None).malloc_trim(0)))]
+
+
+_PAUSES: list[float] = []
+
+
+def _tick() -> None:
+    last = time.monotonic()
+    while True:
+        time.sleep(0.01)
+        now = time.monotonic()
+        _PAUSES.append(now - last)
+        last = now
+
+
+def longest_pause() -> list[tuple[str, str]]:
+    """How long a thread of Python's stood still since the last call, which starts it: for ``lines``."""
+    if not _PAUSES:
+        threading.Thread(target=_tick, daemon=True).start()
+    longest = max(_PAUSES, default=0.0)
+    _PAUSES[:] = [0.0]
+    return [("Pause", f"{longest:.3f}")]
+
+
 def good(number: int, column: Any) -> object:
     """A value that fits the column's type; number makes it one of a kind."""
     match column.type_name:
@@ -321,6 +348,8 @@ class Table:
             size = eval(self.options["size"])
             return Size(size[0], size[2]) if isinstance(size, tuple) and len(size) == 3 else size
         rows = float(self.options.get("estimate", "3"))
+        columns = {qual.column for qual in quals}
+        rows = min([rows, *(found for key, found in self._paths() if set(key) <= columns)])
         return Size(rows, rows / 100)
 
     def width(self, columns: list[str]) -> Any:
@@ -330,9 +359,15 @@ class Table:
 
     def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
         self.maybe_fail("path_keys")
-        if "paths" in self.options:
-            return eval(self.options["paths"])
-        return [(("id",), 1)]
+        return eval(self.options["paths"]) if "paths" in self.options else [(("id",), 1)]
+
+    def _paths(self) -> list[tuple[tuple[str, ...], float]]:
+        """The path keys that are well-formed."""
+        keys = eval(self.options.get("paths", "[(('id',), 1)]"))
+        try:
+            return [(tuple(key), float(rows)) for key, rows in keys]
+        except (TypeError, ValueError):
+            return []
 
     def sortable(self, keys: list[SortKey]) -> list[SortKey]:
         self.maybe_fail("sortable")

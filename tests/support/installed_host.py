@@ -18,7 +18,7 @@ from stripe_fdw.host import install as host_install
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 
 BUILDS = Path(__file__).parents[2] / "build" / "hosts"
-KEPT = 8
+KEPT = 24  # a few for each version of Postgres
 
 
 @contextmanager
@@ -63,9 +63,14 @@ def _kept(compile_module: Callable[..., Path]) -> Callable[..., Path]:
     return compiled
 
 
-def installed_tree(root: Path, test_tables: Path | None = None) -> PrivateInstallation:
-    """Lay a private installation with the bundled host; ``test_tables``: a file whose tables it serves."""
-    tree = PrivateInstallation(root, PostgresInstallation.find())
+def installed_tree(name: str, test_tables: Path | None = None) -> PrivateInstallation:
+    """Lay a private installation with the bundled host; ``test_tables`` is a file of tables to serve instead.
+
+    It is kept between runs, for each version of Postgres one.
+    """
+    installation = PostgresInstallation.find()
+    root = BUILDS.parent / f"{name}-{installation.major}"
+    tree = PrivateInstallation(root, installation)
     with locked(root.with_suffix(".lock")), compiled_once():
         tree.build()
         host_install.install(

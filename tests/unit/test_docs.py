@@ -248,6 +248,14 @@ def test_links_are_valid(path: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{path.name} links to {target.name}#{anchor}"
 
 
+def test_every_promise_of_security_is_shown_by_a_test_that_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    tests = re.findall(r"\[`(test_\w+)`\]\((tests/[\w/]+\.py)\)", text)
+    assert [name for name, path in tests if f"def {name}(" not in (ROOT / path).read_text()] == []
+    promises = [line for line in text.splitlines() if line.startswith("| ") and "Promise" not in line]
+    assert [line for line in promises if "[`test_" not in line] == []
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached: set[Path] = set()
     to_visit = [ROOT / "README.md"]

@@ -11,6 +11,7 @@ from stripe_fdw.errors import OptionError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 STRIPE = "https://api.stripe.com"
+_STRIPE_HOSTS = ("api.stripe.com", "api.stripe.com:443")
 _ADDRESS = re.compile(r"[\x21-\x7e]{0,2000}")
 
 
@@ -37,6 +38,17 @@ def check_api_base(text: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise _error(text, "is not https", "Plain http is accepted for loopback hosts only.")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def is_stripe(api_base: str) -> bool:
+    """Return True if a checked address is that of Stripe's own API."""
+    parts = urlsplit(api_base)
+    return parts.scheme == "https" and parts.netloc.lower() in _STRIPE_HOSTS
+
+
+def is_foreign(api_base: str) -> bool:
+    """Return True if requests to a checked address leave this machine for another receiver than Stripe."""
+    return not is_stripe(api_base) and not is_loopback(urlsplit(api_base).hostname or "")
 
 
 def is_loopback(host: str) -> bool:

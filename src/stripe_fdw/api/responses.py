@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from stripe_fdw.errors import (
     CardError,
     IdempotencyError,
     InvalidResponseError,
+    NotActivatedError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -35,6 +37,47 @@ _RESOURCE_MISSING = "resource_missing"
 _KEY_WAS_USED = (
     "Give the values that were sent with this key before."
     " Another key does it once more: look in Stripe first."
+)
+_Kind = tuple[type[ApiError], str | None, str | None]  # class, hint, SQLSTATE
+_NOT_ACTIVATED: _Kind = (
+    NotActivatedError,
+    "The account of this key does not use this product of Stripe's: activate it in the Dashboard, "
+    "or leave out its tables.",
+    None,
+)
+_KINDS_BY_CODE: Mapping[str | None, _Kind] = {
+    "account_invalid": (
+        PermissionDeniedError,
+        "Check the account's id (in the server's option stripe_account, or in the query), and the key.",
+        None,
+    ),
+    "idempotency_key_in_use": (
+        IdempotencyError,
+        "A request with this key is still in progress: try again.",
+        sqlstates.LOCK_NOT_AVAILABLE,
+    ),
+    "lock_timeout": (
+        ApiError,
+        "Another request has locked the object: try again.",
+        sqlstates.LOCK_NOT_AVAILABLE,
+    ),
+    "platform_account_required": _NOT_ACTIVATED,
+}
+# Errors to which Stripe gives no code.
+_KINDS_BY_MESSAGE: tuple[tuple[re.Pattern[str], _Kind], ...] = (
+    (
+        re.compile(r"(?i)\baccount is not (?:set up|enabled|activated)\b|\bsigned up for Connect\b"),
+        _NOT_ACTIVATED,
+    ),
+    (
+        re.compile(r"`return_url`"),
+        (
+            ApiError,
+            """Add _params = '{"return_url": "https://..."}' to the statement that confirms it, or create """
+            """it with automatic_payment_methods = '{"enabled": true, "allow_redirects": "never"}'.""",
+            sqlstates.NOT_NULL_VIOLATION,
+        ),
+    ),
 )
 _SQLSTATES_BY_CODE: Mapping[str, str] = {
     "intent_invalid_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -193,17 +236,16 @@ def _api_error(http_response: HttpResponse, error: Mapping[str, Any], request_li
     )
 
 
-def _classify(
-    status: int, kind: str | None, code: str | None, message: str
-) -> tuple[type[ApiError], str | None, str | None]:
+def _classify(status: int, kind: str | None, code: str | None, message: str) -> _Kind:
     """Return class, hint and SQLSTATE. Source of statuses and types: https://docs.stripe.com/api/errors."""
-    if code == "lock_timeout":
-        return ApiError, "Another request has locked the object: try again.", sqlstates.LOCK_NOT_AVAILABLE
-    if code == "idempotency_key_in_use":
-        hint = "A request with this key is still in progress: try again."
-        return IdempotencyError, hint, sqlstates.LOCK_NOT_AVAILABLE
+    if code in _KINDS_BY_CODE:
+        return _KINDS_BY_CODE[code]
     if kind == "idempotency_error":
         return IdempotencyError, _KEY_WAS_USED, None
+    if status == 400 and code is None:
+        for pattern, error_kind in _KINDS_BY_MESSAGE:
+            if pattern.search(message):
+                return error_kind
     if code == _RESOURCE_MISSING or (status == 404 and not message.startswith("Unrecognized request URL")):
         return NotFoundError, None, None
     return *_ERRORS_BY_STATUS.get(status, (ApiError, None)), None

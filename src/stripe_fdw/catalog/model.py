@@ -88,6 +88,8 @@ class Filter:
     extra_parameters: tuple[
         tuple[str, str], ...
     ] = ()  # sent with it instead of a default: owner[type]=customer
+    substitute: str = ""  # where it is required: a column whose filter may stand for it
+    reveals: bool = False  # the list hides some of the objects that it shows with this filter
     max_values: int = 0  # the most values that ``any_of`` takes in one request; 0 where no limit is known
 
 

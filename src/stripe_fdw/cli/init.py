@@ -68,7 +68,10 @@ def init(
         ) from None
     for line in changes or ["nothing to do"]:
         out.print(line, markup=False)
-    if not mapping and not without_live:
+    if without_live:
+        return
+    say(f"requests of server {server} go to {plan.api_base}")
+    if not mapping:
         say("no API key was given: create a user mapping before the first query (docs/how-to/keys.md)")
 
 

@@ -81,7 +81,7 @@ def _update_table(
                 f"column {schemas.copies}.{resource.name}.{column.name} has type {present[column.name]},"
                 f" not {column.type_name}",
                 hint=f"ALTER TABLE {schemas.table(resource)} ALTER COLUMN {column.name}"
-                f" TYPE {column.type_name} USING …, or drop the table and run this again: it is filled anew.",
+                f" TYPE {column.type_name} USING ..., or drop the table and run this again to fill it anew.",
             )
     missing = [name for name in STATE_COLUMNS if name not in present]
     if missing:

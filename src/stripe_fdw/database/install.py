@@ -6,17 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import orjson
 import psycopg
 from psycopg import sql
 
+from stripe_fdw.api.api_base import STRIPE, check_api_base, is_stripe
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.foreign_tables import SCHEMA, install_tables
+from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import options_clause, single_value
 from stripe_fdw.database.sql_scripts import run_scripts
+from stripe_fdw.database.user_mapping import install_user_mapping
+from stripe_fdw.errors import OptionError
+from stripe_fdw.fdw.schema.options import validate_options
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 HostName = Literal["bundled", "multicorn2"]
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
+_FUNCTION_SCHEMA = "stripe_sync"
 
 
 @dataclass(frozen=True)
@@ -32,30 +38,50 @@ class InstallPlan:
     mapping: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = True
 
+    @property
+    def api_base(self) -> str:
+        """Where the server's requests go after the installation."""
+        return check_api_base(self.server_options.get("api_base", STRIPE))
+
 
 def install_into(connection: psycopg.Connection, plan: InstallPlan) -> list[str]:
     """Install or update the server, the foreign tables and the functions, in one transaction.
 
-    Running it again changes nothing that is up to date.
+    Running it again changes nothing that is up to date. Names are those of pg_catalog, whatever the search
+    path of the session or of the database.
 
     Returns:
         One line for each change; empty when there was nothing to do.
 
     Raises:
-        InstallError: the host is not installed, or a server of that name belongs to another wrapper.
+        InstallError: the host is not installed; the server belongs to another wrapper, or has an ``api_base``
+            that the plan does not name; something that bears our names belongs to another role; the key would
+            be recorded.
+        OptionError: an option of the server or the mapping is wrong.
 
     """
+    validate_options("server", plan.server_options)
+    if plan.mapping:
+        validate_options("user mapping", plan.mapping)
     with connection.transaction():
+        connection.execute("set local search_path = pg_catalog, pg_temp")
         connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw init'))")
         return list(_steps(connection, plan))
 
 
 def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
+    refuse_objects_of_others(
+        connection,
+        (_FUNCTION_SCHEMA, SCHEMA),
+        server=plan.server if plan.live else None,
+        wrapper=_WRAPPERS[plan.host] if plan.live else None,
+    )
     yield from _install_schemas(connection)
     if plan.live:
         yield from _install_extension(connection, plan)
         yield from _install_server(connection, plan)
-        yield from _install_user_mapping(connection, plan)
+        if plan.mapping:
+            yield from install_user_mapping(connection, plan.server, plan.mapping)
         yield from install_tables(connection, plan.server)
         run_scripts(connection)
         if plan.host == "multicorn2":
@@ -63,7 +89,7 @@ def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
 
 
 def _install_schemas(connection: psycopg.Connection) -> Iterator[str]:
-    for name in ("stripe_sync", SCHEMA):
+    for name in (_FUNCTION_SCHEMA, SCHEMA):
         if not single_value(connection, "select 1 from pg_namespace where nspname = %s", name):
             connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
             yield f"created schema {name}"
@@ -80,7 +106,12 @@ def _install_extension(connection: psycopg.Connection, plan: InstallPlan) -> Ite
             if plan.host == "bundled"
             else "Install Multicorn2 3.2 or later there, or use the bundled host.",
         )
-    connection.execute(sql.SQL("create extension {}").format(sql.Identifier(wrapper)))
+    # In a schema where nobody else can create objects: in "public", if there is one, others often may.
+    connection.execute(
+        sql.SQL("create extension {} schema {}").format(
+            sql.Identifier(wrapper), sql.Identifier(_FUNCTION_SCHEMA)
+        )
+    )
     yield f"created extension {wrapper}"
 
 
@@ -110,6 +141,13 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
             "or choose the other host.",
         )
     present = dict(item.split("=", 1) for item in present_options)
+    if "api_base" not in options and not _leads_to_stripe(present):
+        address = excerpt(present["api_base"], MAX_NAME_CHARACTERS)
+        raise InstallError(
+            f"server {plan.server} sends its requests, with the API key, to {address}",
+            hint="If that is right, give it: --option api_base=...; if not, give Stripe's: "
+            f"--option api_base={STRIPE}.",
+        )
     changed = {name: value for name, value in options.items() if present.get(name) != value}
     if changed:
         connection.execute(
@@ -120,36 +158,8 @@ def _install_server(connection: psycopg.Connection, plan: InstallPlan) -> Iterat
         yield f"changed options of server {plan.server}: {', '.join(changed)}"
 
 
-def _install_user_mapping(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
-    if not plan.mapping:
-        return
-    # The mapping's own user can read the options. Where they are hidden they are NULL, and replaced.
-    present = single_value(
-        connection,
-        "select umoptions from pg_user_mappings where srvname = %s and usename = current_user",
-        plan.server,
-    )
-    wanted = sorted(f"{name}={value}" for name, value in plan.mapping.items())
-    if isinstance(present, list) and sorted(present) == wanted:
-        return
-    # The statement that holds a key must appear neither in the log nor in pg_stat_activity: the key is sent
-    # as a parameter, and the server itself puts it into the statement.
-    if single_value(connection, "select rolsuper from pg_roles where rolname = current_user"):
-        connection.execute("set local log_statement = 'none'")
-        connection.execute("set local log_min_duration_statement = -1")
-        connection.execute("set local log_min_error_statement = 'panic'")
-    connection.execute(
-        "select set_config('stripe_fdw.mapping', %s, true)", (orjson.dumps(dict(plan.mapping)).decode(),)
-    )
-    connection.execute(
-        sql.SQL("""do $$
-            begin
-                execute format('drop user mapping if exists for current_user server %I', {server});
-                execute format('create user mapping for current_user server %I options (%s)', {server},
-                    (select string_agg(format('%I %L', key, value), ', ')
-                       from jsonb_each_text(current_setting('stripe_fdw.mapping')::jsonb)));
-            end $$""").format(server=sql.Literal(plan.server))
-    )
-    connection.execute("select set_config('stripe_fdw.mapping', '', true)")
-    user = single_value(connection, "select current_user")
-    yield f"user mapping of {user} on server {plan.server}: {', '.join(plan.mapping)}"
+def _leads_to_stripe(options: Mapping[str, str]) -> bool:
+    try:
+        return is_stripe(check_api_base(options.get("api_base", STRIPE)))
+    except OptionError:  # set under Multicorn2, which checks no options
+        return False

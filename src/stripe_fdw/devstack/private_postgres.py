@@ -24,7 +24,7 @@ from pathlib import Path
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
-_COPIED = ("postgres", "initdb", "pg_ctl")
+_COPIED = ("postgres", "pg_ctl")
 _MAX_SOCKET_FOLDER = 85  # bytes, which leaves 22 for the socket's name
 
 
@@ -204,8 +204,8 @@ class Cluster:
             shutil.chown(self.directory, prefix[2])
             shutil.chown(self.socket, prefix[2])
         self._run(
-            [*prefix, str(self.tree.bindir / "initdb"), "--pgdata", str(self.data), "--username=postgres",
-             "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+            [*prefix, str(self.tree.system.bindir / "initdb"), "--pgdata", str(self.data),
+             "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
             "initdb",
         )  # fmt: skip
         lines = {

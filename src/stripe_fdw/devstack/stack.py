@@ -91,7 +91,10 @@ class Stack:
     @property
     def cluster(self) -> Cluster:
         """The private Postgres server."""
-        return Cluster(self.directory / "postgres", self.tree, environment=host_environment())
+        directory = self.directory / "postgres"
+        # Not the directory of this machine's servers: what is simulated takes no part in their rate limits.
+        shared = ("STRIPE_FDW_SHARED_DIRECTORY", os.path.abspath(directory / "shared"))  # noqa: PTH100
+        return Cluster(directory, self.tree, environment=(*host_environment(), shared))
 
     @property
     def simulator_log(self) -> Path:

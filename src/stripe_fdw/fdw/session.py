@@ -6,6 +6,8 @@ belong to no server and no statement.
 
 from __future__ import annotations
 
+from typing import Final
+
 from stripe_fdw.api.client import Client
 from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
@@ -15,6 +17,14 @@ from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
 from stripe_fdw.redaction import Secret
+from stripe_fdw.shared.directory import use_data_directory
+from stripe_fdw.shared.memory import newly_passed_over
+
+# Not where it is: the data directory is shown to superusers only.
+_OWN_FILE: Final = (
+    "The sessions of this server share rate limits and invalidations through a file in its data directory, "
+    "but not with other servers of the same operating system user."
+)
 
 
 class Session:
@@ -23,6 +33,7 @@ class Session:
     def __init__(self, host: Host) -> None:
         """Start without anything: ``host`` is the program that serves the tables."""
         self.host = host
+        use_data_directory(host.data_directory)
         self.clients = ClientPool()
         self.generations = GenerationCounters()
         self.response_cache = ResponseCache(host.executor_run)
@@ -31,7 +42,10 @@ class Session:
 
     def client(self, server: ServerOptions, key: Secret) -> Client:
         """Return the API client for these options and this key, the same one while they stay the same."""
-        return self.clients.client_for(server, key)
+        client = self.clients.client_for(server, key)
+        if (passed_over := newly_passed_over()) is not None:
+            self.host.warn(passed_over.message, _OWN_FILE, passed_over.hint)
+        return client
 
     def begin_statement(self) -> None:
         """Begin a node of the executor run that calls."""

@@ -69,6 +69,13 @@ def validate(kind: str, options: Options) -> None:
         raise without_values(error, options) from None
 
 
+def has_foreign_api_base(options: Options) -> bool:
+    """Return True if a server's options, which are valid, name an address that only superusers may set."""
+    from stripe_fdw.api.api_base import check_api_base, is_foreign
+
+    return "api_base" in options and is_foreign(check_api_base(options["api_base"]))
+
+
 def import_schema(
     schema: str,
     server: str,

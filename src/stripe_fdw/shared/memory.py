@@ -22,16 +22,15 @@ import mmap
 import os
 import stat
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from stripe_fdw import sqlstates
 from stripe_fdw.errors import OptionError
+from stripe_fdw.shared.directory import directories, open_directory, unusable
 
 COUNTERS = 4096
 CELLS = 1024
@@ -58,16 +57,6 @@ _RECHECK_SECONDS = 1.0  # until a deleted file is noticed
 Key = tuple[int, int]
 
 
-def default_directory() -> Path:
-    """Return ``$STRIPE_FDW_SHARED_DIRECTORY``, or else this OS user's directory in /dev/shm or /tmp."""
-    configured = os.environ.get("STRIPE_FDW_SHARED_DIRECTORY")
-    if configured:
-        return Path(configured)
-    memory = Path("/dev/shm")  # noqa: S108 - the directory inside is checked before it is used
-    parent = memory if memory.is_dir() and os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    return parent / f"stripe-fdw-{os.geteuid()}"
-
-
 class Mapping(NamedTuple):
     """The file as it is mapped now. An index means the same word in both views."""
 
@@ -79,15 +68,16 @@ class Mapping(NamedTuple):
 
 
 class SharedMemory:
-    """The shared file in a directory, created if missing and emptied if invalid.
+    """The shared file in the first directory that can be used: created if missing, emptied if invalid.
 
-    Raises OptionError if the directory does not belong to the OS user alone.
+    Raises OptionError if none of the directories belongs to the OS user alone.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory or default_directory()
+    def __init__(self, *directories: Path) -> None:
+        self._directories = directories
         self._thread_lock = threading.Lock()
-        self._mapping = _open(self._directory)
+        self._mapping, self.passed_over = _open(directories)
+        """Why the first directory is not used; None if it is."""
         self._recheck_at = time.monotonic() + _RECHECK_SECONDS
 
     def counter(self, name: bytes) -> Counter:
@@ -111,7 +101,7 @@ class SharedMemory:
                     fcntl.flock(mapping.fd, fcntl.LOCK_UN)
 
     def mapping(self) -> Mapping:
-        """Return the mapping, to read without a lock. Checks once a second whether the file was deleted."""
+        """Return the mapping, to read without a lock. Checks once a second whether it is still the file."""
         if time.monotonic() >= self._recheck_at:
             with self._thread_lock:
                 self._current_mapping()
@@ -119,13 +109,18 @@ class SharedMemory:
 
     def _current_mapping(self) -> Mapping:
         mapping = self._mapping
+        is_due = time.monotonic() >= self._recheck_at
         self._recheck_at = time.monotonic() + _RECHECK_SECONDS
         # flock belongs to the file descriptor, so a forked process needs its own. Logging out may delete the
         # files in /dev/shm (systemd's RemoveIPC), and then all processes have to open the new file.
         if mapping.pid != os.getpid() or os.fstat(mapping.fd).st_nlink == 0:
-            self._mapping = _open(self._directory)
-            if mapping.pid == os.getpid():
-                os.close(mapping.fd)
+            self._mapping, self.passed_over = _open(self._directories)
+        elif is_due and self.passed_over is not None:
+            # Whoever starts now takes the first directory if it has become usable, so all others have to.
+            with suppress(OptionError):
+                self._mapping, self.passed_over = _open(self._directories[:1])
+        if self._mapping is not mapping and mapping.pid == os.getpid():
+            os.close(mapping.fd)
         return self._mapping
 
 
@@ -232,56 +227,45 @@ def _lock(fd: int) -> bool:
         time.sleep(0.0003)
 
 
-def _open(directory: Path) -> Mapping:
-    folder = _open_directory(directory)
+def _open(directories: tuple[Path, ...]) -> tuple[Mapping, OptionError | None]:
+    """Map the file in the first directory that can be used; return it, and why it is not the first one."""
+    passed_over: OptionError | None = None
+    for directory in directories:
+        try:
+            return _open_in(directory), passed_over
+        except OptionError as error:
+            passed_over = passed_over or error
+    assert passed_over is not None
+    raise passed_over
+
+
+def _open_in(directory: Path) -> Mapping:
+    folder = open_directory(directory)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(_FILE_NAME, flags, 0o600, dir_fd=folder)
     except OSError as error:
-        raise _directory_error(directory, f"{_FILE_NAME} in it cannot be opened: {error.strerror}") from error
+        raise unusable(directory, f"{_FILE_NAME} in it cannot be opened: {error.strerror}") from error
     finally:
         os.close(folder)
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
-            raise _directory_error(directory, f"{_FILE_NAME} in it is not an ordinary file of this user")
-        return _map(fd)
+            raise unusable(directory, f"{_FILE_NAME} in it is not an ordinary file of this user")
+        try:
+            return _map(fd)
+        except OSError as error:
+            raise unusable(directory, f"{_FILE_NAME} in it: {error.strerror}") from error
     except BaseException:
         os.close(fd)
         raise
-
-
-def _open_directory(directory: Path) -> int:
-    """Open the directory, making sure that it is this user's own and no link of another user's."""
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise _directory_error(directory, error.strerror or type(error).__name__) from error
-    status = os.fstat(fd)
-    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & 0o077 == 0:
-        return fd
-    os.close(fd)
-    if status.st_uid != os.geteuid():
-        raise _directory_error(directory, "it belongs to another user")
-    raise _directory_error(directory, "others can open it: its mode must be 0700")
-
-
-def _directory_error(directory: Path, reason: str) -> OptionError:
-    return OptionError(
-        f'the shared directory "{directory}" cannot be used: {reason}',
-        hint="Name another one in STRIPE_FDW_SHARED_DIRECTORY, the same for all processes.",
-        sqlstate=sqlstates.IO_ERROR,
-    )
 
 
 def _map(fd: int) -> Mapping:
     locked = _lock(fd)
     try:
         boot = _boot()
-        if os.fstat(fd).st_size < _SIZE:
-            os.ftruncate(fd, _SIZE)  # never shorter: other processes may have it mapped
+        _allocate(fd)
         mapped = mmap.mmap(fd, _SIZE)
         words = memoryview(mapped).cast("Q")
         if words[0] != _MAGIC or not words[_EPOCH] or (words[_BOOT], words[_BOOT + 1]) != boot:
@@ -290,6 +274,19 @@ def _map(fd: int) -> Mapping:
     finally:
         if locked:
             fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _allocate(fd: int) -> None:
+    """Give the file its size, and space for all of it: else a write ends the process on a full file system.
+
+    It never becomes shorter: other processes may have it mapped.
+    """
+    status = os.fstat(fd)
+    if hasattr(os, "posix_fallocate"):
+        if status.st_size < _SIZE or status.st_blocks * 512 < _SIZE:
+            os.posix_fallocate(fd, 0, _SIZE)
+    elif status.st_size < _SIZE:
+        os.ftruncate(fd, _SIZE)
 
 
 def _initialise(mapped: mmap.mmap, words: memoryview[int], boot: tuple[int, int]) -> None:
@@ -310,14 +307,26 @@ def _boot() -> tuple[int, int]:
     return key_of(boot_id)
 
 
-_open_memories: dict[Path, SharedMemory] = {}
+_open_memories: dict[tuple[Path, ...], SharedMemory] = {}
 _open_lock = threading.Lock()
 
 
 def shared_memory(directory: Path | None = None) -> SharedMemory:
-    """Return this process's mapping of the file in a directory, opened once."""
-    directory = directory or default_directory()
+    """Return this process's mapping of the file, opened once: in ``directory``, or where it is by default."""
+    chosen = directories() if directory is None else (directory,)
     with _open_lock:
-        if directory not in _open_memories:
-            _open_memories[directory] = SharedMemory(directory)
-        return _open_memories[directory]
+        if chosen not in _open_memories:
+            _open_memories[chosen] = SharedMemory(*chosen)
+        return _open_memories[chosen]
+
+
+_told: set[tuple[Path, ...]] = set()
+
+
+def newly_passed_over() -> OptionError | None:
+    """Return why the first choice of directories is not used, once in this process, else None."""
+    for chosen, memory in list(_open_memories.items()):
+        if memory.passed_over is not None and chosen not in _told:
+            _told.add(chosen)
+            return memory.passed_over
+    return None

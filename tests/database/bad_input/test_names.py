@@ -77,7 +77,8 @@ ELSEWHERE = {
         "field",
     ),
     "foreign data wrapper": (
-        "create foreign data wrapper w handler stripe_fdw_handler validator stripe_fdw_validator"
+        "create foreign data wrapper w"
+        " handler stripe_sync.stripe_fdw_handler validator stripe_sync.stripe_fdw_validator"
         " options (api_base 'x')",
         "api_base",
     ),

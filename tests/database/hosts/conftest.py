@@ -18,10 +18,8 @@ COLUMNS = (
 
 
 @pytest.fixture(scope="session")
-def hostile_tree(pytestconfig: pytest.Config) -> PrivateInstallation:
-    return installed_tree(
-        pytestconfig.rootpath / "build" / "hostile", support.DIRECTORY / "hostile_tables.py"
-    )
+def hostile_tree() -> PrivateInstallation:
+    return installed_tree("hostile", support.DIRECTORY / "hostile_tables.py")
 
 
 @pytest.fixture(scope="session")

@@ -426,6 +426,50 @@ def test_memory_stays_flat_while_rows_are_changed(db: psycopg.Connection, table:
     assert _memory(db.info.backend_pid) - before < 4_000
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from {} where n = slow_number()",
+        "select * from {0} a join {0} b on b.id = a.id || slow_number()",
+    ],
+)
+def test_threads_go_on_while_planning_calls_a_function(
+    query: str, db: psycopg.Connection, table: Table
+) -> None:
+    db.execute(
+        "create or replace function slow_number() returns bigint stable language sql"
+        " as 'select 1 from pg_sleep(1.5)'"
+    )
+    name, pauses = table(), table("id text", lines="longest_pause()")
+
+    def longest_pause() -> float:
+        line = db.execute(f"explain (costs off) select * from {pauses}".encode()).fetchall()[1][0]
+        return float(str(line).split(": ", 1)[1])
+
+    longest_pause()
+    started = time.monotonic()
+    db.execute(f"prepare planned as {query.format(name)}".encode())
+    db.execute("explain execute planned")
+    db.execute("deallocate planned")
+    assert time.monotonic() - started > 1.5
+    assert longest_pause() < 1
+
+
+def test_the_memory_of_a_long_list_is_given_back(db: psycopg.Connection, table: Table) -> None:
+    name, trimmed = table(), table("id text", lines="trim()")
+    query = f"select * from {name} where flag = any(array_fill(true, array[%s]))".encode()
+
+    def memory_after(values: int) -> int:
+        db.execute(query, (values,))
+        for _ in range(2):  # the table keeps the calls that it lists
+            db.execute("select * from calls")
+        db.execute(f"explain select * from {trimmed}".encode())
+        return _memory(db.info.backend_pid)
+
+    before = memory_after(1_000)
+    assert memory_after(3_000_000) - before < 16_000
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
 def test_databases_of_other_encodings(
     encoding: str, db: psycopg.Connection, hostile_cluster: Cluster

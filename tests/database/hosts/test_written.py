@@ -299,6 +299,76 @@ def test_a_session_is_ended_in_the_middle_of_a_write(
             timer.join()
 
 
+def test_an_array_of_several_dimensions_is_not_written_as_one(db: psycopg.Connection, table: Table) -> None:
+    name = table("id text, n bigint, words text[]")
+    db.execute("select * from calls")
+    with pytest.raises(psycopg.errors.ArraySubscriptError, match="several dimensions"):
+        db.execute(f"insert into {name} (n, words) values (1, '{{{{a,b}},{{c,d}}}}')".encode())
+    assert [
+        call for call, _ in db.execute("select call, what from calls").fetchall() if call == "insert"
+    ] == []
+    db.execute(f"insert into {name} (n, words) values (1, '{{a,b}}'), (2, '{{}}')".encode())
+    written = [
+        what for call, what in db.execute("select call, what from calls").fetchall() if call == "insert"
+    ]
+    assert ["('a', 'b')" in written[0], "'words': ()" in written[1]] == [True, True]
+
+
+# ---- MERGE into a parent of which a partition is foreign
+
+
+@pytest.fixture
+def merged(db: psycopg.Connection, table: Table) -> str:
+    """A parent with a local partition, and a foreign one whose AFTER trigger notes the number of the row."""
+    if db.info.server_version < 150000:
+        pytest.skip("PostgreSQL 14 has no MERGE")
+    there = table("id text, n bigint, text text", answer="{**what[-1], 'n': 77}")
+    db.execute("create table merged (id text, n bigint, text text) partition by list (text)")
+    db.execute("create table merged_here partition of merged for values in ('here')")
+    db.execute(f"alter table merged attach partition {there} for values in ('there')")
+    db.execute("create temp table seen (n bigint)")
+    db.execute(
+        "create or replace function pg_temp.see() returns trigger language plpgsql"
+        " as $$ begin insert into seen values (new.n); return null; end $$"
+    )
+    db.execute(f"create trigger see after insert on {there} for each row execute function pg_temp.see()")
+    db.execute("insert into merged values ('a', 1, 'here')")
+    return there
+
+
+MERGE = (
+    "merge into merged p using (values ('a', 1), ('b', 2)) s(id, n) on p.id = s.id and p.text = 'here' {}"
+    " when not matched then insert values (s.id, s.n, 'there')"
+)
+
+
+def test_a_row_that_merge_inserts_is_seen_as_it_was_answered(db: psycopg.Connection, merged: str) -> None:
+    try:
+        db.execute(MERGE.format("when matched then update set n = 5").encode())
+        assert db.execute("select n from seen").fetchall() == [(77,)]
+        assert db.execute("select n from merged_here").fetchall() == [(5,)]
+    finally:
+        db.execute("drop table merged")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        MERGE.format("when matched then update set text = 'there'"),
+        "update merged set text = 'there' where text = 'here'",
+    ],
+)
+def test_a_row_is_not_moved_into_a_foreign_partition(
+    statement: str, db: psycopg.Connection, merged: str
+) -> None:
+    try:
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be moved into foreign table"):
+            db.execute(statement.encode())
+        assert db.execute("select n, text from merged_here").fetchall() == [(1, "here")]
+    finally:
+        db.execute("drop table merged")
+
+
 # ---- messages while transactions end
 
 

@@ -9,6 +9,9 @@ import pytest
 
 from stripe_simulator.process import SimulatorProcess
 from support.database import Server, Servers, column, one
+from support.postgres_features import NEEDS_ICU
+
+pytestmark = NEEDS_ICU
 
 
 @pytest.fixture

@@ -382,6 +382,26 @@ def test_pages_of_items_that_fail_are_errors_and_not_fewer_rows(
 # -- Sequin -------------------------------------------------------------------------------------------------
 
 
+def test_payment_methods_are_listed_with_their_customer_alone(
+    db: psycopg.Connection, requests: Callable[[], list[str]]
+) -> None:
+    """Stripe's list without a customer shows none that is attached to one."""
+    attached = column(
+        db, "select default_payment_method from stripe_live.customer where created > '2001-01-01'"
+    )
+    wanted = {identifier for identifier in attached if identifier is not None}
+    assert wanted
+    requests()
+    assert wanted <= {*column(db, "select id from stripe_live.payment_method")}
+    lists = [request for request in requests() if request.startswith("GET /v1/payment_methods")]
+    assert lists
+    assert all("customer=cus_" in request for request in lists)
+    plan = "\n".join(map(str, column(db, "explain select * from stripe_live.payment_method")))
+    assert "GET /v1/payment_methods?customer={customer}&limit=100 for each customer of" in plan
+    of_account = "explain select * from stripe_live.payment_method where customer_account = 'acct_1'"
+    assert "for each" not in "\n".join(map(str, column(db, of_account)))
+
+
 def test_upcoming_invoices_are_rows_by_customer(db: psycopg.Connection) -> None:
     customer = one(db, "select customer from stripe_live.subscription where status = 'active' limit 1")
     query = "select customer, currency from stripe_live.upcoming_invoice where customer = %s"

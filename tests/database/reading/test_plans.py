@@ -42,7 +42,7 @@ def estimate(db: psycopg.Connection, query: str) -> int:
 def unknown(servers: Servers, simulator: SimulatorProcess) -> Server:
     """A server without statistics: its key was never used."""
     mapping = {"api_key": f"sk_test_{uuid4().hex}"}
-    tables = ("customer", "subscription", "line_item")
+    tables = ("customer", "subscription", "line_item", "billing_meter", "billing_meter_event_summary")
     return servers(*tables, mapping=mapping, api_base=simulator.url, max_requests_per_second=10_000)
 
 
@@ -113,6 +113,99 @@ def test_a_list_that_needs_a_parent_comes_last(db: psycopg.Connection, unknown: 
     db.execute("create temp table wanted as select id from stripe_live.invoice limit 3")
     join = f"select * from {unknown.table('line_item')} l join wanted on wanted.id = l.invoice"
     assert "Nested Loop" in nodes(db, join)
+
+
+def test_a_list_that_needs_several_values_is_asked_for_with_all_of_them(
+    db: psycopg.Connection, unknown: Server, requests: Requests, host: str
+) -> None:
+    meters = column(db, "select id from stripe_live.billing_meter")
+    customer = one(db, "select id from stripe_live.customer order by created desc limit 1")
+    db.execute("create temp table wanted as select %s as id", (customer,))
+    db.execute("analyze wanted")
+    summary = unknown.table("billing_meter_event_summary")
+    query = (
+        f"select s.id from wanted w join {summary} s on s.customer = w.id"
+        f" join {unknown.table('billing_meter')} m on s.meter = m.id"
+        " where s.window_start = '2026-10-01' and s.window_end = '2026-11-01'"
+    )
+    requests()
+    db.execute(query.encode())
+    paths = [request.partition("?")[0] for request in requests()]
+    assert sorted(paths) == sorted(
+        ["GET /v1/billing/meters", *(f"GET /v1/billing/meters/{meter}/event_summaries" for meter in meters)]
+    )
+    assert "Nested Loop" in nodes(db, query)
+    if host == "bundled":
+        # By a meter alone, every customer's list is read: the plan's cost says so.
+        alone = query.replace("join", "cross join", 1).replace("on s.customer = w.id ", "")
+        expensive = float(str(explained(db, alone.replace("s.id", "count(*)", 1))["Total Cost"]))
+        assert expensive > 1000 * float(str(explained(db, query)["Total Cost"]))
+
+
+def test_a_long_list_of_ids_reads_the_list_and_retrieves_what_it_lacks(
+    db: psycopg.Connection, requests: Requests, host: str
+) -> None:
+    count(db, "select count(*) from stripe_live.customer")  # teaches how many there are
+    ids = column(db, "select id from stripe_live.customer order by created desc limit 250")
+    deleted = [f"cus_NotListed{number}" for number in range(3)]
+    query = "select id from stripe_live.customer where id = any(%s)"
+    requests()
+    assert sorted(column(db, query, [*ids, *deleted])) == sorted(ids)
+    asked = requests()
+    assert sorted(asked)[:3] == [f"GET /v1/customers/{identifier}" for identifier in deleted]
+    assert len(asked) <= 10
+    assert all(request.startswith("GET /v1/customers?") for request in sorted(asked)[3:])
+    # Rows in the order of the list, also those that were retrieved.
+    newest = f"{query} order by created desc"
+    assert column(db, newest, [*reversed(ids[:50]), *deleted]) == ids[:50]
+    # Once all ids are found, no further page is read.
+    requests()
+    assert sorted(column(db, query, ids[:20])) == sorted(ids[:20])
+    assert len(requests()) == 1
+    # A few are asked for by id, and so are those that a lateral join gives.
+    assert len(column(db, query, ids[:4])) == 4
+    by_id = sorted(f"GET /v1/customers/{identifier}" for identifier in ids[:4])
+    assert sorted(requests()) == by_id
+    lateral = (
+        "select c.id from unnest(%s::text[]) wanted(id) cross join lateral"
+        " (select * from stripe_live.customer where customer.id = wanted.id limit 1) c"
+    )
+    assert len(column(db, lateral, ids[:60])) == 60
+    assert len(requests()) == 60
+    literals = ", ".join(f"'{identifier}'" for identifier in ids[:60])
+    lines = "\n".join(
+        map(str, column(db, f"explain select id from stripe_live.customer where id in ({literals})"))
+    )
+    assert "Stripe Request: GET /v1/customers?limit=100" in lines
+    assert "GET /v1/customers/{customer} for those of the 60 ids that are not listed" in lines
+    assert "Stripe Checked Locally: id = ANY" in lines
+    if host == "bundled":
+        few = f"select id from stripe_live.customer where id in ({literals}) limit 2"
+        assert "not listed" not in "\n".join(map(str, column(db, f"explain {few}")))
+
+
+def test_inline_prices_in_a_long_list_of_ids_are_found_though_no_list_has_them(
+    db: psycopg.Connection, requests: Requests
+) -> None:
+    listed = column(db, "select id from stripe_live.price")
+    of_items = column(db, "select price from stripe_live.subscription_item")
+    wanted = sorted({*map(str, listed), *map(str, of_items)})
+    assert sorted(column(db, "select id from stripe_live.price where id = any(%s)", wanted)) == wanted
+
+
+def test_a_long_list_of_another_column_s_values_reads_the_list(
+    db: psycopg.Connection, requests: Requests
+) -> None:
+    count(db, "select count(*) from stripe_live.customer")
+    emails = column(db, "select email from stripe_live.customer where email is not null limit 60")
+    requests()
+    assert {*column(db, "select email from stripe_live.customer where email = any(%s)", emails)} == {*emails}
+    assert len(requests()) <= 10
+    # Without a customer, the subscriptions of a test clock would be missing.
+    ids = column(db, "select id from stripe_live.customer limit 40")
+    requests()
+    column(db, "select id from stripe_live.subscription where customer = any(%s)", ids)
+    assert len(requests()) == 40
 
 
 def test_structured_explain_has_the_requests_as_a_list(db: psycopg.Connection, host: str) -> None:

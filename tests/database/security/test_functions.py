@@ -8,6 +8,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.tables import Schemas
 from stripe_simulator.process import SimulatorProcess
 from support.attacks import NOTES_ITS_ROLE, Acting
 from support.database import column, copy, failing, not_under_multicorn2, one, refused, said
@@ -15,8 +17,10 @@ from support.doc_pages import PAGES, ROOT, blocks
 
 OURS = """
     from pg_proc
-   where pronamespace in ('stripe_sync'::regnamespace, 'stripe_live'::regnamespace)
-      or oid in (select objid from pg_depend join pg_extension e on e.oid = refobjid
+    join pg_namespace on pg_namespace.oid = pronamespace
+   where nspname in ('stripe_sync', 'stripe_live', 'copies_here', 'views_here')
+         and proname not like 'multicorn%'
+      or pg_proc.oid in (select objid from pg_depend join pg_extension e on e.oid = refobjid
                   where classid = 'pg_proc'::regclass and deptype = 'e' and extname = 'stripe_fdw')"""
 NAMES = {
     "bundled": {"call", "invalidate", "stripe_fdw_handler", "stripe_fdw_validator"},
@@ -33,10 +37,23 @@ DOCUMENTED = [
 
 def test_every_function_has_a_safe_path_and_no_rights_for_all(db: psycopg.Connection, host: str) -> None:
     assert {*column(db, f"select proname {OURS}")} == NAMES[host]
-    assert {*map(str, column(db, f"select proconfig {OURS}"))} == {"['search_path=pg_catalog, pg_temp']"}
-    assert {*column(db, f"select prosecdef {OURS}")} == {False}
+    assert unsafe(db) == set()
+    with db.transaction(force_rollback=True):
+        list(install_copies(db, Schemas("views_here", "copies_here"), ["customer", "invoice"]))
+        assert {"_apply_customer", "refuse_write"} <= {*column(db, f"select proname {OURS}")}
+        assert unsafe(db) == set()
+        db.execute("alter function stripe_live.call reset search_path")
+        db.execute("alter function stripe_sync.invalidate security definer")
+        db.execute("grant execute on function stripe_sync.refuse_write to public")
+        assert unsafe(db) == {"call", "invalidate", "refuse_write"}
+
+
+def unsafe(db: psycopg.Connection) -> set[object]:
+    """Functions of ours that others can lead astray or call."""
     for_all = "exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0)"
-    assert {*column(db, f"select {for_all} {OURS}")} == {False}
+    path = "proconfig is distinct from array['search_path=pg_catalog, pg_temp']"
+    query = f"select proname, {path} or prosecdef or {for_all} {OURS}"
+    return {name for name, is_unsafe in db.execute(query.encode()) if is_unsafe}
 
 
 @pytest.mark.parametrize(("text", "name"), DOCUMENTED)

@@ -33,7 +33,8 @@ def test_a_long_option_is_refused_at_once(
 def test_a_long_name_of_an_option_is_refused_at_once(db: psycopg.Connection, host: str) -> None:
     if host == "multicorn2":
         pytest.skip("Multicorn2 checks no options before they are used")
-    query = "select stripe_fdw_validator(array[repeat('in_', 300000) || '=1'], 'pg_foreign_server'::regclass)"
+    options = "array[repeat('in_', 300000) || '=1']"
+    query = f"select stripe_sync.stripe_fdw_validator({options}, 'pg_foreign_server'::regclass)"
     with hang_guard(10):
         error = failing(db, query)
     assert "there is no option" in said(error)

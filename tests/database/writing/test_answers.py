@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_simulator.process import SimulatorProcess
 from support.database import Server, count, one
 
 Sent = Callable[[], list[str]]
@@ -121,14 +122,18 @@ def test_a_row_that_a_join_meets_twice_is_changed_once(
         assert deleted.fetchall() == [("twice",)]
 
 
-def test_an_older_installation_is_brought_up_to_date(db: psycopg.Connection, host: str) -> None:
+def test_an_older_installation_is_brought_up_to_date(
+    db: psycopg.Connection, host: str, calm: SimulatorProcess
+) -> None:
     db.execute("drop function stripe_live.call(text, text, jsonb, text)")
     db.execute(
         "create function stripe_live.call(method text, path text, params jsonb default '{}') returns jsonb"
         " language sql as 'select null::jsonb'"
     )
     db.execute("alter foreign table stripe_live._call drop column idempotency_key")
-    plan = InstallPlan(host="multicorn2" if host == "multicorn2" else "bundled")
+    plan = InstallPlan(
+        host="multicorn2" if host == "multicorn2" else "bundled", server_options={"api_base": calm.url}
+    )
     assert install_into(db, plan) == ["added column _call.idempotency_key"]
     assert install_into(db, plan) == []
     assert one(db, "select stripe_live.call('GET', '/v1/customers', '{\"limit\": 1}')->>'object'") == "list"

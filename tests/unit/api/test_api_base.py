@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from stripe_fdw.api.api_base import check_api_base
+from stripe_fdw.api.api_base import check_api_base, is_foreign, is_stripe
 from stripe_fdw.errors import OptionError
 
 
@@ -46,3 +46,24 @@ def test_all_else_is_refused_without_showing_a_key(api_base: str) -> None:
     with pytest.raises(OptionError) as caught:
         check_api_base(api_base)
     assert "51Abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("api_base", "stripe", "foreign"),
+    [
+        ("https://api.stripe.com", True, False),
+        ("https://API.Stripe.com:443/", True, False),
+        ("https://api.stripe.com:8443", False, True),
+        ("https://api.stripe.com.example.com", False, True),
+        ("https://api.stripe.com\\.example.com", False, True),
+        ("https://proxy.example/api.stripe.com", False, True),
+        ("http://127.0.0.1:12111", False, False),
+        ("https://localhost", False, False),
+        ("https://127.0.0.1.example.com", False, True),
+    ],
+)
+def test_an_address_is_stripes_or_of_this_machine_or_foreign(
+    api_base: str, stripe: bool, foreign: bool
+) -> None:
+    checked = check_api_base(api_base)
+    assert (is_stripe(checked), is_foreign(checked)) == (stripe, foreign)

@@ -222,7 +222,9 @@ def test_the_slots_given_back_are_taken_in_order_and_hold_to_the_limit(tmp_path:
 
 def test_slots_are_reserved_a_little_ahead_only(limiter: RateLimiter) -> None:
     waiting = waiters(limiter, 1000)
-    others = RateLimiter(Secret("sk_test_1"), "https://api.stripe.com", directory=limiter._memory._directory)
+    others = RateLimiter(
+        Secret("sk_test_1"), "https://api.stripe.com", directory=limiter._memory._directories[0]
+    )
     began = time.monotonic()
     for seconds in others.waits(CUSTOMERS):
         time.sleep(seconds)

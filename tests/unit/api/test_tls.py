@@ -121,6 +121,7 @@ def test_a_proxy_that_refuses_is_one_clear_error_without_its_password(
     assert asked
     assert asked[0].startswith(b"CONNECT api.stripe.test:443")
     assert b64encode(b"me:pr0xy-pass") in asked[0]
+    assert b"sk_test" not in b"".join(asked)
 
 
 def test_a_loopback_base_needs_no_proxy(

@@ -133,7 +133,7 @@ def test_inactive_prices_are_listed_beside_the_active_ones() -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("subscription.customer", Filter("customer", "customer")),
+        ("subscription.customer", Filter("customer", "customer", reveals=True)),
         ("customer.created", Filter("created", "created", range=True)),
         ("customer.email", Filter("email", "email")),
         ("issuing_cardholder.email", Filter("email", "email", exact=False)),

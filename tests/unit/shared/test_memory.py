@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.errors import OptionError
 from stripe_fdw.shared import memory
-from stripe_fdw.shared.memory import SharedMemory, default_directory
+from stripe_fdw.shared.memory import SharedMemory
 from support.waiting import hang_guard
 
 
@@ -156,13 +156,6 @@ def test_a_directory_of_another_user_is_refused(directory: Path) -> None:
     os.chown(directory, 65534, 65534)
     with pytest.raises(OptionError, match="another user"):
         SharedMemory(directory)
-
-
-def test_the_directory_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRIPE_FDW_SHARED_DIRECTORY", "/somewhere/else")
-    assert default_directory() == Path("/somewhere/else")
-    monkeypatch.delenv("STRIPE_FDW_SHARED_DIRECTORY")
-    assert default_directory().name == f"stripe-fdw-{os.geteuid()}"
 
 
 def test_with_too_many_counters_some_share_one_and_none_is_lost(

@@ -124,9 +124,11 @@ def _filter(parameter: ListParameter, column: Column, note: FilterNote) -> Filte
         equal=single,
         range=parameter.range,
         any_of=parameter.shape.item is not None,
-        required=parameter.required and not note.defaulted,
+        required=note.required or (parameter.required and not note.defaulted),
         values=values,
         exact=parameter.steps[-1] not in NEVER_EXACT if note.exact is None else note.exact,
         extra_parameters=parameter.extra_parameters + note.extra_parameters,
+        substitute=note.substitute,
+        reveals=note.reveals,
         max_values=note.max_values,
     )

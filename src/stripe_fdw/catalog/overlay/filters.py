@@ -19,6 +19,9 @@ class FilterNote:
     exact: bool | None = None  # None: exact, unless NEVER_EXACT has it
     defaulted: bool = False  # required, but LIST_DEFAULTS has a value for it
     extra_parameters: tuple[tuple[str, str], ...] = ()
+    required: bool = False  # though the SDK says otherwise
+    substitute: str = ""  # where it is required: a column whose filter may stand for it
+    reveals: bool = False  # without it, the list hides some of the objects that it shows with it
     max_values: int = 0
 
 
@@ -31,6 +34,15 @@ NEVER_EXACT = {"currency", "email", "url", "domain_name", "phone_number"}
 
 FILTERS: dict[tuple[str, str], FilterNote] = {
     ("customer", "email"): FilterNote(exact=True),  # documented as case-sensitive, on this field
+    # Objects on a test clock are listed only with the clock or their customer.
+    ("customer", "test_clock"): FilterNote(reveals=True),
+    ("quote", "customer"): FilterNote(reveals=True),
+    ("quote", "test_clock"): FilterNote(reveals=True),
+    ("subscription", "customer"): FilterNote(reveals=True),
+    ("subscription", "test_clock"): FilterNote(reveals=True),
+    ("subscription_schedule", "customer"): FilterNote(reveals=True),
+    # Payment methods that are attached are listed only with their customer.
+    ("payment_method", "customer"): FilterNote(required=True, substitute="customer_account"),
     ("subscription", "status"): FilterNote(not_values=("all", "ended")),  # `all`, and `ended` of two states
     ("tax_registration", "status"): FilterNote(not_values=("all",)),
     # Since 2025-03-31.basil a subscription's period stands on its items; the filters' docs say which counts.

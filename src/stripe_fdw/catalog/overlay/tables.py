@@ -142,6 +142,9 @@ NOTES: dict[str, tuple[str, ...]] = {
     "tax_id": ("The account's own tax ids; a customer's with owner_customer, or in customer_tax_id.",),
     "reporting_report_type": ("Not paged: one request lists all.",),
     "capability": ("Not paged: one request lists all.",),
+    "payment_method": (
+        "Listed for one customer after the other; those that are attached to none are found by id.",
+    ),
     "billing_meter_event_summary": ("Computed for the customer and the time window of the query.",),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from types import ModuleType
 
 
@@ -14,6 +16,7 @@ class BundledHost:
         """Take the builtin module ``_stripe_fdw_host``."""
         self._server = server
         self._executor_run: int | None = None
+        self.data_directory: Path | None = Path(os.fsdecode(server.data_directory))
         self.check_interrupts = server.check_interrupts
         self.warn = server.warning
         self.transaction_level = server.transaction_level

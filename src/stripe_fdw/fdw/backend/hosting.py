@@ -7,6 +7,7 @@ process without a server, such as a unit test. Which of them runs is decided whe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -35,6 +36,8 @@ class Host(Protocol):
 
     renders_text: bool
     """True if the host reads every value through its type's input function."""
+    data_directory: Path | None
+    """The server's data directory; None where there is no server."""
 
     def check_interrupts(self) -> None:
         """Raise ``Interrupted`` if the query is cancelled or timed out, or its backend terminated. Cheap."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import os
+from pathlib import Path
 from typing import Protocol
 
 from stripe_fdw import sqlstates
@@ -112,6 +114,8 @@ class Multicorn2Host:
         self._cancel_pending = ctypes.c_int.in_dll(variables, "QueryCancelPending")
         self._die_pending = ctypes.c_int.in_dll(variables, "ProcDiePending")
         self._interrupt_pending = ctypes.c_int.in_dll(variables, "InterruptPending")
+        directory = ctypes.c_char_p.in_dll(variables, "DataDir").value
+        self.data_directory: Path | None = None if directory is None else Path(os.fsdecode(directory))
         self._exiting = ctypes.c_bool.in_dll(variables, "proc_exit_inprogress")
         self._destination = ctypes.c_int.in_dll(variables, "whereToSendOutput")
         self._error_contexts = ctypes.c_void_p.in_dll(variables, "error_context_stack")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass
@@ -20,6 +21,7 @@ class StandaloneHost:
     """A host without interrupts, transactions or a client."""
 
     renders_text = False
+    data_directory: Path | None = None
 
     def check_interrupts(self) -> None:
         """Do nothing: there is no query to cancel."""

@@ -28,24 +28,15 @@ from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.column_names import ColumnNames
 from stripe_fdw.fdw.tables.factory import open_table
 
-if TYPE_CHECKING:
-
+if not TYPE_CHECKING and inside_server():
+    from multicorn import ForeignDataWrapper
+else:
+    # Outside a server nothing asks which packages can be imported: a ``multicorn`` there may be anything.
     class ForeignDataWrapper:
-        """Multicorn's base class."""
+        """Stands for Multicorn's base class where no Multicorn runs this process."""
 
         def __init__(self, options: dict[str, str], columns: dict[str, Any]) -> None:
             """Keep nothing."""
-
-else:
-    try:
-        from multicorn import ForeignDataWrapper
-    except ImportError:
-
-        class ForeignDataWrapper:
-            """Stands for Multicorn's base class where Multicorn is not installed."""
-
-            def __init__(self, options, columns):
-                """Keep nothing."""
 
 
 P = ParamSpec("P")

@@ -14,7 +14,7 @@ from typing import Final
 
 from stripe_fdw.api.request import PAGE
 from stripe_fdw.catalog.model import Column, Kind, Resource
-from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, ReadPlan, Search
+from stripe_fdw.fdw.planning.plan import EmptyResult, FanOut, Lists, ListThenRetrieve, ReadPlan, Search
 from stripe_fdw.fdw.planning.quals import RANGES, Qual, Unknown
 from stripe_fdw.fdw.planning.restrictions import ValueSet, range_of, value_sets
 from stripe_fdw.fdw.planning.statistics import TableStatistics, is_selective
@@ -30,7 +30,7 @@ _SHARE_OF_RANGE: Final = 1 / 3  # of the rows lie in a range of another column: 
 _ACCOUNT_AGE: Final = 10 * 365.25 * 86_400  # seconds
 _SHARE_OF_TRUNCATED_LISTS: Final = 0.05  # of the lists inside objects are not complete there
 
-_REQUESTS_OF_IMPOSSIBLE_SCAN: Final = 1e9  # for a scan that Stripe answers only with a further condition
+_REQUESTS_OF_IMPOSSIBLE_SCAN: Final = 1e13  # more than a list for each pair of objects of two large tables
 _WIDTHS: Final[Mapping[Kind, int]] = {Kind.JSON: 200, Kind.TEXT: 24, Kind.REFERENCE: 24}  # bytes
 _DEFAULT_WIDTH: Final = 8  # bytes
 _RAW_WIDTH: Final = 3000  # bytes
@@ -76,6 +76,10 @@ def estimate_scan(
             is_embedded = any(column.full_list_table == resource.name for column in parent.columns)
             requests_per_parent = _SHARE_OF_TRUNCATED_LISTS if is_embedded else 1.0
             requests = parent_scan.requests + parent_scan.rows * requests_per_parent
+        case ListThenRetrieve(listed, retrieved):
+            fetched = max(1.0, _matching_rows(resource, plan.pushed, statistics))
+            requests = max(len(listed.fetches), fetched / PAGE)
+            rows = min(rows, len(retrieved.fetches))
         case Search():
             fetched, requests = rows, max(1.0, rows / PAGE)
         case retrieval:
@@ -100,7 +104,8 @@ def path_keys(resource: Resource, statistics: TableStatistics) -> list[tuple[tup
     """Return the columns by which a nested loop may request single values, with the rows for each value.
 
     A column that only the request fills is among them only if Stripe requires it. By any other such column
-    rows would have a value in one plan of a join, and NULL in the next.
+    rows would have a value in one plan of a join, and NULL in the next. Where a list needs several columns,
+    one alone leaves a list for each object of another table: so all of them together are a key as well.
     """
     names = ["id"] if resource.retrieve is not None and not resource.parents else []
     names.extend(parent.column for parent in resource.parents)
@@ -111,10 +116,16 @@ def path_keys(resource: Resource, statistics: TableStatistics) -> list[tuple[tup
         is_required = item.required or item.column in resource.one_of
         if is_required or (is_selective(column) and column.path):
             names.append(item.column)
-    return [
-        ((name,), max(1.0, _rows_per_value(resource.column[name], Unknown(), statistics, DEFAULT_ROWS)))
-        for name in names
-    ]
+    needed = [parent.column for parent in resource.parents]
+    needed += [item.column for item in resource.filters if item.required and item.column in resource.column]
+    references = [name for name in needed if name in names and is_selective(resource.column[name])]
+    together = dict.fromkeys(key for key in (tuple(references), tuple(needed)) if len(key) > 1)
+
+    def rows(name: str) -> float:
+        rows = _rows_per_value(resource.column[name], Unknown(), statistics, DEFAULT_ROWS)
+        return max(1.0, rows * DEFAULT_ROWS if together and name in references else rows)
+
+    return [*((key, 1.0) for key in together), *(((name,), rows(name)) for name in names)]
 
 
 def _matching_rows(resource: Resource, quals: Iterable[Qual], statistics: TableStatistics) -> float:

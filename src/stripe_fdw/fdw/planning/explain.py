@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import quote_plus
 
 from stripe_fdw.catalog.model import Resource
@@ -11,6 +12,7 @@ from stripe_fdw.fdw.planning.plan import (
     FanOut,
     Fetch,
     Lists,
+    ListThenRetrieve,
     Previews,
     ReadPlan,
     Retrieve,
@@ -51,6 +53,10 @@ def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> 
 def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:
     label = "Stripe Request"
     match plan.access:
+        case ListThenRetrieve(listed, retrieved):
+            yield from _requests(replace(plan, access=listed), verbose)
+            endpoint = retrieved.fetches[0].request.endpoint
+            yield label, f"GET {endpoint} for those of the {len(retrieved.fetches)} ids that are not listed"
         case EmptyResult(reason):
             yield label, f"none: {reason}"
         case Retrieve(fetches) | Previews(fetches) | Lists(fetches):

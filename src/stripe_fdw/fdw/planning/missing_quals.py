@@ -27,7 +27,7 @@ def missing_parameters(resource: Resource, pushed_columns: Collection[str]) -> l
         if parent.column not in pushed_columns
     ]
     for item in resource.filters:
-        if item.required and item.column not in pushed_columns:
+        if item.required and not {item.column, item.substitute} & set(pushed_columns):
             column = resource.column.get(item.column)
             references = column.references if column else ()
             missing.append(MissingParameter(item.parameter, item.column, False, references))

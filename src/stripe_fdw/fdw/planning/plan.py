@@ -45,6 +45,14 @@ class Lists:
 
 
 @dataclass(frozen=True, slots=True)
+class ListThenRetrieve:
+    """A list, of which the objects with certain ids are wanted; then, by id, those that it did not show."""
+
+    listed: Lists
+    retrieved: Retrieve
+
+
+@dataclass(frozen=True, slots=True)
 class FanOut:
     """A list inside each of the objects of another plan."""
 
@@ -69,7 +77,7 @@ class Previews:
     fetches: tuple[Fetch, ...]
 
 
-Access = EmptyResult | Retrieve | Lists | FanOut | Search | Previews
+Access = EmptyResult | Retrieve | Lists | ListThenRetrieve | FanOut | Search | Previews
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ returns fewer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stripe_fdw.api.request import PAGE, Request
@@ -57,6 +57,7 @@ def plan_read(
     limit: int | None = None,
     use_search: bool = False,
     resources: Mapping[str, Resource] | None = None,
+    unpushed: Collection[str] = (),
 ) -> ReadPlan:
     """Plan a read of the resource.
 
@@ -67,6 +68,7 @@ def plan_read(
         limit: how many rows are likely to be read, if known.
         use_search: True if the search API may be used where no list filter fits.
         resources: all resources by name, to find the parents of a list inside objects.
+        unpushed: columns whose values are left to Postgres, or to the reader.
 
     Raises:
         MissingQualError: the resource can only be read with a qual that is not there.
@@ -76,6 +78,7 @@ def plan_read(
     sets = {
         name: possible_values(resource, value_set, resources)
         for name, value_set in value_sets(quals, dict(resource.column)).items()
+        if name not in unpushed
     }
     planner = _ReadPlanner(resource, quals, sets, tuple(sortkeys), limit, resources)
     return planner.plan(use_search)

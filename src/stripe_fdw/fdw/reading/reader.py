@@ -17,7 +17,16 @@ from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.cache.staleness import CachePolicy
-from stripe_fdw.fdw.planning.plan import FanOut, Fetch, Lists, Previews, ReadPlan, Retrieve, Search
+from stripe_fdw.fdw.planning.plan import (
+    FanOut,
+    Fetch,
+    Lists,
+    ListThenRetrieve,
+    Previews,
+    ReadPlan,
+    Retrieve,
+    Search,
+)
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.child_lists import child_lists
 from stripe_fdw.fdw.reading.page import ObjectPage, deduplicate, merge_newest_first, sort_newest_first
@@ -53,18 +62,36 @@ class PlanReader:
             pages = self._read_in_order(access.fetches, resource, "object", lazy=lazy)
         elif isinstance(access, Search):
             pages = self._read_in_order((access.fetch,), resource, "list", lazy=lazy)
-        elif isinstance(access, Lists) and access.merge_sorted:
-            pages = merge_newest_first(self._prefetched(access.fetches, resource))
         elif isinstance(access, Lists):
-            mode: FetchMode = "slices" if access.parallel else "list"
-            pages = self._read_in_order(access.fetches, resource, mode, lazy=lazy)
+            pages = self._lists(access, resource, lazy=lazy)
+        elif isinstance(access, ListThenRetrieve):
+            pages = self._listed_then_retrieved(access, resource, lazy=lazy)
         elif isinstance(access, FanOut):
             children = child_lists(self.pages(access.parents), access, resource)
             pages = self._read_in_order(children, resource, "list", lazy=lazy)
-        if plan.order and isinstance(access, Retrieve | Search):
+        if plan.order and isinstance(access, Retrieve | ListThenRetrieve | Search):
             pages = sort_newest_first(pages)
         overlapping = isinstance(access, Lists | FanOut) and access.deduplicate
         return deduplicate(pages, resource) if overlapping else pages
+
+    def _lists(self, access: Lists, resource: Resource, *, lazy: bool) -> Iterator[ObjectPage]:
+        if access.merge_sorted:
+            return merge_newest_first(self._prefetched(access.fetches, resource))
+        mode: FetchMode = "slices" if access.parallel else "list"
+        return self._read_in_order(access.fetches, resource, mode, lazy=lazy)
+
+    def _listed_then_retrieved(
+        self, access: ListThenRetrieve, resource: Resource, *, lazy: bool
+    ) -> Iterator[ObjectPage]:
+        """Read the list until all wanted objects have come, then those that it did not show."""
+        missing = {_identifier(fetch): fetch for fetch in access.retrieved.fetches}
+        for page in self._lists(access.listed, resource, lazy=lazy):
+            wanted = [item for item in page.objects if missing.pop(str(item.get("id")), None) is not None]
+            if wanted:
+                yield ObjectPage(wanted, page.constant_columns)
+            if not missing:
+                return
+        yield from self._read_in_order(missing.values(), resource, "object", lazy=lazy)
 
     def _read_in_order(
         self, fetches: Iterable[Fetch | ObjectPage], resource: Resource, mode: FetchMode, *, lazy: bool
@@ -99,7 +126,7 @@ class PlanReader:
         """Send the first request, unless there is an answer; return the pages, as they are read."""
         self.requester.check()  # before any request leaves
         request = fetch.request
-        identifier = unquote(request.path.rpartition("/")[2]) if mode == "object" else None
+        identifier = _identifier(fetch) if mode == "object" else None
         objects = self.cache.read(
             self._run,
             (self._scope, mode, request),
@@ -112,6 +139,11 @@ class PlanReader:
             ordered=mode == "list" and resource.paged and not request.endpoint.endswith("/search"),
         )
         return _as_pages(objects, dict(fetch.constant_columns))
+
+
+def _identifier(fetch: Fetch) -> str:
+    """Return the id of the object that is retrieved."""
+    return unquote(fetch.request.path.rpartition("/")[2])
 
 
 def _as_pages(lists: Iterator[Objects], constant_columns: Mapping[str, Value]) -> Iterator[ObjectPage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from stripe_fdw.api import pages
 from stripe_fdw.api.request import Request
@@ -12,6 +13,7 @@ from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.reading.extraction import Object, value_of
 
 _UNKNOWN_VALUE = "must be one of"  # in Stripe's message about a value that the parameter does not have
+_OF_ACCOUNT = "/v1/accounts/{account}"
 _RANGE_SUFFIXES = ("[gt]", "[gte]", "[lt]", "[lte]")
 
 
@@ -39,6 +41,21 @@ def is_missing_reference(error: NotFoundError, request: Request) -> bool:
     if request.path != request.endpoint:
         return True
     return any(error.param == name for name, _ in request.params)
+
+
+def is_unknown_account(error: ApiError, request: Request, own_account: str | None) -> bool:
+    """Return True if a qual names a connected account that does not exist: then no row matches.
+
+    Stripe does not say whether the account exists, and answers 403. An error about the account for which
+    the request was made (``own_account``) is another one.
+    """
+    account = unquote(request.path.split("/")[3]) if request.endpoint.startswith(_OF_ACCOUNT) else None
+    return (
+        error.code == "account_invalid"
+        and account is not None
+        and account != own_account
+        and (own_account is None or own_account not in error.message)
+    )
 
 
 def no_object_can_match(error: ApiError, request: Request, resource: Resource) -> bool:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import orjson
 
 from stripe_fdw.fdw.cache.page_buffer import ExecutorRun
-from stripe_fdw.fdw.planning.plan import FanOut, Lists, ReadPlan
+from stripe_fdw.fdw.planning.plan import FanOut, Lists, ListThenRetrieve, ReadPlan
 from stripe_fdw.fdw.reading.page import ObjectPage
 
 _MAX_MEMORY: Final = 8 * 2**20  # bytes; more goes into a temporary file
@@ -25,7 +25,9 @@ def unaffected_by_inserts(plan: ReadPlan) -> bool:
     unlikely to be read to its end.
     """
     access = plan.access
-    has_several_lists = isinstance(access, FanOut) or (isinstance(access, Lists) and len(access.fetches) > 1)
+    has_several_lists = isinstance(access, FanOut | ListThenRetrieve) or (
+        isinstance(access, Lists) and len(access.fetches) > 1
+    )
     return plan.limit is not None or not has_several_lists
 
 

@@ -17,6 +17,7 @@ from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import ActiveReader
 from stripe_fdw.fdw.reading.refused_filters import (
     is_missing_reference,
+    is_unknown_account,
     no_object_can_match,
     without_refused_filter,
 )
@@ -62,8 +63,11 @@ class StripePages:
                 raise
             return
         except ApiError as error:
-            is_empty = error.code in _NO_PREVIEW or (
-                is_list and no_object_can_match(error, request, self.resource)
+            own_account = self.client.options.stripe_account
+            is_empty = (
+                error.code in _NO_PREVIEW
+                or is_unknown_account(error, request, own_account)
+                or (is_list and no_object_can_match(error, request, self.resource))
             )
             wider = (
                 without_refused_filter(error, request, self.resource) if is_list and not is_empty else None

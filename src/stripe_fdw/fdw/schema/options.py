@@ -89,6 +89,11 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise OptionError(
                 "option api_key_file must be an absolute path on the database host", sqlstate=_INVALID_VALUE
             )
+        if key_option == "api_key" and not _KEY.fullmatch(options["api_key"].strip()):
+            raise OptionError(
+                "the API key holds characters that no key has, such as spaces or line ends",
+                sqlstate=_INVALID_VALUE,
+            )
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:

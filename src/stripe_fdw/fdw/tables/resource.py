@@ -12,9 +12,9 @@ from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.choice import choose_read
 from stripe_fdw.fdw.planning.explain import describe_read, describe_write
 from stripe_fdw.fdw.planning.plan import ReadPlan
-from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.planning.sort_order import sortable
 from stripe_fdw.fdw.planning.statistics import TableStatistics, statistics_account
@@ -162,9 +162,10 @@ class ResourceTable:
         return self._session.client(self._server, read_api_key(self._options))
 
     def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> ReadPlan:
-        return plan_read(
+        return choose_read(
             self._resource,
             normalise(quals, self._comparable),
+            self._statistics,
             sortkeys=sortkeys,
             limit=limit,
             use_search=self._server.use_search,

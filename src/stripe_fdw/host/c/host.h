@@ -225,6 +225,7 @@ typedef struct TablePlan
 	bool		analyzed;		/* ANALYZE has run */
 } TablePlan;
 
+extern void ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan);
 extern void GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern void GetForeignPaths(PlannerInfo *root, RelOptInfo *rel, Oid relid);
 extern ForeignScan *GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,

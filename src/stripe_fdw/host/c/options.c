@@ -258,6 +258,22 @@ check_sources(List *options)
 }
 
 /*
+ * The keys of all its mappings go where a server's api_base says, and its owner may change that.  So an address
+ * that is neither Stripe's nor of this machine takes a superuser.  The validator is not told which server it is,
+ * nor what its options were: where a superuser has set such an address, others can change no option any more.
+ */
+static void
+refuse_foreign_api_base(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to send the requests of a server to another host than Stripe's"),
+			 errdetail("The keys of its user mappings are sent to its api_base."),
+			 errhint("Superusers may set such an api_base, and change other options of a server that has one; "
+					 "others may drop it.")));
+}
+
+/*
  * CREATE and ALTER of a foreign data wrapper, server, user mapping, table or column come here with all its
  * options.
  */
@@ -269,6 +285,8 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 	ErrorContextCallback *outer = error_context_stack;
 	ErrorContextCallback callback = {.callback = hide_statement,.arg = &callback,.previous = outer};
 	PythonEntry entry;
+	bool		free_to_choose = strcmp(kind, "server") != 0 || superuser();
+	volatile bool has_foreign_api_base = false;
 
 	/* CREATE EXTENSION alone starts no Python. */
 	if (options == NIL && strcmp(kind, "wrapper") == 0)
@@ -279,13 +297,19 @@ stripe_fdw_validator(PG_FUNCTION_ARGS)
 	python_enter(&entry);
 	PG_TRY();
 	{
-		bridge_call("validate", Py_BuildValue("(sO)", kind, options_to_python(options)));
+		PyObject   *values = options_to_python(options);
+
+		bridge_call("validate", Py_BuildValue("(sO)", kind, values));
+		if (!free_to_choose)
+			has_foreign_api_base = bridge_call("has_foreign_api_base", Py_BuildValue("(O)", values)) == Py_True;
 	}
 	PG_FINALLY();
 	{
 		python_leave(&entry);
 	}
 	PG_END_TRY();
+	if (has_foreign_api_base)
+		refuse_foreign_api_base();
 	error_context_stack = outer;
 	PG_RETURN_VOID();
 }

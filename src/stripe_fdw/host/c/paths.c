@@ -24,7 +24,6 @@
  * would start the JIT compiler (jit_above_cost).
  */
 #define COST_OF_REQUEST 40.0
-#define ROWS_OF_PAGE 100.0
 
 /* Columns, each of which a join may give a value. */
 typedef struct PathColumns
@@ -226,21 +225,44 @@ is_bound(RelOptInfo *rel, AttrNumber attnum)
 	return false;
 }
 
+/*
+ * The size of a scan for one value of each column that the other side gives.  What the path does not give may
+ * leave a long list to read, or one for each object of another table.
+ */
+static TablePlan
+parameterised_size(PlannerInfo *root, RelOptInfo *rel, ParamPathInfo *info)
+{
+	TablePlan	scan = *(TablePlan *) rel->fdw_private;
+	ListCell   *cell;
+
+	scan.quals = list_copy(scan.quals);
+	foreach(cell, info->ppi_clauses)
+	{
+		HostQual   *qual = qual_of_clause(root, rel, lfirst_node(RestrictInfo, cell)->clause);
+
+		if (qual != NULL)
+			scan.quals = lappend(scan.quals, qual);
+	}
+	ask_size(root, rel, planner_rt_fetch(rel->relid, root)->relid, &scan);
+	return scan;
+}
+
 static void
 add_one_parameterised_path(PlannerInfo *root, RelOptInfo *rel, Relids outer, double rows)
 {
 	ParamPathInfo *info;
-	double		estimate;
+	TablePlan	scan;
 
 	outer = bms_union(outer, rel->lateral_relids);
 	outer = bms_del_members(bms_copy(outer), rel->relids);
 	if (bms_is_empty(outer))
 		return;
 	info = get_baserel_parampathinfo(root, rel, outer);
+	scan = parameterised_size(root, rel, info);
+	rows = Min(rows, scan.rows);
 	if (!((TablePlan *) rel->fdw_private)->analyzed)
 		info->ppi_rows = Min(info->ppi_rows, clamp_row_est(Min(rows, rel->rows)));
-	estimate = info->ppi_rows;
-	add_path(rel, (Path *) make_path(root, rel, estimate, ceil(rows / ROWS_OF_PAGE), NIL, outer, NIL));
+	add_path(rel, (Path *) make_path(root, rel, info->ppi_rows, ceil(scan.requests), NIL, outer, NIL));
 }
 
 /*

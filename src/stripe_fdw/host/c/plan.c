@@ -76,10 +76,12 @@ column_names(Oid relid, List *attnums)
 	return names;
 }
 
-static void
+/* Ask the table for the rows, width and requests of a scan with the plan's quals and columns. */
+void
 ask_size(PlannerInfo *root, RelOptInfo *rel, Oid relid, TablePlan *plan)
 {
-	Oid			user = planned_user(rel, planner_rt_fetch(rel->relid, root));
+	/* Volatile, or compilers give it the register of an argument that they then say longjmp() may change. */
+	volatile Oid user = planned_user(rel, planner_rt_fetch(rel->relid, root));
 	PythonEntry entry;
 
 	estimate_values(root, plan->quals);

@@ -163,6 +163,8 @@ PyObject *
 PyInit__stripe_fdw_host(void)
 {
 	PyObject   *errors = PyImport_ImportModule("stripe_fdw.errors");
+	PyObject   *module;
+	PyObject   *directory;
 
 	if (errors == NULL)
 		return NULL;
@@ -171,5 +173,13 @@ PyInit__stripe_fdw_host(void)
 	if (interrupted == NULL)
 		return NULL;
 	postgres_thread = pthread_self();
-	return PyModule_Create(&definition);
+	module = PyModule_Create(&definition);
+	if (module == NULL)
+		return NULL;
+	/* Bytes: a path need not be in any encoding. */
+	directory = PyBytes_FromString(DataDir);
+	if (directory == NULL || PyObject_SetAttrString(module, "data_directory", directory) != 0)
+		Py_CLEAR(module);
+	Py_XDECREF(directory);
+	return module;
 }

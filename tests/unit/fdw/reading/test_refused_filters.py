@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from stripe_fdw.errors import ApiError
+from stripe_fdw.catalog import load
+from stripe_fdw.errors import ApiError, PermissionDeniedError
 from stripe_fdw.fdw.cache.requester import ScanCost
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual
@@ -31,6 +33,37 @@ def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
     assert ids(pages(client, "customer", Qual("email", "=", "odd"))) == ["cus_7"]
     both = Qual("email", "= any", ("odd", "a@b.c"))
     assert sorted(ids(pages(client, "customer", both))) == sorted(f"cus_{i}" for i in range(250))
+
+
+@pytest.mark.parametrize(
+    ("table", "qual"),
+    [
+        ("account", Qual("id", "=", "acct_unknown")),
+        ("person", Qual("account", "=", "acct_unknown")),
+        ("capability", Qual("account", "=", "acct_unknown")),
+    ],
+)
+@pytest.mark.parametrize("own", [None, "acct_own", "acct_unknown"])
+def test_an_account_that_stripe_does_not_admit_is_no_row_unless_it_is_the_keys_own(
+    table: str, qual: Qual, own: str | None
+) -> None:
+    resources = load().resource
+    client = FakeStripe(resources, {})
+    client.options = replace(client.options, stripe_account=own)
+
+    def refuse(request: Any) -> Any:
+        raise PermissionDeniedError(
+            "The key has no access to account 'acct_unknown'", status=403, code="account_invalid"
+        )
+
+    client.answer = refuse  # type: ignore[method-assign]
+    plan = plan_read(resources[table], [qual], resources=resources)
+    read = replace(reader(client), resources=resources).pages(plan)
+    if own == "acct_unknown":
+        with pytest.raises(PermissionDeniedError):
+            ids(read)
+    else:
+        assert ids(read) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,241 @@
+"""Whoever owned or entered the database before gets neither the rights nor the key of who runs init."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.devstack.private_postgres import Cluster
+from support.database import WRAPPERS, column, one
+
+KEY = "sk_test_51TheKeyOfAnAdministrator00"
+FOREIGN = "https://stripe.evil.example"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A database that belongs to the role mallory, before an administrator installs into it."""
+
+    dsn: str
+    host: str
+
+    def server_options(self, api_base: str | None = None) -> str:
+        """OPTIONS (...) of a server on this host."""
+        options = [f"api_base '{api_base}'"] if api_base else []
+        if self.host == "multicorn2":
+            options.append("wrapper 'stripe_fdw.StripeForeignDataWrapper'")
+        return f"options ({', '.join(options)})" if options else ""
+
+    def mallory(self, statements: str) -> None:
+        """Run statements as mallory."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"set role mallory; {statements}".encode())
+
+    def admin(self, statements: str) -> None:
+        """Run statements as a superuser."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(statements.encode())
+
+    def install(self, **options: str) -> list[str]:
+        """Install as a superuser, with its key."""
+        plan = InstallPlan(self.host, server_options=options, mapping={"api_key": KEY})  # type: ignore[arg-type]
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return install_into(connection, plan)
+
+    def refusal(self, **options: str) -> InstallError:
+        """The error with which an installation is refused, which leaves nothing behind."""
+        with pytest.raises(InstallError) as caught:
+            self.install(**options)
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            assert column(connection, "select usename::text from pg_user_mappings") == []
+        return caught.value
+
+
+@pytest.fixture
+def prepared(cluster: Cluster, host: str) -> Iterator[Prepared]:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create role mallory")
+        connection.execute("create database prepared owner mallory")
+    yield Prepared(cluster.dsn("prepared"), host)
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("drop database prepared with (force)")
+        connection.execute("drop role mallory")
+
+
+def test_functions_and_operators_that_match_better_are_not_called(prepared: Prepared) -> None:
+    prepared.admin("create table public.trace (ran_as text); grant insert on public.trace to public")
+    note = "language plpgsql as $$ begin insert into public.trace values (current_user);"
+    functions = {
+        "format(text, text)": ("text", "''"),
+        "format(text, text, text)": ("text", "''"),
+        "hashtext(varchar)": ("int", "0"),
+        "has_server_privilege(oid, varchar)": ("boolean", "true"),
+        "current_setting(varchar)": ("text", "''"),
+        "set_config(varchar, varchar, boolean)": ("text", "''"),
+        "pg_describe_object(regclass, oid, int)": ("text", "''"),
+        "upper(varchar)": ("text", "''"),
+    }
+    statements = [
+        f"create function public.{name} returns {result} {note} return {value}; end $$"
+        for name, (result, value) in functions.items()
+    ]
+    for left, right in (("name", "text"), ("name", "name"), ("text", "text"), ("oid", "oid")):
+        statements.append(
+            f"create function public.same({left}, {right}) returns boolean {note} return true; end $$;"
+            f"create operator public.= (leftarg = {left}, rightarg = {right}, function = public.same)"
+        )
+    statements.append("create view public.pg_namespace as select * from pg_catalog.pg_namespace where false")
+    statements.append("create type public.jsonb as (pwned text)")
+    statements.append("alter database prepared set search_path = public, pg_catalog")
+    prepared.mallory(";".join(statements))
+    assert "user mapping of postgres on server stripe: api_key" in prepared.install()
+    assert prepared.install() == []
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        connection.execute("set search_path = pg_catalog")
+        assert column(connection, "select ran_as from public.trace") == []
+        type_of_raw = (
+            "select atttypid::regtype::text from pg_attribute"
+            " where attrelid = 'stripe_live.customer'::regclass and attname = '_raw'"
+        )
+        assert one(connection, type_of_raw) == "jsonb"
+        connection.execute("reset search_path; select format('a', 'b')")
+        assert column(connection, "select ran_as from public.trace") == ["postgres"]
+
+
+OBJECTS = {
+    "a schema": ("create schema stripe_live", "schema stripe_live"),
+    "the functions' schema": ("create schema stripe_sync", "schema stripe_sync"),
+    "a function": (
+        "create schema stripe_live; create function stripe_live.call(method text, path text,"
+        " params jsonb default '{}', idempotency_key text default null)"
+        " returns jsonb language sql as 'select null::jsonb'",
+        "function stripe_live.call(text,text,jsonb,text)",
+    ),
+    "another function of the name": (
+        "create schema stripe_live; create function stripe_live.call(method text, path text, params text)"
+        " returns jsonb language sql as 'select null::jsonb'",
+        "function stripe_live.call(text,text,text)",
+    ),
+    "a table": (
+        "create schema stripe_live; create table stripe_live.customer (id text)",
+        "table stripe_live.customer",
+    ),
+    "a view": (
+        "create schema stripe_live; create view stripe_live.customer as select 1",
+        "view stripe_live.customer",
+    ),
+    "a sequence": ("create schema stripe_sync; create sequence stripe_sync.s", "sequence stripe_sync.s"),
+    "a type": ("create schema stripe_live; create domain stripe_live.text as int", "type stripe_live.text"),
+    "an enum": ("create schema stripe_live; create type stripe_live.e as enum ('a')", "type stripe_live.e"),
+    "an operator": (
+        "create schema stripe_live; create operator stripe_live.= (leftarg = text, rightarg = text,"
+        " function = pg_catalog.texteq)",
+        "operator stripe_live.=(text,text)",
+    ),
+    "a collation": (
+        'create schema stripe_live; create collation stripe_live.c from "C"',
+        "collation stripe_live.c",
+    ),
+    "a dictionary": (
+        "create schema stripe_live; create text search dictionary stripe_live.d (template = simple)",
+        "text search dictionary stripe_live.d",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OBJECTS)
+@pytest.mark.parametrize("schema_is", ["theirs", "given"])
+def test_what_others_own_is_refused_by_name(prepared: Prepared, case: str, schema_is: str) -> None:
+    statements, name = OBJECTS[case]
+    prepared.mallory(statements)
+    if schema_is == "given":
+        schema = re.search(r"create schema (\w+)", statements)[1]  # type: ignore[index]
+        prepared.admin(f"alter schema {schema} owner to postgres")
+        if ";" not in statements:  # nothing is left in it that is theirs
+            prepared.install()
+            return
+    error = prepared.refusal()
+    assert "belongs to role mallory, who is neither the current role nor a superuser" in error.message
+    assert name in f"{error.message} {error.detail}"
+    assert "OWNER TO CURRENT_USER" in str(error.hint)
+    assert error.sqlstate == "42501"
+
+
+@pytest.mark.parametrize("option", [None, FOREIGN])
+def test_a_server_of_others_is_refused(prepared: Prepared, option: str | None) -> None:
+    wrapper = WRAPPERS[prepared.host]
+    prepared.admin(f"create extension {wrapper}")
+    prepared.admin(
+        f"create server stripe foreign data wrapper {wrapper} {prepared.server_options()};"
+        "alter server stripe owner to mallory"
+    )
+    error = prepared.refusal(**({"api_base": option} if option else {}))
+    assert "server stripe belongs to role mallory" in error.message
+
+
+def test_an_extension_of_others_is_refused(prepared: Prepared) -> None:
+    wrapper = WRAPPERS[prepared.host]
+    prepared.admin(f"create role lapsed superuser; set role lapsed; create extension {wrapper}")
+    try:
+        prepared.admin("alter role lapsed nosuperuser")
+        error = prepared.refusal()
+        assert f"extension {wrapper} belongs to role lapsed" in f"{error.message} {error.detail}"
+        assert f"{wrapper}_handler() belongs to role lapsed" in f"{error.message} {error.detail}"
+    finally:
+        prepared.admin(f"drop extension {wrapper}; drop role lapsed")
+
+
+@pytest.mark.parametrize("role", ["mallory", "public"])
+@pytest.mark.parametrize("schema", ["stripe_live", "stripe_sync"])
+def test_a_role_that_may_create_in_our_schemas_is_refused(prepared: Prepared, role: str, schema: str) -> None:
+    prepared.admin(f"create schema {schema}; grant create on schema {schema} to {role}")
+    error = prepared.refusal()
+    assert error.message == f"role {role} may create objects in schema {schema}"
+    assert "REVOKE CREATE ON SCHEMA" in str(error.hint)
+    prepared.admin(f"revoke create on schema {schema} from {role}; grant usage on schema {schema} to {role}")
+    prepared.install()
+
+
+def test_an_api_base_that_was_not_given_is_refused(prepared: Prepared) -> None:
+    wrapper = WRAPPERS[prepared.host]
+    prepared.admin(f"create extension {wrapper}")
+    for address in (FOREIGN, "http://127.0.0.1:1"):
+        prepared.admin(
+            f"create server stripe foreign data wrapper {wrapper} {prepared.server_options(address)}"
+        )
+        error = prepared.refusal()
+        assert f"server stripe sends its requests, with the API key, to {address}" in error.message
+        assert "--option api_base=https://api.stripe.com" in str(error.hint)
+        prepared.admin("drop server stripe")
+    prepared.admin(f"create server stripe foreign data wrapper {wrapper} {prepared.server_options(FOREIGN)}")
+    assert "changed options of server stripe: api_base" in prepared.install(api_base="https://api.stripe.com")
+    assert prepared.install() == []
+    prepared.admin(f"alter server stripe options (set api_base '{FOREIGN}')")
+    assert prepared.install(api_base=FOREIGN) == []
+
+
+def test_the_extension_is_where_nobody_else_can_create_functions(prepared: Prepared) -> None:
+    prepared.admin("drop schema public")
+    prepared.install()
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        query = "select extnamespace::regnamespace::text from pg_extension where extname <> 'plpgsql'"
+        assert column(connection, query) == ["stripe_sync"]
+
+
+def test_an_ordinary_role_installs_with_what_superusers_made(prepared: Prepared) -> None:
+    wrapper = WRAPPERS[prepared.host]
+    prepared.admin(f"create extension {wrapper}; grant usage on foreign data wrapper {wrapper} to mallory")
+    plan = InstallPlan(prepared.host, mapping={"api_key": KEY})  # type: ignore[arg-type]
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        connection.execute("set role mallory")
+        assert "created server stripe" in install_into(connection, plan)
+        assert install_into(connection, plan) == []
+    # Afterwards they are mallory's, and no administrator uses them.
+    with pytest.raises(InstallError, match="belongs to role mallory"):
+        prepared.install()
