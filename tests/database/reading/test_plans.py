@@ -215,3 +215,9 @@ def test_structured_explain_has_the_requests_as_a_list(db: psycopg.Connection, h
     plan = explained(db, f"select * from stripe_live.customer where id in ({ids})")
     assert plan["Stripe Requests"] == [f"GET /v1/customers/cus_{n}" for n in range(3)]
     assert explained(db, "select * from stripe_live.price")["Stripe Requests"]
+    plans = one(db, "explain (analyze, format json) select id from stripe_live.customer limit 3")
+    assert isinstance(plans, list)
+    scan = plans[0]["Plan"]["Plans"][0]
+    assert (scan["Stripe Requests Made"], scan["Stripe Retries"]) == (1, 0)
+    assert isinstance(scan["Stripe Time Waiting on Limits"], float | int)
+    assert scan["Stripe Bytes Received"] > 1000

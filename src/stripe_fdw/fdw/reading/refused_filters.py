@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
+from stripe_fdw import sqlstates
 from stripe_fdw.api import pages
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
-from stripe_fdw.errors import ApiError, NotFoundError
+from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.reading.extraction import Object, value_of
 
@@ -41,6 +43,20 @@ def is_missing_reference(error: NotFoundError, request: Request) -> bool:
     if request.path != request.endpoint:
         return True
     return any(error.param == name for name, _ in request.params)
+
+
+def preview_error(request: Request, resources: Iterable[Resource]) -> StripeFdwError | None:
+    """Return the error for a list inside a preview that Stripe does not list; None if it is another list."""
+    segments = [unquote(segment) for segment in request.path.split("/")]
+    for preview in resources:
+        if preview.preview and any(segment.startswith(preview.id_prefix) for segment in segments):
+            return StripeFdwError(
+                f"Stripe does not list what is inside a {preview.object} that it computes as a preview",
+                detail=f"GET {request.path} answered 404.",
+                hint=f"The preview has the first of them: lines -> 'data' of stripe_live.{preview.name}.",
+                sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+            )
+    return None
 
 
 def is_unknown_account(error: ApiError, request: Request, own_account: str | None) -> bool:

@@ -11,6 +11,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import InterruptibleFuture
+from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.cache.page_buffer import Objects
@@ -19,6 +20,7 @@ from stripe_fdw.fdw.reading.refused_filters import (
     is_missing_reference,
     is_unknown_account,
     no_object_can_match,
+    preview_error,
     without_refused_filter,
 )
 
@@ -61,6 +63,9 @@ class StripePages:
             reader.cost.add_error()
             if is_list and not is_missing_reference(error, request):
                 raise
+            of_preview = preview_error(request, load().resources) if is_list else None
+            if of_preview is not None:
+                raise of_preview from None
             return
         except ApiError as error:
             own_account = self.client.options.stripe_account

@@ -147,6 +147,11 @@ def _endpoint(method: Method, path: str) -> str:
         raise CallError(
             "the path of an operation must not contain parameters", hint="Give them as the third argument."
         )
+    if "{" in path:
+        raise CallError(
+            f'the path "{path}" still has a placeholder',
+            hint="Put an id in its place: /v1/customers/cus_....",
+        )
     if not _PATH.fullmatch(path) or _ENCODED_SLASH.search(path) or not is_safe_path(path):
         raise CallError(
             f'"{excerpt(path, MAX_NAME_CHARACTERS)}" is not a path of the API',

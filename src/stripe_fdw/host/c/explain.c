@@ -3,8 +3,23 @@
  */
 #include "host.h"
 
+#include <ctype.h>
+
 #include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
+
+/* Show a number, with a unit or without, as a number: JSON, XML and YAML know such.  False for other texts. */
+static bool
+show_quantity(const char *label, const char *text, ExplainState *es)
+{
+	char	   *end;
+	double		number = strtod(text, &end);
+
+	if (!isdigit((unsigned char) text[0]) || (*end != '\0' && strcmp(end, " ms") != 0))
+		return false;
+	ExplainPropertyFloat(label, *end ? end + 1 : NULL, number, strchr(text, '.') ? 1 : 0, es);
+	return true;
+}
 
 /*
  * A list of (label, text), checked by bridge.py, as lines of the plan.  JSON, XML and YAML have a label once
@@ -24,7 +39,7 @@ show_lines(PyObject *lines, ExplainState *es)
 
 		if (es->format != EXPLAIN_FORMAT_TEXT && strcmp(label, "Stripe Request") == 0)
 			requests = lappend(requests, text);
-		else
+		else if (es->format == EXPLAIN_FORMAT_TEXT || !show_quantity(label, text, es))
 			ExplainPropertyText(label, text, es);
 	}
 	if (requests != NIL)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stripe_fdw.catalog import load
-from stripe_fdw.errors import ApiError, PermissionDeniedError
+from stripe_fdw.errors import ApiError, NotFoundError, PermissionDeniedError, StripeFdwError
 from stripe_fdw.fdw.cache.requester import ScanCost
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual
@@ -33,6 +33,27 @@ def test_a_value_that_stripe_refuses_is_looked_for_in_the_whole_list() -> None:
     assert ids(pages(client, "customer", Qual("email", "=", "odd"))) == ["cus_7"]
     both = Qual("email", "= any", ("odd", "a@b.c"))
     assert sorted(ids(pages(client, "customer", both))) == sorted(f"cus_{i}" for i in range(250))
+
+
+def test_lines_of_a_preview_that_stripe_does_not_list_are_an_error_and_not_no_lines() -> None:
+    resources = load().resource
+    client = FakeStripe(resources, {})
+
+    def refuse(request: Any) -> Any:
+        raise NotFoundError("No such invoice", status=404, code="resource_missing", param="invoice")
+
+    client.answer = refuse  # type: ignore[method-assign]
+    read = replace(reader(client), resources=resources)
+
+    def lines(invoice: str) -> list[str]:
+        quals = [Qual("invoice", "=", invoice)]
+        return ids(read.pages(plan_read(resources["line_item"], quals, resources=resources)))
+
+    assert lines("in_unknown") == []
+    with pytest.raises(StripeFdwError, match="does not list what is inside") as caught:
+        lines("upcoming_in_1")
+    assert caught.value.sqlstate == "0A000"
+    assert "stripe_live.upcoming_invoice" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,9 @@ def test_a_row_that_is_no_operation_that_writes_is_refused(
     with pytest.raises(CallError) as caught:
         plan_write_call(values)
     assert caught.value.sqlstate == sqlstate
+
+
+def test_a_placeholder_that_is_left_in_the_path_is_named() -> None:
+    with pytest.raises(CallError, match="still has a placeholder") as caught:
+        plan_write_call({"method": "POST", "path": "/v1/invoices/{invoice}/finalize"})
+    assert "Put an id in its place" in str(caught.value.hint)
