@@ -12,11 +12,18 @@ export PG_CONFIG
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint format bench catalog recorded clean help
+# What depends on the version of Postgres: the C host's calls of the server (hosts), and the plans, rows and writes
+# that come of them. Not here, since they depend on Python or on Stripe: other Pythons, crashes that are recovered
+# from, documentation, the property tests.
+VERSION_TESTS := tests/database/hosts tests/database/reading tests/database/writing \
+	--ignore=tests/database/hosts/test_interpreter.py --ignore=tests/database/writing/test_crashes.py
+
+.PHONY: setup demo test test-versions lint format bench catalog recorded clean help
 
 help:
 	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
 	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
+	@echo 'make test-versions   the tests of the bundled host, reading and writing on PostgreSQL 16 and 18'
 	@echo 'make lint    format, lint and types, as CI checks them'
 	@echo 'make format  put the format right'
 	@echo 'make bench   the measurements that README shows'
@@ -32,6 +39,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS)
+
+test-versions: setup
+	@set -e; builds=$$(tools/postgres_builds.sh); for pg_config in $$builds; do \
+		PG_CONFIG=$$pg_config $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(VERSION_TESTS) $(ARGS); \
+	done
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -5,8 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from stripe_fdw.host.postgres_installation import PostgresInstallation
 from support.database import failing, said
 from support.written_objects import Made, World, filled
+
+MAJOR = PostgresInstallation.find().major
 
 
 def test_returning_gives_what_stripe_answered(live: psycopg.Connection) -> None:
@@ -49,6 +52,49 @@ def test_returning_of_a_delete_gives_the_row_as_it_was(live: psycopg.Connection,
     assert live.execute(f"select count(*) from customer where id = '{world['cus']}'".encode()).fetchone() == (
         0,
     )
+
+
+@pytest.mark.skipif(MAJOR < 18, reason="RETURNING old and new came with PostgreSQL 18")
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (
+            "insert into customer (name) values ('a') returning old.id, old.name, new.name, new.balance",
+            (None, None, "a", 0),
+        ),
+        (
+            "update customer set name = upper(name), metadata = metadata - 'a' where id = '{cus}'"
+            " returning old.name, new.name, old.metadata, new.metadata, old._raw->>'name', new._raw->>'name'",
+            ("Ada", "ADA", {"a": "1", "b": "2"}, {"b": "2"}, "Ada", "ADA"),
+        ),
+        (
+            "update customer as c set name = v.n from (values ('Eve')) v (n) where c.id = '{cus}'"
+            " returning with (old as o, new as n) o.name, n.name, v.n, (o).email",
+            ("Ada", "Eve", "Eve", "ada@b.c"),
+        ),
+        (
+            "update customer set name = 'Ada' where id = '{cus}'"
+            " returning old.name, new.name, old is distinct from new",
+            ("Ada", "Ada", False),
+        ),
+        (
+            "update subscription set status = 'canceled' where id = '{sub}'"
+            " returning old.status, new.status, old.ended_at, new.ended_at is null",
+            ("active", "canceled", None, False),
+        ),
+        (
+            "delete from customer where id = '{cus}'"
+            " returning old.name, old.metadata, new.id, new.name, old.id = '{cus}'",
+            ("Ada", {"a": "1", "b": "2"}, None, None, True),
+        ),
+    ],
+    ids=["insert", "update", "aliases", "no change", "change of state", "delete"],
+)
+def test_old_and_new_are_the_row_before_and_after(
+    live: psycopg.Connection, world: World, statement: str, expected: tuple[object, ...]
+) -> None:
+    objects = {name: world[name] for name in ("cus", "sub") if "{" + name + "}" in statement}
+    assert live.execute(statement.format(**objects).encode()).fetchone() == expected
 
 
 def test_a_row_that_meets_two_is_returned_as_it_is_after_the_change(
