@@ -96,3 +96,20 @@ def test_an_unknown_account_is_an_error(db: psycopg.Connection, of: Make, host: 
     error = failing(db, f"select * from {of('acct_1Nobody').table('customer')}")
     assert "acct_1Nobody" in said(error)
     assert error.sqlstate == (PLAIN if host == "multicorn2" else "42501")
+
+
+def test_an_account_that_is_not_connected_is_no_row(db: psycopg.Connection, accounts: list[str]) -> None:
+    for table, named in (("account", "id"), ("person", "account")):
+        query = f"select {named} from stripe_live.{table} where {named} = %s"
+        assert column(db, query, "acct_1Nobody") == []
+    query = "select id from stripe_live.account where id = any(%s)"
+    assert column(db, query, ["acct_1Nobody", accounts[0]]) == [accounts[0]]
+
+
+def test_a_wrong_account_of_the_server_is_an_error_for_accounts_too(
+    db: psycopg.Connection, servers: Servers, simulator: SimulatorProcess
+) -> None:
+    options = {"api_base": simulator.url, "stripe_account": "acct_1Nobody"}
+    server = servers("account", mapping={"api_key": KEY}, **options)
+    query = f"select id from {server.table('account')} where id = 'acct_1Other'"
+    assert "acct_1Nobody" in said(failing(db, query))
