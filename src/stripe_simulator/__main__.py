@@ -29,6 +29,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--search-delay-ms", type=float, default=1000.0, help="delay until a write can be found by search"
     )
+    parser.add_argument(
+        "--settlement-delay-ms", type=float, default=20.0, help="delay until a payment has settled"
+    )
+    parser.add_argument(
+        "--not-activated", action="append", default=[], metavar="AREA", help="product area not activated"
+    )
     parser.add_argument("--until", type=int, help="latest time of creation, in Unix seconds")
     return parser
 

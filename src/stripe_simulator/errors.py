@@ -80,12 +80,23 @@ def bad_key(key: str) -> StripeError:
 
 
 def not_permitted(key: str, account_id: str, permission: str) -> StripeError:
-    """Return the error of a restricted key that lacks a permission."""
+    """Return the error of a restricted key that lacks a permission, such as ``plan_read``.
+
+    The message names the permission as the Dashboard shows it, too, and links to the key's settings.
+    """
+    resource, _, access = permission.rpartition("_")
+    title = f"{_PERMISSION_TITLES.get(resource, resource.replace('_', ' ').title() + 's')} {access.title()}"
     return StripeError(
         f"The provided key '{masked(key)}' does not have the required permissions for this endpoint on "
-        f"account '{account_id}'. Having the '{permission}' permission would allow this request to continue.",
+        f"account '{account_id}'. Having the permission {title} ('{permission}') would allow this request to "
+        f"continue. Edit the key at https://dashboard.stripe.com/{account_id}/test/apikeys.",
         status=403,
+        code="more_permissions_required",
     )
+
+
+# Names of permissions in the Dashboard, where they do not follow from those in the API.
+_PERMISSION_TITLES = {"plan": "Prices"}
 
 
 def no_account(key: str, account_id: str) -> StripeError:
@@ -98,12 +109,32 @@ def no_account(key: str, account_id: str) -> StripeError:
     )
 
 
-def no_route(method: str, path: str) -> StripeError:
-    """Return the error of a method and path that no operation has."""
+def no_platform(account_id: str) -> StripeError:
+    """Return the error of a request about another account to an account that is no Connect platform."""
     return StripeError(
-        f"Unrecognized request URL ({method}: {path}). If you are trying to list objects, remove the "
-        "trailing slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) "
-        "identifier in your code. "
+        f"Only a Connect platform can work with other accounts; the account '{account_id}' is none.",
+        status=403,
+        code="platform_account_required",
+    )
+
+
+def not_activated(area: str) -> StripeError:
+    """Return the error of a list or a creation in a product area that the account has not activated."""
+    name = area.replace("_", " ").title()
+    return StripeError(
+        f"Your account is not set up to use {name}. Please visit "
+        f"https://dashboard.stripe.com/{area}/overview to get started."
+    )
+
+
+def no_route(method: str, path: str) -> StripeError:
+    """Return the error of a method and path that no operation has; a trailing slash gets a hint."""
+    hint = (
+        "If you are trying to list objects, remove the trailing slash. If you are trying to retrieve an "
+        "object, make sure you passed a valid (non-empty) identifier in your code. "
+    )
+    return StripeError(
+        f"Unrecognized request URL ({method}: {path}). {hint if path.endswith('/') else ''}"
         "Please see https://stripe.com/docs or we can help at https://support.stripe.com/.",
         status=404,
     )

@@ -109,6 +109,11 @@ class World:
     def _pi_to_confirm(self) -> dict[str, Any]:
         return self._intent()
 
+    def _pi_of_dashboard(self) -> dict[str, Any]:
+        """A payment that accepts the payment methods of the Dashboard, which is the default."""
+        fields = {"amount": 1000, "currency": "eur", "payment_method": "pm_card_visa"}
+        return self.call("POST", "payment_intents", **fields)
+
     def _pi_to_capture(self) -> dict[str, Any]:
         return self._intent(confirm="true", capture_method="manual")
 

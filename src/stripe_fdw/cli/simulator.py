@@ -31,6 +31,12 @@ def simulator(
     search_delay_ms: Annotated[
         float, typer.Option(help="Delay until a write can be found by search.")
     ] = 1000.0,
+    settlement_delay_ms: Annotated[
+        float, typer.Option(help="Delay until a payment has its balance transaction.")
+    ] = 20.0,
+    not_activated: Annotated[
+        list[str] | None, typer.Option(help="A product area that the account has not activated.")
+    ] = None,
     until: Annotated[
         int | None, typer.Option(help="The time at which the newest object was created, in Unix seconds.")
     ] = None,
@@ -55,6 +61,8 @@ def simulator(
             rate=rate,
             endpoint_rate=endpoint_rate,
             search_delay_ms=search_delay_ms,
+            settlement_delay_ms=settlement_delay_ms,
+            not_activated=not_activated,
             until=until,
         )
     except ValueError as error:

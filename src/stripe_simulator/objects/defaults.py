@@ -55,6 +55,7 @@ _INITIAL_VALUES: dict[str, dict[str, Any]] = {
         "customer_creation": "if_required", "phone_number_collection": {"enabled": False},
         "payment_method_types": None, "tax_id_collection": {"enabled": False, "required": "never"},
     },
+    "payment_method": {"allow_redisplay": "unspecified"},
     "payout": {
         "status": "pending", "method": "standard", "source_type": "card", "type": "bank_account",
         "reconciliation_status": "not_applicable",

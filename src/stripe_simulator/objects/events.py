@@ -74,7 +74,7 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
         "data": data,
         "livemode": False,
         "pending_webhooks": 0,
-        "request": {"id": request.request_id, "idempotency_key": request.idempotency_key},
+        "request": {"id": request.request_id or None, "idempotency_key": request.idempotency_key},
         "type": type_,
     }
     if account.id != PLATFORM:

@@ -12,7 +12,8 @@ described in `operations.handlers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -85,14 +86,29 @@ def get_existing(request: ApiRequest) -> tuple[Collection, int]:
     return collection, position
 
 
+@contextmanager
+def showing_intent(target: Json) -> Iterator[None]:
+    """Have errors of requests about an existing payment intent or setup intent hold the intent."""
+    try:
+        yield
+    except StripeError as error:
+        if target["object"] in _SHOWN_IN_ERRORS:
+            error.extra.setdefault(target["object"], target)
+        raise
+
+
+_SHOWN_IN_ERRORS = frozenset({"payment_intent", "setup_intent"})
+
+
 def run_operation(request: ApiRequest, handler: Handler) -> ApiResponse:
     """Run an operation on the object that the path names, and return the object as the response."""
     assert request.route.operation is not None
     collection, position = get_existing(request)
-    params = validate_parameters(request, request.route.operation)
     before = collection.read(position)
-    context = OperationContext(request, params, collection, position, before, deepcopy(before))
-    returned = handler(context)
+    with showing_intent(before):
+        params = validate_parameters(request, request.route.operation)
+        context = OperationContext(request, params, collection, position, before, deepcopy(before))
+        returned = handler(context)
     if context.object != before:
         context.write()
     context.finish()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ID_FILTERS = {"product": frozenset({"ids"})}
 # Filters of lists whose value must be the id of an object that exists.
 _CHECKED_REFERENCES = frozenset(
-    {"customer", "charge", "payment_intent", "subscription", "invoice", "product"}
+    {"customer", "charge", "payment_intent", "payout", "subscription", "invoice", "product"}
 )
 
 
@@ -110,7 +110,11 @@ def _check_references(request: ApiRequest, resource: Resource) -> None:
         value = request.params[name]
         if isinstance(value, str) and request.account.has(name) and name != resource.name:
             other = request.account.collection(name)
-            if other.position(value) is None:
+            position = other.position(value)
+            is_gone = (
+                resource.name == "payment_method" and position is not None and other.is_deleted(position)
+            )
+            if position is None or is_gone:
                 raise errors.no_object(other.resource.object, value, name, status=400)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import REQUIRED_PARAMETERS, new_defaults
 from stripe_simulator.objects.events import emit_standard_event
-from stripe_simulator.objects.operation import OperationContext, get_existing
+from stripe_simulator.objects.operation import OperationContext, get_existing, showing_intent
 from stripe_simulator.objects.read import deleted_object, object_response, parent_position, resource_of
 from stripe_simulator.requests.body import apply_parameters, validate_parameters
 from stripe_simulator.world.collection import ChildCollection
@@ -66,12 +66,13 @@ def update(request: ApiRequest, *, on_update: Handler | None = None) -> ApiRespo
     resource = resource_of(request)
     assert resource.update is not None
     collection, position = get_existing(request)
-    params = validate_parameters(request, resource.update)
     before = collection.read(position)
-    changed = deepcopy(before)
-    apply_parameters(resource, changed, params)
-    context = OperationContext(request, params, collection, position, before, changed)
-    answer = on_update(context) if on_update else None
+    with showing_intent(before):
+        params = validate_parameters(request, resource.update)
+        changed = deepcopy(before)
+        apply_parameters(resource, changed, params)
+        context = OperationContext(request, params, collection, position, before, changed)
+        answer = on_update(context) if on_update else None
     if before != changed:
         context.write()
         emit_standard_event(request, "updated", changed, before)

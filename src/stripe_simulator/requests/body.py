@@ -24,7 +24,8 @@ def validate_parameters(request: ApiRequest, operation: Operation, required: tup
     names an object that does not exist.
     """
     declared = {parameter.name: parameter for parameter in operation.parameters if parameter.name != "expand"}
-    sent = {name: value for name, value in request.params.items() if name != "expand"}
+    ignored = _IGNORED.get((operation.method, operation.path), frozenset({"expand"}))
+    sent = {name: value for name, value in request.params.items() if name not in ignored}
     reject_unknown_parameters(sent, declared)
     for name in required:
         if sent.get(name) in (None, ""):
@@ -35,6 +36,10 @@ def validate_parameters(request: ApiRequest, operation: Operation, required: tup
     params = parser.fields(declared, "", sent)
     request.begun = True
     return params
+
+
+# Parameters without an effect, those of an operation with undeclared ones that are accepted.
+_IGNORED = {("POST", "/v1/charges"): frozenset({"expand", "payment_method"})}
 
 
 def validate_route_parameters(request: ApiRequest) -> Params:

@@ -48,7 +48,13 @@ def too_low_error(param: str, minimum: int = 1) -> StripeError:
 
 def check_amount(amount: int, currency: str, param: str = "amount") -> None:
     """Raise StripeError for an amount below the minimum or above the maximum of a payment."""
-    if amount < 1:
+    if amount == 0:
+        raise StripeError(
+            "The amount must be greater than or equal to the minimum charge amount of the currency.",
+            code="parameter_invalid_integer",
+            param=param,
+        )
+    if amount < 0:
         raise too_low_error(param)
     minimum = _MINIMUM_AMOUNTS.get(currency.lower(), 1)
     if amount < minimum:

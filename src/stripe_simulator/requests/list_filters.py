@@ -37,15 +37,35 @@ def conditions_of(
         head, value = _sent(item.parameter, params)
         filters.add(head)
         if value is None:
-            if item.required:
+            if item.required and (resource.name, item.parameter) not in _NOT_REQUIRED:
                 raise missing_parameter(head)
             continue
         condition = _condition(resource, item, value)
         if condition is not None:
             conditions.append(condition)
+    for name in _UNDECLARED.get(resource.name, ()):
+        filters.add(name)
+        if name in params:
+            conditions.append(_undeclared_condition(resource, name, params[name]))
     paging = _PAGING if resource.paged else frozenset({"expand"})
     reject_unknown_parameters(params, {*filters, *paging, *also})
     return conditions + _default_conditions(resource, params)
+
+
+# Filters that the catalog requires because the list is empty without them.
+_NOT_REQUIRED = frozenset({("payment_method", "customer")})
+# Filters that the catalog leaves out because the product cannot use them, by resource.
+_UNDECLARED: dict[str, tuple[str, ...]] = {"balance_transaction": ("source",)}
+_NO_OBJECT = ""  # no column has this value
+
+
+def _undeclared_condition(resource: Resource, name: str, value: Any) -> Condition:
+    """Return the condition of an undeclared filter. The transactions of a dispute are not found by it."""
+    if not isinstance(value, str):
+        raise StripeError(f"Invalid string: {value}", param=name)
+    if value == "":
+        raise empty_parameter(name)
+    return Condition(resource.column[name], (_NO_OBJECT if value.startswith(("du_", "dp_")) else value,))
 
 
 def _sent(parameter: str, params: Params) -> tuple[str, Any]:
@@ -83,6 +103,8 @@ def _condition(resource: Resource, item: Filter, value: Any) -> Condition | None
 
 # Values beyond those of the column, by resource and parameter.
 _EXTRA_VALUES = {("subscription", "status"): ("all", "ended")}
+# Filters that take any value, which then fits no object.
+_UNCHECKED = frozenset({("balance_transaction", "type"), ("payout", "status")})
 # Values of a status parameter that stand for several statuses; an empty tuple for all.
 _STATUS_GROUPS: dict[tuple[str, str, str], tuple[str, ...]] = {
     ("subscription", "status", "all"): (),
@@ -100,8 +122,9 @@ def _default_conditions(resource: Resource, params: Params) -> list[Condition]:
     ]
 
 
-# Documented defaults of lists, which leave out canceled subscriptions, inactive prices, custom payment
-# methods and objects on a test clock: column, values, negated, and the parameters that switch a default off.
+# Defaults of lists, which leave out canceled subscriptions, inactive prices, objects on a test clock, custom
+# payment methods, and all payment methods where no customer is named (recorded): column, values, negated, and
+# the parameters that switch a default off.
 _DEFAULTS: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]], ...] = (
     ("subscription", ("status", ("canceled",), True, ("status",))),
     ("subscription", ("test_clock", (None,), False, ("test_clock", "customer"))),
@@ -110,6 +133,7 @@ _DEFAULTS: tuple[tuple[str, tuple[str, tuple[Any, ...], bool, tuple[str, ...]]],
     ("price", ("active", (True,), False, ("active",))),
     ("tax_id", ("owner_type", ("self",), False, ("owner",))),
     ("payment_method", ("type", ("custom",), True, ("type",))),
+    ("payment_method", ("customer", (_NO_OBJECT,), False, ("customer", "customer_account"))),
 )
 
 
@@ -124,7 +148,7 @@ def _converted(resource_name: str, item: Filter, column: Column, value: Any) -> 
     if not isinstance(value, str):
         raise StripeError(f"Invalid string: {value}", param=item.parameter)
     literals = column.values or item.values
-    if literals and value not in literals:
+    if literals and value not in literals and (resource_name, item.parameter) not in _UNCHECKED:
         allowed = tuple(dict.fromkeys((*literals, *_EXTRA_VALUES.get((resource_name, item.parameter), ()))))
         raise not_one_of(item.parameter, allowed)
     match column.kind:

@@ -24,7 +24,9 @@ _INTEGER_NAMES = re.compile(
     r"(amounts?|quantity|interval_count|trial_period_days|days_until_due|up_to|iterations|_at|start|end"
     r"|start_date|end_date|percent_off|exp_month|exp_year|day_of_month|hour|minute|second|month)$"
 )
-_NOT_NEGATIVE = frozenset({"unit_amount", "quantity", "trial_period_days", "days_until_due"})
+_NOT_NEGATIVE = frozenset(
+    {"unit_amount", "quantity", "trial_period_days", "days_until_due", "amount_to_capture"}
+)
 _ALSO_BOOLEAN = frozenset({"off_session"})  # take true and false beside their enum values
 _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 50, 40, 500
 # Resources of the objects that parameters name, by the last step of the parameter's name.
@@ -132,9 +134,7 @@ class ParameterParser:
         if parameter.kind in _CONVERTERS:
             value = _CONVERTERS[parameter.kind](path, sent)
             if parameter.name in _NOT_NEGATIVE and value < 0:
-                raise StripeError(
-                    "Invalid non-negative integer", code="parameter_invalid_integer", param=path
-                )
+                raise StripeError("Invalid non-negative integer", param=path)
             return value
         if parameter.name == "currency":
             return currencies.parse_currency(sent, path)

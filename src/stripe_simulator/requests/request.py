@@ -17,7 +17,7 @@ class ApiRequest:
 
     `ids` are the ids in the path, in order. `account` is the account that the request is about, `platform`
     the account that the key belongs to. `begun` is set when the parameters are accepted: from then on the
-    response is stored under the idempotency key.
+    response is stored under the idempotency key. `request_id` is empty where Stripe itself acts.
     """
 
     method: str

@@ -31,11 +31,21 @@ class _Node:
     routes: dict[str, Route] = field(default_factory=dict)
 
 
+# Routes that the API still has although it does not declare them any more.
+_UNDECLARED = (
+    ("GET", "/v1/charges/{charge}/dispute"),
+    ("GET", "/v1/charges/{charge}/refunds"),
+    ("GET", "/v1/charges/{charge}/refunds/{refund}"),
+)
+
+
 class Router:
     """All routes as a tree of path steps; a literal step takes precedence over an id."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._root = _Node()
+        for method, template in _UNDECLARED:
+            self._add(method, template, Route("undeclared", template, None, None))
         for operation in catalog.operations:
             self._add(
                 operation.method, operation.path, Route(operation.name, operation.path, None, operation)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stripe_simulator.errors import StripeError
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.ids import base62
+from stripe_simulator.world.makers.cards import card_details
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Card:
     """A test card and the outcome of charging it.
 
-    `code`, `decline_code` and `message` are those of the error, if charges fail. Without `can_be_saved` the
+    `code`, `decline_code` and `message` are those of the error, if charges fail; `network_decline_code` is
+    that of the bank, and `advice_code` says whether another attempt may succeed. Without `can_be_saved` the
     card is declined when it is attached to a customer. With `requires_authentication` a payment needs an
     action by the customer.
     """
@@ -30,6 +32,8 @@ class Card:
     code: str = ""
     decline_code: str = ""
     message: str = ""
+    network_decline_code: str = ""
+    advice_code: str = ""
     can_be_saved: bool = True
     requires_authentication: bool = False
 
@@ -38,36 +42,61 @@ class Card:
         """The fingerprint of all payment methods with this number."""
         return base62(stable_hash("fingerprint", self.number) << 64 | stable_hash(self.number), 16)
 
-    def details(self, exp_month: int = 8, exp_year: int = 2030) -> Json:
-        """Return the card as payment methods and charges show it."""
-        return {
-            "brand": self.brand,
-            "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-            "country": self.country,
-            "display_brand": self.brand,
-            "exp_month": exp_month,
-            "exp_year": exp_year,
-            "fingerprint": self.fingerprint,
-            "funding": self.funding,
-            "generated_from": None,
-            "last4": self.number[-4:],
-            "networks": {"available": [self.brand], "preferred": None},
-            "three_d_secure_usage": {"supported": True},
-            "wallet": None,
-        }
+    def details(
+        self, exp_month: int = 8, exp_year: int = 2030, *, cvc_check: str | None = "unchecked"
+    ) -> Json:
+        """Return the card as payment methods show it."""
+        return card_details(
+            self.brand,
+            cvc_check=cvc_check,
+            country=self.country,
+            exp_month=exp_month,
+            exp_year=exp_year,
+            fingerprint=self.fingerprint,
+            funding=self.funding,
+            last4=self.number[-4:],
+        )
 
 
 _DECLINED = "Your card was declined."
 
 
 def _declined(number: str, decline_code: str = "generic_decline", *, can_be_saved: bool = False) -> Card:
+    network_decline_code, advice_code = _BANK_RESPONSES[decline_code]
     return Card(
         number,
         code="card_declined",
         decline_code=decline_code,
         message="Your card has insufficient funds." if decline_code == "insufficient_funds" else _DECLINED,
+        network_decline_code=network_decline_code,
+        advice_code=advice_code,
         can_be_saved=can_be_saved,
     )
+
+
+def _refused(number: str, code: str, message: str) -> Card:
+    network_decline_code, advice_code = _BANK_RESPONSES[code]
+    return Card(
+        number,
+        code=code,
+        message=message,
+        network_decline_code=network_decline_code,
+        advice_code=advice_code,
+        can_be_saved=False,
+    )
+
+
+# The bank's code and Stripe's advice, by decline code or code of the error.
+_BANK_RESPONSES: Mapping[str, tuple[str, str]] = {
+    "generic_decline": ("01", "try_again_later"),
+    "insufficient_funds": ("51", "try_again_later"),
+    "lost_card": ("41", "do_not_try_again"),
+    "stolen_card": ("43", "do_not_try_again"),
+    "fraudulent": ("59", "do_not_try_again"),
+    "expired_card": ("54", "confirm_card_data"),
+    "incorrect_cvc": ("82", "confirm_card_data"),
+    "processing_error": ("96", "try_again_later"),
+}
 
 
 # By the name in the ids pm_card_… and tok_…
@@ -92,26 +121,21 @@ CARDS: Mapping[str, Card] = {
     "chargeDeclinedLostCard": _declined("4000000000009987", "lost_card"),
     "chargeDeclinedStolenCard": _declined("4000000000009979", "stolen_card"),
     "chargeDeclinedFraudulent": _declined("4100000000000019", "fraudulent"),
-    "chargeDeclinedExpiredCard": Card(
-        "4000000000000069", code="expired_card", message="Your card has expired.", can_be_saved=False
+    "chargeDeclinedExpiredCard": _refused("4000000000000069", "expired_card", "Your card has expired."),
+    "chargeDeclinedIncorrectCvc": _refused(
+        "4000000000000127", "incorrect_cvc", "Your card's security code is incorrect."
     ),
-    "chargeDeclinedIncorrectCvc": Card(
-        "4000000000000127",
-        code="incorrect_cvc",
-        message="Your card's security code is incorrect.",
-        can_be_saved=False,
-    ),
-    "chargeDeclinedProcessingError": Card(
+    "chargeDeclinedProcessingError": _refused(
         "4000000000000119",
-        code="processing_error",
-        message="An error occurred while processing your card. Try again in a little bit.",
-        can_be_saved=False,
+        "processing_error",
+        "An error occurred while processing your card. Try again in a little bit.",
     ),
     "chargeCustomerFail": _declined("4000000000000341", can_be_saved=True),
     "authenticationRequired": Card("4000002760003184", country="DE", requires_authentication=True),
     "authenticationRequiredOnSetup": Card("4000002500003155", country="FR"),
-    "threeDSecure2Required": Card("4000000000003220", requires_authentication=True),
+    "threeDSecure2Required": Card("4000000000003220", country="IE", requires_authentication=True),
     "createDispute": Card("4000000000000259"),
+    "createDisputeInquiry": Card("4000000000001976"),
 }
 # Payment methods of banks, whose payments take days, by the id of the test payment method: type.
 BANKS: Mapping[str, str] = {
@@ -157,11 +181,26 @@ def decline_error(card: Card, *, charge: str | None = None, extra: Json | None =
     details: Json = dict(extra or {})
     if charge is not None:
         details["charge"] = charge
-    if card.decline_code:
-        details["decline_code"] = card.decline_code
+    for name in ("advice_code", "decline_code", "network_decline_code"):
+        if getattr(card, name):
+            details[name] = getattr(card, name)
     param = {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(card.code)
     return StripeError(
         card.message, status=402, error_type="card_error", code=card.code, param=param, extra=details
+    )
+
+
+def attach_refusal(card: Card) -> StripeError:
+    """Return the error 402 of a card that is declined when a customer is to save it."""
+    error = decline_error(card)
+    error.param = error.param or ""
+    return error
+
+
+def restricted_token_error() -> StripeError:
+    """Return the error of the token of a card that customers and charges of newer accounts do not take."""
+    return StripeError(
+        "Card Token usage on the Customers API and Charges API has restrictions. Please use payment methods."
     )
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from stripe_simulator import errors
 
+# Resources that need the permission of another.
+_PERMISSION_OF = {"price": "plan"}
+
 
 @dataclass(slots=True)
 class ApiKeys:
@@ -15,6 +18,7 @@ class ApiKeys:
 
     Every key that begins with sk_test_ is valid unless it is in `wrong`. Restricted keys are valid if they
     are in `restricted`, with permissions such as ``customer_read``; a write permission includes reading.
+    Prices need those of plans.
     """
 
     wrong: set[str] = field(default_factory=set)
@@ -33,9 +37,10 @@ class ApiKeys:
         permissions = self.restricted.get(key)
         if permissions is None:
             return
-        needed = f"{resource}_read" if method == "GET" else f"{resource}_write"
-        if needed not in permissions and f"{resource}_write" not in permissions:
-            raise errors.not_permitted(key, account, f"rak_{needed}")
+        subject = _PERMISSION_OF.get(resource, resource)
+        needed = f"{subject}_read" if method == "GET" else f"{subject}_write"
+        if needed not in permissions and f"{subject}_write" not in permissions:
+            raise errors.not_permitted(key, account, needed)
 
     def clear(self) -> None:
         """Make all test keys valid, and no restricted ones."""

@@ -103,9 +103,7 @@ class App:
                 await send({"type": "http.response.body", "body": response.body})
 
     def _headers(self, response: ApiResponse, entry: LoggedRequest) -> dict[str, str]:
-        return self._dispatcher.headers(
-            response, entry.request_id, entry.api_version or "", entry.idempotency_key
-        )
+        return self._dispatcher.headers(response, entry)
 
     def _log_entry(self, scope: Scope, headers: dict[str, str], body: bytes) -> LoggedRequest:
         query = scope["query_string"].decode("latin-1")
@@ -140,6 +138,7 @@ class App:
             account_id = dispatcher.account_id(key, entry.account)
             route, ids = dispatcher.find_route(entry.method, entry.path)
             entry.endpoint = route.template
+            dispatcher.check_named_account(key, account_id, route, ids)
             if route.resource is not None:
                 dispatcher.api_keys.permit(key, account_id, route.resource.name, entry.method)
             dispatcher.rate_limits.check(account_id, route.template)
@@ -178,8 +177,10 @@ class App:
                 fault is not None and not (fault.after or fault.kept) and fault.kind not in _AFTER_OPERATION
             )
             begun = request.begun or (fault is not None and fault.kept)
-            idempotency_keys.finish(account_id, key, None if not_run else response, begun=begun)
-        return response if fault is None or not fault.is_error else _fault_response(fault)
+            stored = idempotency_keys.finish(account_id, key, None if not_run else response, begun=begun)
+        if fault is not None and fault.is_error:
+            return _fault_response(fault)
+        return stored or response
 
     async def _run(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """Run the operation after the latency, but not where a fault occurs before it."""

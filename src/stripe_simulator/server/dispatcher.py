@@ -22,7 +22,7 @@ from stripe_simulator.server.faults import Faults
 from stripe_simulator.server.idempotency import IdempotencyKeys
 from stripe_simulator.server.latency import Latency
 from stripe_simulator.server.rate_limits import RateLimits
-from stripe_simulator.server.request_log import RequestLog
+from stripe_simulator.server.request_log import LoggedRequest, RequestLog
 from stripe_simulator.server.webhooks import Webhooks
 from stripe_simulator.world.account import PLATFORM, Account
 from stripe_simulator.world.body_cache import BodyCache
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Catalog
     from stripe_simulator.options import SimulatorOptions
 
+_ACCOUNT_PATH = "/v1/accounts/{"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", re.ASCII)
 
 
@@ -49,12 +50,15 @@ class Dispatcher:
         self.webhooks = Webhooks(options.webhook_retries)
         self._request_numbers = count(time.time_ns() // 1000)
         self._request_codec = IdCodec("req_", "requests")
+        self.accounts: dict[str, Account] = {}
         self.reset()
 
     def reset(self) -> None:
         """Return to the initial state: no written objects, keys, faults, webhooks or logged requests."""
+        for account in self.accounts.values():
+            account.is_discarded = True
         self._cache = BodyCache()
-        self.accounts: dict[str, Account] = {}
+        self.accounts = {}
         self.idempotency_keys = IdempotencyKeys()
         self.latency = Latency(self.options.latency, self.options.jitter)
         self.rate_limits.set(self.options.rate, self.options.endpoint_rate)
@@ -101,6 +105,20 @@ class Dispatcher:
             raise errors.no_account(key, header)
         return header
 
+    def check_named_account(self, key: str, own: str, route: Route, ids: list[str]) -> None:
+        """Check the account that a path such as ``/v1/accounts/acct_1/persons`` names.
+
+        Raises StripeError 403 where it is neither the request's own account nor one connected to that.
+        """
+        if not route.template.startswith(_ACCOUNT_PATH) or ids[0] == own:
+            return
+        if "connect" in self.options.not_activated:
+            raise errors.no_platform(own)
+        accounts = self.account(own).collection("account")
+        position = accounts.position(ids[0])
+        if position is None or accounts.is_deleted(position):
+            raise errors.no_account(key, ids[0])
+
     def find_route(self, method: str, path: str) -> tuple[Route, list[str]]:
         """Return the route of a request and the ids in its path.
 
@@ -112,7 +130,18 @@ class Dispatcher:
         return match
 
     def dispatch(self, request: ApiRequest) -> ApiResponse:
-        """Run the operation of a request. Raises StripeError 501 for one that is not implemented."""
+        """Run the operation of a request.
+
+        Raises StripeError 400 for a list or a creation in a product area that is not activated, 501 for an
+        operation that is not implemented.
+        """
+        resource = request.route.resource
+        if (
+            resource is not None
+            and resource.area in self.options.not_activated - {"connect"}
+            and request.route.action in {"list", "create"}
+        ):
+            raise errors.not_activated(resource.area)
         operation = registry.find_operation(request.method, request.route)
         if operation is None:
             raise StripeError(
@@ -122,20 +151,25 @@ class Dispatcher:
             )
         return operation(request)
 
-    def headers(
-        self, response: ApiResponse, request_id: str, version: str, idempotency_key: str | None
-    ) -> dict[str, str]:
-        """Return all headers of a response."""
+    def headers(self, response: ApiResponse, entry: LoggedRequest) -> dict[str, str]:
+        """Return all headers of the response to a request.
+
+        A response to a request whose key is refused has no Request-Id. One to a POST with an idempotency key
+        names the request that was executed for that key, this one unless `response` says another.
+        """
         headers = {
             "Date": formatdate(usegmt=True),
             "Content-Type": "application/json",
-            "Request-Id": request_id,
-            "Stripe-Version": version,
+            "Stripe-Version": entry.api_version or "",
             "Cache-Control": "no-cache, no-store",
             "Server": "nginx",
         }
-        if idempotency_key is not None:
-            headers["Idempotency-Key"] = idempotency_key
+        if response.status != 401:
+            headers["Request-Id"] = entry.request_id
+            if entry.idempotency_key is not None:
+                headers["Idempotency-Key"] = entry.idempotency_key
+                if entry.method == "POST":
+                    headers["Original-Request"] = entry.request_id
         return headers | response.headers
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH = 255
 # Statuses that are no results of the request itself, so that a repeated request runs again.
-_NOT_STORED = frozenset({401, 403, 409, 429})
+_NOT_STORED = frozenset({401, 403, 404, 409, 429})
+_FINAL = {"Stripe-Should-Retry": "false"}
 
 
 @dataclass(slots=True)
@@ -50,12 +51,14 @@ class IdempotencyKeys:
                 f"used for ('{path}' vs '{use.path}'). Try using a key other than '{key}' if you meant to "
                 "execute a different request.",
                 error_type="idempotency_error",
+                headers={"Original-Request": use.request_id},
             )
         if use.params != params:
             raise StripeError(
                 "Keys for idempotent requests can only be used with the same parameters they were first used "
                 f"with. Try using a key other than '{key}' if you meant to execute a different request.",
                 error_type="idempotency_error",
+                headers={"Original-Request": use.request_id},
             )
         if use.response is None:
             raise StripeError(
@@ -63,19 +66,24 @@ class IdempotencyKeys:
                 "means you submitted twice, and the other request is still going through): "
                 f"{key}. Please try again later.",
                 status=409,
-                error_type="idempotency_error",
                 code="idempotency_key_in_use",
-                headers={"Stripe-Should-Retry": "true"},
+                headers={"Stripe-Should-Retry": "true", "Original-Request": use.request_id},
             )
         replayed = {"Idempotent-Replayed": "true", "Original-Request": use.request_id}
         return ApiResponse(use.response.body, use.response.status, use.response.headers | replayed)
 
-    def finish(self, account: str, key: str, response: ApiResponse | None, *, begun: bool) -> None:
+    def finish(
+        self, account: str, key: str, response: ApiResponse | None, *, begun: bool
+    ) -> ApiResponse | None:
         """Store the response for repeated requests, errors too; release the key if nothing was begun.
 
-        A request whose parameters are rejected was not begun.
+        A request whose parameters are rejected was not begun. Returns the response as it is stored, which
+        says that another attempt is pointless; None if it is not stored.
         """
         if response is None or response.status in _NOT_STORED or not (begun or response.status < 400):
             self._uses.pop((account, key), None)
-        else:
-            self._uses[account, key].response = response
+            return None
+        headers = response.headers | (_FINAL if response.status < 500 else {})
+        stored = ApiResponse(response.body, response.status, headers)
+        self._uses[account, key].response = stored
+        return stored

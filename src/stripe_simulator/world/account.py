@@ -10,11 +10,17 @@ from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.embedded import EMBEDDED_LIMIT, embedded_list
 from stripe_simulator.world.generator import Generator
-from stripe_simulator.world.ids import FixedIdCodec, IdCodec
+from stripe_simulator.world.ids import FixedIdCodec, IdCodec, TwoPrefixIdCodec
 from stripe_simulator.world.makers.registry import fields_of
 from stripe_simulator.world.population import ChildPopulation, Population
 from stripe_simulator.world.proportions import count_of
-from stripe_simulator.world.traits import FIXED_IDS, OLDEST_FIRST, parent_of
+from stripe_simulator.world.traits import (
+    FIXED_IDS,
+    OLDEST_FIRST,
+    OTHER_PREFIXES,
+    has_other_prefix,
+    parent_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,6 +59,7 @@ class Account:
         self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
         self.discounts: dict[str, Json] = {}  # by id; no list shows them either
         self.on_event: Callable[[Account, Json], int] = lambda _account, _event: 0
+        self.is_discarded = False  # by a reset
         self._cache = cache
         self._collections: dict[str, Collection] = {}
 
@@ -83,31 +90,35 @@ class Account:
 
     def _new_collection(self, resource: Resource) -> Collection:
         name, cache, search_delay = resource.name, self._cache, self.options.search_delay
-        codec = self._codec(resource)
         parent = parent_of(resource)
         origin = _Origin(seed=self.seed, account_id=self.id, until=self.until)
         population: Population
         if parent is not None:
             parents = self.collection(parent[1]) if parent[1] else None
+            codec = self._codec(resource, 0)
             population = ChildPopulation(
                 name, codec, parents.generator.population if parents else None, **origin
             )
             generator = Generator(self, resource, population, fields_of)
             return ChildCollection(generator, cache, search_delay, parents)
         count = self.options.counts.get(name) if self.id == PLATFORM else None
-        if name == "plan":
+        if resource.area in self.options.not_activated:
+            count = 0
+        elif name == "plan":
             count = self.collection("price").count
         elif name in FIXED_IDS:
             count = len(FIXED_IDS[name])
         elif count is None:
             count = count_of(name, self._customers)
+        codec = self._codec(resource, count)
         population = Population("price" if name == "plan" else name, codec, count, **origin)
         generator = Generator(self, resource, population, fields_of)
         if name == "plan":
             return TwinCollection(generator, cache, search_delay, self.collection("price"))
         return Collection(generator, cache, search_delay)
 
-    def _codec(self, resource: Resource) -> IdCodec:
+    def _codec(self, resource: Resource, count: int) -> IdCodec:
+        """Return the codec of the ids of a resource that has so many generated objects."""
         name = resource.name
         if name in FIXED_IDS:
             return FixedIdCodec(FIXED_IDS[name], resource.id_prefix, self.seed, self.id, name)
@@ -115,6 +126,15 @@ class Account:
             return IdCodec("price_", self.seed, self.id, "price")
         if name == "upcoming_invoice":
             return IdCodec("upcoming_in_", self.seed, self.id, name)
+        if name in OTHER_PREFIXES:
+            return TwoPrefixIdCodec(
+                resource.id_prefix,
+                OTHER_PREFIXES[name],
+                lambda position: position < count and has_other_prefix(position),
+                self.seed,
+                self.id,
+                name,
+            )
         return IdCodec(resource.id_prefix, self.seed, self.id, name)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -140,6 +160,8 @@ class Account:
         for resource in self.catalog.resources:
             if resource.name not in {"plan", "upcoming_invoice"}:
                 names.setdefault(resource.id_prefix, []).append(resource.name)
+            if resource.name in OTHER_PREFIXES:
+                names.setdefault(OTHER_PREFIXES[resource.name], []).append(resource.name)
         return names
 
     def embedded(self, name: str, parent: int, url: str) -> Json:

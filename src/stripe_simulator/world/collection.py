@@ -103,6 +103,10 @@ class Collection:
         self._next += 1
         return position
 
+    def next_identifier(self) -> str:
+        """Return the id that the next new object gets, unless it is written with another."""
+        return self.identifier(self._next)
+
     def write(self, position: int, values: Json) -> None:
         """Create or replace the object at this position."""
         self._put(position, values)

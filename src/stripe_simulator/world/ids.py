@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stripe_simulator.seeding import stable_hash
 
@@ -68,6 +68,27 @@ class IdCodec:
             return None
         position: int = (number - self._offset) * self._inverse % _MODULUS
         return position
+
+
+class TwoPrefixIdCodec(IdCodec):
+    """Ids of which some have another prefix: those at the positions for which `is_other` is true."""
+
+    def __init__(self, prefix: str, other: str, is_other: Callable[[int], bool], *names: object) -> None:
+        super().__init__(prefix, *names)
+        self._other = other
+        self._is_other = is_other
+
+    def encode(self, position: int) -> str:
+        """Return the id at this position."""
+        identifier = super().encode(position)
+        return self._other + identifier[len(self.prefix) :] if self._is_other(position) else identifier
+
+    def decode(self, identifier: str) -> int | None:
+        """Return the position that this id encodes; None for an id of another codec."""
+        has_other = identifier.startswith(self._other)
+        usual = self.prefix + identifier[len(self._other) :] if has_other else identifier
+        position = super().decode(usual)
+        return position if position is not None and self._is_other(position) is has_other else None
 
 
 class FixedIdCodec(IdCodec):

@@ -13,7 +13,7 @@ HIDDEN_FIELDS: Mapping[str, frozenset[str]] = {
     "customer": frozenset(
         {"sources", "subscriptions", "tax_ids", "cash_balance", "invoice_credit_balance", "tax"}
     ),
-    "charge": frozenset({"refunds", "source"}),
+    "charge": frozenset({"refunds"}),
     "price": frozenset({"tiers", "currency_options"}),
     "plan": frozenset({"tiers"}),
     "invoice": frozenset({"payments", "confirmation_secret"}),
@@ -21,9 +21,11 @@ HIDDEN_FIELDS: Mapping[str, frozenset[str]] = {
     "event": frozenset({"account", "context"}),
     "checkout_session": frozenset({"line_items"}),
     "payment_link": frozenset({"line_items"}),
-    "payment_intent": frozenset({"source"}),
     "quote": frozenset({"line_items"}),
 }
+# Prefixes of ids that some objects have: payments of banks, and cards of the older API.
+OTHER_PREFIXES: Mapping[str, str] = {"charge": "py_", "payment_method": "card_"}
+_OTHER_PREFIX_PERIOD = 23  # one generated object in so many has the other prefix
 # Ids that Stripe fixes, by resource.
 FIXED_IDS: Mapping[str, tuple[str, ...]] = {
     "country_spec": ("AU", "BR", "CA", "DE", "DK", "FR", "GB", "IE", "JP", "SE", "SG", "US"),
@@ -68,6 +70,16 @@ def parent_of(resource: Resource) -> tuple[str, str] | None:
     if resource.parents:
         return resource.parents[0].column, resource.parents[0].resource
     return None
+
+
+def has_other_prefix(index: int) -> bool:
+    """Return True for the index of a generated object whose id has the other prefix, if it has one."""
+    return index % _OTHER_PREFIX_PERIOD == 9
+
+
+def indexes_with_other_prefix(count: int) -> range:
+    """Return all indexes of generated objects whose ids have the other prefix."""
+    return range(9, count, _OTHER_PREFIX_PERIOD)
 
 
 def children_counts(name: str) -> tuple[int, ...]:

@@ -64,7 +64,7 @@ _ID_PREFIXES = """
     billing_portal_configuration=bpc_ charge=ch_ checkout_session=cs_ checkout_session_line_item=li_
     climate_order=climorder_ climate_product=climsku_ climate_supplier=climsup_ credit_note=cn_
     credit_note_line_item=cnli_ customer=cus_ customer_balance_transaction=cbtxn_
-    customer_cash_balance_transaction=ccsbtxn_ customer_source=src_ customer_tax_id=txi_ dispute=dp_
+    customer_cash_balance_transaction=ccsbtxn_ customer_source=src_ customer_tax_id=txi_ dispute=du_
     entitlements_active_entitlement=ent_ entitlements_feature=feat_ event=evt_ external_account=ba_
     fee_refund=fr_ file=file_ file_link=link_ financial_connections_account=fca_
     financial_connections_account_owner=fcaown_ financial_connections_transaction=fctxn_
@@ -130,12 +130,18 @@ NOTES: dict[str, tuple[str, ...]] = {
     "account": ("The connected accounts; not the account that owns the key.",),
     "apps_secret": ("The account's secrets; those of one user with scope_user.",),
     "balance_transaction": ("The filter `source` is not pushed: it is about related objects, too.",),
+    "charge": (
+        "`balance_transaction` is null until a payment has settled, a moment after it was confirmed.",
+    ),
     "customer": ("Customers on a test clock are listed only with test_clock.",),
     "quote": ("Quotes on a test clock are listed only with test_clock or customer.",),
     "subscription": ("Subscriptions on a test clock are listed only with test_clock or customer.",),
     "subscription_schedule": ("Schedules of customers on a test clock are listed only with customer.",),
     "price": (
         "Inline prices, created for one subscription or invoice, are not listed; they are found by id.",
+    ),
+    "dispute": (
+        "Stripe submits `evidence` at once, which is final; with `submit` false in `_params` it is kept.",
     ),
     "event": ("Stripe keeps events for 30 days.",),
     "review": ("Only open reviews are listed; closed ones are found by id.",),

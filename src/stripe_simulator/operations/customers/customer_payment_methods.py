@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
+from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import get_or_404
 from stripe_simulator.operations.handlers import Handlers
@@ -21,8 +22,10 @@ def retrieve(request: ApiRequest) -> ApiResponse:
     get_or_404(request, "customer")
     collection = request.account.collection("payment_method")
     position = collection.position(request.ids[1])
-    if position is None or collection.read(position)["customer"] != request.ids[0]:
+    if position is None:
         raise errors.no_object("payment_method", request.ids[1], "payment_method")
+    if collection.read(position)["customer"] != request.ids[0]:
+        raise StripeError("Invalid request: another payment method.", status=404, param="customer")
     return object_response(request, collection.read(position))
 
 

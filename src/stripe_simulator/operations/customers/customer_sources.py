@@ -1,4 +1,4 @@
-"""Cards and bank accounts of a customer, created from tokens."""
+"""Cards and bank accounts of a customer, the latter created from tokens."""
 
 from __future__ import annotations
 
@@ -42,9 +42,19 @@ def source_values(token: str, param: str) -> Json:
     }  # fmt: skip
 
 
+def customer_source_values(token: str) -> Json:
+    """Return the fields of the bank account that a customer's token stands for.
+
+    Raises StripeError for the token of a card, which new accounts attach as a payment method instead.
+    """
+    if token.startswith("tok_") and test_cards.card_of_token(token) is not None:
+        raise test_cards.restricted_token_error()
+    return source_values(token, "source")
+
+
 def create(context: OperationContext) -> None:
-    """Create a card or bank account from a token. The first one becomes the customer's default."""
-    context.object |= source_values(context.params["source"], "source")
+    """Create a bank account from a token. The first one becomes the customer's default."""
+    context.object |= customer_source_values(context.params["source"])
     customer = get_referenced(context.request, "customer", context.request.ids[0], "customer")
     if customer["default_source"] is None:
         values = {"default_source": context.object["id"]}

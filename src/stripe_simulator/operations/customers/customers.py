@@ -10,7 +10,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import update_related
 from stripe_simulator.operations.customers import customer_balance
-from stripe_simulator.operations.customers.customer_sources import source_values
+from stripe_simulator.operations.customers.customer_sources import customer_source_values
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods
 from stripe_simulator.requests import test_cards
@@ -48,9 +48,12 @@ def create(context: OperationContext) -> None:
         payment_method = payment_methods.get_payment_method(request, requested)
         card = test_cards.card_of_details(payment_method.get("card"))
         if not card.can_be_saved:
-            raise test_cards.decline_error(card)
+            raise test_cards.attach_refusal(card)
         payment_method = update_related(
-            request, "payment_method", payment_method["id"], {"customer": customer["id"]}
+            request,
+            "payment_method",
+            payment_method["id"],
+            payment_methods.attached_values(payment_method, customer["id"]),
         )
         context.emit("payment_method.attached", payment_method)
     _check_default_payment_method(
@@ -95,7 +98,7 @@ def _create_child(context: OperationContext, name: str, fields: Json, offset: in
 
 
 def _create_source(context: OperationContext, token: str, offset: int) -> Json:
-    values = source_values(token, "source")
+    values = customer_source_values(token)
     return _create_child(context, "customer_source", values, offset, "customer.source.created")
 
 

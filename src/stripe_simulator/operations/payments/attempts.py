@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
-def unexpected_state_error(intent: Json, message: str) -> StripeError:
-    """Return the error for an intent whose status does not allow the request."""
+def unexpected_state_error(intent: Json, message: str, param: str | None = None) -> StripeError:
+    """Return the error for an intent whose status does not allow the request, or a change of `param`."""
     kind = intent["object"]
-    return StripeError(message, code=f"{kind}_unexpected_state", extra={kind: intent})
+    return StripeError(message, code=f"{kind}_unexpected_state", param=param, extra={kind: intent})
 
 
 def verify_microdeposits(context: OperationContext) -> None:
@@ -58,14 +58,15 @@ def set_payment_method(request: ApiRequest, intent: Json, params: Json, name: st
     owner = payment_method.get("customer")
     if owner is not None and intent["customer"] is None:
         raise StripeError(
-            f"The PaymentMethod {payment_method['id']} belongs to the Customer {owner}. Please include the "
-            f"Customer in the `customer` parameter on the {name}.",
-            param="payment_method",
+            f"The `payment_method` parameter supplied {payment_method['id']} belongs to the Customer {owner} "
+            f"that the `customer` parameter of the {name} must name.",
+            code="parameter_missing",
+            param="source",
         )
     if owner is not None and owner != intent["customer"]:
         raise StripeError(
-            f"The customer does not have a payment method with the ID {payment_method['id']}. The payment "
-            "method must be attached to the customer.",
+            f"The PaymentMethod {payment_method['id']} does not belong to the Customer you supplied "
+            f"{intent['customer']}.",
             param="payment_method",
         )
     intent |= {"payment_method": payment_method["id"], "status": "requires_confirmation"}
@@ -119,7 +120,7 @@ def _require_authentication(context: OperationContext, payment_method: Json) -> 
     intent, params = context.object, context.params
     if params.get("off_session") or params.get("error_on_requires_action"):
         problem = test_cards.authentication_required_error({"payment_method": payment_method})
-        _record_failure(context, problem)
+        _record_failure(context, problem, payment_method)
         return
     intent["status"] = "requires_action"
     if params.get("return_url"):
@@ -139,13 +140,18 @@ def _decline_charge(
 ) -> None:
     error = test_cards.decline_error(card, charge=charge["id"], extra={"payment_method": payment_method})
     context.emit("charge.failed", charge)
-    _record_failure(context, error)
+    _record_failure(context, error, payment_method)
 
 
-def _record_failure(context: OperationContext, error: StripeError) -> None:
+def error_shown(error: StripeError, payment_method: Json) -> Json:
+    """Return the error of a payment method as an intent shows it."""
+    return error.details() | {"payment_method": payment_method, "payment_method_type": payment_method["type"]}
+
+
+def _record_failure(context: OperationContext, error: StripeError, payment_method: Json) -> None:
     intent = context.object
     intent |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
-    intent["last_payment_error"] = error.details()
+    intent["last_payment_error"] = error_shown(error, payment_method)
     context.emit("payment_intent.payment_failed")
     context.deferred_error = error
     error.extra["payment_intent"] = intent

@@ -26,27 +26,46 @@ def retrieve(request: ApiRequest) -> ApiResponse:
 
 
 _SETTLEMENT_SECONDS = 2 * 86_400
-_REPORTING_CATEGORIES = {"payment": "charge", "payment_refund": "refund", "payout_cancel": "payout_reversal"}
-_PENDING_TYPES = frozenset({"charge", "payment", "refund", "payment_refund", "adjustment"})
+_REPORTING_CATEGORIES = {
+    "payment": "charge",
+    "payment_refund": "refund",
+    "payout_cancel": "payout_reversal",
+    "adjustment": "dispute",
+}
+_PENDING_TYPES = frozenset({"charge", "payment", "refund", "payment_refund"})
 
 
-def stripe_fee(amount: int) -> int:
-    """Return Stripe's fee for a payment, in minor units: 2.9% and 30."""
-    return (amount * 29 + 500) // 1000 + 30
+# Country whose cards are domestic for a currency, and what foreign cards cost in addition, in thousandths.
+_FOREIGN_CARDS = {"cad": ("CA", 8), "usd": ("US", 15)}
+
+
+def stripe_fee(amount: int, currency: str, card_country: str | None = None) -> int:
+    """Return Stripe's fee for a payment, in minor units: 2.9% and 30, and more for foreign cards."""
+    home, surcharge = _FOREIGN_CARDS.get(currency, (None, 0))
+    rate = 29 + (surcharge if card_country is not None and card_country != home else 0)
+    return (amount * rate + 500) // 1000 + 30
 
 
 def add_transaction(
-    request: ApiRequest, transaction_type: str, amount: int, currency: str, source: str, fee: int = 0
+    request: ApiRequest,
+    transaction_type: str,
+    amount: int,
+    currency: str,
+    source: str,
+    fee: int = 0,
+    *,
+    description: str | None = None,
 ) -> str:
     """Create a balance transaction and return its id.
 
-    Payments, refunds and adjustments change the pending balance, all other types the available one.
+    Payments and refunds change the pending balance, all other types the available one. An adjustment is that
+    of a dispute.
     """
     fee_details = {
         "amount": fee,
         "application": None,
         "currency": currency,
-        "description": "Stripe processing fees",
+        "description": "Dispute fee" if transaction_type == "adjustment" else "Stripe processing fees",
         "type": "stripe_fee",
     }
     is_pending = transaction_type in _PENDING_TYPES
@@ -58,6 +77,7 @@ def add_transaction(
             "available_on": unix_now() + (_SETTLEMENT_SECONDS if is_pending else 0),
             "balance_type": "payments",
             "currency": currency,
+            "description": description,
             "fee": fee,
             "fee_details": [fee_details] if fee else [],
             "net": amount - fee,
@@ -97,6 +117,10 @@ def balance_object(account: Account) -> dict[str, Any]:
         "available": amounts("available"),
         "livemode": False,
         "pending": amounts("pending"),
+        "refund_and_dispute_prefunding": {
+            state: [{"amount": 0, "currency": currency} for currency in sorted(account.balance[state])]
+            for state in ("available", "pending")
+        },
     }
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.delayed import do_later
+from stripe_simulator.objects.related import create_related, find_by, get_referenced, update_related
+from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import balance, payment_methods
 from stripe_simulator.requests import currencies, test_cards
+from stripe_simulator.world.makers.cards import charged_card_details
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -29,14 +33,25 @@ _APPROVED_OUTCOME = {
 }
 
 
-def _charge_result(payment_method: Json) -> Json:
+# Fields of charges that the API still shows although it does not declare them any more.
+_UNDECLARED = {"destination": None, "dispute": None, "order": None}
+
+
+def _charge_result(payment_method: Json, charge: Json) -> Json:
     """Return the fields of a charge that follow from its payment method and the bank's response."""
     card = test_cards.card_of_details(payment_method.get("card"))
     payment_method_type = payment_method["type"]
     details: Json = {
         "type": payment_method_type,
-        payment_method_type: dict(payment_method.get(payment_method_type) or card.details()),
+        payment_method_type: dict(payment_method.get(payment_method_type) or {}),
     }
+    if payment_method_type == "card":
+        details["card"] = charged_card_details(
+            payment_method.get("card") or card.details(),
+            charge["amount"],
+            authorized=not card.code,
+            held_at=None if card.code or charge["captured"] else unix_now(),
+        )
     fields: Json = {
         "billing_details": payment_method.get("billing_details") or payment_methods.EMPTY_BILLING_DETAILS,
         "payment_method": payment_method.get("id"),
@@ -49,31 +64,54 @@ def _charge_result(payment_method: Json) -> Json:
             "status": "failed", "paid": False, "captured": False,
             "failure_code": card.code, "failure_message": card.message,
             "outcome": _APPROVED_OUTCOME | {
+                "advice_code": card.advice_code, "network_decline_code": card.network_decline_code,
                 "network_status": "declined_by_network", "reason": reason, "type": "issuer_declined",
                 "seller_message": "The bank did not return any further details with this decline.",
             },
         }  # fmt: skip
-    return fields | {"status": "succeeded", "paid": True, "outcome": dict(_APPROVED_OUTCOME)}
+    return fields | {
+        "status": "succeeded",
+        "paid": True,
+        "outcome": dict(_APPROVED_OUTCOME),
+        "receipt_url": f"https://pay.stripe.com/receipts/payment/{charge['id']}",
+    }
+
+
+def settle(request: ApiRequest, identifier: str) -> Json:
+    """Give a captured charge its balance transaction, unless it has one, and return the charge."""
+    charge = get_referenced(request, "charge", identifier, "charge")
+    if not charge["captured"] or charge["balance_transaction"] is not None:
+        return charge
+    return update_related(request, "charge", identifier, settlement_values(request, charge), "charge.updated")
 
 
 def settlement_values(request: ApiRequest, charge: Json) -> Json:
     """Return the fields that a capture adds: the id of the balance transaction that it creates."""
-    amount = charge["amount_captured"]
-    transaction_type = (
-        "charge" if charge.get("payment_method_details", {}).get("type") == "card" else "payment"
-    )
-    fee = balance.stripe_fee(amount)
+    amount, card = charge["amount_captured"], (charge.get("payment_method_details") or {}).get("card")
+    transaction_type = "charge" if card else "payment"
+    fee = balance.stripe_fee(amount, charge["currency"], card["country"] if card else None)
     return {
         "balance_transaction": balance.add_transaction(
-            request, transaction_type, amount, charge["currency"], charge["id"], fee
+            request,
+            transaction_type,
+            amount,
+            charge["currency"],
+            charge["id"],
+            fee,
+            description=charge.get("description"),
         )
     }
 
 
 def create_for_intent(request: ApiRequest, intent: Json, payment_method: Json, *, capture: bool) -> Json:
-    """Create the charge of a payment intent. Its status is failed if the bank declines."""
-    amount = intent["amount"]
+    """Create the charge of a payment intent. Its status is failed if the bank declines.
+
+    It is settled a moment later where the intent captures asynchronously.
+    """
+    amount, is_card = intent["amount"], payment_method["type"] in {"card", "link"}
+    identifier = request.account.collection("charge").next_identifier()
     values: Json = {
+        "id": identifier if is_card else f"py_{identifier[3:]}",
         "amount": amount,
         "amount_captured": amount if capture else 0,
         "captured": capture,
@@ -81,14 +119,18 @@ def create_for_intent(request: ApiRequest, intent: Json, payment_method: Json, *
         "payment_intent": intent["id"],
         **{name: intent.get(name) for name in _COPIED_FROM_INTENT},
     }
-    values |= _charge_result(payment_method)
+    values |= _UNDECLARED | _charge_result(payment_method, values)
     if values["status"] == "failed":
         values["amount_captured"] = 0
-    if payment_method["type"] not in {"card", "link"}:
+    if not is_card:
         values |= {"status": "pending", "paid": False, "captured": True, "amount_captured": amount}
     charge = create_related(request, "charge", {**values, "metadata": dict(intent.get("metadata") or {})})
     if values["status"] == "succeeded" and capture:
-        charge = update_related(request, "charge", charge["id"], settlement_values(request, charge))
+        delay = request.account.options.settlement_delay
+        if intent["capture_method"] == "automatic_async" and delay > 0:
+            do_later(request, delay, partial(settle, identifier=charge["id"]))
+        else:
+            charge = update_related(request, "charge", charge["id"], settlement_values(request, charge))
     return charge
 
 
@@ -107,7 +149,7 @@ _COPIED_FROM_INTENT = (
 
 
 def create(context: OperationContext) -> None:
-    """Create a charge by POST /v1/charges, which charges a token or a customer's source at once."""
+    """Create a charge by POST /v1/charges, which charges a source, or that of a customer, at once."""
     request, charge, params = context.request, context.object, context.params
     currencies.check_amount(params["amount"], params["currency"])
     if "source" not in params and "customer" not in params:
@@ -115,7 +157,7 @@ def create(context: OperationContext) -> None:
     payment_method = _payment_method_to_charge(request, params)
     capture = params.get("capture", True)
     charge |= {"captured": capture, "amount_captured": charge["amount"] if capture else 0}
-    charge |= _charge_result(payment_method)
+    charge |= _UNDECLARED | _charge_result(payment_method, charge)
     charge["payment_method"] = f"card_{charge['id'][3:]}"
     if charge["status"] == "failed":
         charge["amount_captured"] = 0
@@ -134,17 +176,26 @@ def _payment_method_to_charge(request: ApiRequest, params: Json) -> Json:
     if source is None:
         customer = get_referenced(request, "customer", params["customer"], "customer")
         if customer.get("default_source") is None:
-            raise StripeError(
-                "Cannot charge a customer that has no active card",
-                code="missing",
-                error_type="card_error",
-                status=402,
-            )
-        return {"type": "card", "card": test_cards.CARDS["visa"].details()}
-    card = test_cards.card_of_token(str(source)) if str(source).startswith("tok_") else None
-    if card is None and not str(source).startswith(("card_", "src_", "ba_", "btok_")):
+            raise _no_source_error(request, customer)
+    elif str(source).startswith("tok_") and test_cards.card_of_token(str(source)) is not None:
+        raise test_cards.restricted_token_error()
+    elif not str(source).startswith(("card_", "src_", "ba_", "btok_")):
         raise errors.no_object("token", str(source), "source", status=400)
-    return {"type": "card", "card": (card or test_cards.CARDS["visa"]).details()}
+    return {"type": "card", "card": test_cards.CARDS["visa"].details(cvc_check="pass")}
+
+
+def _no_source_error(request: ApiRequest, customer: Json) -> StripeError:
+    """Return the error of charging a customer that has no source, whether or not it has payment methods."""
+    has_method = next(find_by(request, "payment_method", "customer", customer["id"]), None) is not None
+    saved = "legacy saved" if has_method else "saved"
+    return StripeError(
+        f"This Customer doesn't have any {saved} payment details{', so use' if has_method else '. Attach'} "
+        "a payment method with a PaymentIntent instead.",
+        status=402,
+        error_type="card_error",
+        code="missing",
+        param="card",
+    )
 
 
 def capture(context: OperationContext) -> None:
@@ -181,7 +232,12 @@ def capture_amount(request: ApiRequest, charge: Json, amount: int, param: str) -
 
 def update(context: OperationContext) -> None:
     """Update a charge. Raises StripeError for a change of the customer once it is set."""
-    params = context.params
+    params, intent = context.params, context.before.get("payment_intent")
+    if "transfer_group" in params and intent is not None:
+        raise StripeError(
+            f"This Charge was created by a PaymentIntent ({intent}). You must update the `transfer_group` of "
+            "that instead."
+        )
     if "customer" in params and context.before.get("customer") not in {None, params["customer"]}:
         raise StripeError(
             "You cannot change the customer of a charge that already has one.", param="customer"

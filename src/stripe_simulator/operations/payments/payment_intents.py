@@ -10,6 +10,11 @@ from stripe_simulator.objects.related import get_referenced, update_related
 from stripe_simulator.objects.test_clocks import unix_now
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import charges
+from stripe_simulator.operations.payments.accepted_methods import (
+    change_accepted_methods,
+    return_url_error,
+    set_accepted_methods,
+)
 from stripe_simulator.operations.payments.attempts import (
     allowed_statuses_sentence,
     attempt_payment,
@@ -43,12 +48,7 @@ def create(context: OperationContext) -> None:
     request, intent, params = context.request, context.object, context.params
     currencies.check_amount(intent["amount"], intent["currency"])
     intent["client_secret"] = f"{intent['id']}_secret_{stable_hash(intent['id']) & 0xFFFFFFFFFFFF:012x}"
-    automatic = params.get("automatic_payment_methods")
-    if isinstance(automatic, dict):
-        intent["automatic_payment_methods"] = {"allow_redirects": "always"} | automatic
-    else:
-        intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
-    intent["payment_method_types"] = ["card", "link"]
+    set_accepted_methods(request, intent, params)
     intent["payment_method_options"] = _payment_method_options(params)
     set_payment_method(request, intent, params)
     if not params.get("confirm"):
@@ -56,7 +56,10 @@ def create(context: OperationContext) -> None:
             if name in params:
                 raise StripeError(f"`{name}` can only be set when `confirm` is true.", param=name)
         return
-    attempt_payment(context, intent["payment_method"])
+    if intent["payment_method"] is not None:
+        context.deferred_error = return_url_error(context)  # the intent is created all the same
+    if context.deferred_error is None:
+        attempt_payment(context, intent["payment_method"])
 
 
 def _payment_method_options(params: Json) -> Json:
@@ -95,7 +98,11 @@ def confirm(context: OperationContext) -> None:
     for name in ("setup_future_usage", "receipt_email", "shipping", "capture_method"):
         if name in context.params:
             intent[name] = context.params[name]
+    change_accepted_methods(intent, context.params)
     set_payment_method(context.request, intent, context.params)
+    error = return_url_error(context) if intent["payment_method"] is not None else None
+    if error is not None:
+        raise error
     attempt_payment(context, intent["payment_method"])
 
 
@@ -110,6 +117,7 @@ def update(context: OperationContext) -> None:
                 f"This PaymentIntent's {name} could not be updated because it has a status of {status}. "
                 f"You may only update the {name} of a PaymentIntent with one of the following statuses: "
                 f"{', '.join(_OPEN)}.",
+                name,
             )
     if "amount" in params or "currency" in params:
         currencies.check_amount(intent["amount"], intent["currency"])
@@ -119,6 +127,7 @@ def update(context: OperationContext) -> None:
             "payment with a different Customer, cancel this PaymentIntent and create a new one.",
             param="customer",
         )
+    change_accepted_methods(intent, params)
     intent["payment_method"] = before["payment_method"]
     set_payment_method(request, intent, params)
 
@@ -127,15 +136,27 @@ def capture(context: OperationContext) -> None:
     """Capture an authorized payment intent, in whole or in part."""
     intent, request, params = context.object, context.request, context.params
     if intent["status"] != "requires_capture":
+        subject = (
+            "The remaining amount on this PaymentIntent"
+            if intent["status"] == "succeeded"
+            else "This PaymentIntent"
+        )
         raise unexpected_state_error(
             intent,
-            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. "
+            f"{subject} could not be captured because it has a status of {intent['status']}. "
             + allowed_statuses_sentence("PaymentIntent", ["requires_capture"], "captured"),
         )
-    amount = params.get("amount_to_capture") or intent["amount_capturable"]
+    sent = params.get("amount_to_capture")
+    amount: int = intent["amount_capturable"] if sent is None else sent
+    if amount > intent["amount_capturable"]:
+        raise StripeError(
+            "The payment could not be captured because the requested capture amount is greater than the "
+            "amount that can be captured.",
+            code="amount_too_large",
+        )
     charge = _uncaptured_charge(request, intent)
     before = dict(charge)
-    charges.capture_amount(request, charge, amount, "amount_to_capture")
+    charges.capture_amount(request, charge, amount, "amount")
     if charge != before:
         update_related(request, "charge", charge["id"], charge, "charge.captured")
     if "metadata" in params and isinstance(params["metadata"], dict):
@@ -156,7 +177,7 @@ def _uncaptured_charge(request: ApiRequest, intent: Json) -> Json:
             return charge
     payment_method = {
         "type": "card",
-        "card": test_cards.CARDS["visa"].details(),
+        "card": test_cards.CARDS["visa"].details(cvc_check="pass"),
         "id": intent["payment_method"],
     }
     intent["latest_charge"] = (

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.operation import run_operation
-from stripe_simulator.objects.related import create_related, get_referenced, update_related
+from stripe_simulator.objects.related import create_related, get_or_none, get_referenced, update_related
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests import test_cards
+from stripe_simulator.world.makers import cards
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -33,6 +34,9 @@ def get_payment_method(request: ApiRequest, identifier: Any, param: str = "payme
     The name of a test payment method creates a new one of its kind. Raises StripeError if there is none.
     """
     identifier = str(identifier)
+    existing = get_or_none(request, "payment_method", identifier)
+    if existing is not None:
+        return existing
     card = test_cards.card_of_token(identifier) if identifier.startswith("pm_") else None
     if card is not None:
         return create_card_method(request, card)
@@ -49,7 +53,6 @@ def create_card_method(request: ApiRequest, card: Card, values: Json | None = No
         "type": "card",
         "card": card.details(),
         "billing_details": EMPTY_BILLING_DETAILS,
-        "allow_redisplay": "unspecified",
     }
     return create_related(request, "payment_method", fields | (values or {}))
 
@@ -110,7 +113,11 @@ def create(context: OperationContext) -> None:
     if payment_method_type == "card":
         card = _requested_card(params.get("card"), "card")
         sent = params["card"]
-        payment_method["card"] = card.details(int(sent.get("exp_month", 8)), int(sent.get("exp_year", 2030)))
+        payment_method["card"] = card.details(
+            int(sent.get("exp_month", 8)),
+            int(sent.get("exp_year", 2030)),
+            cvc_check="unchecked" if "token" in sent or "cvc" in sent else None,
+        )
     else:
         payment_method[payment_method_type] = payment_method.get(payment_method_type) or {}
 
@@ -120,7 +127,7 @@ def attach(context: OperationContext) -> Json | None:
     payment_method, customer = context.object, context.params.get("customer")
     account = context.params.get("customer_account")
     if customer is None and account is None:
-        raise errors.missing_parameter("customer")
+        raise StripeError("Payment methods are attached to a customer: provide `customer`.")
     if payment_method["customer"] not in {None, customer} or payment_method["customer_account"] not in {
         None,
         account,
@@ -128,8 +135,8 @@ def attach(context: OperationContext) -> Json | None:
         raise StripeError("The payment method you provided has already been attached to a customer.")
     card = test_cards.card_of_details(payment_method.get("card"))
     if not card.can_be_saved:
-        raise test_cards.decline_error(card)
-    payment_method |= {"customer": customer, "customer_account": account}
+        raise test_cards.attach_refusal(card)
+    payment_method |= {"customer_account": account, **attached_values(payment_method, customer)}
     context.emit("payment_method.attached")
     return None
 
@@ -146,8 +153,20 @@ def attach_to_customer(request: ApiRequest, payment_method: Json, customer: str)
     if payment_method["customer"] == customer:
         return payment_method
     return update_related(
-        request, "payment_method", payment_method["id"], {"customer": customer}, "payment_method.attached"
+        request,
+        "payment_method",
+        payment_method["id"],
+        attached_values(payment_method, customer),
+        "payment_method.attached",
     )
+
+
+def attached_values(payment_method: Json, customer: str | None) -> Json:
+    """Return the fields that change when a payment method is attached, which checks a card."""
+    values: Json = {"customer": customer}
+    if isinstance(payment_method.get("card"), dict):
+        values["card"] = cards.checked(payment_method["card"])
+    return values
 
 
 def detach(context: OperationContext) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.operation import require_state
-from stripe_simulator.objects.related import get_referenced, update_related
+from stripe_simulator.objects.read import object_response
+from stripe_simulator.objects.related import get_or_404, get_or_none, get_referenced, update_related
 from stripe_simulator.operations.handlers import Handlers
-from stripe_simulator.operations.payments import balance
-from stripe_simulator.requests import currencies
+from stripe_simulator.operations.payments import balance, charges, disputes
+from stripe_simulator.requests import currencies, pagination
+from stripe_simulator.requests.request import ApiResponse
+from stripe_simulator.world.conditions import Condition
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -20,10 +24,10 @@ if TYPE_CHECKING:
 def create(context: OperationContext) -> None:
     """Refund a charge, in whole or in part."""
     request, refund, params = context.request, context.object, context.params
-    charge = _charge_to_refund(request, params)
+    charge = charges.settle(request, _charge_to_refund(request, params)["id"])
     if not charge["paid"]:
         raise StripeError(f"Charge {charge['id']} was not successful and cannot be refunded.", param="charge")
-    if charge.get("disputed"):
+    if charge["disputed"] and not disputes.is_refundable(request, charge["id"]):
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
@@ -41,8 +45,16 @@ def create(context: OperationContext) -> None:
         "status": "succeeded",
     }
     if charge["captured"]:
-        transaction_id = balance.add_transaction(request, "refund", -amount, charge["currency"], refund["id"])
-        refund["balance_transaction"] = transaction_id
+        refund["balance_transaction"] = balance.add_transaction(
+            request,
+            "refund",
+            -amount,
+            charge["currency"],
+            refund["id"],
+            description=f"REFUND FOR CHARGE ({charge['description']})"
+            if charge["description"]
+            else "REFUND FOR CHARGE",
+        )
     refunded = charge["amount_refunded"] + amount
     values = {"amount_refunded": refunded, "refunded": refunded >= chargeable}
     context.emit("charge.refunded", update_related(request, "charge", charge["id"], values), charge)
@@ -50,11 +62,10 @@ def create(context: OperationContext) -> None:
 
 def _charge_to_refund(request: ApiRequest, params: Json) -> Json:
     if params.get("charge"):
-        return get_referenced(request, "charge", params["charge"], "charge")
+        return get_referenced(request, "charge", params["charge"], "charge", status=404)
     if not params.get("payment_intent"):
         raise StripeError(
-            "One of the following params should be provided for this request: payment_intent or charge.",
-            code="parameter_missing",
+            "One of the following params should be provided for this request: payment_intent or charge."
         )
     intent = get_referenced(request, "payment_intent", params["payment_intent"], "payment_intent")
     latest = intent["latest_charge"]
@@ -78,6 +89,26 @@ def _check_amount(amount: int, chargeable: int, charge: Json) -> None:
             f"({currencies.format_amount(refundable, currency)})",
             param="amount",
         )
+
+
+def list_of_charge(request: ApiRequest) -> ApiResponse:
+    """Answer GET /v1/charges/{charge}/refunds, which the API does not declare any more."""
+    get_or_404(request, "charge")
+    collection = request.account.collection("refund")
+    conditions = [Condition(collection.resource.column["charge"], (request.ids[0],))]
+    low, high = collection.bounds()
+    page = pagination.page_of(collection, conditions, request.params, low=low, high=high)
+    bodies = [collection.body(position) for position in page.positions]
+    return ApiResponse(pagination.body_of(bodies, has_more=page.has_more, url=request.path))
+
+
+def retrieve_of_charge(request: ApiRequest) -> ApiResponse:
+    """Answer GET /v1/charges/{charge}/refunds/{refund}, which the API does not declare any more."""
+    get_or_404(request, "charge")
+    refund = get_or_none(request, "refund", request.ids[1])
+    if refund is None or refund["charge"] != request.ids[0]:
+        raise errors.no_object("refund", request.ids[1], "refund")
+    return object_response(request, refund)
 
 
 def cancel(context: OperationContext) -> None:
@@ -105,6 +136,10 @@ def _restore_charge(context: OperationContext) -> None:
 
 
 HANDLERS = Handlers(
+    routes={
+        ("GET", "/v1/charges/{charge}/refunds"): list_of_charge,
+        ("GET", "/v1/charges/{charge}/refunds/{refund}"): retrieve_of_charge,
+    },
     operations={
         ("refund", "cancel"): cancel,
     },

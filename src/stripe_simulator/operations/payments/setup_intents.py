@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 from stripe_simulator.objects.related import create_related, get_referenced, new_object, save
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods
+from stripe_simulator.operations.payments.accepted_methods import (
+    change_accepted_methods,
+    return_url_error,
+    set_accepted_methods,
+)
 from stripe_simulator.operations.payments.attempts import (
     allowed_statuses_sentence,
+    error_shown,
     set_payment_method,
     unexpected_state_error,
     verify_microdeposits,
@@ -31,10 +37,13 @@ def create(context: OperationContext) -> None:
     """Create a setup intent, and confirm it if `confirm` is true."""
     intent, params = context.object, context.params
     intent["client_secret"] = _client_secret(intent)
-    automatic = params.get("automatic_payment_methods")
-    intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True} | (automatic or {})
+    set_accepted_methods(context.request, intent, params)
     set_payment_method(context.request, intent, params, "SetupIntent")
-    if params.get("confirm"):
+    if not params.get("confirm"):
+        return
+    if intent["payment_method"] is not None:
+        context.deferred_error = return_url_error(context)  # the intent is created all the same
+    if context.deferred_error is None:
         _save_payment_method(context)
 
 
@@ -60,7 +69,9 @@ def update(context: OperationContext) -> None:
                 f"This SetupIntent's {name} could not be updated because it has a status of {status}. "
                 f"You may only update the {name} of a SetupIntent with one of the following statuses: "
                 f"{', '.join(_OPEN)}.",
+                name,
             )
+    change_accepted_methods(intent, context.params)
     intent["payment_method"] = before["payment_method"]
     set_payment_method(context.request, intent, context.params, "SetupIntent")
 
@@ -76,7 +87,11 @@ def confirm(context: OperationContext) -> None:
                 "SetupIntent", ("requires_confirmation", "requires_action"), "confirmed"
             ),
         )
+    change_accepted_methods(intent, context.params)
     set_payment_method(context.request, intent, context.params, "SetupIntent")
+    error = return_url_error(context) if intent["payment_method"] is not None else None
+    if error is not None:
+        raise error
     _save_payment_method(context)
 
 
@@ -113,7 +128,7 @@ def _save_payment_method(context: OperationContext) -> None:
 def _record_failure(context: OperationContext, error: StripeError, payment_method: Json) -> None:
     intent = context.object
     intent |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
-    intent["last_setup_error"] = error.details()
+    intent["last_setup_error"] = error_shown(error, payment_method)
     _create_attempt(context, payment_method, "failed", error.details())
     context.emit("setup_intent.setup_failed")
     context.deferred_error = error

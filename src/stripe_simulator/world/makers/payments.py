@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from stripe_simulator.world.fields import Field, Fields, constant, integer_between
 from stripe_simulator.world.links import ChainedLink
 from stripe_simulator.world.makers import sample_text
+from stripe_simulator.world.makers.cards import card_details, charged_card_details
+from stripe_simulator.world.traits import has_other_prefix, indexes_with_other_prefix
 
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
@@ -17,17 +19,16 @@ _BRANDS = ("visa", "mastercard", "amex", "jcb")
 
 
 def card(index: int) -> Json:
-    """Return a card, as payment methods and charges show it."""
-    return {
-        "brand": _BRANDS[index % 4],
-        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-        "country": "US",
-        "exp_month": index % 12 + 1,
-        "exp_year": 2027 + index % 6,
-        "fingerprint": f"Xt5EWLLD{index % 5000:08x}",
-        "funding": "credit" if index % 3 else "debit",
-        "last4": f"{index * 7 % 10_000:04d}",
-    }
+    """Return a card, as payment methods show it."""
+    return card_details(
+        _BRANDS[index % 4],
+        country="US",
+        exp_month=index % 12 + 1,
+        exp_year=2027 + index % 6,
+        fingerprint=f"Xt5EWLLD{index % 5000:08x}",
+        funding="credit" if index % 3 else "debit",
+        last4=f"{index * 7 % 10_000:04d}",
+    )
 
 
 def billing_details(index: int) -> Json:
@@ -42,8 +43,16 @@ def billing_details(index: int) -> Json:
 
 
 def _payment_method(generator: Generator) -> Fields:
-    method_type = generator.choice("type", {"card": 85, "sepa_debit": 10, "link": 5})
+    chosen = generator.choice("type", {"card": 85, "sepa_debit": 10, "link": 5})
+    count = generator.population.count
+
+    def type_ranges(value: object) -> list[range] | None:
+        ranges = chosen.ranges(value) if chosen.ranges else None
+        return ranges if ranges is None else [*ranges, indexes_with_other_prefix(count)]
+
+    method_type = Field(lambda index: "card" if has_other_prefix(index) else chosen.value(index), type_ranges)
     return {
+        "allow_redisplay": generator.choice("allow_redisplay", {"unspecified": 8, "always": 2, "limited": 1}),
         "type": method_type,
         "billing_details": Field(billing_details),
         "card": Field(lambda index: card(index) if method_type.value(index) == "card" else None),
@@ -151,6 +160,14 @@ def _charge(generator: Generator) -> Fields:
             "currency": Field(lambda index: intents.fields["currency"].value(link.target(index))),
         }
     charged = fields.get("amount", constant(1000)).value
+
+    def details(index: int) -> Json:
+        if has_other_prefix(index):
+            return {"type": "us_bank_account", "us_bank_account": {"last4": f"{index % 10_000:04d}"}}
+        authorized = status.value(index) != "failed"
+        shown = charged_card_details(card(index), charged(index), authorized=authorized)
+        return {"card": shown, "type": "card"}
+
     return fields | {
         "payment_intent": intent,
         "status": status,
@@ -161,7 +178,7 @@ def _charge(generator: Generator) -> Fields:
         "refunded": constant(value=False),
         "disputed": generator.choice("disputed", {False: 99, True: 1}),
         "billing_details": Field(billing_details),
-        "payment_method_details": Field(lambda index: {"card": card(index), "type": "card"}),
+        "payment_method_details": Field(details),
         "failure_code": Field(lambda index: "card_declined" if status.value(index) == "failed" else None),
         "failure_message": Field(
             lambda index: "Your card was declined." if status.value(index) == "failed" else None

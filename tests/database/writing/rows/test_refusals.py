@@ -125,6 +125,8 @@ STRIPES: list[tuple[str, str, str]] = [
      "23503", "No such customer: 'cus_none'"),
     ("update subscription_item set price = 'price_none' where id = '<si>'", "23503",
      "No such price: 'price_none'"),
+    ("update payment_intent set status = 'succeeded' where id = '<pi_of_dashboard>'", "23502",
+     "needs a `return_url`"),
     ("update payment_method set customer = 'cus_none' where id = '<pm>'", "23503",
      "No such customer: 'cus_none'"),
     ("insert into customer (email) values ('nonsense')", "22023", "Invalid email address: nonsense"),

@@ -173,6 +173,10 @@ CASES: list[tuple[str, list[str]]] = [
      ["GET /v1/payment_intents/<pi>", "POST /v1/payment_intents/<pi>/cancel cancellation_reason=duplicate"]),
     ("update payment_intent set status = 'succeeded' where id = '<pi_to_confirm>'",
      ["GET /v1/payment_intents/<pi_to_confirm>", "POST /v1/payment_intents/<pi_to_confirm>/confirm"]),
+    ("update payment_intent set status = 'succeeded', _params = '{\"return_url\": \"https://a.b\"}'"
+     " where id = '<pi_of_dashboard>'",
+     ["GET /v1/payment_intents/<pi_of_dashboard>",
+      "POST /v1/payment_intents/<pi_of_dashboard>/confirm return_url=https://a.b"]),
     ("""update payment_intent
         set status = 'succeeded', description = 'x', _params = '{"amount_to_capture": 400}'
         where id = '<pi_to_capture>'""",

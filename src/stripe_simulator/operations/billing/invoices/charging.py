@@ -9,6 +9,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.related import create_related, get_or_none, update_related
 from stripe_simulator.operations.payments import charges
+from stripe_simulator.operations.payments.attempts import error_shown
 from stripe_simulator.requests import test_cards
 from stripe_simulator.seeding import stable_hash
 
@@ -21,14 +22,15 @@ _SOURCES = ("card_", "src_", "ba_")
 
 def payment_method_or_source(request: ApiRequest, identifier: Any) -> Json | None:
     """Return a payment method, or a stand-in for a source. Returns None if it does not exist."""
-    if str(identifier).startswith(_SOURCES):
+    existing = get_or_none(request, "payment_method", identifier)
+    if existing is None and str(identifier).startswith(_SOURCES):
         return {
             "id": str(identifier),
             "type": "card",
-            "card": test_cards.CARDS["visa"].details(),
+            "card": test_cards.CARDS["visa"].details(cvc_check="pass"),
             "customer": None,
         }
-    return get_or_none(request, "payment_method", identifier)
+    return existing
 
 
 def expected_refusal(payment_method: Json, payment_of: str = "invoice") -> StripeError | None:
@@ -112,7 +114,7 @@ def confirm_intent(request: ApiRequest, intent_id: str, payment_method: Json) ->
             test_cards.decline_error(card, charge=charge["id"]), payment_method=payment_method
         )
         values = {
-            "last_payment_error": declined.details(),
+            "last_payment_error": error_shown(declined, payment_method),
             "latest_charge": charge["id"],
             "payment_method": None,
             "status": "requires_payment_method",

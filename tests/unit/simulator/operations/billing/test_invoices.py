@@ -348,6 +348,7 @@ def test_a_payment_made_elsewhere_is_attached(shop, customer):
         "currency": "usd",
         "customer": customer,
         "confirm": "true",
+        "allowed_payment_method_types[]": "card",
         "payment_method": shop.get(f"/customers/{customer}")["invoice_settings"]["default_payment_method"],
     }
     part = shop.post("/payment_intents", amount=200, **paid)["id"]

@@ -44,21 +44,22 @@ def test_the_default_payment_method_is_the_customers_own(post):
 def test_sources_and_the_default_one(post, stripe):
     customer = post("/customers")["id"]
     path = f"/customers/{customer}/sources"
-    card = post(path, source="tok_visa")
+    first = post(path, source="btok_us_verified")
     bank = post(path, source="btok_us_verified")
-    assert (card["object"], card["last4"], card["customer"]) == ("card", "4242", customer)
-    assert (bank["object"], bank["status"]) == ("bank_account", "new")
-    assert stripe.get(f"/customers/{customer}").json()["default_source"] == card["id"]
-    assert {source["id"] for source in stripe.get(path).json()["data"]} == {card["id"], bank["id"]}
+    assert (bank["object"], bank["status"], bank["customer"]) == ("bank_account", "new", customer)
+    assert stripe.get(f"/customers/{customer}").json()["default_source"] == first["id"]
+    assert {source["id"] for source in stripe.get(path).json()["data"]} == {first["id"], bank["id"]}
     wrong = {"amounts[0]": "1", "amounts[1]": "2"}
     assert post(f"{path}/{bank['id']}/verify", 402, **wrong)["code"] == "bank_account_verification_failed"
     right = {"amounts[0]": "32", "amounts[1]": "45"}
     assert post(f"{path}/{bank['id']}/verify", **right)["status"] == "verified"
     charged = post("/charges", amount="500", currency="usd", customer=customer)
     assert charged["customer"] == customer
-    assert stripe.delete(f"{path}/{card['id']}").json()["deleted"] is True
+    assert stripe.delete(f"{path}/{first['id']}").json()["deleted"] is True
     assert stripe.get(f"/customers/{customer}").json()["default_source"] is None
     assert post(path, 400, source="tok_none")["message"] == "No such token: 'tok_none'"
+    for refused in (post(path, 400, source="tok_visa"), post("/customers", 400, source="tok_visa")):
+        assert refused["message"].startswith("Card Token usage")
 
 
 def test_the_cash_balance_has_settings(post, stripe):

@@ -2,11 +2,14 @@
 
 import pytest
 
-CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa"}
+from support.waiting import wait_until
+
+CARDS_ONLY = {"allowed_payment_method_types[]": "card"}  # so that confirming needs no return_url
+CARD = {"amount": "2000", "currency": "usd", "payment_method": "pm_card_visa", **CARDS_ONLY}
 
 
 def test_a_payment_intent_step_by_step(post, stripe, types):
-    payment_intent = post("/payment_intents", amount="2000", currency="usd")
+    payment_intent = post("/payment_intents", amount="2000", currency="usd", **CARDS_ONLY)
     assert (payment_intent["status"], payment_intent["latest_charge"]) == ("requires_payment_method", None)
     assert payment_intent["client_secret"].startswith(f"{payment_intent['id']}_secret_")
     path = f"/payment_intents/{payment_intent['id']}"
@@ -24,10 +27,30 @@ def test_a_payment_intent_step_by_step(post, stripe, types):
         payment_intent["id"],
         chosen["payment_method"],
     )
-    moved = stripe.get(f"/balance_transactions/{charge['balance_transaction']}").json()
+    assert types()[:3] == ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
+
+
+def test_a_payment_captured_asynchronously_settles_a_moment_later(post, stripe):
+    paid = post("/payment_intents", **CARD, confirm="true", **{"expand[]": "latest_charge"})
+    assert (paid["capture_method"], paid["latest_charge"]["captured"]) == ("automatic_async", True)
+    assert paid["latest_charge"]["balance_transaction"] is None
+
+    def charge():
+        return stripe.get(f"/charges/{paid['latest_charge']['id']}").json()
+
+    wait_until(lambda: charge()["balance_transaction"] is not None, "the payment has settled")
+    moved = stripe.get(f"/balance_transactions/{charge()['balance_transaction']}").json()
     assert (moved["amount"], moved["fee"], moved["net"]) == (2000, 88, 1912)
-    assert moved["source"] == charge["id"]
-    assert types() == ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
+    assert moved["source"] == paid["latest_charge"]["id"]
+    event = stripe.get("/events?limit=1").json()["data"][0]
+    assert (event["type"], event["request"]["id"]) == ("charge.updated", None)
+    assert event["data"]["previous_attributes"] == {"balance_transaction": None}
+
+
+def test_a_payment_captured_at_once_has_its_balance_transaction(post):
+    expanded = {"capture_method": "automatic", "expand[]": "latest_charge"}
+    paid = post("/payment_intents", **CARD, confirm="true", **expanded)
+    assert paid["latest_charge"]["balance_transaction"].startswith("txn_")
 
 
 def test_created_and_confirmed_at_once(post):
@@ -52,9 +75,13 @@ def test_a_declined_card_leaves_a_failed_charge(post, stripe, types, method, cod
     intent = error["payment_intent"]
     assert intent["status"] == "requires_payment_method"
     assert intent["last_payment_error"]["code"] == code
+    assert intent["last_payment_error"]["payment_method_type"] == "card"
     assert stripe.get(f"/payment_intents/{intent['id']}").json() == intent
     charge = stripe.get(f"/charges/{error['charge']}").json()
     assert (charge["status"], charge["failure_code"], charge["paid"]) == ("failed", code, False)
+    for name in ("advice_code", "network_decline_code"):
+        assert error[name] == intent["last_payment_error"][name] == charge["outcome"][name]
+    assert charge["payment_method_details"]["card"]["amount_authorized"] is None
     assert charge["balance_transaction"] is None
     assert types() == ["payment_intent.created", "charge.failed", "payment_intent.payment_failed"]
 
@@ -87,10 +114,10 @@ def test_a_card_that_needs_authentication(post, types):
 
 
 def test_a_bank_payment_takes_its_time(post):
-    payment_intent = post(
-        "/payment_intents", **{**CARD, "payment_method": "pm_usBankAccount_success", "confirm": "true"}
-    )
+    bank = {"payment_method": "pm_usBankAccount_success", "allowed_payment_method_types[]": "us_bank_account"}
+    payment_intent = post("/payment_intents", **CARD | bank, confirm="true")
     assert payment_intent["status"] == "processing"
+    assert payment_intent["latest_charge"].startswith("py_")
 
 
 def test_manual_capture_of_a_part(post, stripe, types):
@@ -99,7 +126,6 @@ def test_manual_capture_of_a_part(post, stripe, types):
     charge = stripe.get(f"/charges/{payment_intent['latest_charge']}").json()
     assert (charge["captured"], charge["balance_transaction"]) == (False, None)
     path = f"/payment_intents/{payment_intent['id']}"
-    assert post(f"{path}/capture", 400, amount_to_capture="2001")["code"] == "amount_too_large"
     captured = post(f"{path}/capture", amount_to_capture="700")
     assert (captured["status"], captured["amount_received"], captured["amount_capturable"]) == (
         "succeeded", 700, 0,
@@ -113,9 +139,34 @@ def test_manual_capture_of_a_part(post, stripe, types):
         "payment_intent.succeeded",
     ]
     again = post(f"{path}/capture", 400)
-    assert again["message"].startswith(
-        "This PaymentIntent could not be captured because it has a status of s"
+    assert again["message"].startswith("The remaining amount on this PaymentIntent could not be captured")
+    assert (again["code"], again["payment_intent"]["status"]) == (
+        "payment_intent_unexpected_state",
+        "succeeded",
     )
+
+
+@pytest.mark.parametrize(
+    ("amount", "code", "param"),
+    [
+        ("2001", "amount_too_large", None),
+        ("-100", None, "amount_to_capture"),
+        ("0", "parameter_invalid_integer", "amount"),
+    ],
+)
+def test_amounts_that_cannot_be_captured(post, amount, code, param):
+    intent = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    error = post(f"/payment_intents/{intent['id']}/capture", 400, amount_to_capture=amount)
+    assert (error.get("code"), error.get("param"), error["payment_intent"]) == (code, param, intent)
+
+
+def test_an_authorized_charge_says_until_when_it_can_be_captured(post, stripe):
+    intent = post("/payment_intents", **CARD, confirm="true", capture_method="manual")
+    charge = stripe.get(f"/charges/{intent['latest_charge']}").json()
+    card = charge["payment_method_details"]["card"]
+    assert (card["amount_authorized"], card["network"]) == (2000, "visa")
+    assert card["capture_before"] == charge["created"] + 7 * 86_400
+    assert charge["receipt_url"].startswith("https://")
 
 
 def test_a_higher_authorization(post):
@@ -144,7 +195,7 @@ def test_a_succeeded_payment_intent_accepts_fewer_changes(post):
     path = f"/payment_intents/{payment_intent['id']}"
     assert post(path, description="paid")["description"] == "paid"
     error = post(path, 400, amount="3000")
-    assert error["code"] == "payment_intent_unexpected_state"
+    assert (error["code"], error["param"]) == ("payment_intent_unexpected_state", "amount")
     assert error["message"].startswith("This PaymentIntent's amount could not be updated because it has")
     assert post(path, amount="2000")["amount"] == 2000
     again = post(f"{path}/confirm", 400)
@@ -169,10 +220,12 @@ def test_a_payment_method_of_one_customer_pays_for_no_other(post):
     assert method["customer"] == one
     mine = {**CARD, "payment_method": method["id"]}
     assert post("/payment_intents", **mine, customer=one)["status"] == "requires_confirmation"
-    assert (
-        "does not have a payment method" in post("/payment_intents", 400, **mine, customer=other)["message"]
-    )
-    assert f"belongs to the Customer {one}" in post("/payment_intents", 400, **mine)["message"]
+    foreign = post("/payment_intents", 400, **mine, customer=other)
+    assert (foreign.get("code"), foreign["param"]) == (None, "payment_method")
+    assert "does not belong to the Customer" in foreign["message"]
+    missing = post("/payment_intents", 400, **mine)
+    assert (missing["code"], missing["param"]) == ("parameter_missing", "source")
+    assert f"belongs to the Customer {one}" in missing["message"]
     nobody = post("/payment_intents", 400, **{**CARD, "payment_method": "pm_x"})
     assert (nobody["message"], nobody["param"]) == ("No such PaymentMethod: 'pm_x'", "payment_method")
 
@@ -203,12 +256,70 @@ def test_a_card_that_no_bank_accepts_cannot_be_attached(post):
     customer = post("/customers")["id"]
     error = post("/payment_methods/pm_card_chargeDeclined/attach", 402, customer=customer)
     assert (error["type"], error["decline_code"]) == ("card_error", "generic_decline")
+    assert (error["advice_code"], error["network_decline_code"]) == ("try_again_later", "01")
+    assert error["param"] == ""
+    expired = post("/payment_methods/pm_card_chargeDeclinedExpiredCard/attach", 402, customer=customer)
+    assert (expired["code"], expired["param"]) == ("expired_card", "exp_month")
     failing = post("/payment_methods/pm_card_chargeCustomerFail/attach", customer=customer)
     error = post(
-        "/payment_intents", 402,
-        amount="500", currency="usd", customer=customer, payment_method=failing["id"], confirm="true",
-    )  # fmt: skip
+        "/payment_intents", 402, **CARD | {"payment_method": failing["id"]}, customer=customer, confirm="true"
+    )
     assert error["code"] == "card_declined"
+
+
+def test_the_cvc_of_a_card_is_checked_when_it_is_attached_or_charged(post, stripe):
+    method = post("/payment_methods", type="card", **{"card[token]": "tok_visa"})
+    assert method["card"]["checks"]["cvc_check"] == "unchecked"
+    assert (method["allow_redisplay"], method["card"]["regulated_status"]) == ("unspecified", "unregulated")
+    paid = post("/payment_intents", **CARD | {"payment_method": method["id"]}, confirm="true")
+    charge = stripe.get(f"/charges/{paid['latest_charge']}").json()
+    assert charge["payment_method_details"]["card"]["checks"]["cvc_check"] == "pass"
+    attached = post(f"/payment_methods/{method['id']}/attach", customer=post("/customers")["id"])
+    assert attached["card"]["checks"]["cvc_check"] == "pass"
+    number = {"card[number]": "4242424242424242", "card[exp_month]": "4", "card[exp_year]": "2031"}
+    unknown = post("/payment_methods", type="card", **number)
+    assert unknown["card"]["checks"]["cvc_check"] is None
+
+
+def test_the_list_of_payment_methods_is_empty_without_a_customer(post, reader):
+    customer = post("/customers")["id"]
+    post("/payment_methods", type="card", **{"card[token]": "tok_visa"})
+    attached = post("/payment_methods/pm_card_visa/attach", customer=customer)
+    assert reader.page("/payment_methods")["data"] == []
+    assert reader.page("/payment_methods", type="card")["data"] == []
+    assert reader.page("/payment_methods", customer=customer)["data"] == [attached]
+
+
+def test_the_payment_methods_of_a_deleted_customer(post, stripe, reader):
+    customer = post("/customers")["id"]
+    stripe.delete(f"/customers/{customer}")
+    error = reader.error("/payment_methods", customer=customer)
+    assert (error["code"], error["param"]) == ("resource_missing", "customer")
+
+
+def test_a_payment_method_that_is_not_the_customers(post, reader):
+    customer, method = post("/customers")["id"], post("/payment_methods", type="klarna")["id"]
+    error = reader.error(f"/customers/{customer}/payment_methods/{method}", 404)
+    assert (error.get("code"), error["param"]) == (None, "customer")
+
+
+def test_attaching_to_nobody(post):
+    error = post("/payment_methods/pm_card_visa/attach", 400)
+    assert (error["type"], error.get("code")) == ("invalid_request_error", None)
+
+
+def test_some_payment_methods_and_charges_have_ids_of_older_apis(reader, stripe):
+    charges = reader.all("/charges")
+    payments = [charge for charge in charges if charge["id"].startswith("py_")]
+    assert payments
+    assert {payment["payment_method_details"]["type"] for payment in payments} == {"us_bank_account"}
+    assert stripe.get(f"/charges/{payments[0]['id']}").json() == payments[0]
+    older = next(
+        charge["payment_method"] for charge in charges if str(charge["payment_method"]).startswith("card_")
+    )
+    card = stripe.get(f"/payment_methods/{older}").json()
+    assert (card["id"], card["type"]) == (older, "card")
+    assert card in reader.all("/payment_methods", customer=card["customer"], type="card")
 
 
 def test_cards_by_number_are_test_cards(post):
@@ -226,20 +337,39 @@ def test_cards_by_number_are_test_cards(post):
 
 
 def test_a_charge_the_older_way(post, types):
-    charge = post("/charges", amount="999", currency="usd", source="tok_visa", capture="false")
+    charge = post("/charges", amount="999", currency="usd", source="src_1", capture="false")
     assert (charge["captured"], charge["amount_captured"], charge["balance_transaction"]) == (False, 0, None)
     captured = post(f"/charges/{charge['id']}/capture")
     assert (captured["captured"], captured["amount_captured"]) == (True, 999)
     assert post(f"/charges/{charge['id']}/capture", 400)["code"] == "charge_already_captured"
     assert types() == ["charge.succeeded", "charge.captured"]
-    declined = post("/charges", 402, amount="999", currency="usd", source="tok_chargeDeclined")
-    assert (declined["code"], declined["charge"][:3]) == ("card_declined", "ch_")
     assert post("/charges", 400, amount="999", currency="usd", source="tok_x")["message"] == (
         "No such token: 'tok_x'"
     )
-    assert post("/charges", 400, amount="999", currency="usd")["message"] == (
-        "Must provide source or customer."
-    )
+
+
+def test_new_accounts_do_not_charge_tokens_or_payment_methods(post):
+    amount = {"amount": "999", "currency": "usd"}
+    token = post("/charges", 400, **amount, source="tok_visa")
+    assert token["message"].startswith("Card Token usage")
+    assert (token.get("code"), token.get("param")) == (None, None)
+    for more in ({}, {"payment_method": "pm_card_visa"}):
+        missing = post("/charges", 400, **amount, **more)
+        assert (missing["code"], missing.get("param")) == ("parameter_missing", None)
+        assert missing["message"] == "Must provide source or customer."
+    customer = post("/customers")["id"]
+    nothing = post("/charges", 402, **amount, customer=customer)
+    assert (nothing["code"], nothing["param"]) == ("missing", "card")
+    post("/payment_methods/pm_card_visa/attach", customer=customer)
+    assert "legacy saved" in post("/charges", 402, **amount, customer=customer)["message"]
+
+
+def test_the_transfer_group_of_an_intents_charge_is_the_intents(post):
+    paid = post("/payment_intents", **CARD, confirm="true")
+    error = post(f"/charges/{paid['latest_charge']}", 400, transfer_group="order_1")
+    assert (error.get("code"), error.get("param")) == (None, None)
+    assert paid["id"] in error["message"]
+    assert post(f"/payment_intents/{paid['id']}", transfer_group="order_1")["transfer_group"] == "order_1"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_a_price_needs_an_amount_and_a_product(post):
     assert post("/prices", 400, currency="eur", unit_amount="5", **both)["param"] == "product"
     negative = post("/prices", 400, currency="eur", unit_amount="-5", **{"product_data[name]": "x"})
     assert (negative["message"], negative["param"]) == ("Invalid non-negative integer", "unit_amount")
+    assert negative.get("code") is None
 
 
 def test_a_price_that_is_once_has_no_tiers_and_a_metered_one_a_meter(post):
