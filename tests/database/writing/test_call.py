@@ -134,6 +134,7 @@ def test_a_role_may_be_given_reading_without_writing(
     role = f"reader_{live.name}"
     db.execute(f"create role {role}; grant usage on schema {live.name} to {role}".encode())
     db.execute(f"grant select on {live.table('_call')} to {role}".encode())
+    db.execute(f"grant execute on function {call} to {role}".encode())
     db.execute("set log_statement = 'none'")  # for the next one holds a key
     db.execute(f"create user mapping for {role} server {live.name} options (api_key '{KEY}')".encode())
     db.execute("reset log_statement")
