@@ -10,6 +10,7 @@ from bench.cancels import cancels
 from bench.figures import PARTS, Measurement, markdown
 from bench.point_reads import point_reads
 from bench.scans import scan_memory, scans
+from bench.statements import statement_memory
 from bench.writes import write_memory, writes
 
 MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
@@ -19,6 +20,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
     "scan_memory": scan_memory,
     "writes": writes,
     "write_memory": write_memory,
+    "statement_memory": statement_memory,
 }
 
 

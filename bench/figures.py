@@ -52,6 +52,7 @@ UPDATE = Figure("UPDATE of 200 rows that a filter of Stripe's finds")
 INSERT_CONCURRENTLY = Figure("INSERT … SELECT, 50 ms latency, write_concurrency 8")
 INSERT_AT_LIMIT = Figure("INSERT … SELECT of 300 rows, 25 requests/s allowed", "≥ 0.95, no 429")
 WRITE_MEMORY = Figure("backend memory over INSERT … SELECT of 100,000 rows", "≤ 1.10")
+STATEMENT_MEMORY = Figure("backend memory over 200,000 statements: reads, writes, plans, errors", "≤ 1.10")
 
 PARTS: Mapping[str, tuple[Figure, ...]] = {
     "point_reads": (POINT_READ, POINT_READ_FROM_CACHE, FIRST_QUERY),
@@ -60,6 +61,7 @@ PARTS: Mapping[str, tuple[Figure, ...]] = {
     "scan_memory": (SCAN_MEMORY,),
     "writes": (INSERTS, INSERTS_USUAL_SDK, INSERT_SELECT, UPDATE, INSERT_CONCURRENTLY, INSERT_AT_LIMIT),
     "write_memory": (WRITE_MEMORY,),
+    "statement_memory": (STATEMENT_MEMORY,),
 }
 FIGURES: tuple[Figure, ...] = tuple(figure for part in PARTS.values() for figure in part)
 
