@@ -376,7 +376,12 @@ class Table:
         return keys[:1] if keys[0].column in ("created", "n") and not keys[0].descending else []
 
     def describe(
-        self, quals: list[Qual], keys: list[SortKey], limit: int | None, verbose: bool
+        self,
+        quals: list[Qual],
+        keys: list[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: list[str],
     ) -> list[tuple[str, str]]:
         self.maybe_fail("describe")
         if "lines" in self.options:
@@ -411,6 +416,7 @@ class Table:
         keys: list[SortKey],
         limit: int | None,
         fresh: bool,
+        named: list[str],
     ) -> Scan:
         self.note("open_scan", quals, columns, keys, limit)
         if fresh:
@@ -430,18 +436,20 @@ class Table:
         self.maybe_fail("row_identity")
         return eval(self.options.get("identity", "('id',)"))
 
-    def insert_row(self, values: dict[str, object], answered: bool) -> Any:
+    def insert_row(self, values: dict[str, object], answered: list[str] | None) -> Any:
         return self.write("insert", {**values, "id": f"new_{values.get('n')}"}, answered, values)
 
-    def update_row(self, old: dict[str, object], values: dict[str, object], answered: bool) -> Any:
+    def update_row(
+        self, old: dict[str, object], values: dict[str, object], answered: list[str] | None
+    ) -> Any:
         return self.write("update", {**values, "text": "answered"}, answered, old, values)
 
     def delete_row(self, old: dict[str, object], answered: bool) -> None:
         self.write("delete", None, answered, old)
 
-    def write(self, call: str, answer: Any, answered: bool, *what: object) -> Any:
+    def write(self, call: str, answer: Any, answered: list[str] | bool | None, *what: object) -> Any:
         self.session.writing[id(self)] = self
-        self.note(call, *what, *(() if answered else ("unseen",)))
+        self.note(call, *what, *(() if answered not in (None, False) else ("unseen",)))
         self.written = getattr(self, "written", 0) + 1
         if self.written > int(self.options.get("fail_after", "0")):
             self.maybe_fail(call)

@@ -46,6 +46,8 @@ class ColumnDescription(TypedDict):
     source: (
         str  # where the object holds the value, if not under the column's name; "qual" for the query's own
     )
+    expand: str  # what a request expands for the value, where Stripe sends it only then
+    expand_limits: list[str]  # "by id": only of one object; "by name": only where a query names the column
     sent_as: str  # the parameter that takes the value, if its name differs from the column's
 
 
@@ -162,8 +164,15 @@ def _column(resource: Resource, column: Column) -> ColumnDescription:
         write=write_description.column_writes(resource, column),
         values=list(column.values),
         source="" if path == column.name else path or "qual",
+        expand=column.expand,
+        expand_limits=_expand_limits(column),
         sent_as=write_description.sent_as(resource, column),
     )
+
+
+def _expand_limits(column: Column) -> list[str]:
+    by_id = ["by id"] if column.expand and not column.expanded_in_lists else []
+    return [*by_id, *(["by name"] if column.is_secret else [])]
 
 
 def _pushed_quals(resource: Resource, column: Column) -> list[str]:

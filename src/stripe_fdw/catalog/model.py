@@ -71,6 +71,9 @@ class Column:
     units_per_second: int = 1  # of Kind.TIME: 1000 where Stripe counts milliseconds
     # Of a list of which the object holds only the first entries: the table that has all of them.
     full_list_table: str = ""
+    expand: str = ""  # what a request has to expand for the object to hold all of the value: "tiers"
+    expanded_in_lists: bool = True  # False where Stripe expands it only when it retrieves one object
+    is_secret: bool = False  # never asked for unless it is named: a whole row does without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ class Transition:
     before_update: bool = False  # sent before the update of other columns, not after it
     # Columns that decide if the operation leads there, each with the values for which it does.
     conditions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    answers_object: bool = False  # it is a POST, and its response is the object
     ends_object: bool = False  # suggested where a row is deleted that Stripe keeps
 
 

@@ -139,6 +139,9 @@ def _area(area: str, tables: Sequence[describe.TableDescription]) -> Iterator[st
     yield "INSERT requires it. With `NULL`, an update to NULL unsets it. With `operation`, changes of it are"
     yield "operations of Stripe's API: they are listed below the columns, and those of all tables in"
     yield "[changes of state](../states.md)."
+    yield ""
+    yield "A note with `expand[]` marks an [expanded column](../../how-to/read.md#expanded-columns), which"
+    yield "Stripe sends only to requests that ask for it."
     for item in tables:
         yield ""
         yield f"## {item['table']}"
@@ -255,6 +258,12 @@ def _pushed(column: describe.ColumnDescription) -> str:
     return _code(name.lower() if name == "= ANY" else name for name in column["pushed"])
 
 
+def _expansion(column: describe.ColumnDescription) -> str:
+    limits = {"by id": "of one object by its id", "by name": "where a query names the column"}
+    only = " and ".join(limits[limit] for limit in column["expand_limits"])
+    return f"with `expand[]={column['expand']}`" + (f", only {only}" if only else "")
+
+
 def _notes(column: describe.ColumnDescription) -> str:
     notes = []
     if column["references"]:
@@ -265,6 +274,8 @@ def _notes(column: describe.ColumnDescription) -> str:
         notes.append(
             "the value of the condition" if column["source"] == "qual" else f"from `{column['source']}`"
         )
+    if column["expand"]:
+        notes.append(_expansion(column))
     if column["sent_as"]:
         notes.append(f"sent as `{column['sent_as']}`")
     values = column["values"]

@@ -66,6 +66,7 @@ def _print_table(item: describe.TableDescription) -> None:
     grid = _new_grid("column", "type", "pushed", "write", "values, references, source")
     for column in item["columns"]:
         source = [f"from {column['source']}"] if column["source"] else []
+        source += [f"with expand[]={column['expand']}"] if column["expand"] else []
         source += [f"sent as {column['sent_as']}"] if column["sent_as"] else []
         lists = [f"full list in {column['lists']}"] if column["lists"] else []
         values = [_shortened(column["values"])] if column["values"] else []

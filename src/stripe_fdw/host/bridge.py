@@ -172,11 +172,15 @@ def open_scan(
     keys: list[PlainSortKey],
     limit: int | None,
     fresh: int,
+    named: list[str],
     run: int,
 ) -> Any:
-    """Open a scan of an executor run; ``limit`` is a hint, ``fresh`` rows are to be changed or locked."""
+    """Open a scan of an executor run; ``limit`` is a hint, ``fresh`` rows are to be changed or locked.
+
+    ``named`` are the columns that the query itself names; ``*`` among them stands for the whole row.
+    """
     backend().host.enter_run(run)
-    return table.open_scan(_quals(quals), columns, _sort_keys(keys), limit, fresh=bool(fresh))
+    return table.open_scan(_quals(quals), columns, _sort_keys(keys), limit, fresh=bool(fresh), named=named)
 
 
 def next_batch(scan: Any) -> tuple[Any, ...]:
@@ -210,9 +214,10 @@ def describe(
     keys: list[PlainSortKey],
     limit: int | None,
     verbose: int,
+    named: list[str],
 ) -> Lines:
     """Return EXPLAIN's lines of a read."""
-    lines = table.describe(_quals(quals), _sort_keys(keys), limit, bool(verbose))
+    lines = table.describe(_quals(quals), _sort_keys(keys), limit, bool(verbose), named=named)
     return _checked_lines(lines, "describe")
 
 

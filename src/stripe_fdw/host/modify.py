@@ -24,16 +24,19 @@ def _checked_row(row: object, method: str) -> Row | None:
     raise HostError(f"{method}() returned a {type(row).__name__}, not a dict")
 
 
-def insert(table: Any, run: int, values: Row, answered: int) -> Row | None:
-    """Create an object. ``run`` tells executor runs apart; ``answered`` is 1 if the answer is used."""
+def insert(table: Any, run: int, values: Row, answered: list[str] | None) -> Row | None:
+    """Create an object. ``run`` tells executor runs apart.
+
+    ``answered`` are the columns of the answer that are used, ``*`` for all of them; None if none is.
+    """
     backend().host.enter_run(run)
-    return _checked_row(table.insert_row(values, bool(answered)), "insert_row")
+    return _checked_row(table.insert_row(values, answered), "insert_row")
 
 
-def update(table: Any, run: int, old: Row, values: Row, answered: int) -> Row | bool | None:
+def update(table: Any, run: int, old: Row, values: Row, answered: list[str] | None) -> Row | bool | None:
     """Change an object; ``values`` are the columns that the statement sets. False: it was changed before."""
     backend().host.enter_run(run)
-    row = table.update_row(old, values, bool(answered))
+    row = table.update_row(old, values, answered)
     return False if row is False else _checked_row(row, "update_row")
 
 

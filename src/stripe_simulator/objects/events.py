@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from stripe_simulator.world.account import PLATFORM
+from stripe_simulator.world.hidden_fields import without_hidden_fields
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
@@ -63,9 +64,10 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
         return
     events = account.collection("event")
     position = events.new_position()
+    values = without_hidden_fields(values)
     data: dict[str, Any] = {"object": deepcopy(values)}
     if before is not None:
-        data["previous_attributes"] = previous_attributes(before, values)
+        data["previous_attributes"] = previous_attributes(without_hidden_fields(before), values)
     event: Json = {
         "id": events.identifier(position),
         "object": "event",

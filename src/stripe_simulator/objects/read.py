@@ -18,6 +18,7 @@ from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
 from stripe_simulator.world.collection import ChildCollection
 from stripe_simulator.world.conditions import Condition
+from stripe_simulator.world.hidden_fields import without_hidden_fields
 from stripe_simulator.world.traits import OLDEST_FIRST, parent_of
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def locate(request: ApiRequest) -> tuple[Collection, int]:
 def object_response(request: ApiRequest, values: Any) -> ApiResponse:
     """Return a response of one object, expanded as the request says."""
     paths = expand_paths(request.params)
+    values = without_hidden_fields(values)
     if paths:
         values = orjson.loads(orjson.dumps(values))
         expand_objects(request.account, values, paths)

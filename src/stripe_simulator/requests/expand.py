@@ -1,26 +1,26 @@
-"""The expand parameter: ids are replaced by the objects that they name."""
+"""The expand parameter: ids are replaced by the objects that they name, and further fields are included."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.world.conditions import Condition
-from stripe_simulator.world.embedded import embedded_list
-from stripe_simulator.world.traits import EXPANDABLE_LISTS
+from stripe_simulator.requests.included_fields import NOT_EXPANDABLE, included_value
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.forms import Params
     from stripe_simulator.world.account import Account
 
 _MAX_DEPTH = 4  # of a path; `data` at the beginning, on a list, does not count
-# Fields that Stripe returns only when they are expanded, and that the simulator leaves out.
-_OMITTED = frozenset(
-    {"subscriptions", "cash_balance", "invoice_credit_balance", "tax", "tiers", "currency_options",
-    "refunds", "confirmation_secret"}
-)  # fmt: skip
+
+
+class Included(NamedTuple):
+    """A field of an object that is no object of its own."""
+
+    parent: dict[str, Any]
+    field: str
 
 
 def expand_paths(params: Params) -> list[list[str]]:
@@ -44,7 +44,7 @@ def expand_paths(params: Params) -> list[list[str]]:
 def expand_objects(account: Account, body: Any, paths: list[list[str]]) -> None:
     """Expand an object or a list in place. Raises StripeError for what cannot be expanded."""
     for path in paths:
-        if not _expand_path(account, body, path):
+        if not _expand_path(account, body, path, in_list=path[0] == "data"):
             wanted = path[0]  # all that the error names of the path
             hint = ""
             if isinstance(body, dict) and isinstance(body.get("data"), list) and path[0] != "data":
@@ -52,30 +52,44 @@ def expand_objects(account: Account, body: Any, paths: list[list[str]]) -> None:
             raise StripeError(f"This property cannot be expanded ({wanted}).{hint}", param="expand")
 
 
-def _expand_path(account: Account, value: Any, path: list[str]) -> bool:
-    """Expand one path; return False if it names a property that cannot be expanded."""
+def _expand_path(
+    account: Account, value: Any, path: list[str], *, in_list: bool, above: Included | None = None
+) -> bool:
+    """Expand one path; return False if it names a property that cannot be expanded.
+
+    `above` is the object in whose field the value lies.
+    """
     if isinstance(value, list):
-        results = [_expand_path(account, item, path) for item in value]
+        results = [_expand_path(account, item, path, in_list=in_list) for item in value]
         return all(results)
     if not isinstance(value, dict):
         return True
     step, *rest = path
-    below = value.get(step)
-    if step not in value:
-        below = expandable_list(account, value, step)
-        if below is None:
-            return step in _OMITTED
-        value[step] = below
-    if isinstance(below, str):
-        below = _object(account, below)
-        if below is None:
+    if step in value:
+        below = value[step] = _with_objects(account, value[step])
+        if isinstance(below, str) or (isinstance(below, list) and any(isinstance(i, str) for i in below)):
+            return False
+    else:
+        parent, name = (value, step) if above is None else (above.parent, f"{above.field}.{step}")
+        below = included_value(account, parent, name, in_list=in_list)
+        if below is NOT_EXPANDABLE:
             return False
         value[step] = below
-    elif isinstance(below, list) and below and all(isinstance(item, str) for item in below):
-        below = value[step] = [_object(account, item) or item for item in below]
-        if any(isinstance(item, str) for item in below):
-            return False
-    return _expand_path(account, below, rest) if rest and below is not None else True
+    if not rest or below is None:
+        return True
+    is_part = isinstance(below, dict) and "object" not in below and "object" in value
+    return _expand_path(
+        account, below, rest, in_list=in_list, above=Included(value, step) if is_part else None
+    )
+
+
+def _with_objects(account: Account, value: Any) -> Any:
+    """Return the object that an id names, or those of a list of ids; ids that name none stay."""
+    if isinstance(value, str):
+        return _object(account, value) or value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [_object(account, item) or item for item in value]
+    return value
 
 
 def _object(account: Account, identifier: str) -> Any:
@@ -89,32 +103,3 @@ def _object(account: Account, identifier: str) -> Any:
     if collection.is_deleted(position):
         return {"id": identifier, "object": collection.resource.object, "deleted": True}
     return orjson.loads(collection.body(position))
-
-
-def expandable_list(account: Account, parent: Any, name: str) -> Any:
-    """Return a list that an object shows only on expansion; None where it has none of this name."""
-    if parent.get("object") == "invoice" and name in {"payments", "confirmation_secret"}:
-        return _payments(account, parent, name)
-    listed = EXPANDABLE_LISTS.get((str(parent.get("object")), name))
-    location = account.locate(str(parent.get("id")))
-    if listed is None or location is None:
-        return None
-    resource, url = listed
-    return orjson.loads(orjson.dumps(account.embedded(resource, location[1], url.format(parent["id"]))))
-
-
-def _payments(account: Account, invoice: Any, name: str) -> Any:
-    """Return the payments of an invoice, or the client secret of the open one."""
-    payments = account.collection("invoice_payment")
-    of_invoice = Condition(payments.resource.column["invoice"], (invoice["id"],))
-    positions = payments.find([of_invoice], *payments.bounds(), newest_first=True)
-    invoice_payments = [payments.read(position) for position in positions]
-    if name == "payments":
-        url = f"/v1/invoices/{invoice['id']}/payments"
-        return embedded_list(orjson.loads(orjson.dumps(invoice_payments)), url)
-    intents = account.collection("payment_intent")
-    for payment in invoice_payments:
-        intent = intents.position(str(payment["payment"].get("payment_intent")))
-        if payment["status"] == "open" and intent is not None:
-            return {"client_secret": intents.read(intent)["client_secret"], "type": "payment_intent"}
-    return None

@@ -22,6 +22,7 @@ from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.requests.unknown_parameters import reject_unknown_parameters
 from stripe_simulator.types import Json
 from stripe_simulator.world.conditions import Condition, values_at
+from stripe_simulator.world.hidden_fields import without_hidden_fields
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
@@ -176,7 +177,7 @@ def search(request: ApiRequest) -> ApiResponse:
     if "page" in request.params:
         high = _position_of(str(request.params["page"]))
     matches = list(islice(_find(collection, query, low, high), limit + 1))
-    shown = [version for _, version in matches[:limit]]
+    shown = [without_hidden_fields(version) for _, version in matches[:limit]]
     paths = expand_paths(request.params)
     with_total = ["total_count"] in paths
     paths = [path for path in paths if path != ["total_count"]]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stripe_simulator.world.fields import clip, total_length
+from stripe_simulator.world.hidden_fields import without_hidden_fields
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.traits import FOUND_WHEN_DELETED
 
@@ -83,10 +84,10 @@ class Collection:
         return self.generator.object(position) if written is None else written
 
     def body(self, position: int) -> bytes:
-        """Return the object at this position as JSON."""
+        """Return the object at this position as it is shown, as JSON."""
         written = self.overlay.get(position)
         if written is not None:
-            return orjson.dumps(written)
+            return orjson.dumps(without_hidden_fields(written))
         key = (self._number, position)
         body = self._cache.get(key)
         if body is None:

@@ -10,6 +10,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.types import Json
 from stripe_simulator.world.fields import Field, constant, remember_last, weighted_choice
+from stripe_simulator.world.hidden_fields import hidden_fields
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.links import Link, SpreadLink
 from stripe_simulator.world.population import Population
@@ -115,6 +116,7 @@ class Generator:
         varying = []
         nested = []
         hidden = HIDDEN_FIELDS.get(self.resource.name, frozenset())
+        hidden |= hidden_fields(self.resource.object).keys()
         for column in self.resource.columns:
             field = self.fields.get(column.name)
             if field is None or not column.path or "data" in column.path or column.name in hidden:

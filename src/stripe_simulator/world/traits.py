@@ -1,4 +1,4 @@
-"""Traits of resources that the catalog does not tell: parents, fields shown on expansion, fixed ids."""
+"""Traits of resources that the catalog does not tell: parents, lists shown on expansion, fixed ids."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
 
-# Fields that Stripe returns only when they are expanded, or on creation.
+# Fields that generated objects do not have, though nothing has to be expanded: those shown on creation alone,
+# those of other accounts, and those of older versions.
 HIDDEN_FIELDS: Mapping[str, frozenset[str]] = {
-    "customer": frozenset(
-        {"sources", "subscriptions", "tax_ids", "cash_balance", "invoice_credit_balance", "tax"}
-    ),
-    "charge": frozenset({"refunds"}),
-    "price": frozenset({"tiers", "currency_options"}),
-    "plan": frozenset({"tiers"}),
-    "invoice": frozenset({"payments", "confirmation_secret"}),
     "webhook_endpoint": frozenset({"secret"}),
     "event": frozenset({"account", "context"}),
-    "checkout_session": frozenset({"line_items"}),
-    "payment_link": frozenset({"line_items"}),
-    "quote": frozenset({"line_items"}),
 }
 # Prefixes of ids that some objects have: payments of banks, and cards of the older API.
 OTHER_PREFIXES: Mapping[str, str] = {"charge": "py_", "payment_method": "card_"}

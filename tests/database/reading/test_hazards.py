@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_fdw.catalog import load
 from stripe_simulator.process import SimulatorProcess
 from support.database import Servers, column, count, not_under_multicorn2, one
 
@@ -16,9 +17,12 @@ KEY = {"api_key": "sk_test_51HazardsOfTheTests00000"}
 
 
 @pytest.fixture
-def both(db: psycopg.Connection) -> Callable[..., list[Any]]:
+def both(db: psycopg.Connection, host: str) -> Callable[..., list[Any]]:
     """Run a query on live customers; its rows must be those of a plain table."""
     db.execute(f"create temp table plain as select * from {LIVE}".encode())
+    if host == "multicorn2":  # a whole row lacks expanded columns there
+        columns = [column.name for column in load().resource["customer"].columns if column.expand]
+        db.execute(f"update plain set {', '.join(f'{name} = null' for name in columns)}".encode())
 
     def run(query: str, *parameters: object) -> list[Any]:
         live, plain = (

@@ -56,15 +56,26 @@ CASES = {
         ["GET /v1/subscriptions?customer={customer}&status=active&limit=100"],
     ),
     "an id": (
-        "select * from stripe_live.customer where id = '{customer}'",
+        "select id, name, _raw from stripe_live.customer where id = '{customer}'",
         ["GET /v1/customers/{customer}"],
     ),
+    "all columns": (
+        "select * from stripe_live.customer where id = '{customer}'",
+        [
+            "GET /v1/customers/{customer}?expand[0]=cash_balance&expand[1]=invoice_credit_balance"
+            "&expand[2]=sources&expand[3]=subscriptions&expand[4]=tax&expand[5]=tax_ids"
+        ],
+    ),
+    "an expanded column of a list": (
+        "select id from stripe_live.customer where tax ->> 'automatic_tax' = 'x' and email = 'a@b.c'",
+        ["GET /v1/customers?email=a@b.c&limit=100&expand[0]=data.tax"],
+    ),
     "an id and more": (
-        "select * from stripe_live.customer where id = '{customer}' and name = 'nobody'",
+        "select id, name from stripe_live.customer where id = '{customer}' and name = 'nobody'",
         ["GET /v1/customers/{customer}"],
     ),
     "ids, doubled and NULL": (
-        "select * from stripe_live.customer where id in ('{customer}', '{other}', '{customer}', null)",
+        "select id, name from stripe_live.customer where id in ('{customer}', '{other}', '{customer}', null)",
         ["GET /v1/customers/{customer}", "GET /v1/customers/{other}"],
     ),
     "no id": ("select * from stripe_live.customer where id = ''", []),
@@ -144,7 +155,7 @@ CASES = {
         ["GET /v1/subscriptions?customer={customer}&status=all&limit=100"],
     ),
     "OR on an id": (
-        "select * from stripe_live.customer where id = '{customer}' or id = '{other}' or id = '{customer}'",
+        "select id from stripe_live.customer where id = '{customer}' or id = '{other}' or id = '{customer}'",
         ["GET /v1/customers/{customer}", "GET /v1/customers/{other}"],
     ),
     "OR on a filter": (

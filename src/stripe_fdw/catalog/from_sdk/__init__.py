@@ -10,6 +10,7 @@ from stripe_fdw.catalog.from_sdk.checks import check
 from stripe_fdw.catalog.from_sdk.columns import References
 from stripe_fdw.catalog.from_sdk.embedded import with_embedded_lists
 from stripe_fdw.catalog.from_sdk.events import EventMap
+from stripe_fdw.catalog.from_sdk.expansions import with_expansions
 from stripe_fdw.catalog.from_sdk.names import table_names
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation, read_operations
 from stripe_fdw.catalog.from_sdk.parameters import Shapes
@@ -44,6 +45,7 @@ def build() -> Built:
     resources = with_embedded_lists(
         (build_resource(name, listing, sdk) for name, listing in listings.items()), listings
     )
+    resources = with_expansions(resources, listings)
     resources.append(_preview(resources, first_version, shapes))
     catalog = Catalog(
         api_version=source.constant("stripe._api_version", "CURRENT"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
+from stripe_fdw.catalog.from_sdk.expansions import is_expanded_by_sdk
 from stripe_fdw.catalog.from_sdk.filters import list_parameters
 from stripe_fdw.catalog.from_sdk.operations import SdkOperation
 from stripe_fdw.catalog.from_sdk.source import Class
@@ -17,6 +18,7 @@ from stripe_fdw.catalog.overlay.events import (
     FRESHNESS,
     IMMUTABLE,
 )
+from stripe_fdw.catalog.overlay.expansions import EXPANSIONS, SECRETS
 from stripe_fdw.catalog.overlay.filters import FILTERS, SEARCH_FIELDS
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
@@ -43,6 +45,7 @@ def check(
         *_unknown_lists(lists),
         *_unparameters(listings),
         *_unknown_columns(catalog),
+        *_unknown_expansions(catalog, listings),
         *_unknown_transitions(catalog),
         *_unknown_conditions(catalog),
         *_unknown_hints(catalog),
@@ -135,6 +138,17 @@ def _unknown_transitions(catalog: Catalog) -> Iterator[str]:
             sent = (transition.value_parameter, *(name for name, _ in transition.extra_parameters))
             for name in (name for name in sent if name and name not in parameters):
                 yield f"TRANSITIONS: {transition.operation.name} of {resource.name} has no parameter {name}"
+
+
+def _unknown_expansions(catalog: Catalog, listings: dict[str, SdkOperation]) -> Iterator[str]:
+    """Yield columns that do not exist, or of which the SDK now says itself that they have to be expanded."""
+    for table, name in EXPANSIONS.keys() | SECRETS:
+        owner = catalog.resource.get(table)
+        column = owner.column.get(name) if owner else None
+        if owner is None or column is None or not column.expand:
+            yield f"EXPANSIONS or SECRETS: {table} has no {name} that has to be expanded"
+        elif (table, name) in EXPANSIONS and is_expanded_by_sdk(owner, column, listings):
+            yield f"EXPANSIONS: the SDK says of {table}.{name} itself that it has to be expanded"
 
 
 def _unknown_hints(catalog: Catalog) -> Iterator[str]:

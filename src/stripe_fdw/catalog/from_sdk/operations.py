@@ -27,6 +27,8 @@ class SdkOperation:
     parameters_required: bool
     listed: tuple[Class, ...]  # the objects in the list that it returns; () if it returns no list
     searched: bool
+    answered: tuple[Class, ...] = ()  # the objects that it may answer with, one at a time
+    description: str = ""  # the method's docstring (used as evidence, never copied)
 
     @property
     def shape_of_path(self) -> str:
@@ -74,7 +76,11 @@ def _service_operations(service: Class) -> Iterator[SdkOperation]:
         parameters, required = _parameters(node, service)
         listed, searched = _response(node.returns, service)
         method, path = call
-        yield SdkOperation(node.name, method, path, service, parameters, required, listed, searched)
+        answered = () if listed else _answered(node.returns, service)
+        description = ast.get_docstring(node) or ""
+        yield SdkOperation(
+            node.name, method, path, service, parameters, required, listed, searched, answered, description
+        )
 
 
 def _request_call(node: ast.FunctionDef) -> tuple[str, str] | None:
@@ -98,6 +104,14 @@ def _parameters(node: ast.FunctionDef, service: Class) -> tuple[Class | None, bo
             shape = read_shape(argument.annotation, service)
             return (shape.classes[0] if shape.classes else None), not shape.nullable
     return None, False
+
+
+def _answered(returns: ast.expr, service: Class) -> tuple[Class, ...]:
+    """Return the classes of the object that is returned; () where the SDK does not tell."""
+    try:
+        return read_shape(returns, service).classes
+    except ValueError:
+        return ()
 
 
 def _response(returns: ast.expr, service: Class) -> tuple[tuple[Class, ...], bool]:

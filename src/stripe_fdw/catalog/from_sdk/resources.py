@@ -97,8 +97,9 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
 def build_preview(base: Resource, operation: Operation) -> Resource:
     """Build a table whose rows an operation computes: ``upcoming_invoice``."""
     preview = UPCOMING_INVOICE
-    # A computed object is not stored, so no table has the full lists of which it embeds the first entries.
-    base_columns = [replace(column, full_list_table="") for column in base.columns]
+    # A computed object is not stored, so no table has the full lists of which it embeds the first entries,
+    # and it has no payments that could be expanded.
+    base_columns = [replace(column, full_list_table="", expand="") for column in base.columns]
     columns = [*base_columns, *(column for column in preview.columns if column.name not in base.column)]
     return Resource(
         name=preview.name,
@@ -183,7 +184,8 @@ def _transitions(name: str, related: _Related) -> tuple[Transition, ...]:
         raise ValueError(f"TRANSITIONS: {name} has no operation {', '.join(missing)}")
     return tuple(
         Transition(
-            **{**vars(entry), "operation": operations[entry.operation], "ends_object": entry.ends_object}
+            **{**vars(entry), "operation": operations[entry.operation], "ends_object": entry.ends_object},
+            answers_object=(operations[entry.operation].path in related.answering_object),
         )
         for entry in entries
     )
@@ -218,6 +220,7 @@ class _Related:
     delete: Operation | None = None
     search: str = ""
     others: tuple[Operation, ...] = ()
+    answering_object: frozenset[str] = frozenset()  # paths of the operations that answer with the object
 
     def object_parameters(self) -> frozenset[str]:
         """Return the names of the parameters that take an object, not an id."""
@@ -252,6 +255,11 @@ class _Related:
             delete=by_role.get("delete"),
             search=search,
             others=tuple(others),
+            answering_object=frozenset(
+                item.path
+                for item in sdk.operations
+                if item.method == "POST" and item.answered and set(item.answered) <= set(listing.listed)
+            ),
         )
 
 

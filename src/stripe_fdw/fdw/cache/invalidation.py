@@ -11,7 +11,7 @@ stale, except those about resources (``INDEPENDENT``) that only writes to themse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -51,15 +51,22 @@ class GenerationCounters:
             lambda name: memory().counter(name.encode())
         )
 
-    def generation(self, account: str, resource: Resource, identifier: str | None = None) -> Generation:
+    def generation(
+        self,
+        account: str,
+        resource: Resource,
+        identifier: str | None = None,
+        contained: Collection[str] = (),
+    ) -> Generation:
         """Return the values of the counters on which an answer depends.
 
         Args:
             account: as ``account_name`` gives it.
             resource: the resource that was requested.
             identifier: the id of the object that was retrieved; None for a list.
+            contained: the resources whose objects the answer contains inside its own.
         """
-        related = {parent.resource for parent in resource.parents} | {resource.events_of}
+        related = {parent.resource for parent in resource.parents} | {resource.events_of, *contained}
         counters = [self._lists(account, name) for name in sorted(related) if name]
         if identifier is None:
             counters.append(self._lists(account, resource.name))

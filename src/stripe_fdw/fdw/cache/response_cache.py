@@ -10,7 +10,11 @@ from stripe_fdw.fdw.cache.page_buffer import ExecutorRun, Objects, PageBuffer, P
 from stripe_fdw.fdw.cache.requester import ActiveReader, Requester
 from stripe_fdw.fdw.cache.staleness import CachePolicy
 
+Expansions = frozenset[str]
+"""Paths that a request expands in each object."""
+
 STATEMENT_BYTES: Final = 16 * 2**20  # for the page buffers of all executor runs of a session
+_MAX_EXPANSIONS: Final = 64  # sets of expansions that are remembered
 CACHE_BYTES: Final = 32 * 2**20  # for the answers that later statements of a session may use
 
 
@@ -39,6 +43,7 @@ class ResponseCache:
         self._statement_bytes = statement_bytes
         self._cache_bytes = cache_bytes
         self._runs: dict[int | None, ExecutorRun] = {}
+        self._expansions: dict[Expansions, None] = {}  # all sets that requests of the session have had
         self._cache: MutableMapping[Hashable, PageBuffer] = {}  # replaced by a bounded one on its first use
 
     def begin_node(self) -> None:
@@ -75,6 +80,34 @@ class ResponseCache:
     def executor_run(self) -> ExecutorRun:
         """Return the current executor run; one that keeps no pages where none has begun."""
         return self._runs.get(self._current_run()) or ExecutorRun(lambda _: False)
+
+    def expansions_at_hand(
+        self,
+        run: ExecutorRun,
+        key: Callable[[Expansions], Hashable],
+        wanted: Expansions,
+        policy: CachePolicy,
+    ) -> Expansions:
+        """Return what the answer to read expands: what is wanted, or more where such an answer is there.
+
+        Args:
+            run: the executor run that reads.
+            key: returns the key of the answer that expands these paths.
+            wanted: the paths that the scan needs expanded.
+            policy: how long later statements may use an answer.
+        """
+        if wanted not in self._expansions and len(self._expansions) < _MAX_EXPANSIONS:
+            self._expansions[wanted] = None
+        if self._has_answer(run, key(wanted), policy):
+            return wanted
+        wider = (paths for paths in self._expansions if paths > wanted)
+        return next((paths for paths in wider if self._has_answer(run, key(paths), policy)), wanted)
+
+    def _has_answer(self, run: ExecutorRun, key: Hashable, policy: CachePolicy) -> bool:
+        if key in run.buffers:
+            return True
+        buffer = self._cache.get(key) if policy.ttl > 0 else None
+        return buffer is not None and buffer.is_fresh(time.monotonic())
 
     def read(
         self,

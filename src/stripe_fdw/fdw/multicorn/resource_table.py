@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.multicorn.row_changes import FormatTime, changed_columns
+from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
 from stripe_fdw.fdw.planning.restrictions import Value
 from stripe_fdw.fdw.reading.page import ObjectPage
 from stripe_fdw.fdw.schema.columns import RAW
@@ -32,7 +33,7 @@ class RowidTableWriter(TableWriter):
         self._parent_ids: dict[str, Mapping[str, Value]] = {}  # by id of the rows read
         self._answers: WeakKeyDictionary[StatementWrite, dict[str, Row]] = WeakKeyDictionary()
 
-    def insert(self, values: Row, *, answered: bool) -> Row | None:
+    def insert(self, values: Row, *, answered: Collection[str] | None) -> Row | None:
         """Create an object. Return its row with all columns that were given."""
         row = super().insert(values, answered=answered)
         return None if row is None else self._with_written(row, values)
@@ -45,9 +46,11 @@ class RowidTableWriter(TableWriter):
         if self._is_repeated(row):  # Multicorn counts it as updated
             return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
         with statement.planning_row():
-            body = row[RAW] = row.get(RAW) or self._read(row)
+            body = row[RAW] = row.get(RAW) or self._read(row, (WHOLE_ROW,))
             values = changed_columns(self._resource, self._row(body), new, self._format_time)
             plan = planner.plan_update(self._resource, row, values, named=False)
+            if plan.requests:
+                plan = self._expanded(plan, (WHOLE_ROW,))
         response = statement.execute(plan, self._client(), answered=True)
         answer = answers[identifier] = self._with_written(self._row_after(plan, response), row | new)
         if len(answers) > _MAX_ANSWERS:

@@ -20,6 +20,7 @@ from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
+from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
@@ -48,6 +49,9 @@ session: Final = Session(host)
 """The state of this backend: Multicorn makes wrappers by their class alone, so it cannot be handed in."""
 
 open_scans: Final = OpenScans(host.transaction_started)
+
+_ALL: Final = (WHOLE_ROW,)
+"""The columns whose values are used, as far as Multicorn tells: it does not say what RETURNING names."""
 
 _FUNCTION_ROWIDS: Final = {CALL_TABLE: "path", INVALIDATION_TABLE: "resource"}
 
@@ -119,13 +123,17 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     def explain(
         self,
         quals: Sequence[object],
-        columns: Sequence[str],  # noqa: ARG002 - which columns are read changes no request
+        columns: Sequence[str],
         sortkeys: Sequence[Any] | None = None,
         verbose: bool = False,
     ) -> list[str]:
         """Return EXPLAIN's lines."""
         lines = self._table.describe(
-            self._quals(quals, explaining=True), self._sort_keys(sortkeys), None, verbose
+            self._quals(quals, explaining=True),
+            self._sort_keys(sortkeys),
+            None,
+            verbose,
+            self._names.columns(columns),
         )
         return [showable(f"{label}: {text}") for label, text in lines]
 
@@ -137,7 +145,10 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         columns: Sequence[str],
         sortkeys: Sequence[Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return the rows, each with every column: ``columns`` is empty where the whole row is wanted."""
+        """Return the rows, each with every column: ``columns`` lacks those of a reference to the whole row.
+
+        So such a reference does without what Stripe sends only where it is expanded.
+        """
         return open_scans.add(self._rows(quals, columns, sortkeys))
 
     def _rows(
@@ -145,12 +156,15 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     ) -> Generator[dict[str, Any], None, None]:
         try:
             session.response_cache.join_run(host.ended_runs())
+            # An UPDATE is given all columns of the new row, not which were set: all of them are compared.
+            is_changed = self._is_changed(columns)
             scan = self._table.open_scan(
                 self._quals(quals),
                 self._names.columns(self._columns),
                 self._sort_keys(sortkeys),
                 None,
-                self._is_changed(columns),
+                is_changed,
+                _ALL if is_changed else self._names.columns(columns),
             )
             while batch := scan.next_batch():
                 for row in batch:
@@ -185,7 +199,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     @guarded
     def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object; columns that were not given are None, as are those set to NULL."""
-        return self._table_row(self._table.insert_row(self._names.catalog_row(values), True))
+        return self._table_row(self._table.insert_row(self._names.catalog_row(values), _ALL))
 
     @guarded
     def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -193,7 +207,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         new = self._names.catalog_row(values)
         if isinstance(self._table, RowidResourceTable):
             return self._table_row(self._table.update_by_rowid(rowid, new))
-        return self._table_row(self._table.update_row({self._rowid: rowid}, new, True) or None)
+        return self._table_row(self._table.update_row({self._rowid: rowid}, new, _ALL) or None)
 
     @guarded
     def delete(self, rowid: object) -> None:

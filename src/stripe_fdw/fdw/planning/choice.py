@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,12 +25,14 @@ def choose_read(
     sortkeys: Sequence[SortKey] = (),
     limit: int | None = None,
     use_search: bool = False,
+    named: Collection[str] = (),
     resources: Mapping[str, Resource],
 ) -> ReadPlan:
     """Plan a read, with the fewest requests where a column has a long list of values.
 
     A list that is read instead of objects by their ids may not show all of them, so those that it lacks are
-    retrieved. A filter is left out only if the list without it shows the same objects.
+    retrieved; it is not read where it cannot expand what the query needs. A filter is left out only if the
+    list without it shows the same objects.
 
     Args:
         resource: the resource to read.
@@ -39,6 +41,7 @@ def choose_read(
         sortkeys: the order that the rows must come in, as ``planner.sortable`` returned it.
         limit: how many rows are likely to be read, if known.
         use_search: True if the search API may be used where no list filter fits.
+        named: the columns of which the query needs the values.
         resources: all resources by name.
 
     Raises:
@@ -52,6 +55,7 @@ def choose_read(
             sortkeys=sortkeys,
             limit=limit,
             use_search=use_search,
+            named=named,
             resources=resources,
             unpushed=unpushed,
         )
@@ -97,7 +101,7 @@ def _may_be_left_out(resource: Resource, name: str) -> bool:
 
 def _instead(plan: ReadPlan, other: ReadPlan) -> ReadPlan | None:
     """Return the other plan, completed by what it may lack of the first; None if it cannot stand for it."""
-    if not isinstance(other.access, Lists):
+    if not isinstance(other.access, Lists) or other.not_expanded:
         return None
     if isinstance(plan.access, Retrieve):
         return replace(other, access=ListThenRetrieve(other.access, plan.access))

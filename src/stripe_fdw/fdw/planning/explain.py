@@ -30,6 +30,10 @@ def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, s
         lines.append(("Stripe Pushed", " AND ".join(map(str, plan.pushed))))
     if plan.checked:
         lines.append(("Stripe Checked Locally", " AND ".join(map(str, plan.checked))))
+    if plan.expanded:
+        lines.append(("Stripe Expand", ", ".join(plan.expanded)))
+    if plan.not_expanded:
+        lines.append(("Stripe Not Expanded", f"{', '.join(plan.not_expanded)}: only of one object by its id"))
     if plan.order:
         lines.append(("Stripe Order", ", ".join(map(str, plan.order))))
     return lines

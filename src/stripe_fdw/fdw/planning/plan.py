@@ -90,3 +90,5 @@ class ReadPlan:
     checked: tuple[Qual, ...] = ()  # that no request expresses; Postgres checks all quals in any case
     order: tuple[SortKey, ...] = ()
     limit: int | None = None  # how many rows are likely to be read; a hint
+    expanded: tuple[str, ...] = ()  # what the requests expand
+    not_expanded: tuple[str, ...] = ()  # what the query names, and only a request for one object could expand

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Filter, Resource
+from stripe_fdw.fdw.planning.expansions import Expansions, expanded_access, expansions
 from stripe_fdw.fdw.planning.limit import first_page_limit
 from stripe_fdw.fdw.planning.missing_quals import (
     MissingParameter,
@@ -56,6 +57,7 @@ def plan_read(
     sortkeys: Sequence[SortKey] = (),
     limit: int | None = None,
     use_search: bool = False,
+    named: Collection[str] = (),
     resources: Mapping[str, Resource] | None = None,
     unpushed: Collection[str] = (),
 ) -> ReadPlan:
@@ -67,6 +69,7 @@ def plan_read(
         sortkeys: the order that the rows must come in, as ``sortable`` returned it.
         limit: how many rows are likely to be read, if known.
         use_search: True if the search API may be used where no list filter fits.
+        named: the columns of which the query needs the values.
         resources: all resources by name, to find the parents of a list inside objects.
         unpushed: columns whose values are left to Postgres, or to the reader.
 
@@ -80,7 +83,9 @@ def plan_read(
         for name, value_set in value_sets(quals, dict(resource.column)).items()
         if name not in unpushed
     }
-    planner = _ReadPlanner(resource, quals, sets, tuple(sortkeys), limit, resources)
+    planner = _ReadPlanner(
+        resource, quals, sets, tuple(sortkeys), limit, expansions(resource, named), resources
+    )
     return planner.plan(use_search)
 
 
@@ -91,6 +96,7 @@ class _ReadPlanner:
     value_sets: dict[str, ValueSet]  # by column
     sortkeys: tuple[SortKey, ...]
     limit: int | None
+    expansions: Expansions
     resources: Mapping[str, Resource]
     pushed_quals: list[Qual] = field(default_factory=list)
 
@@ -127,13 +133,20 @@ class _ReadPlanner:
         self.pushed_quals.extend(self.value_sets[parameter.column].quals)
 
     def finish(self, access: Access) -> ReadPlan:
+        wanted, expanded = self.expansions.of_objects, self.expansions.of_objects
+        if isinstance(access, Lists | FanOut | Search):
+            expanded = self.expansions.of_lists
+        elif not isinstance(access, Retrieve):
+            wanted = expanded = ()
         return ReadPlan(
             self.resource.name,
-            access,
+            expanded_access(access, self.expansions),
             tuple(qual for qual in self.quals if qual in self.pushed_quals),
             tuple(qual for qual in self.quals if qual not in self.pushed_quals),
             self.sortkeys,
             self.limit,
+            expanded,
+            tuple(path for path in wanted if path not in expanded),
         )
 
     # -- by id ----------------------------------------------------------------------------------------------

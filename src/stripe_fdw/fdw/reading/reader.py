@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -17,6 +17,7 @@ from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.cache.staleness import CachePolicy
+from stripe_fdw.fdw.planning.expansions import remove_expanded, with_expansions, without_expansions
 from stripe_fdw.fdw.planning.plan import (
     FanOut,
     Fetch,
@@ -125,20 +126,28 @@ class PlanReader:
     def _open(self, fetch: Fetch, resource: Resource, mode: FetchMode) -> Iterator[ObjectPage]:
         """Send the first request, unless there is an answer; return the pages, as they are read."""
         self.requester.check()  # before any request leaves
-        request = fetch.request
+        request, wanted = without_expansions(fetch.request)
         identifier = _identifier(fetch) if mode == "object" else None
+        contained = {column.full_list_table for column in resource.columns if column.expand in wanted}
+        policy = CachePolicy(
+            self.cache_ttl,
+            partial(self.generations.generation, self._account, resource, identifier, contained),
+        )
+
+        def key(expanded: frozenset[str]) -> Hashable:
+            return self._scope, mode, request, expanded
+
+        expanded = self.cache.expansions_at_hand(self._run, key, wanted, policy)
+        sent = with_expansions(request, sorted(expanded), in_list=mode != "object")
         objects = self.cache.read(
             self._run,
-            (self._scope, mode, request),
-            StripePages(self.client, request, resource, mode),
+            key(expanded),
+            StripePages(self.client, sent, resource, mode),
             self.requester,
-            CachePolicy(
-                self.cache_ttl,
-                partial(self.generations.generation, self._account, resource, identifier),
-            ),
+            policy,
             ordered=mode == "list" and resource.paged and not request.endpoint.endswith("/search"),
         )
-        return _as_pages(objects, dict(fetch.constant_columns))
+        return _as_pages(objects, dict(fetch.constant_columns), expanded - wanted)
 
 
 def _identifier(fetch: Fetch) -> str:
@@ -146,9 +155,13 @@ def _identifier(fetch: Fetch) -> str:
     return unquote(fetch.request.path.rpartition("/")[2])
 
 
-def _as_pages(lists: Iterator[Objects], constant_columns: Mapping[str, Value]) -> Iterator[ObjectPage]:
+def _as_pages(
+    lists: Iterator[Objects], constant_columns: Mapping[str, Value], surplus: Collection[str]
+) -> Iterator[ObjectPage]:
+    """Yield pages, without what is expanded in the objects though the scan has not asked for it."""
     for objects in lists:
-        yield ObjectPage(objects, constant_columns)
+        shown = [remove_expanded(item, surplus) for item in objects] if surplus else objects
+        yield ObjectPage(shown, constant_columns)
 
 
 def _with_first_page(pages: Iterator[ObjectPage]) -> Iterator[ObjectPage]:

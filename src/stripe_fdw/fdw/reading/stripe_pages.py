@@ -16,6 +16,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import ActiveReader
+from stripe_fdw.fdw.reading.refused_expansions import add_expansion_hint
 from stripe_fdw.fdw.reading.refused_filters import (
     is_missing_reference,
     is_unknown_account,
@@ -78,6 +79,7 @@ class StripePages:
                 without_refused_filter(error, request, self.resource) if is_list and not is_empty else None
             )
             if wider is None and not is_empty:
+                add_expansion_hint(error, request)
                 raise
             reader.cost.add_error()
             if wider is not None:

@@ -30,7 +30,12 @@ class Table(Protocol):
         """Return the leading part of the sort order that scans deliver."""
 
     def describe(
-        self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str],
     ) -> Lines:
         """Return EXPLAIN's lines: the requests, what they filter, what Postgres checks."""
 
@@ -44,10 +49,13 @@ class Table(Protocol):
         sortkeys: Sequence[SortKey],
         limit: int | None,
         fresh: bool,
+        named: Sequence[str],
     ) -> Scan:
         """Prepare a scan with these columns in this order; the first request leaves with the first batch.
 
         ``limit`` is a hint. The rows of a ``fresh`` scan are to be changed, so no cached answer serves.
+        ``named`` are the columns of which the query needs the values, with ``expansions.WHOLE_ROW`` where it
+        needs the whole row. The values of others may be left out where Stripe sends them only on request.
 
         Raises:
             MissingQualError: the table needs a qual that is not there.
@@ -57,13 +65,16 @@ class Table(Protocol):
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that ``update_row`` and ``delete_row`` need."""
 
-    def insert_row(self, values: Row, answered: bool) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
         """Create an object with the given columns; return its row if it is to be ``answered``.
 
-        Otherwise the request may still be under way when this returns.
+        ``answered`` are the columns whose values will be used, with ``expansions.WHOLE_ROW`` for all of them.
+        Where it is None, the request may still be under way when this returns.
         """
 
-    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
+    def update_row(
+        self, old: Row, values: Row, answered: Sequence[str] | None
+    ) -> Row | Literal[False] | None:
         """Set columns of the object read as ``old``. False: the statement has changed it before."""
 
     def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:

@@ -80,7 +80,9 @@ class _FunctionTable:
         """Refuse the UPDATE or DELETE that asks."""
         raise read_only(self.name)
 
-    def update_row(self, old: object, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+    def update_row(
+        self, old: object, values: Mapping[str, Any], answered: Sequence[str] | None
+    ) -> dict[str, Any] | None:
         """Refuse."""
         raise read_only(self.name)
 
@@ -103,6 +105,7 @@ class CallTable(_FunctionTable):
         sortkeys: Sequence[SortKey],
         limit: int | None,
         verbose: bool,
+        named: Sequence[str] = (),
     ) -> Lines:
         """Return EXPLAIN's line with the request."""
         call = plan_read_call(quals)
@@ -115,6 +118,7 @@ class CallTable(_FunctionTable):
         sortkeys: Sequence[SortKey],
         limit: int | None,
         fresh: bool,
+        named: Sequence[str] = (),
     ) -> Scan:
         """Prepare to send the request; the one row holds the call's arguments and the response."""
         call, cost = plan_read_call(quals), ScanCost()
@@ -137,7 +141,7 @@ class CallTable(_FunctionTable):
 
         return Scan(batches(), cost)
 
-    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+    def insert_row(self, values: Mapping[str, Any], answered: Sequence[str] | None) -> dict[str, Any] | None:
         """Run an operation that writes; return the call's arguments and the response.
 
         Raises:
@@ -175,6 +179,7 @@ class InvalidationTable(_FunctionTable):
         sortkeys: Sequence[SortKey],
         limit: int | None,
         verbose: bool,
+        named: Sequence[str] = (),
     ) -> Lines:
         """Return EXPLAIN's line: there is no request."""
         return [("Stripe Request", "none: this table has no rows")]
@@ -186,11 +191,12 @@ class InvalidationTable(_FunctionTable):
         sortkeys: Sequence[SortKey],
         limit: int | None,
         fresh: bool,
+        named: Sequence[str] = (),
     ) -> Scan:
         """Return an empty scan."""
         return Scan(iter(()), ScanCost())
 
-    def insert_row(self, values: Mapping[str, Any], answered: bool) -> dict[str, Any] | None:
+    def insert_row(self, values: Mapping[str, Any], answered: Sequence[str] | None) -> dict[str, Any] | None:
         """Make the cached answers of all backends about an object, or about a whole resource, stale.
 
         Raises:

@@ -38,10 +38,21 @@ class RenamedTable:
         return list(sortkeys[: len(self._table.sortable(self._names.sort_keys(sortkeys)))])
 
     def describe(
-        self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
     ) -> Lines:
         """Return EXPLAIN's lines of a read, with the catalog's names."""
-        return self._table.describe(self._names.quals(quals), self._names.sort_keys(sortkeys), limit, verbose)
+        return self._table.describe(
+            self._names.quals(quals),
+            self._names.sort_keys(sortkeys),
+            limit,
+            verbose,
+            self._names.columns(named),
+        )
 
     def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
         """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
@@ -54,6 +65,7 @@ class RenamedTable:
         sortkeys: Sequence[SortKey],
         limit: int | None,
         fresh: bool = False,
+        named: Sequence[str] = (),
     ) -> Scan:
         """Prepare a scan; its rows have the columns in their order, whatever they are called."""
         return self._table.open_scan(
@@ -62,21 +74,29 @@ class RenamedTable:
             self._names.sort_keys(sortkeys),
             limit,
             fresh,
+            self._names.columns(named),
         )
 
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that identify it."""
         return self._names.table_columns(self._table.row_identity())
 
-    def insert_row(self, values: Row, answered: bool) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
         """Create an object; return its row if it is to be ``answered``."""
-        row = self._table.insert_row(self._names.catalog_row(values), answered)
+        row = self._table.insert_row(self._names.catalog_row(values), self._answered(answered))
         return None if row is None else self._names.table_row(row)
 
-    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
+    def update_row(
+        self, old: Row, values: Row, answered: Sequence[str] | None
+    ) -> Row | Literal[False] | None:
         """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
-        row = self._table.update_row(self._names.catalog_row(old), self._names.catalog_row(values), answered)
+        row = self._table.update_row(
+            self._names.catalog_row(old), self._names.catalog_row(values), self._answered(answered)
+        )
         return self._names.table_row(row) if isinstance(row, dict) else row
+
+    def _answered(self, answered: Sequence[str] | None) -> list[str] | None:
+        return None if answered is None else self._names.columns(answered)
 
     def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
         """Delete an object. False: the statement has deleted it before."""

@@ -13,6 +13,7 @@ from stripe_fdw.fdw.backend.hosting import Definitions, Row
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.choice import choose_read
+from stripe_fdw.fdw.planning.expansions import columns_named
 from stripe_fdw.fdw.planning.explain import describe_read, describe_write
 from stripe_fdw.fdw.planning.plan import ReadPlan
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
@@ -83,10 +84,15 @@ class ResourceTable:
         return sortable(self._resource, sortkeys) if "created" in self._comparable else []
 
     def describe(
-        self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None, verbose: bool
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
     ) -> Lines:
         """Return EXPLAIN's lines of a read."""
-        return describe_read(self._plan(quals, sortkeys, limit), verbose=verbose)
+        return describe_read(self._plan(quals, sortkeys, limit, named), verbose=verbose)
 
     def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
         """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
@@ -99,12 +105,13 @@ class ResourceTable:
         sortkeys: Sequence[SortKey],
         limit: int | None,
         fresh: bool = False,
+        named: Sequence[str] = (),
     ) -> Scan:
         """Prepare a scan; the first request leaves with the first batch.
 
         The rows of a ``fresh`` scan are to be changed: no cached answer serves, and all are read first.
         """
-        plan = self._plan(quals, sortkeys, limit)
+        plan = self._plan(quals, sortkeys, limit, named)
         ttl = 0.0 if fresh else self._server.cache_ttl
         requester = Requester(self._session.host.check_interrupts)
         reader = PlanReader(
@@ -138,11 +145,13 @@ class ResourceTable:
         """Return the columns of a row as it was read that identify it."""
         return self._writer.identity
 
-    def insert_row(self, values: Row, answered: bool) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
         """Create an object; return its row if it is to be ``answered``."""
         return self._writer.insert(values, answered=answered)
 
-    def update_row(self, old: Row, values: Row, answered: bool) -> Row | Literal[False] | None:
+    def update_row(
+        self, old: Row, values: Row, answered: Sequence[str] | None
+    ) -> Row | Literal[False] | None:
         """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
         return self._writer.update(old, values, answered=answered)
 
@@ -161,7 +170,13 @@ class ResourceTable:
     def _client(self) -> Client:
         return self._session.client(self._server, read_api_key(self._options))
 
-    def _plan(self, quals: Sequence[Qual], sortkeys: Sequence[SortKey], limit: int | None) -> ReadPlan:
+    def _plan(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        named: Sequence[str] = (),
+    ) -> ReadPlan:
         return choose_read(
             self._resource,
             normalise(quals, self._comparable),
@@ -169,5 +184,6 @@ class ResourceTable:
             sortkeys=sortkeys,
             limit=limit,
             use_search=self._server.use_search,
+            named=columns_named(self._resource, named, self._definitions),
             resources=load().resource,
         )

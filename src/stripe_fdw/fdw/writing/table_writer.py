@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,11 +14,13 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Definitions, Host, Row
 from stripe_fdw.fdw.cache.invalidation import account_name
+from stripe_fdw.fdw.planning.expansions import columns_named, expansions, with_expansions
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.writing.plan import planner
+from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.transaction import TransactionWrites
@@ -74,8 +76,10 @@ class TableWriter:
             )
         return tuple(dict.fromkeys(self._identity))
 
-    def insert(self, values: Row, *, answered: bool) -> Row | None:
-        """Create an object. Return its row, or None unless ``answered``.
+    def insert(self, values: Row, *, answered: Collection[str] | None) -> Row | None:
+        """Create an object. Return its row, or None where ``answered`` is None.
+
+        ``answered`` are the columns whose values will be used, or WHOLE_ROW for all.
 
         Raises:
             ApiError: Stripe refuses it.
@@ -83,12 +87,14 @@ class TableWriter:
         """
         statement = self._statement()
         with statement.planning_row():
-            plan = planner.plan_insert(self._resource, values)
-        response = statement.execute(plan, self._client(), answered=answered)
-        return self._row_after(plan, response) if answered else None
+            plan = self._expanded(planner.plan_insert(self._resource, values), answered)
+        response = statement.execute(plan, self._client(), answered=answered is not None)
+        return None if answered is None else self._row_after(plan, response)
 
-    def update(self, old: Row, values: Row, *, answered: bool) -> Row | Literal[False] | None:
-        """Change an object. Return its row as Stripe has it now, or None unless ``answered``.
+    def update(
+        self, old: Row, values: Row, *, answered: Collection[str] | None
+    ) -> Row | Literal[False] | None:
+        """Change an object. Return its row as Stripe has it now, or None where ``answered`` is None.
 
         Return False where the statement has changed the object before.
         """
@@ -97,10 +103,10 @@ class TableWriter:
         statement = self._statement()
         with statement.planning_row():
             if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
-                old = {**old, RAW: self._read(old)}
-            plan = planner.plan_update(self._resource, old, values)
-        response = statement.execute(plan, self._client(), answered=answered)
-        return self._row_after(plan, response) if answered else None
+                old = {**old, RAW: self._read(old, values)}
+            plan = self._expanded(planner.plan_update(self._resource, old, values), answered)
+        response = statement.execute(plan, self._client(), answered=answered is not None)
+        return None if answered is None else self._row_after(plan, response)
 
     def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
         """Delete an object, or perform the operation that Stripe has instead.
@@ -134,17 +140,26 @@ class TableWriter:
         identifier = old.get("id") or (column_parameters.parse_json(RAW, old.get(RAW)) or {}).get("id")
         return identifier is not None and self._statement().is_repeated(str(identifier))
 
-    def _read(self, old: Row) -> dict[str, Any]:
-        """Return the object as it is now."""
-        return self._fetch(planner.retrieve_request(self._resource, old))
+    def _expanded(self, plan: RowPlan, answered: Collection[str] | None) -> RowPlan:
+        """Return the plan with requests that bring the values of the columns that will be used."""
+        return expanded_plan(self._resource, plan, self._named(answered or ()))
 
-    def _fetch(self, retrieve: Request | None) -> dict[str, Any]:
+    def _named(self, named: Collection[str]) -> frozenset[str]:
+        return columns_named(self._resource, named, (item.column_name for item in self._shown))
+
+    def _read(self, old: Row, named: Collection[str] = ()) -> dict[str, Any]:
+        """Return the object as it is now, with the values of the named columns."""
+        expanded = expansions(self._resource, self._named(named)).of_objects
+        return self._fetch(planner.retrieve_request(self._resource, old), expanded)
+
+    def _fetch(self, retrieve: Request | None, expanded: Collection[str]) -> dict[str, Any]:
         if retrieve is None:
             raise StripeFdwError(
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
                 hint="Give the foreign table its column _raw: import the schema again.",
             )
-        body: dict[str, Any] = self._client().fetch(retrieve, check=self._host.check_interrupts).body
+        request = with_expansions(retrieve, expanded)
+        body: dict[str, Any] = self._client().fetch(request, check=self._host.check_interrupts).body
         return body
 
     def _row_after(self, plan: RowPlan, response: Response | None) -> Row:
@@ -155,8 +170,10 @@ class TableWriter:
             response: the last response; None where there was no request.
         """
         body = plan.current if not plan.requests else None if response is None else response.body
-        if plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id:
-            body = self._fetch(plan.retrieve)
+        is_other = plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id
+        if is_other or (plan.reads_answer and body is not None):
+            retrieve = plan.retrieve or planner.retrieve_request(self._resource, {RAW: body})
+            body = self._fetch(retrieve, plan.expanded)
         row: Row = dict.fromkeys(self._hidden)
         if isinstance(body, dict):
             for name, value in self._row(body).items():

@@ -163,10 +163,11 @@ open_whole_table(Sample *sample)
 		hold(&sample->holder->table, table);
 		begin_statement(sample->holder);
 		hold(&sample->holder->scan,
-			 bridge_call("open_scan", Py_BuildValue("(OOOOOin)", table, own_reference(PyList_New(0)),
+			 bridge_call("open_scan", Py_BuildValue("(OOOOOiOn)", table, own_reference(PyList_New(0)),
 													column_names(relid, sample->columns),
 													own_reference(PyList_New(0)),
 													Py_None, 0,
+													column_names(relid, list_make1(makeInteger(0))),
 													executor_run(sample->holder))));
 	}
 	PG_FINALLY();

@@ -59,9 +59,10 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 		Holder	   *holder = scan->holder;
 		PyObject   *quals = scan_quals(node);
 
-		show_lines(bridge_call("describe", Py_BuildValue("(OOOOi)", holder->table, quals,
+		show_lines(bridge_call("describe", Py_BuildValue("(OOOOiO)", holder->table, quals,
 														 sort_to_python(scan->relid, scan->sort),
-														 scan_limit(node), (int) es->verbose)), es);
+														 scan_limit(node), (int) es->verbose,
+														 column_names(scan->relid, scan->named))), es);
 		if (es->analyze)
 			show_lines(scan_statistics(holder), es);
 	}

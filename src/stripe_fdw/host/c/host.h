@@ -220,6 +220,7 @@ typedef struct TablePlan
 	List	   *local;			/* RestrictInfo: those that are not passed to the table */
 	List	   *columns;		/* Integer: attnums that rows must have */
 	double		rows;			/* estimated: those that match quals */
+	List	   *named;			/* Integer: attnums that the query itself names; 0: the whole row */
 	double		width;
 	double		requests;		/* estimated, of a scan with these quals */
 	bool		analyzed;		/* ANALYZE has run */
@@ -241,7 +242,8 @@ enum PlanPart
 	PLAN_QUALS,					/* (attnum, operator, kind, indexes in fdw_exprs ...), ... */
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
 	PLAN_LIMIT,					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
-	PLAN_FRESH					/* whether rows will be changed or locked, so no old answer may serve */
+	PLAN_FRESH,					/* whether rows will be changed or locked, so no old answer may serve */
+	PLAN_NAMED					/* Integer attnum, ..., 0 for the whole row: what the query itself names */
 };
 
 /* Where in one of PLAN_QUALS the indexes begin. */
@@ -259,6 +261,7 @@ typedef struct HostScan
 	List	   *quals;			/* of PLAN_QUALS */
 	List	   *sort;
 	List	   *columns;
+	List	   *named;			/* PLAN_NAMED */
 	int			limit_index;
 	int			offset_index;
 	int			fresh;			/* PLAN_FRESH */
@@ -303,6 +306,7 @@ typedef struct HostModify
 	ModifyTableState *mtstate;
 	TupleDesc	desc;			/* the table's: slots may have one without names */
 	Bitmapset  *named;			/* columns that the statement names, as attnums */
+	List	   *returned;		/* Integer attnums of the columns that RETURNING names; 0: the whole row */
 	ColumnReader *readers;		/* of all columns, by attnum - 1 */
 	List	   *identity;		/* Integer attnums of the columns of the old row that the table needs */
 	AttrNumber *junk;			/* the junk attribute of each */
@@ -322,6 +326,7 @@ extern Oid modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern List *identity_attnums(Relation relation, Oid user);
 extern char *identity_name(Form_pg_attribute attribute);
 
+extern Bitmapset *set_columns(PlannerInfo *root, Index rtindex, CmdType operation);
 extern void AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Relation relation);
 extern List *PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan);
 extern void BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,

@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 
 static void
 find_identity(HostModify *modify, ResultRelInfo *rinfo, Oid user)
@@ -96,6 +97,7 @@ BeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *privat
 	modify = begin(mtstate, rinfo, user);
 	foreach(cell, linitial_node(List, private))
 		modify->named = bms_add_member(modify->named, (int) intVal(lfirst(cell)));
+	modify->returned = lsecond_node(List, private);
 	if (mtstate->operation != CMD_INSERT)
 		find_identity(modify, rinfo, user);
 }
@@ -139,12 +141,16 @@ is_merged_move(ModifyTableState *mtstate, TupleTableSlot *plan_slot)
 void
 BeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
+	HostModify *modify;
+
 	if (mtstate->operation == CMD_UPDATE)
 		refuse_move(rinfo);
 	if (mtstate->ps.plan != NULL &&
 		castNode(ModifyTable, mtstate->ps.plan)->onConflictAction != ONCONFLICT_NONE)
 		refuse_on_conflict();
-	begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
+	modify = begin(mtstate, rinfo, modifying_user(mtstate, rinfo));
+	/* What RETURNING names is not known here. */
+	modify->returned = list_make1(makeInteger(0));
 }
 
 /* Work in the memory context of one row. */
@@ -171,24 +177,44 @@ triggers_wait(TriggerDesc *triggers, CmdType operation)
 	return triggers->trig_delete_after_row || triggers->trig_delete_after_statement;
 }
 
-/* "operation" is the row's: a statement may also be MERGE, which does several. */
+/*
+ * Return true if the whole row of Stripe's answer is used, and not by RETURNING alone.  "operation" is the
+ * row's: a statement may also be MERGE, which does several.
+ */
 static bool
-answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
+row_answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
 {
 	ModifyTableState *mtstate = modify->mtstate;
 	ResultRelInfo *root = mtstate->rootResultRelInfo;
 
-	return rinfo->ri_projectReturning != NULL || rinfo->ri_WithCheckOptions != NIL ||
-		mtstate->mt_transition_capture != NULL ||
+	return rinfo->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL ||
 		triggers_wait(rinfo->ri_TrigDesc, operation) ||
 		(root != NULL && root != rinfo && triggers_wait(root->ri_TrigDesc, operation));
+}
+
+static bool
+answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
+{
+	return rinfo->ri_projectReturning != NULL || row_answered(modify, rinfo, operation);
+}
+
+/* The columns of Stripe's answer that are used, by name, or None; owned, and in the memory of the row. */
+static PyObject *
+columns_answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
+{
+	List	   *columns = list_copy(modify->returned);
+
+	if (!answered(modify, rinfo, operation))
+		return Py_None;
+	if (row_answered(modify, rinfo, operation))
+		columns = lappend(columns, makeInteger(0));
+	return column_names(RelationGetRelid(rinfo->ri_RelationDesc), columns);
 }
 
 TupleTableSlot *
 ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
-	bool		seen = answered(modify, rinfo, CMD_INSERT);
 	PythonEntry entry;
 	MemoryContext old;
 
@@ -200,11 +226,11 @@ ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *values = values_to_send(modify, rinfo, slot, true);
-		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOi)", modify->holder->table,
-																 executor_run(modify->holder),
-																 values, (int) seen));
+		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOO)", modify->holder->table,
+																 executor_run(modify->holder), values,
+																 columns_answered(modify, rinfo, CMD_INSERT)));
 
-		if (seen)
+		if (answered(modify, rinfo, CMD_INSERT))
 			store_answer(modify, slot, answer);
 	}
 	PG_FINALLY();
@@ -220,7 +246,6 @@ TupleTableSlot *
 ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	HostModify *modify = rinfo->ri_FdwState;
-	bool		seen = answered(modify, rinfo, CMD_UPDATE);
 	volatile bool again = false;
 	PythonEntry entry;
 	MemoryContext old;
@@ -232,12 +257,12 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	{
 		PyObject   *before = old_row(modify, plan_slot);
 		PyObject   *values = values_to_send(modify, rinfo, slot, false);
-		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOi)", modify->holder->table,
+		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOO)", modify->holder->table,
 																 executor_run(modify->holder), before, values,
-																 (int) seen));
+																 columns_answered(modify, rinfo, CMD_UPDATE)));
 
 		again = answer == Py_False;
-		if (seen && !again)
+		if (!again && answered(modify, rinfo, CMD_UPDATE))
 			store_answer(modify, slot, answer);
 	}
 	PG_FINALLY();

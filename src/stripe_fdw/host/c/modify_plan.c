@@ -9,6 +9,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/inherit.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #if PG_VERSION_NUM >= 160000
@@ -115,8 +116,8 @@ AddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte, Re
  * The columns that the statement names, and generated columns computed from them, with the offset that makes
  * system columns positive.
  */
-static Bitmapset *
-named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
+Bitmapset *
+set_columns(PlannerInfo *root, Index rtindex, CmdType operation)
 {
 	RangeTblEntry *rte = planner_rt_fetch(rtindex, root);
 
@@ -136,6 +137,23 @@ named_columns(PlannerInfo *root, Index rtindex, CmdType operation)
 #endif
 }
 
+/* The columns that RETURNING names: Integer attnums, 0 for the whole row. */
+static List *
+returned_columns(ModifyTable *plan, Index rtindex, int subplan)
+{
+	Bitmapset  *used = NULL;
+	List	   *columns = NIL;
+	int			bit = -1;
+
+	if (plan->returningLists == NIL)
+		return NIL;
+	pull_varattnos(list_nth(plan->returningLists, subplan), rtindex, &used);
+	while ((bit = bms_next_member(used, bit)) >= 0)
+		if (bit + FirstLowInvalidHeapAttributeNumber >= 0)
+			columns = lappend(columns, makeInteger(bit + FirstLowInvalidHeapAttributeNumber));
+	return columns;
+}
+
 List *
 PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subplan)
 {
@@ -143,12 +161,11 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 	Bitmapset  *named;
 	int			bit = -1;
 
-	(void) subplan;
 	if (plan->onConflictAction != ONCONFLICT_NONE)
 		refuse_on_conflict();
 	if (plan->operation == CMD_DELETE)
-		return list_make1(NIL);
-	named = named_columns(root, rtindex, plan->operation);
+		return list_make2(NIL, NIL);
+	named = set_columns(root, rtindex, plan->operation);
 	while ((bit = bms_next_member(named, bit)) >= 0)
 	{
 		int			attnum = bit + FirstLowInvalidHeapAttributeNumber;
@@ -156,7 +173,7 @@ PlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index rtindex, int subpl
 		if (attnum > 0)
 			columns = lappend(columns, makeInteger(attnum));
 	}
-	return list_make1(columns);
+	return list_make2(columns, returned_columns(plan, rtindex, subplan));
 }
 
 int

@@ -59,7 +59,101 @@ columns_used(RelOptInfo *rel, Oid relid)
 	return columns;
 }
 
-/* The names of columns as a list of str; owned. */
+/* Whether triggers of the table see the rows that the statement changes. */
+static bool
+triggers_see_rows(Relation relation, CmdType operation)
+{
+	TriggerDesc *triggers = relation->trigdesc;
+
+	if (triggers == NULL)
+		return false;
+	if (operation == CMD_DELETE)
+		return triggers->trig_delete_before_row || triggers->trig_delete_after_row;
+	return triggers->trig_update_before_row || triggers->trig_update_after_row;
+}
+
+/* Add the attributes that the query uses.  PostgreSQL has added to its list what identifies rows. */
+static void
+add_varattnos(Query *query, Index rtindex, bool returned, Bitmapset **used)
+{
+	ListCell   *cell;
+
+	foreach(cell, query->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!(entry->resjunk && entry->ressortgroupref == 0 && IsA(entry->expr, Var)))
+			pull_varattnos((Node *) entry->expr, rtindex, used);
+	}
+	if (returned)
+		pull_varattnos((Node *) query->returningList, rtindex, used);
+	pull_varattnos((Node *) query->jointree, rtindex, used);
+	pull_varattnos(query->havingQual, rtindex, used);
+#if PG_VERSION_NUM >= 150000
+	pull_varattnos((Node *) query->mergeActionList, rtindex, used);
+#endif
+}
+
+/* Whether RETURNING shows rows that are changed as they were read: the deleted ones, and "old". */
+static bool
+returns_rows_read(Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (contain_vars_returning_old_or_new((Node *) query->returningList))
+		return true;
+#endif
+	return query->commandType == CMD_DELETE && query->returningList != NIL;
+}
+
+/*
+ * The columns that the query itself names: Integer attnums, 0 for the whole row.  PostgreSQL asks for the
+ * whole of each row that is changed or locked, and of those joined to them, whether or not the query uses it.
+ */
+static List *
+columns_named(PlannerInfo *root, RelOptInfo *rel, Oid relid)
+{
+	Query	   *query = root->parse;
+	bool		changed = bms_is_member(rel->relid, root->all_result_relids);
+	Index		rtindex = rel->relid;
+	Bitmapset  *used = NULL;
+	Bitmapset  *in_query = NULL;
+	List	   *named = NIL;
+	ListCell   *cell;
+	int			bit = -1;
+	bool		all;
+
+	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
+	foreach(cell, rel->baserestrictinfo)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, rel->relid, &used);
+	all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	if (all && (changed || get_plan_rowmark(root->rowMarks, rel->relid) != NULL))
+	{
+		/* A child's columns are its parent's in the query. */
+		if (rel->top_parent_relids != NULL)
+			rtindex = (Index) bms_next_member(rel->top_parent_relids, -1);
+		add_varattnos(query, rtindex, !changed || returns_rows_read(query), &in_query);
+		all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, in_query);
+	}
+	if (changed)
+	{
+		Relation	relation = table_open(relid, NoLock);
+
+		all = all || triggers_see_rows(relation, query->commandType);
+		table_close(relation, NoLock);
+		if (returns_rows_read(query) && rtindex == rel->relid)
+			pull_varattnos((Node *) query->returningList, rtindex, &used);
+		else if (returns_rows_read(query))
+			all = true;
+		if (query->commandType == CMD_UPDATE)
+			used = bms_add_members(used, set_columns(root, rel->relid, query->commandType));
+	}
+	while ((bit = bms_next_member(used, bit)) >= 0)
+		if (bit + FirstLowInvalidHeapAttributeNumber > 0)
+			named = lappend(named, makeInteger(bit + FirstLowInvalidHeapAttributeNumber));
+	return all ? lappend(named, makeInteger(0)) : named;
+}
+
+/* The names of columns as a list of str; owned.  The attnum 0 is the whole row, named by an asterisk. */
 PyObject *
 column_names(Oid relid, List *attnums)
 {
@@ -68,7 +162,8 @@ column_names(Oid relid, List *attnums)
 
 	foreach(cell, attnums)
 	{
-		char	   *name = get_attname(relid, (AttrNumber) intVal(lfirst(cell)), false);
+		AttrNumber	attnum = (AttrNumber) intVal(lfirst(cell));
+		char	   *name = attnum == 0 ? "*" : get_attname(relid, attnum, false);
 
 		if (PyList_Append(names, own_reference(text_to_python(name))) != 0)
 			throw_python_error();
@@ -128,6 +223,7 @@ GetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 			plan->local = lappend(plan->local, info);
 	}
 	plan->columns = columns_used(rel, relid);
+	plan->named = columns_named(root, rel, relid);
 	ask_size(root, rel, relid, plan);
 
 	rel->fdw_private = plan;
@@ -223,8 +319,9 @@ GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	limits = list_make2(makeInteger(limit), makeInteger(offset));
 
 	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions,
-							list_make5(plan->columns, quals, path->fdw_private, limits,
-									   makeInteger(reads_to_change(root, rel->relid))),
+							lappend(list_make5(plan->columns, quals, path->fdw_private, limits,
+											   makeInteger(reads_to_change(root, rel->relid))),
+									plan->named),
 							NIL, NIL, outer_plan);
 }
 

@@ -44,6 +44,7 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	scan->limit_index = (int) intVal(linitial(limits));
 	scan->offset_index = (int) intVal(lsecond(limits));
 	scan->fresh = (int) intVal(list_nth(plan->fdw_private, PLAN_FRESH));
+	scan->named = list_nth(plan->fdw_private, PLAN_NAMED);
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->computed = palloc0(sizeof(ScanValue) * Max(list_length(scan->values), 1));
 	scan->holder = make_holder(estate->es_query_cxt);
@@ -72,10 +73,11 @@ open_scan(ForeignScanState *node)
 	HostScan   *scan = node->fdw_state;
 	PyObject   *quals = scan_quals(node);
 	PyObject   *opened = bridge_call("open_scan",
-									 Py_BuildValue("(OOOOOin)", scan->holder->table, quals,
+									 Py_BuildValue("(OOOOOiOn)", scan->holder->table, quals,
 												   column_names(scan->relid, scan->columns),
 												   sort_to_python(scan->relid, scan->sort),
 												   scan_limit(node), scan->fresh,
+												   column_names(scan->relid, scan->named),
 												   executor_run(scan->holder)));
 
 	hold(&scan->holder->scan, opened);

@@ -8,6 +8,7 @@ from stripe_simulator.objects.read import object_response
 from stripe_simulator.objects.related import get_or_404
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.requests.body import validate_route_parameters
+from stripe_simulator.requests.included_fields import cash_balance
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -16,16 +17,7 @@ if TYPE_CHECKING:
 
 def _read_cash_balance(request: ApiRequest) -> tuple[Json, Json]:
     customer = get_or_404(request, "customer")
-    mode = request.account.cash_modes.get(customer["id"], "automatic")
-    balance = {
-        "object": "cash_balance",
-        "available": None,
-        "customer": customer["id"],
-        "customer_account": None,
-        "livemode": False,
-        "settings": {"reconciliation_mode": mode, "using_merchant_default": mode == "automatic"},
-    }
-    return customer, balance
+    return customer, cash_balance(request.account, customer)
 
 
 def retrieve(request: ApiRequest) -> ApiResponse:

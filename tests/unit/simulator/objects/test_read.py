@@ -184,3 +184,89 @@ def test_the_preview_of_an_invoice_holds_its_first_lines(reader, stripe):
 def test_the_account_and_the_balance(reader):
     assert reader.page("/account")["object"] == "account"
     assert reader.page("/balance")["object"] == "balance"
+
+
+def test_what_was_written_is_hidden_until_it_is_expanded(stripe):
+    tiered = {
+        "currency": "usd", "product_data[name]": "stairs", "recurring[interval]": "month",
+        "billing_scheme": "tiered", "tiers_mode": "graduated",
+        "tiers[0][up_to]": 5, "tiers[0][unit_amount]": 500,
+        "tiers[1][up_to]": "inf", "tiers[1][unit_amount]": 400,
+    }  # fmt: skip
+    created = stripe.post("/prices", data=tiered).json()
+    shown = stripe.post("/prices", data=tiered | {"expand[]": "tiers"}).json()
+    path = f"/prices/{created['id']}"
+    assert {"tiers", "currency_options"}.isdisjoint(created)
+    assert len(shown["tiers"]) == 2
+    assert {"tiers", "currency_options"}.isdisjoint(stripe.get(path).json())
+    expanded = stripe.get(path, params={"expand[]": ["tiers", "currency_options"]}).json()
+    assert len(expanded["tiers"]) == 2
+    assert list(expanded["currency_options"]) == ["usd"]
+    listed = stripe.get("/prices", params={"limit": 2}).json()["data"]
+    assert not any("tiers" in price for price in listed)
+    listed = stripe.get("/prices", params={"limit": 2, "expand[]": "data.tiers"}).json()["data"]
+    assert [len(price["tiers"]) for price in listed] == [2, 2]
+
+
+def test_events_do_not_show_what_has_to_be_expanded(stripe):
+    fields = {"currency": "usd", "unit_amount": 900, "product_data[name]": "tea"}
+    price = stripe.post("/prices", data=fields | {"currency_options[eur][unit_amount]": 800}).json()["id"]
+    stripe.post(f"/prices/{price}", data={"currency_options[eur][unit_amount]": 700, "nickname": "x"})
+    for kind, previous in (("created", None), ("updated", {"nickname": None})):
+        answer = stripe.get("/events", params={"types[]": f"price.{kind}", "limit": 1}).json()
+        event = answer["data"][0]
+        assert event["data"]["object"]["id"] == price
+        assert "currency_options" not in event["data"]["object"]
+        assert event["data"].get("previous_attributes") == previous
+    options = stripe.get(f"/prices/{price}", params={"expand[]": "currency_options"}).json()
+    assert options["currency_options"]["eur"]["unit_amount"] == 700
+
+
+def test_a_coupon_shows_its_products_when_they_are_expanded(stripe):
+    product = stripe.post("/products", data={"name": "cup"}).json()["id"]
+    coupon = {"percent_off": 5, "duration": "once", "applies_to[products][0]": product}
+    created = stripe.post("/coupons", data=coupon).json()
+    assert "applies_to" not in created
+    expanded = stripe.get(f"/coupons/{created['id']}", params={"expand[]": "applies_to"}).json()
+    assert expanded["applies_to"] == {"products": [product]}
+
+
+def test_an_object_inside_another_is_expanded_by_its_path(stripe):
+    price = {
+        "currency": "usd",
+        "unit_amount": 100,
+        "product_data[name]": "tea",
+        "recurring[interval]": "month",
+    }
+    price_id = stripe.post("/prices", data=price).json()["id"]
+    customer = stripe.post("/customers", data={"payment_method": "pm_card_visa",
+        "invoice_settings[default_payment_method]": "pm_card_visa"}).json()["id"]  # fmt: skip
+    subscription = stripe.post(
+        "/subscriptions", data={"customer": customer, "items[0][price]": price_id}
+    ).json()
+    assert "currency_options" not in subscription["items"]["data"][0]["price"]
+    path = {"expand[]": "items.data.price.currency_options"}
+    expanded = stripe.get(f"/subscriptions/{subscription['id']}", params=path).json()
+    assert expanded["items"]["data"][0]["price"]["currency_options"]["usd"]["unit_amount"] == 100
+    shown = stripe.get(f"/customers/{customer}", params={"expand[]": "subscriptions"}).json()["subscriptions"]
+    assert [item["id"] for item in shown["data"]] == [subscription["id"]]
+    assert "currency_options" not in shown["data"][0]["items"]["data"][0]["price"]
+
+
+def test_card_numbers_come_for_one_virtual_card(reader):
+    cards = reader.page("/issuing/cards", limit=100)["data"]
+    assert not any("number" in card or "cvc" in card for card in cards)
+    virtual = next(card for card in cards if card["type"] == "virtual")
+    shown = reader.page(f"/issuing/cards/{virtual['id']}", **{"expand[]": ["number", "cvc"]})
+    assert shown["number"].endswith(str(virtual["last4"]))
+    assert len(shown["cvc"]) == 3
+    error = reader.error("/issuing/cards", **{"expand[]": "data.number"})
+    assert error["message"].startswith("This property cannot be expanded (data)")
+
+
+def test_the_refunds_of_a_charge(reader):
+    refund = next(item for item in reader.page("/refunds", limit=100)["data"] if item["charge"])
+    charge = reader.page(f"/charges/{refund['charge']}")
+    assert "refunds" not in charge
+    shown = reader.page(f"/charges/{refund['charge']}", **{"expand[]": "refunds"})["refunds"]
+    assert refund["id"] in [item["id"] for item in shown["data"]]

@@ -293,7 +293,12 @@ def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | No
 
 
 def _write_request(body: RequestBody, ids: Mapping[str, str]) -> WriteRequest:
-    return WriteRequest(body.build(ids), body.operation.name, derives_key=body.is_operation)
+    return WriteRequest(
+        body.build(ids),
+        body.operation.name,
+        answers_object=body.answers_object,
+        derives_key=body.is_operation,
+    )
 
 
 def _path_part(name: str, value: Any) -> str:

@@ -23,6 +23,7 @@ class RequestBody:
     operation: Operation
     tree: Json = field(default_factory=dict)
     is_operation: bool = False  # a change of state, which is sent also without parameters
+    answers_object: bool = True  # the response is the row's object
     before_update: bool = False  # sent before the update of other columns
     columns: list[str] = field(default_factory=list)  # whose values are set
 
@@ -62,6 +63,7 @@ class RequestBody:
     def set_transition(self, transition: Transition, value: Any) -> None:
         """Make this the operation of a change of state, with the encoded value of its column, or OMIT."""
         self.is_operation = True
+        self.answers_object = transition.answers_object
         self.before_update = self.before_update or transition.before_update
         for name, word in transition.extra_parameters:
             _set_path(self.tree, split_path(name), word)

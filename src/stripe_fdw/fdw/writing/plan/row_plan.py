@@ -21,6 +21,10 @@ class RowPlan:
     is_call: bool = False  # of stripe_live.call
     current: dict[str, Any] | None = field(default=None, repr=False)  # the object as it was read, if it was
     retrieve: Request | None = field(default=None, repr=False)  # reads the object anew, where Stripe can
+    expanded: tuple[str, ...] = ()  # what the answer has to hold beyond what Stripe always sends
+    reads_answer: bool = (
+        False  # the object is retrieved at the end, since the requests do not bring all of it
+    )
     set_columns: tuple[Column, ...] = field(default=(), repr=False)  # of an update, those that objects have
     operation_columns: frozenset[str] = frozenset()  # of these, the columns that an operation changes
 

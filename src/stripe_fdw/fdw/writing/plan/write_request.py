@@ -13,6 +13,7 @@ class WriteRequest:
 
     request: Request
     operation: str  # the catalog's name, or "call"
+    answers_object: bool = True  # the response is the row's object
     derives_key: bool = False  # from the row's key: of an operation, beside which there may be an update
 
     def __str__(self) -> str:

@@ -1,0 +1,98 @@
+"""Expansions: what requests ask for beyond the fields that Stripe always sends.
+
+Some fields come only in answers to requests that expand them (``Column.expand``). A read expands those of the
+columns that its query names, and no others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from stripe_fdw.api.request import Request
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.planning.plan import Access, FanOut, Fetch, Lists, Retrieve, Search
+
+WHOLE_ROW: Final = "*"
+"""Stands among the names of columns for all of a table's, except secret ones."""
+
+_PARAMETER = re.compile(r"expand\[\d+\]")
+_IN_LISTS = "data."
+
+
+@dataclass(frozen=True, slots=True)
+class Expansions:
+    """What the columns that a query names need."""
+
+    of_objects: tuple[str, ...] = ()  # in a request for one object, in alphabetical order
+    of_lists: tuple[str, ...] = ()  # of these, what Stripe expands in lists as well
+
+
+def columns_named(resource: Resource, named: Collection[str], columns: Iterable[str]) -> frozenset[str]:
+    """Return the names, with those of the table's ``columns`` in place of WHOLE_ROW."""
+    if WHOLE_ROW not in named:
+        return frozenset(named)
+    secrets = {column.name for column in resource.columns if column.is_secret}
+    return frozenset(named).union(columns) - (secrets - set(named)) - {WHOLE_ROW}
+
+
+def expansions(resource: Resource, named: Collection[str]) -> Expansions:
+    """Return what to expand for the values of the named columns."""
+    columns = [column for column in resource.columns if column.expand and column.name in named]
+    return Expansions(
+        tuple(sorted(column.expand for column in columns)),
+        tuple(sorted(column.expand for column in columns if column.expanded_in_lists)),
+    )
+
+
+def with_expansions(request: Request, paths: Iterable[str], *, in_list: bool = False) -> Request:
+    """Return the request with parameters that expand these paths of the object, or of all objects listed."""
+    prefix = _IN_LISTS if in_list else ""
+    present = [value for name, value in request.params if _PARAMETER.fullmatch(name)]
+    added = [prefix + path for path in paths if prefix + path not in present]
+    expand = tuple((f"expand[{index}]", path) for index, path in enumerate(added, len(present)))
+    return replace(request, params=(*request.params, *expand)) if expand else request
+
+
+def without_expansions(request: Request) -> tuple[Request, frozenset[str]]:
+    """Return the request without its expansions, and their paths in an object."""
+    expanded = [value for name, value in request.params if _PARAMETER.fullmatch(name)]
+    if not expanded:
+        return request, frozenset()
+    others = tuple(item for item in request.params if not _PARAMETER.fullmatch(item[0]))
+    return replace(request, params=others), frozenset(path.removeprefix(_IN_LISTS) for path in expanded)
+
+
+def expanded_access(access: Access, wanted: Expansions) -> Access:
+    """Return the access with requests that expand what is wanted."""
+    match access:
+        case Retrieve(fetches):
+            return Retrieve(tuple(_expanded(fetch, wanted.of_objects) for fetch in fetches))
+        case Lists(fetches) | FanOut(fetches=fetches):
+            in_lists = tuple(_expanded(fetch, wanted.of_lists, in_list=True) for fetch in fetches)
+            return replace(access, fetches=in_lists)
+        case Search(fetch):
+            return Search(_expanded(fetch, wanted.of_lists, in_list=True))
+        case _:
+            return access
+
+
+def _expanded(fetch: Fetch, paths: tuple[str, ...], *, in_list: bool = False) -> Fetch:
+    return replace(fetch, request=with_expansions(fetch.request, paths, in_list=in_list))
+
+
+def remove_expanded(item: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return the object without what was expanded at these paths, as Stripe sends it otherwise."""
+    for path in paths:
+        item = _without(item, path.split("."))
+    return item
+
+
+def _without(item: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    name, *rest = path
+    if not rest:
+        return {key: value for key, value in item.items() if key != name}
+    below = item.get(name)
+    return {**item, name: _without(below, rest)} if isinstance(below, dict) else item
