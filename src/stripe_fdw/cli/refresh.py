@@ -76,7 +76,7 @@ class _Refresh:
 
     def run(self, resources: tuple[Resource, ...]) -> bool:
         """Refresh them, those with parents after the others. Return False if one of them failed."""
-        with psycopg.connect(self._database, autocommit=True) as connection:
+        with self._connected() as connection:
             with connection.transaction():
                 names = [item.name for item in resources]
                 for line in install_copies(connection, self._schemas, names):
@@ -96,12 +96,19 @@ class _Refresh:
                         raise
         return not self._failed
 
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection]:
+        """A session that takes no function or operator of the database's owner for one of Postgres's."""
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            connection.execute("set search_path = pg_catalog, pg_temp")
+            yield connection
+
     def _check(self) -> None:
         if self._stopping.is_set():
             raise Interrupted("the refresh was interrupted")
 
     def _refresh(self, resource: Resource) -> None:
-        with psycopg.connect(self._database, autocommit=True) as connection:
+        with self._connected() as connection:
             run = take_run(connection, self._schemas.copies, resource.name, "")
             if run is None:
                 self._progress.finished(resource, "is being refreshed by another process")

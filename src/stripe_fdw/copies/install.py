@@ -13,6 +13,8 @@ from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.ownership import refuse_objects_of_others
+from stripe_fdw.database.queries import catalog_names
 from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.suggestions import closest_names
 
@@ -24,6 +26,7 @@ def install_copies(
 ) -> Iterator[str]:
     """Create what is missing of the copies of all resources, or of those named, in a transaction.
 
+    Nothing is used that other roles own.
     Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled
     when its objects are applied again.
 
@@ -31,11 +34,21 @@ def install_copies(
         One line for each change.
 
     Raises:
-        InstallError: Stripe has no such resource, or a table was altered so that its rows cannot be written.
+        InstallError: Stripe has no such resource; a table was altered so that its rows cannot be written; or
+            something in the schemas belongs to a role that is neither the current one nor a superuser.
     """
     resources = chosen_resources(names)
+    with catalog_names(connection):
+        yield from _steps(connection, schemas, resources)
+
+
+def _steps(
+    connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...]
+) -> Iterator[str]:
     connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
-    for schema in ("stripe_sync", schemas.copies, schemas.views):
+    names_of_schemas = ("stripe_sync", schemas.copies, schemas.views)
+    refuse_objects_of_others(connection, names_of_schemas)
+    for schema in names_of_schemas:
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     run_scripts(connection, "copies")
     tables = _columns_of(connection, schemas.copies)

@@ -13,7 +13,7 @@ from stripe_fdw.api.api_base import STRIPE, check_api_base, is_stripe
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.foreign_tables import SCHEMA, install_tables
 from stripe_fdw.database.ownership import refuse_objects_of_others
-from stripe_fdw.database.queries import options_clause, single_value
+from stripe_fdw.database.queries import catalog_names, options_clause, single_value
 from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.database.user_mapping import install_user_mapping
 from stripe_fdw.errors import OptionError
@@ -63,8 +63,7 @@ def install_into(connection: psycopg.Connection, plan: InstallPlan) -> list[str]
     validate_options("server", plan.server_options)
     if plan.mapping:
         validate_options("user mapping", plan.mapping)
-    with connection.transaction():
-        connection.execute("set local search_path = pg_catalog, pg_temp")
+    with connection.transaction(), catalog_names(connection):
         connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw init'))")
         return list(_steps(connection, plan))
 

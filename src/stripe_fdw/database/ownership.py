@@ -73,7 +73,11 @@ _OTHERS_PRIVILEGES: Final = f"""
 
 
 def refuse_objects_of_others(
-    connection: psycopg.Connection, schemas: Sequence[str], *, server: str | None, wrapper: str | None
+    connection: psycopg.Connection,
+    schemas: Sequence[str],
+    *,
+    server: str | None = None,
+    wrapper: str | None = None,
 ) -> None:
     """Check the schemas with all that lies in them, the server, and the wrapper with its extension.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_simulator.process import SimulatorProcess
 from support.database import WRAPPERS, column, one
 
 KEY = "sk_test_51TheKeyOfAnAdministrator00"
@@ -48,6 +53,19 @@ class Prepared:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             return install_into(connection, plan)
 
+    def refresh(self, stripe: SimulatorProcess) -> subprocess.CompletedProcess[str]:
+        """Refresh a copy as a superuser, on the command line."""
+        command = Path(sys.executable).with_name("stripe-fdw")
+        settings = {"DATABASE_URL": self.dsn, "STRIPE_API_BASE": stripe.url, "STRIPE_API_KEY": KEY}
+        return subprocess.run(
+            [command, "refresh", "customer"],
+            capture_output=True,
+            check=False,
+            env={"PATH": os.environ["PATH"], **settings},
+            text=True,
+            timeout=60,
+        )
+
     def refusal(self, **options: str) -> InstallError:
         """The error with which an installation is refused, which leaves nothing behind."""
         with pytest.raises(InstallError) as caught:
@@ -68,7 +86,8 @@ def prepared(cluster: Cluster, host: str) -> Iterator[Prepared]:
         connection.execute("drop role mallory")
 
 
-def test_functions_and_operators_that_match_better_are_not_called(prepared: Prepared) -> None:
+def better_matches(prepared: Prepared) -> None:
+    """Have mallory make functions and operators that note their caller, and a search path to them."""
     prepared.admin("create table public.trace (ran_as text); grant insert on public.trace to public")
     note = "language plpgsql as $$ begin insert into public.trace values (current_user);"
     functions = {
@@ -80,6 +99,7 @@ def test_functions_and_operators_that_match_better_are_not_called(prepared: Prep
         "set_config(varchar, varchar, boolean)": ("text", "''"),
         "pg_describe_object(regclass, oid, int)": ("text", "''"),
         "upper(varchar)": ("text", "''"),
+        "quote_ident(varchar)": ("text", "''"),
     }
     statements = [
         f"create function public.{name} returns {result} {note} return {value}; end $$"
@@ -94,18 +114,46 @@ def test_functions_and_operators_that_match_better_are_not_called(prepared: Prep
     statements.append("create type public.jsonb as (pwned text)")
     statements.append("alter database prepared set search_path = public, pg_catalog")
     prepared.mallory(";".join(statements))
-    assert "user mapping of postgres on server stripe: api_key" in prepared.install()
-    assert prepared.install() == []
+
+
+def assert_not_called(prepared: Prepared, relation: str) -> None:
+    """Check that mallory's functions and types were not used, and that they would be in another session."""
     with psycopg.connect(prepared.dsn, autocommit=True) as connection:
         connection.execute("set search_path = pg_catalog")
         assert column(connection, "select ran_as from public.trace") == []
         type_of_raw = (
             "select atttypid::regtype::text from pg_attribute"
-            " where attrelid = 'stripe_live.customer'::regclass and attname = '_raw'"
+            f" where attrelid = '{relation}'::regclass and attname = '_raw'"
         )
         assert one(connection, type_of_raw) == "jsonb"
         connection.execute("reset search_path; select format('a', 'b')")
         assert column(connection, "select ran_as from public.trace") == ["postgres"]
+
+
+def test_functions_and_operators_that_match_better_are_not_called(prepared: Prepared) -> None:
+    better_matches(prepared)
+    assert "user mapping of postgres on server stripe: api_key" in prepared.install()
+    assert prepared.install() == []
+    assert_not_called(prepared, "stripe_live.customer")
+
+
+def test_a_refresh_calls_no_better_matches_either(prepared: Prepared, simulator: SimulatorProcess) -> None:
+    better_matches(prepared)
+    prepared.admin("alter database prepared set log_statement = 'none'")
+    for _ in range(2):
+        refreshed = prepared.refresh(simulator)
+        assert refreshed.returncode == 0, refreshed.stderr
+    assert_not_called(prepared, "stripe_copy.customer")
+
+
+@pytest.mark.parametrize("schema", ["stripe", "stripe_copy", "stripe_sync"])
+def test_a_refresh_uses_nothing_that_others_own(
+    prepared: Prepared, simulator: SimulatorProcess, schema: str
+) -> None:
+    prepared.mallory(f"create schema {schema}; create table {schema}.customer (id text)")
+    refreshed = prepared.refresh(simulator)
+    assert refreshed.returncode == 1
+    assert f"schema {schema} belongs to role mallory" in refreshed.stderr
 
 
 OBJECTS = {
