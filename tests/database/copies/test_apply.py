@@ -209,7 +209,8 @@ def test_sessions_that_apply_the_same_objects_in_another_order_never_deadlock(co
         try:
             with psycopg.connect(copies_dsn, autocommit=True) as connection:
                 for turn in range(10):
-                    objects = [customer(f"cus_{n}", name=names[which]) for n in range(100)]
+                    name = f"{names[which]} {turn}"  # the same content would not be evidence of its time
+                    objects = [customer(f"cus_{n}", name=name) for n in range(100)]
                     evidence = Evidence(NOON + timedelta(seconds=100 * turn + 50 * which))
                     apply(connection, Schemas(), resource, objects[:: 1 - 2 * which], evidence)
         except psycopg.Error as error:
@@ -223,7 +224,7 @@ def test_sessions_that_apply_the_same_objects_in_another_order_never_deadlock(co
     assert errors == []
     with psycopg.connect(copies_dsn, autocommit=True) as connection:
         assert rows(connection, "select name, count(*) from stripe_copy.customer group by 1") == [
-            ("newer", 100)
+            ("newer 9", 100)
         ]
         connection.execute("truncate stripe_copy.customer, stripe_sync.refetch")
 

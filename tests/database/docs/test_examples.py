@@ -9,6 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
@@ -61,7 +63,7 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture(scope="module")
 def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
-    """A database after ``init``, with the roles that the pages mention."""
+    """A database after ``init``, with the roles and the copies that the pages mention."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database documented")
         connection.execute("create database documented_empty")
@@ -69,6 +71,8 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
     with psycopg.connect(cluster.dsn("documented"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(server_options=options, mapping={"api_key": KEY}))
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), ["customer", "subscription"]))
     yield cluster.dsn("documented")
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         for name in ("documented", "documented_empty"):
