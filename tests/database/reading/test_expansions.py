@@ -208,14 +208,24 @@ def test_an_update_reads_what_it_sets(
     }  # fmt: skip
 
 
+def test_an_update_to_null(db: psycopg.Connection, shop: Server, written: SimulatorProcess) -> None:
+    fields = {"currency": "usd", "unit_amount": "1000", "product_data[name]": "tea"}
+    identifier = create(written, "prices", fields | {"currency_options[eur][unit_amount]": "900"})["id"]
+    table = shop.table("price")
+    names = f"select array(select jsonb_object_keys(currency_options)) from {table} where id = '{identifier}'"
+    assert sorted(one(db, names)) == ["eur", "usd"]  # type: ignore[call-overload]
+    db.execute(f"update {table} set currency_options = null where id = '{identifier}'".encode())
+    assert one(db, names) == ["usd"]
+
+
 def test_an_update_of_other_columns_expands_nothing(
     db: psycopg.Connection, shop: Server, price: dict[str, Any], expanded: Sent, host: str
 ) -> None:
     expanded()
     db.execute(f"update {shop.table('price')} set nickname = 'x' where id = '{price['id']}'".encode())
-    # Multicorn2 says neither which columns an UPDATE sets nor which it returns.
+    # Multicorn2 does not say which columns an UPDATE sets or has conditions on: it names all.
     paths = ["currency_options", "tiers"] if host == "multicorn2" else []
-    assert expanded() == [("GET", f"/prices/{price['id']}", paths), ("POST", f"/prices/{price['id']}", paths)]
+    assert expanded() == [("GET", f"/prices/{price['id']}", paths), ("POST", f"/prices/{price['id']}", [])]
 
 
 def test_returning(
@@ -228,22 +238,27 @@ def test_returning(
         values ('usd', '{price["product"]}', '{{"interval": "month"}}', 'tiered', 'volume',
                 '[{{"up_to": 3, "unit_amount": 7}}, {{"up_to": "inf", "unit_amount": 6}}]')
         returning jsonb_array_length(tiers)"""
-    assert one(db, insert) == 2
-    written = ["currency_options", "tiers"] if host == "multicorn2" else ["tiers"]
-    assert expanded() == [("POST", "/prices", written)]
     update = (
         f"update {table} set nickname = 'new' where id = '{identifier}' returning jsonb_array_length(tiers)"
     )
+    if host == "multicorn2":  # which does not say what RETURNING names
+        assert one(db, insert) is one(db, update) is None
+        assert [paths for method, _, paths in expanded() if method == "POST"] == [[], []]
+        return
+    assert one(db, insert) == 2
+    assert expanded() == [("POST", "/prices", ["tiers"])]
     assert one(db, update) == 2
-    assert expanded()[-1] == ("POST", f"/prices/{identifier}", written)
+    assert expanded()[-1] == ("POST", f"/prices/{identifier}", ["tiers"])
     # Nothing changes, so nothing is written, and the answer is read.
     assert one(db, update) == 2
     assert {method for method, _, _ in expanded()} == {"GET"}
 
 
 def test_returning_after_an_operation(
-    db: psycopg.Connection, shop: Server, written: SimulatorProcess, expanded: Sent
+    db: psycopg.Connection, shop: Server, written: SimulatorProcess, expanded: Sent, host: str
 ) -> None:
+    if host == "multicorn2":
+        return  # as above
     customer = create(written, "customers", {"name": "payer"})["id"]
     draft = create(written, "invoices", {"customer": customer, "collection_method": "send_invoice",
                                          "days_until_due": 30})["id"]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -49,8 +49,6 @@ class RowidTableWriter(TableWriter):
             body = row[RAW] = row.get(RAW) or self._read(row, (WHOLE_ROW,))
             values = changed_columns(self._resource, self._row(body), new, self._format_time)
             plan = planner.plan_update(self._resource, row, values, named=False)
-            if plan.requests:
-                plan = self._expanded(plan, (WHOLE_ROW,))
         response = statement.execute(plan, self._client(), answered=True)
         answer = answers[identifier] = self._with_written(self._row_after(plan, response), row | new)
         if len(answers) > _MAX_ANSWERS:
@@ -105,6 +103,14 @@ class RowidResourceTable(ResourceTable):
         self._format_time = format_time
         self.rowid = RAW if RAW in definitions else "id"
         super().__init__(session, resource, options, definitions)
+
+    def without_secrets(self, columns: Sequence[str]) -> list[str]:
+        """Return the columns without secret ones, which are read only where a statement names them itself."""
+        return [name for name in columns if not self._is_secret(name)]
+
+    def _is_secret(self, name: str) -> bool:
+        column = self._resource.column.get(name)
+        return column is not None and column.is_secret
 
     def update_by_rowid(self, rowid: object, new: Row) -> Row:
         """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""

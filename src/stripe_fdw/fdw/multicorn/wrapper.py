@@ -20,7 +20,6 @@ from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
-from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema import import_schema
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
@@ -50,8 +49,8 @@ session: Final = Session(host)
 
 open_scans: Final = OpenScans(host.transaction_started)
 
-_ALL: Final = (WHOLE_ROW,)
-"""The columns whose values are used, as far as Multicorn tells: it does not say what RETURNING names."""
+_ANSWERED: Final = ()
+"""The columns for which answers are expanded: none, since Multicorn does not say what RETURNING names."""
 
 _FUNCTION_ROWIDS: Final = {CALL_TABLE: "path", INVALIDATION_TABLE: "resource"}
 
@@ -156,15 +155,16 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     ) -> Generator[dict[str, Any], None, None]:
         try:
             session.response_cache.join_run(host.ended_runs())
-            # An UPDATE is given all columns of the new row, not which were set: all of them are compared.
-            is_changed = self._is_changed(columns)
+            is_changed, named = self._is_changed(columns), self._names.columns(columns)
+            if is_changed and isinstance(self._table, RowidResourceTable):
+                named = self._table.without_secrets(named)  # an UPDATE names all columns
             scan = self._table.open_scan(
                 self._quals(quals),
                 self._names.columns(self._columns),
                 self._sort_keys(sortkeys),
                 None,
                 is_changed,
-                _ALL if is_changed else self._names.columns(columns),
+                named,
             )
             while batch := scan.next_batch():
                 for row in batch:
@@ -199,7 +199,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     @guarded
     def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object; columns that were not given are None, as are those set to NULL."""
-        return self._table_row(self._table.insert_row(self._names.catalog_row(values), _ALL))
+        return self._table_row(self._table.insert_row(self._names.catalog_row(values), _ANSWERED))
 
     @guarded
     def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -207,7 +207,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         new = self._names.catalog_row(values)
         if isinstance(self._table, RowidResourceTable):
             return self._table_row(self._table.update_by_rowid(rowid, new))
-        return self._table_row(self._table.update_row({self._rowid: rowid}, new, _ALL) or None)
+        return self._table_row(self._table.update_row({self._rowid: rowid}, new, _ANSWERED) or None)
 
     @guarded
     def delete(self, rowid: object) -> None:

@@ -234,6 +234,7 @@ def test_a_statement_makes_exactly_these_requests(
     live: psycopg.Connection,
     world: World,
     new_requests: Made,
+    host: str,
     statement: str,
     expected: list[str],
 ) -> None:
@@ -241,6 +242,10 @@ def test_a_statement_makes_exactly_these_requests(
     new_requests()
     live.execute(query.encode())
     requests = new_requests()
+    if host == "multicorn2":  # its UPDATE reads all columns, also those that have to be expanded
+        requests = [
+            request.partition(" expand[")[0] if request.startswith("GET") else request for request in requests
+        ]
     if wanted[:1] == ["*"]:  # a join reads as the planner likes
         requests, wanted = [request for request in requests if not request.startswith("GET")], wanted[1:]
     assert ordered(requests) == ordered(wanted)
