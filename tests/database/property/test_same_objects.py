@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from stripe_fdw.catalog import load
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import HUNT, BareStripe, Json, StripeError
 from support.database import Servers
@@ -508,11 +509,17 @@ class Pair:
         if returned is not None:
             query = sql.SQL("select * from {} where id = {}").format(self.target, self.ids[0])
             selected = self._row(query)
-            assert self._later(selected) == self._later(returned)
+            # Multicorn2 does not say what RETURNING names, so the answer to a write is not expanded there.
+            hidden = self._expanded() if self.db.info.dbname == "multicorn2" else set()
+            assert self._later(selected, hidden) == self._later(returned, hidden)
 
-    def _later(self, row: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """The row without what Stripe only tells once."""
-        once = self.table.told_once
+    def _expanded(self) -> set[str]:
+        """The columns that Stripe sends only where a request expands them."""
+        return {column.name for column in load().resource[self.name].columns if column.expand}
+
+    def _later(self, row: Mapping[str, Any] | None, hidden: Collection[str] = ()) -> Mapping[str, Any] | None:
+        """The row without what Stripe only tells once, and without hidden columns."""
+        once = {*self.table.told_once, *hidden}
         if row is None or not once:
             return row
         raw = {name: value for name, value in row["_raw"].items() if name not in once}
