@@ -24,6 +24,7 @@ import _stripe_fdw_host as host
 from stripe_fdw.errors import ApiError, ColumnError, Interrupted, NotFoundError, OptionError
 from stripe_fdw.fdw.backend.bundled import BundledHost
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 CALLS: list[tuple[str, str]] = []
 ALIVE = {"scans": 0, "statements": 0}
@@ -392,9 +393,9 @@ class Table:
             ("Limit hint", str(limit)),
         ]
 
-    def describe_write(self, command: str, columns: list[str]) -> list[tuple[str, str]]:
+    def describe_write(self, change: PlannedChange) -> list[tuple[str, str]]:
         self.maybe_fail("describe_write")
-        return [("Command", f"{command} {', '.join(columns)}")]
+        return [("Command", f"{change.command} {', '.join(change.columns)}"), ("Known", str(change.known))]
 
     def say(self) -> None:
         """Try what the builtin module offers, also from where it must refuse."""
@@ -436,15 +437,15 @@ class Table:
         self.maybe_fail("row_identity")
         return eval(self.options.get("identity", "('id',)"))
 
-    def insert_row(self, values: dict[str, object], answered: list[str] | None) -> Any:
+    def insert_row(self, values: dict[str, object], answered: list[str] | None, cost: object) -> Any:
         return self.write("insert", {**values, "id": f"new_{values.get('n')}"}, answered, values)
 
     def update_row(
-        self, old: dict[str, object], values: dict[str, object], answered: list[str] | None
+        self, old: dict[str, object], values: dict[str, object], answered: list[str] | None, cost: object
     ) -> Any:
         return self.write("update", {**values, "text": "answered"}, answered, old, values)
 
-    def delete_row(self, old: dict[str, object], answered: bool) -> None:
+    def delete_row(self, old: dict[str, object], answered: bool, cost: object) -> None:
         self.write("delete", None, answered, old)
 
     def write(self, call: str, answer: Any, answered: list[str] | bool | None, *what: object) -> Any:

@@ -12,8 +12,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, Unknown
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 from stripe_fdw.host.backend import Column, Options, backend, served, start
-from stripe_fdw.host.modify import delete, end_modify, insert, row_identity, transaction, update
+from stripe_fdw.host.modify import (
+    delete,
+    end_modify,
+    insert,
+    request_cost,
+    row_identity,
+    transaction,
+    update,
+    write_statistics,
+)
 from stripe_fdw.host.sql_errors import HostError, explain_error, without_values
 from stripe_fdw.host.values import (
     make_date,
@@ -31,7 +41,8 @@ if TYPE_CHECKING:
 # What C finds here by name, though it is defined elsewhere.
 __all__ = [
     "delete", "end_modify", "explain_error", "insert", "make_date", "make_datetime", "make_decimal",
-    "parse_json", "row_identity", "since_2000", "start", "to_json", "to_text", "transaction", "update",
+    "parse_json", "request_cost", "row_identity", "since_2000", "start", "to_json", "to_text", "transaction",
+    "update", "write_statistics",
 ]  # fmt: skip
 
 PlainQual = tuple[str, str, object]
@@ -221,9 +232,9 @@ def describe(
     return _checked_lines(lines, "describe")
 
 
-def describe_write(table: Any, command: str, columns: list[str]) -> Lines:
-    """Return EXPLAIN's lines of a write."""
-    return _checked_lines(table.describe_write(command, columns), "describe_write")
+def describe_write(table: Any, change: tuple[str, list[str], dict[str, Any]]) -> Lines:
+    """Return EXPLAIN's lines of a write: of its command, the columns, and the values known of them."""
+    return _checked_lines(table.describe_write(PlannedChange(*change)), "describe_write")
 
 
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)( \w+)?")

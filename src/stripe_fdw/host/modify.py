@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stripe_fdw import sqlstates
 from stripe_fdw.fdw.backend.hosting import Row
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.host.backend import backend
 from stripe_fdw.host.sql_errors import HostError
+
+if TYPE_CHECKING:
+    from stripe_fdw.fdw.tables.base import Lines
 
 
 def row_identity(table: Any) -> tuple[str, ...]:
@@ -24,32 +28,45 @@ def _checked_row(row: object, method: str) -> Row | None:
     raise HostError(f"{method}() returned a {type(row).__name__}, not a dict")
 
 
-def insert(table: Any, run: int, values: Row, answered: list[str] | None) -> Row | None:
-    """Create an object. ``run`` tells executor runs apart.
+def request_cost() -> RequestCost:
+    """Return what counts the requests of a plan node that writes."""
+    return RequestCost()
+
+
+def insert(table: Any, run: int, cost: RequestCost, values: Row, answered: list[str] | None) -> Row | None:
+    """Create an object. ``run`` tells executor runs apart, ``cost`` counts the requests of the plan node.
 
     ``answered`` are the columns of the answer that are used, ``*`` for all of them; None if none is.
     """
     backend().host.enter_run(run)
-    return _checked_row(table.insert_row(values, answered), "insert_row")
+    return _checked_row(table.insert_row(values, answered, cost), "insert_row")
 
 
-def update(table: Any, run: int, old: Row, values: Row, answered: list[str] | None) -> Row | bool | None:
+def update(
+    table: Any, run: int, cost: RequestCost, old: Row, values: Row, answered: list[str] | None
+) -> Row | bool | None:
     """Change an object; ``values`` are the columns that the statement sets. False: it was changed before."""
     backend().host.enter_run(run)
-    row = table.update_row(old, values, answered)
+    row = table.update_row(old, values, answered, cost)
     return False if row is False else _checked_row(row, "update_row")
 
 
-def delete(table: Any, run: int, old: Row, answered: int) -> bool:
+def delete(table: Any, run: int, cost: RequestCost, old: Row, answered: int) -> bool:
     """Delete an object. False: the statement has deleted it before, so there is no row."""
     backend().host.enter_run(run)
-    return table.delete_row(old, bool(answered)) is not False
+    return table.delete_row(old, bool(answered), cost) is not False
 
 
 def end_modify(table: Any, run: int) -> None:
     """Wait for what was not answered yet: the statement has written all its rows."""
     backend().host.enter_run(run)
     table.end_modify()
+
+
+def write_statistics(table: Any, run: int, cost: RequestCost) -> Lines:
+    """Return EXPLAIN ANALYZE's lines of a plan node that has written all its rows, once all are answered."""
+    end_modify(table, run)
+    return cost.lines()
 
 
 def transaction(event: str, level: int) -> None:

@@ -1,4 +1,4 @@
-"""The scan on whose behalf requests are made: its check for a cancel, and what it cost."""
+"""The scan on whose behalf requests are made, its check for a cancel, and the cost of requests."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from stripe_fdw.api.responses import Response
 
 
 @dataclass(slots=True)
-class ScanCost:
-    """Requests and answers of one scan so far, as EXPLAIN ANALYZE shows them."""
+class RequestCost:
+    """Requests and answers of one scan, or of one plan node that writes, so far."""
 
     requests: int = 0
     retries: int = 0
@@ -27,7 +27,7 @@ class ScanCost:
         self.seconds_waited += response.waited
 
     def add_error(self) -> None:
-        """Count a request that Stripe answered with an error which only means that no row matches."""
+        """Count a request whose error only means that no row matches, or that a row is deleted already."""
         self.requests += 1
 
     def add_cache_hit(self) -> None:
@@ -38,13 +38,26 @@ class ScanCost:
         """Count a list that is read without a filter that Stripe refused."""
         self.widened_lists += 1
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the lines that EXPLAIN ANALYZE adds, each a label and a text."""
+        lines = [
+            ("Stripe Requests Made", str(self.requests)),
+            ("Stripe Retries", str(self.retries)),
+            ("Stripe Cache Hits", str(self.cache_hits)),
+            ("Stripe Time Waiting on Limits", f"{self.seconds_waited * 1000:.1f} ms"),
+            ("Stripe Bytes Received", str(self.bytes_received)),
+        ]
+        if self.widened_lists:
+            lines.append(("Stripe Lists Without a Refused Filter", str(self.widened_lists)))
+        return lines
+
 
 @dataclass(frozen=True, slots=True)
 class Requester:
     """A scan that reads pages."""
 
     check: Callable[[], object]  # raises Interrupted when the scan's query is cancelled
-    cost: ScanCost = field(default_factory=ScanCost)
+    cost: RequestCost = field(default_factory=RequestCost)
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +74,7 @@ class ActiveReader:
         self.requester.check()
 
     @property
-    def cost(self) -> ScanCost:
+    def cost(self) -> RequestCost:
         """The cost of this scan."""
         return self.requester.cost
 

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.backend.hosting import Definitions, Row
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.multicorn.row_changes import FormatTime, changed_columns
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
 from stripe_fdw.fdw.planning.restrictions import Value
@@ -33,31 +34,32 @@ class RowidTableWriter(TableWriter):
         self._parent_ids: dict[str, Mapping[str, Value]] = {}  # by id of the rows read
         self._answers: WeakKeyDictionary[StatementWrite, dict[str, Row]] = WeakKeyDictionary()
 
-    def insert(self, values: Row, *, answered: Collection[str] | None) -> Row | None:
+    def insert(self, values: Row, *, answered: Collection[str] | None, cost: RequestCost) -> Row | None:
         """Create an object. Return its row with all columns that were given."""
-        row = super().insert(values, answered=answered)
+        row = super().insert(values, answered=answered, cost=cost)
         return None if row is None else self._with_written(row, values)
 
     def update_by_rowid(self, rowid: object, new: Row) -> Row:
         """Change the object of which ``rowid`` is the id or the JSON text, and ``new`` has all columns."""
-        row, statement = self._old_row(rowid, new), self._statement()
+        row, statement, cost = self._old_row(rowid, new), self._statement(), RequestCost()
         answers = self._answers.setdefault(statement, {})
         identifier = str(row["id"])
         if self._is_repeated(row):  # Multicorn counts it as updated
             return answers.get(identifier) or (self._row(row[RAW]) if RAW in row else row)
         with statement.planning_row():
-            body = row[RAW] = row.get(RAW) or self._read(row, (WHOLE_ROW,))
+            body = row[RAW] = row.get(RAW) or self._read(row, cost, (WHOLE_ROW,))
             values = changed_columns(self._resource, self._row(body), new, self._format_time)
             plan = planner.plan_update(self._resource, row, values, named=False)
-        response = statement.execute(plan, self._client(), answered=True)
-        answer = answers[identifier] = self._with_written(self._row_after(plan, response), row | new)
+        response = statement.execute(plan, self._client(), answered=True, cost=cost)
+        after = self._row_after(plan, response, cost)
+        answer = answers[identifier] = self._with_written(after, row | new)
         if len(answers) > _MAX_ANSWERS:
             del answers[next(iter(answers))]
         return answer
 
     def delete_by_rowid(self, rowid: object) -> None:
         """Delete the object of which ``rowid`` is the id or the JSON text."""
-        self.delete(self._old_row(rowid, {}), answered=True)
+        self.delete(self._old_row(rowid, {}), answered=True, cost=RequestCost())
 
     def end(self) -> None:
         """Wait for the requests of the statement that ends. Raises the error of a row that failed."""

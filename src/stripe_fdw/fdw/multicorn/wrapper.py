@@ -16,6 +16,7 @@ from stripe_fdw.fdw.backend.multicorn2 import (
     inside_server,
     showable,
 )
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.multicorn.errors import guarded, raise_plain
 from stripe_fdw.fdw.multicorn.open_scans import OpenScans
 from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
@@ -199,7 +200,9 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
     @guarded
     def insert(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object; columns that were not given are None, as are those set to NULL."""
-        return self._table_row(self._table.insert_row(self._names.catalog_row(values), _ANSWERED))
+        return self._table_row(
+            self._table.insert_row(self._names.catalog_row(values), _ANSWERED, RequestCost())
+        )
 
     @guarded
     def update(self, rowid: object, values: dict[str, Any]) -> dict[str, Any] | None:
@@ -207,7 +210,9 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         new = self._names.catalog_row(values)
         if isinstance(self._table, RowidResourceTable):
             return self._table_row(self._table.update_by_rowid(rowid, new))
-        return self._table_row(self._table.update_row({self._rowid: rowid}, new, _ANSWERED) or None)
+        return self._table_row(
+            self._table.update_row({self._rowid: rowid}, new, _ANSWERED, RequestCost()) or None
+        )
 
     @guarded
     def delete(self, rowid: object) -> None:
@@ -215,7 +220,7 @@ class StripeForeignDataWrapper(ForeignDataWrapper):
         if isinstance(self._table, RowidResourceTable):
             self._table.delete_by_rowid(rowid)
         else:
-            self._table.delete_row({self._rowid: rowid}, True)
+            self._table.delete_row({self._rowid: rowid}, True, RequestCost())
 
     def _table_row(self, row: Row | None) -> Row | None:
         return None if row is None else self._names.table_row(row)

@@ -1,12 +1,11 @@
-"""EXPLAIN's lines about the plan of a read, and about a write."""
+"""EXPLAIN's lines about the plan of a read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote_plus
 
-from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.plan import (
     EmptyResult,
     FanOut,
@@ -19,7 +18,6 @@ from stripe_fdw.fdw.planning.plan import (
     Search,
 )
 from stripe_fdw.fdw.planning.quals import Qual, Unknown
-from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 from stripe_fdw.text_limits import MAX_REQUESTS
 
 
@@ -37,21 +35,6 @@ def describe_read(plan: ReadPlan, *, verbose: bool = False) -> list[tuple[str, s
     if plan.order:
         lines.append(("Stripe Order", ", ".join(map(str, plan.order))))
     return lines
-
-
-def describe_write(resource: Resource, command: str, columns: Sequence[str]) -> list[tuple[str, str]]:
-    """Return EXPLAIN's line about the operations that INSERT, UPDATE or DELETE may call for a row.
-
-    An UPDATE calls those that the changed values of a row need, and none if no value changes.
-    """
-    operation = {"INSERT": resource.create, "DELETE": resource.delete}.get(command)
-    operations = [operation] if operation else []
-    if command == "UPDATE":
-        if resource.update and any(name in resource.update_paths or name in WRITE_ONLY for name in columns):
-            operations = [resource.update]
-        operations += [item.operation for item in resource.transitions if item.column in columns]
-    names = dict.fromkeys(f"{item.method} {item.path}" for item in operations)
-    return [("Stripe Write", ", ".join(names) or "none: Stripe has no such operation")]
 
 
 def _requests(plan: ReadPlan, verbose: bool) -> Iterable[tuple[str, str]]:

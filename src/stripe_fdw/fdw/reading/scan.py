@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stripe_fdw.fdw.cache.requester import ScanCost
+from stripe_fdw.fdw.cache.requester import RequestCost
 
 
 class Scan:
     """Batches of rows, as they are asked for. Belongs to one executor node; not for several threads."""
 
-    def __init__(self, batches: Iterator[list[tuple[Any, ...]]], cost: ScanCost) -> None:
+    def __init__(self, batches: Iterator[list[tuple[Any, ...]]], cost: RequestCost) -> None:
         self._batches: Iterator[list[tuple[Any, ...]]] | None = batches
         self._cost = cost
 
@@ -30,17 +30,7 @@ class Scan:
 
     def statistics(self) -> list[tuple[str, str]]:
         """Return the lines that EXPLAIN ANALYZE adds: what the scan has cost so far."""
-        cost = self._cost
-        lines = [
-            ("Stripe Requests Made", str(cost.requests)),
-            ("Stripe Retries", str(cost.retries)),
-            ("Stripe Cache Hits", str(cost.cache_hits)),
-            ("Stripe Time Waiting on Limits", f"{cost.seconds_waited * 1000:.1f} ms"),
-            ("Stripe Bytes Received", str(cost.bytes_received)),
-        ]
-        if cost.widened_lists:
-            lines.append(("Stripe Lists Without a Refused Filter", str(cost.widened_lists)))
-        return lines
+        return self._cost.lines()
 
     def close(self) -> None:
         """Cancel the requests that are under way. May be called again."""

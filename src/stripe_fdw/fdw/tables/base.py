@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from stripe_fdw.fdw.backend.hosting import Row
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 Lines = list[tuple[str, str]]
 """Lines of EXPLAIN: label and text."""
@@ -39,8 +41,8 @@ class Table(Protocol):
     ) -> Lines:
         """Return EXPLAIN's lines: the requests, what they filter, what Postgres checks."""
 
-    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
-        """Return EXPLAIN's lines of an INSERT or UPDATE that sets these columns, or of a DELETE."""
+    def describe_write(self, change: PlannedChange) -> Lines:
+        """Return EXPLAIN's lines of a statement that makes this change."""
 
     def open_scan(
         self,
@@ -65,19 +67,20 @@ class Table(Protocol):
     def row_identity(self) -> tuple[str, ...]:
         """Return the columns of a row as it was read that ``update_row`` and ``delete_row`` need."""
 
-    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Create an object with the given columns; return its row if it is to be ``answered``.
 
         ``answered`` are the columns whose values will be used, with ``expansions.WHOLE_ROW`` for all of them.
-        Where it is None, the request may still be under way when this returns.
+        Where it is None, the request may still be under way when this returns. ``cost`` counts the requests
+        of the plan node that writes; it is complete after ``end_modify``.
         """
 
     def update_row(
-        self, old: Row, values: Row, answered: Sequence[str] | None
+        self, old: Row, values: Row, answered: Sequence[str] | None, cost: RequestCost
     ) -> Row | Literal[False] | None:
         """Set columns of the object read as ``old``. False: the statement has changed it before."""
 
-    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
+    def delete_row(self, old: Row, answered: bool, cost: RequestCost) -> Literal[False] | None:
         """Delete the object read as ``old``. False: the statement has deleted it before."""
 
     def end_modify(self) -> None:

@@ -14,7 +14,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
 from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.cache.invalidation import account_name
-from stripe_fdw.fdw.cache.requester import ScanCost
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
@@ -23,6 +23,7 @@ from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 from stripe_fdw.suggestions import closest_names
 
 
@@ -72,7 +73,7 @@ class _FunctionTable:
         """Return none: one row needs no order."""
         return []
 
-    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
+    def describe_write(self, change: PlannedChange) -> Lines:
         """Return no lines: the row itself holds the request."""
         return []
 
@@ -81,12 +82,12 @@ class _FunctionTable:
         raise read_only(self.name)
 
     def update_row(
-        self, old: object, values: Mapping[str, Any], answered: Sequence[str] | None
+        self, old: object, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
     ) -> dict[str, Any] | None:
         """Refuse."""
         raise read_only(self.name)
 
-    def delete_row(self, old: object, answered: bool) -> None:
+    def delete_row(self, old: object, answered: bool, cost: RequestCost) -> None:
         """Refuse."""
         raise read_only(self.name)
 
@@ -121,7 +122,7 @@ class CallTable(_FunctionTable):
         named: Sequence[str] = (),
     ) -> Scan:
         """Prepare to send the request; the one row holds the call's arguments and the response."""
-        call, cost = plan_read_call(quals), ScanCost()
+        call, cost = plan_read_call(quals), RequestCost()
         client = self._session.client(self._server, read_api_key(self._options))
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
@@ -141,7 +142,9 @@ class CallTable(_FunctionTable):
 
         return Scan(batches(), cost)
 
-    def insert_row(self, values: Mapping[str, Any], answered: Sequence[str] | None) -> dict[str, Any] | None:
+    def insert_row(
+        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
         """Run an operation that writes; return the call's arguments and the response.
 
         Raises:
@@ -153,7 +156,7 @@ class CallTable(_FunctionTable):
         with statement.planning_row():
             call = plan_write_call(values)
         client = self._session.client(self._server, read_api_key(self._options))
-        response = statement.execute(call.plan, client, answered=True)
+        response = statement.execute(call.plan, client, answered=True, cost=cost)
         body = {"id": call.plan.target, "deleted": True} if response is None else response.body
         return {
             **call.arguments,
@@ -194,9 +197,11 @@ class InvalidationTable(_FunctionTable):
         named: Sequence[str] = (),
     ) -> Scan:
         """Return an empty scan."""
-        return Scan(iter(()), ScanCost())
+        return Scan(iter(()), RequestCost())
 
-    def insert_row(self, values: Mapping[str, Any], answered: Sequence[str] | None) -> dict[str, Any] | None:
+    def insert_row(
+        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
         """Make the cached answers of all backends about an object, or about a whole resource, stale.
 
         Raises:

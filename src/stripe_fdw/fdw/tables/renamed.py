@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from stripe_fdw.fdw.backend.hosting import Row
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.tables.base import Lines, Table
 from stripe_fdw.fdw.tables.column_names import ColumnNames
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
 
 
 class RenamedTable:
@@ -54,9 +56,10 @@ class RenamedTable:
             self._names.columns(named),
         )
 
-    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
-        """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
-        return self._table.describe_write(command, self._names.columns(columns))
+    def describe_write(self, change: PlannedChange) -> Lines:
+        """Return EXPLAIN's lines of a write, with the catalog's names."""
+        columns, known = self._names.columns(change.columns), self._names.catalog_row(change.known)
+        return self._table.describe_write(PlannedChange(change.command, columns, known))
 
     def open_scan(
         self,
@@ -81,26 +84,26 @@ class RenamedTable:
         """Return the columns of a row as it was read that identify it."""
         return self._names.table_columns(self._table.row_identity())
 
-    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Create an object; return its row if it is to be ``answered``."""
-        row = self._table.insert_row(self._names.catalog_row(values), self._answered(answered))
+        row = self._table.insert_row(self._names.catalog_row(values), self._answered(answered), cost)
         return None if row is None else self._names.table_row(row)
 
     def update_row(
-        self, old: Row, values: Row, answered: Sequence[str] | None
+        self, old: Row, values: Row, answered: Sequence[str] | None, cost: RequestCost
     ) -> Row | Literal[False] | None:
         """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
         row = self._table.update_row(
-            self._names.catalog_row(old), self._names.catalog_row(values), self._answered(answered)
+            self._names.catalog_row(old), self._names.catalog_row(values), self._answered(answered), cost
         )
         return self._names.table_row(row) if isinstance(row, dict) else row
 
     def _answered(self, answered: Sequence[str] | None) -> list[str] | None:
         return None if answered is None else self._names.columns(answered)
 
-    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
+    def delete_row(self, old: Row, answered: bool, cost: RequestCost) -> Literal[False] | None:
         """Delete an object. False: the statement has deleted it before."""
-        return self._table.delete_row(self._names.catalog_row(old), answered)
+        return self._table.delete_row(self._names.catalog_row(old), answered, cost)
 
     def end_modify(self) -> None:
         """Wait for what is under way: the statement writes no more rows."""

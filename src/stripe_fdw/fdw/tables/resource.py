@@ -10,11 +10,11 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import MissingQualError
 from stripe_fdw.fdw.backend.hosting import Definitions, Row
-from stripe_fdw.fdw.cache.requester import Requester
+from stripe_fdw.fdw.cache.requester import RequestCost, Requester
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.choice import choose_read
 from stripe_fdw.fdw.planning.expansions import columns_named
-from stripe_fdw.fdw.planning.explain import describe_read, describe_write
+from stripe_fdw.fdw.planning.explain import describe_read
 from stripe_fdw.fdw.planning.plan import ReadPlan
 from stripe_fdw.fdw.planning.quals import Qual, SortKey, normalise
 from stripe_fdw.fdw.planning.sort_order import sortable
@@ -29,6 +29,7 @@ from stripe_fdw.fdw.schema.columns import check_columns, comparable_columns
 from stripe_fdw.fdw.schema.options import read_api_key, server_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Lines
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange, describe_write
 from stripe_fdw.fdw.writing.table_writer import TableWriter
 
 
@@ -94,9 +95,9 @@ class ResourceTable:
         """Return EXPLAIN's lines of a read."""
         return describe_read(self._plan(quals, sortkeys, limit, named), verbose=verbose)
 
-    def describe_write(self, command: str, columns: Sequence[str]) -> Lines:
-        """Return EXPLAIN's lines of an INSERT, UPDATE or DELETE."""
-        return describe_write(self._resource, command, columns)
+    def describe_write(self, change: PlannedChange) -> Lines:
+        """Return EXPLAIN's lines of a write."""
+        return describe_write(self._resource, change)
 
     def open_scan(
         self,
@@ -145,19 +146,19 @@ class ResourceTable:
         """Return the columns of a row as it was read that identify it."""
         return self._writer.identity
 
-    def insert_row(self, values: Row, answered: Sequence[str] | None) -> Row | None:
+    def insert_row(self, values: Row, answered: Sequence[str] | None, cost: RequestCost) -> Row | None:
         """Create an object; return its row if it is to be ``answered``."""
-        return self._writer.insert(values, answered=answered)
+        return self._writer.insert(values, answered=answered, cost=cost)
 
     def update_row(
-        self, old: Row, values: Row, answered: Sequence[str] | None
+        self, old: Row, values: Row, answered: Sequence[str] | None, cost: RequestCost
     ) -> Row | Literal[False] | None:
         """Change an object; return its row if it is to be ``answered``, False if it was changed before."""
-        return self._writer.update(old, values, answered=answered)
+        return self._writer.update(old, values, answered=answered, cost=cost)
 
-    def delete_row(self, old: Row, answered: bool) -> Literal[False] | None:
+    def delete_row(self, old: Row, answered: bool, cost: RequestCost) -> Literal[False] | None:
         """Delete an object. False: the statement has deleted it before."""
-        return self._writer.delete(old, answered=answered)
+        return self._writer.delete(old, answered=answered, cost=cost)
 
     def end_modify(self) -> None:
         """Wait for what is under way: the statement writes no more rows."""

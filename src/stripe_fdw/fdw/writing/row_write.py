@@ -11,6 +11,7 @@ from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.responses import Response
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.writing.idempotency_keys import request_key
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
@@ -26,6 +27,7 @@ class RowWrite:
     key: str  # the row's idempotency key
     account: str
     generations: GenerationCounters
+    cost: RequestCost  # of the plan node that writes the row
     done: int = 0  # requests that were answered
     performed: int = 0  # of these, the requests that this run performed, not an earlier run with the key
     response: Response | None = None  # the last response
@@ -64,11 +66,13 @@ class RowWrite:
             raise StripeFdwError("nothing was sent")
         try:
             self.response = future.result(check=check)
+            self.cost.add_response(self.response)
         except NotFoundError as error:
             if self.request.request.method != "DELETE" or not future.uncertain:
                 if _misses_another_object(error, self.request):
                     error.sqlstate = sqlstates.FOREIGN_KEY_VIOLATION
                 raise
+            self.cost.add_error()
         finally:
             if future.uncertain or self.response is not None:
                 self.generations.record_write(self.account, self.plan.invalidates, self.identifier)

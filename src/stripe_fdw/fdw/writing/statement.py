@@ -17,6 +17,7 @@ from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.writing import failure_messages
 from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
@@ -77,8 +78,8 @@ class StatementWrite:
         except StripeFdwError as error:
             raise self._error_before_sending(error) from None
 
-    def execute(self, plan: RowPlan, client: Client, *, answered: bool) -> Response | None:
-        """Send the requests of the row that was planned last.
+    def execute(self, plan: RowPlan, client: Client, *, answered: bool, cost: RequestCost) -> Response | None:
+        """Send the requests of the row that was planned last, and count them in ``cost``.
 
         With ``answered``, wait for them and return the last response: None where the plan has no request,
         or a repeated DELETE found its object gone. Otherwise return None; requests may still be in flight.
@@ -91,7 +92,7 @@ class StatementWrite:
         except StripeFdwError as error:
             raise self._error_before_sending(error) from None
         key = plan.idempotency_key if plan.idempotency_key is not None else new_row_key()
-        row = RowWrite(self.rows, plan, client, key, self._account, self._generations)
+        row = RowWrite(self.rows, plan, client, key, self._account, self._generations, cost)
         if row.is_complete:
             return None
         if answered or self._concurrency == 1:
@@ -268,11 +269,13 @@ class StatementWrite:
         if replayed is None or last is None or retrieve is None:
             return
         try:
-            current = row.client.fetch(retrieve, check=self._host.check_interrupts).body
+            response = row.client.fetch(retrieve, check=self._host.check_interrupts)
         except Interrupted as error:
             raise self._interrupted(error) from None
         except StripeFdwError as error:
             raise self._failure(error, row.number, others=self._finish_others()) from None
+        row.cost.add_response(response)
+        current = response.body
         row.response = replace(last, body=current)
         if replayed.body.get("id") == current.get("id") and any(
             value_of(column, replayed.body) != value_of(column, current)

@@ -14,6 +14,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Definitions, Host, Row
 from stripe_fdw.fdw.cache.invalidation import account_name
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import columns_named, expansions, with_expansions
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
@@ -76,10 +77,11 @@ class TableWriter:
             )
         return tuple(dict.fromkeys(self._identity))
 
-    def insert(self, values: Row, *, answered: Collection[str] | None) -> Row | None:
+    def insert(self, values: Row, *, answered: Collection[str] | None, cost: RequestCost) -> Row | None:
         """Create an object. Return its row, or None where ``answered`` is None.
 
-        ``answered`` are the columns whose values will be used, or WHOLE_ROW for all.
+        ``answered`` are the columns whose values will be used, or WHOLE_ROW for all. ``cost`` counts the
+        requests.
 
         Raises:
             ApiError: Stripe refuses it.
@@ -88,11 +90,11 @@ class TableWriter:
         statement = self._statement()
         with statement.planning_row():
             plan = self._expanded(planner.plan_insert(self._resource, values), answered)
-        response = statement.execute(plan, self._client(), answered=answered is not None)
-        return None if answered is None else self._row_after(plan, response)
+        response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
+        return None if answered is None else self._row_after(plan, response, cost)
 
     def update(
-        self, old: Row, values: Row, *, answered: Collection[str] | None
+        self, old: Row, values: Row, *, answered: Collection[str] | None, cost: RequestCost
     ) -> Row | Literal[False] | None:
         """Change an object. Return its row as Stripe has it now, or None where ``answered`` is None.
 
@@ -103,12 +105,12 @@ class TableWriter:
         statement = self._statement()
         with statement.planning_row():
             if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
-                old = {**old, RAW: self._read(old, values)}
+                old = {**old, RAW: self._read(old, cost, values)}
             plan = self._expanded(planner.plan_update(self._resource, old, values), answered)
-        response = statement.execute(plan, self._client(), answered=answered is not None)
-        return None if answered is None else self._row_after(plan, response)
+        response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
+        return None if answered is None else self._row_after(plan, response, cost)
 
-    def delete(self, old: Row, *, answered: bool) -> Literal[False] | None:
+    def delete(self, old: Row, *, answered: bool, cost: RequestCost) -> Literal[False] | None:
         """Delete an object, or perform the operation that Stripe has instead.
 
         Return False where the statement has deleted the object before.
@@ -118,9 +120,9 @@ class TableWriter:
         statement = self._statement()
         with statement.planning_row():
             if old.get(RAW) is None and self._resource.deleted_when:
-                old = {**old, RAW: self._read(old)}
+                old = {**old, RAW: self._read(old, cost)}
             plan = planner.plan_delete(self._resource, old)
-        statement.execute(plan, self._client(), answered=answered)
+        statement.execute(plan, self._client(), answered=answered, cost=cost)
         return None
 
     def end(self) -> None:
@@ -147,33 +149,38 @@ class TableWriter:
     def _named(self, named: Collection[str]) -> frozenset[str]:
         return columns_named(self._resource, named, (item.column_name for item in self._shown))
 
-    def _read(self, old: Row, named: Collection[str] = ()) -> dict[str, Any]:
+    def _read(self, old: Row, cost: RequestCost, named: Collection[str] = ()) -> dict[str, Any]:
         """Return the object as it is now, with the values of the named columns."""
         expanded = expansions(self._resource, self._named(named)).of_objects
-        return self._fetch(planner.retrieve_request(self._resource, old), expanded)
+        return self._fetch(planner.retrieve_request(self._resource, old), expanded, cost)
 
-    def _fetch(self, retrieve: Request | None, expanded: Collection[str]) -> dict[str, Any]:
+    def _fetch(
+        self, retrieve: Request | None, expanded: Collection[str], cost: RequestCost
+    ) -> dict[str, Any]:
         if retrieve is None:
             raise StripeFdwError(
                 f"an object of {self._resource.name} cannot be retrieved to compare it with the new values",
                 hint="Give the foreign table its column _raw: import the schema again.",
             )
         request = with_expansions(retrieve, expanded)
-        body: dict[str, Any] = self._client().fetch(request, check=self._host.check_interrupts).body
+        response = self._client().fetch(request, check=self._host.check_interrupts)
+        cost.add_response(response)
+        body: dict[str, Any] = response.body
         return body
 
-    def _row_after(self, plan: RowPlan, response: Response | None) -> Row:
+    def _row_after(self, plan: RowPlan, response: Response | None, cost: RequestCost) -> Row:
         """Return the row of the object after its requests.
 
         Args:
             plan: of the row.
             response: the last response; None where there was no request.
+            cost: counts a request that brings what the response lacks.
         """
         body = plan.current if not plan.requests else None if response is None else response.body
         is_other = plan.requests and plan.object_id is not None and (body or {}).get("id") != plan.object_id
         if is_other or (plan.reads_answer and body is not None):
             retrieve = plan.retrieve or planner.retrieve_request(self._resource, {RAW: body})
-            body = self._fetch(retrieve, plan.expanded)
+            body = self._fetch(retrieve, plan.expanded, cost)
         row: Row = dict.fromkeys(self._hidden)
         if isinstance(body, dict):
             for name, value in self._row(body).items():

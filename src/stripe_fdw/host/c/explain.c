@@ -1,11 +1,12 @@
 /*
- * explain.c: the table's lines in EXPLAIN, and a scan's statistics in EXPLAIN ANALYZE.
+ * explain.c: the table's lines in EXPLAIN, and in EXPLAIN ANALYZE what a scan or a write has cost.
  */
 #include "host.h"
 
 #include <ctype.h>
 
 #include "lib/stringinfo.h"
+#include "nodes/params.h"
 #include "utils/lsyscache.h"
 
 /* Show a number, with a unit or without, as a number: JSON, XML and YAML know such.  False for other texts. */
@@ -87,31 +88,115 @@ show_columns(Relation relation, List *attnums, ExplainState *es)
 	ExplainPropertyText("Stripe columns", names.data, es);
 }
 
-static const char *
-command_name(CmdType operation)
+/*
+ * The value of an expression if it is the same for all rows and the plan shows it: a constant, or a parameter
+ * of an EXECUTE.
+ */
+static bool
+known_value(Expr *expression, EState *estate, Datum *value, bool *isnull)
 {
-	switch (operation)
+	ParamListInfo parameters = estate->es_param_list_info;
+
+	if (IsA(expression, Const))
 	{
-		case CMD_INSERT:
-			return "INSERT";
-		case CMD_UPDATE:
-			return "UPDATE";
-		default:
-			return "DELETE";
+		*value = ((Const *) expression)->constvalue;
+		*isnull = ((Const *) expression)->constisnull;
+		return true;
 	}
+	if (IsA(expression, Param) && ((Param *) expression)->paramkind == PARAM_EXTERN &&
+		parameters != NULL && parameters->paramFetch == NULL &&
+		((Param *) expression)->paramid <= parameters->numParams)
+	{
+		ParamExternData *parameter = &parameters->params[((Param *) expression)->paramid - 1];
+
+		*value = parameter->value;
+		*isnull = parameter->isnull;
+		return parameter->ptype == ((Param *) expression)->paramtype;
+	}
+	return false;
 }
 
-/* The operations that a row's values may ask for. */
-static void
-show_operations(Oid relid, Oid user, const char *command, List *attnums, ExplainState *es)
+/* The columns of an UPDATE, of which targets are the new values, whose values are known: a dict; owned. */
+static PyObject *
+known_values(ResultRelInfo *rinfo, EState *estate, List *attnums, List *targets)
 {
+	TupleDesc	desc = RelationGetDescr(rinfo->ri_RelationDesc);
+	PyObject   *known = own_reference(PyDict_New());
+	ListCell   *target = list_head(targets);
+	ListCell   *cell;
+
+	/* A BEFORE trigger may put another value in its place. */
+	if (rinfo->ri_TrigDesc != NULL && rinfo->ri_TrigDesc->trig_update_before_row)
+		return known;
+	foreach(cell, attnums)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, lfirst_int(cell) - 1);
+		Datum		value;
+		bool		isnull;
+
+		while (target != NULL && lfirst_node(TargetEntry, target)->resjunk)
+			target = lnext(targets, target);
+		if (target == NULL)
+			break;
+		if (known_value(lfirst_node(TargetEntry, target)->expr, estate, &value, &isnull) &&
+			PyDict_SetItem(known, own_reference(text_to_python(NameStr(attribute->attname))),
+						   isnull ? Py_None : any_datum_to_python(value, attribute->atttypid)) != 0)
+			throw_python_error();
+		target = lnext(targets, target);
+	}
+	return known;
+}
+
+/* From PostgreSQL 18 on, the node itself says which tables of the plan are left after pruning. */
+static List *
+updated_columns(ModifyTableState *mtstate, int subplan)
+{
+#if PG_VERSION_NUM >= 180000
+	return list_nth(mtstate->mt_updateColnosLists, subplan);
+#else
+	return list_nth(castNode(ModifyTable, mtstate->ps.plan)->updateColnosLists, subplan);
+#endif
+}
+
+/* What the statement does with rows of the table: command, columns and their known values; owned. */
+static PyObject *
+planned_change(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, int subplan)
+{
+	PyObject   *known = own_reference(PyDict_New());
+	const char *command = "DELETE";
+
+	if (mtstate->operation == CMD_INSERT)
+		command = "INSERT";
+	else if (mtstate->operation == CMD_UPDATE)
+	{
+		command = "UPDATE";
+		known = known_values(rinfo, mtstate->ps.state, updated_columns(mtstate, subplan),
+							 outerPlanState(mtstate)->plan->targetlist);
+	}
+	return own_reference(Py_BuildValue("(sOO)", command,
+									   column_names(RelationGetRelid(rinfo->ri_RelationDesc), attnums),
+									   known));
+}
+
+/* The operations that rows may ask for, and after ANALYZE what the node's requests have cost. */
+static void
+show_write(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, int subplan, ExplainState *es)
+{
+	Oid			relid = RelationGetRelid(rinfo->ri_RelationDesc);
+	HostModify *modify = rinfo->ri_FdwState;
 	PythonEntry entry;
 
 	python_enter(&entry);
 	PG_TRY();
 	{
-		show_lines(bridge_call("describe_write", Py_BuildValue("(OsO)", open_table(relid, user), command,
-															   column_names(relid, attnums))), es);
+		PyObject   *table = open_table(relid, modifying_user(mtstate, rinfo));
+		PyObject   *change = planned_change(mtstate, rinfo, attnums, subplan);
+
+		show_lines(bridge_call("describe_write", Py_BuildValue("(OO)", table, change)), es);
+		if (es->analyze && modify != NULL && modify->holder->table != NULL)
+			show_lines(bridge_call("write_statistics", Py_BuildValue("(OnO)", modify->holder->table,
+																	 executor_run(modify->holder),
+																	 modify->holder->cost)), es);
 	}
 	PG_FINALLY();
 	{
@@ -124,13 +209,9 @@ void
 ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
 					 ExplainState *es)
 {
-	Relation	relation = rinfo->ri_RelationDesc;
 	List	   *attnums = private ? linitial_node(List, private) : NIL;
 
-	(void) subplan;
-	show_operations(RelationGetRelid(relation), modifying_user(mtstate, rinfo),
-					command_name(mtstate->operation),
-					attnums, es);
+	show_write(mtstate, rinfo, attnums, subplan, es);
 	if (attnums != NIL && es->verbose)
-		show_columns(relation, attnums, es);
+		show_columns(rinfo->ri_RelationDesc, attnums, es);
 }

@@ -112,6 +112,7 @@ typedef struct Holder
 	PyObject   *scan;			/* of the running scan, or NULL */
 	PyObject   *batch;			/* the scan's latest batch, a tuple, or NULL */
 	PyObject   *statistics;		/* what scans before this one have done, or NULL */
+	PyObject   *cost;			/* of a node that writes: what counts its requests, or NULL */
 	bool		in_statement;	/* begin_statement() was called, and end_statement() not yet */
 	MemoryContextCallback callback;
 } Holder;

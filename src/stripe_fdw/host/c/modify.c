@@ -71,6 +71,7 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, Oid user)
 	PG_TRY();
 	{
 		hold(&modify->holder->table, open_table(RelationGetRelid(relation), user));
+		hold(&modify->holder->cost, bridge_call("request_cost", PyTuple_New(0)));
 		begin_statement(modify->holder);
 		note_writing();
 	}
@@ -226,8 +227,9 @@ ExecForeignInsert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *values = values_to_send(modify, rinfo, slot, true);
-		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOO)", modify->holder->table,
-																 executor_run(modify->holder), values,
+		PyObject   *answer = bridge_call("insert", Py_BuildValue("(OnOOO)", modify->holder->table,
+																 executor_run(modify->holder),
+																 modify->holder->cost, values,
 																 columns_answered(modify, rinfo, CMD_INSERT)));
 
 		if (answered(modify, rinfo, CMD_INSERT))
@@ -257,8 +259,9 @@ ExecForeignUpdate(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	{
 		PyObject   *before = old_row(modify, plan_slot);
 		PyObject   *values = values_to_send(modify, rinfo, slot, false);
-		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOO)", modify->holder->table,
-																 executor_run(modify->holder), before, values,
+		PyObject   *answer = bridge_call("update", Py_BuildValue("(OnOOOO)", modify->holder->table,
+																 executor_run(modify->holder),
+																 modify->holder->cost, before, values,
 																 columns_answered(modify, rinfo, CMD_UPDATE)));
 
 		again = answer == Py_False;
@@ -290,8 +293,9 @@ ExecForeignDelete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot, Tu
 	PG_TRY();
 	{
 		PyObject   *before = old_row(modify, plan_slot);
-		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOi)", modify->holder->table,
-																 executor_run(modify->holder), before,
+		PyObject   *answer = bridge_call("delete", Py_BuildValue("(OnOOi)", modify->holder->table,
+																 executor_run(modify->holder),
+																 modify->holder->cost, before,
 																 (int) answered(modify, rinfo, CMD_DELETE)));
 
 		again = answer == Py_False;
@@ -324,6 +328,7 @@ EndForeignModify(EState *estate, ResultRelInfo *rinfo)
 	{
 		bridge_call("end_modify", Py_BuildValue("(On)", modify->holder->table, executor_run(modify->holder)));
 		end_statement(modify->holder);
+		hold(&modify->holder->cost, NULL);
 		hold(&modify->holder->table, NULL);
 	}
 	PG_FINALLY();

@@ -99,6 +99,7 @@ release(void *argument)
 	hold(&holder->scan, NULL);
 	hold(&holder->batch, NULL);
 	hold(&holder->statistics, NULL);
+	hold(&holder->cost, NULL);
 	hold(&holder->table, NULL);
 	python_leave(&entry);
 	MemoryContextSwitchTo(old);

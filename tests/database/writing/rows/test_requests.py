@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, Servers
 from support.written_objects import Made, World, filled
 
 CASES: list[tuple[str, list[str]]] = [
@@ -258,10 +262,23 @@ EXPLAINED: list[tuple[str, str]] = [
     ("update customer set _params = '{}'", "POST /v1/customers/{customer}"),
     ("update customer set discount = null", "DELETE /v1/customers/{customer}/discount"),
     ("update payment_method set customer = null, metadata = '{}'",
-     "POST /v1/payment_methods/{payment_method}, POST /v1/payment_methods/{payment_method}/detach,"
-     " POST /v1/payment_methods/{payment_method}/attach"),
+     "POST /v1/payment_methods/{payment_method}, POST /v1/payment_methods/{payment_method}/detach"),
     ("delete from customer", "DELETE /v1/customers/{customer}"),
     ("update charge set amount = 5", "none: Stripe has no such operation"),
+    # A state that the plan knows: the operations that lead to it
+    ("update invoice set status = 'void'", "POST /v1/invoices/{invoice}/void"),
+    ("update invoice set status = lower('VOID'), description = 'x' where id = 'in_1'",
+     "POST /v1/invoices/{invoice}, POST /v1/invoices/{invoice}/void"),
+    ("update payment_intent set status = 'succeeded'",
+     "POST /v1/payment_intents/{intent}/capture, POST /v1/payment_intents/{intent}/confirm"),
+    ("update payment_method set customer = null", "POST /v1/payment_methods/{payment_method}/detach"),
+    ("update payment_method set customer = 'cus_1'", "POST /v1/payment_methods/{payment_method}/attach"),
+    ("update invoice set status = 'viod'", "none: no operation changes status to 'viod'"),
+    # A state that depends on the row
+    ("update invoice set status = case when total > 0 then 'open' else 'void' end",
+     "POST /v1/invoices/{invoice}/finalize, POST /v1/invoices/{invoice}/pay,"
+     " POST /v1/invoices/{invoice}/mark_uncollectible, POST /v1/invoices/{invoice}/void,"
+     " POST /v1/invoices/{invoice}/send: those that the value of status needs"),
     ("delete from event", "none: Stripe has no such operation"),
 ]  # fmt: skip
 
@@ -273,6 +290,75 @@ def test_explain_names_the_operations(
     lines = [row[0].strip() for row in live.execute(f"explain {statement}".encode())]
     assert (f"Stripe Write: {expected}" in lines) == (host == "bundled")
     assert new_requests() == []
+
+
+def test_explain_knows_the_state_that_a_parameter_gives(live: psycopg.Connection, host: str) -> None:
+    if host == "multicorn2":
+        return  # shows nothing of a write
+    prepared = "prepare change(text) as update invoice set status = $1 where id = 'in_1'"
+    live.execute(prepared.encode())
+    voided = "Stripe Write: POST /v1/invoices/{invoice}/void"
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        live.execute(f"set plan_cache_mode = {mode}".encode())
+        lines = [row[0].strip() for row in live.execute("explain execute change('void')")]
+        assert voided in lines, mode
+    live.execute("deallocate change")
+    live.execute("reset plan_cache_mode")
+
+
+def test_explain_names_all_operations_of_a_state_that_a_trigger_may_change(
+    live: psycopg.Connection, host: str
+) -> None:
+    if host == "multicorn2":
+        return
+    with live.transaction(force_rollback=True):
+        live.execute("create function stay() returns trigger language plpgsql as 'begin return new; end'")
+        live.execute("create trigger stay before update on invoice for each row execute function stay()")
+        lines = [row[0].strip() for row in live.execute("explain update invoice set status = 'void'")]
+    assert any(line.endswith("/send: those that the value of status needs") for line in lines)
+
+
+def test_explain_analyze_counts_the_requests_of_a_write(
+    live: psycopg.Connection, host: str, stripe: SimulatorProcess, new_requests: Made, world: World
+) -> None:
+    if host == "multicorn2":
+        return  # shows nothing of a write
+    statement = "insert into customer (name) select 'n' || i from generate_series(1, 3) i"
+    stripe.control("POST", "/faults", {"kind": "status", "status": 500, "method": "POST", "count": 1})
+    node = analyzed(live, statement)
+    assert (node["Stripe Requests Made"], node["Stripe Retries"]) == (3, 1)
+    assert node["Stripe Bytes Received"] > 500
+    assert node["Stripe Time Waiting on Limits"] >= 0
+    assert len(new_requests()) == 4
+    # The requests of each node are its own, with those that read what a row needs.
+    both = (
+        "with a as (insert into customer (name) values ('a')), b as (insert into customer (name)"
+        " select 'b' from generate_series(1, 2)) update customer set name = 'c' where id = '<cus>'"
+    )
+    node = analyzed(live, filled(both, world))
+    assert node["Stripe Requests Made"] == 1
+    assert [plan["Stripe Requests Made"] for plan in node["Plans"]] == [1, 2, 1]  # the last is the scan
+    node = analyzed(live, filled("delete from customer where id = '<cus>'", world))
+    assert (node["Stripe Write"], node["Stripe Requests Made"]) == ("DELETE /v1/customers/{customer}", 1)
+
+
+def test_explain_analyze_waits_for_the_writes_that_it_counts(
+    db: psycopg.Connection, host: str, servers: Servers, stripe: SimulatorProcess
+) -> None:
+    if host == "multicorn2":
+        return  # sends one request at a time, and shows nothing of a write
+    eight = {"max_requests_per_second": 10_000, "write_concurrency": 8}
+    server = servers("customer", mapping={"api_key": KEY}, api_base=stripe.url, **eight)
+    statement = f"insert into {server.name}.customer (name) select 'n' from generate_series(1, 5)"
+    assert analyzed(db, statement)["Stripe Requests Made"] == 5
+
+
+def analyzed(connection: psycopg.Connection, statement: str) -> dict[str, Any]:
+    """Run a statement and return the node that writes, with what it has cost."""
+    plans = connection.execute(f"explain (analyze, format json) {statement}".encode()).fetchone()
+    assert plans is not None
+    node: dict[str, Any] = plans[0][0]["Plan"]
+    return node
 
 
 def ordered(requests: list[str]) -> list[str]:

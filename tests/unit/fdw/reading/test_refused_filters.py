@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import ApiError, NotFoundError, PermissionDeniedError, StripeFdwError
-from stripe_fdw.fdw.cache.requester import ScanCost
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.planner import plan_read
 from stripe_fdw.fdw.planning.quals import Qual
 from stripe_fdw.fdw.reading.scan import Scan
@@ -155,7 +155,7 @@ def test_a_filter_that_is_refused_for_another_reason_loses_no_row(qual: Qual, pa
     assert refused.requester.cost.widened_lists > 0
     statistics = dict(Scan(iter(()), refused.requester.cost).statistics())
     assert statistics["Stripe Lists Without a Refused Filter"] == str(refused.requester.cost.widened_lists)
-    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), ScanCost()).statistics())
+    assert "Stripe Lists Without a Refused Filter" not in dict(Scan(iter(()), RequestCost()).statistics())
 
 
 def test_a_refused_filter_that_cannot_be_left_out_is_an_error() -> None:

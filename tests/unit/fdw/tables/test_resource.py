@@ -11,6 +11,7 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.errors import AuthenticationError, ColumnError, OptionError, StripeFdwError, TableError
 from stripe_fdw.fdw.backend.standalone import PlainColumn, StandaloneHost
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema.import_schema import FUNCTION_TABLES
 from stripe_fdw.fdw.session import Session
@@ -101,8 +102,8 @@ def test_the_tables_behind_functions_refuse_to_be_changed() -> None:
         columns = {column: PlainColumn(column, kind) for column, kind in FUNCTION_TABLES[name]}
         customers = table({"object": name, "api_key": KEY}, columns)
         writes: tuple[Callable[[], object], ...] = (
-            partial(customers.update_row, {}, {"path": "x"}, True),
-            partial(customers.delete_row, {}, True),
+            partial(customers.update_row, {}, {"path": "x"}, ["id"], RequestCost()),
+            partial(customers.delete_row, {}, True, RequestCost()),
         )
         for write in writes:
             with pytest.raises(StripeFdwError, match=f'"{name}"') as caught:

@@ -25,6 +25,7 @@ from stripe_fdw.errors import (
 )
 from stripe_fdw.fdw.backend.standalone import StandaloneHost
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
+from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.writing import statement
@@ -151,7 +152,7 @@ def begin_transaction(host: FakeHost) -> TransactionWrites:
 def do(statement: StatementWrite, client: Client, plan: RowPlan, *, answered: bool = True) -> Any:
     with statement.planning_row():
         pass
-    return statement.execute(plan, client, answered=answered)  # type: ignore[arg-type]
+    return statement.execute(plan, client, answered=answered, cost=RequestCost())  # type: ignore[arg-type]
 
 
 def test_each_row_has_a_key_of_its_own_and_its_further_requests_one_that_follows() -> None:

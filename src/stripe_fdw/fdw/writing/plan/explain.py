@@ -1,0 +1,61 @@
+"""EXPLAIN's line about a write: the operations that its rows may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stripe_fdw.catalog.model import Operation, Resource
+from stripe_fdw.fdw.schema.columns import WRITE_ONLY
+from stripe_fdw.fdw.writing.plan.transitions import operations_to, state_literal, state_text
+
+_NO_OPERATION: Final = "Stripe has no such operation"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """What a statement does to the rows of a table, as far as its plan tells."""
+
+    command: str  # INSERT, UPDATE or DELETE
+    columns: Sequence[str] = ()  # that it sets
+    known: Mapping[str, Any] = field(default_factory=dict)  # the values of those that all rows get alike
+
+
+def describe_write(resource: Resource, change: PlannedChange) -> list[tuple[str, str]]:
+    """Return EXPLAIN's line about the operations that a statement may call for a row.
+
+    An UPDATE calls those that the changed values of a row need, and none if no value changes. Where a state
+    is set to a value that the plan does not know, all operations of its column are named.
+    """
+    if change.command == "UPDATE":
+        return [("Stripe Write", _update_text(resource, change))]
+    operation = resource.create if change.command == "INSERT" else resource.delete
+    return [("Stripe Write", _text([operation] if operation else []))]
+
+
+def _update_text(resource: Resource, change: PlannedChange) -> str:
+    operations: list[Operation] = []
+    reason = _NO_OPERATION
+    undecided: list[str] = []  # columns of which the value decides what is called
+    if resource.update and any(
+        name in resource.update_paths or name in WRITE_ONLY for name in change.columns
+    ):
+        operations.append(resource.update)
+    for column in change.columns:
+        of_column = [item.operation for item in resource.transitions if item.column == column]
+        if of_column and column in change.known:
+            of_column = operations_to(resource, column, change.known[column])
+            if not of_column:
+                wanted = state_literal(state_text(change.known[column]))
+                reason = f"no operation changes {column} to {wanted}"
+        elif len({item.name for item in of_column}) > 1:
+            undecided.append(column)
+        operations += of_column
+    text = _text(operations, reason)
+    return f"{text}: those that the value of {' and '.join(undecided)} needs" if undecided else text
+
+
+def _text(operations: Sequence[Operation], reason: str = _NO_OPERATION) -> str:
+    names = dict.fromkeys(f"{item.method} {item.path}" for item in operations)
+    return ", ".join(names) or f"none: {reason}"
