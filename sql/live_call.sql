@@ -21,16 +21,25 @@ begin
     if wanted is null or call.path is null then
         return null;
     end if;
+    -- The CONTEXT of an error quotes a statement that runs by itself, and does not quote that of a loop.
     if wanted = 'GET' then
-        select operation.response into answer
-          from stripe_live._call as operation
-         where operation.method = wanted and operation.path = call.path and operation.params = given;
+        for answer in
+            select operation.response
+              from stripe_live._call as operation
+             where operation.method = wanted and operation.path = call.path and operation.params = given
+        loop
+            return answer;
+        end loop;
     else
-        insert into stripe_live._call as operation (method, path, params, idempotency_key)
-        values (wanted, call.path, given, call.idempotency_key)
-        returning operation.response into answer;
+        for answer in
+            insert into stripe_live._call as operation (method, path, params, idempotency_key)
+            values (wanted, call.path, given, call.idempotency_key)
+            returning operation.response
+        loop
+            return answer;
+        end loop;
     end if;
-    return answer;
+    return null;
 end $$;
 
 comment on function stripe_live.call(text, text, jsonb, text) is

@@ -117,8 +117,13 @@ def test_errors_name_a_valid_alternative(
 ) -> None:
     if host == "multicorn2" and "limit to" in query:
         named = ["custmer"]
-    text = said(failing(db, query))
+    error = failing(db, query)
+    text = said(error)
     assert all(word in text for word in named), text
+    # No statement inside a function, which the user has not written.
+    context = error.diag.context or ""
+    assert context.startswith("PL/pgSQL function stripe_") == ("select stripe_" in query)
+    assert "SQL statement" not in context
 
 
 def test_an_area_is_imported_alone(temporary: psycopg.Connection) -> None:

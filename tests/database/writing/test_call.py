@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from importlib import resources
@@ -75,8 +76,10 @@ def test_reading_is_done_by_select_and_writing_by_insert(
 def test_a_refused_call_is_an_error_that_says_why(
     db: psycopg.Connection, call: str, arguments: str, expected_texts: list[str]
 ) -> None:
-    error_text = said(failing(db, f"select {call}({arguments})"))
+    error = failing(db, f"select {call}({arguments})")
+    error_text = said(error)
     assert all(expected in error_text for expected in expected_texts), error_text
+    assert re.fullmatch(rf"PL/pgSQL function {call}\(.*\) line \d+ at .*", error.diag.context or "")
 
 
 def test_null_calls_nothing(db: psycopg.Connection, call: str, sent: Sent) -> None:
