@@ -1,4 +1,4 @@
-"""Set-up of all tests: the header with the versions, simulators, and which tests stay on one worker."""
+"""Set-up of all tests: versions in the header, simulated and hostile Stripes, what stays on one worker."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
+from support.hostile_endpoint import Behaviour, Hostile, HostileEndpoint
 from support.simulators import Simulators
 
 # The slow suites first, so that the quick ones fill the remaining time.
@@ -58,3 +59,17 @@ def simulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulators]
     simulators = Simulators(tmp_path_factory)
     yield simulators
     simulators.stop()
+
+
+@pytest.fixture
+def hostile() -> Iterator[Hostile]:
+    """Start HTTP servers that behave as a given function does."""
+    started: list[HostileEndpoint] = []
+
+    def start(behave: Behaviour) -> HostileEndpoint:
+        started.append(HostileEndpoint(behave))
+        return started[-1]
+
+    yield start
+    for endpoint in started:
+        endpoint.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,7 +18,7 @@ from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
 from stripe_fdw.host.postgres_installation import PostgresInstallation
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, Misbehaving, Server, Servers, SessionPool
+from support.database import KEY, Server, Servers, SessionPool
 from support.installed_host import installed_tree
 from support.simulators import Simulators
 
@@ -218,20 +217,6 @@ def servers(db: psycopg.Connection, host: str) -> Iterator[Servers]:
     servers = Servers(db, host)
     yield servers
     servers.drop()
-
-
-@pytest.fixture
-def misbehaving() -> Iterator[Callable[[Callable[[socket.socket, str], object]], Misbehaving]]:
-    """Start HTTP servers that behave as a given function does."""
-    started: list[Misbehaving] = []
-
-    def start(behave: Callable[[socket.socket, str], object]) -> Misbehaving:
-        started.append(Misbehaving(behave))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
 
 
 @pytest.fixture(scope="session")

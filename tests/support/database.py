@@ -1,9 +1,7 @@
-"""What database tests share: asking a session, servers of one's own, and an HTTP server that misbehaves."""
+"""What database tests share: asking a session, and servers of one's own."""
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -187,58 +185,6 @@ def options_clause(options: dict[str, str]) -> sql.Composable:
         return sql.SQL("")
     items = [sql.SQL("{} {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in options.items()]
     return sql.SQL("options ({})").format(sql.SQL(", ").join(items))
-
-
-class Misbehaving:
-    """A TCP server on the loopback that reads a request and then does what it is told to, each time."""
-
-    def __init__(self, behave: Callable[[socket.socket, str], object]) -> None:
-        self._behave = behave
-        self._closed = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.requests: list[str] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while not self._closed:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                while not self._closed:
-                    head = b""
-                    while b"\r\n\r\n" not in head:
-                        more = connection.recv(65536)
-                        if not more:
-                            return
-                        head += more
-                    line = head.split(b"\r\n", 1)[0].decode("latin-1")
-                    self.requests.append(line.rpartition(" ")[0])
-                    self._behave(connection, line)
-            except OSError:  # the other end went away, as it may
-                return
-
-    def close(self) -> None:
-        """Stop."""
-        self._closed = True
-        self._listener.close()
-
-
-def answer(
-    body: bytes,
-    status: str = "200 OK",
-    headers: str = "Content-Type: application/json",
-    length: int | None = None,
-) -> bytes:
-    """An HTTP answer."""
-    size = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\n{headers}\r\nContent-Length: {size}\r\n\r\n".encode() + body
 
 
 def copy(db: psycopg.Connection, target: str, rows: str) -> None:

@@ -16,6 +16,7 @@ from urllib3.util import make_headers
 from stripe_fdw.api import interruptible
 from stripe_fdw.api.api_base import is_loopback
 from stripe_fdw.api.cancellation import Exchange, current_exchange
+from stripe_fdw.api.response_limits import BoundedSocket
 from stripe_fdw.redaction import remember
 
 _MAX_IDLE_CONNECTIONS = 16
@@ -67,12 +68,12 @@ def _interruptible_exchange() -> Exchange | None:
 
 
 class _Response(HTTPResponse):
-    """A response that is read in short steps where the thread of the query reads it."""
+    """A response of bounded size, read in short steps where the thread of the query reads it."""
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         if (exchange := _interruptible_exchange()) is not None:
             sock = interruptible.InterruptibleSocket(sock, exchange.check_interrupts)
-        super().__init__(sock, *args, **kwargs)
+        super().__init__(BoundedSocket(sock), *args, **kwargs)  # type: ignore[arg-type]  # it needs no more
 
 
 class _CancellableConnection:

@@ -70,9 +70,10 @@ class InterruptibleSocket:
         self._sock = sock
         self._check_interrupts = check_interrupts
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Return the response's bytes as ``socket.makefile`` does."""
-        return io.BufferedReader(_SocketReader(self._sock, mode, self._check_interrupts))
+    def makefile(self, mode: str, buffering: int) -> io.RawIOBase:
+        """Return the response's bytes as ``socket.makefile`` does without a buffer."""
+        del buffering  # the reader has none
+        return _SocketReader(self._sock, mode, self._check_interrupts)
 
 
 class _SocketReader(io.RawIOBase):

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from stripe_fdw import sqlstates
+from stripe_fdw.api.response_limits import ResponseTooLargeError, check_depth, check_values, too_large_error
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,
@@ -131,9 +132,11 @@ def parse_response(http_response: HttpResponse, request_line: str) -> Response:
     if not 200 <= http_response.status < 300:
         raise error_from_response(http_response, request_line)
     try:
-        body = orjson.loads(http_response.body)
+        body = _parse_json(http_response.body)
     except orjson.JSONDecodeError:
         raise _invalid_response(http_response, request_line, "is not JSON, or not all of it") from None
+    except ResponseTooLargeError as error:
+        raise too_large_error(error, request_line) from None
     # Every object of the API has "object"; lists of its version 2 have only "data".
     if not isinstance(body, dict) or not ("object" in body or "data" in body or "id" in body):
         raise _invalid_response(http_response, request_line, "is JSON, but no object of Stripe's")
@@ -164,8 +167,16 @@ def response_date(headers: Mapping[str, str]) -> datetime:
 def _parse_date(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError for a time that no calendar has
         return None
+
+
+def _parse_json(body: bytes) -> Any:
+    """Return the parsed body. Raises orjson.JSONDecodeError, ResponseTooLargeError."""
+    check_values(body)
+    value = orjson.loads(body)
+    check_depth(body, value)
+    return value
 
 
 def error_from_response(http_response: HttpResponse, request_line: str) -> StripeFdwError:
@@ -173,9 +184,11 @@ def error_from_response(http_response: HttpResponse, request_line: str) -> Strip
     if 300 <= http_response.status < 400:
         return _invalid_response(http_response, request_line, "is a redirect, which is not followed")
     try:
-        body = orjson.loads(http_response.body)
+        body = _parse_json(http_response.body)
     except orjson.JSONDecodeError:
         return _invalid_response(http_response, request_line, "is not JSON")
+    except ResponseTooLargeError as excess:
+        return too_large_error(excess, request_line)
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not _is_stripe_error(http_response.status, error):
         return _invalid_response(http_response, request_line, "is JSON, but no error of Stripe's")
@@ -193,8 +206,8 @@ def _is_stripe_error(status: int, error: Mapping[str, Any]) -> bool:
 def error_code(http_response: HttpResponse) -> str | None:
     """Return Stripe's code in an unsuccessful response; None if it has none."""
     try:
-        code = orjson.loads(http_response.body)["error"]["code"]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        code = _parse_json(http_response.body)["error"]["code"]
+    except (orjson.JSONDecodeError, ResponseTooLargeError, KeyError, TypeError, IndexError):
         return None
     return code if isinstance(code, str) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from urllib3.exceptions import (
     HTTPError,
     NameResolutionError,
     NewConnectionError,
+    ProtocolError,
     ProxyError,
     ReadTimeoutError,
     SSLError,
@@ -27,9 +29,10 @@ from urllib3.exceptions import (
 
 from stripe_fdw.api.cancellation import Exchange, set_current_exchange
 from stripe_fdw.api.connections import connection_pool
+from stripe_fdw.api.response_limits import ResponseTooLargeError, check_size, too_large_error
 from stripe_fdw.api.responses import HttpResponse, error_code
 from stripe_fdw.api.retries import is_final, retry_delay
-from stripe_fdw.errors import ConnectionFailedError, InvalidResponseError, RateLimitError
+from stripe_fdw.errors import ConnectionFailedError, RateLimitError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
     from stripe_fdw.api.rate_limiter import RateLimiter
 
-MAX_RESPONSE_BYTES = 64 << 20  # unpacked; Stripe's largest pages have a few MiB
 _PIECE_BYTES = 256 << 10
 _CONNECT_SECONDS = 10.0
 _NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError)  # there was no connection
@@ -150,7 +152,7 @@ class Transport:
                 preload_content=False,
                 timeout=Timeout(connect=min(_CONNECT_SECONDS, seconds_left), read=seconds_left),
             )
-            body = _read(response, exchange, self._pool, method, target)
+            body = _read(response, exchange, self._pool, target)
             if response.status < 500 and response.status not in (401, 429):
                 self._rate_limiter.accept()
             if response.status < 500:
@@ -161,6 +163,10 @@ class Transport:
             if isinstance(error, _NEVER_SENT) or is_final(error):
                 exchange.uncertain = uncertain_before
             return None, error
+        except ValueError as error:  # http.client and urllib3 let it out for numbers that they cannot read
+            return None, ProtocolError(str(error), error)
+        except ResponseTooLargeError as error:
+            raise too_large_error(error, f"{method} {target.partition('?')[0]}") from None
         finally:
             set_current_exchange(None)
 
@@ -201,25 +207,16 @@ class Transport:
         return next(filter(None, reasons), "the response ended early")
 
 
-def _read(
-    response: BaseHTTPResponse, exchange: Exchange, pool: HTTPConnectionPool, method: str, target: str
-) -> bytes:
+def _read(response: BaseHTTPResponse, exchange: Exchange, pool: HTTPConnectionPool, target: str) -> bytes:
     """Return the body, unpacked piece by piece, so that it can be cancelled and has a maximum.
 
-    Raises InvalidResponseError beyond MAX_RESPONSE_BYTES, CancelledError when the exchange is cancelled.
+    Raises ResponseTooLargeError, and CancelledError when the exchange is cancelled.
     """
-    pieces: list[bytes] = []
-    size = 0
+    body = io.BytesIO()  # not a list of pieces, which may have a byte each
     try:
         for piece in response.stream(_PIECE_BYTES):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_RESPONSE_BYTES:
-                raise InvalidResponseError(
-                    f"the response to {method} {excerpt(target, MAX_NAME_CHARACTERS)} is larger than"
-                    f" {MAX_RESPONSE_BYTES >> 20} MiB",
-                    hint="Check that api_base is Stripe's API and that no proxy answers in its place.",
-                )
+            body.write(piece)
+            check_size(body.tell())
             if exchange.cancelled.is_set():
                 raise CancelledError
             try:
@@ -229,7 +226,7 @@ def _read(
     except BaseException:
         response.close()
         raise
-    return b"".join(pieces)
+    return body.getvalue()
 
 
 def _system_reason(cause: BaseException, peer: str) -> str | None:

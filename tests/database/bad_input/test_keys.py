@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import PLAIN, Misbehaving, Servers, answer, count, failing, refused, said
+from support.database import PLAIN, Servers, count, failing, refused, said
+from support.hostile_endpoint import Hostile, HostileEndpoint, answer
 
 Requests = Callable[[], list[str]]
 WRONG = "sk_test_51WrongKeyOfTheDatabaseTests0000"
@@ -87,15 +88,15 @@ def test_an_account_that_the_key_cannot_reach(
 
 
 @pytest.fixture
-def unasked(misbehaving: Callable[..., Misbehaving]) -> Iterator[Misbehaving]:
+def unasked(hostile: Hostile) -> Iterator[HostileEndpoint]:
     """A server of this test alone, which no request may reach."""
-    server = misbehaving(lambda connection, line: connection.sendall(answer(b"{}")))
+    server = hostile(lambda connection, line: connection.sendall(answer(b"{}")))
     yield server
     assert server.requests == []
 
 
 def test_without_a_mapping_nothing_is_asked(
-    db: psycopg.Connection, servers: Servers, unasked: Misbehaving, host: str
+    db: psycopg.Connection, servers: Servers, unasked: HostileEndpoint, host: str
 ) -> None:
     server = servers("customer", api_base=unasked.url)
     for where in ("", " where id = 'cus_1'", " limit 1"):
@@ -123,7 +124,7 @@ KEYS = {
 
 @pytest.mark.parametrize("case", KEYS)
 def test_invalid_keys_are_refused_before_any_request(
-    db: psycopg.Connection, servers: Servers, unasked: Misbehaving, case: str
+    db: psycopg.Connection, servers: Servers, unasked: HostileEndpoint, case: str
 ) -> None:
     mapping, fragments = KEYS[case]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable
 
 import psycopg
 import pytest
 
-from support.database import Misbehaving, Server, Servers, answer, failing, said
+from support.database import Server, Servers, failing, said
+from support.hostile_endpoint import Hostile, answer
 from support.waiting import hang_guard
 
 KEY = "sk_test_51KeyOfTheSecurityTests0000"
@@ -46,13 +45,13 @@ def test_a_long_name_of_an_option_is_refused_at_once(db: psycopg.Connection, hos
 def test_a_long_error_of_stripe_is_shortened(
     db: psycopg.Connection,
     servers: Servers,
-    misbehaving: Callable[[Callable[[socket.socket, str], object]], Misbehaving],
+    hostile: Hostile,
     text: str,
     field: str,
 ) -> None:
     error = {"type": "invalid_request_error", "code": "email_invalid", "message": "No.", "param": "email"}
     body = json.dumps({"error": {**error, field: TEXTS[text]}}).encode()
-    stripe = misbehaving(lambda connection, line: connection.sendall(answer(body, "400 Bad Request")))
+    stripe = hostile(lambda connection, line: connection.sendall(answer(body, "400 Bad Request")))
     server = servers("customer", mapping={"api_key": KEY}, api_base=stripe.url)
     with hang_guard(10):
         refused = failing(db, f"select * from {server.table('customer')} where id = 'cus_1'")

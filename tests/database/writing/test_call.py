@@ -10,7 +10,8 @@ from importlib import resources
 import psycopg
 import pytest
 
-from support.database import KEY, Misbehaving, Server, Servers, answer, failing, one, said
+from support.database import KEY, Server, Servers, failing, one, said
+from support.hostile_endpoint import Hostile, answer
 
 Sent = Callable[[], list[str]]
 
@@ -152,14 +153,12 @@ def test_a_role_may_be_given_reading_without_writing(
         db.execute(f"drop role {role}".encode())
 
 
-def test_version_2_can_be_called(
-    db: psycopg.Connection, servers: Servers, misbehaving: Callable[..., Misbehaving]
-) -> None:
+def test_version_2_can_be_called(db: psycopg.Connection, servers: Servers, hostile: Hostile) -> None:
     def behave(connection: socket.socket, line: str) -> None:
         del line  # all requests are alike
         connection.sendall(answer(b'{"id": "acct_1", "object": "v2.core.account"}'))
 
-    stripe = misbehaving(behave)
+    stripe = hostile(behave)
     server = servers("_call", mapping={"api_key": KEY}, api_base=stripe.url, timeout=5)
     params = '{"contact_email": "a@b.c", "include": ["identity"], "nested": {"n": 1}}'
     query = (
