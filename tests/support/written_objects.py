@@ -162,6 +162,15 @@ class World:
     def _inv_open(self) -> dict[str, Any]:
         return self.call("POST", f"invoices/{self._inv_of_500()['id']}/finalize", auto_advance="false")
 
+    def _inv_paid(self) -> dict[str, Any]:
+        return self.call("POST", f"invoices/{self._inv_open()['id']}/pay", paid_out_of_band="true")
+
+    def _ii_final(self) -> dict[str, Any]:
+        """An item of an invoice that is finalized."""
+        invoice = self._inv_open()["id"]
+        found: dict[str, Any] = self.call("GET", f"invoiceitems?invoice={invoice}")["data"][0]
+        return found
+
     def _evt(self) -> dict[str, Any]:
         self.__getitem__("cus")  # so that there is an event
         found: dict[str, Any] = self.call("GET", "events?limit=1")["data"][0]

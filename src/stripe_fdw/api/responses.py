@@ -86,6 +86,7 @@ _SQLSTATES_BY_CODE: Mapping[str, str] = {
     "invoice_not_editable": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "parameter_missing": sqlstates.NOT_NULL_VIOLATION,
     "payment_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
+    "resource_invalid_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
     "resource_already_exists": sqlstates.UNIQUE_VIOLATION,
     "setup_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
 }

@@ -222,7 +222,8 @@ class Resource:
     transitions: tuple[Transition, ...] = ()
     write_paths: tuple[WritePath, ...] = ()
     deleted_when: tuple[tuple[str, str], ...] = ()  # columns and values of rows that are deleted already
-    # Hints for a refused INSERT ("insert"), DELETE ("delete") or change of a column; {id} is the row's id.
+    # Hints for a refused INSERT ("insert"), DELETE ("delete"), UPDATE ("update") or change of a column.
+    # DELETE and UPDATE may have one for a status ("delete paid"). {id} stands for the row's id.
     hints: tuple[tuple[str, str], ...] = ()
     search_fields: tuple[str, ...] = ()  # fields of the search API; () if there is none
     search_path: str = ""

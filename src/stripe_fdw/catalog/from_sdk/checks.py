@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from stripe_fdw.catalog.from_sdk.annotations import Shape, read_shape
@@ -153,8 +154,15 @@ def _unknown_expansions(catalog: Catalog, listings: dict[str, SdkOperation]) -> 
 
 def _unknown_hints(catalog: Catalog) -> Iterator[str]:
     for table, texts in HINTS.items():
-        for name in texts.keys() - {"insert", "delete", *catalog.resource[table].column}:
-            yield f"HINTS: {table} has no column {name}"
+        resource = catalog.resource[table]
+        states = {*(resource.column["status"].values if "status" in resource.column else ())}
+        for item in (item for item in resource.transitions if item.column == "status"):
+            states |= {item.value or "", *item.sources}
+        of_states = {f"{command} {state}" for command in ("delete", "update") for state in states}
+        for name in texts.keys() - {"insert", "delete", "update", *of_states, *resource.column}:
+            yield f"HINTS: {table} has no column or status {name}"
+        for name in set(re.findall(r"\{([a-z_]+)\}", " ".join(texts.values()))) - resource.column.keys():
+            yield f"HINTS: {table} has no column {name} that a hint could show"
 
 
 def _unknown_conditions(catalog: Catalog) -> Iterator[str]:

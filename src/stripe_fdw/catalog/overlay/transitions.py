@@ -183,8 +183,22 @@ TRANSITIONS: dict[str, tuple[TransitionEntry, ...]] = {
 _REFUND = "To refund it: INSERT INTO stripe_live.refund (charge, amount) VALUES ('ch_...', ...);"
 _ITEM = "Add an invoice item: INSERT INTO stripe_live.invoiceitem (customer, invoice, amount) ..."
 
-# Hints for deleting an object that cannot be deleted, creating one that Stripe creates itself, or setting a
-# column whose value is written elsewhere. {id} is the row's id.
+_CREDIT = (
+    "To correct it: INSERT INTO stripe_live.credit_note (invoice, amount, _params)"
+    """ VALUES ({id}, ..., '{"credit_amount": ...}');"""
+)
+_VOID = "Void it, and INSERT another: UPDATE stripe_live.invoice SET status = 'void' WHERE id = {id};"
+_FINAL_ITEM = (
+    "A finalized invoice keeps its items: void the invoice, or"
+    " INSERT INTO stripe_live.credit_note (invoice, amount) VALUES ({invoice}, ...);"
+)
+_REFUND_INTENT = "To refund it: INSERT INTO stripe_live.refund (payment_intent) VALUES ({id});"
+_REVERSE = "Take it back: UPDATE stripe_live.payout SET status = 'reversed' WHERE id = {id};"
+
+# Hints for creating an object that Stripe creates itself ("insert"), deleting one that cannot be deleted
+# ("delete"), changing one whose state does not allow it ("update"), or setting a column whose value is
+# written elsewhere. "delete paid" is for objects with this status. {id} is the row's id, and so with other
+# columns. Where TRANSITIONS has an operation that ends the object, "delete" is needed for other states only.
 HINTS: dict[str, dict[str, str]] = {
     "charge": {
         "amount_refunded": _REFUND,
@@ -198,9 +212,56 @@ HINTS: dict[str, dict[str, str]] = {
             """ SET discounts = '[{"coupon": "..."}]' WHERE id = 'sub_...';"""
         )
     },
+    "checkout_session": {
+        "delete complete": (
+            "To refund it: INSERT INTO stripe_live.refund (payment_intent) VALUES ({payment_intent});"
+        )
+    },
     "customer_balance_transaction": {"delete": "Add one with the opposite amount."},
-    "invoice": {"amount_due": _ITEM, "subtotal": _ITEM, "total": _ITEM},
+    # The default account of a currency cannot be deleted.
+    "external_account": {
+        "delete": (
+            "Make another the default first: UPDATE stripe_live.external_account"
+            " SET default_for_currency = true WHERE account = {account} AND id = '...';"
+        )
+    },
+    "invoice": {
+        "amount_due": _ITEM,
+        "subtotal": _ITEM,
+        "total": _ITEM,
+        "delete paid": _CREDIT,
+        "update open": _VOID,
+        "update paid": _CREDIT,
+        "update uncollectible": _VOID,
+    },
+    "invoiceitem": {"delete": _FINAL_ITEM, "update": _FINAL_ITEM},
     "line_item": {"insert": _ITEM},
+    "payment_intent": {
+        "delete succeeded": _REFUND_INTENT,
+        "update requires_capture": (
+            "To capture less: UPDATE stripe_live.payment_intent SET status = 'succeeded',"
+            """ _params = '{"amount_to_capture": ...}' WHERE id = {id};"""
+        ),
+        "update succeeded": _REFUND_INTENT,
+    },
+    "payout": {"delete in_transit": _REVERSE, "delete paid": _REVERSE},
+    "quote": {
+        "delete accepted": (
+            "To end what it started: DELETE FROM stripe_live.subscription WHERE id = {subscription};"
+        ),
+        "update accepted": (
+            "Change what it started: UPDATE stripe_live.subscription SET ... WHERE id = {subscription};"
+        ),
+        "update open": (
+            "Cancel it, and INSERT another: UPDATE stripe_live.quote SET status = 'canceled' WHERE id = {id};"
+        ),
+    },
+    "subscription_item": {
+        "delete": (
+            "The last item ends with its subscription:"
+            " DELETE FROM stripe_live.subscription WHERE id = {subscription};"
+        )
+    },
     "tax_id": {"customer": "Insert into stripe_live.customer_tax_id, or set owner_customer."},
     "transfer": {
         "delete": "Take it back: INSERT INTO stripe_live.transfer_reversal (transfer) VALUES ({id});"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stripe_fdw import sqlstates
+from stripe_fdw.catalog import load
 from stripe_fdw.errors import ApiError, StripeFdwError
+from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete, instead_of_update
 from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.statement_effects import StatementEffects
 from stripe_fdw.sql_quoting import quote_literal
@@ -108,6 +111,25 @@ def replay_hint(row: RowWrite, error: BaseException) -> str | None:
     if (error.status or 0) < 500:
         return f"{keeps} To try again, use another key."
     return f"{keeps} Look in Stripe whether it was done; if it was not, use another key."
+
+
+def state_hint(row: RowWrite, error: BaseException) -> str | None:
+    """Return what SQL can do instead where the state of the row's object does not allow its request."""
+    plan, operation = row.plan, row.request.operation
+    if plan.object_id is None or plan.invalidates is None:
+        return None
+    if type(error) is not ApiError or error.status != 400 or error.hint is not None:
+        return None
+    resource, fields = load().resource[plan.invalidates], plan.current or {}
+    if resource.delete is not None and operation == resource.delete.name:
+        return instead_of_delete(resource, plan.object_id, fields)
+    # Most errors about states have no code, and name no parameter.
+    is_about_state = error.sqlstate == sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE or not (
+        error.code or error.param
+    )
+    if is_about_state and resource.update is not None and operation == resource.update.name:
+        return instead_of_update(resource, plan.object_id, fields)
+    return None
 
 
 def _key_name(row: RowWrite) -> str:

@@ -325,7 +325,9 @@ class StatementWrite:
             error, self.effects, shown_number, row, unknown=unknown, others=others or ()
         )
         replay_hint = failure_messages.replay_hint(row, error) if row is not None else None
-        error.hint = " ".join(filter(None, (error.hint, replay_hint or self._retry_hint()))) or None
+        state_hint = failure_messages.state_hint(row, error) if row is not None else None
+        hints = (error.hint, state_hint, replay_hint or self._retry_hint())
+        error.hint = " ".join(filter(None, hints)) or None
         self.effects.reported = self.failed = True
         return error
 

@@ -15,7 +15,7 @@ from support.written_objects import KEY, Made, World, shown
 TABLES = (
     "customer", "subscription", "subscription_item", "invoice", "invoiceitem", "product", "price", "coupon",
     "promotion_code", "payment_intent", "payment_method", "refund", "customer_balance_transaction", "event",
-    "quote", "charge", "setup_intent", "subscription_schedule", "checkout_session",
+    "quote", "credit_note", "charge", "setup_intent", "subscription_schedule", "checkout_session",
 )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
@@ -147,6 +149,36 @@ def test_a_refusal_of_stripes_has_an_sqlstate_that_says_why(
     message, state = refuse(live, filled(statement, world))
     assert filled(expected_text, world) in message
     assert state == (sqlstate if host == "bundled" else PLAIN)
+
+
+# Changes that the object's state does not allow, and the beginning of the statement that the hint has instead
+STATES: list[tuple[str, str]] = [
+    ("delete from invoice where id = '<inv_open>'", "UPDATE invoice SET status = 'void'"),
+    ("delete from invoice where id = '<inv_paid>'", "INSERT INTO credit_note (invoice, amount, _params)"),
+    ("update invoice set description = 'x' where id = '<inv_open>'", "UPDATE invoice SET status = 'void'"),
+    ("update invoice set description = 'x' where id = '<inv_paid>'", "INSERT INTO credit_note"),
+    ("update invoice set status = 'void' where id = '<inv_paid>'", "INSERT INTO credit_note"),
+    ("delete from invoiceitem where id = '<ii_final>'", "INSERT INTO credit_note"),
+    ("update invoiceitem set amount = 7 where id = '<ii_final>'", "INSERT INTO credit_note"),
+    ("delete from product where id = (select product from price where id = '<price>')",
+     "UPDATE product SET active = false"),
+    ("delete from subscription_item where id = '<si>'", "DELETE FROM subscription"),
+    ("update quote set description = 'x' where id = '<quote_open>'", "UPDATE quote SET status = 'canceled'"),
+    ("update payment_intent set amount = 5 where id = '<pi_to_capture>'",
+     "UPDATE payment_intent SET status = 'succeeded', _params"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "expected"), STATES, ids=[case[0] for case in STATES])
+def test_the_hint_on_a_state_is_a_statement_that_succeeds(
+    live: psycopg.Connection, world: World, statement: str, expected: str
+) -> None:
+    message, _ = refuse(live, filled(statement, world))
+    found = re.search(r"(INSERT INTO|UPDATE|DELETE FROM) stripe_live\..*;", message)
+    assert found, message
+    instead = found[0].replace("stripe_live.", "")
+    assert instead.startswith(expected)
+    assert live.execute(instead.replace("...", "100").encode()).rowcount == 1
 
 
 def test_a_row_that_is_gone_when_it_is_changed_is_no_data(

@@ -21,6 +21,7 @@ from stripe_fdw.fdw.planning.restrictions import fits_path
 from stripe_fdw.fdw.reading.extraction import value_of
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.fdw.writing.plan import refusals, transitions
+from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete, is_end
 from stripe_fdw.fdw.writing.plan.request_body import RequestBody
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.update_columns import UPDATE, set_update_columns
@@ -212,7 +213,10 @@ def _set_with_operation(
             )
             return
     if any(item.column == name for item in resource.transitions):
-        raise transitions.transition_error(resource, identifier, name, old_value, value, fields)
+        error = transitions.transition_error(resource, identifier, name, old_value, value, fields)
+        if error.hint is None and is_end(resource, name, value):
+            error.hint = instead_of_delete(resource, identifier, {**fields, name: old_value})
+        raise error
     if not resource.update_paths and not resource.transitions:
         raise refusals.not_updatable(resource)
     raise refusals.not_writable(resource, [name], creating=False)

@@ -9,14 +9,8 @@ from stripe_fdw import sqlstates
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.schema.columns import RAW
-from stripe_fdw.fdw.writing.plan.transitions import (
-    state_literal,
-    state_literals,
-    state_text,
-    target_states,
-    update_hint,
-)
-from stripe_fdw.sql_quoting import quote_literal
+from stripe_fdw.fdw.writing.plan.remedies import instead_of_delete
+from stripe_fdw.fdw.writing.plan.transitions import state_literals, target_states
 from stripe_fdw.suggestions import closest_names
 from stripe_fdw.text_limits import MAX_NAMES
 
@@ -54,17 +48,7 @@ def not_updatable(resource: Resource) -> StripeFdwError:
 
 def not_deletable(resource: Resource, identifier: str, old: Mapping[str, object]) -> StripeFdwError:
     """Return the error for a DELETE of an object that Stripe keeps; its hint may be another operation."""
-    hint = dict(resource.hints).get("delete", "").replace("{id}", quote_literal(identifier))
-    ends = [
-        item
-        for item in resource.transitions
-        if item.ends_object
-        and (item.column not in old or not item.sources or state_text(old[item.column]) in item.sources)
-    ]
-    if not hint and ends:
-        hint = update_hint(resource, identifier, ends[0].column, state_literal(ends[0].value))
-    if not hint and "active" in resource.update_paths:
-        hint = update_hint(resource, identifier, "active", "false")
+    hint = instead_of_delete(resource, identifier, old)
     verb = "computes" if resource.preview else "keeps"
     return StripeFdwError(
         f"cannot delete {resource.name} {identifier}: Stripe {verb} these objects",
