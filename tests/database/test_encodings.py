@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, WRAPPERS, column, create, failing, one, options_clause, said
+from support.database import (
+    KEY,
+    WRAPPERS,
+    SessionPool,
+    column,
+    create,
+    failing,
+    one,
+    options_clause,
+    said,
+)
 
 STRANGE = "\N{BICYCLE} \N{LEFT DOUBLE QUOTATION MARK}ü\N{RIGHT DOUBLE QUOTATION MARK}"
 
@@ -46,40 +58,68 @@ def encoding(request: pytest.FixtureRequest) -> Encoding:
     return chosen
 
 
+@pytest.fixture(scope="module")
+def encoded_databases(cluster: Cluster, written: SimulatorProcess, host: str) -> Callable[[str], str]:
+    """The database of an encoding with two foreign tables, made when it is first asked for."""
+
+    @cache
+    def database(encoding: str) -> str:
+        name = f"encoded_{host}_{encoding.lower()}"
+        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+            made = f"create database {name} encoding '{encoding}' locale 'C' template template0"
+            connection.execute(made.encode())
+        with psycopg.connect(cluster.dsn(name), autocommit=True, client_encoding="UTF8") as connection:
+            connection.execute("set log_statement = 'none'; set client_min_messages = 'warning'")
+            connection.execute(f"create extension {WRAPPERS[host]}")
+            options = {"api_base": written.url, "max_requests_per_second": "10000"}
+            if host == "multicorn2":
+                options["wrapper"] = "stripe_fdw.StripeForeignDataWrapper"
+            connection.execute(
+                sql.SQL("create server stripe foreign data wrapper {} {}").format(
+                    sql.Identifier(WRAPPERS[host]), options_clause(options)
+                )
+            )
+            connection.execute(
+                sql.SQL("create user mapping for current_user server stripe {}").format(
+                    options_clause({"api_key": KEY})
+                )
+            )
+            connection.execute(
+                "import foreign schema stripe limit to (customer, product) from server stripe into public"
+            )
+        return cluster.dsn(name)
+
+    return database
+
+
+@pytest.fixture(scope="module")
+def encoded_pools(encoded_databases: Callable[[str], str]) -> Iterator[Callable[[Encoding], SessionPool]]:
+    """The sessions of an encoding, which its tests take over from each other."""
+    pools: dict[Encoding, SessionPool] = {}
+
+    def pool(encoding: Encoding) -> SessionPool:
+        if encoding not in pools:
+            dsn = encoded_databases(encoding.database)
+            pools[encoding] = SessionPool(make_conninfo(dsn, client_encoding=encoding.client))
+        return pools[encoding]
+
+    yield pool
+    for each in pools.values():
+        each.close()
+
+
 @pytest.fixture
 def encoded(
-    encoding: Encoding, host: str, cluster: Cluster, written: SimulatorProcess
+    encoding: Encoding,
+    encoded_pools: Callable[[Encoding], SessionPool],
+    cluster: Cluster,
+    written: SimulatorProcess,
 ) -> Iterator[psycopg.Connection]:
     """A session in a database of an encoding, with two foreign tables."""
     for setting in ("faults", "limits", "requests"):
         written.control("DELETE", f"/{setting}")
-    name = f"encoded_{host}_{encoding.database.lower()}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        if not one(connection, "select count(*) from pg_database where datname = %s", name):
-            made = f"create database {name} encoding '{encoding.database}' locale 'C' template template0"
-            connection.execute(made.encode())
     pid = cluster.pid()
-    with psycopg.connect(cluster.dsn(name), autocommit=True, client_encoding="UTF8") as connection:
-        connection.execute("set log_statement = 'none'; set client_min_messages = 'warning'")
-        connection.execute(f"create extension if not exists {WRAPPERS[host]}")
-        connection.execute("drop server if exists stripe cascade")
-        options = {"api_base": written.url, "max_requests_per_second": "10000"}
-        if host == "multicorn2":
-            options["wrapper"] = "stripe_fdw.StripeForeignDataWrapper"
-        connection.execute(
-            sql.SQL("create server stripe foreign data wrapper {} {}").format(
-                sql.Identifier(WRAPPERS[host]), options_clause(options)
-            )
-        )
-        connection.execute(
-            sql.SQL("create user mapping for current_user server stripe {}").format(
-                options_clause({"api_key": KEY})
-            )
-        )
-        connection.execute(
-            "import foreign schema stripe limit to (customer, product) from server stripe into public"
-        )
-    with psycopg.connect(cluster.dsn(name), autocommit=True, client_encoding=encoding.client) as connection:
+    with encoded_pools(encoding).session() as connection:
         yield connection
         assert one(connection, "select 1") == 1
     assert cluster.pid() == pid
@@ -195,6 +235,7 @@ def test_names_that_stripe_does_not_know(encoded: psycopg.Connection, encoding: 
     )
     unhidden(failing(encoded, f'select * from "{name} 2"'))
     unhidden(failing(encoded, f'truncate "{name} 2"'))
+    encoded.execute(f'drop foreign table "{name}", "{name} 2"')
 
 
 BYTES = r"E'\xff\xfe'"

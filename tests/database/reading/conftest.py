@@ -1,0 +1,12 @@
+"""Tests of reading take over sessions from each other, as clients of a connection pool do."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+
+@pytest.fixture
+def db(pooled: psycopg.Connection) -> psycopg.Connection:
+    """A session that read before."""
+    return pooled
