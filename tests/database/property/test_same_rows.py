@@ -71,7 +71,7 @@ class Samples(dict[str, Sample]):
 @pytest.fixture(scope="module")
 def stripe(simulators: Simulators) -> SimulatorProcess:
     """A simulated Stripe, with some products whose ids users chose and with prices of them."""
-    simulator = simulators(customers=300, seed=7)
+    simulator = simulators(customers=130, seed=7)
     for chosen in CHOSEN:
         create(simulator, "products", {"id": chosen, "name": chosen})
         create(simulator, "prices", {"product": chosen, "currency": "eur", "unit_amount": 100})
@@ -357,7 +357,7 @@ COMMON = settings(
 def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=400 * (HUNT or 1))
+        @settings(COMMON, max_examples=250 * (HUNT or 1))
         @given(single(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)
@@ -369,7 +369,7 @@ def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
 def test_joins_give_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=150 * (HUNT or 1))
+        @settings(COMMON, max_examples=100 * (HUNT or 1))
         @given(joined(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)

@@ -3,6 +3,8 @@
 import pytest
 
 from stripe_fdw.catalog import Filter, Kind, Resource, load
+from stripe_simulator.process import SimulatorProcess
+from support.simulators import Simulators
 
 CATALOG = load()
 LISTED = [
@@ -10,6 +12,12 @@ LISTED = [
     for resource in CATALOG.resources
     if not resource.parents and not resource.preview and not any(item.required for item in resource.filters)
 ]
+
+
+@pytest.fixture(scope="module")
+def running(simulators: Simulators) -> SimulatorProcess:
+    """A simulator with several pages of most objects, since each filter reads all of them."""
+    return simulators(customers=400)
 
 
 def values_at(value: object, path: tuple[str, ...]) -> list[object]:
