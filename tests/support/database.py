@@ -40,6 +40,11 @@ def column(db: psycopg.Connection, query: str, *parameters: object) -> list[obje
     return [row[0] for row in db.execute(query.encode(), parameters or None)]
 
 
+def rows(db: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    return db.execute(query.encode()).fetchall()
+
+
 def create(simulator: SimulatorProcess, path: str, fields: Mapping[str, object]) -> dict[str, Any]:
     """Create an object in Stripe, as somebody else would."""
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}

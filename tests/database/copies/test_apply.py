@@ -14,6 +14,7 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.tables import Schemas
+from support.database import rows
 from support.waiting import wait_until
 
 from .conftest import NOON
@@ -23,10 +24,6 @@ Apply = Callable[..., Applied]
 
 def customer(identifier: str = "cus_1", **fields: Any) -> dict[str, Any]:
     return {"id": identifier, "object": "customer", "created": 1_700_000_000, "name": "Ada", **fields}
-
-
-def rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:
-    return connection.execute(query.encode()).fetchall()
 
 
 def test_objects_become_rows(copies: psycopg.Connection, put: Apply) -> None:

@@ -23,6 +23,8 @@ READING = [path for path in PAGES if path not in WRITING_PAGES]
 ORGS = """create table orgs (id int primary key, name text, stripe_id text);
 insert into orgs select row_number() over (), 'org', id from stripe_live.customer limit 50;
 analyze orgs"""
+# The copies that the pages read.
+COPIES = ["customer", "invoice", "line_item", "product", "subscription", "subscription_item"]
 # Statements that an example relies on, by a text in its result.
 PREPARATIONS = {
     "amount > 5000": "alter server stripe options (add use_search 'true')",
@@ -72,7 +74,7 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(server_options=options, mapping={"api_key": KEY}))
         with connection.transaction():
-            list(install_copies(connection, Schemas(), ["customer", "subscription"]))
+            list(install_copies(connection, Schemas(), COPIES))
     yield cluster.dsn("documented")
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         for name in ("documented", "documented_empty"):

@@ -126,10 +126,12 @@ ONLY_READ = {
     ("invoiceitem", "created"): "the moment of creation",
     ("invoiceitem", "product"): "the price's",
     ("invoiceitem", "subscription"): "written by its own name",
+    ("invoiceitem", "subscription_item"): "set by the subscription",
     ("line_item", "product"): "the price's",
     ("line_item", "subscription_item"): "set by the subscription",
     ("subscription", "current_period_end"): "set by billing",
     ("subscription", "current_period_start"): "set by billing",
+    ("subscription_item", "product"): "the price's",
 }
 
 

@@ -6,6 +6,8 @@ from stripe_fdw.catalog.model import Column, Kind
 
 # Columns for values that are nested deeper in the object: table → columns.
 _PRICING = ("pricing", "price_details")
+# What is sold, where the object holds its price as a whole.
+_PRODUCT_OF_PRICE = Column("product", Kind.REFERENCE, ("price", "product"), references=("product",))
 DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
     # Most queries on a customer's payments start with it.
     "customer": (
@@ -16,6 +18,12 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
             references=("payment_method",),
         ),
     ),
+    "subscription_item": (_PRODUCT_OF_PRICE,),
+    "checkout_session_line_item": (_PRODUCT_OF_PRICE,),
+    "payment_link_line_item": (_PRODUCT_OF_PRICE,),
+    "quote_line_item": (_PRODUCT_OF_PRICE,),
+    "quote_computed_upfront_line_item": (_PRODUCT_OF_PRICE,),
+    "invoice_payment": (Column("charge", Kind.REFERENCE, ("payment", "charge"), references=("charge",)),),
     # Since 2025-03-31.basil under `parent`.
     "invoice": (
         Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),
@@ -39,6 +47,12 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
             Kind.REFERENCE,
             ("parent", "subscription_details", "subscription"),
             references=("subscription",),
+        ),
+        Column(
+            "subscription_item",
+            Kind.REFERENCE,
+            ("parent", "subscription_details", "subscription_item"),
+            references=("subscription_item",),
         ),
     ),
 }
