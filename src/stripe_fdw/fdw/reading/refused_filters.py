@@ -13,6 +13,7 @@ from stripe_fdw.catalog.model import Column, Filter, Kind, Resource
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 from stripe_fdw.fdw.planning.pushdown import parameter_text
 from stripe_fdw.fdw.reading.extraction import Object, value_of
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 _UNKNOWN_VALUE = "must be one of"  # in Stripe's message about a value that the parameter does not have
 _OF_ACCOUNT = "/v1/accounts/{account}"
@@ -50,10 +51,12 @@ def preview_error(request: Request, resources: Iterable[Resource]) -> StripeFdwE
     segments = [unquote(segment) for segment in request.path.split("/")]
     for preview in resources:
         if preview.preview and any(segment.startswith(preview.id_prefix) for segment in segments):
+            needed = preview.one_of[0]
             return StripeFdwError(
-                f"Stripe does not list what is inside a {preview.object} that it computes as a preview",
-                detail=f"GET {request.path} answered 404.",
-                hint=f"The preview has the first of them: lines -> 'data' of stripe_live.{preview.name}.",
+                f"Stripe does not list the {segments[-1]} of a preview",
+                detail=f"GET {excerpt(request.path, MAX_NAME_CHARACTERS)} answered 404.",
+                hint=f"The preview itself has the first of them: SELECT item FROM stripe_live.{preview.name},"  # noqa: S608 - shown
+                f" jsonb_array_elements({segments[-1]} -> 'data') AS item WHERE {needed} = '...';",
                 sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
             )
     return None
