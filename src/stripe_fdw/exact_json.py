@@ -11,17 +11,29 @@ import orjson
 Json = dict[str, Any]
 """A JSON object."""
 
+MAX_DEPTH: Final = 254  # of lists and objects in each other; orjson writes no more
 _MAX_DIGITS: Final = 1000  # before or after the decimal point
+
+
+class TooDeepError(ValueError):
+    """Lists and objects are nested more than MAX_DEPTH deep."""
 
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON: numbers with a fraction or of more than 64 bits as Decimal.
 
-    Raises ValueError for invalid JSON, and OverflowError for a number of more than 1,000 digits.
+    Raises ValueError for invalid JSON, TooDeepError for JSON that ``dumps`` could not write again, and
+    OverflowError for a number of more than 1,000 digits.
     """
-    return json.loads(
-        text, parse_float=_parse_decimal, parse_int=_parse_integer, parse_constant=_refuse_constant
-    )
+    try:
+        value = json.loads(
+            text, parse_float=_parse_decimal, parse_int=_parse_integer, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise TooDeepError from None
+    if len(text) > 2 * MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise TooDeepError
+    return value
 
 
 def dumps(value: object) -> bytes:
@@ -33,6 +45,18 @@ def format_decimal(value: Decimal, *, trim_zeros: bool = False) -> str:
     """Return the digits of a number without an exponent; with ``trim_zeros`` without zeros at the end."""
     digits = format(value, "f")
     return digits.rstrip("0").rstrip(".") if trim_zeros and "." in digits else digits
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def _parse_integer(text: str) -> int | Decimal:

@@ -45,3 +45,12 @@ def test_a_number_out_of_range_is_refused(text: str) -> None:
 def test_values_that_json_does_not_have_are_not_written(value: object) -> None:
     with pytest.raises(TypeError):
         exact_json.dumps(value)
+
+
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
+def test_what_is_read_can_be_written_again_and_what_is_deeper_is_refused(begin: str, end: str) -> None:
+    deepest = f"{begin * exact_json.MAX_DEPTH}1{end * exact_json.MAX_DEPTH}"
+    assert exact_json.dumps(exact_json.loads(deepest)).decode() == deepest
+    for depth in (exact_json.MAX_DEPTH + 1, 990, 100_000):
+        with pytest.raises(exact_json.TooDeepError):
+            exact_json.loads(f"{begin * depth}1{end * depth}")

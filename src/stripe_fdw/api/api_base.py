@@ -13,6 +13,7 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 STRIPE = "https://api.stripe.com"
 _STRIPE_HOSTS = ("api.stripe.com", "api.stripe.com:443")
 _ADDRESS = re.compile(r"[\x21-\x7e]{0,2000}")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of version 4 or 6
 
 
 def check_api_base(text: str) -> str:
@@ -32,6 +33,8 @@ def check_api_base(text: str) -> str:
         port_is_valid = False
         parts = SplitResult("", "", "", "", "")
     if not port_is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _error(text, "is not an address like https://api.stripe.com")
+    if not _HOST.fullmatch(parts.hostname):  # what urllib would read otherwise than it is checked here
         raise _error(text, "is not an address like https://api.stripe.com")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise _error(text, "must hold no user, password, query or fragment")

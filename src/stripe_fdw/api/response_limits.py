@@ -13,12 +13,12 @@ from typing import Any, Final
 import orjson
 
 from stripe_fdw.errors import InvalidResponseError
+from stripe_fdw.exact_json import MAX_DEPTH
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 MAX_RESPONSE_BYTES: Final = 64 << 20  # unpacked; Stripe's largest pages have a few MiB
 MAX_JSON_VALUES: Final = 1 << 20  # a page of Stripe's has a value for each 20 to 30 bytes
 _MAX_RECEIVED_BYTES = MAX_RESPONSE_BYTES + (1 << 20)  # with head, chunk sizes and trailers
-_WRITTEN_DEPTH = 254  # of lists and objects in each other; orjson parses 1,024 and writes no more than these
 _BYTES_PER_VALUE = 2  # at least: a digit and a comma
 
 
@@ -45,12 +45,12 @@ def check_values(body: bytes) -> None:
 
 def check_depth(body: bytes, value: object) -> None:
     """Raise ResponseTooLargeError for a body too deep for its objects to be written as JSON again."""
-    if body.count(b"[") + body.count(b"{") <= _WRITTEN_DEPTH:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
     try:
         orjson.dumps(value)  # quicker than to walk through it
     except orjson.JSONEncodeError:
-        raise ResponseTooLargeError(f"is nested more than {_WRITTEN_DEPTH} deep") from None
+        raise ResponseTooLargeError(f"is nested more than {MAX_DEPTH} deep") from None
 
 
 def too_large_error(error: ResponseTooLargeError, request_line: str) -> InvalidResponseError:

@@ -32,12 +32,19 @@ def make_decimal(text: str) -> Decimal:
 
 
 def parse_json(text: str) -> object:
-    """Parse JSON. Numbers keep their digits: those with a fraction, and very large ones, become Decimals."""
+    """Parse JSON. Numbers keep their digits: those with a fraction, and very large ones, become Decimals.
+
+    Raises HostError for numbers and depths that cannot be written again.
+    """
     try:
         return exact_json.loads(text)
     except OverflowError:
         raise HostError(
             "a number in jsonb is out of range", sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
+        ) from None
+    except exact_json.TooDeepError:
+        raise HostError(
+            f"jsonb is nested more than {exact_json.MAX_DEPTH} deep", sqlstate=sqlstates.STATEMENT_TOO_COMPLEX
         ) from None
 
 

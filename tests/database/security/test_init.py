@@ -268,6 +268,16 @@ def test_an_api_base_that_was_not_given_is_refused(prepared: Prepared) -> None:
     assert prepared.install(api_base=FOREIGN) == []
 
 
+def test_an_odd_name_of_a_server_is_a_name_alone(prepared: Prepared) -> None:
+    name = "odd\"'; drop schema public cascade; --%s%(a)s{0}$$\\ é"
+    plan = InstallPlan(prepared.host, server=name, mapping={"api_key": KEY})  # type: ignore[arg-type]
+    with psycopg.connect(prepared.dsn, autocommit=True) as connection:
+        assert f"created server {name}" in install_into(connection, plan)
+        assert install_into(connection, plan) == []
+        assert column(connection, "select srvname::text from pg_foreign_server") == [name]
+        assert one(connection, "select to_regnamespace('public') is not null") is True
+
+
 def test_the_extension_is_where_nobody_else_can_create_functions(prepared: Prepared) -> None:
     prepared.admin("drop schema public")
     prepared.install()

@@ -40,6 +40,9 @@ def test_https_and_loopback_are_accepted(api_base: str, used: str) -> None:
         "https://api.stripe.com#x",
         "https://api.stripe.com:99999",
         "https://[::1",
+        "https://api.stripe.com\\.example.com",
+        "https://%00.example.com",
+        "https://a%2f@b",
     ],
 )
 def test_all_else_is_refused_without_showing_a_key(api_base: str) -> None:
@@ -55,7 +58,6 @@ def test_all_else_is_refused_without_showing_a_key(api_base: str) -> None:
         ("https://API.Stripe.com:443/", True, False),
         ("https://api.stripe.com:8443", False, True),
         ("https://api.stripe.com.example.com", False, True),
-        ("https://api.stripe.com\\.example.com", False, True),
         ("https://proxy.example/api.stripe.com", False, True),
         ("http://127.0.0.1:12111", False, False),
         ("https://localhost", False, False),

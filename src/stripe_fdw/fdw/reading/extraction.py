@@ -16,6 +16,7 @@ Extract = Callable[[Sequence[Object]], list[Any]]  # the objects of a page -> a 
 def extractor(name: str, column: Column | None) -> Extract:
     """Return the function that extracts the column from the objects of a page.
 
+    It raises ValueError where one value of several is to be chosen that cannot be compared.
     A value depends on its object alone and not on the query: otherwise a row would change with the plan.
     """
     if name == RAW:
@@ -56,7 +57,10 @@ def _nested_field(column: Column) -> Extract:
     def aggregate_values(values: list[Any]) -> Any:
         if not values:
             return None
-        return values[0] if aggregate is None else aggregate(values)
+        try:
+            return values[0] if aggregate is None else aggregate(values)
+        except TypeError:
+            raise ValueError(f"{values!r} are not of one type") from None
 
     def get(item: Object) -> Any:
         value: Any = item

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.catalog.model import Kind, Resource
@@ -18,6 +18,9 @@ from stripe_fdw.fdw.schema.columns import FLOAT_TYPES, INTEGER_TYPES, NUMERIC_TY
 from stripe_fdw.text_limits import MAX_REASON_CHARACTERS, excerpt
 
 Convert = Callable[[list[Any]], list[Any]]  # a column of JSON values -> the values that Postgres takes
+
+
+_MAX_DIGITS: Final = 1000  # of a number, before or after the decimal point
 
 
 class _WrongTypeError(ValueError):
@@ -41,13 +44,13 @@ class RowMaker:
             return [()] * len(objects)
         columns = []
         for name, extract, convert in self.columns:
-            values = extract(objects)
-            if constant_columns and name in constant_columns:
-                constant = constant_columns[name]
-                values = [constant if value is None else value for value in values]
             try:
+                values = extract(objects)
+                if constant_columns and name in constant_columns:
+                    constant = constant_columns[name]
+                    values = [constant if value is None else value for value in values]
                 columns.append(convert(values))
-            except (_WrongTypeError, OverflowError, OSError) as error:
+            except (ValueError, ArithmeticError, OSError) as error:
                 reason = excerpt(str(error), MAX_REASON_CHARACTERS)
                 raise ColumnError(
                     f'column "{name}" cannot represent Stripe\'s value: {reason}',
@@ -167,9 +170,13 @@ def _decimal_value(value: Any) -> Decimal | None:
     if value is None:
         return None
     try:
-        return Decimal(value if isinstance(value, int) else str(value))
+        number = Decimal(value if isinstance(value, int) else str(value))
     except InvalidOperation:
         raise _WrongTypeError(f"{value!r} is not a number") from None
+    # To write 1e999999999 with all its digits would keep the backend busy for hours.
+    if number.is_snan() or (number.is_finite() and abs(number.adjusted()) > _MAX_DIGITS):
+        raise _WrongTypeError(f"{value!r} is out of range")
+    return number
 
 
 def _time(values: list[Any]) -> list[Any]:

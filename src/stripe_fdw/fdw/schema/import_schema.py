@@ -13,6 +13,7 @@ from stripe_fdw.errors import OptionError, TableError
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 from stripe_fdw.suggestions import closest_names
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 EVERYTHING: Final = "stripe"
 CALL_TABLE: Final = "_call"
@@ -57,7 +58,8 @@ def imported_tables(
         TableError: Stripe has no such area, or LIMIT TO or EXCEPT name a table that is not in it.
     """
     if options:
-        raise OptionError(f'IMPORT FOREIGN SCHEMA has no option "{next(iter(options))}"')
+        name = excerpt(next(iter(options)), MAX_NAME_CHARACTERS)
+        raise OptionError(f'IMPORT FOREIGN SCHEMA has no option "{name}"')
     catalog = load()
     tables = {table.name: table for table in _tables_of_schema(catalog, schema)}
     for name in names:
@@ -72,7 +74,7 @@ def imported_tables(
 def _tables_of_schema(catalog: Catalog, schema: str) -> list[ImportedTable]:
     if schema != EVERYTHING and schema not in catalog.areas:
         raise TableError(
-            f'there is no remote schema "{schema}"',
+            f'there is no remote schema "{excerpt(schema, MAX_NAME_CHARACTERS)}"',
             detail=f"{EVERYTHING} has every table; a product area has its own: {', '.join(catalog.areas)}.",
             sqlstate=sqlstates.FDW_SCHEMA_NOT_FOUND,
         )
@@ -87,9 +89,10 @@ def _tables_of_schema(catalog: Catalog, schema: str) -> list[ImportedTable]:
 
 
 def _no_table(name: str, schema: str, names: list[str]) -> TableError:
-    closest = closest_names(name, names)
+    shown = excerpt(name, MAX_NAME_CHARACTERS)
+    closest = closest_names(shown, names)
     return TableError(
-        f'remote schema "{schema}" has no table "{name}"',
+        f'remote schema "{schema}" has no table "{shown}"',
         detail=f"Closest: {', '.join(closest)}." if closest else None,
         hint="stripe-fdw catalog lists all tables.",
     )

@@ -76,7 +76,7 @@ def plan_read_call(quals: Iterable[Qual]) -> ReadCall | None:
     method = _method(arguments["method"])
     if method != "GET":
         raise CallError(
-            f"{method} {arguments['path']} writes; SELECT can only read",
+            f"{method} {_shown(arguments['path'])} writes; SELECT can only read",
             hint=f"SELECT stripe_live.call('{method}', ...) does it: by INSERT INTO stripe_live._call.",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
@@ -101,7 +101,7 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     method, path = _method(arguments["method"]), arguments["path"]
     if method not in _WRITE_METHODS:
         raise CallError(
-            f"{method} {path} only reads: use SELECT",
+            f"{method} {_shown(path)} only reads: use SELECT",
             hint=f"SELECT stripe_live.call('{method}', ...).",
             sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
         )
@@ -118,10 +118,16 @@ def plan_write_call(values: Mapping[str, Any]) -> WriteCall:
     return WriteCall(plan, arguments)
 
 
+def _shown(text: str) -> str:
+    return excerpt(text, MAX_NAME_CHARACTERS)
+
+
 def _method(text: str) -> Method:
     known = {operation.method for operation in load().operations}
     if text not in known:
-        raise CallError(f'Stripe has no operation with method "{text}"', hint=f"{', '.join(sorted(known))}.")
+        raise CallError(
+            f'Stripe has no operation with method "{_shown(text)}"', hint=f"{', '.join(sorted(known))}."
+        )
     return cast("Method", text)
 
 
@@ -132,6 +138,11 @@ def _params(text: str) -> dict[str, Any]:
         raise CallError(
             "the parameters of an operation have a number that is out of range",
             sqlstate=sqlstates.NUMERIC_VALUE_OUT_OF_RANGE,
+        ) from None
+    except exact_json.TooDeepError:
+        raise CallError(
+            f"the parameters of an operation are nested more than {exact_json.MAX_DEPTH} deep",
+            sqlstate=sqlstates.STATEMENT_TOO_COMPLEX,
         ) from None
     except ValueError:
         params = None
@@ -149,21 +160,22 @@ def _endpoint(method: Method, path: str) -> str:
         )
     if "{" in path:
         raise CallError(
-            f'the path "{path}" still has a placeholder',
+            f'the path "{_shown(path)}" still has a placeholder',
             hint="Put an id in its place: /v1/customers/cus_....",
         )
     if not _PATH.fullmatch(path) or _ENCODED_SLASH.search(path) or not is_safe_path(path):
         raise CallError(
-            f'"{excerpt(path, MAX_NAME_CHARACTERS)}" is not a path of the API',
+            f'"{_shown(path)}" is not a path of the API',
             hint="It looks like /v1/customers/cus_123.",
         )
     for template, pattern in _templates(method):
         if pattern.fullmatch(path):
             return template
     known = [template for template, _ in _templates(method)]
-    near = closest_names(path, known)
+    near = closest_names(_shown(path), known)
     raise CallError(
-        f"Stripe has no operation {method} {path}", detail=f"Closest: {', '.join(near)}." if near else None
+        f"Stripe has no operation {method} {_shown(path)}",
+        detail=f"Closest: {', '.join(near)}." if near else None,
     )
 
 

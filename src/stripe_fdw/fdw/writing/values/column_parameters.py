@@ -83,6 +83,9 @@ def parse_json(name: str, value: Any) -> Any:
         raise value_error(
             name, value, "JSON whose numbers are not out of range", sqlstates.NUMERIC_VALUE_OUT_OF_RANGE
         ) from None
+    except exact_json.TooDeepError:
+        too_deep = f"JSON that is nested at most {exact_json.MAX_DEPTH} deep"
+        raise value_error(name, value, too_deep, sqlstates.STATEMENT_TOO_COMPLEX) from None
     except ValueError:
         raise value_error(name, value, "JSON: an object or an array") from None
 
