@@ -23,7 +23,6 @@ DERIVED_COLUMNS: dict[str, tuple[Column, ...]] = {
     "payment_link_line_item": (_PRODUCT_OF_PRICE,),
     "quote_line_item": (_PRODUCT_OF_PRICE,),
     "quote_computed_upfront_line_item": (_PRODUCT_OF_PRICE,),
-    "invoice_payment": (Column("charge", Kind.REFERENCE, ("payment", "charge"), references=("charge",)),),
     # Since 2025-03-31.basil under `parent`.
     "invoice": (
         Column("quote", Kind.REFERENCE, ("parent", "quote_details", "quote"), references=("quote",)),

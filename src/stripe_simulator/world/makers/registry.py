@@ -40,9 +40,19 @@ def fields_of(generator: Generator) -> Mapping[str, Field]:
     for column in generator.resource.columns:
         if column.name in custom:
             fields[column.name] = custom[column.name]
-        elif "data" not in column.path and column.name != "deleted":
+        elif (
+            "data" not in column.path
+            and column.name != "deleted"
+            and not _is_inside_another(generator, column)
+        ):
             fields[column.name] = _usual_field(generator, column)
     return fields
+
+
+def _is_inside_another(generator: Generator, column: Column) -> bool:
+    """Return True if the value is that of an object held as a whole, such as the product of a price."""
+    holder = generator.resource.column.get(column.path[0]) if len(column.path) > 1 else None
+    return holder is not None and holder.kind is Kind.REFERENCE
 
 
 def _usual_field(generator: Generator, column: Column) -> Field:
