@@ -232,8 +232,8 @@ def describe(
     return _checked_lines(lines, "describe")
 
 
-def describe_write(table: Any, change: tuple[str, list[str], dict[str, Any]]) -> Lines:
-    """Return EXPLAIN's lines of a write: of its command, the columns, and the values known of them."""
+def describe_write(table: Any, change: tuple[str, list[str], dict[str, Any], list[str]]) -> Lines:
+    """Return EXPLAIN's lines of a write: of what ``PlannedChange`` has."""
     return _checked_lines(table.describe_write(PlannedChange(*change)), "describe_write")
 
 

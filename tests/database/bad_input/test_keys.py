@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from stripe_simulator.process import SimulatorProcess
-from support.database import PLAIN, Servers, count, failing, refused, said
+from support.database import PLAIN, Servers, count, failing, one, refused, said
 from support.hostile_endpoint import Hostile, HostileEndpoint, answer
 
 Requests = Callable[[], list[str]]
@@ -124,7 +124,7 @@ KEYS = {
 
 @pytest.mark.parametrize("case", KEYS)
 def test_invalid_keys_are_refused_before_any_request(
-    db: psycopg.Connection, servers: Servers, unasked: HostileEndpoint, case: str
+    db: psycopg.Connection, servers: Servers, unasked: HostileEndpoint, case: str, host: str
 ) -> None:
     mapping, fragments = KEYS[case]
 
@@ -135,6 +135,9 @@ def test_invalid_keys_are_refused_before_any_request(
     text = said(refused(use))
     assert all(fragment in text for fragment in fragments), text
     assert "sk_test_51" not in text
+    if "is not there" in case or "not set" in case:  # Multicorn does not say whose mapping it is
+        role = one(db, "select current_user")
+        assert (f'the user mapping of role "{role}" on server "' in text) == (host == "bundled")
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,19 @@ def read_api_key(options: Mapping[str, str]) -> Secret:
     validate_options("user mapping", key_options)
     if "api_key" in key_options:
         return Secret(key_options["api_key"].strip())
+    try:
+        return _from_outside(key_options)
+    except AuthenticationError as error:
+        if isinstance(options, MergedOptions) and options.role and options.server:
+            error.detail = (
+                f'It is named by the user mapping of role "{options.role}" on server "{options.server}",'
+                " or by that of PUBLIC."
+            )
+        raise
+
+
+def _from_outside(key_options: Mapping[str, str]) -> Secret:
+    """Return the key that a file or an environment variable of the server holds."""
     if "api_key_env" in key_options:
         value = os.environ.get(key_options["api_key_env"], "").strip()
         if not value:

@@ -59,7 +59,8 @@ class RenamedTable:
     def describe_write(self, change: PlannedChange) -> Lines:
         """Return EXPLAIN's lines of a write, with the catalog's names."""
         columns, known = self._names.columns(change.columns), self._names.catalog_row(change.known)
-        return self._table.describe_write(PlannedChange(change.command, columns, known))
+        answered = self._names.columns(change.answered)
+        return self._table.describe_write(PlannedChange(change.command, columns, known, answered))
 
     def open_scan(
         self,

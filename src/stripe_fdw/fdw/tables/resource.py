@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from stripe_fdw.api.client import Client
@@ -97,7 +98,8 @@ class ResourceTable:
 
     def describe_write(self, change: PlannedChange) -> Lines:
         """Return EXPLAIN's lines of a write."""
-        return describe_write(self._resource, change)
+        answered = columns_named(self._resource, change.answered, self._definitions)
+        return describe_write(self._resource, replace(change, answered=answered))
 
     def open_scan(
         self,

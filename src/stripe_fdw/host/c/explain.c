@@ -158,10 +158,15 @@ updated_columns(ModifyTableState *mtstate, int subplan)
 #endif
 }
 
-/* What the statement does with rows of the table: command, columns and their known values; owned. */
+/*
+ * What the statement does with rows of the table: command, columns, their known values, and the columns of the
+ * answer that are used; owned.
+ */
 static PyObject *
-planned_change(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, int subplan)
+planned_change(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan)
 {
+	Oid			relid = RelationGetRelid(rinfo->ri_RelationDesc);
+	List	   *answered = list_copy(lsecond_node(List, private));
 	PyObject   *known = own_reference(PyDict_New());
 	const char *command = "DELETE";
 
@@ -173,14 +178,16 @@ planned_change(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, i
 		known = known_values(rinfo, mtstate->ps.state, updated_columns(mtstate, subplan),
 							 outerPlanState(mtstate)->plan->targetlist);
 	}
-	return own_reference(Py_BuildValue("(sOO)", command,
-									   column_names(RelationGetRelid(rinfo->ri_RelationDesc), attnums),
-									   known));
+	if (row_answered(mtstate, rinfo, mtstate->operation))
+		answered = lappend(answered, makeInteger(0));
+	return own_reference(Py_BuildValue("(sOOO)", command,
+									   column_names(relid, linitial_node(List, private)), known,
+									   column_names(relid, answered)));
 }
 
 /* The operations that rows may ask for, and after ANALYZE what the node's requests have cost. */
 static void
-show_write(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, int subplan, ExplainState *es)
+show_write(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan, ExplainState *es)
 {
 	Oid			relid = RelationGetRelid(rinfo->ri_RelationDesc);
 	HostModify *modify = rinfo->ri_FdwState;
@@ -190,7 +197,7 @@ show_write(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *attnums, int s
 	PG_TRY();
 	{
 		PyObject   *table = open_table(relid, modifying_user(mtstate, rinfo));
-		PyObject   *change = planned_change(mtstate, rinfo, attnums, subplan);
+		PyObject   *change = planned_change(mtstate, rinfo, private, subplan);
 
 		show_lines(bridge_call("describe_write", Py_BuildValue("(OO)", table, change)), es);
 		if (es->analyze && modify != NULL && modify->holder->table != NULL)
@@ -209,9 +216,9 @@ void
 ExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo, List *private, int subplan,
 					 ExplainState *es)
 {
-	List	   *attnums = private ? linitial_node(List, private) : NIL;
+	List	   *attnums = linitial_node(List, private);
 
-	show_write(mtstate, rinfo, attnums, subplan, es);
+	show_write(mtstate, rinfo, private, subplan, es);
 	if (attnums != NIL && es->verbose)
 		show_columns(rinfo->ri_RelationDesc, attnums, es);
 }

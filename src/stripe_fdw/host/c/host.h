@@ -323,6 +323,7 @@ extern void store_old_row(HostModify *modify, TupleTableSlot *slot, TupleTableSl
 
 extern void install_planner_hook(PlanForeignModify_function plan_modify);
 NORETURN extern void refuse_on_conflict(void);
+extern bool row_answered(ModifyTableState *mtstate, ResultRelInfo *rinfo, CmdType operation);
 extern Oid modifying_user(ModifyTableState *mtstate, ResultRelInfo *rinfo);
 extern List *identity_attnums(Relation relation, Oid user);
 extern char *identity_name(Form_pg_attribute attribute);

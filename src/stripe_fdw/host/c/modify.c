@@ -182,10 +182,9 @@ triggers_wait(TriggerDesc *triggers, CmdType operation)
  * Return true if the whole row of Stripe's answer is used, and not by RETURNING alone.  "operation" is the
  * row's: a statement may also be MERGE, which does several.
  */
-static bool
-row_answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
+bool
+row_answered(ModifyTableState *mtstate, ResultRelInfo *rinfo, CmdType operation)
 {
-	ModifyTableState *mtstate = modify->mtstate;
 	ResultRelInfo *root = mtstate->rootResultRelInfo;
 
 	return rinfo->ri_WithCheckOptions != NIL || mtstate->mt_transition_capture != NULL ||
@@ -196,7 +195,7 @@ row_answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
 static bool
 answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
 {
-	return rinfo->ri_projectReturning != NULL || row_answered(modify, rinfo, operation);
+	return rinfo->ri_projectReturning != NULL || row_answered(modify->mtstate, rinfo, operation);
 }
 
 /* The columns of Stripe's answer that are used, by name, or None; owned, and in the memory of the row. */
@@ -207,7 +206,7 @@ columns_answered(HostModify *modify, ResultRelInfo *rinfo, CmdType operation)
 
 	if (!answered(modify, rinfo, operation))
 		return Py_None;
-	if (row_answered(modify, rinfo, operation))
+	if (row_answered(modify->mtstate, rinfo, operation))
 		columns = lappend(columns, makeInteger(0));
 	return column_names(RelationGetRelid(rinfo->ri_RelationDesc), columns);
 }

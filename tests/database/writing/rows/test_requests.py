@@ -318,6 +318,27 @@ def test_explain_names_all_operations_of_a_state_that_a_trigger_may_change(
     assert any(line.endswith("/send: those that the value of status needs") for line in lines)
 
 
+def test_explain_has_what_the_answer_to_a_write_is_expanded_by(live: psycopg.Connection, host: str) -> None:
+    if host == "multicorn2":
+        return
+
+    def expanded(statement: str) -> list[str]:
+        lines = [row[0] for row in live.execute(f"explain {statement}".encode())]
+        end = next(n for n, line in enumerate(lines) if "->" in line)  # of the node that writes
+        return [line.strip() for line in lines[:end] if "Stripe Expand" in line]
+
+    price = "insert into price (product) select 'prod_1'"
+    assert expanded(f"{price} returning id") == []
+    assert expanded(f"{price} returning currency_options") == ["Stripe Expand: currency_options"]
+    assert expanded(f"{price} returning *") == ["Stripe Expand: currency_options, tiers"]
+    assert expanded("update price set nickname = 'x' returning tiers") == ["Stripe Expand: tiers"]
+    assert expanded("delete from coupon returning applies_to") == []  # it is read before
+    with live.transaction(force_rollback=True):
+        live.execute("create function stay() returns trigger language plpgsql as 'begin return new; end'")
+        live.execute("create trigger stay after insert on price for each row execute function stay()")
+        assert expanded(price) == ["Stripe Expand: currency_options, tiers"]
+
+
 def test_explain_analyze_counts_the_requests_of_a_write(
     live: psycopg.Connection, host: str, stripe: SimulatorProcess, new_requests: Made, world: World
 ) -> None:

@@ -1,12 +1,13 @@
-"""EXPLAIN's line about a write: the operations that its rows may ask for."""
+"""EXPLAIN's lines about a write: the operations that its rows may ask for, and what they expand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import Operation, Resource
+from stripe_fdw.fdw.planning.expansions import expansions
 from stripe_fdw.fdw.schema.columns import WRITE_ONLY
 from stripe_fdw.fdw.writing.plan.transitions import operations_to, state_literal, state_text
 
@@ -20,18 +21,24 @@ class PlannedChange:
     command: str  # INSERT, UPDATE or DELETE
     columns: Sequence[str] = ()  # that it sets
     known: Mapping[str, Any] = field(default_factory=dict)  # the values of those that all rows get alike
+    answered: Collection[str] = ()  # columns of Stripe's answer that are used
 
 
 def describe_write(resource: Resource, change: PlannedChange) -> list[tuple[str, str]]:
-    """Return EXPLAIN's line about the operations that a statement may call for a row.
+    """Return EXPLAIN's lines about the operations that a statement may call for a row, and what they expand.
 
     An UPDATE calls those that the changed values of a row need, and none if no value changes. Where a state
     is set to a value that the plan does not know, all operations of its column are named.
     """
+    if change.command == "DELETE":  # RETURNING has the row as it was read
+        return [("Stripe Write", _text([resource.delete] if resource.delete else []))]
     if change.command == "UPDATE":
-        return [("Stripe Write", _update_text(resource, change))]
-    operation = resource.create if change.command == "INSERT" else resource.delete
-    return [("Stripe Write", _text([operation] if operation else []))]
+        lines = [("Stripe Write", _update_text(resource, change))]
+    else:
+        lines = [("Stripe Write", _text([resource.create] if resource.create else []))]
+    if expanded := expansions(resource, change.answered).of_objects:
+        lines.append(("Stripe Expand", ", ".join(expanded)))
+    return lines
 
 
 def _update_text(resource: Resource, change: PlannedChange) -> str:
