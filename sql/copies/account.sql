@@ -7,4 +7,7 @@ create table if not exists stripe_sync.account (
     known_since timestamptz not null default now()
 );
 
+-- Fingerprints of keys that belong to the account, so that not every session asks Stripe.
+alter table stripe_sync.account add column if not exists keys text[] not null default '{}';
+
 comment on table stripe_sync.account is 'The account and mode of each schema of copies.';

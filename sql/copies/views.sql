@@ -8,7 +8,7 @@ as $$
 begin
     raise feature_not_supported using
         message = format('view "%s.%s" shows copies and cannot be written', tg_table_schema, tg_table_name),
-        hint = format('Write to the foreign table: stripe_live.%I.', tg_table_name);
+        hint = 'Where the foreign tables are installed as well, stripe-fdw init lets writes through to Stripe.';
 end $$;
 
 revoke execute on function stripe_sync.refuse_write() from public;

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -123,6 +124,14 @@ class Response:
     attempts: int
     replayed: bool = False  # the response that its idempotency key got before
     seconds: float = 0.0  # from sending the last attempt to the end of its response
+
+    @property
+    def known_at(self) -> datetime:
+        """When the state in the response was true at the latest, by Stripe's clock.
+
+        ``date`` is when the response left, in whole seconds, and not when the state was read.
+        """
+        return self.date - timedelta(seconds=math.ceil(self.seconds))
 
 
 def parse_response(http_response: HttpResponse, request_line: str) -> Response:

@@ -9,6 +9,8 @@ import psycopg
 import typer
 
 from stripe_fdw.cli.output import out, say
+from stripe_fdw.copies.install import install_copies, installed_resources
+from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
 from stripe_fdw.errors import OptionError
@@ -35,7 +37,7 @@ def init(
         bool, typer.Option("--without-live", help="Do not install the server and the foreign tables.")
     ] = False,
 ) -> None:
-    """Install or update everything in the database that DATABASE_URL names.
+    """Install or update everything in the database that DATABASE_URL names, local copies where there are any.
 
     The API key is taken from STRIPE_API_KEY and stored in the user mapping, unless --api-key-file or
     --api-key-env names its place on the database host.
@@ -59,8 +61,10 @@ def init(
         mapping = {"api_key": env.stripe_api_key.get_secret_value()}
     plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
-        with psycopg.connect(env.database_url, autocommit=True) as connection:
+        with psycopg.connect(env.database_url, autocommit=True) as connection, connection.transaction():
             changes = install_into(connection, plan)
+            if copied := installed_resources(connection, Schemas()):
+                changes += install_copies(connection, Schemas(), copied)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {redact(str(error)).strip()}",

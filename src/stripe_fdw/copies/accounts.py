@@ -40,7 +40,14 @@ def check_account(
     row = connection.execute(
         "select account_id, livemode from stripe_sync.account where schema = %s", (schemas.copies,)
     ).fetchone()
-    if row != (account_id, livemode):
+    if row == (account_id, livemode):
+        fingerprint = client.options.key.fingerprint()
+        connection.execute(
+            "update stripe_sync.account set keys = (%s::text[] || keys)[:20]"
+            " where schema = %s and not %s = any (keys)",
+            ([fingerprint], schemas.copies, fingerprint),
+        )
+    else:
         known, known_mode = row or ("", False)
         raise OtherAccountError(
             f"the copies in schema {schemas.copies} are of account {known} in {_mode(known_mode)}",

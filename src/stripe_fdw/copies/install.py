@@ -12,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
+from stripe_fdw.copies.write_through import LIVE_SCHEMA, can_write_through, install_write_through
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names
@@ -47,10 +48,13 @@ def _steps(
 ) -> Iterator[str]:
     connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
     names_of_schemas = ("stripe_sync", schemas.copies, schemas.views)
-    refuse_objects_of_others(connection, names_of_schemas)
+    is_writable = can_write_through(connection, schemas)
+    refuse_objects_of_others(connection, (*names_of_schemas, *([LIVE_SCHEMA] if is_writable else [])))
     for schema in names_of_schemas:
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     run_scripts(connection, "copies")
+    if is_writable:
+        yield from install_write_through(connection, schemas, resources)
     tables = _columns_of(connection, schemas.copies)
     views = _columns_of(connection, schemas.views)
     created = [resource.name for resource in resources if resource.name not in tables]
@@ -59,7 +63,10 @@ def _steps(
             yield from _update_table(connection, resource, schemas, tables[resource.name])
         else:
             _execute(connection, create_table(resource, schemas))
-        _execute(connection, create_view(resource, schemas, tuple(views.get(resource.name, ()))))
+        _execute(
+            connection,
+            create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
+        )
         _execute(connection, create_functions(resource, schemas))
     if created:
         yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
@@ -80,6 +87,12 @@ def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
                 hint=f"Closest: {', '.join(closest)}." if closest else None,
             )
     return tuple(resources[name] for name in resources if name in wanted)
+
+
+def installed_resources(connection: psycopg.Connection, schemas: Schemas) -> list[str]:
+    """Return the names of the resources that have a copy."""
+    tables = _columns_of(connection, schemas.copies)
+    return [resource.name for resource in copied_resources(load()) if resource.name in tables]
 
 
 def _update_table(

@@ -74,11 +74,15 @@ def add_column(resource: Resource, schemas: Schemas, column: CopiedColumn) -> It
     yield comment_on_column(table, column.name, column.comment)
 
 
-def create_view(resource: Resource, schemas: Schemas, present: tuple[str, ...] = ()) -> Iterator[str]:
+def create_view(
+    resource: Resource, schemas: Schemas, present: tuple[str, ...] = (), *, is_writable: bool = False
+) -> Iterator[str]:
     """Yield the statements that create or extend the resource's view.
 
     It has the columns of the copy, and ``<reference>_id`` beside each reference, without deleted objects.
-    ``present`` are the columns that the view has: new ones follow them, since other views may use it.
+    ``present`` are the columns that the view has: new ones follow them, since other views may use it. What
+    is written to a view that ``is_writable`` goes to Stripe. It is refused otherwise: Postgres would let it
+    through to the table.
     """
     columns = dict(_view_columns(resource))
     ordered = [*(name for name in present if name in columns), *(n for n in columns if n not in present)]
@@ -92,10 +96,13 @@ def create_view(resource: Resource, schemas: Schemas, present: tuple[str, ...] =
     view = schemas.view(resource)
     yield f"create or replace view {view} as select {selected} from {source}"
     yield f"comment on view {view} is {quote_literal(_view_comment(resource))}"
-    # Without it Postgres would let a write through to the table.
+    references = [column.name for column in copied_columns(resource) if f"{column.name}_id" in columns]
+    arguments = ", ".join(map(quote_literal, (schemas.copies, resource.name, *references)))
+    function = f"write_view({arguments})" if is_writable else "refuse_write()"
+    yield f"drop trigger if exists refuse_write on {view}"
     yield (
-        f"create or replace trigger refuse_write instead of insert or update or delete on {view}"
-        " for each row execute function stripe_sync.refuse_write()"
+        f"create or replace trigger write_view instead of insert or update or delete on {view}"
+        f" for each row execute function stripe_sync.{function}"
     )
 
 
@@ -115,6 +122,8 @@ def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:
     for column in columns:
         if column.is_reference and f"{column.name}_id" not in names:
             yield f"{column.name}_id", quote_identifier(column.name)
+    if resource.create or resource.update:
+        yield "_idempotency_key", "null::text"
 
 
 def _index(resource: Resource, column: CopiedColumn, table: str) -> Iterator[str]:

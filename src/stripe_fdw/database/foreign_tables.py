@@ -10,9 +10,7 @@ from psycopg import sql
 from stripe_fdw.catalog import load
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.fdw.schema.import_schema import (
-    CALL_TABLE,
     FUNCTION_TABLES,
-    INVALIDATION_TABLE,
     column_definitions,
 )
 
@@ -45,7 +43,7 @@ def install_tables(connection: psycopg.Connection, server: str) -> Iterator[str]
             hint=f"Name that server, or drop it with its tables first: DROP SERVER {other} CASCADE.",
         )
     catalog = load()
-    wanted = [*(resource.name for resource in catalog.resources), CALL_TABLE, INVALIDATION_TABLE]
+    wanted = [*(resource.name for resource in catalog.resources), *FUNCTION_TABLES]
     missing = [name for name in wanted if name not in server_of_table]
     if missing:
         connection.execute(

@@ -23,7 +23,13 @@ from stripe_fdw.fdw.multicorn.quals import translate_quals, translate_sort_keys
 from stripe_fdw.fdw.multicorn.resource_table import RowidResourceTable
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.schema import import_schema
-from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
+from stripe_fdw.fdw.schema.import_schema import (
+    ACCOUNT_TABLE,
+    CALL_TABLE,
+    INVALIDATION_TABLE,
+    VIEW_WRITE_TABLE,
+    WRITTEN_TABLE,
+)
 from stripe_fdw.fdw.schema.options import KEYS, validate_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.column_names import ColumnNames
@@ -53,7 +59,13 @@ open_scans: Final = OpenScans(host.transaction_started)
 _ANSWERED: Final = ()
 """The columns for which answers are expanded: none, since Multicorn does not say what RETURNING names."""
 
-_FUNCTION_ROWIDS: Final = {CALL_TABLE: "path", INVALIDATION_TABLE: "resource"}
+_FUNCTION_ROWIDS: Final = {
+    ACCOUNT_TABLE: "key",
+    CALL_TABLE: "path",
+    INVALIDATION_TABLE: "resource",
+    VIEW_WRITE_TABLE: "resource",
+    WRITTEN_TABLE: "resource",
+}
 
 
 def never_raises(method: Callable[P, None]) -> Callable[P, None]:

@@ -219,6 +219,13 @@ def _json(values: list[Any]) -> list[Any]:
     return texts
 
 
+def json_bytes(value: Any) -> bytes:
+    """Return a JSON value as jsonb takes it."""
+    [text] = _json([value])
+    assert text is not None
+    return bytes(text)
+
+
 def _json_text(values: list[Any]) -> list[Any]:
     return [None if text is None else text.decode() for text in _json(values)]
 

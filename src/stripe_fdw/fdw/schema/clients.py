@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.request import Request
 from stripe_fdw.catalog import load
+from stripe_fdw.errors import InvalidResponseError
 from stripe_fdw.fdw.schema.options import ServerOptions
 from stripe_fdw.redaction import Secret
 
@@ -19,6 +22,7 @@ class ClientPool:
     def __init__(self, max_clients: int = _MAX_CLIENTS) -> None:
         self._max_clients = max_clients
         self._clients: OrderedDict[ClientOptions, Client] = OrderedDict()
+        self._account_ids: dict[ClientOptions, str] = {}
 
     def client_for(self, server: ServerOptions, key: Secret) -> Client:
         """Return the client for these server options and this key: the same one while both stay the same.
@@ -37,6 +41,35 @@ class ClientPool:
         if client is None:
             client = self._clients[options] = Client(options)
             while len(self._clients) > self._max_clients:
-                self._clients.popitem(last=False)[1].close()
+                dropped, unused = self._clients.popitem(last=False)
+                self._account_ids.pop(dropped, None)
+                unused.close()
         self._clients.move_to_end(options)
         return client
+
+    def client_of_key(self, server: ServerOptions, fingerprint: str) -> Client | None:
+        """Return a client of this server whose key has this fingerprint; None if the session has none."""
+        for options, client in self._clients.items():
+            is_of_server = (options.api_base, options.stripe_account) == (
+                server.api_base,
+                server.stripe_account,
+            )
+            if is_of_server and options.key.fingerprint() == fingerprint:
+                return client
+        return None
+
+    def account_id(self, client: Client, check: Callable[[], object]) -> str:
+        """Return the id of the account that a client of this pool writes to: asked of Stripe once.
+
+        Raises:
+            ApiError: the key may not read its account.
+            InvalidResponseError: the response has no id.
+        """
+        known = self._account_ids.get(client.options)
+        if known is None:
+            body = client.fetch(Request.of("GET", "/v1/account"), check=check).body
+            known = body.get("id")
+            if not isinstance(known, str):
+                raise InvalidResponseError("the response to GET /v1/account has no id")
+            self._account_ids[client.options] = known
+        return known

@@ -18,6 +18,9 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 EVERYTHING: Final = "stripe"
 CALL_TABLE: Final = "_call"
 INVALIDATION_TABLE: Final = "_invalidation"
+WRITTEN_TABLE: Final = "_written"
+VIEW_WRITE_TABLE: Final = "_view_write"
+ACCOUNT_TABLE: Final = "_account"
 Restriction = Literal["limit to", "except"] | None
 
 FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
@@ -31,8 +34,24 @@ FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("request_id", "text"),
     ),
     INVALIDATION_TABLE: (("resource", "text"), ("id", "text")),
+    WRITTEN_TABLE: (
+        ("resource", "text"),
+        ("id", "text"),
+        ("parent", "text"),
+        ("object", "text"),
+        ("known_at", "timestamp with time zone"),
+        ("key", "text"),
+    ),
+    VIEW_WRITE_TABLE: (
+        ("resource", "text"),
+        ("operation", "text"),
+        ("old", "text"),
+        ("changes", "text"),
+        ("id", "text"),
+    ),
+    ACCOUNT_TABLE: (("key", "text"), ("livemode", "boolean"), ("account_id", "text")),
 }
-"""The columns of the tables behind the functions ``stripe_live.call`` and ``stripe_sync.invalidate``."""
+"""The columns of the tables behind functions, those of users and of triggers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ VALID: Final[Mapping[OptionContext, tuple[str, ...]]] = {
         "use_search",
         "write_concurrency",
     ),
-    "table": ("object",),
+    "table": ("object", "copied"),
     "user mapping": KEYS,
     "column": ("column_name",),
 }
@@ -72,6 +72,8 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise _unknown(context, name)
     if context == "server":
         server_options(options)
+    if context == "table":
+        are_copied(options)
     if context == "column" and options.get("column_name") == "":
         raise OptionError("option column_name is empty", sqlstate=_INVALID_VALUE)
     if context == "user mapping":
@@ -151,6 +153,15 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
         use_search=_boolean("use_search", options.get("use_search", "false")),
         write_concurrency=_whole("write_concurrency", options.get("write_concurrency", "1"), 1, 32),
     )
+
+
+def are_copied(options: Mapping[str, str]) -> bool:
+    """Return True if copies take the answers to what is written to the table: it has a trigger for it.
+
+    The copies are those of the key's account, so not where the server names a connected account. Raises
+    OptionError for a value that is neither true nor false.
+    """
+    return _boolean("copied", options.get("copied", "false")) and "stripe_account" not in options
 
 
 def _invalid_value(name: str, value: str, takes: str) -> OptionError:

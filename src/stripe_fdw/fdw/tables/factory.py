@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.errors import ColumnError, OptionError, TableError
 from stripe_fdw.fdw.backend.hosting import Definitions
-from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, FUNCTION_TABLES
+from stripe_fdw.fdw.schema.import_schema import (
+    ACCOUNT_TABLE,
+    CALL_TABLE,
+    FUNCTION_TABLES,
+    INVALIDATION_TABLE,
+    VIEW_WRITE_TABLE,
+    WRITTEN_TABLE,
+)
 from stripe_fdw.fdw.schema.options import check_merged_options
 from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Table
@@ -16,7 +24,16 @@ from stripe_fdw.fdw.tables.column_names import ColumnNames
 from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
 from stripe_fdw.fdw.tables.renamed import RenamedTable
 from stripe_fdw.fdw.tables.resource import ResourceTable
+from stripe_fdw.fdw.tables.written import AccountTable, ViewWriteTable, WrittenTable
 from stripe_fdw.suggestions import closest_names
+
+_FUNCTION_TABLES: Final[Mapping[str, Callable[[Session, Mapping[str, str], Definitions], Table]]] = {
+    ACCOUNT_TABLE: AccountTable,
+    CALL_TABLE: CallTable,
+    INVALIDATION_TABLE: InvalidationTable,
+    VIEW_WRITE_TABLE: ViewWriteTable,
+    WRITTEN_TABLE: WrittenTable,
+}
 
 
 def open_table(
@@ -56,8 +73,7 @@ def _open_table(
         raise OptionError("the foreign table does not name its object", hint="OPTIONS (object 'customer')")
     if name in FUNCTION_TABLES:
         _check_function_columns(name, definitions)
-        kind = CallTable if name == CALL_TABLE else InvalidationTable
-        return kind(session, options, definitions)
+        return _FUNCTION_TABLES[name](session, options, definitions)
     resource = load().resource.get(name)
     if resource is None:
         near = closest_names(name, load().resource)

@@ -7,20 +7,23 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from hashlib import blake2b
 from typing import Final
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
+from stripe_fdw.catalog import load
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.reading.extraction import value_of
+from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing import failure_messages
 from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswers
+from stripe_fdw.fdw.writing.plan.planner import retrieve_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
@@ -44,6 +47,8 @@ class StatementWrite:
         generations: GenerationCounters,
         account: str,
         concurrency: int,
+        *,
+        keeps_answers: bool = False,
     ) -> None:
         """Begin to write.
 
@@ -53,6 +58,7 @@ class StatementWrite:
             generations: the counters that make cached responses stale.
             account: the account that is written to.
             concurrency: how many requests may be in flight at a time.
+            keeps_answers: True if copies of the objects take the answers.
         """
         self._host = host
         self._write_log = write_log
@@ -61,6 +67,7 @@ class StatementWrite:
         self._concurrency = concurrency
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
+        self.answers = KeptAnswers() if keeps_answers else None
         self.rows = 0  # planned so far
         self.failed = False
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
@@ -120,8 +127,12 @@ class StatementWrite:
             self._changed.popitem(last=False)
         return False
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Wait for all requests in flight. Raises the error of a row that failed."""
+        self._wait_for_all()
+
+    def end(self) -> None:
+        """Wait for all requests in flight, and end. Raises the error of a row that failed."""
         self._wait_for_all()
         self._write_log.end_statement(self.effects)
 
@@ -230,6 +241,35 @@ class StatementWrite:
         self._record_change(row, performed)
         if row.is_complete:
             self._read_after_replay(row)
+            self._keep_answer(row)
+
+    def _keep_answer(self, row: RowWrite) -> None:
+        """Keep the last response where copies take it. A response that is repeated says nothing of today."""
+        if self.answers is None:
+            return
+        if row.response is not None and row.response.replayed:
+            row.response = self._current_response(row) or row.response
+        self.answers.keep(row.plan, row.response, row.client.options.key)
+
+    def _current_response(self, row: RowWrite) -> Response | None:
+        """Return a response with the present state of a created object; None where Stripe gives none."""
+        resource = load().resource.get(row.plan.invalidates or "")
+        body = None if row.response is None else row.response.body
+        if resource is None or body is None or not row.plan.requests[-1].answers_object:
+            return None
+        if row.plan.is_call and body.get("object") != resource.object:
+            return None
+        try:
+            retrieve = retrieve_request(resource, {RAW: body})
+            if retrieve is None:
+                return None
+            response = row.client.fetch(retrieve, check=self._host.check_interrupts)
+        except Interrupted as error:
+            raise self._interrupted(error) from None
+        except StripeFdwError:  # the copy is then read again
+            return None
+        row.cost.add_response(response)
+        return response
 
     def _record_keys(self, plan: RowPlan) -> None:
         if plan.idempotency_key is not None:
@@ -275,8 +315,7 @@ class StatementWrite:
         except StripeFdwError as error:
             raise self._failure(error, row.number, others=self._finish_others()) from None
         row.cost.add_response(response)
-        current = response.body
-        row.response = replace(last, body=current)
+        row.response, current = response, response.body
         if replayed.body.get("id") == current.get("id") and any(
             value_of(column, replayed.body) != value_of(column, current)
             for column in row.plan.compared_columns(after_operation=replayed is not last)

@@ -19,7 +19,7 @@ from stripe_fdw.fdw.planning.expansions import columns_named, expansions, with_e
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
-from stripe_fdw.fdw.schema.options import read_api_key, server_options
+from stripe_fdw.fdw.schema.options import are_copied, read_api_key, server_options
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
@@ -134,7 +134,11 @@ class TableWriter:
 
     def _statement(self) -> StatementWrite:
         return self._writes.statement(
-            self, self._account, self._server.write_concurrency, self._resource.name
+            self,
+            self._account,
+            self._server.write_concurrency,
+            self._resource.name,
+            keeps_answers=are_copied(self._options),
         )
 
     def _is_repeated(self, old: Row) -> bool:

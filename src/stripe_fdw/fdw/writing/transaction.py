@@ -8,6 +8,7 @@ from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.statement import StatementWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
@@ -30,7 +31,13 @@ class TransactionWrites:
         self._statements: dict[tuple[Hashable, Hashable], StatementWrite] = {}
 
     def statement(
-        self, table: Hashable, account: str, concurrency: int, resource: str | None = None
+        self,
+        table: Hashable,
+        account: str,
+        concurrency: int,
+        resource: str | None = None,
+        *,
+        keeps_answers: bool = False,
     ) -> StatementWrite:
         """Return the write of the running statement to a table; begin it where there is none yet.
 
@@ -40,13 +47,21 @@ class TransactionWrites:
             concurrency: how many requests may be in flight at a time.
             resource: the name of the table's resource: the statement's scans of it are read to their ends
                 before the first write.
+            keeps_answers: True if copies of the objects take the answers.
         """
         key = (self._host.executor_run(), table)
         statement = self._statements.get(key)
         if statement is None or statement.failed:
             if resource is not None:
                 self._affected_scans.materialize(self._response_cache.executor_run(), resource)
-            statement = StatementWrite(self._host, self._write_log, self._generations, account, concurrency)
+            statement = StatementWrite(
+                self._host,
+                self._write_log,
+                self._generations,
+                account,
+                concurrency,
+                keeps_answers=keeps_answers,
+            )
             self._statements[key] = statement
         return statement
 
@@ -55,6 +70,20 @@ class TransactionWrites:
         statement = self._statements.pop((self._host.executor_run(), table), None)
         if statement is not None and not statement.failed:
             statement.end()
+
+    def take_answers(self) -> list[KeptAnswer]:
+        """Wait for the requests of the statements at this savepoint, and return what their answers say.
+
+        A statement around an exception block in which this is called goes on undisturbed: the block would
+        catch the error of its row. Raises the error of a row that failed.
+        """
+        level = self._host.transaction_level()
+        answers: list[KeptAnswer] = []
+        for statement in list(self._statements.values()):
+            if statement.level == level and statement.answers is not None and not statement.failed:
+                statement.finish()
+                answers += statement.answers.take()
+        return answers
 
     # -- events of transactions; only the first may raise ---------------------------------------------------
 

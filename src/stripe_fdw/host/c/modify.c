@@ -6,9 +6,13 @@
 #include "host.h"
 
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+
+/* Its function reads stripe_live._written (copies/write_through.py). */
+#define COPYING_TRIGGER "copy_written"
 
 static void
 find_identity(HostModify *modify, ResultRelInfo *rinfo, Oid user)
@@ -163,6 +167,26 @@ begin_row(HostModify *modify)
 }
 
 /*
+ * Return true if an AFTER STATEMENT trigger expects that all rows are done.  The one that copies what was
+ * written waits for them itself.
+ */
+static bool
+statement_triggers_wait(TriggerDesc *triggers, int16 event)
+{
+	int			i;
+
+	for (i = 0; i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_STATEMENT, TRIGGER_TYPE_AFTER, event) &&
+			strcmp(trigger->tgname, COPYING_TRIGGER) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Return true if Stripe's answer is used.  AFTER STATEMENT triggers do not see it, but expect that all rows
  * are done.  Transition tables can only be those of a parent.
  */
@@ -172,10 +196,10 @@ triggers_wait(TriggerDesc *triggers, CmdType operation)
 	if (triggers == NULL)
 		return false;
 	if (operation == CMD_INSERT)
-		return triggers->trig_insert_after_row || triggers->trig_insert_after_statement;
+		return triggers->trig_insert_after_row || statement_triggers_wait(triggers, TRIGGER_TYPE_INSERT);
 	if (operation == CMD_UPDATE)
-		return triggers->trig_update_after_row || triggers->trig_update_after_statement;
-	return triggers->trig_delete_after_row || triggers->trig_delete_after_statement;
+		return triggers->trig_update_after_row || statement_triggers_wait(triggers, TRIGGER_TYPE_UPDATE);
+	return triggers->trig_delete_after_row || statement_triggers_wait(triggers, TRIGGER_TYPE_DELETE);
 }
 
 /*

@@ -290,7 +290,7 @@ def retrieve_request(resource: Resource, old: Mapping[str, Any]) -> Request | No
     """Return the request that reads the object as it is now; None where Stripe has no such operation."""
     if resource.retrieve is None:
         return None
-    return RequestBody(resource, resource.retrieve).build(_path_ids(resource, old, None))
+    return RequestBody(resource, resource.retrieve).build(_path_ids(resource, old, _current_object(old)))
 
 
 # -- requests ----------------------------------------------------------------------------------------------

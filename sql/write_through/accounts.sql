@@ -1,0 +1,32 @@
+-- Whose key writes: what is written with the key of another account must not land in the copies.
+
+-- Returns true if the key with this fingerprint belongs to the account of the copies. Where it is not known yet,
+-- Stripe is asked once in each session; a refresh notes its key. The account of copies that were never refreshed is
+-- that of the current role's key.
+create or replace function stripe_sync.is_key_of_copies(copies text, key text)
+    returns boolean
+    language plpgsql
+    volatile
+    parallel unsafe
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    known stripe_sync.account;
+    asked record;
+begin
+    select * into known from stripe_sync.account a where a.schema = copies;
+    if is_key_of_copies.key = any (known.keys) then
+        return true;
+    end if;
+    if known.schema is null then
+        select * into asked from stripe_live._account;
+        insert into stripe_sync.account (schema, account_id, livemode, keys)
+        values (copies, asked.account_id, asked.livemode, array[asked.key])
+            on conflict (schema) do nothing;
+        return asked.key = is_key_of_copies.key or stripe_sync.is_key_of_copies(copies, is_key_of_copies.key);
+    end if;
+    select * into asked from stripe_live._account a where a.key = is_key_of_copies.key;
+    return coalesce(asked.account_id = known.account_id and asked.livemode = known.livemode, false);
+end $$;
+
+revoke execute on function stripe_sync.is_key_of_copies(text, text) from public;

@@ -1,0 +1,95 @@
+-- Writes through a view of copies: the row's copy is locked and compared, then Stripe is asked, in one request for a
+-- row. The trigger on stripe_live._view_write copies the answer.
+--
+-- It runs as its owner, with the owner's key, so that an application needs rights on the view alone. Its arguments
+-- are the schema of the copies, the resource, and the columns that have a second name, <column>_id.
+
+create or replace function stripe_sync.write_view()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    copies constant text := tg_argv[0];
+    resource constant text := tg_argv[1];
+    view constant text := format('%I.%I', tg_table_schema, tg_table_name);
+    before jsonb := '{}';
+    changes jsonb := '{}';
+    name text;
+    key text;
+    locked record;
+    answered_id text;
+    result record;
+begin
+    if tg_op <> 'INSERT' then
+        before := to_jsonb(old);
+    end if;
+    if tg_op <> 'DELETE' then
+        -- A column that INSERT leaves out is NULL here, so NULL is not sent.
+        select coalesce(jsonb_object_agg(c.key, c.value), '{}') into changes
+          from jsonb_each(to_jsonb(new)) c
+         where c.value is distinct from coalesce(before -> c.key, 'null');
+        foreach name in array tg_argv[2:] loop
+            if changes ? (name || '_id') then
+                if changes -> name <> changes -> (name || '_id') then
+                    raise invalid_parameter_value using
+                        message = format('columns "%s" and "%s_id" of view %s are one and got two values',
+                            name, name, view),
+                        hint = 'Set one of them.';
+                end if;
+                changes := jsonb_set(changes - (name || '_id'), array[name], changes -> (name || '_id'));
+            end if;
+        end loop;
+        foreach name in array array['_raw', '_event', '_account', '_as_of'] loop
+            if changes ? name then
+                raise feature_not_supported using
+                    message = format('column "%s" of view %s cannot be written', name, view);
+            end if;
+        end loop;
+        if tg_op = 'UPDATE' and changes = '{}' then
+            return new;
+        end if;
+    end if;
+    if before ->> '_account' <> '' then
+        raise feature_not_supported using
+            message = format('%s belongs to the connected account %s: it cannot be written through view %s',
+                before ->> 'id', before ->> '_account', view);
+    end if;
+    -- The CONTEXT of an error does not quote the statement of a loop.
+    for key in select a.key from stripe_live._account a loop
+    end loop;
+    if not stripe_sync.is_key_of_copies(copies, key) then
+        raise object_not_in_prerequisite_state using
+            message = format('view %s shows another account than that of the key that writes', view),
+            hint = format('User mapping of role "%s".', current_user);
+    end if;
+    if tg_op <> 'INSERT' then
+        execute format('select _raw from %I.%I where id = $1 and _account = '''' and not _deleted for update',
+            copies, resource) into locked using before ->> 'id';
+        if locked._raw is distinct from before -> '_raw' then
+            raise serialization_failure using
+                message = format('%s has changed since the statement read it from view %s', before ->> 'id', view),
+                detail = 'Another session, or an earlier row of the statement, has written it.'
+                    ' Nothing was sent to Stripe for this row.',
+                hint = 'Run the transaction again.';
+        end if;
+    end if;
+    for answered_id in
+        insert into stripe_live._view_write as w (resource, operation, old, changes)
+        values (resource, tg_op, before::text, changes::text)
+        returning w.id
+    loop
+    end loop;
+    if tg_op = 'DELETE' then
+        return old;
+    end if;
+    execute format('select * from %s where id = $1 and _account = ''''', view) into result using answered_id;
+    if result.id is null then  -- not copied, as a warning says, or not shown
+        new.id := answered_id;
+        return new;
+    end if;
+    return result;
+end $$;
+
+revoke execute on function stripe_sync.write_view() from public;

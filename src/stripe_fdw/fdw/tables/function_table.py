@@ -1,0 +1,91 @@
+"""What the tables behind functions have in common: one row, no sort order, no UPDATE or DELETE."""
+
+# ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from stripe_fdw import sqlstates
+from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.fdw.backend.hosting import Definitions
+from stripe_fdw.fdw.cache.requester import RequestCost
+from stripe_fdw.fdw.planning import estimates
+from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
+from stripe_fdw.fdw.schema.options import server_options
+from stripe_fdw.fdw.session import Session
+from stripe_fdw.fdw.tables.base import Lines
+from stripe_fdw.fdw.writing.plan.explain import PlannedChange
+
+_HINTS: Final = {
+    CALL_TABLE: "SELECT stripe_live.call('POST', ...) or stripe_live.call('DELETE', ...) changes what"
+    " Stripe has.",
+    INVALIDATION_TABLE: "SELECT stripe_sync.invalidate(...) says what to forget.",
+}
+
+
+def read_only(name: str) -> StripeFdwError:
+    """Return the error for an UPDATE or DELETE of a table that has none."""
+    return StripeFdwError(
+        f'rows of "{name}" cannot be updated or deleted',
+        hint=_HINTS.get(name),
+        sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+    )
+
+
+class FunctionTable:
+    """A table behind a function: one row, no sort order, no UPDATE or DELETE."""
+
+    name = ""
+
+    def __init__(self, session: Session, options: Mapping[str, str], definitions: Definitions) -> None:
+        """Check the options. Raises OptionError for a value that cannot be used."""
+        self._session = session
+        self._options = options
+        self._definitions = definitions
+        self._server = server_options(options)
+
+    def _json(self, value: Any) -> Any:
+        text = orjson.dumps(value)
+        return text.decode() if self._session.host.renders_text else text
+
+    def size(self, quals: Sequence[Qual]) -> estimates.ScanEstimate:
+        """Estimate one row and one request."""
+        return estimates.ScanEstimate(1.0, 1.0, 1.0)
+
+    def width(self, columns: Sequence[str]) -> int:
+        """Return a rough width of the row, in bytes."""
+        return 200
+
+    def path_keys(self) -> list[tuple[tuple[str, ...], float]]:
+        """Return none: a nested loop gains nothing."""
+        return []
+
+    def sortable(self, sortkeys: Sequence[SortKey]) -> list[SortKey]:
+        """Return none: one row needs no order."""
+        return []
+
+    def describe_write(self, change: PlannedChange) -> Lines:
+        """Return no lines: the row itself holds the request."""
+        return []
+
+    def row_identity(self) -> tuple[str, ...]:
+        """Refuse the UPDATE or DELETE that asks."""
+        raise read_only(self.name)
+
+    def update_row(
+        self, old: object, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
+        """Refuse."""
+        raise read_only(self.name)
+
+    def delete_row(self, old: object, answered: bool, cost: RequestCost) -> None:
+        """Refuse."""
+        raise read_only(self.name)
+
+    def end_modify(self) -> None:
+        """Do nothing: no request is under way."""

@@ -1,0 +1,213 @@
+"""The tables behind the triggers that write copies.
+
+``_written`` gives the answers to what the statement wrote, ``_view_write`` takes a row that a view is written
+with, and ``_account`` tells whose key is used.
+"""
+
+# ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stripe_fdw import exact_json, sqlstates
+from stripe_fdw.api.client import Client
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.errors import ColumnError, TableError
+from stripe_fdw.fdw.cache.invalidation import account_name
+from stripe_fdw.fdw.cache.requester import RequestCost
+from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
+from stripe_fdw.fdw.planning.quals import EQUAL, Qual, SortKey
+from stripe_fdw.fdw.reading.scan import Scan
+from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
+from stripe_fdw.fdw.schema.options import are_copied, read_api_key
+from stripe_fdw.fdw.tables.base import Lines
+from stripe_fdw.fdw.tables.function_table import FunctionTable
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
+from stripe_fdw.fdw.writing.plan import planner
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+
+
+class _ReadTable(FunctionTable):
+    """A table that is only read."""
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
+    ) -> Lines:
+        """Return no lines."""
+        return []
+
+    def insert_row(
+        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
+        """Refuse."""
+        raise TableError(
+            f'foreign table "{self.name}" is only read', sqlstate=sqlstates.FEATURE_NOT_SUPPORTED
+        )
+
+    def _text(self, value: bytes | bool | None) -> Any:
+        """Return a value as the host takes it."""
+        if isinstance(value, bytes):
+            return value.decode()
+        if isinstance(value, bool) and self._session.host.renders_text:
+            return "true" if value else "false"
+        return value
+
+
+class WrittenTable(_ReadTable):
+    """The answers to what the statement wrote to tables with the option ``copied``: each is read once."""
+
+    name = WRITTEN_TABLE
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+        named: Sequence[str] = (),
+    ) -> Scan:
+        """Prepare to wait for the requests of the statement, and to give a row for each object."""
+
+        def batches() -> Iterator[list[tuple[Any, ...]]]:
+            for answer in self._session.writes.take_answers():
+                row = self._row(answer)
+                yield [tuple(row[name] for name in columns)]
+
+        return Scan(batches(), RequestCost())
+
+    def _row(self, answer: KeptAnswer) -> dict[str, Any]:
+        as_text = self._session.host.renders_text
+        return {
+            "resource": answer.resource,
+            "id": answer.object_id,
+            "parent": answer.parent,
+            "object": self._text(answer.body),
+            "known_at": answer.known_at.isoformat(sep=" ") if as_text else answer.known_at,
+            "key": answer.key.fingerprint(),
+        }
+
+
+class AccountTable(_ReadTable):
+    """The account of the current role's key, or of the key with the fingerprint that a qual names."""
+
+    name = ACCOUNT_TABLE
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+        named: Sequence[str] = (),
+    ) -> Scan:
+        """Prepare to give the row. Its ``account_id`` is asked of Stripe only where the query names it."""
+        fingerprints = [qual.value for qual in quals if qual.column == "key" and qual.operator == EQUAL]
+        is_asked = "account_id" in named or WHOLE_ROW in named
+
+        def batches() -> Iterator[list[tuple[Any, ...]]]:
+            client = self._client(fingerprints)
+            if client is None:
+                return
+            key, clients = client.options.key, self._session.clients
+            check = self._session.host.check_interrupts
+            row = {
+                "key": key.fingerprint(),
+                "livemode": self._text("_test_" not in key.reveal()),
+                "account_id": clients.account_id(client, check) if is_asked else None,
+            }
+            yield [tuple(row[name] for name in columns)]
+
+        return Scan(batches(), RequestCost())
+
+    def _client(self, fingerprints: Sequence[object]) -> Client | None:
+        if fingerprints:
+            return self._session.clients.client_of_key(self._server, str(fingerprints[0]))
+        return self._session.client(self._server, read_api_key(self._options))
+
+
+class ViewWriteTable(FunctionTable):
+    """Takes the rows that views of copies are written with: each is planned from the object as it was copied.
+
+    No request is needed to read the object, so a row is one request. ``old`` and ``changes`` are JSON objects
+    of columns; ``old`` has the object itself as ``_raw``.
+    """
+
+    name = VIEW_WRITE_TABLE
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
+    ) -> Lines:
+        """Return EXPLAIN's line: there is no request."""
+        return [("Stripe Request", "none: this table has no rows")]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+        named: Sequence[str] = (),
+    ) -> Scan:
+        """Return an empty scan."""
+        return Scan(iter(()), RequestCost())
+
+    def insert_row(
+        self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
+    ) -> dict[str, Any] | None:
+        """Send the requests of the row; return it with the id of the object that Stripe answered with.
+
+        Raises:
+            ApiError: Stripe refuses the request.
+            ColumnError: a column cannot be written, or not with this value.
+            TableError: Stripe has no such resource.
+        """
+        resource = load().resource.get(str(values.get("resource")))
+        if resource is None:
+            raise TableError(f'Stripe has no object "{values.get("resource")}"')
+        statement = self._session.writes.statement(
+            self,
+            account_name(self._server.api_base, self._server.stripe_account),
+            1,
+            keeps_answers=are_copied(self._options),
+        )
+        with statement.planning_row():
+            plan = _plan(resource, values)
+        client = self._session.client(self._server, read_api_key(self._options))
+        response = statement.execute(plan, client, answered=True, cost=cost)
+        answered_id = None if response is None else response.body.get("id")
+        return {**values, "id": plan.object_id or answered_id}
+
+    def end_modify(self) -> None:
+        """Wait for what is under way: the statement writes no more rows."""
+        self._session.writes.end_statement(self)
+
+
+def _plan(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
+    old, changes = (exact_json.loads(values.get(name) or "{}") for name in ("old", "changes"))
+    if "_params" in changes:
+        raise ColumnError(f'"_params" can only be written to the foreign table of {resource.name}')
+    match values.get("operation"):
+        case "INSERT":
+            return planner.plan_insert(resource, changes)
+        case "UPDATE":
+            return planner.plan_update(resource, old, changes)
+        case "DELETE":
+            return planner.plan_delete(resource, old)
+        case operation:
+            raise ColumnError(f'"operation" takes INSERT, UPDATE or DELETE, not "{operation}"')

@@ -1,0 +1,111 @@
+"""The answers to the writes of a statement, kept until the copies of their objects take them.
+
+They are evidence of what Stripe has now, unless Stripe only repeated an answer that an idempotency key got
+before, or the request was a preview. What is no evidence is kept as an object that is to be read again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from urllib.parse import unquote
+
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.fdw.reading.rows import json_bytes
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+from stripe_fdw.redaction import Secret
+
+_MAX_BYTES: Final = 64 * 2**20  # of JSON for each statement; of further objects only the ids are kept
+_PREVIEW: Final = re.compile(r"preview\b")
+_PLACEHOLDER: Final = re.compile(r"\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What an answer says of one object."""
+
+    resource: str
+    object_id: str
+    parent: str | None  # the id of the object in whose list it is, for resources that lie in others
+    body: bytes | None  # the object as JSON; None where it is to be read again
+    known_at: datetime  # by Stripe's clock
+    key: Secret  # with which it was written
+
+
+class KeptAnswers:
+    """The answers of one statement, in their order, within bounded memory."""
+
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._answers: list[KeptAnswer] = []
+        self._bytes_left = max_bytes
+
+    def keep(self, plan: RowPlan, response: Response | None, key: Secret) -> None:
+        """Keep what the last response to a row says of its objects.
+
+        Args:
+            plan: of the row.
+            response: the response; None where a repeated DELETE found its object gone.
+            key: the API key.
+        """
+        known_at = datetime.now(UTC) if response is None else response.known_at
+        for resource, object_id, body in _objects(plan, None if response is None else response.body):
+            text = None if body is None or response is None or response.replayed else json_bytes(body)
+            if text is not None:
+                self._bytes_left -= len(text)
+            parent = _parent_id(resource, plan.requests[-1].request)
+            kept = text if self._bytes_left >= 0 else None
+            self._answers.append(KeptAnswer(resource.name, object_id, parent, kept, known_at, key))
+
+    def take(self) -> list[KeptAnswer]:
+        """Return the answers, which are kept no longer."""
+        answers, self._answers = self._answers, []
+        return answers
+
+
+def _objects(
+    plan: RowPlan, body: dict[str, Any] | None
+) -> Iterator[tuple[Resource, str, dict[str, Any] | None]]:
+    """Yield the objects that a row's last answer tells of, with their bodies where the answer holds them."""
+    last = plan.requests[-1]
+    if _PREVIEW.search(last.request.endpoint):
+        return
+    own = load().resource.get(plan.invalidates or "")
+    answered_id = (body or {}).get("id")
+    is_own = not plan.is_call and last.answers_object and plan.object_id in (None, answered_id)
+    if body is not None and isinstance(answered_id, str):
+        resource = own if is_own else _resource_of(str(body.get("object")), own)
+        if resource is not None and not resource.preview:
+            yield resource, answered_id, body
+    if own is not None and plan.object_id is not None and not (is_own and body is not None):
+        yield own, plan.object_id, None
+
+
+def _resource_of(object_name: str, likely: Resource | None) -> Resource | None:
+    """Return the resource whose objects have this name: the likely one where several have it."""
+    if likely is not None and likely.object == object_name:
+        return likely
+    return _resources_by_object().get(object_name)
+
+
+@cache
+def _resources_by_object() -> dict[str, Resource]:
+    resources: dict[str, Resource] = {}
+    for resource in load().resources:
+        if resource.object and not resource.preview:
+            resources.setdefault(resource.object, resource)
+    return resources
+
+
+def _parent_id(resource: Resource, request: Request) -> str | None:
+    """Return the first id of the path, where the resource lies in the object that it names."""
+    if not resource.parents or not _PLACEHOLDER.search(request.endpoint):
+        return None
+    parts = zip(request.endpoint.split("/"), request.path.split("/"), strict=False)
+    return next((unquote(value) for name, value in parts if _PLACEHOLDER.fullmatch(name)), None)

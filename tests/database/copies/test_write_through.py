@@ -1,0 +1,441 @@
+"""Writes that go through copies to Stripe: visible at once, for who may write the view alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.install import install_copies, installed_resources
+from stripe_fdw.copies.refresh import Refresher
+from stripe_fdw.copies.runs import take_run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, count, create, failing, one, said
+from support.simulators import Simulators
+from support.waiting import wait_until
+
+COPIED = ("customer", "product", "subscription", "invoice", "invoiceitem")
+
+
+@pytest.fixture(scope="module")
+def stripe(simulators: Simulators, host: str) -> SimulatorProcess:
+    """A simulated Stripe whose objects these tests change, for each host one."""
+    return simulators(f"written through under {host}", customers=10, seed=11)
+
+
+@pytest.fixture(scope="module")
+def through_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
+    """A database with foreign tables, and with copies that were refreshed."""
+    name = f"through_{host}"
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
+    options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
+    client = Client(
+        ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
+    )
+    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+        install_into(connection, InstallPlan(host=host, server_options=options, mapping={"api_key": KEY}))
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), COPIED))
+        check_account(client, connection, Schemas(), lambda: None)
+        for resource in ("customer", "subscription", "product"):
+            run = take_run(connection, "stripe_copy", resource, "")
+            assert run is not None
+            refresher = Refresher(client, connection, Schemas(), load(), lambda: None, lambda _: None)
+            refresher.refresh(load().resource[resource], run)
+            run.finish()
+    client.close()
+    return cluster.dsn(name)
+
+
+@pytest.fixture
+def db(through_dsn: str, stripe: SimulatorProcess) -> Iterator[psycopg.Connection]:
+    """A session of a database whose copies can be written through."""
+    stripe.control("DELETE", "/faults")
+    stripe.control("DELETE", "/requests")
+    with psycopg.connect(through_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def sent(stripe: SimulatorProcess) -> Callable[[], list[str]]:
+    """Return the requests since the last call."""
+
+    def since() -> list[str]:
+        log = stripe.requests()
+        stripe.control("DELETE", "/requests")
+        return [f"{item['method']} {item['path']}" for item in log]
+
+    return since
+
+
+@pytest.fixture
+def warnings(db: psycopg.Connection) -> list[str]:
+    """The warnings that came so far."""
+    received: list[str] = []
+
+    def note(diag: psycopg.errors.Diagnostic) -> None:
+        if diag.severity == "WARNING":
+            received.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+
+    db.add_notice_handler(note)
+    return received
+
+
+def rows(db: psycopg.Connection, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    return db.execute(query.encode(), parameters or None).fetchall()
+
+
+def new_customer(db: psycopg.Connection, **columns: object) -> str:
+    names = ", ".join(columns)
+    values = ", ".join(["%s"] * len(columns))
+    return str(
+        one(db, f"insert into stripe.customer ({names}) values ({values}) returning id", *columns.values())
+    )
+
+
+# -- views --------------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_inserted_updated_and_deleted_through_the_view(
+    db: psycopg.Connection, sent: Callable[[], list[str]], warnings: list[str]
+) -> None:
+    with db.transaction():
+        [(customer, name, balance)] = rows(
+            db, "insert into stripe.customer (name) values ('Ada') returning id, name, balance"
+        )
+        assert (name, balance) == ("Ada", 0)
+        assert rows(db, "select name from stripe_copy.customer where id = %s", customer) == [("Ada",)]
+        assert rows(
+            db, "update stripe.customer set balance = 5 where id = %s returning name, balance", customer
+        ) == [("Ada", 5)]
+        assert rows(db, "delete from stripe.customer where id = %s returning name", customer) == [("Ada",)]
+        assert rows(db, "select id from stripe.customer where id = %s", customer) == []
+        assert rows(db, "select name, _deleted from stripe_copy.customer where id = %s", customer) == [
+            ("Ada", True)
+        ]
+    assert sent() == [
+        "POST /v1/customers",
+        f"POST /v1/customers/{customer}",
+        f"DELETE /v1/customers/{customer}",
+    ]
+    assert warnings == []
+
+
+def test_the_seeds_update_works_as_it_stands(db: psycopg.Connection, sent: Callable[[], list[str]]) -> None:
+    [(customer, number)] = rows(
+        db, "select customer_id, count(*) from stripe.subscription group by 1 order by 2 desc, 1 limit 1"
+    )
+    update = """update stripe.subscription set metadata = '{"order_id": "6735"}' where customer_id = """
+    assert db.execute(f"{update}'{customer}'".encode()).rowcount == number
+    assert rows(db, "select distinct metadata from stripe.subscription where customer_id = %s", customer) == [
+        ({"order_id": "6735"},)
+    ]
+    requests = sent()
+    assert len(requests) == number
+    assert {request.rpartition("/")[0] for request in requests} == {"POST /v1/subscriptions"}
+
+
+def test_nothing_is_sent_where_nothing_changes(db: psycopg.Connection, sent: Callable[[], list[str]]) -> None:
+    assert db.execute("update stripe.customer set name = name, phone = phone").rowcount > 0
+    assert sent() == []
+
+
+def test_a_canceled_subscription_is_copied_as_canceled(db: psycopg.Connection) -> None:
+    [(subscription,)] = rows(db, "select id from stripe.subscription where status = 'active' limit 1")
+    db.execute("delete from stripe.subscription where id = %s", (subscription,))
+    assert rows(
+        db, "select status, canceled_at is not null from stripe.subscription where id = %s", subscription
+    ) == [("canceled", True)]
+
+
+def test_a_reference_is_written_by_either_name(db: psycopg.Connection) -> None:
+    customer = new_customer(db, name="Ada")
+    item = "insert into stripe.invoiceitem ({}) values ({}) returning customer, customer_id"
+    for names, values in (
+        ("customer_id, amount, currency", f"'{customer}', 5, 'usd'"),
+        ("customer, customer_id, amount, currency", f"'{customer}', '{customer}', 5, 'usd'"),
+    ):
+        assert rows(db, item.format(names, values)) == [(customer, customer)]
+    error = failing(
+        db, item.format("customer, customer_id, amount, currency", f"'{customer}', 'cus_other', 5, 'usd'")
+    )
+    assert '"customer" and "customer_id"' in said(error)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("update stripe.customer set _raw = '{}'", 'column "_raw"'),
+        ("insert into stripe.customer (name, _account) values ('Ada', 'acct_1')", 'column "_account"'),
+        ("update stripe.customer set created = now()", '"created"'),
+        ("insert into stripe.invoiceitem (amount) values (5)", "customer"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_any_request(
+    db: psycopg.Connection, sent: Callable[[], list[str]], statement: str, reason: str
+) -> None:
+    assert reason in said(failing(db, statement))
+    assert sent() == []
+
+
+def test_an_idempotency_key_through_the_view_creates_one_object(
+    db: psycopg.Connection, sent: Callable[[], list[str]]
+) -> None:
+    columns = {"name": "Ada", "_idempotency_key": "order-6735"}
+    with db.transaction(force_rollback=True):
+        first = new_customer(db, **columns)
+    assert rows(db, "select id from stripe.customer where id = %s", first) == []
+    again = new_customer(db, **columns)
+    assert again == first
+    assert rows(db, "select name from stripe.customer where id = %s", first) == [("Ada",)]
+
+
+# -- sessions beside each other -----------------------------------------------------------------------------
+
+
+def test_concurrent_increment_through_view(
+    db: psycopg.Connection, through_dsn: str, sent: Callable[[], list[str]]
+) -> None:
+    customer = new_customer(db, name="Ada", balance=0)
+    add = f"update stripe.customer set balance = balance + 100 where id = '{customer}'".encode()
+    outcomes: list[object] = []
+    sent()
+    with psycopg.connect(through_dsn) as first, psycopg.connect(through_dsn, autocommit=True) as second:
+        first.execute(add)
+
+        def write() -> None:
+            try:
+                outcomes.append(second.execute(add).rowcount)
+            except psycopg.Error as error:
+                outcomes.append(error.sqlstate)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        waiting = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
+        wait_until(lambda: one(db, waiting, second.info.backend_pid), "the second session waits")
+        first.commit()
+        thread.join(30)
+    assert outcomes == ["40001"]
+    assert sent() == [f"POST /v1/customers/{customer}"]
+    assert one(db, "select balance from stripe.customer where id = %s", customer) == 100
+    db.execute(add)
+    assert one(db, "select balance from stripe_live.customer where id = %s", customer) == 200
+
+
+def test_a_change_after_the_snapshot_fails_before_any_request(
+    db: psycopg.Connection, through_dsn: str, sent: Callable[[], list[str]]
+) -> None:
+    customer = new_customer(db, name="Ada")
+    with psycopg.connect(through_dsn) as other:
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert rows(other, "select name from stripe.customer where id = %s", customer) == [("Ada",)]
+        db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
+        sent()
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            other.execute("update stripe.customer set phone = '1' where id = %s", (customer,))
+    assert sent() == []
+
+
+def test_a_row_twice_in_a_statement_is_sent_once(
+    db: psycopg.Connection, sent: Callable[[], list[str]]
+) -> None:
+    customer = new_customer(db, name="Ada")
+    sent()
+    error = failing(
+        db,
+        f"update stripe.customer set name = x from (values ('a'), ('b')) v (x) where id = '{customer}'",
+    )
+    assert error.sqlstate == "40001"
+    assert sent() == [f"POST /v1/customers/{customer}"]
+
+
+# -- foreign tables -----------------------------------------------------------------------------------------
+
+
+def test_own_write_visible_in_same_second(db: psycopg.Connection, warnings: list[str]) -> None:
+    customer = one(db, "insert into stripe_live.customer (name) values ('0') returning id")
+    for number in range(1, 5):
+        db.execute("update stripe_live.customer set name = %s where id = %s", (str(number), customer))
+        assert one(db, "select name from stripe.customer where id = %s", customer) == str(number)
+    db.execute("delete from stripe_live.customer where id = %s", (customer,))
+    assert one(db, "select _deleted from stripe_copy.customer where id = %s", customer) is True
+    assert count(db, "select count(*) from stripe_sync.refetch where id = %s", customer) == 1
+    assert warnings == []
+
+
+def test_calls_are_copied(db: psycopg.Connection) -> None:
+    customer = one(db, "select stripe_live.call('POST', '/v1/customers', '{\"name\": \"Ada\"}') ->> 'id'")
+    assert one(db, "select name from stripe.customer where id = %s", customer) == "Ada"
+    db.execute("select stripe_live.call('DELETE', %s)", (f"/v1/customers/{customer}",))
+    assert one(db, "select _deleted from stripe_copy.customer where id = %s", customer) is True
+
+
+@pytest.fixture
+def wide(db: psycopg.Connection, stripe: SimulatorProcess) -> Iterator[None]:
+    """Have several requests of a statement under way at a time."""
+    db.execute("alter server stripe options (add write_concurrency '8')")
+    yield
+    db.execute("alter server stripe options (drop write_concurrency)")
+
+
+@pytest.mark.usefixtures("wide")
+def test_copies_keep_write_concurrency(
+    db: psycopg.Connection, host: str, stripe: SimulatorProcess, warnings: list[str]
+) -> None:
+    stripe.control("POST", "/latency", {"ms": 30})
+    try:
+        db.execute(
+            "insert into stripe_live.customer (name) select 'wide ' || n from generate_series(1, 20) n"
+        )
+    finally:
+        stripe.control("POST", "/latency", {})
+    assert count(db, "select count(distinct name) from stripe.customer where name like 'wide %'") == 20
+    assert warnings == []
+    requests = [item for item in stripe.requests() if item["method"] == "POST"]
+    overlaps = [one["at"] + one["took"] > next_one["at"] for one, next_one in itertools.pairwise(requests)]
+    assert any(overlaps) is (host == "bundled")  # Multicorn2 waits for each row
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_row_that_fails_under_way_fails_the_statement(
+    db: psycopg.Connection, stripe: SimulatorProcess
+) -> None:
+    stripe.control("POST", "/faults", {"kind": "status", "path": "/v1/customers", "status": 402})
+    error = failing(db, "insert into stripe_live.customer (name) select 'failing' from generate_series(1, 6)")
+    assert "402" in said(error)
+    assert one(db, "select count(*) from stripe.customer where name = 'failing'") == 0
+
+
+def test_replayed_write_is_not_evidence(
+    db: psycopg.Connection, stripe: SimulatorProcess, warnings: list[str]
+) -> None:
+    insert = (
+        "insert into stripe_live.customer (name, _idempotency_key) values ('Ada', 'order-1') returning id"
+    )
+    customer = one(db, insert)
+    create(stripe, f"customers/{customer}", {"name": "Eve"})
+    db.execute("delete from stripe_copy.customer where id = %s", (customer,))
+    assert one(db, insert) == customer
+    assert one(db, "select name from stripe.customer where id = %s", customer) == "Eve"
+    assert warnings == []
+
+
+def test_a_rollback_leaves_the_copy_as_it_was(db: psycopg.Connection, warnings: list[str]) -> None:
+    customer = new_customer(db, name="Ada")
+    with db.transaction(force_rollback=True):
+        db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
+    assert one(db, "select name from stripe.customer where id = %s", customer) == "Ada"
+    assert any("1 object remains changed in Stripe" in text for text in warnings)
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_copied_is_a_warning_and_fails_nothing(
+    db: psycopg.Connection, warnings: list[str]
+) -> None:
+    db.execute("alter table stripe_copy.customer add constraint no_mallory check (name <> 'Mallory')")
+    try:
+        customer = new_customer(db, name="Mallory")
+    finally:
+        db.execute("alter table stripe_copy.customer drop constraint no_mallory")
+    [warning] = warnings
+    assert warning.startswith(f"{customer} is changed in Stripe, but not in its copy")
+    assert "no_mallory" in warning
+    assert count(db, "select count(*) from stripe_sync.refetch where id = %s", customer) == 1
+    assert one(db, "select name from stripe_live.customer where id = %s", customer) == "Mallory"
+
+
+def test_what_another_accounts_key_writes_is_not_copied(
+    db: psycopg.Connection, warnings: list[str], sent: Callable[[], list[str]]
+) -> None:
+    db.execute("update stripe_sync.account set account_id = 'acct_other', keys = '{}'")
+    before = one(db, "select count(*) from stripe_copy.customer")
+    try:
+        customer = one(db, "insert into stripe_live.customer (name) values ('theirs') returning id")
+        sent()
+        error = failing(db, "insert into stripe.customer (name) values ('ours')")
+    finally:
+        db.execute("truncate stripe_sync.account")
+    assert "another account" in said(error)
+    assert sent() == []
+    assert one(db, "select count(*) from stripe_copy.customer") == before
+    assert warnings == [f"{customer} is not copied: the copies belong to another account"]
+    new_customer(db, name="ours")
+    assert sent() == ["POST /v1/customers"]  # Stripe was asked for the account before
+    assert count(db, "select count(*) from stripe_sync.account where not livemode") == 1
+
+
+# -- privileges and installation ----------------------------------------------------------------------------
+
+
+def test_rights_on_the_view_are_enough_to_write_and_give_nothing_else(db: psycopg.Connection) -> None:
+    db.execute("create role app; grant usage on schema stripe, stripe_sync, stripe_live, stripe_copy to app")
+    db.execute("grant select, insert, update, delete on stripe.customer to app")
+    db.execute("grant select on stripe.product to app; set role app")
+    try:
+        customer = new_customer(db, name="Ada")
+        assert db.execute(
+            f"update stripe.customer set name = 'Eve' where id = '{customer}'".encode()
+        ).rowcount
+        for statement in (
+            "update stripe.product set name = 'x'",
+            "select * from stripe_copy.customer",
+            "select * from stripe_live._account",
+            "insert into stripe_live.customer (name) values ('x')",
+            "insert into stripe_live._view_write (resource) values ('customer')",
+            "select stripe_sync.is_key_of_copies('stripe_copy', '')",
+        ):
+            assert failing(db, statement).sqlstate == "42501", statement
+        db.execute("create temporary table mine (id text)")
+        for function in ("write_view('stripe_copy', 'customer')", "copy_written('stripe_copy')"):
+            trigger = "create trigger t before insert on mine for each row execute function stripe_sync."
+            assert failing(db, trigger + function).sqlstate == "42501"
+        assert db.execute("delete from stripe.customer where id = %s", (customer,)).rowcount == 1
+    finally:
+        db.execute("reset role; drop owned by app; drop role app")
+
+
+def test_only_trigger_functions_run_as_their_owner(db: psycopg.Connection) -> None:
+    functions = (
+        "select proname, prorettype::regtype::text, has_function_privilege('public', oid, 'execute'),"
+        " proconfig from pg_proc where pronamespace = 'stripe_sync'::regnamespace and prosecdef order by 1"
+    )
+    path = ["search_path=pg_catalog, pg_temp"]
+    assert rows(db, functions) == [
+        ("copy_written", "trigger", False, path),
+        ("write_view", "trigger", False, path),
+    ]
+
+
+def test_init_lets_writes_through_where_views_refused_them(db: psycopg.Connection) -> None:
+    with db.transaction(force_rollback=True):
+        assert list(install_copies(db, Schemas(), COPIED)) == []
+        for table in ("customer", "_view_write"):
+            db.execute(f"drop trigger copy_written on stripe_live.{table}".encode())
+        db.execute("alter foreign table stripe_live.customer options (drop copied)")
+        db.execute("drop trigger write_view on stripe.customer")
+        db.execute(
+            "create trigger refuse_write instead of insert on stripe.customer"
+            " for each row execute function stripe_sync.refuse_write()"
+        )
+        assert sorted(installed_resources(db, Schemas())) == sorted(COPIED)
+        assert list(install_copies(db, Schemas(), COPIED)) == [
+            "writes to the views in schema stripe go to Stripe"
+        ]
+        customer = new_customer(db, name="Ada")
+        db.execute("update stripe_live.customer set name = 'Eve' where id = %s", (customer,))
+        assert one(db, "select name from stripe.customer where id = %s", customer) == "Eve"

@@ -1,0 +1,105 @@
+"""Which objects the answers to written rows tell of, and which of them are evidence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from stripe_fdw.api.request import Request
+from stripe_fdw.api.responses import Response
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswers
+from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
+from stripe_fdw.redaction import Secret
+
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+KEY = Secret("sk_test_" + "kept" * 6)
+
+
+def answer(body: dict[str, Any], *, replayed: bool = False) -> Response:
+    return Response(200, body, NOON, "req_1", 10, 0.0, 1, replayed, 0.2)
+
+
+def plan(resource: str | None, request: Request, object_id: str | None = None, **write: Any) -> RowPlan:
+    is_call = write.pop("is_call", False)
+    write_request = WriteRequest(request, "create", **write)
+    return RowPlan(requests=(write_request,), invalidates=resource, object_id=object_id, is_call=is_call)
+
+
+def kept(row: RowPlan, response: Response | None) -> list[tuple[str, str, str | None, bool]]:
+    """Resource, id, parent, and whether the object itself is kept."""
+    answers = KeptAnswers()
+    answers.keep(row, response, KEY)
+    return [(a.resource, a.object_id, a.parent, a.body is not None) for a in answers.take()]
+
+
+CUSTOMERS = Request.of("POST", "/v1/customers")
+CUSTOMER = {"id": "cus_1", "object": "customer"}
+
+
+@pytest.mark.parametrize(
+    ("row", "response", "expected"),
+    [
+        (plan("customer", CUSTOMERS), answer(CUSTOMER), [("customer", "cus_1", None, True)]),
+        (
+            plan("customer", CUSTOMERS),
+            answer(CUSTOMER, replayed=True),
+            [("customer", "cus_1", None, False)],
+        ),
+        # A repeated DELETE found its object gone.
+        (plan("customer", CUSTOMERS, "cus_1"), None, [("customer", "cus_1", None, False)]),
+        # The operation answers with another object.
+        (
+            plan("subscription", CUSTOMERS, "sub_1", answers_object=False),
+            answer(CUSTOMER),
+            [("customer", "cus_1", None, True), ("subscription", "sub_1", None, False)],
+        ),
+        (plan(None, CUSTOMERS, is_call=True), answer(CUSTOMER), [("customer", "cus_1", None, True)]),
+        (plan(None, CUSTOMERS, is_call=True), answer({"object": "list", "data": []}), []),
+        (plan(None, CUSTOMERS, is_call=True), answer({"id": "x_1", "object": "unknown"}), []),
+        (
+            plan(None, Request.of("POST", "/v1/invoices/create_preview"), is_call=True),
+            answer({"id": "upcoming_in_1", "object": "invoice"}),
+            [],
+        ),
+        # The object does not hold its parent, or not under every name.
+        (
+            plan("customer_source", Request.of("POST", "/v1/customers/{customer}/sources", customer="cus_1")),
+            answer({"id": "card_1", "object": "card"}),
+            [("customer_source", "card_1", "cus_1", True)],
+        ),
+        # Two resources have objects of this name.
+        (
+            plan("customer_tax_id", Request.of("POST", "/v1/customers/{customer}/tax_ids", customer="cus_1")),
+            answer({"id": "txi_1", "object": "tax_id"}),
+            [("customer_tax_id", "txi_1", "cus_1", True)],
+        ),
+    ],
+)
+def test_an_answer_is_kept_for_the_objects_that_it_tells_of(
+    row: RowPlan, response: Response | None, expected: list[tuple[str, str, str | None, bool]]
+) -> None:
+    assert kept(row, response) == expected
+
+
+def test_an_answer_is_known_before_it_left_and_taken_once() -> None:
+    answers = KeptAnswers()
+    answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "name": "a\0b"}), KEY)
+    [taken] = answers.take()
+    assert taken.known_at == NOON - timedelta(seconds=1)
+    assert taken.body is not None
+    assert orjson.loads(taken.body)["name"] == "a\ufffdb"
+    assert taken.key == KEY
+    assert answers.take() == []
+
+
+def test_beyond_the_memory_allowed_only_ids_are_kept() -> None:
+    answers = KeptAnswers(max_bytes=100)
+    for number in range(4):
+        answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "id": f"cus_{number}"}), KEY)
+    taken = answers.take()
+    assert [item.object_id for item in taken] == ["cus_0", "cus_1", "cus_2", "cus_3"]
+    assert [item.body is not None for item in taken] == [True, True, False, False]
