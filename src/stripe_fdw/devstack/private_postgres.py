@@ -8,10 +8,8 @@ system's installation is only read.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -22,10 +20,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from stripe_fdw.devstack.socket_directory import make_socket_directory, socket_directory
 from stripe_fdw.host.postgres_installation import PostgresError, PostgresInstallation
 
 _COPIED = ("postgres", "pg_ctl")
-_MAX_SOCKET_FOLDER = 85  # bytes, which leaves 22 for the socket's name
 
 
 @dataclass(frozen=True)
@@ -160,20 +158,8 @@ class Cluster:
 
     @property
     def socket(self) -> Path:
-        """The directory of the Unix socket.
-
-        It is in the temporary folder if the path would exceed the 107 bytes of a socket's path, or has
-        characters that are special in a connection URL, in postgresql.conf or in a shell; in /tmp if that
-        folder's path is too long as well.
-        """
-        path = self.directory / "s"
-        if len(os.fsencode(path)) <= _MAX_SOCKET_FOLDER and re.fullmatch(r"[\w./-]+", str(path)):
-            return path
-        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-        fallback = Path(tempfile.gettempdir()) / f"stripe-fdw-{os.getuid()}-{digest}"
-        if len(os.fsencode(fallback)) <= _MAX_SOCKET_FOLDER:
-            return fallback
-        return Path("/tmp") / fallback.name  # noqa: S108 - made with mode 0700, and refused if another's
+        """The directory of the Unix socket."""
+        return socket_directory(self.directory)
 
     @property
     def log(self) -> Path:
@@ -188,21 +174,18 @@ class Cluster:
         """Create the data directory, unless it exists.
 
         Raises:
-            PostgresError: initdb failed, or the socket's directory belongs to another user.
+            PostgresError: initdb failed, or the socket's directory cannot be used.
 
         """
         if (self.data / "PG_VERSION").exists():
             return
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.socket.mkdir(exist_ok=True, mode=0o700)
-        if self.socket.stat().st_uid != os.geteuid():
-            raise PostgresError(f"{self.socket} belongs to another user")
         prefix = unprivileged()
+        self._make_socket_directory()
         if "-u" in prefix:  # another user, who does not own these folders
             for path in (self.directory, self.tree.root, Path(sys.prefix), Path(__file__)):
                 _grant_access(path, prefix[2])
             shutil.chown(self.directory, prefix[2])
-            shutil.chown(self.socket, prefix[2])
         self._run(
             [*prefix, str(self.tree.system.bindir / "initdb"), "--pgdata", str(self.data),
              "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
@@ -226,17 +209,23 @@ class Cluster:
         """Start the server and wait until it accepts connections.
 
         Raises:
-            PostgresError: it did not start; the detail has the last lines of its log.
+            PostgresError: it did not start; the detail has the last lines of its log. Or the socket's
+                directory cannot be used, which somebody may have made after it was removed.
 
         """
         if self.running():
             return
+        self._make_socket_directory()
         self._run(
             [*unprivileged(), str(self.tree.bindir / "pg_ctl"), "--pgdata", str(self.data), "--wait",
              "-t", "60", "--log", str(self.log), "start"],
             "the private Postgres",
             self.log,
         )  # fmt: skip
+
+    def _make_socket_directory(self) -> None:
+        prefix = unprivileged()
+        make_socket_directory(self.socket, pwd.getpwnam(prefix[2]).pw_uid if "-u" in prefix else os.geteuid())
 
     def stop(self) -> None:
         """Stop the server at once, which ends its sessions. Do nothing if it is not running."""
