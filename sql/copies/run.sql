@@ -22,6 +22,8 @@ create table if not exists stripe_sync.run (
     primary key (schema, resource, account)
 );
 
+alter table stripe_sync.run add column if not exists job bigint;  -- of the queue; NULL without a worker
+
 comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
 
 -- The ids that a refresh has met. Lost with a crash of the server: then the refresh asks for more ids again.

@@ -29,6 +29,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("STRIPE_API_BASE"),
         description="Where the API is, if not at Stripe: https, or http on this machine.",
     )
+    max_requests_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        description="Requests a second of the account, in place of Stripe's limit (`refresh`, `worker`).",
+    )
     directory: Path = Field(
         default=Path(".dev"),
         description="Where `dev up` keeps the private Postgres, the logs and its state.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,21 +13,22 @@ import psycopg
 import typer
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from stripe_fdw.api.client import Client, ClientOptions
-from stripe_fdw.catalog import load
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.cli.account import copies_account
 from stripe_fdw.cli.output import err, out, report, say
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.install import chosen_resources, install_copies
-from stripe_fdw.copies.refresh import NotListedError, Refresher
-from stripe_fdw.copies.runs import Run, take_run
+from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
+from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
-from stripe_fdw.errors import Interrupted, OptionError, PermissionDeniedError, StripeFdwError
-from stripe_fdw.redaction import Secret, redact
-from stripe_fdw.settings import settings
+from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import Interrupted, StripeFdwError
+from stripe_fdw.redaction import redact
 
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
+_LOOK_SECONDS = 0.5  # between two looks at a refresh of another process
 
 
 def refresh(
@@ -42,15 +44,8 @@ def refresh(
 
     The key is taken from STRIPE_API_KEY. A refresh that is interrupted goes on where it stopped.
     """
-    env = settings()
-    if not env.database_url:
-        raise OptionError("DATABASE_URL is not set", hint="Set it to the connection string of the database.")
-    if env.stripe_api_key is None or not env.stripe_api_key.get_secret_value():
-        raise OptionError("STRIPE_API_KEY is not set", hint="Set it to the key of the account to copy.")
-    options = ClientOptions(Secret(env.stripe_api_key.get_secret_value()), load().api_version)
-    if env.stripe_api_base:
-        options = ClientOptions(options.key, options.api_version, env.stripe_api_base)
-    work = _Refresh(env.database_url, Client(options), Schemas(), confirm_deletions)
+    url, client = copies_account()
+    work = _Refresh(url, client, Schemas(), confirm_deletions)
     try:
         succeeded = work.run(chosen_resources(resource or None))
     except psycopg.Error as error:
@@ -76,7 +71,7 @@ class _Refresh:
 
     def run(self, resources: tuple[Resource, ...]) -> bool:
         """Refresh them, those with parents after the others. Return False if one of them failed."""
-        with self._connected() as connection:
+        with open_session(self._database) as connection:
             with connection.transaction():
                 names = [item.name for item in resources]
                 for line in install_copies(connection, self._schemas, names):
@@ -96,54 +91,45 @@ class _Refresh:
                         raise
         return not self._failed
 
-    @contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection]:
-        """A session that takes no function or operator of the database's owner for one of Postgres's."""
-        with psycopg.connect(self._database, autocommit=True) as connection:
-            connection.execute("set search_path = pg_catalog, pg_temp")
-            yield connection
-
     def _check(self) -> None:
         if self._stopping.is_set():
             raise Interrupted("the refresh was interrupted")
 
     def _refresh(self, resource: Resource) -> None:
-        with self._connected() as connection:
-            run = take_run(connection, self._schemas.copies, resource.name, "")
-            if run is None:
-                self._progress.finished(resource, "is being refreshed by another process")
-                return
-            refresher = Refresher(
-                self._client,
-                connection,
-                self._schemas,
-                load(),
-                self._check,
-                self._progress.page,
-                self._confirm_deletions,
-            )
-            try:
-                refresher.refresh(resource, run)
-            except (NotListedError, PermissionDeniedError) as error:
-                run.finish(error.message)
-                self._progress.finished(resource, f"is left out: {error.message}")
-            except StripeFdwError as error:
-                run.finish(error.message)
-                self._failed = True
-                self._progress.finished(resource, "failed")
-                report(error)
-            else:
-                run.finish()
-                self._progress.finished(resource, _summary(run))
+        try:
+            with open_session(self._database) as connection:
+                outcome = self._outcome(resource, connection)
+        except StripeFdwError as error:
+            if self._stopping.is_set():
+                raise
+            self._failed = True
+            self._progress.finished(resource, "failed")
+            report(error)
+        else:
+            self._progress.finished(resource, outcome)
 
-
-def _summary(run: Run) -> str:
-    counts = [
-        f"{getattr(run.applied, name)} {name}"
-        for name in ("inserted", "updated", "deleted", "stale")
-        if getattr(run.applied, name)
-    ]
-    return f"{run.objects} objects in {run.requests} requests: {', '.join(counts) or 'nothing has changed'}"
+    def _outcome(self, resource: Resource, connection: psycopg.Connection) -> str:
+        """Refresh the resource, or join the process that does so, and return how it ended."""
+        refresh = ResourceRefresh(
+            self._client, connection, self._schemas, self._check, self._progress.page, self._confirm_deletions
+        )
+        joined = False
+        while True:
+            match refresh.refresh(resource):
+                case LeftOut(reason):
+                    return f"is left out: {reason}"
+                case Run() as run:
+                    return summary(run)
+                case RunningElsewhere():
+                    if not joined:
+                        say(f"{resource.name}: another process is refreshing it, which is waited for")
+                    joined = True
+            while running_elsewhere(connection, self._schemas.copies, resource.name, "") is not None:
+                self._check()
+                time.sleep(_LOOK_SECONDS)
+            ended = last_ending(connection, self._schemas.copies, resource.name, "")
+            if ended is not None:
+                return f"another process has refreshed it: {ended}"
 
 
 class _ShownProgress:

@@ -11,6 +11,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
+from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
 from stripe_fdw.copies.write_through import LIVE_SCHEMA, can_write_through, install_write_through
 from stripe_fdw.database.errors import InstallError
@@ -68,6 +69,7 @@ def _steps(
             create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
         )
         _execute(connection, create_functions(resource, schemas))
+        _note(connection, resource, schemas)
     if created:
         yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
 
@@ -115,6 +117,34 @@ def _update_table(
             f"table {schemas.copies}.{resource.name} has no column {', '.join(missing)}",
             hint="Drop the table and run this again: it is filled anew.",
         )
+
+
+def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) -> None:
+    """Note in ``stripe_sync.resource`` that the copy is there, and how it is listed."""
+    parent, not_listed = None, None
+    try:
+        parent = list_parent(resource)
+    except NotListedError as error:
+        not_listed = error.message
+    values = {
+        "schema": schemas.copies,
+        "name": resource.name,
+        "object": resource.object,
+        "parent": parent and parent.resource,
+        "parent_column": parent and parent.column,
+        "not_listed": not_listed,
+        "has_retrieve": resource.retrieve is not None and not resource.parents,
+    }
+    connection.execute(
+        "insert into stripe_sync.resource as r (schema, name, object, parent, parent_column, not_listed,"
+        " has_retrieve) values (%(schema)s, %(name)s, %(object)s, %(parent)s, %(parent_column)s,"
+        " %(not_listed)s, %(has_retrieve)s) on conflict (schema, name) do update set"
+        " object = excluded.object,"
+        " parent = excluded.parent, parent_column = excluded.parent_column,"
+        " not_listed = excluded.not_listed, has_retrieve = excluded.has_retrieve"
+        " where r is distinct from excluded",
+        values,
+    )
 
 
 def _columns_of(connection: psycopg.Connection, schema: str) -> _ColumnTypes:

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.lists import ListParent, list_parent, list_requests
 from stripe_fdw.copies.runs import Position, Run
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import NotFoundError, StripeFdwError
@@ -43,10 +44,6 @@ Progress = Callable[[Run], object]
 
 class DeletionsNotConfirmedError(StripeFdwError):
     """A list lacks so many rows of the copy that it may be the list of another account."""
-
-
-class NotListedError(StripeFdwError):
-    """The resource has no list that can be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,43 +276,6 @@ def _split(left: deque[_SliceRequest], idle: int) -> None:
             return
         left.remove(largest)
         left.extend(replace(largest, slice=part) for part in parts)
-
-
-def list_requests(resource: Resource) -> list[Request]:
-    """Return the requests for the lists that together have all objects of the resource."""
-    defaults = dict(resource.defaults)
-    variants: Sequence[dict[str, str]] = [
-        defaults,
-        *({**defaults, **dict(further)} for further in resource.further_lists),
-    ]
-    return [Request.of("GET", resource.list_path, variant) for variant in variants]
-
-
-@dataclass(frozen=True, slots=True)
-class ListParent:
-    """The resource whose ids the lists of another one take: in their path, or as a filter they need."""
-
-    resource: str
-    parameter: str
-    in_path: bool
-
-
-def list_parent(resource: Resource) -> ListParent | None:
-    """Return whose ids the resource's lists take; None for a list of all objects.
-
-    Raises NotListedError if the list needs more than one id of another resource.
-    """
-    required = [item for item in resource.filters if item.required]
-    needed = [item.parameter for item in resource.parents] + [item.parameter for item in required]
-    if not needed and not resource.one_of:
-        return None
-    if len(needed) == 1 and not resource.one_of:
-        if resource.parents and resource.parents[0].resource:
-            return ListParent(resource.parents[0].resource, needed[0], in_path=True)
-        references = resource.column[required[0].column].references if required else ()
-        if len(references) == 1:
-            return ListParent(references[0], needed[0], in_path=False)
-    raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")
 
 
 def _children_request(resource: Resource, parent: ListParent, parent_id: str) -> Request:

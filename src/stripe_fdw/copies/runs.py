@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from typing import Any, Final
 import psycopg
 from psycopg.types.json import Jsonb
 
+from stripe_fdw import sqlstates
 from stripe_fdw.copies.apply import Applied
+from stripe_fdw.errors import StripeFdwError
 
 _LEASE: Final = "1 minute"  # after its last sign of life a run may be taken over
+_BEAT_SECONDS: Final = 10.0  # between two signs of life
 _MAX_AGE: Final = "24 hours"  # an older one begins anew: Stripe has changed too much since
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and account = %(account)s"
 
@@ -34,6 +38,7 @@ class Run:
     requests: int = 0
     objects: int = 0
     applied: Applied = field(default_factory=Applied)
+    beaten_at: float = field(default_factory=time.monotonic, repr=False)
 
     def commit_page(self, position: Position, applied: Applied, ids: Sequence[str]) -> None:
         """Record a page that was applied, in the transaction that applied it, with what is left to read."""
@@ -53,6 +58,18 @@ class Run:
         self.requests += 1
         self.applied += applied
         self._update("position = position")
+
+    def beat(self) -> None:
+        """Show, outside a transaction, that this process lives; at most every ten seconds a statement.
+
+        Raises LostRunError if it was silent for so long that another process has taken the run over.
+        """
+        if time.monotonic() - self.beaten_at >= _BEAT_SECONDS:
+            self._update("position = position")
+
+    def release(self) -> None:
+        """Give the run up as it is: whoever takes it next goes on."""
+        self._update("holder = null")
 
     def finish(self, error: str | None = None) -> None:
         """Give the run up: finished without an error, to be continued with one."""
@@ -92,19 +109,61 @@ class Run:
         }
         if self.connection.execute(query.encode(), parameters).rowcount != 1:
             raise LostRunError(f"another process has taken over the refresh of {self.resource}")
+        self.beaten_at = time.monotonic()
 
     def _key(self) -> dict[str, Any]:
         return {"schema": self.schema, "resource": self.resource, "account": self.account}
 
 
-class LostRunError(Exception):
+class LostRunError(StripeFdwError):
     """Another process holds the run: this one was silent for longer than the lease."""
 
+    default_sqlstate = sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE
 
-def take_run(connection: psycopg.Connection, schema: str, resource: str, account: str) -> Run | None:
-    """Begin a run, or continue one that was interrupted. Return None if another process holds it."""
+
+@dataclass(frozen=True, slots=True)
+class RunningElsewhere:
+    """The run that another process holds: its job in the queue, if it has one, and when its lease ends."""
+
+    job: int | None
+    lease_seconds: float  # until it may be taken over, if its holder shows no more life
+
+
+def running_elsewhere(
+    connection: psycopg.Connection, schema: str, resource: str, account: str
+) -> RunningElsewhere | None:
+    """Return the run of a resource if a process holds it; None if it can be taken."""
+    row = connection.execute(
+        f"select job, extract(epoch from heartbeat_at + interval '{_LEASE}' - now())::float"
+        f" from stripe_sync.run where {_KEY} and holder is not null"
+        f" and heartbeat_at >= now() - interval '{_LEASE}'".encode(),
+        {"schema": schema, "resource": resource, "account": account},
+    ).fetchone()
+    return RunningElsewhere(*row) if row else None
+
+
+def last_ending(connection: psycopg.Connection, schema: str, resource: str, account: str) -> str | None:
+    """Return how the last run ended, in a few words; None if it was interrupted."""
+    row = connection.execute(
+        "select error, objects, finished_at is not null"
+        f" from stripe_sync.run where {_KEY} and holder is null".encode(),
+        {"schema": schema, "resource": resource, "account": account},
+    ).fetchone()
+    if row is None or not row[2]:
+        return None
+    error, objects, _ = row
+    return f"it failed: {error}" if error else f"{objects} objects"
+
+
+def take_run(
+    connection: psycopg.Connection, schema: str, resource: str, account: str, job: int | None = None
+) -> Run | None:
+    """Begin a run, or continue one that was interrupted, for a job of the queue if it has one.
+
+    Returns None if another process holds it.
+    """
     holder = uuid.uuid4()
-    key = {"schema": schema, "resource": resource, "account": account, "holder": holder}
+    key = {"schema": schema, "resource": resource, "account": account, "holder": holder, "job": job}
     resumable = f"r.position is not null and r.started_at > now() - interval '{_MAX_AGE}'"
     kept = ("position", "began_at", "requests", "objects", *Applied.__slots__)
     assignments = ", ".join(
@@ -112,20 +171,25 @@ def take_run(connection: psycopg.Connection, schema: str, resource: str, account
         for name in (*kept, "started_at")
     )
     query = (
-        "insert into stripe_sync.run as r (schema, resource, account, holder)"
-        " values (%(schema)s, %(resource)s, %(account)s, %(holder)s)"
+        "insert into stripe_sync.run as r (schema, resource, account, holder, job)"
+        " values (%(schema)s, %(resource)s, %(account)s, %(holder)s, %(job)s)"
         f" on conflict (schema, resource, account) do update set {assignments}, holder = excluded.holder,"
-        " heartbeat_at = now(), finished_at = null, error = null"
+        " job = excluded.job, heartbeat_at = now(), finished_at = null, error = null"
         f" where r.holder is null or r.heartbeat_at < now() - interval '{_LEASE}'"
         f" returning {', '.join(kept)}"
     )
-    with connection.transaction():
-        row = connection.execute(query.encode(), key).fetchone()
-        if row is None:
-            return None
-        position, began_at, requests, objects, *counts = row
-        if position is None:
-            connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), key)
+    try:
+        with connection.transaction():
+            # stripe_sync.refresh_now holds the row until its transaction ends.
+            connection.execute("set local lock_timeout = '200ms'")
+            row = connection.execute(query.encode(), key).fetchone()
+            if row is None:
+                return None
+            position, began_at, requests, objects, *counts = row
+            if position is None:
+                connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), key)
+    except psycopg.errors.LockNotAvailable:
+        return None
     run = Run(connection, schema, resource, account, holder, position, began_at, requests, objects)
     run.applied = Applied(*counts)
     return run

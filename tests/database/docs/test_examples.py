@@ -13,6 +13,7 @@ from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_simulator.process import SimulatorProcess
 from support.doc_pages import PAGES, WRITING_PAGES, blocks, writes
 from support.simulators import Simulators
@@ -73,6 +74,7 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
     with psycopg.connect(cluster.dsn("documented"), autocommit=True) as connection:
         options = {"api_base": stripe.url, "max_requests_per_second": "10000"}
         install_into(connection, InstallPlan(server_options=options, mapping={"api_key": KEY}))
+        list(install_queue(connection))
         with connection.transaction():
             list(install_copies(connection, Schemas(), COPIES))
     yield cluster.dsn("documented")

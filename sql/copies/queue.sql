@@ -1,0 +1,144 @@
+-- Refreshes that a worker is asked for: at once, or on a schedule.
+
+create or replace function stripe_sync.refresh(resource text, schema text default 'stripe_copy')
+    returns bigint
+    language plpgsql
+    volatile
+    parallel unsafe
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    arguments jsonb := jsonb_build_object('schema', refresh.schema, 'resource', refresh.resource);
+    job bigint;
+begin
+    perform stripe_sync.require_resource(refresh.resource, refresh.schema);
+    if to_regclass('stripe_jobs.procrastinate_jobs') is null then
+        raise object_not_in_prerequisite_state using
+            message = 'this database has no queue of jobs',
+            hint = 'Start stripe-fdw worker, which makes it; or read within Postgres: stripe_sync.refresh_now.';
+    end if;
+    -- A job that waits already, perhaps to be tried again later, is the job: it may start at once.
+    update stripe_jobs.procrastinate_jobs j
+       set scheduled_at = null
+     where j.id = (
+        select w.id
+          from stripe_jobs.procrastinate_jobs w
+         where w.status = 'todo' and w.queue_name = refresh.schema and w.task_name = 'refresh' and w.args = arguments
+         order by w.id
+         limit 1
+           for update skip locked)
+    returning j.id into job;
+    if job is null then
+        select unnest(stripe_jobs.procrastinate_defer_jobs_v1(array[
+            row(refresh.schema, 'refresh', 0, null, null, arguments, null)::stripe_jobs.procrastinate_job_to_defer_v1
+        ])) into job;
+    end if;
+    return job;
+end $$;
+
+comment on function stripe_sync.refresh(text, text) is
+    'Queues a refresh of a copy for stripe-fdw worker and returns the id of its job.';
+
+revoke execute on function stripe_sync.refresh(text, text) from public;
+
+create table if not exists stripe_sync.schedule (
+    schema text not null,        -- of the copies
+    resource text not null,
+    cron text not null,          -- minute, hour, day of the month, month, day of the week, in UTC
+    since timestamptz not null default now(),
+    queued_at timestamptz,       -- when its refresh was queued last
+    primary key (schema, resource)
+);
+
+comment on table stripe_sync.schedule is 'When stripe-fdw worker refreshes copies by itself.';
+
+-- Raises an error unless the text has the five fields of cron, of numbers, *, lists, ranges and steps.
+create or replace function stripe_sync.require_cron(cron text)
+    returns void
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    field_names constant text[] := array['minute', 'hour', 'day of the month', 'month', 'day of the week'];
+    lowest constant integer[] := array[0, 0, 1, 1, 0];
+    highest constant integer[] := array[59, 23, 31, 12, 7];
+    fields constant text[] := string_to_array(require_cron.cron, ' ');
+    item text;
+    parts integer[];
+begin
+    if cardinality(fields) is distinct from 5 then
+        raise invalid_parameter_value using
+            message = format('"%s" is not a cron expression', left(require_cron.cron, 100)),
+            detail = format('It has %s fields, not 5.', coalesce(cardinality(fields), 0)),
+            hint = 'Minute, hour, day of the month, month, day of the week, in UTC: ''0 3 * * *'' is each day at 03:00.';
+    end if;
+    for position in 1..5 loop
+        foreach item in array string_to_array(fields[position], ',') || array[]::text[] loop
+            parts := regexp_match(item, '^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?$')::integer[];
+            if parts is null
+                or parts[1] not between lowest[position] and highest[position]
+                or parts[2] not between parts[1] and highest[position]
+                or parts[3] not between 1 and highest[position]
+            then
+                raise invalid_parameter_value using
+                    message = format('"%s" is not a cron expression', left(require_cron.cron, 100)),
+                    detail = format('"%s" is no %s.', left(item, 100), field_names[position]),
+                    hint = format('It is *, a number from %s to %s, a range such as %s-%s, or a list of these; /2 takes every second.',
+                        lowest[position], highest[position], lowest[position], highest[position]);
+            end if;
+        end loop;
+        if fields[position] = '' then
+            raise invalid_parameter_value using
+                message = format('"%s" is not a cron expression', left(require_cron.cron, 100)),
+                detail = format('The %s is empty.', field_names[position]),
+                hint = 'One space is between two fields.';
+        end if;
+    end loop;
+end $$;
+
+revoke execute on function stripe_sync.require_cron(text) from public;
+
+create or replace function stripe_sync.schedule_refresh(resource text, cron text, schema text default 'stripe_copy')
+    returns void
+    language plpgsql
+    volatile
+    parallel unsafe
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform stripe_sync.require_resource(schedule_refresh.resource, schedule_refresh.schema);
+    perform stripe_sync.require_cron(schedule_refresh.cron);
+    insert into stripe_sync.schedule as s (schema, resource, cron)
+    values (schedule_refresh.schema, schedule_refresh.resource, schedule_refresh.cron)
+    on conflict on constraint schedule_pkey do update
+       set cron = excluded.cron,
+           since = case when s.cron = excluded.cron then s.since else excluded.since end;
+end $$;
+
+comment on function stripe_sync.schedule_refresh(text, text, text) is
+    'Has stripe-fdw worker refresh a copy on a schedule of cron, in UTC. A second schedule replaces the first.';
+
+revoke execute on function stripe_sync.schedule_refresh(text, text, text) from public;
+
+create or replace function stripe_sync.unschedule_refresh(resource text, schema text default 'stripe_copy')
+    returns boolean
+    language plpgsql
+    volatile
+    parallel unsafe
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from stripe_sync.schedule s
+     where s.schema = unschedule_refresh.schema and s.resource = unschedule_refresh.resource;
+    if not found then
+        perform stripe_sync.require_resource(unschedule_refresh.resource, unschedule_refresh.schema);
+        return false;
+    end if;
+    return true;
+end $$;
+
+comment on function stripe_sync.unschedule_refresh(text, text) is
+    'Removes the schedule of a copy. Returns false if there was none.';
+
+revoke execute on function stripe_sync.unschedule_refresh(text, text) from public;

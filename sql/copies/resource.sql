@@ -1,0 +1,74 @@
+-- The copies that are installed, and what functions here have to know of their resources.
+
+create table if not exists stripe_sync.resource (
+    schema text not null,        -- of the copies
+    name text not null,
+    object text not null,        -- the API's name
+    parent text,                 -- the resource whose ids its lists take; NULL if one list has all
+    parent_column text,          -- the column with that id
+    not_listed text,             -- why no list can be read as a whole; NULL if one can
+    has_retrieve boolean not null,  -- whether Stripe answers a request for one object by its id alone
+    primary key (schema, name)
+);
+
+comment on table stripe_sync.resource is 'The resources of which a schema has copies.';
+
+-- Returns at most three of the schema's resources with names like the given one, the closest first: names that have at
+-- least half of their pairs of letters in common.
+create or replace function stripe_sync.closest_resources(name text, schema text)
+    returns text
+    language sql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with pairs as (
+        select r.name, substr(r.name, n, 2) as pair
+          from stripe_sync.resource r, generate_series(1, greatest(length(r.name) - 1, 1)) n
+         where r.schema = closest_resources.schema
+    ), given as (
+        select substr(left(closest_resources.name, 100), n, 2) as pair
+          from generate_series(1, greatest(least(length(closest_resources.name), 100) - 1, 1)) n
+    ), scored as (
+        select p.name, 2.0 * count(*) filter (where p.pair in (select g.pair from given g))
+                           / (count(*) + (select count(*) from given)) as score
+          from pairs p
+         group by p.name
+    )
+    select string_agg(s.name, ', ' order by s.score desc, s.name)
+      from (select * from scored where score >= 0.5 order by score desc, name limit 3) s
+$$;
+
+revoke execute on function stripe_sync.closest_resources(text, text) from public;
+
+-- Raises an error unless the schema has copies of the resource.
+create or replace function stripe_sync.require_resource(resource text, schema text)
+    returns void
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    closest text := stripe_sync.closest_resources(require_resource.resource, require_resource.schema);
+begin
+    if require_resource.resource is null or require_resource.schema is null then
+        raise null_value_not_allowed using
+            message = 'the name of a resource is needed',
+            hint = 'Name a copy: select stripe_sync.refresh(''customer'').';
+    end if;
+    if exists (
+        select from stripe_sync.resource r
+         where r.schema = require_resource.schema and r.name = require_resource.resource
+    ) then
+        return;
+    end if;
+    raise undefined_table using
+        message = format('schema "%s" has no copy of "%s"', require_resource.schema, left(require_resource.resource, 100)),
+        hint = case
+            when closest is not null then format('Closest: %s.', closest)
+            when not exists (select from stripe_sync.resource r where r.schema = require_resource.schema)
+                then 'It has no copies at all: stripe-fdw refresh makes them.'
+            else 'stripe-fdw refresh makes copies that are missing; stripe-fdw catalog lists the names.'
+        end;
+end $$;
+
+revoke execute on function stripe_sync.require_resource(text, text) from public;

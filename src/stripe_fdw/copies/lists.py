@@ -1,0 +1,53 @@
+"""The lists that have all objects of a resource: its own, or one for each object of a parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stripe_fdw.api.request import Request
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.errors import StripeFdwError
+
+
+class NotListedError(StripeFdwError):
+    """The resource has no list that can be read as a whole."""
+
+
+def list_requests(resource: Resource) -> list[Request]:
+    """Return the requests for the lists that together have all objects of the resource."""
+    defaults = dict(resource.defaults)
+    variants: Sequence[dict[str, str]] = [
+        defaults,
+        *({**defaults, **dict(further)} for further in resource.further_lists),
+    ]
+    return [Request.of("GET", resource.list_path, variant) for variant in variants]
+
+
+@dataclass(frozen=True, slots=True)
+class ListParent:
+    """The resource whose ids the lists of another one take: in their path, or as a filter they need."""
+
+    resource: str
+    column: str
+    parameter: str
+    in_path: bool
+
+
+def list_parent(resource: Resource) -> ListParent | None:
+    """Return whose ids the resource's lists take; None for a list of all objects.
+
+    Raises NotListedError if the list needs more than one id of another resource.
+    """
+    required = [item for item in resource.filters if item.required]
+    needed = [item.parameter for item in resource.parents] + [item.parameter for item in required]
+    if not needed and not resource.one_of:
+        return None
+    if len(needed) == 1 and not resource.one_of:
+        if resource.parents and resource.parents[0].resource:
+            first = resource.parents[0]
+            return ListParent(first.resource, first.column, needed[0], in_path=True)
+        references = resource.column[required[0].column].references if required else ()
+        if len(references) == 1:
+            return ListParent(references[0], required[0].column, needed[0], in_path=False)
+    raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")

@@ -1,0 +1,90 @@
+"""One refresh of one resource: it holds the run while it lives, and leaves it as the next one needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from stripe_fdw.api.client import Client
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.lists import NotListedError
+from stripe_fdw.copies.refresh import Check, Progress, Refresher
+from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
+from stripe_fdw.redaction import redact
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A resource that cannot be refreshed with this key: it is reported, and stops nothing else."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRefresh:
+    """Refreshes resources of one account, one after the other, with a connection of its own."""
+
+    client: Client
+    connection: psycopg.Connection
+    schemas: Schemas
+    check: Check  # raises Interrupted to end the refresh after the page under way
+    progress: Progress
+    confirm_deletions: bool = False
+
+    def refresh(self, resource: Resource, job: int | None = None) -> Run | LeftOut | RunningElsewhere:
+        """Refresh a resource, going on where its last run was interrupted. Return the finished run.
+
+        Another process that refreshes it is left alone. ``job`` is the id in the queue, if there is one.
+
+        Raises:
+            Interrupted: ``check`` asked for the end; the run can be continued at once.
+            LostRunError: another process has taken the run over.
+            StripeFdwError: the refresh failed; the run can be continued at once.
+            psycopg.Error: the database failed; the run can be continued, after its lease if the connection
+                is lost.
+        """
+        key = (self.schemas.copies, resource.name, "")
+        run = take_run(self.connection, *key, job=job)
+        if run is None:
+            return running_elsewhere(self.connection, *key) or RunningElsewhere(None, 0.0)
+
+        def check() -> None:
+            self.check()
+            run.beat()
+
+        refresher = Refresher(
+            self.client, self.connection, self.schemas, load(), check, self.progress, self.confirm_deletions
+        )
+        try:
+            refresher.refresh(resource, run)
+        except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
+            run.finish(error.message)
+            return LeftOut(error.message)
+        except LostRunError:
+            raise
+        except Interrupted:
+            run.release()
+            raise
+        except StripeFdwError as error:
+            run.finish(error.message)
+            raise
+        except psycopg.Error as error:
+            if not self.connection.closed:
+                run.finish(redact(str(error)).strip())
+            raise
+        run.finish()
+        return run
+
+
+def summary(run: Run) -> str:
+    """Return what a finished run did, in one line."""
+    counts = [
+        f"{getattr(run.applied, name)} {name}"
+        for name in ("inserted", "updated", "deleted", "stale")
+        if getattr(run.applied, name)
+    ]
+    return f"{run.objects} objects in {run.requests} requests: {', '.join(counts) or 'nothing has changed'}"

@@ -1,0 +1,106 @@
+"""The tasks that jobs run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+from procrastinate import App, JobContext, PsycopgConnector
+from psycopg import AsyncConnection
+
+from stripe_fdw.api.client import Client
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.install import chosen_resources
+from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
+from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import Interrupted, StripeFdwError
+from stripe_fdw.jobs.queue_schema import SEARCH_PATH
+from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError
+
+
+@dataclass(slots=True)
+class Work:
+    """What the jobs of one worker share. Its threads stop when ``stopping`` is set."""
+
+    database_url: str
+    client: Client
+    schemas: Schemas
+    say: Callable[[str], object]  # a line about a job
+    stopping: threading.Event = field(default_factory=threading.Event)
+    account_checked: bool = False
+
+    def check(self) -> None:
+        """Raise Interrupted when the worker is to stop."""
+        if self.stopping.is_set():
+            raise Interrupted("the worker is stopping")
+
+    def check_account(self) -> None:
+        """Compare the key's account with that of the copies, once.
+
+        Raises:
+            OtherAccountError: they differ.
+            StripeFdwError: Stripe did not say whose key it is.
+        """
+        if not self.account_checked:
+            with open_session(self.database_url) as connection:
+                check_account(self.client, connection, self.schemas, self.check)
+            self.account_checked = True
+
+
+def make_app(work: Work) -> App:
+    """Return procrastinate's app: the queue in the database, and the tasks."""
+
+    async def configure(connection: AsyncConnection) -> None:
+        await connection.execute(f"set search_path = {SEARCH_PATH}".encode())
+        await connection.commit()
+
+    app = App(
+        connector=PsycopgConnector(conninfo=work.database_url, configure=configure, min_size=1, max_size=4)
+    )
+
+    @app.task(name="refresh", queue=work.schemas.copies, retry=Backoff(), pass_context=True)
+    def refresh(context: JobContext, schema: str, resource: str) -> None:
+        assert schema == work.schemas.copies
+        try:
+            refresh_copy(work, resource, context.job.id)
+        except Interrupted:
+            work.say(f"{resource}: is interrupted, and goes on with the next worker")
+            raise
+        except (StripeFdwError, psycopg.Error) as error:
+            message = error.message if isinstance(error, StripeFdwError) else str(error).strip()
+            work.say(f"{resource}: {message}")
+            raise
+
+    return app
+
+
+def refresh_copy(work: Work, name: str, job: int | None) -> None:
+    """Refresh a copy for a job of the queue.
+
+    Raises:
+        LeaseNotOverError: an earlier attempt of the job seems to hold the run still.
+        Interrupted: the worker stops; the job goes on elsewhere.
+        StripeFdwError, psycopg.Error: the refresh failed.
+    """
+    (resource,) = chosen_resources([name])
+    work.check_account()
+    with open_session(work.database_url) as connection:
+        refresh = ResourceRefresh(work.client, connection, work.schemas, work.check, lambda _: None)
+        try:
+            outcome = refresh.refresh(resource, job)
+        except LostRunError as error:
+            work.say(f"{name}: {error.message}")
+            return
+    match outcome:
+        case Run():
+            work.say(f"{name}: {summary(outcome)}")
+        case LeftOut(reason):
+            work.say(f"{name}: is left out: {reason}")
+        case RunningElsewhere(job=holder, lease_seconds=seconds):
+            if job is not None and holder == job:
+                raise LeaseNotOverError(name, seconds)
+            work.say(f"{name}: is being refreshed by another process")

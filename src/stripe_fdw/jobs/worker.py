@@ -1,0 +1,143 @@
+"""The worker: it runs jobs of the queue until it is told to stop, and then ends after the pages under way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import psycopg
+from procrastinate import App
+from procrastinate.exceptions import ConnectorException, ProcrastinateException
+
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import ConnectionFailedError, RateLimitError
+from stripe_fdw.jobs.queue_schema import install_queue
+from stripe_fdw.jobs.schedules import queue_due
+from stripe_fdw.jobs.tasks import Work, make_app
+from stripe_fdw.redaction import redact
+
+_ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
+_HEARTBEAT_SECONDS: Final = 10.0
+_STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
+_POLL_SECONDS: Final = 5.0
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except (psycopg.Error, ProcrastinateException) as error:
+        raise InstallError(
+            f"the database reported an error: {redact(str(error.__cause__ or error)).strip()}",
+            hint="Start the worker again: it goes on with what it had begun.",
+        ) from None
+
+
+@_database_errors()
+def install(work: Work) -> list[str]:
+    """Install the queue and the functions that fill it, where they are missing.
+
+    It locks no copy: a worker may start at any time. Copies are made, and brought up to date, by others.
+    Returns a line for each change.
+
+    Raises:
+        InstallError: something that bears our names is another role's, or the database refuses.
+    """
+    with open_session(work.database_url) as connection:
+        changes = list(install_queue(connection))
+        if single_value(connection, "select to_regclass('stripe_sync.schedule')") is None:
+            with connection.transaction():
+                changes += install_copies(connection, work.schemas, [])
+    return changes
+
+
+@_database_errors()
+def run_worker(work: Work, *, concurrency: int, once: bool = False) -> None:
+    """Run jobs, ``concurrency`` at a time, until SIGTERM or SIGINT; with ``once``, until none waits.
+
+    Raises:
+        OtherAccountError, AuthenticationError: the key is not one of the copies' account.
+        InstallError: the database is lost.
+    """
+    with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
+        work.check_account()
+    asyncio.run(_run(work, concurrency, once=once))
+
+
+async def _run(work: Work, concurrency: int, *, once: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + 2, "job"))
+    app = make_app(work)
+    async with app.open_async():
+        await _retry_stalled(work, app)
+        if once:
+            await asyncio.to_thread(_queue_due, work)
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                queues=[work.schemas.copies],
+                concurrency=concurrency,
+                wait=not once,
+                delete_jobs="always",
+                install_signal_handlers=False,
+                fetch_job_polling_interval=_POLL_SECONDS,
+                update_heartbeat_interval=_HEARTBEAT_SECONDS,
+                stalled_worker_timeout=_STALLED_SECONDS,
+            )
+        )
+
+        def stop() -> None:
+            if not work.stopping.is_set():
+                work.say("stopping after the pages under way")
+                work.stopping.set()
+                worker.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        rounds = asyncio.create_task(_rounds(work, app))
+        try:
+            await worker
+        except asyncio.CancelledError:
+            if not work.stopping.is_set():
+                raise
+        finally:
+            rounds.cancel()
+            await asyncio.gather(rounds, return_exceptions=True)
+
+
+async def _rounds(work: Work, app: App) -> None:
+    """Queue what is due, and jobs whose worker is gone, again and again."""
+    while True:
+        try:
+            await asyncio.to_thread(_queue_due, work)
+            await _retry_stalled(work, app)
+        except (psycopg.Error, ConnectorException) as error:
+            work.say(f"schedules were not looked at: {error}")
+        await asyncio.sleep(_ROUND_SECONDS)
+
+
+def _queue_due(work: Work) -> None:
+    with open_session(work.database_url) as connection:
+        for name in queue_due(connection, work.schemas.copies):
+            work.say(f"{name}: queued by its schedule")
+
+
+async def _retry_stalled(work: Work, app: App) -> None:
+    """Put jobs back whose worker gives no sign of life."""
+    stalled = await app.job_manager.get_stalled_jobs(
+        queue=work.schemas.copies, seconds_since_heartbeat=_STALLED_SECONDS
+    )
+    for job in stalled:
+        try:
+            await app.job_manager.retry_job(job)
+        except ConnectorException:  # another worker was quicker
+            logging.getLogger(__name__).debug("job %s is put back by another worker", job.id)
+        else:
+            work.say(f"{job.task_kwargs.get('resource', job.task_name)}: goes on, its worker is gone")

@@ -1,0 +1,408 @@
+"""The queue of jobs, and its worker: refreshes that SQL asks for are done once, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from croniter import croniter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from procrastinate.schema import SchemaManager
+
+from stripe_fdw.copies.accounts import OtherAccountError
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.errors import ConnectionFailedError, Interrupted
+from stripe_fdw.jobs.queue_schema import install_queue
+from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError, delay_seconds
+from stripe_fdw.jobs.schedules import is_due, queue_due
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY
+from support.simulators import Simulators
+from support.waiting import wait_until
+
+CHOSEN = ("customer", "subscription", "invoice", "issuing_card")
+LISTED = 294  # of 300 customers some are deleted
+Worker = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def stripe(simulators: Simulators) -> SimulatorProcess:
+    """A simulated Stripe of this test."""
+    return simulators("queue", customers=300, seed=7, not_activated=["issuing"])
+
+
+@pytest.fixture(scope="module")
+def queued(cluster: Cluster) -> str:
+    """A database with a queue and copies of some resources."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create database queued")
+        connection.execute("alter database queued set log_statement = 'none'")
+        # Nothing may depend on what the caller's names mean.
+        connection.execute("alter database queued set search_path = public")
+    with psycopg.connect(cluster.dsn("queued"), autocommit=True) as connection:
+        list(install_queue(connection))
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), CHOSEN))
+    return cluster.dsn("queued")
+
+
+@pytest.fixture
+def db(queued: str) -> Iterator[psycopg.Connection]:
+    """A session; what earlier tests left is removed."""
+    with psycopg.connect(queued, autocommit=True) as connection:
+        connection.execute(
+            "truncate stripe_sync.run, stripe_sync.met, stripe_sync.schedule, stripe_copy.customer,"
+            " stripe_copy.subscription, stripe_copy.invoice, stripe_sync.account;"
+            " delete from stripe_jobs.procrastinate_jobs; delete from stripe_jobs.procrastinate_workers"
+        )
+        yield connection
+
+
+@pytest.fixture
+def worker(queued: str, stripe: SimulatorProcess) -> Iterator[Worker]:
+    """Start ``stripe-fdw worker``; what still runs is killed afterwards."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {
+            "DATABASE_URL": queued, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
+            "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
+        }  # fmt: skip
+        program = Path(sys.executable).with_name("stripe-fdw")
+        started.append(
+            subprocess.Popen(
+                [program, "worker", *arguments],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=20)
+
+
+def value(db: psycopg.Connection, query: str) -> Any:
+    row = db.execute(query.encode()).fetchone()
+    return row and row[0]
+
+
+def finished(process: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for its end, and return what it printed."""
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert KEY not in output
+    assert "Traceback" not in output
+    return output
+
+
+@contextmanager
+def slow(stripe: SimulatorProcess, milliseconds: int) -> Iterator[None]:
+    stripe.control("POST", "/latency", {"latency_ms": milliseconds})
+    yield
+    stripe.control("POST", "/latency", {})
+
+
+def under_way(db: psycopg.Connection) -> bool:
+    """Whether a refresh has read a part of the customers."""
+    return bool(value(db, "select objects > 0 from stripe_sync.run where resource = 'customer'"))
+
+
+# -- running ------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_refresh_is_done_by_a_worker(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    job = value(db, "select stripe_sync.refresh('customer')")
+    assert value(db, "select stripe_sync.refresh('customer')") == job
+    db.execute("select stripe_sync.refresh('invoice')")
+    output = finished(worker("--once"))
+    assert f"customer: {LISTED} objects in" in output
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    assert value(db, "select count(*) from stripe.invoice") > 0
+    assert value(db, "select job from stripe_sync.run where resource = 'customer'") == job
+    assert value(db, "select count(*) from stripe_jobs.procrastinate_jobs") == 0
+
+
+def test_a_worker_starts_jobs_as_they_come_and_ends_with_sigterm(
+    db: psycopg.Connection, worker: Worker
+) -> None:
+    running = worker()
+    wait_until(lambda: value(db, "select count(*) from stripe_jobs.procrastinate_workers"), "the worker")
+    db.execute("select stripe_sync.refresh('customer')")
+    wait_until(lambda: value(db, "select count(*) from stripe.customer") == LISTED, "the copy")
+    running.send_signal(signal.SIGTERM)
+    assert "stopping" in finished(running)
+    assert value(db, "select count(*) from stripe_jobs.procrastinate_workers") == 0
+
+
+def test_sigterm_ends_after_the_page_and_the_next_worker_goes_on(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    db.execute("select stripe_sync.refresh('customer')")
+    with slow(stripe, 300):
+        first = worker()
+        wait_until(lambda: under_way(db), "the first page")
+        first.send_signal(signal.SIGTERM)
+        finished(first)
+    seen = value(db, "select objects from stripe_sync.run")
+    assert 0 < seen < LISTED
+    assert value(db, "select count(*) from stripe_copy.customer") == seen
+    assert value(db, "select state from stripe_sync.status where resource = 'customer'") == "interrupted"
+    finished(worker("--once"))
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    # Nothing that was committed is read again.
+    assert value(db, "select objects from stripe_sync.run") == LISTED
+
+
+def test_kill_worker_then_refresh_again(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    job = value(db, "select stripe_sync.refresh('customer')")
+    with slow(stripe, 300):
+        first = worker()
+        wait_until(lambda: under_way(db), "the first page")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait(20)
+    assert value(db, "select status from stripe_jobs.procrastinate_jobs")[:5] == "doing"
+    # As half a minute later: the worker is known to be gone, but the lease of its run is not over.
+    db.execute("update stripe_jobs.procrastinate_workers set last_heartbeat = now() - interval '35 s'")
+    assert "goes on in" in finished(worker("--once"))
+    later = "select scheduled_at - now() from stripe_jobs.procrastinate_jobs"
+    assert timedelta(seconds=20) < value(db, later) < timedelta(seconds=62)
+    db.execute("update stripe_sync.run set heartbeat_at = now() - interval '61 s'")
+    assert value(db, "select stripe_sync.refresh('customer')") == job
+    finished(worker("--once"))
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    assert value(db, "select objects from stripe_sync.run") == LISTED
+
+
+def test_two_workers_refresh_a_resource_once(
+    db: psycopg.Connection, queued: str, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    db.execute("select stripe_sync.refresh('customer')")
+    with psycopg.connect(queued) as user:
+        user.execute("lock table stripe_copy.customer")  # the first worker waits for it with its first page
+        first = worker("--once")
+        wait_until(lambda: value(db, "select holder from stripe_sync.run"), "the first worker")
+        db.execute("select stripe_sync.refresh('customer'), stripe_sync.refresh('invoice')")
+        output = finished(worker("--once"))
+    assert "customer: is being refreshed by another process" in output
+    assert "invoice: " in output
+    assert f"customer: {LISTED} objects" in finished(first)
+    pages = [item["query_string"] for item in stripe.requests() if item["path"] == "/v1/customers"]
+    assert len(pages) == len(set(pages))
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_failed_refresh_is_tried_again_later_and_goes_on(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    stripe.control(
+        "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/customers", "count": None}
+    )
+    job = value(db, "select stripe_sync.refresh('customer')")
+    assert "customer: " in finished(worker("--once"))
+    stripe.control("DELETE", "/faults")
+    waiting = "select attempts, scheduled_at > now() from stripe_jobs.procrastinate_jobs"
+    assert db.execute(waiting.encode()).fetchall() == [(1, True)]
+    assert value(db, "select state from stripe_sync.status where resource = 'customer'") == "failed"
+    assert value(db, "select stripe_sync.refresh('customer')") == job  # which may start at once
+    finished(worker("--once"))
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+
+
+def test_what_the_account_has_not_activated_is_reported_and_not_tried_again(
+    db: psycopg.Connection, worker: Worker
+) -> None:
+    db.execute("select stripe_sync.refresh('issuing_card'), stripe_sync.refresh('customer')")
+    output = finished(worker("--once"))
+    assert "issuing_card: is left out: " in output
+    assert f"customer: {LISTED} objects" in output
+    assert value(db, "select count(*) from stripe_jobs.procrastinate_jobs") == 0
+
+
+def test_a_worker_with_the_key_of_another_account_ends(db: psycopg.Connection, worker: Worker) -> None:
+    db.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode)"
+        " values ('stripe_copy', 'acct_1', false)"
+    )
+    assert "acct_1" in finished(worker("--once"), code=1)
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"STRIPE_API_KEY": ""}, "STRIPE_API_KEY is not set"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is not set"),
+        ({"DATABASE_URL": "host=/nowhere dbname=x"}, "the database reported an error"),
+    ],
+)
+def test_what_a_worker_lacks_is_said(worker: Worker, variables: dict[str, str], text: str) -> None:
+    assert text in finished(worker("--once", **variables), code=1)
+
+
+def test_a_failed_job_waits_longer_each_time_and_a_final_failure_ends_it() -> None:
+    waits = [delay_seconds(attempts) for attempts in range(10)]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (15, 3600)
+
+    def decide(error: Exception, attempts: int = 0) -> timedelta | None:
+        job = type("Job", (), {"attempts": attempts})()
+        decision = Backoff().get_retry_decision(exception=error, job=job)
+        return decision and decision.retry_at and decision.retry_at - datetime.now(UTC)
+
+    assert decide(ConnectionFailedError("gone")) > timedelta(seconds=10)
+    assert decide(psycopg.OperationalError("gone")) is not None
+    assert decide(ConnectionFailedError("gone"), attempts=9) is None
+    assert decide(Interrupted("stopping"), attempts=99) < timedelta(seconds=1)
+    assert decide(LeaseNotOverError("customer", 40.5)) > timedelta(seconds=39)
+    assert decide(OtherAccountError("other")) is None
+
+
+# -- SQL ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "hint"),
+    [
+        ("refresh('custmer')", 'schema "stripe_copy" has no copy of "custmer"', "Closest: customer."),
+        ("refresh('customer', 'elsewhere')", 'schema "elsewhere" has no copy', "It has no copies at all"),
+        ("refresh(null)", "the name of a resource is needed", "customer"),
+        ("refresh_now('subscripton')", "no copy", "Closest: subscription."),
+        ("schedule_refresh('zzz', '* * * * *')", "no copy", "stripe-fdw refresh makes"),
+        ("unschedule_refresh('zzz')", "no copy", "stripe-fdw refresh makes"),
+        ("schedule_refresh('customer', 'daily')", '"daily" is not a cron expression', "'0 3 * * *'"),
+        ("schedule_refresh('customer', null)", "is not a cron expression", "'0 3 * * *'"),
+        ("schedule_refresh('customer', '60 * * * *')", '"60 * * * *" is not', "from 0 to 59"),
+        ("schedule_refresh('customer', '0 0 0 * *')", "is not a cron", "from 1 to 31"),
+        ("schedule_refresh('customer', '0 5-3 * * *')", "is not a cron", "from 0 to 23"),
+        ("schedule_refresh('customer', '*/0 * * * *')", "is not a cron", "from 0 to 59"),
+        ("schedule_refresh('customer', '0 3 * * ')", "is not a cron", "space"),
+    ],
+)
+def test_wrong_names_and_schedules_are_refused(
+    db: psycopg.Connection, call: str, message: str, hint: str
+) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        db.execute(f"select stripe_sync.{call}".encode())
+    assert message in str(caught.value.diag.message_primary)
+    assert hint in str(caught.value.diag.message_hint)
+
+
+def test_a_refresh_without_a_queue_says_what_makes_it(db: psycopg.Connection) -> None:
+    with db.transaction(force_rollback=True):
+        db.execute("drop schema stripe_jobs cascade")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="no queue") as caught:
+            db.execute("select stripe_sync.refresh('customer')")
+        assert "stripe-fdw worker" in str(caught.value.diag.message_hint)
+
+
+def test_a_schedule_queues_its_refresh_once_each_time(db: psycopg.Connection) -> None:
+    db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *')")
+    db.execute("select stripe_sync.schedule_refresh('invoice', '0 0 30 2 *')")  # never
+    assert queue_due(db, "stripe_copy") == []
+    db.execute("update stripe_sync.schedule set since = now() - interval '3 days'")
+    assert queue_due(db, "stripe_copy") == ["customer"]
+    assert queue_due(db, "stripe_copy") == []
+    jobs = "select args ->> 'resource', queue_name from stripe_jobs.procrastinate_jobs"
+    assert db.execute(jobs.encode()).fetchall() == [("customer", "stripe_copy")]
+    # The same schedule again changes nothing, another one begins now.
+    db.execute("update stripe_sync.schedule set queued_at = null")
+    db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *')")
+    assert queue_due(db, "stripe_copy") == ["customer"]
+    db.execute("update stripe_sync.schedule set queued_at = null")
+    db.execute("select stripe_sync.schedule_refresh('customer', '0 4 * * *')")
+    assert queue_due(db, "stripe_copy") == []
+    assert value(db, "select stripe_sync.unschedule_refresh('customer')") is True
+    assert value(db, "select stripe_sync.unschedule_refresh('customer')") is False
+
+
+def test_workers_share_schedules(db: psycopg.Connection, queued: str) -> None:
+    db.execute("select stripe_sync.schedule_refresh('customer', '* * * * *')")
+    db.execute("update stripe_sync.schedule set since = now() - interval '1 hour'")
+    with psycopg.connect(queued) as other, psycopg.connect(queued, autocommit=True) as second:
+        assert queue_due(other, "stripe_copy") == ["customer"]  # and has not committed
+        assert queue_due(second, "stripe_copy") == []
+        other.commit()
+        assert queue_due(second, "stripe_copy") == []
+
+
+def test_a_worker_queues_what_is_due(db: psycopg.Connection, worker: Worker) -> None:
+    db.execute("select stripe_sync.schedule_refresh('customer', '* * * * *')")
+    db.execute("update stripe_sync.schedule set since = now() - interval '1 hour'")
+    output = finished(worker("--once"))
+    assert "customer: queued by its schedule" in output
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+
+
+def field(low: int, high: int) -> st.SearchStrategy[str]:
+    number = st.integers(low, high)
+    ranges = st.tuples(number, number).map(lambda pair: f"{min(pair)}-{max(pair)}")
+    base = st.one_of(st.just("*"), number.map(str), ranges)
+    item = st.one_of(base, st.tuples(base, st.integers(1, high)).map(lambda pair: f"{pair[0]}/{pair[1]}"))
+    return st.lists(item, min_size=1, max_size=3).map(",".join)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7)).map(" ".join))
+def test_a_schedule_that_sql_accepts_is_one_for_the_worker(queued: str, cron: str) -> None:
+    with psycopg.connect(queued) as connection:
+        connection.execute("select stripe_sync.require_cron(%s)", (cron,))
+    assert croniter.is_valid(cron)
+    is_due(cron, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+
+
+# -- the queue's schema -------------------------------------------------------------------------------------
+
+
+def test_the_queue_is_in_its_own_schema_and_nobody_else_may_use_it(db: psycopg.Connection) -> None:
+    assert value(db, "select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
+    open_to_all = (
+        "select array_agg(proname) from pg_proc where pronamespace = 'stripe_jobs'::regnamespace and"
+        " (exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0)"
+        " or proconfig is distinct from array['search_path=pg_catalog, stripe_jobs, pg_temp'])"
+    )
+    assert value(db, open_to_all) is None
+
+
+def test_an_older_queue_is_brought_up_to_date(db: psycopg.Connection, cluster: Cluster) -> None:
+    functions = (
+        "select array_agg(row(oid::regprocedure, prosrc, proconfig)::text order by oid::regprocedure::text)"
+        " from pg_proc"
+        " where pronamespace = 'stripe_jobs'::regnamespace and prokind = 'f'"
+    )
+    assert list(install_queue(db)) == []
+    db.execute("create database older_queue")
+    with psycopg.connect(cluster.dsn("older_queue"), autocommit=True) as older:
+        older.execute("create schema stripe_jobs; create table stripe_jobs.migration (name text primary key)")
+        older.execute("set search_path = stripe_jobs")
+        for script in sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql")):
+            if script.name < "03.04":
+                older.execute(script.read_bytes())
+                older.execute("insert into migration values (%s)", (script.name,))
+        older.execute("reset search_path")
+        assert list(install_queue(older)) == ["updated the queue of jobs in schema stripe_jobs"]
+        assert value(older, functions) == value(db, functions)
+        assert list(install_queue(older)) == []
+    db.execute("drop database older_queue")
