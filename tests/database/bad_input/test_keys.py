@@ -87,6 +87,18 @@ def test_an_account_that_the_key_cannot_reach(
     assert error.sqlstate == ("42501" if host == "bundled" else PLAIN)
 
 
+def test_a_product_that_the_account_does_not_use_has_an_sqlstate_of_its_own(
+    db: psycopg.Connection, calm: SimulatorProcess, servers: Servers, host: str
+) -> None:
+    message = "Your account is not set up to use Issuing. Please visit the dashboard."
+    calm.control("POST", "/faults", {"kind": "status", "status": 400, "message": message, "count": None})
+    server = servers("issuing_card", mapping={"api_key": "sk_test_1"}, api_base=calm.url)
+    for where in ("", " where cardholder = 'ich_1'", " limit 1"):
+        error = failing(db, f"select id from {server.table('issuing_card')}{where}")
+        assert message in said(error)
+        assert error.sqlstate == ("ST001" if host == "bundled" else PLAIN)
+
+
 @pytest.fixture
 def unasked(hostile: Hostile) -> Iterator[HostileEndpoint]:
     """A server of this test alone, which no request may reach."""
