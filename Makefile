@@ -18,13 +18,14 @@ BIN := $(VENV)/bin
 VERSION_TESTS := tests/database/hosts tests/database/reading tests/database/writing \
 	--ignore=tests/database/hosts/test_interpreter.py --ignore=tests/database/writing/test_crashes.py
 
-.PHONY: setup demo test test-versions lint format bench catalog recorded clean help
+.PHONY: setup demo test test-versions lint audit format bench catalog recorded clean help
 
 help:
 	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
 	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
 	@echo 'make test-versions   the tests of the bundled host, reading and writing on PostgreSQL 16 and 18'
 	@echo 'make lint    format, lint and types, as CI checks them'
+	@echo 'make audit   known vulnerabilities of the installed packages, where an advisory service is reached'
 	@echo 'make format  put the format right'
 	@echo 'make bench   the measurements that README shows'
 	@echo 'make catalog build the catalog, and its reference, from the installed stripe package'
@@ -52,6 +53,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/python -m stripe_fdw.catalog build --check
 	$(BIN)/python -m stripe_fdw.catalog document --check
+
+audit: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
+	@$(BIN)/python tools/audit.py
 
 format: setup
 	$(BIN)/ruff format .
