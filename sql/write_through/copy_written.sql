@@ -23,9 +23,9 @@ begin
                     message = format('%s is not copied: the copies belong to another account', written.id),
                     hint = 'The user mapping of the role that writes has a key of another account or mode.';
                 continue;
-            elsif written.object is not null then
-                perform stripe_sync.copy_own_write(copies, written.resource, written.object::jsonb,
-                    written.known_at, written.parent);
+            elsif written.object is not null and stripe_sync.copy_own_write(
+                copies, written.resource, written.object::jsonb, written.known_at, written.parent
+            ) then
                 continue;
             end if;
         exception when others then
@@ -53,11 +53,12 @@ end $$;
 revoke execute on function stripe_sync.copy_written() from public;
 
 -- Applies the answer to one's own write. Of two states at nearly the same time it is the later one: the other was
--- known before. It is read again all the same, since an event may have come in between.
+-- known before. It is read again all the same, since an event may have come in between. Returns false if the copy has
+-- a state that is later still: it may be that of before a slow request.
 create or replace function stripe_sync.copy_own_write(
     copies text, resource text, object jsonb, known_at timestamptz, parent text
 )
-    returns void
+    returns boolean
     language plpgsql
     volatile
     parallel unsafe
@@ -66,14 +67,16 @@ as $$
 declare
     at timestamptz := known_at;
     other timestamptz;
+    outcome text;
 begin
     execute format('select _as_of from %I.%I where id = $1 and _account = '''' for update', copies, resource)
        into other using object ->> 'id';
     if other >= at and other <= at + interval '2 seconds' then
         at := other + interval '1 microsecond';
     end if;
-    execute format('select from %I.%I(array[$1], '''', $2, null, $3)', copies, '_apply_' || resource)
-      using object, at, parent;
+    execute format('select outcome from %I.%I(array[$1], '''', $2, null, $3)', copies, '_apply_' || resource)
+       into outcome using object, at, parent;
+    return outcome is distinct from 'stale';
 end $$;
 
 revoke execute on function stripe_sync.copy_own_write(text, text, jsonb, timestamptz, text) from public;

@@ -9,9 +9,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.cli import _app as cli
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.refresh import Refresher
@@ -20,8 +22,9 @@ from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
+from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, count, create, failing, one, said
+from support.database import KEY, count, create, failing, not_under_multicorn2, one, said
 from support.simulators import Simulators
 from support.waiting import wait_until
 
@@ -88,7 +91,8 @@ def warnings(db: psycopg.Connection) -> list[str]:
 
     def note(diag: psycopg.errors.Diagnostic) -> None:
         if diag.severity == "WARNING":
-            received.append(" ".join(filter(None, (diag.message_primary, diag.message_detail))))
+            parts = (diag.message_primary, diag.message_detail, diag.message_hint)
+            received.append(" ".join(filter(None, parts)))
 
     db.add_notice_handler(note)
     return received
@@ -338,7 +342,48 @@ def test_a_rollback_leaves_the_copy_as_it_was(db: psycopg.Connection, warnings: 
     with db.transaction(force_rollback=True):
         db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
     assert one(db, "select name from stripe.customer where id = %s", customer) == "Ada"
-    assert any("1 object remains changed in Stripe" in text for text in warnings)
+    assert "the transaction was rolled back, but 1 object remains changed in Stripe" in warnings[0]
+    assert "The copies are as before: the next refresh brings the changes." in warnings[0]
+
+
+def test_a_savepoint_that_is_rolled_back_takes_its_copies_with_it(db: psycopg.Connection) -> None:
+    with db.transaction():
+        kept = new_customer(db, name="Ada")
+        with db.transaction(force_rollback=True):
+            gone = new_customer(db, name="Eve")
+            db.execute("update stripe_live.customer set name = 'Mary' where id = %s", (kept,))
+    assert rows(db, "select name from stripe.customer where id in (%s, %s)", kept, gone) == [("Ada",)]
+
+
+def test_copied_rows_are_in_the_copies(db: psycopg.Connection, host: str) -> None:
+    not_under_multicorn2(host, "COPY is refused")
+    with db.cursor() as cursor, cursor.copy("copy stripe_live.customer (name) from stdin") as data:
+        data.write("copied 1\ncopied 2\n")
+    assert count(db, "select count(*) from stripe.customer where name like 'copied %'") == 2
+
+
+def test_a_state_later_than_a_slow_write_is_kept_and_read_again(db: psycopg.Connection) -> None:
+    customer = new_customer(db, name="Ada")
+    db.execute(
+        "update stripe_copy.customer set _as_of = _as_of + interval '1 minute', name = 'later' where id = %s",
+        (customer,),
+    )
+    db.execute("truncate stripe_sync.refetch")
+    db.execute("update stripe_live.customer set name = 'slow' where id = %s", (customer,))
+    assert one(db, "select name from stripe.customer where id = %s", customer) == "later"
+    assert rows(db, "select id from stripe_sync.refetch") == [(customer,)]
+
+
+def test_no_view_is_written_through_a_connected_account(
+    db: psycopg.Connection, sent: Callable[[], list[str]]
+) -> None:
+    db.execute("alter server stripe options (add stripe_account 'acct_1')")
+    try:
+        error = failing(db, "insert into stripe.customer (name) values ('theirs')")
+    finally:
+        db.execute("alter server stripe options (drop stripe_account)")
+    assert "stripe_account" in said(error)
+    assert sent() == []
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
@@ -373,7 +418,8 @@ def test_what_another_accounts_key_writes_is_not_copied(
     assert "another account" in said(error)
     assert sent() == []
     assert one(db, "select count(*) from stripe_copy.customer") == before
-    assert warnings == [f"{customer} is not copied: the copies belong to another account"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{customer} is not copied: the copies belong to another account")
     new_customer(db, name="ours")
     assert sent() == ["POST /v1/customers"]  # Stripe was asked for the account before
     assert count(db, "select count(*) from stripe_sync.account where not livemode") == 1
@@ -439,3 +485,16 @@ def test_init_lets_writes_through_where_views_refused_them(db: psycopg.Connectio
         customer = new_customer(db, name="Ada")
         db.execute("update stripe_live.customer set name = 'Eve' where id = %s", (customer,))
         assert one(db, "select name from stripe.customer where id = %s", customer) == "Eve"
+
+
+def test_the_command_init_brings_copies_up_to_date(
+    db: psycopg.Connection, through_dsn: str, stripe: SimulatorProcess, host: str
+) -> None:
+    db.execute("drop trigger copy_written on stripe_live._view_write")
+    settings.cache_clear()
+    env = {"DATABASE_URL": through_dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+    result = CliRunner().invoke(cli, ["init", "--host", host], env=env, catch_exceptions=False)
+    assert "writes to the views in schema stripe go to Stripe" in result.output
+    result = CliRunner().invoke(cli, ["init", "--host", host], env=env, catch_exceptions=False)
+    settings.cache_clear()
+    assert "nothing to do" in result.output

@@ -15,7 +15,7 @@ from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import ColumnError, TableError
+from stripe_fdw.errors import ColumnError, OptionError, TableError
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
@@ -177,6 +177,12 @@ class ViewWriteTable(FunctionTable):
             ColumnError: a column cannot be written, or not with this value.
             TableError: Stripe has no such resource.
         """
+        if self._server.stripe_account is not None:
+            raise OptionError(
+                "views of copies cannot be written through a server with the option stripe_account",
+                detail=f"The requests would go to the connected account {self._server.stripe_account}.",
+                sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
+            )
         resource = load().resource.get(str(values.get("resource")))
         if resource is None:
             raise TableError(f'Stripe has no object "{values.get("resource")}"')

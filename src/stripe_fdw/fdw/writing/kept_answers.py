@@ -17,12 +17,14 @@ from urllib.parse import unquote
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
-from stripe_fdw.catalog.model import Resource
+from stripe_fdw.catalog.model import Kind, Resource
 from stripe_fdw.fdw.reading.rows import json_bytes
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+from stripe_fdw.object_ids import id_or_value
 from stripe_fdw.redaction import Secret
 
 _MAX_BYTES: Final = 64 * 2**20  # of JSON for each statement; of further objects only the ids are kept
+_SECRETS: Final = frozenset({"client_secret", "confirmation_secret"})  # at any depth
 _PREVIEW: Final = re.compile(r"preview\b")
 _PLACEHOLDER: Final = re.compile(r"\{([^}]*)\}")
 
@@ -56,8 +58,9 @@ class KeptAnswers:
         """
         known_at = datetime.now(UTC) if response is None else response.known_at
         for resource, object_id, body in _objects(plan, None if response is None else response.body):
-            text = None if body is None or response is None or response.replayed else json_bytes(body)
-            if text is not None:
+            text = None
+            if body is not None and response is not None and not response.replayed:
+                text = json_bytes(_copied_body(resource, body))
                 self._bytes_left -= len(text)
             parent = _parent_id(resource, plan.requests[-1].request)
             kept = text if self._bytes_left >= 0 else None
@@ -85,6 +88,28 @@ def _objects(
             yield resource, answered_id, body
     if own is not None and plan.object_id is not None and not (is_own and body is not None):
         yield own, plan.object_id, None
+
+
+def _copied_body(resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
+    """Return an object without secrets and without the objects that a request has expanded inside it.
+
+    Those are no evidence: Stripe may have read them earlier.
+    """
+    copied = dict(body)
+    for column in resource.columns:
+        if len(column.path) == 1 and column.is_secret:
+            copied.pop(column.path[0], None)
+        elif len(column.path) == 1 and column.kind is Kind.REFERENCE and column.path[0] in copied:
+            copied[column.path[0]] = id_or_value(copied[column.path[0]])
+    return {name: _without_secrets(value) for name, value in copied.items() if name not in _SECRETS}
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_secrets(item) for name, item in value.items() if name not in _SECRETS}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return value
 
 
 def _resource_of(object_name: str, likely: Resource | None) -> Resource | None:

@@ -27,4 +27,7 @@ def warn_of_rollback(host: Host, effects: StatementEffects, event: str) -> None:
     else:
         number = f"up to {effects.count}" if effects.untracked_writes else str(effects.count)
         consequence = f"{number} objects remain changed in Stripe"
-    host.warn(f"{event}, but {consequence}", " ".join(details), "Stripe cannot roll back.")
+    hint = "Stripe cannot roll back."
+    if effects.is_copied:
+        hint += " The copies are as before: the next refresh brings the changes."
+    host.warn(f"{event}, but {consequence}", " ".join(details), hint)

@@ -68,6 +68,7 @@ class StatementWrite:
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
         self.answers = KeptAnswers() if keeps_answers else None
+        self.effects.is_copied = keeps_answers
         self.rows = 0  # planned so far
         self.failed = False
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects

@@ -26,6 +26,7 @@ class StatementEffects:
     unknown_count: int = 0
     skipped_rows: list[int] = field(default_factory=list)  # not carried out, unlike rows after them
     reported: bool = False  # by an error
+    is_copied: bool = False  # copies take the answers, and lose them in a rollback
 
     @property
     def count(self) -> int:
@@ -58,6 +59,7 @@ class StatementEffects:
         for digest in other.object_digests - self.object_digests:
             self._add_digest(digest)
         self.untracked_writes += other.untracked_writes
+        self.is_copied |= other.is_copied
         self.unknown_count += other.unknown_count
         self.shown_unknown = (self.shown_unknown + other.shown_unknown)[:MAX_IDS]
         self.skipped_rows = (self.skipped_rows + other.skipped_rows)[:_MAX_SKIPPED]

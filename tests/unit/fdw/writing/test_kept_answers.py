@@ -96,6 +96,31 @@ def test_an_answer_is_known_before_it_left_and_taken_once() -> None:
     assert answers.take() == []
 
 
+def test_secrets_and_expanded_objects_are_not_kept() -> None:
+    body = {
+        "id": "in_1",
+        "object": "invoice",
+        "customer": {"id": "cus_1", "name": "Ada"},
+        "confirmation_secret": {"client_secret": "pi_1_secret_x"},
+        "payments": {"data": [{"payment": {"payment_intent": {"id": "pi_1", "client_secret": "x"}}}]},
+    }
+    answers = KeptAnswers()
+    answers.keep(plan("invoice", Request.of("POST", "/v1/invoices")), answer(body), KEY)
+    [taken] = answers.take()
+    assert orjson.loads(taken.body or b"") == {
+        "id": "in_1",
+        "object": "invoice",
+        "customer": "cus_1",
+        "payments": {"data": [{"payment": {"payment_intent": {"id": "pi_1"}}}]},
+    }
+    answers.keep(
+        plan("issuing_card", Request.of("POST", "/v1/issuing/cards")),
+        answer({"id": "ic_1", "object": "issuing.card", "number": "4000", "cvc": "123"}),
+        KEY,
+    )
+    assert orjson.loads(answers.take()[0].body or b"") == {"id": "ic_1", "object": "issuing.card"}
+
+
 def test_beyond_the_memory_allowed_only_ids_are_kept() -> None:
     answers = KeptAnswers(max_bytes=100)
     for number in range(4):
