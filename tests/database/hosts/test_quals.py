@@ -399,6 +399,26 @@ def test_parameterised_nested_loop(
     assert "Quals: id = <join value>" in plan
 
 
+def test_explain_knows_the_value_of_a_subquery_once_it_has_run(
+    db: psycopg.Connection, table: Callable[..., str]
+) -> None:
+    name = table(rows=3)
+
+    def explained(options: str, condition: str) -> str:
+        statement = f"explain ({options}) select n from {name} where {condition}"
+        return "\n".join(row[0] for row in db.execute(statement.encode()))
+
+    one, several = "id = (select 'id' || count(*) from t where n < 2)", "id = any (array(select id from t))"
+    assert "Quals: id = <subquery value>" in explained("costs off", one)
+    assert "Quals: id = 'id2'" in explained("analyze", one)
+    assert "Quals: id = ANY (<subquery value>)" in explained("costs off", several)
+    assert "Quals: id = ANY ('id0', 'id1', 'id2')" in explained("analyze", several)
+    # A subquery that runs for each row of a join's other side
+    joined = f"select (select n from {name} b where b.id = a.id) from {name} a"
+    lines = "\n".join(row[0] for row in db.execute(f"explain analyze {joined}".encode()))
+    assert "Quals: id = <join value>" in lines
+
+
 def test_statistics_of_all_the_scans_of_a_join_are_added(
     db: psycopg.Connection, table: Callable[..., str]
 ) -> None:

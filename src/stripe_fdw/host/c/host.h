@@ -196,6 +196,7 @@ typedef struct ScanValue
 	bool		isnull;
 	Oid			type;
 	const char *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
+	bool		of_subqueries;	/* it was computed from subqueries alone, which run once: it stays known */
 } ScanValue;
 
 typedef struct HostQual

@@ -8,14 +8,38 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 
-static bool
-needs_join_value(Node *node, void *context)
+/* Values that the executor brings: of subqueries that run when they are needed, and of a join's other side. */
+typedef struct ExecutorValues
 {
+	EState	   *estate;
+	bool		of_subqueries;	/* that have not run yet */
+	bool		of_others;
+} ExecutorValues;
+
+static bool
+find_executor_values(Node *node, void *context)
+{
+	ExecutorValues *found = context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
-		return true;
-	return expression_tree_walker(node, needs_join_value, context);
+	{
+		if (found->estate->es_param_exec_vals[((Param *) node)->paramid].execPlan != NULL)
+			found->of_subqueries = true;
+		else
+			found->of_others = true;
+	}
+	return expression_tree_walker(node, find_executor_values, context);
+}
+
+static ExecutorValues
+executor_values(Expr *expression, EState *estate)
+{
+	ExecutorValues found = {.estate = estate};
+
+	(void) find_executor_values((Node *) expression, &found);
+	return found;
 }
 
 static bool
@@ -35,9 +59,13 @@ needs_unknown_parameter(Node *node, void *context)
 
 /* The placeholder that EXPLAIN shows for a value known only at run time; NULL if the value is known. */
 static char *
-placeholder(ForeignScanState *node, Expr *expression)
+placeholder(ForeignScanState *node, Expr *expression, bool of_subqueries)
 {
-	if (needs_join_value((Node *) expression, NULL))
+	ExecutorValues needed = executor_values(expression, node->ss.ps.state);
+
+	if (needed.of_subqueries)
+		return pstrdup("<subquery value>");
+	if (needed.of_others && !of_subqueries)
 		return pstrdup("<join value>");
 	if (needs_unknown_parameter((Node *) expression, node->ss.ps.state->es_param_list_info))
 		return IsA(expression, Param) ? psprintf("$%d", ((Param *) expression)->paramid) :
@@ -62,7 +90,13 @@ compute_values(ForeignScanState *node, bool explaining)
 		Expr	   *expression = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_exprs, i);
 
 		value->type = exprType((Node *) expression);
-		value->placeholder = explaining ? placeholder(node, expression) : NULL;
+		value->placeholder = explaining ? placeholder(node, expression, value->of_subqueries) : NULL;
+		if (!explaining)
+		{
+			ExecutorValues needed = executor_values(expression, node->ss.ps.state);
+
+			value->of_subqueries |= needed.of_subqueries && !needed.of_others;
+		}
 		if (value->placeholder == NULL)
 			value->datum = ExecEvalExprSwitchContext(lfirst(cell),
 													 node->ss.ps.ps_ExprContext, &value->isnull);
