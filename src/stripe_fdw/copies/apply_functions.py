@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.copied_columns import copied_columns, record_definition, secret_fields
+from stripe_fdw.copies.copied_columns import (
+    PARENT,
+    PARENT_KEY,
+    copied_columns,
+    record_definition,
+    secret_fields,
+)
+from stripe_fdw.copies.owned_lists import OwnedList, apply_entries, delete_entries
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
@@ -21,14 +28,19 @@ _PARAMETERS: Final = (
 )
 
 
-def create_functions(resource: Resource, schemas: Schemas) -> Iterator[str]:
-    """Yield the statements that create or replace the resource's functions."""
+def create_functions(
+    resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ...] = ()
+) -> Iterator[str]:
+    """Yield the statements that create or replace the resource's functions.
+
+    They apply the lists that its objects own as well.
+    """
     apply, strict = (
         f"{quote_identifier(schemas.copies)}.{quote_identifier(f'_{verb}_{resource.name}')}"
         for verb in ("apply", "write")
     )
     for name, parameters, body in (
-        (strict, f"{_PARAMETERS}, given_fields jsonb[]", _write_body(resource, schemas)),
+        (strict, f"{_PARAMETERS}, given_fields jsonb[]", _write_body(resource, schemas, lists)),
         (apply, _PARAMETERS, _apply_body(resource, schemas, apply, strict)),
     ):
         yield (
@@ -86,7 +98,7 @@ begin
 end"""
 
 
-def _write_body(resource: Resource, schemas: Schemas) -> str:
+def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ...]) -> str:
     """Return the body of the function that writes objects whose ``fields`` fit their columns.
 
     Rows are locked in the order of their ids, so that sessions with the same objects wait for each other and
@@ -98,20 +110,29 @@ def _write_body(resource: Resource, schemas: Schemas) -> str:
     expressions = ", ".join(
         f"{column.expression} as {name}" for column, name in zip(columns, names, strict=True)
     )
-    secrets = ", ".join(map(quote_literal, secret_fields(resource)))
+    left_out = ", ".join(map(quote_literal, (*secret_fields(resource), PARENT_KEY)))
     updated = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+    # The lists of the objects that are applied, and of no others, are applied with them.
+    applied = ", array_agg(i._raw) filter (where w.id is not null)" if lists else ""
+    entries = "".join(apply_entries(lists, schemas.copies, "_applied"))
+    entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_deleted_ids"))
     return f"""
 #variable_conflict use_column
+declare
+    _ids text[];
+    _outcomes text[];
+    _applied jsonb[];
+    _deleted_ids text[];
 begin
-    return query
     with incoming as materialized (
-        select distinct on (r."id") {expressions}, raw - array[{secrets}]::text[] as _raw
+        select distinct on (r."id") {expressions}, raw - array[{left_out}]::text[] as _raw,
+               {PARENT} as _parent
           from unnest(given_objects, given_fields) with ordinality as e(raw, o, position)
          cross join lateral jsonb_to_record(o) as r({record_definition(columns)})
          where {_IS_STUB} is not true
          order by r."id", position desc
     ), locked as materialized (
-        select t.id, t._as_of, t._raw = i._raw and not t._deleted as is_same
+        select t.id, t._as_of, i._parent, t._raw = i._raw and not t._deleted as is_same
           from {table} t
           join incoming i on i.id = t.id
          where t._account = given_account
@@ -130,21 +151,22 @@ begin
          where {_is_later("t._as_of")}
         returning t.id, xmax = 0 as is_new
     ), doubtful as ({_note_doubt(resource, schemas)})
-    select i.id, case when w.is_new then 'inserted' when w.id is not null then 'updated'
-                      when l.is_same then 'unchanged' else 'stale' end
+    select array_agg(i.id), array_agg(case when w.is_new then 'inserted' when w.id is not null then 'updated'
+                                           when l.is_same then 'unchanged' else 'stale' end){applied}
+      into _ids, _outcomes{", _applied" if lists else ""}
       from incoming i
       left join locked l on l.id = i.id
       left join written w on w.id = i.id;
-
+    return query select * from unnest(_ids, _outcomes);
+    {entries}
     -- Of a deleted object Stripe sends its id alone: the row keeps its values.
-    return query
     with incoming as materialized (
-        select distinct on (o ->> 'id') o ->> 'id' as id, o as _raw
+        select distinct on (o ->> 'id') o ->> 'id' as id, o as _raw, given_parent as _parent
           from unnest(given_objects) as e(o)
          where {_IS_STUB}
          order by o ->> 'id'
     ), locked as materialized (
-        select t.id, t._as_of, t._deleted as is_same
+        select t.id, t._as_of, i._parent, t._deleted as is_same
           from {table} t
           join incoming i on i.id = t.id
          where t._account = given_account
@@ -160,10 +182,15 @@ begin
          where not t._deleted and {_is_later("t._as_of")}
         returning t.id
     ), doubtful as ({_note_doubt(resource, schemas)})
-    select i.id, case when w.id is not null then 'deleted' when l.is_same then 'unchanged' else 'stale' end
+    select array_agg(i.id), array_agg(case when w.id is not null then 'deleted'
+                                           when l.is_same then 'unchanged' else 'stale' end),
+           array_agg(w.id) filter (where w.id is not null)
+      into _ids, _outcomes, _deleted_ids
       from incoming i
       left join locked l on l.id = i.id
       left join written w on w.id = i.id;
+    return query select * from unnest(_ids, _outcomes);
+    {entries_of_deleted}
 end"""
 
 
@@ -180,7 +207,7 @@ def _note_doubt(resource: Resource, schemas: Schemas) -> str:
     return f"""
         insert into stripe_sync.refetch (schema, resource, id, account, parent, doubted_at)
         select {quote_literal(schemas.copies)}, {quote_literal(resource.name)}, l.id, given_account,
-               given_parent, given_at
+               l._parent, given_at
           from locked l
          where not l.is_same and abs(extract(epoch from given_at - l._as_of)) <= {SAME_TIME_SECONDS}
             on conflict (schema, resource, id, account) do update

@@ -12,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.lists import NotListedError, list_parent
+from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
 from stripe_fdw.copies.write_through import LIVE_SCHEMA, can_write_through, install_write_through
 from stripe_fdw.database.errors import InstallError
@@ -68,8 +69,13 @@ def _steps(
             connection,
             create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
         )
-        _execute(connection, create_functions(resource, schemas))
         _note(connection, resource, schemas)
+    catalog, installed = load(), {*tables, *created}
+    owners = [owner(resource, catalog) for resource in resources]
+    for resource in (*resources, *(each for each in owners if each is not None and each not in resources)):
+        if resource.name in installed:
+            lists = owned_lists(resource, catalog, installed)
+            _execute(connection, create_functions(resource, schemas, lists))
     if created:
         yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
 

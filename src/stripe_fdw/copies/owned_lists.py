@@ -1,0 +1,94 @@
+"""Lists whose entries live and die with the object that holds them, such as the items of a subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedList:
+    """A list in the field ``name``, whose entries have a copy with the id of their parent in a column."""
+
+    name: str
+    entries: Resource
+    parent_column: str
+
+
+def owned_lists(resource: Resource, catalog: Catalog, installed: Container[str]) -> tuple[OwnedList, ...]:
+    """Return the lists that objects of the resource own, of which the entries have an installed copy.
+
+    Other lists inside objects, such as a charge's refunds, hold objects that live by themselves: an object
+    that such a list lacks may be anywhere.
+    """
+    return tuple(
+        OwnedList(column.name, entries, _parent_column(entries))
+        for column in resource.columns
+        if column.full_list_table in installed
+        for entries in [catalog.resource[column.full_list_table]]
+        if entries.events_of == resource.name
+    )
+
+
+def owner(entries: Resource, catalog: Catalog) -> Resource | None:
+    """Return the resource whose objects own the list that these objects are in; None if they are in none."""
+    parent = catalog.resource.get(entries.events_of)
+    if parent is None or all(column.full_list_table != entries.name for column in parent.columns):
+        return None
+    return parent
+
+
+def _parent_column(entries: Resource) -> str:
+    if entries.parents:
+        return entries.parents[0].column
+    return next(item.column for item in entries.filters if item.required)
+
+
+def apply_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> Iterator[str]:
+    """Yield the PL/pgSQL statements that apply the lists in applied objects.
+
+    An entry that a complete list lacks is deleted. A list of which ``has_more`` is true shows only what is in
+    it. ``objects`` is the name of the variable with the objects that hold the lists, as ``jsonb[]``.
+    """
+    for item in lists:
+        path = quote_literal(f'$."{item.name}".data[*] ? (@.id.type() == "string")')
+        entries = f"jsonb_path_query(o, {path}) v"
+        apply = f"{quote_identifier(copies)}.{quote_identifier(f'_apply_{item.entries.name}')}"
+        yield f"""
+    perform from {apply}(
+        array(select v || jsonb_build_object('_parent', o ->> 'id') from unnest({objects}) o, {entries}),
+        given_account, given_at, given_event, null);"""
+        yield _delete(
+            item,
+            copies,
+            f"""unnest({objects}) o
+         where t.{quote_identifier(item.parent_column)} = o ->> 'id'
+           and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
+           and not exists (select from {entries} where v ->> 'id' = t.id)""",
+        )
+
+
+def delete_entries(lists: tuple[OwnedList, ...], copies: str, ids: str) -> Iterator[str]:
+    """Yield the PL/pgSQL statements that mark the entries of deleted objects, whose ids a variable has."""
+    for item in lists:
+        parent = quote_identifier(item.parent_column)
+        yield _delete(item, copies, f"unnest({ids}) o(id)\n         where t.{parent} = o.id")
+
+
+def _delete(item: OwnedList, copies: str, condition: str) -> str:
+    table = f"{quote_identifier(copies)}.{quote_identifier(item.entries.name)}"
+    return f"""
+    with gone as materialized (
+        select t.id
+          from {table} t, {condition}
+           and t._account = given_account and not t._deleted and (t._as_of is null or given_at > t._as_of)
+         order by t.id
+           for update of t
+    )
+    update {table} t
+       set _deleted = true, _event = given_event, _as_of = given_at
+      from gone
+     where t.id = gone.id and t._account = given_account;"""
