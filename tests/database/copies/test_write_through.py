@@ -24,7 +24,7 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, count, create, failing, not_under_multicorn2, one, said
+from support.database import KEY, column, count, create, failing, not_under_multicorn2, one, said
 from support.simulators import Simulators
 from support.waiting import wait_until
 
@@ -186,6 +186,7 @@ def test_a_reference_is_written_by_either_name(db: psycopg.Connection) -> None:
         ("insert into stripe.customer (name, _account) values ('Ada', 'acct_1')", 'column "_account"'),
         ("update stripe.customer set created = now()", '"created"'),
         ("insert into stripe.invoiceitem (amount) values (5)", "customer"),
+        ("insert into stripe.subscription (customer_id) values ('cus_1')", "stripe_live.subscription"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_any_request(
@@ -423,6 +424,25 @@ def test_what_another_accounts_key_writes_is_not_copied(
     new_customer(db, name="ours")
     assert sent() == ["POST /v1/customers"]  # Stripe was asked for the account before
     assert count(db, "select count(*) from stripe_sync.account where not livemode") == 1
+
+
+def test_a_row_that_fails_leaves_all_copies_as_they_were_and_a_warning(
+    db: psycopg.Connection, stripe: SimulatorProcess, warnings: list[str], sent: Callable[[], list[str]]
+) -> None:
+    new_customer(db, name="first")
+    new_customer(db, name="first")
+    sent()
+    db.execute("update stripe.customer set name = 'pair' where name = 'first'")
+    first, last = (request.rpartition("/")[2] for request in sent())
+    stripe.control("POST", "/faults", {"kind": "status", "path": f"/v1/customers/{last}", "status": 402})
+    # In the order in which the rows were written before.
+    query = f"""update stripe.customer c set phone = '1' from (values ('{first}'), ('{last}')) v (id)
+                 where c.id = (select v.id offset 0)"""
+    error = failing(db, query)
+    assert "402" in said(error)
+    assert sent() == [f"POST /v1/customers/{first}", f"POST /v1/customers/{last}"]
+    assert [first in warning and last not in warning for warning in warnings] == [True]
+    assert column(db, "select phone from stripe.customer where name = 'pair'") == [None, None]
 
 
 # -- privileges and installation ----------------------------------------------------------------------------

@@ -9,13 +9,14 @@ with, and ``_account`` tells whose key is used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from stripe_fdw import exact_json, sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.errors import ColumnError, OptionError, TableError
+from stripe_fdw.errors import ColumnError, OptionError, StripeFdwError, TableError
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
@@ -192,7 +193,7 @@ class ViewWriteTable(FunctionTable):
             1,
             keeps_answers=are_copied(self._options),
         )
-        with statement.planning_row():
+        with statement.planning_row(), _hint_of_a_view(resource):
             plan = _plan(resource, values)
         client = self._session.client(self._server, read_api_key(self._options))
         response = statement.execute(plan, client, answered=True, cost=cost)
@@ -202,6 +203,17 @@ class ViewWriteTable(FunctionTable):
     def end_modify(self) -> None:
         """Wait for what is under way: the statement writes no more rows."""
         self._session.writes.end_statement(self)
+
+
+@contextmanager
+def _hint_of_a_view(resource: Resource) -> Iterator[None]:
+    """Add to a hint at _params where that column is."""
+    try:
+        yield
+    except StripeFdwError as error:
+        if error.hint is not None and "_params" in error.hint:
+            error.hint += f" Only the foreign table has _params: stripe_live.{resource.name}."
+        raise
 
 
 def _plan(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
