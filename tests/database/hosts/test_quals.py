@@ -413,6 +413,10 @@ def test_explain_knows_the_value_of_a_subquery_once_it_has_run(
     assert "Quals: id = 'id2'" in explained("analyze", one)
     assert "Quals: id = ANY (<subquery value>)" in explained("costs off", several)
     assert "Quals: id = ANY ('id0', 'id1', 'id2')" in explained("analyze", several)
+    assert "Limit hint: 2" in explained("analyze", "true limit (select count(*) from t where n < 2)")
+    twice = f"select * from {name} a cross join {name} b where a.{one} and b.{one}"
+    lines = "\n".join(row[0] for row in db.execute(f"explain analyze {twice}".encode()))
+    assert lines.count("Quals: id = 'id2'") == 2
     # A subquery that runs for each row of a join's other side
     joined = f"select (select n from {name} b where b.id = a.id) from {name} a"
     lines = "\n".join(row[0] for row in db.execute(f"explain analyze {joined}".encode()))

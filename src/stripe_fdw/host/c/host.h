@@ -196,7 +196,6 @@ typedef struct ScanValue
 	bool		isnull;
 	Oid			type;
 	const char *placeholder;	/* shown by EXPLAIN instead of a value that is not known, or NULL */
-	bool		of_subqueries;	/* it was computed from subqueries alone, which run once: it stays known */
 } ScanValue;
 
 typedef struct HostQual
@@ -245,7 +244,8 @@ enum PlanPart
 	PLAN_SORT,					/* (attnum, descending, nulls first, collation), ... */
 	PLAN_LIMIT,					/* index in fdw_exprs of LIMIT and of OFFSET, or -1 */
 	PLAN_FRESH,					/* whether rows will be changed or locked, so no old answer may serve */
-	PLAN_NAMED					/* Integer attnum, ..., 0 for the whole row: what the query itself names */
+	PLAN_NAMED,					/* Integer attnum, ..., 0 for the whole row: what the query itself names */
+	PLAN_SUBQUERIES				/* ints, indexes in fdw_exprs of those that need subqueries which run once */
 };
 
 /* Where in one of PLAN_QUALS the indexes begin. */
@@ -264,6 +264,7 @@ typedef struct HostScan
 	List	   *sort;
 	List	   *columns;
 	List	   *named;			/* PLAN_NAMED */
+	List	   *of_subqueries;	/* PLAN_SUBQUERIES */
 	int			limit_index;
 	int			offset_index;
 	int			fresh;			/* PLAN_FRESH */

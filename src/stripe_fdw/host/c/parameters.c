@@ -8,38 +8,25 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 
-/* Values that the executor brings: of subqueries that run when they are needed, and of a join's other side. */
-typedef struct ExecutorValues
-{
-	EState	   *estate;
-	bool		of_subqueries;	/* that have not run yet */
-	bool		of_others;
-} ExecutorValues;
-
 static bool
-find_executor_values(Node *node, void *context)
+needs_join_value(Node *node, void *context)
 {
-	ExecutorValues *found = context;
-
 	if (node == NULL)
 		return false;
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
-	{
-		if (found->estate->es_param_exec_vals[((Param *) node)->paramid].execPlan != NULL)
-			found->of_subqueries = true;
-		else
-			found->of_others = true;
-	}
-	return expression_tree_walker(node, find_executor_values, context);
+		return true;
+	return expression_tree_walker(node, needs_join_value, context);
 }
 
-static ExecutorValues
-executor_values(Expr *expression, EState *estate)
+/* Whether a subquery that the expression needs has not run: it does so when its value is first asked for. */
+static bool
+needs_pending_subquery(Node *node, void *estate)
 {
-	ExecutorValues found = {.estate = estate};
-
-	(void) find_executor_values((Node *) expression, &found);
-	return found;
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return ((EState *) estate)->es_param_exec_vals[((Param *) node)->paramid].execPlan != NULL;
+	return expression_tree_walker(node, needs_pending_subquery, estate);
 }
 
 static bool
@@ -61,11 +48,9 @@ needs_unknown_parameter(Node *node, void *context)
 static char *
 placeholder(ForeignScanState *node, Expr *expression, bool of_subqueries)
 {
-	ExecutorValues needed = executor_values(expression, node->ss.ps.state);
-
-	if (needed.of_subqueries)
+	if (of_subqueries && needs_pending_subquery((Node *) expression, node->ss.ps.state))
 		return pstrdup("<subquery value>");
-	if (needed.of_others && !of_subqueries)
+	if (!of_subqueries && needs_join_value((Node *) expression, NULL))
 		return pstrdup("<join value>");
 	if (needs_unknown_parameter((Node *) expression, node->ss.ps.state->es_param_list_info))
 		return IsA(expression, Param) ? psprintf("$%d", ((Param *) expression)->paramid) :
@@ -90,13 +75,8 @@ compute_values(ForeignScanState *node, bool explaining)
 		Expr	   *expression = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_exprs, i);
 
 		value->type = exprType((Node *) expression);
-		value->placeholder = explaining ? placeholder(node, expression, value->of_subqueries) : NULL;
-		if (!explaining)
-		{
-			ExecutorValues needed = executor_values(expression, node->ss.ps.state);
-
-			value->of_subqueries |= needed.of_subqueries && !needed.of_others;
-		}
+		value->placeholder = explaining ?
+			placeholder(node, expression, list_member_int(scan->of_subqueries, i)) : NULL;
 		if (value->placeholder == NULL)
 			value->datum = ExecEvalExprSwitchContext(lfirst(cell),
 													 node->ss.ps.ps_ExprContext, &value->isnull);

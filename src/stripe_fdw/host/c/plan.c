@@ -7,6 +7,7 @@
 #include "access/table.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -287,6 +288,39 @@ reads_to_change(PlannerInfo *root, Index rtindex)
 	return bms_is_member(rtindex, root->all_result_relids) || (mark != NULL && mark->strength != LCS_NONE);
 }
 
+/* Whether the expression needs values of other tables' rows, or of subqueries that run for each row. */
+static bool
+needs_other_rows(Node *node, void *context)
+{
+	PlannerInfo *root;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar))
+		return true;
+	if (!IsA(node, Param) || ((Param *) node)->paramkind != PARAM_EXEC)
+		return expression_tree_walker(node, needs_other_rows, context);
+	for (root = context; root != NULL; root = root->parent_root)
+		foreach(cell, root->init_plans)
+			if (list_member_int(lfirst_node(SubPlan, cell)->setParam, ((Param *) node)->paramid))
+				return false;
+	return true;
+}
+
+/* The indexes of the expressions that are known once subqueries have run. */
+static List *
+values_of_subqueries(PlannerInfo *root, List *expressions)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, expressions)
+		if (!needs_other_rows(lfirst(cell), root))
+			result = lappend_int(result, foreach_current_index(cell));
+	return result;
+}
+
 ForeignScan *
 GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path, List *tlist, List *clauses,
 			   Plan *outer_plan)
@@ -319,9 +353,10 @@ GetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid relid, ForeignPath *path,
 	limits = list_make2(makeInteger(limit), makeInteger(offset));
 
 	return make_foreignscan(tlist, extract_actual_clauses(clauses, false), rel->relid, expressions,
-							lappend(list_make5(plan->columns, quals, path->fdw_private, limits,
-											   makeInteger(reads_to_change(root, rel->relid))),
-									plan->named),
+							lappend(lappend(list_make5(plan->columns, quals, path->fdw_private, limits,
+													   makeInteger(reads_to_change(root, rel->relid))),
+											plan->named),
+									values_of_subqueries(root, expressions)),
 							NIL, NIL, outer_plan);
 }
 

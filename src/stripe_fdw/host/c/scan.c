@@ -45,6 +45,7 @@ BeginForeignScan(ForeignScanState *node, int flags)
 	scan->offset_index = (int) intVal(lsecond(limits));
 	scan->fresh = (int) intVal(list_nth(plan->fdw_private, PLAN_FRESH));
 	scan->named = list_nth(plan->fdw_private, PLAN_NAMED);
+	scan->of_subqueries = list_nth(plan->fdw_private, PLAN_SUBQUERIES);
 	scan->values = ExecInitExprList(plan->fdw_exprs, (PlanState *) node);
 	scan->computed = palloc0(sizeof(ScanValue) * Max(list_length(scan->values), 1));
 	scan->holder = make_holder(estate->es_query_cxt);
