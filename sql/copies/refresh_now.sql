@@ -159,7 +159,9 @@ begin
     end if;
 
     update stripe_sync.run r
-       set holder = null, finished_at = clock_timestamp(), finished_full_at = clock_timestamp(), heartbeat_at = clock_timestamp()
+       set holder = null, job = null, expected = r.objects,
+           changed_at = case when r.inserted + r.updated + r.deleted > 0 then clock_timestamp() else r.changed_at end,
+           finished_at = clock_timestamp(), finished_full_at = clock_timestamp(), heartbeat_at = clock_timestamp()
      where r.schema = refresh_now.schema and r.resource = refresh_now.resource and r.account = ''
     returning r.inserted, r.updated, r.deleted, r.unchanged, r.stale into inserted, updated, deleted, unchanged, stale;
     delete from stripe_sync.met m

@@ -22,7 +22,10 @@ create table if not exists stripe_sync.run (
     primary key (schema, resource, account)
 );
 
-alter table stripe_sync.run add column if not exists job bigint;  -- of the queue; NULL without a worker
+alter table stripe_sync.run
+    add column if not exists job bigint,              -- of the queue; NULL without a worker
+    add column if not exists changed_at timestamptz,  -- when a refresh last changed a row
+    add column if not exists expected bigint;         -- how many objects the last complete list had
 
 comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
 
@@ -34,15 +37,3 @@ create unlogged table if not exists stripe_sync.met (
     id text not null,
     primary key (schema, resource, account, id)
 );
-
-create or replace view stripe_sync.status as
-    select schema, resource, account,
-           case when holder is not null and heartbeat_at > now() - interval '1 minute' then 'running'
-                when error is not null then 'failed'
-                when finished_at is null then 'interrupted'
-                else 'finished' end as state,
-           requests, objects, inserted, updated, deleted, unchanged, stale,
-           started_at, finished_at, finished_full_at, error
-      from stripe_sync.run;
-
-comment on view stripe_sync.status is 'The last refresh of each resource, and whether one is running.';

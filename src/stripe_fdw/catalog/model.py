@@ -237,6 +237,7 @@ class Resource:
     preview: bool = False  # computed by list_path's POST, never listed (upcoming_invoice)
     one_of: tuple[str, ...] = ()  # columns of which one must be given, where no single one is required
     notes: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()  # columns that Stripe makes anew for each response
 
     @cached_property
     def column(self) -> Mapping[str, Column]:

@@ -35,6 +35,9 @@ def refresh(
     resource: Annotated[
         list[str] | None, typer.Argument(help="Tables to refresh; all of them without any.")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compare every column of each row, and repair those that differ.")
+    ] = False,
     confirm_deletions: Annotated[
         bool,
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
@@ -45,7 +48,7 @@ def refresh(
     The key is taken from STRIPE_API_KEY. A refresh that is interrupted goes on where it stopped.
     """
     url, client = copies_account()
-    work = _Refresh(url, client, Schemas(), confirm_deletions)
+    work = _Refresh(url, client, Schemas(), confirm_deletions=confirm_deletions, full=full)
     try:
         succeeded = work.run(chosen_resources(resource or None))
     except psycopg.Error as error:
@@ -60,11 +63,14 @@ def refresh(
 class _Refresh:
     """The refresh of several resources, some at a time, each with a connection of its own."""
 
-    def __init__(self, database: str, client: Client, schemas: Schemas, confirm_deletions: bool) -> None:
+    def __init__(
+        self, database: str, client: Client, schemas: Schemas, *, confirm_deletions: bool, full: bool
+    ) -> None:
         self._database = database
         self._client = client
         self._schemas = schemas
         self._confirm_deletions = confirm_deletions
+        self._full = full
         self._stopping = threading.Event()
         self._failed = False
         self._progress = _ShownProgress()
@@ -111,7 +117,13 @@ class _Refresh:
     def _outcome(self, resource: Resource, connection: psycopg.Connection) -> str:
         """Refresh the resource, or join the process that does so, and return how it ended."""
         refresh = ResourceRefresh(
-            self._client, connection, self._schemas, self._check, self._progress.page, self._confirm_deletions
+            self._client,
+            connection,
+            self._schemas,
+            self._check,
+            self._progress.page,
+            self._confirm_deletions,
+            self._full,
         )
         joined = False
         while True:

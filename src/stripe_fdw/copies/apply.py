@@ -57,13 +57,18 @@ def apply(
         sql.Identifier(schemas.copies, f"_apply_{resource.name}")
     )
     parameters = (
-        [Jsonb(item, dumps=_dumps) for item in objects],
+        [as_jsonb(item) for item in objects],
         evidence.account,
         evidence.at,
         evidence.event,
         evidence.parent,
     )
     return Applied(**dict(connection.execute(query, parameters).fetchall()))
+
+
+def as_jsonb(item: dict[str, Any]) -> Jsonb:
+    """Return an object as a parameter of a statement, in binary form."""
+    return Jsonb(item, dumps=_dumps)
 
 
 def _dumps(value: Any) -> bytes:

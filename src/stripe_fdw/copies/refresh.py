@@ -7,13 +7,11 @@ says so.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -25,9 +23,11 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.apply import Evidence
 from stripe_fdw.copies.lists import ListParent, list_parent, list_requests
+from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Position, Run
+from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import NotFoundError, StripeFdwError
 
@@ -57,6 +57,7 @@ class Refresher:
     check: Check  # raises to end the refresh
     progress: Progress
     confirm_deletions: bool = False
+    sink: Sink | None = None  # None: the copies
 
     def refresh(self, resource: Resource, run: Run) -> None:
         """Read the whole list of a resource and apply it, from where the run was interrupted.
@@ -72,6 +73,10 @@ class Refresher:
         else:
             self._read_children(resource, parent, run)
         self._ask_for_missing(resource, run)
+
+    @property
+    def _sink(self) -> Sink:
+        return self.sink or CopySink(self.connection, self.schemas)
 
     # -- lists ----------------------------------------------------------------------------------------------
 
@@ -183,7 +188,7 @@ class Refresher:
         ids = [str(item["id"]) for item in items if "id" in item]
 
         def write() -> None:
-            applied = apply(self.connection, self.schemas, resource, items, evidence)
+            applied = self._sink.listed(resource, items, evidence)
             run.commit_page(position, applied, ids)
 
         self._yielding(write)
@@ -227,21 +232,14 @@ class Refresher:
             self._ask_for(resource, run, identifier)
 
     def _ask_for(self, resource: Resource, run: Run, identifier: str) -> None:
-        stub = {"id": identifier, "object": resource.object, "deleted": True}
-        began_at = run.began_at
-        assert began_at is not None
-        body, known_at = stub, began_at
-        if resource.retrieve is not None and not resource.parents:
-            name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
-            request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
-            try:
-                response = self.client.fetch(request, check=self.check, background=True)
-            except NotFoundError:
-                pass
-            else:
+        assert run.began_at is not None
+        body, known_at = {"id": identifier, "object": resource.object, "deleted": True}, run.began_at
+        if can_retrieve(resource):
+            response = retrieve(self.client, resource, identifier, self.check)
+            if response is not None:
                 body, known_at = response.body, read_at(response)
         evidence = Evidence(known_at, run.account)
-        self._yielding(lambda: run.record(apply(self.connection, self.schemas, resource, [body], evidence)))
+        self._yielding(lambda: run.record(self._sink.asked(resource, body, evidence)))
         self.progress(run)
 
 
@@ -287,11 +285,3 @@ def _children_request(resource: Resource, parent: ListParent, parent_id: str) ->
 
 def _page_request(resource: Resource, base: Request, part: Slice) -> Request:
     return part.request(base) if resource.paged else base
-
-
-def read_at(response: Response) -> datetime:
-    """Return when the state in a response was true at the latest, by the clock of Stripe.
-
-    ``Date`` is when the response left, in whole seconds, and not when the state was read.
-    """
-    return response.date - timedelta(seconds=math.ceil(response.seconds))

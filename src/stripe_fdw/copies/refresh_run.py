@@ -12,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.refresh import Check, Progress, Refresher
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
+from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
 from stripe_fdw.redaction import redact
@@ -34,6 +35,7 @@ class ResourceRefresh:
     check: Check  # raises Interrupted to end the refresh after the page under way
     progress: Progress
     confirm_deletions: bool = False
+    whole: bool = False  # compare every column, not only the object that the row came from
 
     def refresh(self, resource: Resource, job: int | None = None) -> Run | LeftOut | RunningElsewhere:
         """Refresh a resource, going on where its last run was interrupted. Return the finished run.
@@ -57,7 +59,14 @@ class ResourceRefresh:
             run.beat()
 
         refresher = Refresher(
-            self.client, self.connection, self.schemas, load(), check, self.progress, self.confirm_deletions
+            self.client,
+            self.connection,
+            self.schemas,
+            load(),
+            check,
+            self.progress,
+            self.confirm_deletions,
+            CopySink(self.connection, self.schemas, self.whole),
         )
         try:
             refresher.refresh(resource, run)

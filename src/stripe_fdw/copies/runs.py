@@ -39,6 +39,7 @@ class Run:
     objects: int = 0
     applied: Applied = field(default_factory=Applied)
     beaten_at: float = field(default_factory=time.monotonic, repr=False)
+    met: str = "stripe_sync.met"  # the table of ids that it met
 
     def commit_page(self, position: Position, applied: Applied, ids: Sequence[str]) -> None:
         """Record a page that was applied, in the transaction that applied it, with what is left to read."""
@@ -47,17 +48,19 @@ class Run:
         self.objects += len(ids)
         self.applied += applied
         self.connection.execute(
-            "insert into stripe_sync.met (schema, resource, account, id)"
-            " select %s, %s, %s, unnest(%s::text[]) on conflict do nothing",
+            f"insert into {self.met} (schema, resource, account, id)"
+            " select %s, %s, %s, unnest(%s::text[]) on conflict do nothing".encode(),
             (self.schema, self.resource, self.account, list(ids)),
         )
-        self._update("position = %(position)s, began_at = %(began_at)s", position=Jsonb(position))
+        self._update(
+            f"position = %(position)s, began_at = %(began_at)s{_changed(applied)}", position=Jsonb(position)
+        )
 
     def record(self, applied: Applied) -> None:
         """Record objects that were applied outside the list."""
         self.requests += 1
         self.applied += applied
-        self._update("position = position")
+        self._update(f"position = position{_changed(applied)}")
 
     def beat(self) -> None:
         """Show, outside a transaction, that this process lives; at most every ten seconds a statement.
@@ -73,7 +76,10 @@ class Run:
 
     def finish(self, error: str | None = None) -> None:
         """Give the run up: finished without an error, to be continued with one."""
-        done = "position = null, finished_at = now(), finished_full_at = now(), error = null"
+        done = (
+            "position = null, finished_at = now(), finished_full_at = now(), error = null,"
+            " expected = %(objects)s"
+        )
         failed = "finished_at = now(), error = %(error)s"
         with self.connection.transaction():
             self._update(f"holder = null, {done if error is None else failed}", error=error)
@@ -84,7 +90,7 @@ class Run:
         """Return the ids of rows that the list did not have and that nothing later was known of."""
         query = (
             f"select id from {table} t where _account = %(account)s and not _deleted"
-            " and (_as_of is null or _as_of < %(began_at)s) and not exists (select from stripe_sync.met m"
+            f" and (_as_of is null or _as_of < %(began_at)s) and not exists (select from {self.met} m"
             " where m.schema = %(schema)s and m.resource = %(resource)s"
             " and m.account = %(account)s and m.id = t.id) order by id"
         )
@@ -113,6 +119,11 @@ class Run:
 
     def _key(self) -> dict[str, Any]:
         return {"schema": self.schema, "resource": self.resource, "account": self.account}
+
+
+def _changed(applied: Applied) -> str:
+    """Return the assignment that notes when rows were changed, if some were."""
+    return ", changed_at = now()" if applied.inserted + applied.updated + applied.deleted else ""
 
 
 class LostRunError(StripeFdwError):

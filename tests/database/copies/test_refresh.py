@@ -20,6 +20,7 @@ from stripe_fdw.copies.accounts import OtherAccountError, check_account
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
 from stripe_fdw.copies.runs import Run, take_run
+from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted
@@ -59,7 +60,13 @@ def client(stripe: SimulatorProcess) -> Iterator[Client]:
 
 
 def refresh(
-    dsn: str, client: Client, name: str = "customer", pages: int | None = None, **options: Any
+    dsn: str,
+    client: Client,
+    name: str = "customer",
+    pages: int | None = None,
+    *,
+    whole: bool = False,
+    **options: Any,
 ) -> Run:
     """Refresh a resource; after ``pages`` pages it is interrupted as by the end of its process."""
     left = [pages]
@@ -73,7 +80,10 @@ def refresh(
     with psycopg.connect(dsn, autocommit=True) as connection:
         run = take_run(connection, "stripe_copy", name, "")
         assert run is not None
-        refresher = Refresher(client, connection, Schemas(), load(), lambda: None, progress, **options)
+        sink = CopySink(connection, Schemas(), whole)
+        refresher = Refresher(
+            client, connection, Schemas(), load(), lambda: None, progress, sink=sink, **options
+        )
         try:
             refresher.refresh(load().resource[name], run)
         except Interrupted:
@@ -220,6 +230,21 @@ def test_damaged_copies_are_repaired(filled: str, client: Client) -> None:
             "delete from stripe_copy.customer where id > (select min(id) from stripe_copy.customer)"
         )
     refresh(filled, client)
+    assert rows(filled, everything) == before
+
+
+def test_damaged_column_intact_raw_is_repaired(filled: str, client: Client) -> None:
+    refresh(filled, client)
+    everything = "select id, name, email, created, _raw from stripe.customer order by id"
+    before = rows(filled, everything)
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(
+            "update stripe_copy.customer set name = 'x', created = null where id in ("
+            "select id from stripe_copy.customer order by id limit 3)"
+        )
+    assert refresh(filled, client).applied.updated == 0  # it goes by the object that a row came from
+    run = refresh(filled, client, whole=True)
+    assert (run.applied.updated, run.applied.unchanged) == (3, len(before) - 3)
     assert rows(filled, everything) == before
 
 

@@ -31,6 +31,7 @@ from stripe_fdw.catalog.overlay.tables import (
     TABLE_NAMES,
 )
 from stripe_fdw.catalog.overlay.transitions import DELETED_WHEN, HINTS, PSEUDO_STATES, TRANSITIONS
+from stripe_fdw.catalog.overlay.volatile import VOLATILE
 from stripe_fdw.catalog.overlay.writes import ONE_OF, REPLACED_WHOLE, RESETS, WRITE_PATHS
 
 
@@ -112,9 +113,10 @@ def _unparameters(listings: dict[str, SdkOperation]) -> Iterator[str]:
 
 
 def _unknown_columns(catalog: Catalog) -> Iterator[str]:
-    for table, column in (*REFERENCES, *NOT_TIMES):
+    volatile = [(table, column) for table, columns in VOLATILE.items() for column in columns]
+    for table, column in (*REFERENCES, *NOT_TIMES, *volatile):
         if table not in catalog.resource or column not in catalog.resource[table].column:
-            yield f"REFERENCES or NOT_TIMES: there is no column {column} in {table}"
+            yield f"REFERENCES, NOT_TIMES or VOLATILE: there is no column {column} in {table}"
 
 
 def _unknown_transitions(catalog: Catalog) -> Iterator[str]:

@@ -35,6 +35,7 @@ from stripe_fdw.catalog.overlay.tables import (
     ListDefaults,
 )
 from stripe_fdw.catalog.overlay.transitions import DELETED_WHEN, HINTS, TRANSITIONS
+from stripe_fdw.catalog.overlay.volatile import VOLATILE
 from stripe_fdw.catalog.overlay.writes import WRITE_PATHS
 
 
@@ -91,6 +92,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         paged={"limit", "starting_after"} <= set(listing.shapes),
         id_prefix=ID_PREFIXES.get(name, ""),
         notes=(*NOTES.get(name, ()), *((NO_UPDATE_EVENT,) if unreported else ())),
+        volatile=VOLATILE.get(name, ()),
     )
 
 

@@ -1,0 +1,61 @@
+-- The state of each copy: what the last refresh did, and what is in the table.
+
+-- Returns the number of a copy's rows that are deleted, or that are not.
+create or replace function stripe_sync.count_rows(schema text, resource text, account text, deleted boolean)
+    returns bigint
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    counted bigint;
+begin
+    if to_regclass(format('%I.%I', count_rows.schema, count_rows.resource)) is null then
+        return null;
+    end if;
+    execute format('select count(*) from %I.%I where _account = $1 and _deleted = $2', count_rows.schema, count_rows.resource)
+        into counted using count_rows.account, count_rows.deleted;
+    return counted;
+end $$;
+
+revoke execute on function stripe_sync.count_rows(text, text, text, boolean) from public;
+
+-- Columns are added at its end alone: views of users may depend on it. rows and deleted_rows are counted where a query
+-- names them.
+create or replace view stripe_sync.status as
+    select schema, resource, coalesce(r.account, '') as account,
+           case when r.holder is not null and r.heartbeat_at > now() - interval '1 minute' then 'running'
+                when r.started_at is null then 'never refreshed'
+                when r.error is not null then 'failed'
+                when r.finished_at is null then 'interrupted'
+                else 'finished' end as state,
+           r.requests, r.objects, r.inserted, r.updated, r.deleted, r.unchanged, r.stale,
+           r.started_at, r.finished_at, r.finished_full_at, r.error,
+           case when r.started_at is null then 'nothing done'
+                when r.finished_at is null or r.error is not null then
+                    case when r.objects = 0 then 'nothing done' else 'a part done' end
+                when r.inserted + r.updated + r.deleted > 0 then 'changes made'
+                else 'nothing to do' end as outcome,
+           stripe_sync.count_rows(schema, resource, coalesce(r.account, ''), false) as rows,
+           stripe_sync.count_rows(schema, resource, coalesce(r.account, ''), true) as deleted_rows,
+           r.changed_at,
+           r.job,
+           case when r.holder is not null and r.heartbeat_at > now() - interval '1 minute' and r.expected > 0
+                then least(100, 100 * r.objects / r.expected) end as percent_done,
+           jsonb_array_length(r.position) as parts_left,
+           s.cron as schedule
+      from stripe_sync.run r
+      full join (select schema, name as resource from stripe_sync.resource) known using (schema, resource)
+      left join stripe_sync.schedule s using (schema, resource);
+
+comment on view stripe_sync.status is 'For each copy: its rows, its last refresh, and how far one is that is running.';
+comment on column stripe_sync.status.requests is 'Requests of the last refresh';
+comment on column stripe_sync.status.objects is 'Objects that the last refresh has seen';
+comment on column stripe_sync.status.finished_full_at is 'When a refresh last read the whole list';
+comment on column stripe_sync.status.outcome is
+    'nothing to do: all was read, and nothing differed; nothing done: nothing was read';
+comment on column stripe_sync.status.changed_at is 'When a refresh last changed a row';
+comment on column stripe_sync.status.job is 'The job of the queue that runs it, or ran it last; NULL without a worker';
+comment on column stripe_sync.status.percent_done is 'Of the objects that the last complete list had';
+comment on column stripe_sync.status.parts_left is 'Parts of lists that are left to read';
+comment on column stripe_sync.status.schedule is 'When workers refresh it, as cron has it, in UTC';

@@ -1,0 +1,62 @@
+"""``stripe-fdw status``: what is in the copies, and how their refreshes went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import psycopg
+from rich.table import Table
+
+from stripe_fdw.cli.account import database_url
+from stripe_fdw.cli.output import out, print_table
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.session import open_session
+from stripe_fdw.redaction import redact
+
+_COLUMNS = (
+    ("resource", "left"),
+    ("state", "left"),
+    ("rows", "right"),
+    ("deleted", "right"),
+    ("asked", "right"),
+    ("seen", "right"),
+    ("outcome", "left"),
+    ("last full", "left"),
+    ("last change", "left"),
+    ("schedule", "left"),
+    ("error", "left"),
+)
+
+
+def status() -> None:
+    """Show each local copy in the database that DATABASE_URL names: its rows and its last refresh."""
+    try:
+        with open_session(database_url()) as connection:
+            if single_value(connection, "select to_regclass('stripe_sync.status')") is None:
+                raise InstallError(
+                    "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
+                )
+            rows = connection.execute(
+                "select case when schema <> 'stripe_copy' then schema || '.' else '' end || resource, state,"
+                " percent_done, rows, deleted_rows, requests, objects, outcome, finished_full_at, changed_at,"
+                " schedule, error from stripe_sync.status order by schema, resource"
+            ).fetchall()
+    except psycopg.Error as error:
+        raise InstallError(f"the database reported an error: {redact(str(error)).strip()}") from None
+    if not rows:
+        out.print("no copies", markup=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, justify in _COLUMNS:
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    for name, state, percent, *rest in rows:
+        shown = f"{state}, {percent} %" if percent is not None else state
+        table.add_row(name, shown, *map(_text, rest))
+    print_table(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else redact(str(value))

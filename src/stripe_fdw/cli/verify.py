@@ -1,0 +1,116 @@
+"""``stripe-fdw verify``: compare copies with Stripe, and repair them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import psycopg
+import typer
+
+from stripe_fdw.catalog.model import Resource
+from stripe_fdw.cli.account import copies_account
+from stripe_fdw.cli.output import err, out, report
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.compare import Difference
+from stripe_fdw.copies.install import chosen_resources, installed_resources
+from stripe_fdw.copies.lists import NotListedError
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.copies.verify import Verification, Verifier
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import NotActivatedError, PermissionDeniedError, StripeFdwError
+from stripe_fdw.redaction import redact
+
+_SHOWN: Final = 20  # differences of a resource
+_WORDS: Final = {
+    "missing": "is not in the copy",
+    "deleted": "is deleted in the copy only",
+    "gone": "is deleted in Stripe",
+    "differs": "differs",
+    "damaged": "has other values in columns than in _raw",
+}
+
+
+def verify(
+    resource: Annotated[
+        list[str] | None, typer.Argument(help="Copies to compare; all that there are without any.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Apply what differs to the copies.")] = False,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Compare about this many objects of each, chosen at random.")
+    ] = None,
+    confirm_deletions: Annotated[
+        bool,
+        typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
+    ] = False,
+) -> None:
+    """Compare local copies with Stripe, in the database that DATABASE_URL names.
+
+    The exit code is 1 if something differs and is not repaired.
+    """
+    url, client = copies_account()
+    schemas = Schemas()
+    try:
+        with open_session(url) as connection:
+            resources = _resources(connection, schemas, resource or [])
+            check_account(client, connection, schemas, lambda: None)
+            with err.status("comparing") as status:
+
+                def progress(name: str, objects: int) -> None:
+                    status.update(f"{name}: {objects} objects")
+
+                verifier = Verifier(
+                    client, connection, schemas, lambda: None, progress, repair, confirm_deletions
+                )
+                succeeded = [_verify(verifier, item, sample) for item in resources]
+    except psycopg.Error as error:
+        raise InstallError(
+            f"the database reported an error: {redact(str(error)).strip()}",
+            hint="What was repaired stays. Run it again: it begins anew.",
+        ) from None
+    if not all(succeeded):
+        raise typer.Exit(1)
+
+
+def _resources(connection: psycopg.Connection, schemas: Schemas, names: list[str]) -> tuple[Resource, ...]:
+    installed = installed_resources(connection, schemas)
+    chosen = chosen_resources(names or installed)
+    for item in chosen:
+        if item.name not in installed:
+            raise InstallError(
+                f"there is no copy of {item.name}", hint=f"Make it: stripe-fdw refresh {item.name}."
+            )
+    return chosen
+
+
+def _verify(verifier: Verifier, resource: Resource, sample: int | None) -> bool:
+    """Compare a resource and print what differs. Return False if that failed, or something still differs."""
+    try:
+        result = verifier.verify(resource) if sample is None else verifier.sample(resource, sample)
+    except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
+        out.print(f"{resource.name}: is left out: {error.message}", markup=False)
+        return True
+    except StripeFdwError as error:
+        out.print(f"{resource.name}: failed", markup=False)
+        report(error)
+        return False
+    for line in _lines(resource, result):
+        out.print(line, markup=False)
+    return len(result.differences) == result.repaired
+
+
+def _lines(resource: Resource, result: Verification) -> list[str]:
+    differing = len(result.differences)
+    ending = "all equal" if not differing else f"{differing} differ"
+    if result.repaired:
+        ending += f", {result.repaired} repaired"
+    lines = [f"{resource.name}: {result.objects} objects compared, {ending}"]
+    lines += [f"  {_text(item)}" for item in result.differences[:_SHOWN]]
+    if differing > _SHOWN:
+        lines.append(f"  and {differing - _SHOWN} more")
+    return lines
+
+
+def _text(item: Difference) -> str:
+    columns = f": {', '.join(item.columns)}" if item.columns else ""
+    return f"{item.id} {_WORDS[item.kind]}{columns}"
