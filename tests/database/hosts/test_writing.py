@@ -261,7 +261,7 @@ def test_large_values_survive_returning(db: psycopg.Connection, name: str) -> No
 
 def test_explain(db: psycopg.Connection, name: str) -> None:
     plan = "\n".join(r[0] for r in db.execute(f"explain (verbose) update {name} set n = 1, text = 'a'"))
-    assert "Stripe columns: n, text" in plan
+    assert "Stripe Columns: n, text" in plan
     assert "Command: UPDATE n, text" in plan
     assert calls(db, "update", "insert") == []
 

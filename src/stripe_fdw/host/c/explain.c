@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 
-#include "lib/stringinfo.h"
 #include "nodes/params.h"
 #include "utils/lsyscache.h"
 
@@ -78,14 +77,12 @@ ExplainForeignScan(ForeignScanState *node, ExplainState *es)
 static void
 show_columns(Relation relation, List *attnums, ExplainState *es)
 {
-	StringInfoData names;
+	List	   *names = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&names);
 	foreach(cell, attnums)
-		appendStringInfo(&names, "%s%s", names.len ? ", " : "",
-						 get_attname(RelationGetRelid(relation), (AttrNumber) intVal(lfirst(cell)), false));
-	ExplainPropertyText("Stripe columns", names.data, es);
+		names = lappend(names, get_attname(RelationGetRelid(relation), (AttrNumber) intVal(lfirst(cell)), false));
+	ExplainPropertyList("Stripe Columns", names, es);
 }
 
 /*
