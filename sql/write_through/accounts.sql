@@ -1,7 +1,7 @@
 -- Whose key writes: what is written with the key of another account must not land in the copies.
 
 -- Returns true if the key with this fingerprint belongs to the account of the copies. Where it is not known yet,
--- Stripe is asked once in each session; a refresh notes its key. The account of copies that were never refreshed is
+-- Stripe is asked and the key noted, as a refresh notes its key. The account of copies that were never refreshed is
 -- that of the current role's key.
 create or replace function stripe_sync.is_key_of_copies(copies text, key text)
     returns boolean
@@ -26,7 +26,17 @@ begin
         return asked.key = is_key_of_copies.key or stripe_sync.is_key_of_copies(copies, is_key_of_copies.key);
     end if;
     select * into asked from stripe_live._account a where a.key = is_key_of_copies.key;
-    return coalesce(asked.account_id = known.account_id and asked.livemode = known.livemode, false);
+    if asked.account_id is distinct from known.account_id or asked.livemode is distinct from known.livemode then
+        return false;
+    end if;
+    -- Without waiting for a session that notes a key too.
+    begin
+        update stripe_sync.account a set keys = (array[is_key_of_copies.key] || a.keys)[:20]
+         where a.ctid in (select l.ctid from stripe_sync.account l where l.schema = copies for update skip locked);
+    exception when serialization_failure then
+        return true;  -- another session has noted one since the snapshot of this transaction
+    end;
+    return true;
 end $$;
 
 revoke execute on function stripe_sync.is_key_of_copies(text, text) from public;

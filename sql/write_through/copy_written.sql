@@ -12,6 +12,7 @@ declare
     copies constant text := tg_argv[0];
     written record;
     problem text;
+    hint text;
 begin
     for written in select * from stripe_live._written loop
         problem := null;
@@ -31,21 +32,21 @@ begin
         exception when others then
             problem := sqlerrm;
         end;
-        if problem is not null then
-            raise warning using
-                message = format('%s is changed in Stripe, but not in its copy', written.id),
-                detail = problem,
-                hint = 'It is noted in stripe_sync.refetch. A refresh brings the copy up to date.';
-        end if;
         begin
             insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)
             values (copies, written.resource, written.id, '', written.parent, written.known_at)
                 on conflict (schema, resource, id, account) do update
                set doubted_at = greatest(r.doubted_at, excluded.doubted_at);
+            hint := 'It is noted in stripe_sync.refetch. A refresh brings the copy up to date.';
         exception when others then
-            raise warning using
-                message = format('%s could not be noted in stripe_sync.refetch', written.id), detail = sqlerrm;
+            problem := coalesce(problem, sqlerrm);
+            hint := 'A refresh brings the copy up to date.';
         end;
+        if problem is not null then
+            raise warning using
+                message = format('%s is changed in Stripe, but not in its copy', written.id),
+                detail = problem, hint = hint;
+        end if;
     end loop;
     return null;
 end $$;

@@ -28,7 +28,7 @@ from support.database import KEY, column, count, create, failing, not_under_mult
 from support.simulators import Simulators
 from support.waiting import wait_until
 
-COPIED = ("customer", "product", "subscription", "invoice", "invoiceitem")
+COPIED = ("customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem")
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +165,23 @@ def test_a_canceled_subscription_is_copied_as_canceled(db: psycopg.Connection) -
     ) == [("canceled", True)]
 
 
+def test_the_lists_inside_an_answer_are_copied_with_it(db: psycopg.Connection) -> None:
+    customer = new_customer(db, name="Ada")
+    price = one(db, "select price from stripe.subscription_item limit 1") or one(
+        db, "select items -> 'data' -> 0 -> 'price' ->> 'id' from stripe.subscription limit 1"
+    )
+    subscription = one(
+        db,
+        "insert into stripe.subscription (customer_id, items, collection_method, days_until_due)"
+        " values (%s, jsonb_build_array(jsonb_build_object('price', %s::text)), 'send_invoice', 7)"
+        " returning id",
+        customer,
+        price,
+    )
+    items = "select price_id from stripe.subscription_item where subscription_id = %s"
+    assert rows(db, items, subscription) == [(price,)]
+
+
 def test_a_reference_is_written_by_either_name(db: psycopg.Connection) -> None:
     customer = new_customer(db, name="Ada")
     item = "insert into stripe.invoiceitem ({}) values ({}) returning customer, customer_id"
@@ -252,6 +269,21 @@ def test_a_change_after_the_snapshot_fails_before_any_request(
         with pytest.raises(psycopg.errors.SerializationFailure):
             other.execute("update stripe.customer set phone = '1' where id = %s", (customer,))
     assert sent() == []
+
+
+def test_a_change_after_the_snapshot_is_a_warning_where_the_foreign_table_is_written(
+    db: psycopg.Connection, through_dsn: str
+) -> None:
+    customer = new_customer(db, name="Ada")
+    warnings: list[str | None] = []
+    with psycopg.connect(through_dsn) as other:
+        other.add_notice_handler(lambda diag: warnings.append(diag.message_primary))
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        rows(other, "select 1 from stripe.customer limit 1")
+        db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
+        other.execute("update stripe_live.customer set phone = '1' where id = %s", (customer,))
+    assert warnings == [f"{customer} is changed in Stripe, but not in its copy"]
+    assert rows(db, "select name, phone from stripe.customer where id = %s", customer) == [("Eve", None)]
 
 
 def test_a_row_twice_in_a_statement_is_sent_once(
@@ -443,6 +475,18 @@ def test_a_row_that_fails_leaves_all_copies_as_they_were_and_a_warning(
     assert sent() == [f"POST /v1/customers/{first}", f"POST /v1/customers/{last}"]
     assert [first in warning and last not in warning for warning in warnings] == [True]
     assert column(db, "select phone from stripe.customer where name = 'pair'") == [None, None]
+
+
+def test_stripe_is_asked_once_whose_a_new_key_is(
+    db: psycopg.Connection, through_dsn: str, sent: Callable[[], list[str]]
+) -> None:
+    db.execute("update stripe_sync.account set keys = '{}'")
+    requests = []
+    for _ in range(2):
+        with psycopg.connect(through_dsn, autocommit=True) as other:
+            new_customer(other, name="Ada")
+        requests.append(sent())
+    assert requests == [["GET /v1/account", "POST /v1/customers"], ["POST /v1/customers"]]
 
 
 # -- privileges and installation ----------------------------------------------------------------------------

@@ -86,6 +86,9 @@ def _objects(
         resource = own if is_own else _resource_of(str(body.get("object")), own)
         if resource is not None and not resource.preview:
             yield resource, answered_id, body
+            holder = _holder_of(resource, plan, body)
+            if holder is not None:
+                yield (*holder, None)
     if own is not None and plan.object_id is not None and not (is_own and body is not None):
         yield own, plan.object_id, None
 
@@ -110,6 +113,16 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     return value
+
+
+def _holder_of(resource: Resource, plan: RowPlan, body: dict[str, Any]) -> tuple[Resource, str] | None:
+    """Return the object whose list the written one is in, which holds it as it was: its resource and id."""
+    holder = load().resource.get(resource.events_of)
+    if holder is None or all(column.full_list_table != resource.name for column in holder.columns):
+        return None
+    reference = body.get(holder.name) or (plan.current or {}).get(holder.name)  # a deleted object has none
+    holder_id = _parent_id(resource, plan.requests[-1].request) or id_or_value(reference)
+    return (holder, holder_id) if isinstance(holder_id, str) else None
 
 
 def _resource_of(object_name: str, likely: Resource | None) -> Resource | None:

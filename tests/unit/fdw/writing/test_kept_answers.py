@@ -71,6 +71,12 @@ CUSTOMER = {"id": "cus_1", "object": "customer"}
             answer({"id": "card_1", "object": "card"}),
             [("customer_source", "card_1", "cus_1", True)],
         ),
+        # The object is in a list of another, which holds it as it was.
+        (
+            plan("subscription_item", Request.of("POST", "/v1/subscription_items")),
+            answer({"id": "si_1", "object": "subscription_item", "subscription": "sub_1"}),
+            [("subscription_item", "si_1", None, True), ("subscription", "sub_1", None, False)],
+        ),
         # Two resources have objects of this name.
         (
             plan("customer_tax_id", Request.of("POST", "/v1/customers/{customer}/tax_ids", customer="cus_1")),
