@@ -17,12 +17,13 @@ from typing import Any, Final
 import psycopg
 
 from stripe_fdw.api.client import Client, ResponseFuture
-from stripe_fdw.api.pages import cursor_is_gone, objects, read_pages
+from stripe_fdw.api.pages import cursor_is_gone, read_pages
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Evidence
 from stripe_fdw.copies.lists import ListParent, list_parent, list_requests
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
@@ -183,9 +184,9 @@ class Refresher:
         known_at = read_at(page)
         if run.began_at is None:
             run.began_at = known_at
-        items = objects(page, request)
+        items = listed_objects(page, request)
         evidence = Evidence(known_at, run.account, parent=parent)
-        ids = [str(item["id"]) for item in items if "id" in item]
+        ids = [item["id"] for item in items]
 
         def write() -> None:
             applied = self._sink.listed(resource, items, evidence)

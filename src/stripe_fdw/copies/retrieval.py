@@ -10,6 +10,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.answered_objects import check_identity
 from stripe_fdw.errors import NotFoundError
 
 
@@ -21,14 +22,19 @@ def can_retrieve(resource: Resource) -> bool:
 def retrieve(
     client: Client, resource: Resource, identifier: str, check: Callable[[], object]
 ) -> Response | None:
-    """Ask for an object by its id, as work in the background. Return None if Stripe does not have it."""
+    """Ask for an object by its id, as work in the background. Return None if Stripe does not have it.
+
+    Raises InvalidResponseError if the response is another object.
+    """
     assert resource.retrieve is not None
     name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
     request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
     try:
-        return client.fetch(request, check=check, background=True)
+        response = client.fetch(request, check=check, background=True)
     except NotFoundError:
         return None
+    check_identity(response, request, identifier)
+    return response
 
 
 def read_at(response: Response) -> datetime:
