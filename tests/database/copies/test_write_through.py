@@ -395,6 +395,12 @@ def test_copied_rows_are_in_the_copies(db: psycopg.Connection, host: str) -> Non
     assert count(db, "select count(*) from stripe.customer where name like 'copied %'") == 2
 
 
+def test_a_view_takes_copy(db: psycopg.Connection) -> None:
+    with db.cursor() as cursor, cursor.copy("copy stripe.customer (name) from stdin") as data:
+        data.write("viewed 1\nviewed 2\n")
+    assert count(db, "select count(*) from stripe.customer where name like 'viewed %'") == 2
+
+
 def test_a_state_later_than_a_slow_write_is_kept_and_read_again(db: psycopg.Connection) -> None:
     customer = new_customer(db, name="Ada")
     db.execute(
