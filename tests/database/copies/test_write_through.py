@@ -24,7 +24,7 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, column, count, create, failing, not_under_multicorn2, one, said
+from support.database import KEY, SessionPool, column, count, create, failing, not_under_multicorn2, one, said
 from support.simulators import Simulators
 from support.waiting import wait_until
 
@@ -63,12 +63,20 @@ def through_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
     return cluster.dsn(name)
 
 
+@pytest.fixture(scope="module")
+def through_pool(through_dsn: str) -> Iterator[SessionPool]:
+    """The sessions that the tests take over from each other."""
+    pool = SessionPool(through_dsn)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def db(through_dsn: str, stripe: SimulatorProcess) -> Iterator[psycopg.Connection]:
+def db(through_pool: SessionPool, stripe: SimulatorProcess) -> Iterator[psycopg.Connection]:
     """A session of a database whose copies can be written through."""
     stripe.control("DELETE", "/faults")
     stripe.control("DELETE", "/requests")
-    with psycopg.connect(through_dsn, autocommit=True) as connection:
+    with through_pool.session() as connection:
         yield connection
 
 
