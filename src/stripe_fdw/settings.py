@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Requests a second of the account, in place of Stripe's limit (`refresh`, `worker`).",
     )
+    background_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="The share of the rate limits that `refresh`, `verify` and `worker` take.",
+    )
     directory: Path = Field(
         default=Path(".dev"),
         description="Where `dev up` keeps the private Postgres, the logs and its state.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from stripe_fdw import sqlstates
 from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.cancellation import Exchange
-from stripe_fdw.api.rate_limiter import RateLimiter
+from stripe_fdw.api.rate_limiter import BACKGROUND_SHARE, Budget, RateLimiter
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response, parse_response
 from stripe_fdw.api.threads import InterruptibleFuture, ThreadPool
@@ -50,6 +50,7 @@ class ClientOptions:
     stripe_account: str | None = None  # a connected account, "acct_…"
     timeout: float = DEFAULT_TIMEOUT  # seconds for one request with all its retries
     max_requests_per_second: float | None = None  # in place of Stripe's own limit of the account
+    background_share: float = BACKGROUND_SHARE  # of the limits, for background requests
     shared_directory: Path | None = None  # of the rate limiter's state; None: the default one
 
 
@@ -68,14 +69,15 @@ class Client:
                 sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
             )
         api_base = check_api_base(options.api_base)
-        rate_limiter = RateLimiter(
+        self._rate_limiter = RateLimiter(
             options.key,
             api_base,
             options.stripe_account,
             options.max_requests_per_second,
             directory=options.shared_directory,
+            background_share=options.background_share,
         )
-        self.transport = Transport(api_base, options.timeout, rate_limiter)
+        self.transport = Transport(api_base, options.timeout, self._rate_limiter)
         self._headers = {
             "Authorization": f"Bearer {options.key.reveal()}",
             "Stripe-Version": options.api_version,
@@ -88,6 +90,15 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.options.api_base})"
+
+    @property
+    def background_rate(self) -> float:
+        """The requests a second that the account allows to background work."""
+        return self._rate_limiter.background_rate
+
+    def share_background(self, budget: Budget) -> None:
+        """Have background requests also wait for a budget that other machines share."""
+        self._rate_limiter.budget = budget
 
     def fetch(
         self,

@@ -22,6 +22,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from stripe_fdw.redaction import Secret
 from stripe_fdw.shared.memory import CELL_NUMBERS, Cell, SharedMemory, shared_memory
@@ -62,6 +63,13 @@ class Stage:
     limit: float  # requests a second
 
 
+class Budget(Protocol):
+    """A further limit of background requests, which other machines share."""
+
+    def waits(self) -> Generator[float]:
+        """Reserve a slot and yield the seconds to wait for it; closing the iterator gives it back."""
+
+
 class RateLimiter:
     """The limits of one account, shared with every process that uses the same account, mode and base.
 
@@ -88,6 +96,7 @@ class RateLimiter:
         self._account_limit = maximum or standard
         self._endpoint_factor = max(1.0, self._account_limit / standard)
         self._background_share = background_share
+        self.budget: Budget | None = None  # of background requests on all machines
         self._memory: SharedMemory = shared_memory(directory)
         self._key_name, self._account_name = (
             f"{identity} {api_base} {account or ''} {self._account_limit:g}"
@@ -104,6 +113,8 @@ class RateLimiter:
         The request may leave when the iterator has ended and the last wait is over. Closing the iterator
         during a wait gives the slot back.
         """
+        if background and self.budget is not None:
+            yield from self.budget.waits()
         names = (endpoint, "")
         stages = [self._stage(name, background=True) for name in names] if background else []
         stages += [self._stage(name, background=False) for name in names]
@@ -148,6 +159,11 @@ class RateLimiter:
         now = time.monotonic()
         with self._memory.locked() as mapping:
             return stage.limit * _factor(stage.cell.numbers(mapping, now), now)
+
+    @property
+    def background_rate(self) -> float:
+        """The requests a second that the account allows to background work."""
+        return self._account_limit * self._background_share
 
     def _stage(self, name: str, *, background: bool) -> Stage:
         """Return the stage of an endpoint, or of the account for the name ""."""

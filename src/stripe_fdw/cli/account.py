@@ -32,5 +32,6 @@ def copies_account() -> tuple[str, Client]:
         load().api_version,
         env.stripe_api_base or STRIPE,
         max_requests_per_second=env.max_requests_per_second,
+        background_share=env.background_share,
     )
     return url, Client(options)

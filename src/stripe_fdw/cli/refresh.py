@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated
 
 import psycopg
@@ -18,6 +18,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import copies_account
 from stripe_fdw.cli.output import err, out, report, say
 from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
@@ -82,12 +83,12 @@ class _Refresh:
                 names = [item.name for item in resources]
                 for line in install_copies(connection, self._schemas, names):
                     say(line)
-            check_account(self._client, connection, self._schemas, self._check)
+            account = check_account(self._client, connection, self._schemas, self._check)
 
         def needs(resource: Resource) -> bool:
             return bool(resource.parents) or any(item.required for item in resource.filters)
 
-        with self._progress.shown():
+        with closing(share_background(self._client, self._database, account)), self._progress.shown():
             for group in ([r for r in resources if not needs(r)], [r for r in resources if needs(r)]):
                 with ThreadPoolExecutor(_PARALLEL_RESOURCES) as threads:
                     try:

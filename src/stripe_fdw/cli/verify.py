@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated, Final
 
 import psycopg
@@ -11,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import copies_account
 from stripe_fdw.cli.output import err, out, report
 from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.compare import Difference
 from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lists import NotListedError
@@ -53,8 +55,8 @@ def verify(
     try:
         with open_session(url) as connection:
             resources = _resources(connection, schemas, resource or [])
-            check_account(client, connection, schemas, lambda: None)
-            with err.status("comparing") as status:
+            account = check_account(client, connection, schemas, lambda: None)
+            with closing(share_background(client, url, account)), err.status("comparing") as status:
 
                 def progress(name: str, objects: int) -> None:
                     status.update(f"{name}: {objects} objects")

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.budget import RequestBudget, share_background
 from stripe_fdw.copies.install import chosen_resources
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
@@ -31,7 +32,7 @@ class Work:
     schemas: Schemas
     say: Callable[[str], object]  # a line about a job
     stopping: threading.Event = field(default_factory=threading.Event)
-    account_checked: bool = False
+    budget: RequestBudget | None = None  # once the account is known
 
     def check(self) -> None:
         """Raise Interrupted when the worker is to stop."""
@@ -45,10 +46,16 @@ class Work:
             OtherAccountError: they differ.
             StripeFdwError: Stripe did not say whose key it is.
         """
-        if not self.account_checked:
+        if self.budget is None:
             with open_session(self.database_url) as connection:
-                check_account(self.client, connection, self.schemas, self.check)
-            self.account_checked = True
+                account = check_account(self.client, connection, self.schemas, self.check)
+            self.budget = share_background(self.client, self.database_url, account)
+
+    def close(self) -> None:
+        """Close what it keeps open."""
+        if self.budget is not None:
+            self.budget.close()
+        self.client.close()
 
 
 def make_app(work: Work) -> App:

@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import psycopg
@@ -67,9 +67,10 @@ def run_worker(work: Work, *, concurrency: int, once: bool = False) -> None:
         OtherAccountError, AuthenticationError: the key is not one of the copies' account.
         InstallError: the database is lost.
     """
-    with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
-        work.check_account()
-    asyncio.run(_run(work, concurrency, once=once))
+    with closing(work):
+        with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
+            work.check_account()
+        asyncio.run(_run(work, concurrency, once=once))
 
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:
