@@ -56,3 +56,28 @@ begin
 end $$;
 
 revoke execute on function stripe_sync.without_misfits(jsonb, text[]) from public;
+
+-- Returns the new state of an object with the fields at these paths ('tax', 'fixed_amount.currency_options') from the old
+-- state where the new one came without them: Stripe sends them only where a request expands them. NULL is a value.
+create or replace function stripe_sync.with_kept_fields(new_state jsonb, old_state jsonb, paths text[])
+    returns jsonb
+    language plpgsql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    field text;
+    path text[];
+    holder jsonb;
+begin
+    foreach field in array paths loop
+        path := string_to_array(field, '.');
+        holder := new_state #> path[:cardinality(path) - 1];
+        if jsonb_typeof(holder) = 'object' and not holder ? path[cardinality(path)] and old_state #> path is not null then
+            new_state := jsonb_set(new_state, path, old_state #> path);
+        end if;
+    end loop;
+    return new_state;
+end $$;
+
+revoke execute on function stripe_sync.with_kept_fields(jsonb, jsonb, text[]) from public;

@@ -14,8 +14,10 @@ from stripe_fdw.copies.copied_columns import (
     PARENT,
     PARENT_KEY,
     copied_columns,
+    expanded_columns,
     record_definition,
     secret_fields,
+    with_kept_fields,
 )
 from stripe_fdw.copies.owned_lists import OwnedList, apply_entries, delete_entries
 from stripe_fdw.copies.tables import Schemas
@@ -111,7 +113,13 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
         f"{column.expression} as {name}" for column, name in zip(columns, names, strict=True)
     )
     left_out = ", ".join(map(quote_literal, (*secret_fields(resource), PARENT_KEY)))
-    updated = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+    # Of what Stripe sends only on request, an object that came without it keeps what the row has.
+    expanded = expanded_columns(resource)
+    incoming_raw, new_raw = (with_kept_fields(raw, expanded) for raw in ("i._raw", "excluded._raw"))
+    values = {name: f"excluded.{name}" for name in names if name != '"id"'}
+    for column in expanded:
+        values[quote_identifier(column.name)] = f"nullif({new_raw} -> {quote_literal(column.name)}, 'null')"
+    updated = ", ".join(f"{name} = {value}" for name, value in values.items())
     # The lists of the objects that are applied, and of no others, are applied with them.
     applied = ", array_agg(i._raw) filter (where w.id is not null)" if lists else ""
     entries = "".join(apply_entries(lists, schemas.copies, "_applied"))
@@ -132,7 +140,7 @@ begin
          where {_IS_STUB} is not true
          order by r."id", position desc
     ), locked as materialized (
-        select t.id, t._as_of, i._parent, t._raw = i._raw and not t._deleted as is_same
+        select t.id, t._as_of, i._parent, t._raw = {incoming_raw} and not t._deleted as is_same
           from {table} t
           join incoming i on i.id = t.id
          where t._account = given_account
@@ -146,7 +154,7 @@ begin
          where l.id is null or (not l.is_same and {_is_later("l._as_of")})
          order by i.id
             on conflict (id, _account) do update
-           set {updated}, _raw = excluded._raw, _event = excluded._event, _as_of = excluded._as_of,
+           set {updated}, _raw = {new_raw}, _event = excluded._event, _as_of = excluded._as_of,
                _deleted = false
          where {_is_later("t._as_of")}
         returning t.id, xmax = 0 as is_new

@@ -10,7 +10,13 @@ import psycopg
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import as_jsonb
-from stripe_fdw.copies.copied_columns import copied_columns, record_definition, secret_fields
+from stripe_fdw.copies.copied_columns import (
+    copied_columns,
+    expanded_columns,
+    record_definition,
+    secret_fields,
+    with_kept_fields,
+)
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
@@ -75,8 +81,13 @@ def _compare(
         for column, name in zip(columns, names, strict=True)
         if name != '"id"'
     )
+    expanded = expanded_columns(resource)
+    values = {name: f"i.{name}" for name in names} | {
+        quote_identifier(column.name): f"nullif(n._raw -> {quote_literal(column.name)}, 'null')"
+        for column in expanded
+    }
     differing = ", ".join(
-        f"case when t.{name} is distinct from i.{name} then {quote_literal(column.name)} end"
+        f"case when t.{name} is distinct from {values[name]} then {quote_literal(column.name)} end"
         for column, name in zip(columns, names, strict=True)
     )
     left_out = ", ".join(map(quote_literal, (*secret_fields(resource), *resource.volatile)))
@@ -86,15 +97,17 @@ def _compare(
         f"""
         with incoming as materialized (
             select distinct on (r.id) r.id{expressions}, o - array[{left_out}]::text[] as _raw
-              from unnest(%b::jsonb[]) as e(o)
+              from unnest(%b::jsonb[]) as e(raw)
+             cross join lateral (select raw) as f(o)
              cross join (select %b::text as given_parent) p
              cross join lateral jsonb_to_record(o) as r({record})
              order by r.id
         )
-        select i.id, t.id is null, t._deleted, t.{raw} is distinct from i._raw,
+        select i.id, t.id is null, t._deleted, t.{raw} is distinct from n._raw,
                array_remove(array[{differing}]::text[], null)
           from incoming i
           left join {schemas.table(resource)} t on t.id = i.id and t._account = %b
+         cross join lateral (select {with_kept_fields("i._raw", expanded)}) as n(_raw)
          order by i.id""".encode(),
         ([as_jsonb(item) for item in objects], parent, account),
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Column, Kind, Resource
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
@@ -15,11 +16,9 @@ RECORD: Final = "r"  # names the record of its fields
 PARENT_KEY: Final = "_parent"
 PARENT: Final = f"coalesce(raw ->> '{PARENT_KEY}', given_parent)"
 
-# Fields that are secrets: they are in no copy, neither as a column nor in _raw.
+# Fields that are secrets beside those of the catalog: they are in no copy, neither as a column nor in _raw.
 _SECRETS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"client_secret"}),
-    "apps_secret": frozenset({"payload"}),
-    "issuing_card": frozenset({"number", "cvc"}),
+    "": frozenset({"client_secret", "confirmation_secret"}),
     "webhook_endpoint": frozenset({"secret"}),
 }
 # A record takes a reference as jsonb, since it may be expanded, and a time, a number or in version 2 a text.
@@ -45,7 +44,38 @@ class CopiedColumn:
 
 def secret_fields(resource: Resource) -> tuple[str, ...]:
     """Return the names of the object's fields that must not be copied."""
-    return tuple(sorted(_SECRETS[""] | _SECRETS.get(resource.name, frozenset())))
+    known = {column.name for column in resource.columns if column.is_secret}
+    return tuple(sorted(known | _SECRETS[""] | _SECRETS.get(resource.name, frozenset())))
+
+
+def expanded_columns(resource: Resource) -> tuple[Column, ...]:
+    """Return the columns of the copy whose values Stripe sends only to requests that expand them."""
+    return tuple(column for column in resource.columns if column.expand and _is_copied(resource, column))
+
+
+def with_kept_fields(raw: str, columns: Sequence[Column]) -> str:
+    """Return the expression for an object with what Stripe sends only on request, and its row ``t`` has.
+
+    An object that came without these fields says nothing about them.
+    """
+    if not columns:
+        return raw
+    paths = ", ".join(quote_literal(column.expand) for column in columns)
+    return f"stripe_sync.with_kept_fields({raw}, t._raw, array[{paths}])"
+
+
+def _is_copied(resource: Resource, column: Column) -> bool:
+    """Return True if the copy has the column.
+
+    A filter that no field answers has none, but the parent of a list inside an object has one: it is the
+    parent that was read. A list that Stripe sends only on request, and then the first entries of it, has none
+    either where the entries have a copy of their own.
+    """
+    if column.name in secret_fields(resource):
+        return False
+    if column.expand and column.full_list_table:
+        return load().resource[column.full_list_table].events_of == resource.name
+    return bool(column.path) or column.name in {parent.column for parent in resource.parents}
 
 
 def is_copied(resource: Resource) -> bool:
@@ -59,17 +89,12 @@ def copied_resources(catalog: Catalog) -> tuple[Resource, ...]:
 
 
 def copied_columns(resource: Resource) -> tuple[CopiedColumn, ...]:
-    """Return the columns of the resource's copy, ``id`` first.
-
-    A filter that no field answers has no column, but the parent of a list inside an object has one: it is
-    the parent that was read.
-    """
+    """Return the columns of the resource's copy, ``id`` first."""
     parents = {parent.column for parent in resource.parents}
-    secrets = secret_fields(resource)
     columns = [
         _copied_column(column, is_parent=column.name in parents)
         for column in resource.columns
-        if (column.path or column.name in parents) and column.name not in secrets
+        if _is_copied(resource, column)
     ]
     return tuple(sorted(columns, key=lambda column: column.name != "id"))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.errors import StripeFdwError
 
 
@@ -14,14 +16,19 @@ class NotListedError(StripeFdwError):
     """The resource has no list that can be read as a whole."""
 
 
-def list_requests(resource: Resource) -> list[Request]:
-    """Return the requests for the lists that together have all objects of the resource."""
+def list_requests(resource: Resource, *, expands: bool = True) -> list[Request]:
+    """Return the requests for the lists that together have all objects of the resource.
+
+    They expand what its copy has and Stripe sends only on request, unless the key may not read that.
+    """
     defaults = dict(resource.defaults)
     variants: Sequence[dict[str, str]] = [
         defaults,
         *({**defaults, **dict(further)} for further in resource.further_lists),
     ]
-    return [Request.of("GET", resource.list_path, variant) for variant in variants]
+    expanded = [column.expand for column in expanded_columns(resource) if column.expanded_in_lists]
+    requests = [Request.of("GET", resource.list_path, variant) for variant in variants]
+    return [with_expansions(each, expanded, in_list=True) for each in requests] if expands else requests
 
 
 @dataclass(frozen=True, slots=True)

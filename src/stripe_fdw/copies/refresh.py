@@ -17,6 +17,7 @@ from typing import Any, Final
 import psycopg
 
 from stripe_fdw.api.client import Client, ResponseFuture
+from stripe_fdw.api.expand import refuses_expansion
 from stripe_fdw.api.pages import cursor_is_gone, read_pages
 from stripe_fdw.api.request import PAGE, PARALLEL, Request
 from stripe_fdw.api.responses import Response
@@ -30,7 +31,7 @@ from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.tables import Schemas
-from stripe_fdw.errors import NotFoundError, StripeFdwError
+from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 
 _MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated
 _MAX_ASKED: Final = 1000  # rows that a list lacks and that are asked for without being confirmed
@@ -83,17 +84,17 @@ class Refresher:
 
     def _read_lists(self, resource: Resource, run: Run) -> None:
         """Read all lists of the resource, in slices that are split while connections are idle."""
-        lists = list_requests(resource)
+        lists = {expands: list_requests(resource, expands=expands) for expands in (True, False)}
         created = resource.filter.get("created")
         can_split = resource.newest_first and created is not None and created.range
-        left = deque(_slices(run.position, len(lists)))
+        left = deque(_slices(run.position, len(lists[True])))
         changed = threading.Event()
         under_way: dict[ResponseFuture, _SliceRequest] = {}
         try:
             while left or under_way:
                 while left and len(under_way) < PARALLEL:
                     item = left.popleft()
-                    request = _page_request(resource, lists[item.list_number], item.slice)
+                    request = _page_request(resource, lists[item.expands][item.list_number], item.slice)
                     future = self.client.submit(request, background=True)
                     future.add_done_callback(lambda _: changed.set())
                     under_way[future] = replace(item, request=request)
@@ -122,9 +123,11 @@ class Refresher:
         assert item.request is not None
         try:
             page = future.result(check=self.check)
-        except NotFoundError as error:
+        except ApiError as error:
+            if refuses_expansion(error, item.request):
+                return [replace(item, request=None, expands=False)]
             part = item.slice
-            if not cursor_is_gone(error) or not part.earlier:
+            if not isinstance(error, NotFoundError) or not cursor_is_gone(error) or not part.earlier:
                 raise
             # The cursor's object was deleted meanwhile: an earlier one continues the list as well.
             return [replace(item, slice=replace(part, after=part.earlier[-1], earlier=part.earlier[:-1]))]
@@ -251,10 +254,11 @@ class _SliceRequest:
     list_number: int
     slice: Slice
     request: Request | None = None
+    expands: bool = True  # False once Stripe has refused to expand what the copy has
 
     def stored(self) -> dict[str, Any]:
         """Return what continues it in another process."""
-        return {"list": self.list_number, **asdict(self.slice)}
+        return {"list": self.list_number, "expands": self.expands, **asdict(self.slice)}
 
 
 def _slices(position: Position | None, lists: int) -> Iterator[_SliceRequest]:
@@ -263,7 +267,8 @@ def _slices(position: Position | None, lists: int) -> Iterator[_SliceRequest]:
         return
     for stored in position:
         fields = {**stored, "earlier": tuple(stored["earlier"])}
-        yield _SliceRequest(fields.pop("list"), Slice(**fields))
+        number, expands = fields.pop("list"), fields.pop("expands", True)
+        yield _SliceRequest(number, Slice(**fields), expands=expands)
 
 
 def _split(left: deque[_SliceRequest], idle: int) -> None:

@@ -74,6 +74,35 @@ def test_states_of_nearly_the_same_time_are_fetched_again(
     assert doubted == [("customer", "cus_1", "", NOON + timedelta(seconds=order[1]))]
 
 
+def test_a_field_that_only_expand_brings_is_kept(copies: psycopg.Connection, put: Apply) -> None:
+    query = (
+        "select tax, cash_balance, name, _raw - array['id', 'object', 'created'] from stripe_copy.customer"
+    )
+    tax = {"automatic_tax": "supported"}
+    put("customer", customer(tax=tax, cash_balance=None))
+    assert put("customer", customer(), seconds=10) == Applied(unchanged=1)
+    put("customer", customer(name="Bob"), seconds=20)
+    assert rows(copies, query) == [(tax, None, "Bob", {"name": "Bob", "tax": tax, "cash_balance": None})]
+    put("customer", customer(tax=None), seconds=30)  # NULL is a value
+    assert rows(copies, query) == [(None, None, "Ada", {"name": "Ada", "tax": None, "cash_balance": None})]
+
+
+def test_a_field_that_only_expand_brings_is_kept_inside_an_object(
+    copies: psycopg.Connection, put: Apply
+) -> None:
+    def rate(**amount: Any) -> dict[str, Any]:
+        return {"id": "shr_1", "object": "shipping_rate", "fixed_amount": {"amount": 5, **amount}}
+
+    put("shipping_rate", rate(currency_options={"eur": {"amount": 4}}))
+    put("shipping_rate", rate(amount=6), seconds=10)
+    kept = {"amount": 6, "currency_options": {"eur": {"amount": 4}}}
+    assert rows(copies, "select fixed_amount, _raw -> 'fixed_amount' from stripe_copy.shipping_rate") == [
+        (kept, kept)
+    ]
+    put("shipping_rate", {**rate(), "fixed_amount": None}, seconds=20)
+    assert rows(copies, "select fixed_amount from stripe_copy.shipping_rate") == [(None,)]
+
+
 def test_an_older_state_is_stale(copies: psycopg.Connection, put: Apply) -> None:
     put("customer", customer(name="new"), seconds=60)
     assert put("customer", customer(name="old"), seconds=0) == Applied(stale=1)

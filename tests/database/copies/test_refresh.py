@@ -23,7 +23,7 @@ from stripe_fdw.copies.runs import Run, take_run
 from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
-from stripe_fdw.errors import Interrupted
+from stripe_fdw.errors import Interrupted, PermissionDeniedError
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
@@ -123,7 +123,13 @@ def listed(stripe: SimulatorProcess, path: str, **fields: str) -> list[dict[str,
 
 
 LISTS: dict[str, tuple[str, dict[str, str]]] = {
-    "customer": ("customers", {}),
+    "customer": (
+        "customers",
+        {
+            f"expand[{n}]": f"data.{name}"
+            for n, name in enumerate(("cash_balance", "invoice_credit_balance", "tax"))
+        },
+    ),
     "subscription": ("subscriptions", {"status": "all"}),
     "invoice": ("invoices", {}),
     "event": ("events", {}),
@@ -145,6 +151,35 @@ def test_a_copy_becomes_equal_to_the_list(
             item.pop(secret, None)
     assert copied == expected
     assert run.objects == run.applied.inserted == len(expected)
+
+
+def test_what_only_expand_brings_is_read_and_kept(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    created = {"product": ask(stripe, "GET", "products")["data"][0]["id"], "currency": "usd"}
+    tiers = {"tiers[0][up_to]": "5", "tiers[0][unit_amount]": "7", "tiers[1][up_to]": "inf"}
+    more = {"tiers[1][unit_amount]": "5", "billing_scheme": "tiered", "tiers_mode": "graduated"}
+    recurring = {"recurring[interval]": "month"}
+    price = ask(stripe, "POST", "prices", **created, **tiers, **more, **recurring)["id"]
+    refresh(filled, client, "price")
+    tiers_of_copy = (
+        f"select tiers -> 0 ->> 'unit_amount', _raw ? 'tiers' from stripe.price where id = '{price}'"
+    )
+    assert rows(filled, tiers_of_copy) == [("7", True)]
+    assert refresh(filled, client, "price").applied.updated == 0
+
+
+def test_a_key_that_may_not_read_what_is_expanded_reads_the_rest(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    stripe.control("POST", "/faults", {"kind": "status", "status": 403, "path": "/v1/customers", "count": 1})
+    run = refresh(filled, client, "customer")
+    assert run.objects == rows(filled, "select count(*) from stripe.customer where tax is null")[0][0] > 100
+    # One that may not read the list at all is told so.
+    stripe.control("POST", "/faults", {"kind": "status", "status": 403, "path": "/v1/charges", "count": None})
+    with pytest.raises(PermissionDeniedError):
+        refresh(filled, client, "charge")
+    stripe.control("DELETE", "/faults")
 
 
 def test_prices_that_lists_hide_are_copied(filled: str, client: Client, stripe: SimulatorProcess) -> None:

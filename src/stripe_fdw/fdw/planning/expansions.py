@@ -6,20 +6,16 @@ columns that its query names, and no others.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.planning.plan import Access, FanOut, Fetch, Lists, Retrieve, Search
 
 WHOLE_ROW: Final = "*"
 """Stands among the names of columns for all of a table's, except secret ones."""
-
-_PARAMETER = re.compile(r"expand\[\d+\]")
-_IN_LISTS = "data."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +41,6 @@ def expansions(resource: Resource, named: Collection[str]) -> Expansions:
         tuple(sorted(column.expand for column in columns)),
         tuple(sorted(column.expand for column in columns if column.expanded_in_lists)),
     )
-
-
-def with_expansions(request: Request, paths: Iterable[str], *, in_list: bool = False) -> Request:
-    """Return the request with parameters that expand these paths of the object, or of all objects listed."""
-    prefix = _IN_LISTS if in_list else ""
-    present = [value for name, value in request.params if _PARAMETER.fullmatch(name)]
-    added = [prefix + path for path in paths if prefix + path not in present]
-    expand = tuple((f"expand[{index}]", path) for index, path in enumerate(added, len(present)))
-    return replace(request, params=(*request.params, *expand)) if expand else request
-
-
-def without_expansions(request: Request) -> tuple[Request, frozenset[str]]:
-    """Return the request without its expansions, and their paths in an object."""
-    expanded = [value for name, value in request.params if _PARAMETER.fullmatch(name)]
-    if not expanded:
-        return request, frozenset()
-    others = tuple(item for item in request.params if not _PARAMETER.fullmatch(item[0]))
-    return replace(request, params=others), frozenset(path.removeprefix(_IN_LISTS) for path in expanded)
 
 
 def expanded_access(access: Access, wanted: Expansions) -> Access:

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from urllib.parse import unquote
 
 from stripe_fdw.api.client import Client
+from stripe_fdw.api.expand import with_expansions, without_expansions
 from stripe_fdw.api.request import PARALLEL
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters, account_name
@@ -17,7 +18,7 @@ from stripe_fdw.fdw.cache.page_buffer import Objects
 from stripe_fdw.fdw.cache.requester import Requester
 from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.cache.staleness import CachePolicy
-from stripe_fdw.fdw.planning.expansions import remove_expanded, with_expansions, without_expansions
+from stripe_fdw.fdw.planning.expansions import remove_expanded
 from stripe_fdw.fdw.planning.plan import (
     FanOut,
     Fetch,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
+from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
@@ -15,7 +16,7 @@ from stripe_fdw.errors import ColumnError, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Definitions, Host, Row
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
-from stripe_fdw.fdw.planning.expansions import columns_named, expansions, with_expansions
+from stripe_fdw.fdw.planning.expansions import columns_named, expansions
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.fdw.planning.expansions import expansions, with_expansions
+from stripe_fdw.fdw.planning.expansions import expansions
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 
 
