@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 Behaviour = Callable[[socket.socket, str], object]
 """What is done with a connection, given the request as ``GET /v1/customers?limit=100``."""
@@ -118,6 +119,18 @@ def resets(connection: socket.socket, _: str) -> None:
     """Reset the connection."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def lists_without_end() -> Behaviour:
+    """Answer each request with a full page of new objects, and say that there are more."""
+    numbers = count(1)
+
+    def behave(connection: socket.socket, _: str) -> None:
+        ids = [f"cus_{next(numbers)}" for _ in range(100)]
+        objects = (f'{{"id":"{name}","object":"customer","created":1700000000}}' for name in ids)
+        connection.sendall(answer(page(*objects, more="true")))
+
+    return behave
 
 
 def keeps_silent(connection: socket.socket, _: str) -> None:
