@@ -9,75 +9,127 @@ create or replace function stripe_sync.copy_written()
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    copies constant text := tg_argv[0];
     written record;
-    problem text;
-    hint text;
 begin
-    for written in select * from stripe_live._written loop
-        problem := null;
-        begin
-            if to_regclass(format('%I.%I', copies, written.resource)) is null then
-                continue;
-            elsif not stripe_sync.is_key_of_copies(copies, written.key) then
-                raise warning using
-                    message = format('%s is not copied: the copies belong to another account', written.id),
-                    hint = 'The user mapping of the role that writes has a key of another account or mode.';
-                continue;
-            elsif written.object is not null and stripe_sync.copy_own_write(
-                copies, written.resource, written.object::jsonb, written.known_at, written.parent
-            ) then
-                continue;
-            end if;
-        exception when others then
-            problem := sqlerrm;
-        end;
-        begin
-            insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)
-            values (copies, written.resource, written.id, '', written.parent, written.known_at)
-                on conflict (schema, resource, id, account) do update
-               set doubted_at = greatest(r.doubted_at, excluded.doubted_at);
-            hint := 'It is noted in stripe_sync.refetch. A refresh brings the copy up to date.';
-        exception when others then
-            problem := coalesce(problem, sqlerrm);
-            hint := 'A refresh brings the copy up to date.';
-        end;
-        if problem is not null then
-            raise warning using
-                message = format('%s is changed in Stripe, but not in its copy', written.id),
-                detail = problem, hint = hint;
-        end if;
+    -- Many at a time: each call has a savepoint, and a transaction of many savepoints slows others down.
+    for written in
+        select w.resource, w.parent, w.known_at, w.key, array_agg(w.id) as ids,
+               array_agg(w.object) filter (where w.object is not null) as objects
+          from (select *, (row_number() over () - 1) / 200 as batch from stripe_live._written) w
+         group by w.batch, w.resource, w.parent, w.known_at, w.key, w.object is null
+         order by w.batch, w.known_at
+    loop
+        perform stripe_sync.copy_answers(
+            tg_argv[0], written.resource, written.parent, written.known_at, written.key, written.ids, written.objects);
     end loop;
     return null;
 end $$;
 
 revoke execute on function stripe_sync.copy_written() from public;
 
--- Applies the answer to one's own write. Of two states at nearly the same time it is the later one: the other was
--- known before. It is read again all the same, since an event may have come in between. Returns false if the copy has
--- a state that is later still: it may be that of before a slow request.
-create or replace function stripe_sync.copy_own_write(
-    copies text, resource text, object jsonb, known_at timestamptz, parent text
+-- Copies answers of one time. Their objects are NULL where they are to be read again.
+create or replace function stripe_sync.copy_answers(
+    copies text, resource text, parent text, known_at timestamptz, key text, ids text[], objects text[]
 )
-    returns boolean
+    returns void
     language plpgsql
     volatile
     parallel unsafe
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    at timestamptz := known_at;
-    other timestamptz;
-    outcome text;
+    half constant integer := cardinality(ids) / 2;
+    described constant text := ids[1]
+        || case when cardinality(ids) > 1 then format(' and %s more', cardinality(ids) - 1) else '' end;
+    doubted text[] := ids;
+    is_copied boolean := false;
+    problem text;
+    hint text;
 begin
-    execute format('select _as_of from %I.%I where id = $1 and _account = '''' for update', copies, resource)
-       into other using object ->> 'id';
-    if other >= at and other <= at + interval '2 seconds' then
-        at := other + interval '1 microsecond';
+    if to_regclass(format('%I.%I', copies, resource)) is null then
+        return;
     end if;
-    execute format('select outcome from %I.%I(array[$1], '''', $2, null, $3)', copies, '_apply_' || resource)
-       into outcome using object, at, parent;
-    return outcome is distinct from 'stale';
+    begin
+        is_copied := stripe_sync.is_key_of_copies(copies, key);
+        if not is_copied then
+            raise warning using
+                message = format('%s not copied: the copies belong to another account', described),
+                hint = 'The user mapping of the role that writes has a key of another account or mode.';
+            return;
+        end if;
+    exception when others then
+        problem := sqlerrm;
+    end;
+    if is_copied and objects is not null then
+        begin
+            doubted := stripe_sync.copy_own_writes(copies, resource, objects::jsonb[], known_at, parent);
+        exception when others then
+            problem := sqlerrm;
+        end;
+        if problem is not null and half > 0 then
+            perform stripe_sync.copy_answers(
+                copies, resource, parent, known_at, key, ids[:half], objects[:half]);
+            perform stripe_sync.copy_answers(
+                copies, resource, parent, known_at, key, ids[half + 1:], objects[half + 1:]);
+            return;
+        end if;
+    end if;
+    if doubted = '{}' then
+        return;
+    end if;
+    begin
+        insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)
+        select copies, copy_answers.resource, d.id, '', copy_answers.parent, known_at
+          from (select distinct unnest(doubted) as id order by 1) d
+            on conflict on constraint refetch_pkey do update
+           set doubted_at = greatest(r.doubted_at, excluded.doubted_at);
+        hint := 'It is noted in stripe_sync.refetch. A refresh brings the copy up to date.';
+    exception when others then
+        problem := coalesce(problem, sqlerrm);
+        hint := 'A refresh brings the copy up to date.';
+    end;
+    if problem is not null then
+        raise warning using
+            message = format('%s changed in Stripe, but not copied', described), detail = problem, hint = hint;
+    end if;
 end $$;
 
-revoke execute on function stripe_sync.copy_own_write(text, text, jsonb, timestamptz, text) from public;
+revoke execute on function
+    stripe_sync.copy_answers(text, text, text, timestamptz, text, text[], text[]) from public;
+
+-- Applies the answers to one's own writes. Of two states at nearly the same time it is the later one: the other was
+-- known before. It is read again all the same, since an event may have come in between. Returns the ids of those of
+-- which the copy has a state that is later still: it may be that of before a slow request.
+create or replace function stripe_sync.copy_own_writes(
+    copies text, resource text, objects jsonb[], known_at timestamptz, parent text
+)
+    returns text[]
+    language plpgsql
+    volatile
+    parallel unsafe
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    apply constant text := format('%I.%I', copies, '_apply_' || resource);
+    close text[];
+    latest timestamptz;
+    stale text[];
+begin
+    execute format(
+        'select coalesce(array_agg(t.id), ''{}''), max(t._as_of)'
+        '  from (select c.id, c._as_of from %I.%I c'
+        '         where c.id in (select o ->> ''id'' from unnest($1) o) and c._account = '''''
+        '         order by c.id for update) t'
+        ' where t._as_of between $2 and $2 + interval ''2 seconds''', copies, resource)
+       into close, latest using objects, known_at;
+    execute format(
+        'select coalesce(array_agg(id) filter (where outcome = ''stale''), ''{}'') from ('
+        ' select * from %1$s(array(select o from unnest($1) o where o ->> ''id'' <> all ($4)), '''', $2, null, $3)'
+        ' union all'
+        ' select * from %1$s(array(select o from unnest($1) o where o ->> ''id'' = any ($4)), '''', $5, null, $3)) a',
+        apply)
+       into stale using objects, known_at, parent, close, latest + interval '1 microsecond';
+    return stale;
+end $$;
+
+revoke execute on function stripe_sync.copy_own_writes(text, text, jsonb[], timestamptz, text) from public;

@@ -18,7 +18,10 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Kind, Resource
+from stripe_fdw.errors import ColumnError
 from stripe_fdw.fdw.reading.rows import json_bytes
+from stripe_fdw.fdw.schema.columns import RAW
+from stripe_fdw.fdw.writing.plan.planner import retrieve_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.object_ids import id_or_value
 from stripe_fdw.redaction import Secret
@@ -70,6 +73,22 @@ class KeptAnswers:
         """Return the answers, which are kept no longer."""
         answers, self._answers = self._answers, []
         return answers
+
+
+def current_object_request(plan: RowPlan, body: dict[str, Any]) -> Request | None:
+    """Return the request for the present state of a row's object, of which ``body`` is an earlier state.
+
+    None where Stripe has no such request, or where it needs an id that is not known.
+    """
+    resource = load().resource.get(plan.invalidates or "")
+    if resource is None or not plan.requests[-1].answers_object:
+        return None
+    if plan.is_call and body.get("object") != resource.object:
+        return None
+    try:
+        return retrieve_request(resource, {RAW: body})
+    except ColumnError:
+        return None
 
 
 def _objects(

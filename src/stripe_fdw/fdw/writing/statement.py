@@ -13,17 +13,14 @@ from typing import Final
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
-from stripe_fdw.catalog import load
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.fdw.backend.hosting import Host
 from stripe_fdw.fdw.cache.invalidation import GenerationCounters
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.reading.extraction import value_of
-from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing import failure_messages
 from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
-from stripe_fdw.fdw.writing.kept_answers import KeptAnswers
-from stripe_fdw.fdw.writing.plan.planner import retrieve_request
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswers, current_object_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.row_write import RowWrite
 from stripe_fdw.fdw.writing.write_log import WriteLog
@@ -249,26 +246,20 @@ class StatementWrite:
         if self.answers is None:
             return
         if row.response is not None and row.response.replayed:
-            row.response = self._current_response(row) or row.response
+            row.response = self._current_response(row, row.response)
         self.answers.keep(row.plan, row.response, row.client.options.key)
 
-    def _current_response(self, row: RowWrite) -> Response | None:
-        """Return a response with the present state of a created object; None where Stripe gives none."""
-        resource = load().resource.get(row.plan.invalidates or "")
-        body = None if row.response is None else row.response.body
-        if resource is None or body is None or not row.plan.requests[-1].answers_object:
-            return None
-        if row.plan.is_call and body.get("object") != resource.object:
-            return None
+    def _current_response(self, row: RowWrite, replayed: Response) -> Response:
+        """Return a response with the present state of the object, or the repeated one where there is none."""
+        request = current_object_request(row.plan, replayed.body)
+        if request is None:
+            return replayed
         try:
-            retrieve = retrieve_request(resource, {RAW: body})
-            if retrieve is None:
-                return None
-            response = row.client.fetch(retrieve, check=self._host.check_interrupts)
+            response = row.client.fetch(request, check=self._host.check_interrupts)
         except Interrupted as error:
             raise self._interrupted(error) from None
         except StripeFdwError:  # the copy is then read again
-            return None
+            return replayed
         row.cost.add_response(response)
         return response
 

@@ -10,7 +10,7 @@ import pytest
 
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
-from stripe_fdw.fdw.writing.kept_answers import KeptAnswers
+from stripe_fdw.fdw.writing.kept_answers import KeptAnswers, current_object_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.redaction import Secret
@@ -89,6 +89,24 @@ def test_an_answer_is_kept_for_the_objects_that_it_tells_of(
     row: RowPlan, response: Response | None, expected: list[tuple[str, str, str | None, bool]]
 ) -> None:
     assert kept(row, response) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "expected"),
+    [
+        (plan("customer", CUSTOMERS), CUSTOMER, "GET /v1/customers/cus_1"),
+        (plan("customer", CUSTOMERS, is_call=True), CUSTOMER, "GET /v1/customers/cus_1"),
+        (plan("customer", CUSTOMERS, is_call=True), {"id": "in_1", "object": "invoice"}, None),
+        (plan(None, CUSTOMERS, is_call=True), CUSTOMER, None),
+        (plan("subscription", CUSTOMERS, "sub_1", answers_object=False), CUSTOMER, None),
+        (plan("customer_tax_id", CUSTOMERS), {"id": "txi_1", "object": "tax_id", "customer": None}, None),
+    ],
+)
+def test_the_present_state_of_an_object_is_asked_for_by_its_id(
+    row: RowPlan, body: dict[str, Any], expected: str | None
+) -> None:
+    request = current_object_request(row, body)
+    assert (None if request is None else str(request)) == expected
 
 
 def test_an_answer_is_known_before_it_left_and_taken_once() -> None:
