@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from stripe_fdw.api.expand import with_expansions, without_expansions
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog import load
 from stripe_fdw.fdw.planning.choice import choose_read
-from stripe_fdw.fdw.planning.expansions import (
-    WHOLE_ROW,
-    columns_named,
-    remove_expanded,
-    with_expansions,
-    without_expansions,
-)
+from stripe_fdw.fdw.planning.expansions import WHOLE_ROW, columns_named, remove_expanded
 from stripe_fdw.fdw.planning.explain import describe_read
 from stripe_fdw.fdw.planning.plan import ListThenRetrieve, ReadPlan, Retrieve
 from stripe_fdw.fdw.planning.planner import plan_read
