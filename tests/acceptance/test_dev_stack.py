@@ -236,6 +236,11 @@ def test_the_demo_shows_plans_rows_and_requests_and_leaves_no_files(stripe_fdw: 
         r"1 request, \d+ ms\n   POST /v1/customers email=ada@example.com name=Ada\n", result.stdout
     )
     assert re.search(r"POST /v1/invoices/(in_\w+)/void\n(?s:.*)^ \1 +void +demo", result.stdout, re.MULTILINE)
+    assert re.search(r"^subscription: \d+ objects in \d+ requests: \d+ inserted", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"requests?, \d+ ms\n   POST /v1/subscriptions/\w+ metadata\[order_id\]=6735", result.stdout
+    )
+    assert re.search(r"Blade Runner, .* True\n .*Witness, .* False\n\n 0 requests, \d+ ms", result.stdout)
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
 
 

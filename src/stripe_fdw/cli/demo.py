@@ -1,15 +1,18 @@
-"""``stripe-fdw demo``: some live queries and writes on a temporary stack."""
+"""``stripe-fdw demo``: some live queries and writes on a temporary stack, and some on local copies."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import unquote
 
 import psycopg
@@ -17,6 +20,8 @@ import typer
 from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import HostName
 from stripe_fdw.devstack.stack import Stack
 
@@ -76,6 +81,34 @@ EXAMPLES: Sequence[Example] = (
     ),
 )
 
+_REFRESHED: Final = ("customer", "product", "subscription")
+_OWNED: Final = ("subscription_item",)  # comes with the subscriptions
+EXAMPLES_ON_COPIES: Sequence[Example] = (
+    Example(
+        "UPDATE of a copy's view changes Stripe, one request for a row, and the copy with it",
+        'update stripe.subscription set metadata = \'{{"order_id": "6735"}}\'\n'
+        " where customer_id = '{customer}' returning id, status, metadata",
+        writes=True,
+    ),
+    Example(
+        "A product of Stripe's names the group of films that it gives access to",
+        'update stripe.product set metadata = \'{{"group": "classics"}}\'\n'
+        " where id = '{product}' returning id, metadata",
+        writes=True,
+    ),
+    Example(
+        "A search that shows what the customer has subscribed to: no request, as fast as your own tables",
+        "select m.info, exists (\n"
+        "         select from stripe.subscription s\n"
+        "           join stripe.subscription_item si on si.subscription_id = s.id\n"
+        "           join stripe.product p on p.id = si.product_id\n"
+        "          where s.customer_id = '{customer}' and s.status = 'active'\n"
+        "            and p.metadata ->> 'group' = any (m.subscription_groups)) as is_included\n"
+        "  from movie_search m\n"
+        " where to_tsvector('english', m.info) @@ to_tsquery('english', 'harrison & ford')",
+    ),
+)
+
 
 def demo(
     customers: Annotated[int, typer.Option(min=10, help="Customers in the simulated Stripe.")] = 1000,
@@ -90,13 +123,14 @@ def demo(
         try:
             state = stack.up({"customers": customers, "latency_ms": latency_ms, "host": host}, say)
             with psycopg.connect(stack.dsn, autocommit=True) as connection:
-                _show(connection, state.simulator_url)
+                _show_live(connection, state.simulator_url)
+                _show_copies(connection, state.simulator_url, stack.environment())
         finally:
             stack.down(remove=True)
     say("stopped and removed everything; `stripe-fdw dev up` starts a stack that keeps running")
 
 
-def _show(connection: psycopg.Connection, simulator: str) -> None:
+def _show_live(connection: psycopg.Connection, simulator: str) -> None:
     connection.execute(
         "create table orgs as select coalesce(name, 'Org ' || id) as name, id as stripe_id,"
         " (array['team', 'solo', 'solo', 'solo', 'solo'])[row_number() over () % 5 + 1] as plan"
@@ -109,7 +143,46 @@ def _show(connection: psycopg.Connection, simulator: str) -> None:
         ),
         "invoice": _first_value(connection, "select id from stripe_live.invoice where status = 'open'"),
     }
-    for number, example in enumerate(EXAMPLES, 1):
+    _show(connection, simulator, EXAMPLES, ids)
+
+
+def _show_copies(connection: psycopg.Connection, simulator: str, environment: Mapping[str, str]) -> None:
+    command = ("refresh", *_REFRESHED)
+    with connection.transaction():
+        list(install_copies(connection, Schemas(), (*_REFRESHED, *_OWNED)))
+    out.print(f"\nLocal copies: stripe-fdw {' '.join(command)}\n", markup=False, style="bold")
+    subprocess.run(
+        [sys.executable, "-c", "from stripe_fdw.cli import app; app()", *command],
+        env={**os.environ, **environment},
+        check=True,
+    )
+    connection.execute(
+        "create table movie_search as select * from (values"
+        " ('Blade Runner, with Harrison Ford', array['classics']),"
+        " ('Witness, with Harrison Ford', array['thrillers']),"
+        " ('Alien, with Sigourney Weaver', array['classics'])) v (info, subscription_groups);"
+        " analyze movie_search"
+    )
+    for name in (*_REFRESHED, *_OWNED):
+        connection.execute(f"analyze stripe_copy.{name}".encode())
+    subscribed = connection.execute(
+        "select s.customer_id, si.product_id from stripe.subscription s"
+        " join stripe.subscription_item si on si.subscription_id = s.id where s.status = 'active' limit 1"
+    ).fetchone()
+    customer, product = subscribed or ("none", "none")
+    _show(
+        connection, simulator, EXAMPLES_ON_COPIES, {"customer": customer, "product": product}, len(EXAMPLES)
+    )
+
+
+def _show(
+    connection: psycopg.Connection,
+    simulator: str,
+    examples: Sequence[Example],
+    ids: Mapping[str, str],
+    shown_before: int = 0,
+) -> None:
+    for number, example in enumerate(examples, shown_before + 1):
         query = example.query.format(**ids)
         out.print(f"\n{number}. {example.title}\n", markup=False, style="bold")
         out.print(_indent(query), markup=False, style="cyan")
