@@ -13,6 +13,18 @@ create table if not exists stripe_sync.refetch (
 comment on table stripe_sync.refetch is
     'Objects of which two states were seen at nearly the same time: fetched once more, the later one is known.';
 
+create table if not exists stripe_sync.incomplete (
+    schema text not null,
+    resource text not null,
+    id text not null,            -- of the object that holds the list
+    account text not null,
+    list text not null,          -- the field: items, lines
+    primary key (schema, resource, id, account, list)
+);
+
+comment on table stripe_sync.incomplete is
+    'Lists of which an object showed the first entries only: the next refresh of the resource reads the rest.';
+
 create table if not exists stripe_sync.misfit (
     schema text not null,
     resource text not null,

@@ -122,7 +122,7 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     updated = ", ".join(f"{name} = {value}" for name, value in values.items())
     # The lists of the objects that are applied, and of no others, are applied with them.
     applied = ", array_agg(i._raw) filter (where w.id is not null)" if lists else ""
-    entries = "".join(apply_entries(lists, schemas.copies, "_applied"))
+    entries = "".join(apply_entries(resource, lists, schemas.copies, "_applied"))
     entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_deleted_ids"))
     return f"""
 #variable_conflict use_column

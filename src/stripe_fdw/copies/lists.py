@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stripe_fdw.api.expand import with_expansions
-from stripe_fdw.api.request import Request
+from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.errors import StripeFdwError
@@ -58,3 +58,11 @@ def list_parent(resource: Resource) -> ListParent | None:
         if len(references) == 1:
             return ListParent(references[0], required[0].column, needed[0], in_path=False)
     raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")
+
+
+def children_request(resource: Resource, parent: ListParent, parent_id: str) -> Request:
+    """Return the request for the list of one parent."""
+    ids = {parent.parameter: parent_id}
+    limit = {"limit": PAGE} if resource.paged else {}
+    params = {**dict(resource.defaults), **limit, **({} if parent.in_path else ids)}
+    return Request.of("GET", resource.list_path, params, **(ids if parent.in_path else {}))

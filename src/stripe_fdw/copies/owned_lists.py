@@ -47,12 +47,16 @@ def _parent_column(entries: Resource) -> str:
     return next(item.column for item in entries.filters if item.required)
 
 
-def apply_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> Iterator[str]:
+def apply_entries(
+    resource: Resource, lists: tuple[OwnedList, ...], copies: str, objects: str
+) -> Iterator[str]:
     """Yield the PL/pgSQL statements that apply the lists in applied objects.
 
     An entry that a complete list lacks is deleted. A list of which ``has_more`` is true shows only what is in
-    it. ``objects`` is the name of the variable with the objects that hold the lists, as ``jsonb[]``.
+    it, and is noted as incomplete. ``objects`` is the name of the variable with the objects that hold the
+    lists, as ``jsonb[]``.
     """
+    literals = ", ".join(map(quote_literal, (copies, resource.name)))
     for item in lists:
         path = quote_literal(f'$."{item.name}".data[*] ? (@.id.type() == "string")')
         entries = f"jsonb_path_query(o, {path}) v"
@@ -69,6 +73,18 @@ def apply_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> It
            and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
            and not exists (select from {entries} where v ->> 'id' = t.id)""",
         )
+        name = quote_literal(item.name)
+        yield f"""
+    insert into stripe_sync.incomplete (schema, resource, id, account, list)
+    select {literals}, o ->> 'id', given_account, {name}
+      from unnest({objects}) o
+     where o -> {name} -> 'has_more' = 'true'
+     order by o ->> 'id'
+        on conflict do nothing;
+    delete from stripe_sync.incomplete i
+     using unnest({objects}) o
+     where (i.schema, i.resource) = ({literals}) and i.id = o ->> 'id' and i.account = given_account
+       and i.list = {name} and o -> {name} -> 'has_more' = 'false';"""
 
 
 def delete_entries(lists: tuple[OwnedList, ...], copies: str, ids: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ says so.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,26 +18,25 @@ import psycopg
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.expand import refuses_expansion
 from stripe_fdw.api.pages import cursor_is_gone, read_pages
-from stripe_fdw.api.request import PAGE, PARALLEL, Request
+from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Evidence
-from stripe_fdw.copies.lists import ListParent, list_parent, list_requests
+from stripe_fdw.copies.lists import ListParent, children_request, list_parent, list_requests
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 
 _MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated
 _MAX_ASKED: Final = 1000  # rows that a list lacks and that are asked for without being confirmed
 _MAX_ASKED_SHARE: Final = 0.05  # of a table's rows, where more than a few are missing
 _FEW: Final = 100
-_LOCK_SECONDS: Final = 0.2  # to wait for a row that a user's transaction has locked
-_LOCK_RETRIES: Final = 300  # of a second each
 
 Check = Callable[[], object]
 Progress = Callable[[Run], object]
@@ -150,7 +148,7 @@ class Refresher:
             try:
                 for identifier in (*ids, None):
                     if identifier is not None:
-                        request = _children_request(resource, parent, identifier)
+                        request = children_request(resource, parent, identifier)
                         ahead.append((identifier, request, self.client.submit(request, background=True)))
                     while ahead and (identifier is None or len(ahead) >= PARALLEL):
                         self._read_children_of(resource, run, *ahead.popleft())
@@ -195,22 +193,8 @@ class Refresher:
             applied = self._sink.listed(resource, items, evidence)
             run.commit_page(position, applied, ids)
 
-        self._yielding(write)
+        in_yielding_transaction(self.connection, write, self.check)
         self.progress(run)
-
-    def _yielding(self, write: Callable[[], None]) -> None:
-        """Write in a transaction that gives way to every other: it waits briefly, and tries again later."""
-        for _ in range(_LOCK_RETRIES):
-            try:
-                with self.connection.transaction():
-                    self.connection.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'".encode())
-                    write()
-            except psycopg.errors.LockNotAvailable:
-                self.check()
-                time.sleep(1)
-            else:
-                return
-        raise StripeFdwError("a row of the copy has been locked by another transaction for too long")
 
     # -- objects that the list lacks ------------------------------------------------------------------------
 
@@ -243,7 +227,11 @@ class Refresher:
             if response is not None:
                 body, known_at = response.body, read_at(response)
         evidence = Evidence(known_at, run.account)
-        self._yielding(lambda: run.record(self._sink.asked(resource, body, evidence)))
+        in_yielding_transaction(
+            self.connection,
+            lambda: run.record(self._sink.asked(resource, body, evidence)),
+            self.check,
+        )
         self.progress(run)
 
 
@@ -280,13 +268,6 @@ def _split(left: deque[_SliceRequest], idle: int) -> None:
             return
         left.remove(largest)
         left.extend(replace(largest, slice=part) for part in parts)
-
-
-def _children_request(resource: Resource, parent: ListParent, parent_id: str) -> Request:
-    ids = {parent.parameter: parent_id}
-    limit = {"limit": PAGE} if resource.paged else {}
-    params = {**dict(resource.defaults), **limit, **({} if parent.in_path else ids)}
-    return Request.of("GET", resource.list_path, params, **(ids if parent.in_path else {}))
 
 
 def _page_request(resource: Resource, base: Request, part: Slice) -> Request:

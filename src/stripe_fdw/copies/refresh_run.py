@@ -9,6 +9,7 @@ import psycopg
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.refresh import Check, Progress, Refresher
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
@@ -68,8 +69,10 @@ class ResourceRefresh:
             self.confirm_deletions,
             CopySink(self.connection, self.schemas, self.whole),
         )
+        completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
         try:
             refresher.refresh(resource, run)
+            completion.complete(resource, run)
         except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
             run.finish(error.message)
             return LeftOut(error.message)

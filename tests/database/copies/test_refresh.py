@@ -19,11 +19,12 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import OtherAccountError, check_account
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
+from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run, take_run
 from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
-from stripe_fdw.errors import Interrupted, PermissionDeniedError
+from stripe_fdw.errors import Interrupted, PermissionDeniedError, StripeFdwError
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
@@ -428,3 +429,72 @@ def test_refreshes_go_on_after_one_that_fails(command: Any, stripe: SimulatorPro
     assert "customer: " in done.stdout
     assert "objects in" in done.stdout
     wait_until(lambda: command("invoice").returncode == 0, "the failed refresh goes on", seconds=60)
+
+
+# -- lists that an object shows in part ---------------------------------------------------------------------
+
+
+def complete(dsn: str, client: Client, name: str, progress: Callable[[Run], object] = lambda _: None) -> Run:
+    """Refresh a resource as the command does."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        refresher = ResourceRefresh(client, connection, Schemas(), lambda: None, progress)
+        run = refresher.refresh(load().resource[name])
+        assert isinstance(run, Run)
+        return run
+
+
+def items_of(stripe: SimulatorProcess, subscription: str) -> set[str]:
+    return {item["id"] for item in listed(stripe, "subscription_items", subscription=subscription)}
+
+
+def test_lists_of_more_than_ten_are_copied_as_a_whole(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    complete(filled, client, "subscription")
+    long = [
+        identifier
+        for (identifier,) in rows(
+            filled, "select id from stripe.subscription where _raw -> 'items' @> '{\"has_more\": true}'"
+        )
+    ]
+    assert long
+    copied = "select array_agg(id) from stripe.subscription_item where subscription_id = '{}'"
+    for identifier in long:
+        items = items_of(stripe, identifier)
+        assert len(items) > 10
+        assert set(rows(filled, copied.format(identifier))[0][0]) == items
+    assert rows(filled, "table stripe_sync.incomplete") == []
+    # What is complete and unchanged costs no request.
+    stripe.control("DELETE", "/requests")
+    complete(filled, client, "subscription")
+    assert {request["path"] for request in stripe.requests()} == {"/v1/subscriptions"}
+
+
+def test_an_item_that_is_removed_from_a_long_list_is_deleted(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    complete(filled, client, "subscription")
+    long = "select id from stripe.subscription where _raw -> 'items' @> '{\"has_more\": true}' limit 1"
+    subscription = rows(filled, long)[0][0]
+    removed = sorted(items_of(stripe, subscription))[-1]
+    ask(stripe, "DELETE", f"subscription_items/{removed}")
+    ask(stripe, "POST", f"subscriptions/{subscription}", **{"metadata[touched]": "yes"})
+    with psycopg.connect(filled, autocommit=True) as connection:
+        for table in ("subscription", "subscription_item"):
+            connection.execute(f"update stripe_copy.{table} set _as_of = _as_of - interval '1 hour'".encode())
+    complete(filled, client, "subscription")
+    deleted = "select subscription, id from stripe_copy.subscription_item where _deleted"
+    assert rows(filled, deleted) == [(subscription, removed)]
+
+
+def test_an_interrupted_run_goes_on_with_the_lists_that_are_left(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    stripe.control(
+        "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/subscription_items", "count": 1}
+    )
+    with pytest.raises(StripeFdwError):
+        complete(filled, client, "subscription")
+    assert rows(filled, "table stripe_sync.incomplete")
+    complete(filled, client, "subscription")
+    assert rows(filled, "table stripe_sync.incomplete") == []
