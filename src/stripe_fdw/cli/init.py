@@ -33,6 +33,10 @@ def init(
     option: Annotated[
         list[str] | None, typer.Option(help="A server option, name=value; may be given more than once.")
     ] = None,
+    copies: Annotated[
+        list[str] | None,
+        typer.Option(help="A table to copy; `all` for every table; may be given more than once."),
+    ] = None,
     without_live: Annotated[
         bool, typer.Option("--without-live", help="Do not install the server and the foreign tables.")
     ] = False,
@@ -63,8 +67,9 @@ def init(
     try:
         with psycopg.connect(env.database_url, autocommit=True) as connection, connection.transaction():
             changes = install_into(connection, plan)
-            if copied := installed_resources(connection, Schemas()):
-                changes += install_copies(connection, Schemas(), copied)
+            if copied := [*installed_resources(connection, Schemas()), *(copies or [])]:
+                names = None if "all" in copied else copied
+                changes += install_copies(connection, Schemas(), names)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {redact(str(error)).strip()}",

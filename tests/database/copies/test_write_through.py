@@ -588,5 +588,10 @@ def test_the_command_init_brings_copies_up_to_date(
     result = CliRunner().invoke(cli, ["init", "--host", host], env=env, catch_exceptions=False)
     assert "writes to the views in schema stripe go to Stripe" in result.output
     result = CliRunner().invoke(cli, ["init", "--host", host], env=env, catch_exceptions=False)
-    settings.cache_clear()
     assert "nothing to do" in result.output
+    db.execute("drop view stripe.product; drop table stripe_copy.product")
+    result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "product"], env=env)
+    assert "created 1 tables in schema stripe_copy" in result.output
+    result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "prodct"], env=env)
+    settings.cache_clear()
+    assert 'no resource "prodct"' in str(result.exception)
