@@ -10,6 +10,9 @@ create table if not exists stripe_sync.refetch (
     primary key (schema, resource, id, account)
 );
 
+alter table stripe_sync.refetch
+    add column if not exists claimed_until timestamptz;  -- until then a process asks for it
+
 comment on table stripe_sync.refetch is
     'Objects of which two states were seen at nearly the same time: fetched once more, the later one is known.';
 

@@ -14,12 +14,14 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from stripe_fdw.api.client import Client
+from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import copies_account
 from stripe_fdw.cli.output import err, out, report, say
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
+from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
 from stripe_fdw.copies.tables import Schemas
@@ -29,6 +31,7 @@ from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.redaction import redact
 
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
+_REFETCH_SECONDS = 30.0  # in which doubtful objects are asked for again at the end
 _LOOK_SECONDS = 0.5  # between two looks at a refresh of another process
 
 
@@ -96,6 +99,9 @@ class _Refresh:
                     except BaseException:
                         self._stopping.set()
                         raise
+            with open_session(self._database) as connection:
+                refetcher = Refetcher(self._client, connection, self._schemas, load(), self._check)
+                refetcher.finish([resource.name for resource in resources], _REFETCH_SECONDS)
         return not self._failed
 
     def _check(self) -> None:

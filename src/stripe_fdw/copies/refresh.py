@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -24,21 +24,22 @@ from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
-from stripe_fdw.copies.apply import Evidence
+from stripe_fdw.copies.apply import Applied, Evidence
 from stripe_fdw.copies.lists import ListParent, children_request, list_parent, list_requests
+from stripe_fdw.copies.refetch import note_doubts
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
-from stripe_fdw.copies.runs import Position, Run
+from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.tables import Schemas
-from stripe_fdw.copies.yielding import in_yielding_transaction
+from stripe_fdw.copies.yielding import around_locks, brief_locks, in_yielding_transaction
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 
 _MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated
 _MAX_ASKED: Final = 1000  # rows that a list lacks and that are asked for without being confirmed
 _MAX_ASKED_SHARE: Final = 0.05  # of a table's rows, where more than a few are missing
 _FEW: Final = 100
+_MAX_LOCKED: Final = 10  # rows of a page that are put off; with more the page waits
 
-Check = Callable[[], object]
 Progress = Callable[[Run], object]
 
 
@@ -190,11 +191,29 @@ class Refresher:
         ids = [item["id"] for item in items]
 
         def write() -> None:
-            applied = self._sink.listed(resource, items, evidence)
-            run.commit_page(position, applied, ids)
+            run.commit_page(position, self._apply_unlocked(resource, items, evidence), ids)
 
         in_yielding_transaction(self.connection, write, self.check)
         self.progress(run)
+
+    def _apply_unlocked(
+        self, resource: Resource, items: Sequence[dict[str, Any]], evidence: Evidence
+    ) -> Applied:
+        """Apply objects, and have those asked for again later whose rows other transactions have locked.
+
+        Raises LockNotAvailable if these are many.
+        """
+        applied = Applied()
+
+        def apply_part(part: Sequence[dict[str, Any]]) -> None:
+            nonlocal applied
+            applied += self._sink.listed(resource, part, evidence)
+
+        locked = around_locks(self.connection, items, apply_part, _MAX_LOCKED)
+        if locked:
+            ids = [item["id"] for item in locked]
+            note_doubts(self.connection, self.schemas, resource, ids, evidence)
+        return applied
 
     # -- objects that the list lacks ------------------------------------------------------------------------
 
@@ -227,11 +246,12 @@ class Refresher:
             if response is not None:
                 body, known_at = response.body, read_at(response)
         evidence = Evidence(known_at, run.account)
-        in_yielding_transaction(
-            self.connection,
-            lambda: run.record(self._sink.asked(resource, body, evidence)),
-            self.check,
-        )
+        try:
+            with brief_locks(self.connection):
+                run.record(self._sink.asked(resource, body, evidence))
+        except psycopg.errors.LockNotAvailable:
+            with brief_locks(self.connection):
+                note_doubts(self.connection, self.schemas, resource, [identifier], evidence)
         self.progress(run)
 
 

@@ -11,8 +11,8 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
-from stripe_fdw.copies.refresh import Check, Progress, Refresher
-from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
+from stripe_fdw.copies.refresh import Progress, Refresher
+from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError

@@ -19,6 +19,13 @@ def can_retrieve(resource: Resource) -> bool:
     return resource.retrieve is not None and not resource.parents
 
 
+def retrieval_request(resource: Resource, identifier: str) -> Request:
+    """Return the request for one object of a resource that can be asked for by its id alone."""
+    assert resource.retrieve is not None
+    name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
+    return Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+
+
 def retrieve(
     client: Client, resource: Resource, identifier: str, check: Callable[[], object]
 ) -> Response | None:
@@ -26,9 +33,7 @@ def retrieve(
 
     Raises InvalidResponseError if the response is another object.
     """
-    assert resource.retrieve is not None
-    name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
-    request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+    request = retrieval_request(resource, identifier)
     try:
         response = client.fetch(request, check=check, background=True)
     except NotFoundError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ _MAX_AGE: Final = "24 hours"  # an older one begins anew: Stripe has changed too
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and account = %(account)s"
 
 Position = list[dict[str, Any]]
+Check = Callable[[], object]
 
 
 @dataclass(slots=True)

@@ -16,16 +16,16 @@ from typing import Any, Final
 import psycopg
 
 from stripe_fdw.api.client import Client
-from stripe_fdw.api.pages import objects as objects_of
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import Difference, compare, forget
 from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
-from stripe_fdw.copies.refresh import Check, Refresher
+from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
-from stripe_fdw.copies.runs import Run
+from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import NotFoundError
 
@@ -101,7 +101,7 @@ class Verifier:
             with suppress(NotFoundError):  # the row at which the page begins is deleted meanwhile
                 page = self.client.fetch(request, check=self.check, background=True)
                 evidence = Evidence(read_at(page))
-                items = objects_of(page, request)
+                items = listed_objects(page, request)
                 sink.listed(resource, items, evidence)
                 for identifier in self._missing_between(resource, items):
                     stub = {"id": identifier, "object": resource.object, "deleted": True}

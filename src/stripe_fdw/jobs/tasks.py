@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import psycopg
 from procrastinate import App, JobContext, PsycopgConnector
 from psycopg import AsyncConnection
 
 from stripe_fdw.api.client import Client
+from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import RequestBudget, share_background
 from stripe_fdw.copies.install import chosen_resources
+from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
 from stripe_fdw.copies.tables import Schemas
@@ -21,6 +24,9 @@ from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError
+
+_REFETCH_SECONDS: Final = 1.0  # between two looks at objects in doubt
+_AFTER_FAILURE_SECONDS: Final = 15.0
 
 
 @dataclass(slots=True)
@@ -32,6 +38,7 @@ class Work:
     schemas: Schemas
     say: Callable[[str], object]  # a line about a job
     stopping: threading.Event = field(default_factory=threading.Event)
+    checking: threading.Lock = field(default_factory=threading.Lock)
     budget: RequestBudget | None = None  # once the account is known
 
     def check(self) -> None:
@@ -46,7 +53,9 @@ class Work:
             OtherAccountError: they differ.
             StripeFdwError: Stripe did not say whose key it is.
         """
-        if self.budget is None:
+        with self.checking:
+            if self.budget is not None:
+                return
             with open_session(self.database_url) as connection:
                 account = check_account(self.client, connection, self.schemas, self.check)
             self.budget = share_background(self.client, self.database_url, account)
@@ -78,8 +87,7 @@ def make_app(work: Work) -> App:
             work.say(f"{resource}: is interrupted, and goes on with the next worker")
             raise
         except (StripeFdwError, psycopg.Error) as error:
-            message = error.message if isinstance(error, StripeFdwError) else str(error).strip()
-            work.say(f"{resource}: {message}")
+            work.say(f"{resource}: {_message(error)}")
             raise
 
     return app
@@ -111,3 +119,29 @@ def refresh_copy(work: Work, name: str, job: int | None) -> None:
             if job is not None and holder == job:
                 raise LeaseNotOverError(name, seconds)
             work.say(f"{name}: is being refreshed by another process")
+
+
+def refetch_copies(work: Work, *, once: bool = False) -> None:
+    """Ask for doubtful objects as they become due, until the worker stops; with ``once``, for those now due.
+
+    It goes on beside all jobs. What fails is said, and tried again.
+    """
+    while not work.stopping.is_set():
+        try:
+            work.check_account()
+            with open_session(work.database_url) as connection:
+                refetcher = Refetcher(work.client, connection, work.schemas, load(), work.check)
+                while not work.stopping.is_set():
+                    if refetcher.refetch_due() == 0 and (once or work.stopping.wait(_REFETCH_SECONDS)):
+                        return
+        except Interrupted:
+            return
+        except (StripeFdwError, psycopg.Error) as error:
+            work.say(f"objects in doubt are not asked for: {_message(error)}")
+        if once:
+            return
+        work.stopping.wait(_AFTER_FAILURE_SECONDS)
+
+
+def _message(error: StripeFdwError | psycopg.Error) -> str:
+    return error.message if isinstance(error, StripeFdwError) else str(error).strip()

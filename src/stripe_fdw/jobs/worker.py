@@ -21,7 +21,7 @@ from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import ConnectionFailedError, RateLimitError
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import queue_due
-from stripe_fdw.jobs.tasks import Work, make_app
+from stripe_fdw.jobs.tasks import Work, make_app, refetch_copies
 from stripe_fdw.redaction import redact
 
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
@@ -81,6 +81,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         await _retry_stalled(work, app)
         if once:
             await asyncio.to_thread(_queue_due, work)
+            await asyncio.to_thread(refetch_copies, work, once=True)
         worker = asyncio.create_task(
             app.run_worker_async(
                 queues=[work.schemas.copies],
@@ -103,14 +104,16 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         rounds = asyncio.create_task(_rounds(work, app))
+        refetches = None if once else asyncio.create_task(asyncio.to_thread(refetch_copies, work))
         try:
             await worker
         except asyncio.CancelledError:
             if not work.stopping.is_set():
                 raise
         finally:
+            work.stopping.set()
             rounds.cancel()
-            await asyncio.gather(rounds, return_exceptions=True)
+            await asyncio.gather(rounds, *([refetches] if refetches else []), return_exceptions=True)
 
 
 async def _rounds(work: Work, app: App) -> None:

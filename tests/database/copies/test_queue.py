@@ -63,7 +63,8 @@ def db(queued: str) -> Iterator[psycopg.Connection]:
     """A session; what earlier tests left is removed."""
     with psycopg.connect(queued, autocommit=True) as connection:
         connection.execute(
-            "truncate stripe_sync.run, stripe_sync.met, stripe_sync.schedule, stripe_copy.customer,"
+            "truncate stripe_sync.run, stripe_sync.met, stripe_sync.schedule, stripe_sync.refetch,"
+            " stripe_sync.incomplete, stripe_copy.customer,"
             " stripe_copy.subscription, stripe_copy.invoice, stripe_sync.account;"
             " delete from stripe_jobs.procrastinate_jobs; delete from stripe_jobs.procrastinate_workers"
         )
@@ -210,6 +211,23 @@ def test_two_workers_refresh_a_resource_once(
     assert f"customer: {LISTED} objects" in finished(first)
     pages = [item["query_string"] for item in stripe.requests() if item["path"] == "/v1/customers"]
     assert len(pages) == len(set(pages))
+
+
+def test_refetch_before_refresh(db: psycopg.Connection, queued: str, worker: Worker) -> None:
+    finished(worker("--once"))  # fixes the account
+    db.execute("select stripe_sync.refresh('customer'), stripe_sync.refresh('invoice')")
+    with psycopg.connect(queued) as user:
+        user.execute("lock table stripe_copy.customer, stripe_copy.invoice")  # refreshes wait meanwhile
+        running = worker("--concurrency", "1")
+        wait_until(lambda: value(db, "select holder from stripe_sync.run"), "the refresh")
+        db.execute(
+            "insert into stripe_sync.refetch (schema, resource, id, account, doubted_at)"
+            " values ('stripe_copy', 'subscription', 'sub_gone', '', now() - interval '10 s')"
+        )
+        wait_until(lambda: value(db, "select count(*) from stripe_copy.subscription where _deleted"))
+        assert value(db, "select count(*) from stripe_sync.refetch where id = 'sub_gone'") == 0
+    running.send_signal(signal.SIGTERM)
+    finished(running)
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------

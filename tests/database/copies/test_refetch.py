@@ -1,0 +1,255 @@
+"""Objects in doubt are asked for again until there is none, and locked rows hold up nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+import urllib3
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.refetch import Refetcher
+from stripe_fdw.copies.refresh_run import ResourceRefresh
+from stripe_fdw.copies.runs import Run
+from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.errors import Interrupted
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY
+from support.simulators import Simulators
+
+CHOSEN = ("customer", "invoice", "line_item", "subscription_item")
+
+
+@pytest.fixture
+def stripe(simulators: Simulators) -> SimulatorProcess:
+    """A simulated Stripe as new."""
+    return simulators("verified", customers=250, seed=7, not_activated=["issuing"])
+
+
+@pytest.fixture(scope="module")
+def doubtful(cluster: Cluster) -> str:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create database doubtful")
+        connection.execute("alter database doubtful set log_statement = 'none'")
+    with psycopg.connect(cluster.dsn("doubtful"), autocommit=True) as connection, connection.transaction():
+        list(install_copies(connection, Schemas(), CHOSEN))
+    return cluster.dsn("doubtful")
+
+
+@pytest.fixture
+def client(stripe: SimulatorProcess) -> Iterator[Client]:
+    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
+    client = Client(options)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def db(doubtful: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(doubtful, autocommit=True) as connection:
+        connection.execute(
+            "truncate stripe_copy.customer, stripe_copy.invoice, stripe_copy.line_item, stripe_sync.run,"
+            " stripe_sync.met, stripe_sync.refetch"
+        )
+        yield connection
+
+
+def refresh(db: psycopg.Connection, client: Client, name: str = "customer", pages: int | None = None) -> Any:
+    """Refresh a resource; after ``pages`` pages it is interrupted."""
+    read = [0]
+
+    def progress(_: Run) -> None:
+        read[0] += 1
+
+    def check() -> None:
+        if pages is not None and read[0] >= pages:
+            raise Interrupted("stop")
+
+    return ResourceRefresh(client, db, Schemas(), check, progress).refresh(load().resource[name])
+
+
+def refetcher(db: psycopg.Connection, client: Client) -> Refetcher:
+    return Refetcher(client, db, Schemas(), load(), lambda: None)
+
+
+def value(db: psycopg.Connection, query: str, *parameters: object) -> Any:
+    row = db.execute(query.encode(), parameters).fetchone()
+    return row and row[0]
+
+
+def doubt(db: psycopg.Connection, resource: str, identifier: str, parent: str | None = None) -> None:
+    """Note a doubt of ten seconds ago."""
+    db.execute(
+        "insert into stripe_sync.refetch (schema, resource, id, account, parent, doubted_at)"
+        " values ('stripe_copy', %s, %s, '', %s, now() - interval '10 s')",
+        (resource, identifier, parent),
+    )
+
+
+def doubts(db: psycopg.Connection) -> list[str]:
+    return [identifier for (identifier,) in db.execute("select id from stripe_sync.refetch order by id")]
+
+
+def write(stripe: SimulatorProcess, method: str, path: str, **fields: str) -> Any:
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/x-www-form-urlencoded"}
+    answer = urllib3.request(method, f"{stripe.url}/v1/{path}", body=urlencode(fields), headers=headers)
+    assert answer.status == 200, answer.data
+    return answer.json()
+
+
+def damage(db: psycopg.Connection, table: str, identifier: str) -> None:
+    """Have a row differ, as if it was known ten seconds ago."""
+    db.execute(
+        f"update stripe_copy.{table} set _raw = '{{}}', _as_of = now() - interval '10 s'"
+        " where id = %s".encode(),
+        (identifier,),
+    )
+
+
+# -- asking again -------------------------------------------------------------------------------------------
+
+
+def test_refetch_terminates(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(db, client)
+    (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    damage(db, "customer", identifier)
+    db.execute("update stripe_copy.customer set _as_of = now() - interval '1 s' where id = %s", (identifier,))
+    refresh(db, client)  # two states within two seconds
+    assert doubts(db) == [identifier]
+    assert refetcher(db, client).refetch_due() == 0  # not yet
+    db.execute(
+        "update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s';"
+        "update stripe_copy.customer set _as_of = _as_of - interval '10 s'"
+    )
+    stripe.control("DELETE", "/requests")
+    assert refetcher(db, client).refetch_due() == 1
+    assert doubts(db) == []
+    assert [item["path"] for item in stripe.requests()] == [f"/v1/customers/{identifier}"]
+    assert value(db, "select _raw ->> 'id' from stripe_copy.customer where id = %s", identifier) == identifier
+
+
+def test_what_is_gone_is_deleted(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(db, client)
+    (gone,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    db.execute("update stripe_copy.customer set _as_of = now() - interval '1 hour'")
+    db.execute("insert into stripe_copy.customer (id, _raw, _as_of) values ('cus_x', '{}', 'epoch')")
+    write(stripe, "DELETE", f"customers/{gone}")
+    doubt(db, "customer", gone)
+    doubt(db, "customer", "cus_x")
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+    deleted = db.execute("select id from stripe_copy.customer where _deleted").fetchall()
+    assert sorted(deleted) == sorted([(gone,), ("cus_x",)])
+
+
+def test_an_object_of_a_list_is_asked_for_with_its_list(db: psycopg.Connection, client: Client) -> None:
+    refresh(db, client, "invoice")
+    refresh(db, client, "line_item")
+    line, invoice = db.execute("select id, invoice_id from stripe.line_item limit 1").fetchone() or ("", "")
+    damage(db, "line_item", line)
+    doubt(db, "line_item", line, invoice)
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+    assert value(db, "select _raw ->> 'id' from stripe_copy.line_item where id = %s", line) == line
+    doubt(db, "line_item", line)  # nobody knows in which list it is
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+
+
+def test_several_processes_ask_once(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(db, client)
+    for (identifier,) in db.execute("select id from stripe_copy.customer order by id limit 20").fetchall():
+        doubt(db, "customer", identifier)
+    stripe.control("DELETE", "/requests")
+    with psycopg.connect(db.info.dsn, autocommit=True) as other:
+        thread = threading.Thread(target=lambda: refetcher(other, client).refetch_due())
+        thread.start()
+        refetcher(db, client).refetch_due()
+        thread.join(20)
+    assert len(stripe.requests()) == 20
+    assert doubts(db) == []
+
+
+def test_a_locked_object_is_put_off_and_a_new_doubt_stays(
+    db: psycopg.Connection, doubtful: str, client: Client
+) -> None:
+    refresh(db, client)
+    (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    damage(db, "customer", identifier)
+    doubt(db, "customer", identifier)
+    with psycopg.connect(doubtful) as user:
+        user.execute("select from stripe_copy.customer for update")
+        refetcher(db, client).refetch_due()
+        assert doubts(db) == [identifier]
+        assert refetcher(db, client).refetch_due() == 0  # within the next second
+    db.execute("update stripe_sync.refetch set claimed_until = null")
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+
+
+# -- locked rows --------------------------------------------------------------------------------------------
+
+
+def test_uncommitted_insert_does_not_stall_batch(
+    db: psycopg.Connection, doubtful: str, client: Client
+) -> None:
+    refresh(db, client)
+    identifiers = [row[0] for row in db.execute("select id from stripe_copy.customer order by id")]
+    db.execute("truncate stripe_copy.customer")
+    with psycopg.connect(doubtful) as user:
+        user.execute(
+            "insert into stripe_copy.customer (id, _raw, _as_of)"
+            " values (%s, '{}', now() - interval '1 hour')",
+            (identifiers[7],),
+        )
+        refresh(db, client)  # and is not held up
+        assert value(db, "select count(*) from stripe_copy.customer") == len(identifiers) - 1
+        assert doubts(db) == [identifiers[7]]
+        user.commit()
+    db.execute("update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s'")
+    refetcher(db, client).refetch_due()
+    assert value(db, "select count(*) from stripe_copy.customer where _raw <> '{}'") == len(identifiers)
+
+
+def test_worker_always_loses_deadlock(db: psycopg.Connection, doubtful: str, client: Client) -> None:
+    refresh(db, client)
+    identifiers = [row[0] for row in db.execute("select id from stripe_copy.customer order by id desc")]
+    db.execute("update stripe_copy.customer set _raw = '{}', _as_of = now() - interval '1 hour'")
+    with psycopg.connect(doubtful) as user:
+        thread = threading.Thread(target=lambda: refresh(db, client))
+        thread.start()
+        # In the order in which a refresh does not lock them. One of both has to give way.
+        for identifier in identifiers:
+            user.execute("select from stripe_copy.customer where id = %s for update", (identifier,))
+        user.commit()
+    thread.join(60)
+    assert not thread.is_alive()
+    refreshed = "select count(*) from stripe_copy.customer where _raw <> '{}'"
+    assert value(db, refreshed) + len(doubts(db)) == len(identifiers)
+
+
+# -- cursors ------------------------------------------------------------------------------------------------
+
+
+def test_resume_with_deleted_cursor(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    with pytest.raises(Interrupted):
+        refresh(db, client, pages=1)
+    cursors = [part["after"] for part in value(db, "select position from stripe_sync.run") if part["after"]]
+    assert cursors
+    for cursor in cursors:
+        write(stripe, "DELETE", f"customers/{cursor}")
+    run = refresh(db, client)
+    assert run.objects > 200
+    listed = urllib3.request(
+        "GET", f"{stripe.url}/v1/customers?limit=100", headers={"Authorization": f"Bearer {KEY}"}
+    ).json()["data"]
+    copied = {row[0] for row in db.execute("select id from stripe.customer")}
+    assert {item["id"] for item in listed} <= copied
