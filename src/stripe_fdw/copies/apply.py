@@ -76,4 +76,5 @@ def _dumps(value: Any) -> bytes:
         text = orjson.dumps(value)
     except TypeError:  # a whole number of more than 64 bits
         text = json.dumps(value).encode()
-    return _NUL.sub(rb"\1\\ufffd", text)
+    # The search for the bytes alone is much faster, and nearly no object has them.
+    return _NUL.sub(rb"\1\\ufffd", text) if b"\\u0000" in text else text
