@@ -23,7 +23,7 @@ def worker(
     """
     try:
         from stripe_fdw.jobs.tasks import Work
-        from stripe_fdw.jobs.worker import install, run_worker
+        from stripe_fdw.jobs.worker import install, run_worker, wait_until_adopted
     except ModuleNotFoundError as error:
         raise OptionError(
             f"stripe-fdw worker needs the package {error.name}",
@@ -34,6 +34,7 @@ def worker(
     work = Work(database_url, client, Schemas(), say)
     for line in install(work):
         say(line)
+    wait_until_adopted(work, once=once)
     say("running the jobs that wait" if once else "waiting for jobs")
     run_worker(work, concurrency=concurrency, once=once)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +15,7 @@ import psycopg
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException, ProcrastinateException
 
+from stripe_fdw.copies.home import is_home
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.queries import single_value
@@ -53,10 +55,28 @@ def install(work: Work) -> list[str]:
     """
     with open_session(work.database_url) as connection:
         changes = list(install_queue(connection))
-        if single_value(connection, "select to_regclass('stripe_sync.schedule')") is None:
+        if single_value(connection, "select to_regclass('stripe_sync.home')") is None:
             with connection.transaction():
                 changes += install_copies(connection, work.schemas, [])
     return changes
+
+
+@_database_errors()
+def wait_until_adopted(work: Work, *, once: bool = False) -> None:
+    """Wait in a clone until it is adopted; its copies are those of another database, with workers of its own.
+
+    Raises InstallError in its place with ``once``.
+    """
+    with open_session(work.database_url) as connection:
+        told = False
+        while not is_home(connection):
+            message = "the copies in this database were made in another one, of which it is a clone"
+            if once:
+                raise InstallError(message, hint="To keep them current from here, run stripe-fdw adopt.")
+            if not told:
+                work.say(f"{message}: waiting for stripe-fdw adopt")
+                told = True
+            time.sleep(_POLL_SECONDS)
 
 
 @_database_errors()

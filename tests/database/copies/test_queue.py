@@ -230,6 +230,25 @@ def test_refetch_before_refresh(db: psycopg.Connection, queued: str, worker: Wor
     finished(running)
 
 
+def test_restored_clone_pauses(db: psycopg.Connection, queued: str, worker: Worker) -> None:
+    db.execute("select stripe_sync.refresh('customer')")
+    db.execute("update stripe_sync.home set identity = '7000000000000000000 5'")  # as in a restored dump
+    db.execute(
+        "insert into stripe_sync.run (schema, resource, account, holder)"
+        " values ('stripe_copy', 'customer', '', gen_random_uuid())"
+    )
+    assert "stripe-fdw adopt" in finished(worker("--once"), code=1)
+    waiting = worker()
+    assert waiting.stdout is not None
+    assert "waiting for stripe-fdw adopt" in waiting.stdout.readline()
+    assert value(db, "select count(*) from stripe_copy.customer") == 0
+    waiting.kill()
+    program = Path(sys.executable).with_name("stripe-fdw")
+    for said in ("workers keep these copies current now\n", "nothing to do\n"):
+        assert subprocess.check_output([program, "adopt"], env={"DATABASE_URL": queued}, text=True) == said
+    assert f"customer: {LISTED} objects" in finished(worker("--once"))
+
+
 # -- what goes wrong ----------------------------------------------------------------------------------------
 
 

@@ -203,7 +203,7 @@ def test_a_sample_costs_a_request_for_a_hundred_objects(
 ) -> None:
     stripe.control("DELETE", "/requests")
     result = verify(db, client, sample=200)
-    assert 100 < result.objects <= 200
+    assert 100 <= result.objects <= 200  # the second page begins at any row, perhaps at the oldest
     assert result.differences == []
     assert len(stripe.requests()) == 2
     # The newest objects are in every sample.

@@ -1,0 +1,27 @@
+"""``stripe-fdw adopt``: let workers keep the copies of a clone current."""
+
+from __future__ import annotations
+
+import psycopg
+
+from stripe_fdw.cli.account import database_url
+from stripe_fdw.cli.output import out
+from stripe_fdw.copies.home import adopt as adopt_copies
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.session import open_session
+from stripe_fdw.redaction import redact
+
+
+def adopt() -> None:
+    """Let workers run in the database that DATABASE_URL names, a clone of another one."""
+    try:
+        with open_session(database_url()) as connection:
+            if single_value(connection, "select to_regclass('stripe_sync.home')") is None:
+                raise InstallError(
+                    "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
+                )
+            adopted = adopt_copies(connection)
+    except psycopg.Error as error:
+        raise InstallError(f"the database reported an error: {redact(str(error)).strip()}") from None
+    out.print("workers keep these copies current now" if adopted else "nothing to do", markup=False)
