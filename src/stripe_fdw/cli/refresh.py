@@ -25,10 +25,9 @@ from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
 from stripe_fdw.copies.tables import Schemas
-from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
-from stripe_fdw.redaction import redact
 
 _PARALLEL_RESOURCES = 4  # each endpoint has a limit of its own, below the account's
 _REFETCH_SECONDS = 30.0  # in which doubtful objects are asked for again at the end
@@ -57,7 +56,7 @@ def refresh(
         succeeded = work.run(chosen_resources(resource or None))
     except psycopg.Error as error:
         raise InstallError(
-            f"the database reported an error: {redact(str(error)).strip()}",
+            f"the database reported an error: {database_message(error)}",
             hint="What was committed stays. Run it again: it goes on where it stopped.",
         ) from None
     if not succeeded:

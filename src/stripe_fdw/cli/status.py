@@ -9,7 +9,7 @@ from rich.table import Table
 
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, print_table
-from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.redaction import redact
@@ -43,7 +43,7 @@ def status() -> None:
                 " schedule, error from stripe_sync.status order by schema, resource"
             ).fetchall()
     except psycopg.Error as error:
-        raise InstallError(f"the database reported an error: {redact(str(error)).strip()}") from None
+        raise InstallError(f"the database reported an error: {database_message(error)}") from None
     if not rows:
         out.print("no copies", markup=False)
         return

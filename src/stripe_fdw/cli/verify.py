@@ -18,10 +18,9 @@ from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verification, Verifier
-from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import NotActivatedError, PermissionDeniedError, StripeFdwError
-from stripe_fdw.redaction import redact
 
 _SHOWN: Final = 20  # differences of a resource
 _WORDS: Final = {
@@ -67,7 +66,7 @@ def verify(
                 succeeded = [_verify(verifier, item, sample) for item in resources]
     except psycopg.Error as error:
         raise InstallError(
-            f"the database reported an error: {redact(str(error)).strip()}",
+            f"the database reported an error: {database_message(error)}",
             hint="What was repaired stays. Run it again: it begins anew.",
         ) from None
     if not all(succeeded):

@@ -97,7 +97,12 @@ class RequestBudget:
             "catch_up": _CATCH_UP,
             "horizon": _HORIZON,
         }
-        row = self._open().execute(_LEASE, parameters).fetchone()
+        try:
+            row = self._open().execute(_LEASE, parameters).fetchone()
+        except psycopg.OperationalError:
+            if self._connection is None or not self._connection.closed:
+                raise
+            row = self._open().execute(_LEASE, parameters).fetchone()  # it was lost while it was idle
         if row is not None:
             first = time.monotonic() + row[0]
             self._slots.extend(first + number / self._rate for number in range(count))

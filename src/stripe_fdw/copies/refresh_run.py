@@ -15,8 +15,8 @@ from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.errors import database_message
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
-from stripe_fdw.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ResourceRefresh:
             raise
         except psycopg.Error as error:
             if not self.connection.closed:
-                run.finish(redact(str(error)).strip())
+                run.finish(database_message(error))
             raise
         run.finish()
         return run

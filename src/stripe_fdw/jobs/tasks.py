@@ -20,6 +20,7 @@ from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
@@ -144,4 +145,4 @@ def refetch_copies(work: Work, *, once: bool = False) -> None:
 
 
 def _message(error: StripeFdwError | psycopg.Error) -> str:
-    return error.message if isinstance(error, StripeFdwError) else str(error).strip()
+    return error.message if isinstance(error, StripeFdwError) else database_message(error)

@@ -17,14 +17,13 @@ from procrastinate.exceptions import ConnectorException, ProcrastinateException
 
 from stripe_fdw.copies.home import is_home
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import ConnectionFailedError, RateLimitError
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import queue_due
 from stripe_fdw.jobs.tasks import Work, make_app, refetch_copies
-from stripe_fdw.redaction import redact
 
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
 _HEARTBEAT_SECONDS: Final = 10.0
@@ -37,8 +36,10 @@ def _database_errors() -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, ProcrastinateException) as error:
+        cause = error if isinstance(error, psycopg.Error) else error.__cause__
+        message = database_message(cause) if isinstance(cause, psycopg.Error) else str(error)
         raise InstallError(
-            f"the database reported an error: {redact(str(error.__cause__ or error)).strip()}",
+            f"the database reported an error: {message}",
             hint="Start the worker again: it goes on with what it had begun.",
         ) from None
 

@@ -84,9 +84,12 @@ def test_a_budget_finds_its_way_back_when_its_connection_is_lost(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
             " where query like '%stripe_sync.budget%' and pid <> pg_backend_pid()"
         )
-    with pytest.raises(psycopg.OperationalError):
-        list(budget.waits())
     assert budget.take() is not None
+
+
+def test_a_database_that_is_gone_is_an_error() -> None:
+    with pytest.raises(psycopg.OperationalError):
+        list(RequestBudget("host=/nowhere dbname=x", "acct_1 test", 50).waits())
 
 
 def test_worker_of_another_os_user_shares_limit(

@@ -269,6 +269,28 @@ def test_a_failed_refresh_is_tried_again_later_and_goes_on(
     assert value(db, "select count(*) from stripe.customer") == LISTED
 
 
+def test_a_worker_outlives_lost_connections(db: psycopg.Connection, queued: str, worker: Worker) -> None:
+    job = value(db, "select stripe_sync.refresh('customer')")
+    with psycopg.connect(queued) as user:
+        user.execute("lock table stripe_copy.customer")
+        running = worker()
+        wait_until(lambda: value(db, "select holder from stripe_sync.run"), "the refresh")
+        db.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and pid <> %s",
+            (user.info.backend_pid,),
+        )
+        attempts = "select attempts from stripe_jobs.procrastinate_jobs"
+        wait_until(lambda: value(db, attempts) == 1, "the retry")
+    # As a minute later, when its lease is over.
+    db.execute("update stripe_sync.run set heartbeat_at = now() - interval '61 s'")
+    assert value(db, "select stripe_sync.refresh('customer')") == job
+    wait_until(lambda: value(db, "select state from stripe_sync.status where job is not null") == "finished")
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    running.send_signal(signal.SIGTERM)
+    assert "customer: " in finished(running)
+
+
 def test_what_the_account_has_not_activated_is_reported_and_not_tried_again(
     db: psycopg.Connection, worker: Worker
 ) -> None:
