@@ -57,14 +57,15 @@ def _steps(
     run_scripts(connection, "copies")
     if is_writable:
         yield from install_write_through(connection, schemas, resources)
+    compression = _compression(connection)
     tables = _columns_of(connection, schemas.copies)
     views = _columns_of(connection, schemas.views)
     created = [resource.name for resource in resources if resource.name not in tables]
     for resource in resources:
         if resource.name in tables:
-            yield from _update_table(connection, resource, schemas, tables[resource.name])
+            yield from _update_table(connection, resource, schemas, tables[resource.name], compression)
         else:
-            _execute(connection, create_table(resource, schemas))
+            _execute(connection, create_table(resource, schemas, compression))
         _execute(
             connection,
             create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
@@ -104,11 +105,15 @@ def installed_resources(connection: psycopg.Connection, schemas: Schemas) -> lis
 
 
 def _update_table(
-    connection: psycopg.Connection, resource: Resource, schemas: Schemas, present: dict[str, str]
+    connection: psycopg.Connection,
+    resource: Resource,
+    schemas: Schemas,
+    present: dict[str, str],
+    compression: str | None,
 ) -> Iterator[str]:
     for column in copied_columns(resource):
         if column.name not in present:
-            _execute(connection, add_column(resource, schemas, column))
+            _execute(connection, add_column(resource, schemas, column, compression))
             yield f"added column {schemas.copies}.{resource.name}.{column.name}"
         elif present[column.name] != column.type_name:
             raise InstallError(
@@ -151,6 +156,13 @@ def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) 
         " where r is distinct from excluded",
         values,
     )
+
+
+def _compression(connection: psycopg.Connection) -> str | None:
+    """Return the compression of JSON: lz4, which is faster than the default, where the server has it."""
+    query = "select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'"
+    row = connection.execute(query).fetchone()
+    return "lz4" if row is not None and row[0] else None
 
 
 def _columns_of(connection: psycopg.Connection, schema: str) -> _ColumnTypes:

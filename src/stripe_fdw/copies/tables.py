@@ -36,20 +36,22 @@ class Schemas:
         return f"{quote_identifier(self.views)}.{quote_identifier(resource.name)}"
 
 
-def create_table(resource: Resource, schemas: Schemas) -> Iterator[str]:
+def create_table(resource: Resource, schemas: Schemas, compression: str | None = None) -> Iterator[str]:
     """Yield the statements that create the resource's copy with its indexes and comments.
 
     Nothing in it depends on the order in which objects arrive: no foreign keys, and no NOT NULL on a field.
     The key is ``(id, _account)`` and there is no sequence, so that the table can be distributed by ``id``.
+    ``compression`` is that of JSON; None for the server's default.
     """
     table = schemas.table(resource)
     columns = copied_columns(resource)
     definitions = [
-        f"{quote_identifier(column.name)} {column.type_name}{' not null' if column.name == 'id' else ''}"
+        f"{quote_identifier(column.name)} {_stored(column.type_name, compression)}"
+        f"{' not null' if column.name == 'id' else ''}"
         for column in columns
     ]
     definitions += [
-        "_raw jsonb not null",
+        f"_raw {_stored('jsonb', compression)} not null",
         "_event text",
         "_account text not null default ''",
         "_as_of timestamptz",
@@ -66,10 +68,13 @@ def create_table(resource: Resource, schemas: Schemas) -> Iterator[str]:
         yield comment_on_column(table, name, comment)
 
 
-def add_column(resource: Resource, schemas: Schemas, column: CopiedColumn) -> Iterator[str]:
+def add_column(
+    resource: Resource, schemas: Schemas, column: CopiedColumn, compression: str | None = None
+) -> Iterator[str]:
     """Yield the statements that add a column to a copy that is there, without rewriting its rows."""
     table = schemas.table(resource)
-    yield f"alter table {table} add column {quote_identifier(column.name)} {column.type_name}"
+    stored = _stored(column.type_name, compression)
+    yield f"alter table {table} add column {quote_identifier(column.name)} {stored}"
     yield from _index(resource, column, table)
     yield comment_on_column(table, column.name, column.comment)
 
@@ -109,6 +114,11 @@ def create_view(
 def comment_on_column(relation: str, name: str, comment: str) -> str:
     """Return the COMMENT statement of a column."""
     return f"comment on column {relation}.{quote_identifier(name)} is {quote_literal(comment)}"
+
+
+def _stored(type_name: str, compression: str | None) -> str:
+    """Return a column's type, with its compression where it is JSON."""
+    return f"{type_name} compression {compression}" if compression and type_name == "jsonb" else type_name
 
 
 def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:

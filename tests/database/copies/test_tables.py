@@ -16,6 +16,7 @@ from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
+from support.database import column
 
 from .conftest import NOON
 
@@ -108,6 +109,17 @@ def test_references_and_created_are_indexed(copies: psycopg.Connection) -> None:
         assert "Index" in plan
 
 
+def test_a_plan_that_was_made_for_an_empty_table_serves_a_large_one(
+    copies: psycopg.Connection, put: Any
+) -> None:
+    for first in range(0, 3000, 100):
+        put("product", *({"id": f"prod_{n:05}", "object": "product"} for n in range(first, first + 100)))
+    reads = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'product'"
+    before = rows(copies, reads)[0][0]
+    put("product", {"id": "prod_00001", "object": "product", "name": "changed"}, seconds=60)
+    assert rows(copies, reads)[0][0] - before < 10
+
+
 def test_public_can_execute_nothing(copies: psycopg.Connection) -> None:
     ours = (
         "select p.oid::regprocedure, proconfig from pg_proc p where pronamespace in"
@@ -115,7 +127,9 @@ def test_public_can_execute_nothing(copies: psycopg.Connection) -> None:
     )
     functions = rows(copies, ours)
     assert len(functions) > 200
-    assert {tuple(settings) for _, settings in functions} == {("search_path=pg_catalog, pg_temp",)}
+    assert {settings[0] for _, settings in functions} == {"search_path=pg_catalog, pg_temp"}
+    planner = {"enable_seqscan=off", "enable_nestloop=off", "jit=off"}
+    assert all(set(settings[1:]) <= planner for _, settings in functions)
     assert rows(copies, f"{ours} and has_function_privilege('public', p.oid, 'execute')") == []
 
 
@@ -212,3 +226,13 @@ def test_a_column_that_was_dropped_comes_back(copies: psycopg.Connection) -> Non
     copies.execute("alter table stripe_eu_copy.customer drop column phone cascade")
     assert list(install_copies(copies, OTHER, ["customer"])) == ["added column stripe_eu_copy.customer.phone"]
     copies.execute("select phone from stripe_eu.customer")
+
+
+def test_json_is_compressed_by_lz4_where_the_server_has_it(copies: psycopg.Connection) -> None:
+    has_lz4 = "select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'"
+    compressions = (
+        "select distinct attcompression from pg_attribute where attrelid = 'stripe_copy.customer'::regclass"
+        " and atttypid = 'jsonb'::regtype"
+    )
+    expected = "l" if column(copies, has_lz4) == [True] else ""
+    assert column(copies, compressions) == [expected]

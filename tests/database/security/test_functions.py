@@ -51,7 +51,7 @@ def test_every_function_has_a_safe_path_and_no_rights_for_all(db: psycopg.Connec
 def unsafe(db: psycopg.Connection) -> set[object]:
     """Functions of ours that others can lead astray or call."""
     for_all = "exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0)"
-    path = "proconfig is distinct from array['search_path=pg_catalog, pg_temp']"
+    path = "proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'"
     query = f"select proname, {path} or prosecdef or {for_all} {OURS}"
     return {name for name, is_unsafe in db.execute(query.encode()) if is_unsafe}
 
