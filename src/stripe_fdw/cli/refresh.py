@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Annotated
 
 import psycopg
 import typer
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import copies_account
-from stripe_fdw.cli.output import err, out, report, say
+from stripe_fdw.cli.output import report, say
+from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
+from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 
@@ -76,7 +77,7 @@ class _Refresh:
         self._full = full
         self._stopping = threading.Event()
         self._failed = False
-        self._progress = _ShownProgress()
+        self._progress = ShownProgress()
 
     def run(self, resources: tuple[Resource, ...]) -> bool:
         """Refresh them, those with parents after the others. Return False if one of them failed."""
@@ -115,10 +116,10 @@ class _Refresh:
             if self._stopping.is_set():
                 raise
             self._failed = True
-            self._progress.finished(resource, "failed")
+            self._progress.finished(resource.name, "failed")
             report(error)
         else:
-            self._progress.finished(resource, outcome)
+            self._progress.finished(resource.name, outcome)
 
     def _outcome(self, resource: Resource, connection: psycopg.Connection) -> str:
         """Refresh the resource, or join the process that does so, and return how it ended."""
@@ -131,6 +132,7 @@ class _Refresh:
             self._confirm_deletions,
             self._full,
         )
+        self._say_cost(resource, connection)
         joined = False
         while True:
             match refresh.refresh(resource):
@@ -146,42 +148,23 @@ class _Refresh:
                 self._check()
                 time.sleep(_LOOK_SECONDS)
             ended = last_ending(connection, self._schemas.copies, resource.name, "")
+            if ended is not None and ended.error is not None:
+                self._failed = True
+                return f"failed in another process: {ended.error}"
             if ended is not None:
-                return f"another process has refreshed it: {ended}"
+                return f"another process has refreshed it: {ended.objects} objects"
 
-
-class _ShownProgress:
-    """Progress bars where standard error is a terminal, and a line for each resource where it is none."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._tasks: dict[str, TaskID] = {}
-        self._bars = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("{task.completed:.0f} objects"),
-            TimeElapsedColumn(),
-            console=err,
-            disable=not err.is_terminal,
-        )
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show the bars during the block."""
-        with self._bars:
-            yield
-
-    def page(self, run: Run) -> None:
-        """Show how far a run is."""
-        with self._lock:
-            if run.resource not in self._tasks:
-                self._tasks[run.resource] = self._bars.add_task(run.resource, total=None)
-            self._bars.update(self._tasks[run.resource], completed=run.objects)
-
-    def finished(self, resource: Resource, outcome: str) -> None:
-        """Print how the refresh of a resource ended."""
-        with self._lock:
-            task = self._tasks.pop(resource.name, None)
-            if task is not None:
-                self._bars.remove_task(task)
-            out.print(f"{resource.name}: {outcome}", markup=False)
+    def _say_cost(self, resource: Resource, connection: psycopg.Connection) -> None:
+        """Say how many requests a refresh makes that needs one for each object of another resource."""
+        try:
+            parent = list_parent(resource)
+        except NotListedError:
+            return
+        if parent is not None:
+            count = single_value(
+                connection,
+                "select stripe_sync.count_rows(%s, %s, '', false)",
+                self._schemas.copies,
+                parent.resource,
+            )
+            say(f"{resource.name}: a request for each {parent.resource}, of which there are {count}")

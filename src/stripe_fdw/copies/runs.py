@@ -40,6 +40,7 @@ class Run:
     objects: int = 0
     applied: Applied = field(default_factory=Applied)
     beaten_at: float = field(default_factory=time.monotonic, repr=False)
+    expected: int | None = None  # how many objects the last complete list had
     met: str = "stripe_sync.met"  # the table of ids that it met
 
     def commit_page(self, position: Position, applied: Applied, ids: Sequence[str]) -> None:
@@ -154,17 +155,22 @@ def running_elsewhere(
     return RunningElsewhere(*row) if row else None
 
 
-def last_ending(connection: psycopg.Connection, schema: str, resource: str, account: str) -> str | None:
-    """Return how the last run ended, in a few words; None if it was interrupted."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: with an error, or with all objects read."""
+
+    error: str | None
+    objects: int
+
+
+def last_ending(connection: psycopg.Connection, schema: str, resource: str, account: str) -> Ending | None:
+    """Return how the last run ended; None if it was interrupted."""
     row = connection.execute(
-        "select error, objects, finished_at is not null"
-        f" from stripe_sync.run where {_KEY} and holder is null".encode(),
+        f"select error, objects from stripe_sync.run where {_KEY} and holder is null"
+        " and finished_at is not null".encode(),
         {"schema": schema, "resource": resource, "account": account},
     ).fetchone()
-    if row is None or not row[2]:
-        return None
-    error, objects, _ = row
-    return f"it failed: {error}" if error else f"{objects} objects"
+    return Ending(*row) if row else None
 
 
 def take_run(
@@ -188,7 +194,7 @@ def take_run(
         f" on conflict (schema, resource, account) do update set {assignments}, holder = excluded.holder,"
         " job = excluded.job, heartbeat_at = now(), finished_at = null, error = null"
         f" where r.holder is null or r.heartbeat_at < now() - interval '{_LEASE}'"
-        f" returning {', '.join(kept)}"
+        f" returning {', '.join(kept)}, expected"
     )
     try:
         with connection.transaction():
@@ -197,11 +203,12 @@ def take_run(
             row = connection.execute(query.encode(), key).fetchone()
             if row is None:
                 return None
-            position, began_at, requests, objects, *counts = row
+            position, began_at, requests, objects, *counts, expected = row
             if position is None:
                 connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), key)
     except psycopg.errors.LockNotAvailable:
         return None
     run = Run(connection, schema, resource, account, holder, position, began_at, requests, objects)
     run.applied = Applied(*counts)
+    run.expected = expected
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import urllib3
 
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import OtherAccountError, check_account
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
@@ -359,7 +361,7 @@ def command(filled: str, stripe: SimulatorProcess) -> Callable[..., subprocess.C
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "DATABASE_URL": filled, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
-            **variables,
+            "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
         }  # fmt: skip
         program = Path(sys.executable).with_name("stripe-fdw")
         return subprocess.run(
@@ -385,6 +387,30 @@ def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> No
     again = command("customer")
     assert "nothing has changed" in again.stdout
     assert KEY not in done.stdout + done.stderr
+
+
+def test_the_command_says_what_lists_inside_objects_cost(command: Any, filled: str) -> None:
+    command("invoice")
+    (invoices,) = rows(filled, "select count(*) from stripe.invoice")[0]
+    said = command("line_item").stderr
+    assert f"line_item: a request for each invoice, of which there are {invoices}" in said
+
+
+def test_progress_is_shown_in_lines_without_a_terminal(
+    filled: str, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = ShownProgress(line_seconds=0)
+    with psycopg.connect(filled, autocommit=True) as connection:
+        for _ in range(2):
+            ResourceRefresh(client, connection, Schemas(), lambda: None, shown.page).refresh(
+                load().resource["customer"]
+            )
+    shown.finished("customer", "done")
+    said = capsys.readouterr()
+    first, last = said.err.splitlines()[0], said.err.splitlines()[-1]
+    assert re.match(r"customer: \d+ objects in \d+ requests, \d+/s$", first)
+    assert re.match(r"customer: (\d+) of about \1 objects in \d+ requests, \d+/s, 0 s left$", last)
+    assert said.out == "customer: done\n"
 
 
 def test_the_command_refreshes_everything(command: Any, filled: str, simulators: Simulators) -> None:
