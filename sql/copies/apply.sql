@@ -11,7 +11,9 @@ create table if not exists stripe_sync.refetch (
 );
 
 alter table stripe_sync.refetch
-    add column if not exists claimed_until timestamptz;  -- until then a process asks for it
+    add column if not exists claimed_until timestamptz,  -- until then a process asks for it
+    add column if not exists attempts integer not null default 0,  -- that left it in doubt; with eight it is given up
+    add column if not exists error text;                 -- why Stripe refused the last one
 
 comment on table stripe_sync.refetch is
     'Objects of which two states were seen at nearly the same time: fetched once more, the later one is known.';

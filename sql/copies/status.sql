@@ -43,7 +43,9 @@ create or replace view stripe_sync.status as
            case when r.holder is not null and r.heartbeat_at > now() - interval '1 minute' and r.expected > 0
                 then least(100, 100 * r.objects / r.expected) end as percent_done,
            jsonb_array_length(r.position) as parts_left,
-           s.cron as schedule
+           s.cron as schedule,
+           (select count(*) from stripe_sync.refetch d
+             where d.schema = known.schema and d.resource = known.resource and d.account = coalesce(r.account, '')) as in_doubt
       from stripe_sync.run r
       full join (select schema, name as resource from stripe_sync.resource) known using (schema, resource)
       left join stripe_sync.schedule s using (schema, resource);
@@ -59,3 +61,4 @@ comment on column stripe_sync.status.job is 'The job of the queue that runs it, 
 comment on column stripe_sync.status.percent_done is 'Of the objects that the last complete list had';
 comment on column stripe_sync.status.parts_left is 'Parts of lists that are left to read';
 comment on column stripe_sync.status.schedule is 'When workers refresh it, as cron has it, in UTC';
+comment on column stripe_sync.status.in_doubt is 'Objects that are asked for again: stripe_sync.refetch';

@@ -19,20 +19,30 @@ from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.pages import read_pages
 from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.copies.answered_objects import check_identity, listed_objects
+from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.copies.lists import NotListedError, children_request, list_parent
-from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieval_request
-from stripe_fdw.copies.runs import Check
+from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieval_request, retrieve
+from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import brief_locks
-from stripe_fdw.errors import NotActivatedError, NotFoundError, PermissionDeniedError
+from stripe_fdw.errors import (
+    ApiError,
+    AuthenticationError,
+    InvalidResponseError,
+    NotActivatedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
 
 _BATCH: Final = 50
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
 _CLAIM: Final = "1 minute"  # in which nobody else asks for it
-_GONE_SECONDS: Final = 3  # after the doubt, when an object is known to be gone at the latest
+_SURE_SECONDS: Final = 3  # after the doubt, by the clock of Stripe: what is read then decides
 _LOOK_SECONDS: Final = 0.5
+_MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = ''"
 
 
@@ -44,6 +54,7 @@ class Doubt:
     id: str
     parent: str | None
     doubted_at: datetime
+    attempts: int = 0
 
 
 def note_doubts(
@@ -75,8 +86,10 @@ class Refetcher:
     def refetch_due(self, resources: Collection[str] | None = None) -> int:
         """Ask for objects that are due, of all resources or of those named. Return how many there were.
 
+        An object whose request Stripe refuses holds up no other one. The error is noted with it.
+
         Raises:
-            StripeFdwError: what a request fails with; the objects are tried again a minute later.
+            StripeFdwError: what any request would fail with; the objects are tried again a minute later.
         """
         doubts = self._claim(resources)
         ahead: deque[tuple[Doubt, Request, ResponseFuture]] = deque()
@@ -97,13 +110,48 @@ class Refetcher:
     def finish(self, resources: Collection[str], seconds: float) -> None:
         """Ask for the doubtful objects of these resources as they become due, for so long at most."""
         ends = time.monotonic() + seconds
-        left = "select exists (select from stripe_sync.refetch where schema = %s and resource = any (%s))"
+        left = (
+            "select exists (select from stripe_sync.refetch where schema = %s and resource = any (%s)"
+            f" and attempts < {_MAX_ATTEMPTS})"
+        )
         while time.monotonic() < ends and self.connection.execute(
-            left, (self.schemas.copies, list(resources))
+            left.encode(), (self.schemas.copies, list(resources))
         ).fetchone() == (True,):
             if not self.refetch_due(resources):
                 self.check()
                 time.sleep(_LOOK_SECONDS)
+
+    def refetch_before_refresh(self, resource: Resource) -> None:
+        """Ask for objects that are due before the resource's list is read; some, since the list has the rest.
+
+        Those that were given up are tried again with the next ones.
+
+        Raises:
+            StripeFdwError: what any request would fail with.
+        """
+        self.refetch_due([resource.name])
+        self.connection.execute(
+            "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = ''"
+            f" and attempts >= {_MAX_ATTEMPTS}".encode(),
+            (self.schemas.copies, resource.name),
+        )
+
+    def settle_listed(self, resource: Resource, run: Run) -> None:
+        """Remove doubts about objects that a complete list has shown since, before the run ends."""
+        if all(column.expanded_in_lists for column in expanded_columns(resource)):
+            self.connection.execute(
+                "delete from stripe_sync.refetch r using stripe_sync.met m"
+                " where r.schema = %(schema)s and r.resource = %(resource)s and r.account = %(account)s"
+                f" and r.doubted_at <= %(began_at)s - interval '{_SURE_SECONDS} s'"
+                " and (m.schema, m.resource, m.account, m.id)"
+                " = (r.schema, r.resource, r.account, r.id)".encode(),
+                {
+                    "schema": run.schema,
+                    "resource": run.resource,
+                    "account": run.account,
+                    "began_at": run.began_at,
+                },
+            )
 
     def _claim(self, resources: Collection[str] | None) -> list[Doubt]:
         rows = self.connection.execute(
@@ -112,11 +160,11 @@ class Refetcher:
             " where schema = %(schema)s and account = ''"
             " and (%(resources)s::text[] is null or resource = any (%(resources)s))"
             f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
-            " and (claimed_until is null or claimed_until < now())"
+            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
             f" order by doubted_at limit {_BATCH} for update skip locked) due"
             " where (r.schema, r.resource, r.id, r.account)"
             " = (due.schema, due.resource, due.id, due.account)"
-            " returning r.resource, r.id, r.parent, r.doubted_at".encode(),
+            " returning r.resource, r.id, r.parent, r.doubted_at, r.attempts".encode(),
             {"schema": self.schemas.copies, "resources": None if resources is None else list(resources)},
         ).fetchall()
         known = self.catalog.resource
@@ -136,20 +184,30 @@ class Refetcher:
 
     def _refetch(self, doubt: Doubt, request: Request, future: ResponseFuture) -> None:
         gone: list[dict[str, Any]] = [{"id": doubt.id, "object": doubt.resource.object, "deleted": True}]
-        gone_at = doubt.doubted_at + timedelta(seconds=_GONE_SECONDS)
+        gone_at = doubt.doubted_at + timedelta(seconds=_SURE_SECONDS)
         try:
             if can_retrieve(doubt.resource):
-                response = future.result(check=self.check)
-                check_identity(response, request, doubt.id)
-                objects, at = [response.body], read_at(response)
+                response = retrieve(self.client, doubt.resource, doubt.id, self.check, future)
+                objects, at = (gone, gone_at) if response is None else ([response.body], read_at(response))
             else:
-                objects, at = self._listed(doubt, request, future)
+                try:
+                    objects, at = self._listed(doubt, request, future)
+                except NotFoundError:  # the object that holds the list is gone
+                    objects, at = gone, gone_at
                 if not any(item["id"] == doubt.id for item in objects):
                     objects += gone
-        except NotFoundError:
-            objects, at = gone, gone_at
         except (PermissionDeniedError, NotActivatedError):
             objects, at = [], gone_at  # no request of this key can decide it
+        except (AuthenticationError, RateLimitError):
+            raise
+        except (ApiError, InvalidResponseError) as error:
+            if isinstance(error, ApiError) and (error.status is None or error.status >= 500):
+                raise
+            self._put_off(doubt, error.message)
+            return
+        if at < gone_at:
+            self._put_off(doubt, None)  # by Stripe's clock it was read too early
+            return
         self._settle(doubt, objects, at)
 
     def _listed(
@@ -169,22 +227,27 @@ class Refetcher:
 
     def _settle(self, doubt: Doubt, objects: list[dict[str, Any]], at: datetime | None) -> None:
         """Apply what was read, and remove the doubt. It stays if there is a new one, or the row is locked."""
-        key = {"schema": self.schemas.copies, "resource": doubt.resource.name, "id": doubt.id}
         try:
             with brief_locks(self.connection):
-                self.connection.execute(
-                    f"delete from stripe_sync.refetch where {_KEY} and doubted_at = %(at)s".encode(),
-                    {**key, "at": doubt.doubted_at},
-                )
-                self.connection.execute(
-                    f"update stripe_sync.refetch set claimed_until = null where {_KEY}".encode(), key
-                )
                 if objects and at is not None:
                     evidence = Evidence(at, parent=doubt.parent)
                     apply(self.connection, self.schemas, doubt.resource, objects, evidence)
+                settled = self._change(doubt, "delete from stripe_sync.refetch", " and doubted_at = %(at)s")
+                if not settled:
+                    self._put_off(doubt, None)
         except psycopg.errors.LockNotAvailable:
-            self.connection.execute(
-                "update stripe_sync.refetch set claimed_until = now() + interval '1 s'"
-                f" where {_KEY}".encode(),
-                key,
-            )
+            self._change(doubt, "update stripe_sync.refetch set claimed_until = now() + interval '1 s'")
+
+    def _put_off(self, doubt: Doubt, error: str | None) -> None:
+        """Have the object asked for again, later each time."""
+        self._change(
+            doubt,
+            "update stripe_sync.refetch set attempts = attempts + 1, error = %(error)s,"
+            " claimed_until = now() + interval '1 s' * (2 ^ attempts)",
+            error=error,
+        )
+
+    def _change(self, doubt: Doubt, statement: str, condition: str = "", **values: Any) -> int:
+        key = {"schema": self.schemas.copies, "resource": doubt.resource.name, "id": doubt.id}
+        parameters = {**key, "at": doubt.doubted_at, **values}
+        return self.connection.execute(f"{statement} where {_KEY}{condition}".encode(), parameters).rowcount

@@ -11,6 +11,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
+from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
@@ -70,9 +71,12 @@ class ResourceRefresh:
             CopySink(self.connection, self.schemas, self.whole),
         )
         completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
+        refetcher = Refetcher(self.client, self.connection, self.schemas, load(), check)
         try:
+            refetcher.refetch_before_refresh(resource)
             refresher.refresh(resource, run)
             completion.complete(resource, run)
+            refetcher.settle_listed(resource, run)
         except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
             run.finish(error.message)
             return LeftOut(error.message)

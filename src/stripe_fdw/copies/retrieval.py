@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final
 
-from stripe_fdw.api.client import Client
+from stripe_fdw.api.client import Client, ResponseFuture
+from stripe_fdw.api.expand import refuses_expansion, with_expansions, without_expansions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.answered_objects import check_identity
-from stripe_fdw.errors import NotFoundError
+from stripe_fdw.copies.copied_columns import expanded_columns
+from stripe_fdw.errors import ApiError, NotFoundError
+
+_GONE: Final = frozenset({"resource_missing", "not_found"})  # codes of version 1 and 2 of the API
 
 
 def can_retrieve(resource: Resource) -> bool:
@@ -20,23 +25,43 @@ def can_retrieve(resource: Resource) -> bool:
 
 
 def retrieval_request(resource: Resource, identifier: str) -> Request:
-    """Return the request for one object of a resource that can be asked for by its id alone."""
+    """Return the request for one object of a resource that can be asked for by its id alone.
+
+    It expands what the copy has and Stripe sends only on request, unless the key may not read that.
+    """
     assert resource.retrieve is not None
     name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
-    return Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+    request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+    return with_expansions(request, [column.expand for column in expanded_columns(resource)])
 
 
 def retrieve(
-    client: Client, resource: Resource, identifier: str, check: Callable[[], object]
+    client: Client,
+    resource: Resource,
+    identifier: str,
+    check: Callable[[], object],
+    future: ResponseFuture | None = None,
 ) -> Response | None:
     """Ask for an object by its id, as work in the background. Return None if Stripe does not have it.
 
+    ``future`` is that of the request if it is under way. Without the expansions if Stripe refuses them.
     Raises InvalidResponseError if the response is another object.
     """
     request = retrieval_request(resource, identifier)
     try:
-        response = client.fetch(request, check=check, background=True)
-    except NotFoundError:
+        try:
+            if future is None:
+                response = client.fetch(request, check=check, background=True)
+            else:
+                response = future.result(check=check)
+        except ApiError as error:
+            if not refuses_expansion(error, request):
+                raise
+            plain, _ = without_expansions(request)
+            response = client.fetch(plain, check=check, background=True)
+    except NotFoundError as error:
+        if error.status != 404 or error.code not in _GONE:
+            raise
         return None
     check_identity(response, request, identifier)
     return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -162,6 +163,66 @@ def test_an_object_of_a_list_is_asked_for_with_its_list(db: psycopg.Connection, 
     doubt(db, "line_item", line)  # nobody knows in which list it is
     refetcher(db, client).refetch_due()
     assert doubts(db) == []
+
+
+def test_refetch_before_refresh(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(db, client)
+    first, second = (row[0] for row in db.execute("select id from stripe_copy.customer order by id limit 2"))
+    doubt(db, "customer", first)
+    doubt(db, "customer", second)
+    db.execute("update stripe_sync.refetch set attempts = 8, error = 'x' where id = %s", (second,))
+    stripe.control("DELETE", "/requests")
+    refresh(db, client)
+    requests = stripe.requests()
+    assert [item["path"] for item in requests[:2]] == [f"/v1/customers/{first}", "/v1/customers"]
+    assert "expand[0]" in str(requests[0])  # what the copy has and Stripe sends only so
+    assert doubts(db) == []  # the list has settled the one that was given up
+
+
+def test_a_list_settles_no_later_doubt(db: psycopg.Connection, client: Client) -> None:
+    refresh(db, client)
+    (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    doubt(db, "customer", identifier)
+    db.execute("update stripe_sync.refetch set doubted_at = now()")
+    refresh(db, client)
+    assert doubts(db) == [identifier]
+    assert value(db, "select in_doubt from stripe_sync.status where resource = 'customer'") == 1
+
+
+def test_a_refused_request_holds_up_no_other(
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
+) -> None:
+    refresh(db, client)
+    first, second = (row[0] for row in db.execute("select id from stripe_copy.customer order by id limit 2"))
+    doubt(db, "customer", first)
+    db.execute("update stripe_sync.refetch set doubted_at = doubted_at - interval '1 s'")
+    doubt(db, "customer", second)
+    fault = {"kind": "status", "status": 400, "path": f"/v1/customers/{first}", "count": None}
+    stripe.control("POST", "/faults", fault)
+    for _ in range(9):
+        refetcher(db, client).refetch_due()
+        db.execute("update stripe_sync.refetch set claimed_until = null")
+    attempts = db.execute("select id, attempts, error is not null from stripe_sync.refetch").fetchall()
+    assert attempts == [(first, 8, True)]  # given up, and there to be seen
+    assert value(db, "select _deleted from stripe_copy.customer where id = %s", first) is False
+    refetcher(db, client).finish(["customer"], seconds=20)  # waits for none that is given up
+
+
+def test_what_was_read_too_early_decides_nothing(
+    db: psycopg.Connection, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresh(db, client)
+    (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    damage(db, "customer", identifier)
+    doubt(db, "customer", identifier)
+    (doubted_at,) = db.execute("select doubted_at from stripe_sync.refetch").fetchone() or (None,)
+    at = doubted_at + timedelta(seconds=2)  # by a clock of Stripe that is behind
+    with monkeypatch.context() as patched:
+        patched.setattr("stripe_fdw.copies.refetch.read_at", lambda _: at)
+        refetcher(db, client).refetch_due()
+    assert value(db, "select attempts from stripe_sync.refetch") == 1
+    assert value(db, "select _raw from stripe_copy.customer where id = %s", identifier) == {}
+    assert refetcher(db, client).refetch_due() == 0  # a second later at the earliest
 
 
 def test_several_processes_ask_once(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
