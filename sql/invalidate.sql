@@ -26,6 +26,6 @@ begin
 end $$;
 
 comment on function stripe_sync.invalidate(text, text) is
-    'Forgets cached answers: about one object of a resource (''customer'', ''cus_…''), or about all of them.';
+    'Forgets cached answers: about one object of a resource (''customer'', ''cus_...''), or about all of them.';
 
 revoke execute on function stripe_sync.invalidate(text, text) from public;

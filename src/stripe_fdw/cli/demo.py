@@ -23,6 +23,7 @@ from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import HostName
+from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.devstack.stack import Stack
 
 _SHOWN_ROWS = 5
@@ -122,7 +123,7 @@ def demo(
         stack = Stack(Path(directory))
         try:
             state = stack.up({"customers": customers, "latency_ms": latency_ms, "host": host}, say)
-            with psycopg.connect(stack.dsn, autocommit=True) as connection:
+            with psycopg.connect(stack.dsn, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
                 _show_live(connection, state.simulator_url)
                 _show_copies(connection, state.simulator_url, stack.environment())
         finally:

@@ -13,6 +13,7 @@ from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
+from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
 from stripe_fdw.settings import settings
@@ -65,7 +66,10 @@ def init(
         mapping = {"api_key": env.stripe_api_key.get_secret_value()}
     plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
-        with psycopg.connect(env.database_url, autocommit=True) as connection, connection.transaction():
+        with (
+            psycopg.connect(env.database_url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection,
+            connection.transaction(),
+        ):
             changes = install_into(connection, plan)
             if copied := [*installed_resources(connection, Schemas()), *(copies or [])]:
                 names = None if "all" in copied else copied

@@ -22,6 +22,7 @@ import orjson
 import psycopg
 
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
+from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.host.postgres_installation import PostgresInstallation
@@ -135,7 +136,7 @@ class Stack:
                 state = self._start_simulator(options, previous)
                 say(f"simulated Stripe with {options.customers:,} customers at {state.simulator_url}")
             self._start_postgres(installation, options, say)
-            with psycopg.connect(self.dsn, autocommit=True) as connection:
+            with psycopg.connect(self.dsn, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
                 for line in install_into(connection, _install_plan(options, state)):
                     say(line)
             return state
