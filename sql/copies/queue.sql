@@ -63,10 +63,16 @@ declare
     field_names constant text[] := array['minute', 'hour', 'day of the month', 'month', 'day of the week'];
     lowest constant integer[] := array[0, 0, 1, 1, 0];
     highest constant integer[] := array[59, 23, 31, 12, 7];
-    fields constant text[] := string_to_array(require_cron.cron, ' ');
+    fields constant text[] := string_to_array(left(require_cron.cron, 257), ' ');
     item text;
     parts integer[];
 begin
+    if length(require_cron.cron) > 256 then
+        raise invalid_parameter_value using
+            message = format('"%s..." is not a cron expression', left(require_cron.cron, 100)),
+            detail = format('It has %s characters, more than 256.', length(require_cron.cron)),
+            hint = 'A range with a step is shorter than a list: ''*/5 * * * *'' is each fifth minute.';
+    end if;
     if cardinality(fields) is distinct from 5 then
         raise invalid_parameter_value using
             message = format('"%s" is not a cron expression', left(require_cron.cron, 100)),

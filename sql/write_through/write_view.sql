@@ -27,9 +27,11 @@ begin
     end if;
     if tg_op <> 'DELETE' then
         -- A column that INSERT leaves out is NULL here, so NULL is not sent.
-        select coalesce(jsonb_object_agg(c.key, c.value), '{}') into changes
-          from jsonb_each(to_jsonb(new)) c
-         where c.value is distinct from coalesce(before -> c.key, 'null');
+        -- The others are taken out: jsonb_object_agg reads a long value again for each text in it.
+        changes := to_jsonb(new);
+        changes := changes - array(
+            select c.key from jsonb_each(changes) c
+             where c.value is not distinct from coalesce(before -> c.key, 'null'));
         foreach name in array tg_argv[2:] loop
             if changes ? (name || '_id') then
                 if changes -> name <> changes -> (name || '_id') then

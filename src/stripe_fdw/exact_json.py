@@ -12,6 +12,8 @@ Json = dict[str, Any]
 """A JSON object."""
 
 MAX_DEPTH: Final = 254  # of lists and objects in each other; orjson writes no more
+MAX_VALUES: Final = 50_000  # in each other and beside each other; no cancel ends their parsing and encoding
+_MAX_CHARACTERS: Final = 16 * 2**20
 _MAX_DIGITS: Final = 1000  # before or after the decimal point
 
 
@@ -19,20 +21,26 @@ class TooDeepError(ValueError):
     """Lists and objects are nested more than MAX_DEPTH deep."""
 
 
+class TooLargeError(ValueError):
+    """There are more than MAX_VALUES values, or more than 16 MiB of text."""
+
+
 def loads(text: str | bytes) -> Any:
     """Parse JSON: numbers with a fraction or of more than 64 bits as Decimal.
 
-    Raises ValueError for invalid JSON, TooDeepError for JSON that ``dumps`` could not write again, and
-    OverflowError for a number of more than 1,000 digits.
+    Raises ValueError for invalid JSON, TooDeepError for JSON that ``dumps`` could not write again,
+    TooLargeError for more than MAX_VALUES values, and OverflowError for a number of more than 1,000 digits.
     """
+    if len(text) > _MAX_CHARACTERS:
+        raise TooLargeError
     try:
         value = json.loads(
             text, parse_float=_parse_decimal, parse_int=_parse_integer, parse_constant=_refuse_constant
         )
     except RecursionError:
         raise TooDeepError from None
-    if len(text) > 2 * MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        raise TooDeepError
+    if len(text) > 2 * MAX_DEPTH:
+        _check_size(value)
     return value
 
 
@@ -47,16 +55,22 @@ def format_decimal(value: Decimal, *, trim_zeros: bool = False) -> str:
     return digits.rstrip("0").rstrip(".") if trim_zeros and "." in digits else digits
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth + 1):
-        level = [
-            item
-            for outer in level
-            if isinstance(outer, dict | list)
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return bool(level)
+def _check_size(value: Any) -> None:
+    """Raise TooDeepError or TooLargeError for what is beyond MAX_DEPTH or MAX_VALUES."""
+    level, count = [value], 1
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for outer in level:
+            if isinstance(outer, dict):
+                inner.extend(outer.values())
+            elif isinstance(outer, list):
+                inner.extend(outer)
+        level = inner
+        count += len(level)
+        if count > MAX_VALUES:
+            raise TooLargeError
+    if level:
+        raise TooDeepError
 
 
 def _parse_integer(text: str) -> int | Decimal:

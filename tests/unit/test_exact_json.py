@@ -54,3 +54,22 @@ def test_what_is_read_can_be_written_again_and_what_is_deeper_is_refused(begin: 
     for depth in (exact_json.MAX_DEPTH + 1, 990, 100_000):
         with pytest.raises(exact_json.TooDeepError):
             exact_json.loads(f"{begin * depth}1{end * depth}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" + "1," * exact_json.MAX_VALUES + "1]",
+        "[" + "[]," * exact_json.MAX_VALUES + "1]",
+        '{"a":[' + ",".join(f'{{"b":{n}}}' for n in range(exact_json.MAX_VALUES)) + "]}",
+        '"' + "a" * 17_000_000 + '"',
+    ],
+    ids=["numbers", "lists", "objects", "a long text"],
+)
+def test_more_than_the_largest_size_is_refused(text: str) -> None:
+    with pytest.raises(exact_json.TooLargeError):
+        exact_json.loads(text)
+
+
+def test_a_large_value_is_read() -> None:
+    assert len(exact_json.loads("[" + "1," * (exact_json.MAX_VALUES - 3) + "1]")) == exact_json.MAX_VALUES - 2

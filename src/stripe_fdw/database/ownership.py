@@ -70,6 +70,14 @@ _OTHERS_PRIVILEGES: Final = f"""
      where nspname = any (%(schemas)s) and privilege_type = 'CREATE' and ({_TRUSTED}) is not true
      order by 1, 2
 """  # noqa: S608 - of the constants above
+_ROLE_OF_SESSIONS: Final = """
+    select substr(setting, length('role=') + 1)
+      from pg_db_role_setting
+      join pg_database on pg_database.oid = setdatabase
+     cross join unnest(setconfig) as setting
+     where datname = current_database() and setrole = 0 and starts_with(setting, 'role=')
+       and current_user <> session_user
+"""
 
 
 def refuse_objects_of_others(
@@ -83,9 +91,16 @@ def refuse_objects_of_others(
 
     Raises:
         InstallError: one of them belongs neither to the current role nor to a superuser, or another role may
-            create objects in one of the schemas.
+            create objects in one of the schemas; or the current role is one that the database's owner chose.
 
     """
+    role = connection.execute(_ROLE_OF_SESSIONS.encode()).fetchone()
+    if role is not None:
+        raise InstallError(
+            f"a setting of the database gives its sessions the role {role[0]}, who would own what is made",
+            hint="ALTER DATABASE ... RESET role; and connect as the role that is to own it.",
+            sqlstate=sqlstates.INSUFFICIENT_PRIVILEGE,
+        )
     names = {"schemas": list(schemas), "server": server, "wrapper": wrapper}
     objects = connection.execute(_OTHERS_OBJECTS.encode(), names).fetchall()
     if objects:

@@ -34,7 +34,7 @@ def make_decimal(text: str) -> Decimal:
 def parse_json(text: str) -> object:
     """Parse JSON. Numbers keep their digits: those with a fraction, and very large ones, become Decimals.
 
-    Raises HostError for numbers and depths that cannot be written again.
+    Raises HostError for numbers and depths that cannot be written again, and for too many values.
     """
     try:
         return exact_json.loads(text)
@@ -45,6 +45,10 @@ def parse_json(text: str) -> object:
     except exact_json.TooDeepError:
         raise HostError(
             f"jsonb is nested more than {exact_json.MAX_DEPTH} deep", sqlstate=sqlstates.STATEMENT_TOO_COMPLEX
+        ) from None
+    except exact_json.TooLargeError:
+        raise HostError(
+            f"jsonb has more than {exact_json.MAX_VALUES} values", sqlstate=sqlstates.STATEMENT_TOO_COMPLEX
         ) from None
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import psycopg
 from croniter import CroniterBadDateError, croniter
 
+_MAX_CRON_CHARACTERS: Final = 256
 
-def queue_due(connection: psycopg.Connection, schema: str) -> list[str]:
+
+def queue_due(
+    connection: psycopg.Connection, schema: str, say: Callable[[str], object] = lambda _: None
+) -> list[str]:
     """Queue the refreshes of a schema's copies that are due, and return the names of their resources.
 
     A time that passed while no worker ran counts once. Workers that look at the same time share the schedules
-    among them.
+    among them. A schedule that cannot be kept is told to ``say``, and keeps no other from its time.
     """
     queued = []
     with connection.transaction():
@@ -23,9 +29,14 @@ def queue_due(connection: psycopg.Connection, schema: str) -> list[str]:
             (schema,),
         ).fetchall()
         for resource, cron, last, now in rows:
-            if not is_due(cron, last, now):
+            try:
+                if not is_due(cron, last, now):
+                    continue
+                with connection.transaction():
+                    connection.execute("select stripe_sync.refresh(%s, %s)", (resource, schema))
+            except (ValueError, psycopg.errors.UndefinedTable) as error:
+                say(f"the schedule of {resource[:100]} is not kept: {str(error).strip()}")
                 continue
-            connection.execute("select stripe_sync.refresh(%s, %s)", (resource, schema))
             connection.execute(
                 "update stripe_sync.schedule set queued_at = now() where schema = %s and resource = %s",
                 (schema, resource),
@@ -35,7 +46,12 @@ def queue_due(connection: psycopg.Connection, schema: str) -> list[str]:
 
 
 def is_due(cron: str, last: datetime, now: datetime) -> bool:
-    """Return True if a time of the cron expression, in UTC, is after ``last`` and not after ``now``."""
+    """Return True if a time of the cron expression, in UTC, is after ``last`` and not after ``now``.
+
+    Raises ValueError for what is no cron expression, or is longer than 256 characters.
+    """
+    if len(cron) > _MAX_CRON_CHARACTERS:
+        raise ValueError(f"a cron expression has at most {_MAX_CRON_CHARACTERS} characters, not {len(cron)}")
     try:
         following = croniter(cron, last.astimezone(UTC)).get_next(datetime)
     except CroniterBadDateError:  # a day that no month has, such as February 30

@@ -150,7 +150,7 @@ async def _rounds(work: Work, app: App) -> None:
 
 def _queue_due(work: Work) -> None:
     with open_session(work.database_url) as connection:
-        for name in queue_due(connection, work.schemas.copies):
+        for name in queue_due(connection, work.schemas.copies, work.say):
             work.say(f"{name}: queued by its schedule")
 
 

@@ -30,7 +30,7 @@ from stripe_fdw.jobs.schedules import is_due, queue_due
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
-from support.waiting import wait_until
+from support.waiting import hang_guard, wait_until
 
 CHOSEN = ("customer", "subscription", "invoice", "issuing_card")
 LISTED = 294  # of 300 customers some are deleted
@@ -358,6 +358,7 @@ def test_a_failed_job_waits_longer_each_time_and_a_final_failure_ends_it() -> No
         ("schedule_refresh('customer', '0 5-3 * * *')", "is not a cron", "from 0 to 23"),
         ("schedule_refresh('customer', '*/0 * * * *')", "is not a cron", "from 0 to 59"),
         ("schedule_refresh('customer', '0 3 * * ')", "is not a cron", "space"),
+        ("schedule_refresh('customer', '0 3 * * ' || repeat('1,', 500000) || '1')", "is not a cron", "*/5"),
     ],
 )
 def test_wrong_names_and_schedules_are_refused(
@@ -405,6 +406,22 @@ def test_workers_share_schedules(db: psycopg.Connection, queued: str) -> None:
         assert queue_due(second, "stripe_copy") == []
         other.commit()
         assert queue_due(second, "stripe_copy") == []
+
+
+@pytest.mark.parametrize("cron", ["never", "* * * * *" + ",*" * 200_000, "0 0 * * 1#9", ""])
+def test_a_wrong_schedule_keeps_no_other_from_its_time(db: psycopg.Connection, cron: str) -> None:
+    db.execute("select stripe_sync.schedule_refresh('invoice', '* * * * *')")
+    db.execute("insert into stripe_sync.schedule values ('stripe_copy', 'customer', %s)", (cron,))
+    db.execute("insert into stripe_sync.schedule values ('stripe_copy', 'gone', '* * * * *')")
+    db.execute("update stripe_sync.schedule set since = now() - interval '1 hour'")
+    said: list[str] = []
+    with hang_guard(5):
+        assert queue_due(db, "stripe_copy", said.append) == ["invoice"]
+    assert [line.split(" is not kept: ")[0] for line in said] == [
+        "the schedule of customer",
+        "the schedule of gone",
+    ]
+    assert all(len(line) < 600 for line in said)
 
 
 def test_a_worker_queues_what_is_due(db: psycopg.Connection, worker: Worker) -> None:

@@ -26,7 +26,7 @@ from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, SessionPool, column, count, create, failing, not_under_multicorn2, one, said
 from support.simulators import Simulators
-from support.waiting import wait_until
+from support.waiting import hang_guard, wait_until
 
 COPIED = ("customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem")
 
@@ -218,6 +218,28 @@ def test_what_cannot_be_written_is_refused_before_any_request(
     db: psycopg.Connection, sent: Callable[[], list[str]], statement: str, reason: str
 ) -> None:
     assert reason in said(failing(db, statement))
+    assert sent() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (
+            "(select jsonb_object_agg('k' || n, 'a value of some length') from generate_series(1, 150000) n)",
+            "50000",
+        ),
+        ("(repeat('[', 3000) || repeat(']', 3000))::jsonb", "254 deep"),
+    ],
+    ids=["large", "deep"],
+)
+@pytest.mark.parametrize("schema", ["stripe", "stripe_live"])
+def test_a_huge_value_is_refused_at_once(
+    db: psycopg.Connection, sent: Callable[[], list[str]], schema: str, value: str, reason: str
+) -> None:
+    with hang_guard(8):
+        error = failing(db, f"insert into {schema}.customer (metadata) values ({value})")
+    assert reason in said(error)
+    assert len(said(error)) < 2000
     assert sent() == []
 
 

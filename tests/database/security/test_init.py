@@ -297,3 +297,14 @@ def test_an_ordinary_role_installs_with_what_superusers_made(prepared: Prepared)
     # Afterwards they are mallory's, and no administrator uses them.
     with pytest.raises(InstallError, match="belongs to role mallory"):
         prepared.install()
+
+
+def test_the_database_does_not_choose_whose_the_key_becomes(prepared: Prepared) -> None:
+    wrapper = WRAPPERS[prepared.host]
+    prepared.admin(f"create extension {wrapper}; grant usage on foreign data wrapper {wrapper} to mallory")
+    prepared.mallory("alter database prepared set role = 'mallory'")
+    with psycopg.connect(prepared.dsn) as connection:
+        assert one(connection, "select current_user || ' ' || session_user") == "mallory postgres"
+    assert "gives its sessions the role mallory" in prepared.refusal().message
+    prepared.admin("set role none; alter database prepared reset role")
+    assert "created server stripe" in prepared.install()

@@ -144,6 +144,11 @@ def _params(text: str) -> dict[str, Any]:
             f"the parameters of an operation are nested more than {exact_json.MAX_DEPTH} deep",
             sqlstate=sqlstates.STATEMENT_TOO_COMPLEX,
         ) from None
+    except exact_json.TooLargeError:
+        raise CallError(
+            f"the parameters of an operation have more than {exact_json.MAX_VALUES} values",
+            sqlstate=sqlstates.STATEMENT_TOO_COMPLEX,
+        ) from None
     except ValueError:
         params = None
     if not isinstance(params, dict):

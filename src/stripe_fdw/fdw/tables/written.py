@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from stripe_fdw import exact_json, sqlstates
+from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
@@ -29,6 +29,7 @@ from stripe_fdw.fdw.tables.function_table import FunctionTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
+from stripe_fdw.fdw.writing.values.column_parameters import parse_json
 
 
 class _ReadTable(FunctionTable):
@@ -217,7 +218,7 @@ def _hint_of_a_view(resource: Resource) -> Iterator[None]:
 
 
 def _plan(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
-    old, changes = (exact_json.loads(values.get(name) or "{}") for name in ("old", "changes"))
+    old, changes = (parse_json(name, values.get(name) or "{}") for name in ("old", "changes"))
     if "_params" in changes:
         raise ColumnError(f'"_params" can only be written to the foreign table of {resource.name}')
     match values.get("operation"):

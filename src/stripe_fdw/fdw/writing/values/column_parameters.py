@@ -86,6 +86,9 @@ def parse_json(name: str, value: Any) -> Any:
     except exact_json.TooDeepError:
         too_deep = f"JSON that is nested at most {exact_json.MAX_DEPTH} deep"
         raise value_error(name, value, too_deep, sqlstates.STATEMENT_TOO_COMPLEX) from None
+    except exact_json.TooLargeError:
+        too_large = f"JSON of at most {exact_json.MAX_VALUES} values"
+        raise value_error(name, value, too_large, sqlstates.STATEMENT_TOO_COMPLEX) from None
     except ValueError:
         raise value_error(name, value, "JSON: an object or an array") from None
 
