@@ -12,17 +12,23 @@ create or replace function stripe_sync.apply_listed(
 as $$
 declare
     changed jsonb[];
+    keys text[];  -- the ids of the copies
     listed constant integer := cardinality(apply_listed.objects);
 begin
+    select array_agg(case when r.has_word_ids then stripe_sync.copy_key(o ->> 'id', apply_listed.parent) else o ->> 'id' end
+                     order by position)
+      into keys
+      from unnest(apply_listed.objects) with ordinality as u(o, position)
+      left join stripe_sync.resource r on r.schema = apply_listed.schema and r.name = apply_listed.resource;
     insert into stripe_sync.met (schema, resource, account, id)
-    select apply_listed.schema, apply_listed.resource, '', o ->> 'id'
-      from unnest(apply_listed.objects) o
-     where o ? 'id'
+    select apply_listed.schema, apply_listed.resource, '', k
+      from unnest(keys) k
+     where k is not null
         on conflict do nothing;
     execute format(
-        'select coalesce(array_agg(o), ''{}'') from unnest($1) o where not exists ('
-        ' select from %I.%I t where t.id = o ->> ''id'' and t._account = '''' and not t._deleted and t._raw = o)',
-        apply_listed.schema, apply_listed.resource) into changed using apply_listed.objects;
+        'select coalesce(array_agg(o), ''{}'') from unnest($1, $2) as u(o, k) where not exists ('
+        ' select from %I.%I t where t.id = k and t._account = '''' and not t._deleted and t._raw = o)',
+        apply_listed.schema, apply_listed.resource) into changed using apply_listed.objects, keys;
     execute format(
         'update stripe_sync.run r set objects = objects + $6, inserted = r.inserted + a.inserted,'
         ' updated = r.updated + a.updated, deleted = r.deleted + a.deleted, stale = r.stale + a.stale,'

@@ -11,7 +11,22 @@ create table if not exists stripe_sync.resource (
     primary key (schema, name)
 );
 
+alter table stripe_sync.resource
+    add column if not exists has_word_ids boolean not null default false;  -- copies have '<id of the parent>/<id>'
+
 comment on table stripe_sync.resource is 'The resources of which a schema has copies.';
+
+-- Returns the id under which a copy is kept whose id in Stripe is a word that repeats in each parent.
+create or replace function stripe_sync.copy_key(id text, parent text)
+    returns text
+    language sql
+    immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when strpos(id, '/') > 0 or parent is null then id else parent || '/' || id end
+$$;
+
+revoke execute on function stripe_sync.copy_key(text, text) from public;
 
 -- Returns at most three of the schema's resources with names like the given one, the closest first: names that have at
 -- least half of their pairs of letters in common.

@@ -113,21 +113,25 @@ declare
     apply constant text := format('%I.%I', copies, '_apply_' || resource);
     close text[];
     latest timestamptz;
+    has_word_ids constant boolean := exists (
+        select from stripe_sync.resource r
+         where r.schema = copies and r.name = copy_own_writes.resource and r.has_word_ids);
+    key constant text := case when has_word_ids then 'stripe_sync.copy_key(o ->> ''id'', $3)' else 'o ->> ''id''' end;
     stale text[];
 begin
     execute format(
         'select coalesce(array_agg(t.id), ''{}''), max(t._as_of)'
-        '  from (select c.id, c._as_of from %I.%I c'
-        '         where c.id in (select o ->> ''id'' from unnest($1) o) and c._account = '''''
+        '  from (select c.id, c._as_of from %1$I.%2$I c'
+        '         where c.id in (select %3$s from unnest($1) o) and c._account = '''''
         '         order by c.id for update) t'
-        ' where t._as_of between $2 and $2 + interval ''2 seconds''', copies, resource)
-       into close, latest using objects, known_at;
+        ' where t._as_of between $2 and $2 + interval ''2 seconds''', copies, resource, key)
+       into close, latest using objects, known_at, parent;
     execute format(
         'select coalesce(array_agg(id) filter (where outcome = ''stale''), ''{}'') from ('
-        ' select * from %1$s(array(select o from unnest($1) o where o ->> ''id'' <> all ($4)), '''', $2, null, $3)'
+        ' select * from %1$s(array(select o from unnest($1) o where %2$s <> all ($4)), '''', $2, null, $3)'
         ' union all'
-        ' select * from %1$s(array(select o from unnest($1) o where o ->> ''id'' = any ($4)), '''', $5, null, $3)) a',
-        apply)
+        ' select * from %1$s(array(select o from unnest($1) o where %2$s = any ($4)), '''', $5, null, $3)) a',
+        apply, key)
        into stale using objects, known_at, parent, close, latest + interval '1 microsecond';
     return stale;
 end $$;

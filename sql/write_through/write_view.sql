@@ -20,10 +20,15 @@ declare
     key text;
     locked record;
     answered_id text;
+    parent_column constant text := (
+        select r.parent_column from stripe_sync.resource r
+         where r.schema = copies and r.name = resource and r.has_word_ids);
+    parent text;  -- whose words the ids are; NULL where ids are unique
     result record;
 begin
     if tg_op <> 'INSERT' then
         before := to_jsonb(old);
+        parent := before ->> parent_column;
     end if;
     if tg_op <> 'DELETE' then
         -- A column that INSERT leaves out is NULL here, so NULL is not sent.
@@ -68,7 +73,8 @@ begin
     end if;
     if tg_op <> 'INSERT' then
         execute format('select _raw from %I.%I where id = $1 and _account = '''' and not _deleted for update',
-            copies, resource) into locked using before ->> 'id';
+            copies, resource) into locked
+            using case when parent is null then before ->> 'id' else stripe_sync.copy_key(before ->> 'id', parent) end;
         if locked._raw is distinct from before -> '_raw' then
             raise serialization_failure using
                 message = format('%s has changed since the statement read it from view %s', before ->> 'id', view),
@@ -86,7 +92,9 @@ begin
     if tg_op = 'DELETE' then
         return old;
     end if;
-    execute format('select * from %s where id = $1 and _account = ''''', view) into result using answered_id;
+    execute format('select * from %s where id = $1 and _account = ''''', view)
+        || case when parent is null then '' else format(' and %I = $2', parent_column) end
+        into result using answered_id, parent;
     if result.id is null then  -- not copied, as a warning says, or not shown
         new.id := answered_id;
         return new;

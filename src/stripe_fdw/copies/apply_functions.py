@@ -14,6 +14,7 @@ from stripe_fdw.copies.copied_columns import (
     PARENT,
     PARENT_KEY,
     copied_columns,
+    copy_key_expression,
     expanded_columns,
     record_definition,
     secret_fields,
@@ -69,6 +70,7 @@ def _apply_body(resource: Resource, schemas: Schemas, apply: str, strict: str) -
         if column.record_type and column.name != "id"
     )
     copies, name = quote_literal(schemas.copies), quote_literal(resource.name)
+    key, key_of_first = (copy_key_expression(resource, item) for item in ("o", "given_objects[1]"))
     evidence = "given_account, given_at, given_event, given_parent"
     return f"""
 #variable_conflict use_column
@@ -85,7 +87,7 @@ begin
         if exists (select from stripe_sync.misfit m where m.schema = {copies} and m.resource = {name}) then
             delete from stripe_sync.misfit m using unnest(given_objects) o
              where m.schema = {copies} and m.resource = {name}
-               and m.id = o ->> 'id' and m.account = given_account;
+               and m.id = {key} and m.account = given_account;
         end if;
         return;
     exception when data_exception then
@@ -99,7 +101,7 @@ begin
     select c.cleaned, c.lost into cleaned, lost
       from stripe_sync.without_misfits(given_objects[1], array[{fields}]) c;
     insert into stripe_sync.misfit as m (schema, resource, id, account, columns, at)
-    values ({copies}, {name}, given_objects[1] ->> 'id', given_account, lost, given_at)
+    values ({copies}, {name}, {key_of_first}, given_account, lost, given_at)
     on conflict (schema, resource, id, account) do update set columns = excluded.columns, at = excluded.at;
     return query select * from {strict}(given_objects, {evidence}, array[cleaned]);
 end"""
@@ -114,7 +116,8 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     table = schemas.table(resource)
     columns = copied_columns(resource)
     names = [quote_identifier(column.name) for column in columns]
-    expressions = ", ".join(column.expression for column in columns)
+    expressions = ", ".join("i.id" if column.name == "id" else column.expression for column in columns)
+    key = copy_key_expression(resource, "o")
     left_out = ", ".join(map(quote_literal, (*secret_fields(resource), PARENT_KEY)))
     # Of what Stripe sends only on request, an object that came without it keeps what the row has.
     expanded = expanded_columns(resource)
@@ -130,18 +133,18 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     return f"""
 #variable_conflict use_column
 declare
-    _given_ids text[] := array(select o ->> 'id' from unnest(given_objects) o);
+    _given_ids text[] := array(select {key} from unnest(given_objects) o);
     _ids text[];
     _outcomes text[];
     _applied jsonb[];
     _deleted_ids text[];
 begin
     with incoming as materialized (
-        select distinct on (o ->> 'id') o ->> 'id' as id, raw, o, raw - array[{left_out}]::text[] as _raw,
+        select distinct on ({key}) {key} as id, raw, o, raw - array[{left_out}]::text[] as _raw,
                {PARENT} as _parent
           from unnest(given_objects, given_fields) with ordinality as e(raw, o, position)
          where {_IS_STUB} is not true
-         order by o ->> 'id', position desc
+         order by {key}, position desc
     ), locked as materialized (
         select t.id, t._as_of, i._parent, t._raw = {incoming_raw} and not t._deleted as is_same
           from {table} t
@@ -173,10 +176,10 @@ begin
     {entries}
     -- Of a deleted object Stripe sends its id alone: the row keeps its values.
     with incoming as materialized (
-        select distinct on (o ->> 'id') o ->> 'id' as id, o as _raw, given_parent as _parent
+        select distinct on ({key}) {key} as id, o as _raw, given_parent as _parent
           from unnest(given_objects) as e(o)
          where {_IS_STUB}
-         order by o ->> 'id'
+         order by {key}
     ), locked as materialized (
         select t.id, t._as_of, i._parent, t._deleted as is_same
           from {table} t

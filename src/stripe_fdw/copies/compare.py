@@ -12,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import as_jsonb
 from stripe_fdw.copies.copied_columns import (
     copied_columns,
+    copy_key_expression,
     expanded_columns,
     record_definition,
     secret_fields,
@@ -96,12 +97,13 @@ def _compare(
     rows = connection.execute(
         f"""
         with incoming as materialized (
-            select distinct on (r.id) r.id{expressions}, o - array[{left_out}]::text[] as _raw
+            select distinct on (key.id) key.id{expressions}, o - array[{left_out}]::text[] as _raw
               from unnest(%b::jsonb[]) as e(raw)
              cross join lateral (select raw) as f(o)
              cross join (select %b::text as given_parent) p
+             cross join lateral (select {copy_key_expression(resource, "o")} as id) as key
              cross join lateral jsonb_to_record(o) as r({record})
-             order by r.id
+             order by key.id
         )
         select i.id, t.id is null, t._deleted, t.{raw} is distinct from n._raw,
                array_remove(array[{differing}]::text[], null)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Column, Kind, Resource
@@ -28,6 +28,38 @@ _RECORD_TYPES: Final[Mapping[Kind, str]] = {
 
 
 _AS_JSON: Final = frozenset({Kind.REFERENCE, Kind.TIME, Kind.JSON})
+
+
+def has_word_ids(resource: Resource) -> bool:
+    """Return True if ids are words that repeat in each parent, such as a capability's ``card_payments``.
+
+    Their copies have ``<id of the parent>/<id>`` in its place.
+    """
+    return bool(resource.parents) and not resource.id_prefix
+
+
+def copy_key(resource: Resource, item: Mapping[str, Any], parent: str | None) -> str:
+    """Return the id under which the object's copy is kept; ``parent`` is the one in whose list it was."""
+    identifier = str(item["id"])
+    if not has_word_ids(resource) or "/" in identifier:
+        return identifier
+    holder = item.get(resource.parents[0].column)
+    if isinstance(holder, Mapping):
+        holder = holder.get("id")
+    holder = holder or parent
+    return f"{holder}/{identifier}" if holder else identifier
+
+
+def copy_key_expression(resource: Resource, item: str) -> str:
+    """Return the expression for the id under which the copy of a jsonb object is kept.
+
+    It refers to the parent in whose list the object was as ``given_parent``.
+    """
+    if not has_word_ids(resource):
+        return f"{item} ->> 'id'"
+    column = quote_literal(resource.parents[0].column)
+    holder = f"coalesce({item} -> {column} ->> 'id', {item} ->> {column}, given_parent)"
+    return f"stripe_sync.copy_key({item} ->> 'id', {holder})"
 
 
 @dataclass(frozen=True, slots=True)

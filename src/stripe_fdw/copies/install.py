@@ -10,7 +10,7 @@ from psycopg import sql
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply_functions import create_functions
-from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
+from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, has_word_ids
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
@@ -145,14 +145,16 @@ def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) 
         "parent_column": parent and parent.column,
         "not_listed": not_listed,
         "has_retrieve": resource.retrieve is not None and not resource.parents,
+        "has_word_ids": has_word_ids(resource),
     }
     connection.execute(
         "insert into stripe_sync.resource as r (schema, name, object, parent, parent_column, not_listed,"
-        " has_retrieve) values (%(schema)s, %(name)s, %(object)s, %(parent)s, %(parent_column)s,"
-        " %(not_listed)s, %(has_retrieve)s) on conflict (schema, name) do update set"
-        " object = excluded.object,"
+        " has_retrieve, has_word_ids) values (%(schema)s, %(name)s, %(object)s, %(parent)s,"
+        " %(parent_column)s, %(not_listed)s, %(has_retrieve)s, %(has_word_ids)s)"
+        " on conflict (schema, name) do update set object = excluded.object,"
         " parent = excluded.parent, parent_column = excluded.parent_column,"
-        " not_listed = excluded.not_listed, has_retrieve = excluded.has_retrieve"
+        " not_listed = excluded.not_listed, has_retrieve = excluded.has_retrieve,"
+        " has_word_ids = excluded.has_word_ids"
         " where r is distinct from excluded",
         values,
     )

@@ -21,7 +21,7 @@ from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Evidence, apply
-from stripe_fdw.copies.copied_columns import expanded_columns
+from stripe_fdw.copies.copied_columns import copy_key, expanded_columns, has_word_ids
 from stripe_fdw.copies.lists import NotListedError, children_request, list_parent
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieval_request, retrieve
 from stripe_fdw.copies.runs import Check, Run
@@ -55,6 +55,16 @@ class Doubt:
     parent: str | None
     doubted_at: datetime
     attempts: int = 0
+
+    @property
+    def key(self) -> str:
+        """The id of its copy."""
+        return copy_key(self.resource, {"id": self.id}, self.parent)
+
+    @property
+    def holder(self) -> str | None:
+        """The id of the object in whose list it is: an id that is a word has it before itself."""
+        return self.parent or (self.id.rpartition("/")[0] if has_word_ids(self.resource) else None)
 
 
 def note_doubts(
@@ -178,12 +188,12 @@ class Refetcher:
             parent = list_parent(doubt.resource)
         except NotListedError:
             return None
-        if parent is None or doubt.parent is None:
+        if parent is None or not doubt.holder:
             return None
-        return children_request(doubt.resource, parent, doubt.parent)
+        return children_request(doubt.resource, parent, doubt.holder)
 
     def _refetch(self, doubt: Doubt, request: Request, future: ResponseFuture) -> None:
-        gone: list[dict[str, Any]] = [{"id": doubt.id, "object": doubt.resource.object, "deleted": True}]
+        gone: list[dict[str, Any]] = [{"id": doubt.key, "object": doubt.resource.object, "deleted": True}]
         gone_at = doubt.doubted_at + timedelta(seconds=_SURE_SECONDS)
         try:
             if can_retrieve(doubt.resource):
@@ -194,7 +204,7 @@ class Refetcher:
                     objects, at = self._listed(doubt, request, future)
                 except NotFoundError:  # the object that holds the list is gone
                     objects, at = gone, gone_at
-                if not any(item["id"] == doubt.id for item in objects):
+                if all(copy_key(doubt.resource, item, doubt.holder) != doubt.key for item in objects):
                     objects += gone
         except (PermissionDeniedError, NotActivatedError):
             objects, at = [], gone_at  # no request of this key can decide it
@@ -230,7 +240,7 @@ class Refetcher:
         try:
             with brief_locks(self.connection):
                 if objects and at is not None:
-                    evidence = Evidence(at, parent=doubt.parent)
+                    evidence = Evidence(at, parent=doubt.holder)
                     apply(self.connection, self.schemas, doubt.resource, objects, evidence)
                 settled = self._change(doubt, "delete from stripe_sync.refetch", " and doubted_at = %(at)s")
                 if not settled:

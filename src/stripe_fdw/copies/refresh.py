@@ -25,6 +25,7 @@ from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence
+from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.lists import ListParent, children_request, list_parent, list_requests
 from stripe_fdw.copies.refetch import note_doubts
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
@@ -188,7 +189,7 @@ class Refresher:
             run.began_at = known_at
         items = listed_objects(page, request)
         evidence = Evidence(known_at, run.account, parent=parent)
-        ids = [item["id"] for item in items]
+        ids = [copy_key(resource, item, parent) for item in items]
 
         def write() -> None:
             run.commit_page(position, self._apply_unlocked(resource, items, evidence), ids)
@@ -211,7 +212,7 @@ class Refresher:
 
         locked = around_locks(self.connection, items, apply_part, _MAX_LOCKED)
         if locked:
-            ids = [item["id"] for item in locked]
+            ids = [copy_key(resource, item, evidence.parent) for item in locked]
             note_doubts(self.connection, self.schemas, resource, ids, evidence)
         return applied
 

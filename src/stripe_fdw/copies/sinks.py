@@ -11,6 +11,7 @@ import psycopg
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import compare, forget
+from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.tables import Schemas
 
 
@@ -45,7 +46,7 @@ class CopySink:
         if not damaged:
             return applied
         forget(self.connection, self.schemas, resource, sorted(damaged), evidence.account)
-        repaired = [item for item in objects if item.get("id") in damaged]
+        repaired = [item for item in objects if copy_key(resource, item, evidence.parent) in damaged]
         applied += apply(self.connection, self.schemas, resource, repaired, evidence)
         return applied + Applied(unchanged=-len(damaged))
 

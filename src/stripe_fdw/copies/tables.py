@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns
+from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns, has_word_ids
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 _STATE_COLUMNS: Final = (
@@ -125,7 +125,8 @@ def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:
     columns = copied_columns(resource)
     names = {column.name for column in columns}
     for column in columns:
-        yield column.name, quote_identifier(column.name)
+        is_key = column.name == "id" and has_word_ids(resource)
+        yield column.name, "substr(id, strpos(id, '/') + 1)" if is_key else quote_identifier(column.name)
     for name in STATE_COLUMNS:
         if name != "_deleted":
             yield name, name

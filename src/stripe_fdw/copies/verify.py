@@ -22,6 +22,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import Difference, compare, forget
+from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
@@ -160,7 +161,7 @@ class _ComparingSink:
         found = self._compare(resource, objects, evidence)
         differing = {item.id for item in found}
         for item in objects:
-            if item.get("id") in differing:
+            if copy_key(resource, item, evidence.parent) in differing:
                 self.doubt(item, evidence)
         return Applied(unchanged=len(objects) - len(differing))
 
@@ -195,12 +196,13 @@ class _ComparingSink:
         verifier = self._verifier
         connection, schemas = verifier.connection, verifier.schemas
         table = schemas.table(resource)
+        identifier = copy_key(resource, body, evidence.parent)
         connection.execute(
             f"select from {table} where id = %s and _account = %s for update".encode(),
-            (body["id"], evidence.account),
+            (identifier, evidence.account),
         )
         if body.get("deleted") is True:
-            found = [Difference(str(body["id"]), "gone")]
+            found = [Difference(identifier, "gone")]
         else:
             found = self._compare(resource, [body], evidence)
         if not found:

@@ -13,7 +13,10 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.compare import compare
+from stripe_fdw.copies.copied_columns import has_word_ids
 from stripe_fdw.copies.tables import Schemas
+from stripe_simulator.world.traits import FIXED_IDS
 from support.database import rows
 from support.waiting import wait_until
 
@@ -285,3 +288,30 @@ def test_a_session_that_waited_for_another_decides_by_what_that_one_wrote(copies
             assert outcomes == [Applied(stale=1)]
             assert rows(other, "select name from stripe_copy.customer") == [("newer",)]
             other.execute("truncate stripe_copy.customer, stripe_sync.refetch")
+
+
+# -- ids that are words -------------------------------------------------------------------------------------
+
+
+def test_ids_that_are_words_are_kept_with_their_parent(copies: psycopg.Connection, put: Apply) -> None:
+    first, second = (
+        {"id": "card_payments", "object": "capability", "account": account, "status": "active"}
+        for account in ("acct_1", {"id": "acct_2", "object": "account"})
+    )
+    assert put("capability", first, second) == Applied(inserted=2)
+    assert put("capability", first, {**second, "status": "pending"}, seconds=9) == Applied(
+        unchanged=1, updated=1
+    )
+    assert rows(copies, "select id from stripe_copy.capability order by 1") == [
+        ("acct_1/card_payments",), ("acct_2/card_payments",)
+    ]  # fmt: skip
+    assert rows(copies, "select account_id, id, status, _raw ->> 'id' from stripe.capability order by 1") == [
+        ("acct_1", "card_payments", "active", "card_payments"),
+        ("acct_2", "card_payments", "pending", "card_payments"),
+    ]
+    stub = {"id": "acct_2/card_payments", "object": "capability", "deleted": True}
+    assert put("capability", stub, seconds=20) == Applied(deleted=1)
+    assert rows(copies, "select account_id from stripe.capability") == [("acct_1",)]
+    assert not compare(copies, Schemas(), load().resource["capability"], [first])
+    words = {resource.name for resource in load().resources if resource.parents} & FIXED_IDS.keys()
+    assert {resource.name for resource in load().resources if has_word_ids(resource)} == words

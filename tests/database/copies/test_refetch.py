@@ -14,11 +14,13 @@ import urllib3
 
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.copies.apply import Applied
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.copies.verify import Verifier
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted
 from stripe_fdw.redaction import Secret
@@ -26,7 +28,7 @@ from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
 
-CHOSEN = ("customer", "invoice", "line_item", "subscription_item")
+CHOSEN = ("account", "capability", "customer", "invoice", "line_item", "subscription_item")
 
 
 @pytest.fixture
@@ -57,7 +59,8 @@ def client(stripe: SimulatorProcess) -> Iterator[Client]:
 def db(doubtful: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(doubtful, autocommit=True) as connection:
         connection.execute(
-            "truncate stripe_copy.customer, stripe_copy.invoice, stripe_copy.line_item, stripe_sync.run,"
+            "truncate stripe_copy.account, stripe_copy.capability, stripe_copy.customer,"
+            " stripe_copy.invoice, stripe_copy.line_item, stripe_sync.run,"
             " stripe_sync.met, stripe_sync.refetch"
         )
         yield connection
@@ -223,6 +226,31 @@ def test_what_was_read_too_early_decides_nothing(
     assert value(db, "select attempts from stripe_sync.refetch") == 1
     assert value(db, "select _raw from stripe_copy.customer where id = %s", identifier) == {}
     assert refetcher(db, client).refetch_due() == 0  # a second later at the earliest
+
+
+def test_ids_that_are_words_are_found_in_their_parent(db: psycopg.Connection, client: Client) -> None:
+    refresh(db, client, "account")
+    refresh(db, client, "capability")
+    objects = "select count(*), count(distinct id), count(distinct account) from stripe_copy.capability"
+    (capabilities, words, accounts) = db.execute(
+        "select count(*), count(distinct id), count(distinct account_id) from stripe.capability"
+    ).fetchone() or (0, 0, 0)
+    assert capabilities == words * accounts > words
+    assert db.execute(objects).fetchone() == (capabilities, capabilities, accounts)
+    assert refresh(db, client, "capability").applied == Applied(unchanged=capabilities)
+    key, word, account = db.execute(
+        "select id, split_part(id, '/', 2), account from stripe_copy.capability limit 1"
+    ).fetchone() or ("", "", "")
+    damage(db, "capability", key)
+    doubt(db, "capability", key)
+    doubt(db, "capability", word, account)
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+    assert value(db, "select _raw ->> 'id' from stripe_copy.capability where id = %s", key) == word
+    assert db.execute(objects).fetchone() == (capabilities, capabilities, accounts)
+    assert value(db, "select count(*) from stripe_copy.capability where _deleted") == 0
+    verifier = Verifier(client, db, Schemas(), lambda: None, lambda _, __: None)
+    assert verifier.verify(load().resource["capability"]).differences == []
 
 
 def test_several_processes_ask_once(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:

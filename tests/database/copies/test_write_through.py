@@ -28,7 +28,16 @@ from support.database import KEY, SessionPool, column, count, create, failing, n
 from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
 
-COPIED = ("customer", "product", "subscription", "subscription_item", "invoice", "invoiceitem")
+COPIED = (
+    "account",
+    "capability",
+    "customer",
+    "product",
+    "subscription",
+    "subscription_item",
+    "invoice",
+    "invoiceitem",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,7 @@ def through_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> str:
         with connection.transaction():
             list(install_copies(connection, Schemas(), COPIED))
         check_account(client, connection, Schemas(), lambda: None)
-        for resource in ("customer", "subscription", "product"):
+        for resource in ("account", "capability", "customer", "subscription", "product"):
             run = take_run(connection, "stripe_copy", resource, "")
             assert run is not None
             refresher = Refresher(client, connection, Schemas(), load(), lambda: None, lambda _: None)
@@ -253,6 +262,27 @@ def test_an_idempotency_key_through_the_view_creates_one_object(
     again = new_customer(db, **columns)
     assert again == first
     assert rows(db, "select name from stripe.customer where id = %s", first) == [("Ada",)]
+
+
+def test_an_object_whose_id_is_a_word_is_updated_in_its_parent(
+    db: psycopg.Connection, sent: Callable[[], list[str]], warnings: list[str]
+) -> None:
+    with db.transaction(force_rollback=True):
+        [(first,), (second,)] = rows(db, "select id from stripe.account order by id limit 2")
+        total = one(db, "select count(*) from stripe_copy.capability")
+        db.execute("update stripe_copy.capability set _as_of = _as_of - interval '1 hour'")
+        capability = "where account_id = %s and id = 'card_payments'"
+        update = (
+            f"update stripe.capability set requested = not requested {capability} returning account_id, id"
+        )
+        assert rows(db, update, second) == [(second, "card_payments")]
+        assert sent() == [f"POST /v1/accounts/{second}/capabilities/card_payments"]
+        requested = f"select requested = (_raw -> 'requested')::boolean from stripe.capability {capability}"
+        assert rows(db, requested, second) == rows(db, requested, first) == [(True,)]
+        assert one(db, "select count(*) from stripe_copy.capability") == total
+        changed = "select id from stripe_copy.capability where _as_of > now() - interval '30 min'"
+        assert rows(db, changed) == [(f"{second}/card_payments",)]
+        assert warnings == []
 
 
 # -- sessions beside each other -----------------------------------------------------------------------------
