@@ -237,6 +237,14 @@ def test_init_without_a_database_names_the_missing_setting(stripe_fdw: Run) -> N
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("command", ["init", "status"])
+def test_what_is_no_connection_string_is_one_clear_error(stripe_fdw: Run, command: str) -> None:
+    result = stripe_fdw(command, DATABASE_URL="postgres//app:hunter2hunter2@localhost/app")
+    assert result.returncode == 1
+    assert "DATABASE_URL is not a connection string" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
 def test_an_unreachable_database_is_one_clear_error(stripe_fdw: Run) -> None:
     result = stripe_fdw("init", DATABASE_URL="postgresql:///x?host=/nowhere&password=hunter2hunter2")
     assert result.returncode == 1
@@ -260,7 +268,8 @@ def test_the_demo_shows_plans_rows_and_requests_and_leaves_no_files(stripe_fdw: 
     assert re.search(
         r"requests?, \d+ ms\n   POST /v1/subscriptions/\w+ metadata\[order_id\]=6735", result.stdout
     )
-    assert re.search(r"Blade Runner, .* True\n .*Witness, .* False\n\n 0 requests, \d+ ms", result.stdout)
+    assert re.search(r' active +\{"order_id": "6735"\}\n', result.stdout)
+    assert re.search(r"Blade Runner, .* t\n .*Witness, .* f\n\n 0 requests, \d+ ms", result.stdout)
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
 
 

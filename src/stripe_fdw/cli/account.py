@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
 from stripe_fdw.api.api_base import STRIPE
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
@@ -11,17 +14,26 @@ from stripe_fdw.settings import settings
 
 
 def database_url() -> str:
-    """Return DATABASE_URL. Raises OptionError if it is not set."""
+    """Return DATABASE_URL. Raises OptionError if it is not set, or no connection string."""
     url = settings().database_url
+    example = "for example postgresql:///app or host=/tmp dbname=app"
     if not url:
-        raise OptionError("DATABASE_URL is not set", hint="Set it to the connection string of the database.")
+        raise OptionError(
+            "DATABASE_URL is not set", hint=f"Set it to the connection string of the database, {example}."
+        )
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:  # whose text may repeat a password
+        raise OptionError(
+            "DATABASE_URL is not a connection string of libpq", hint=f"Write a URI or keywords, {example}."
+        ) from None
     return url
 
 
 def copies_account() -> tuple[str, Client]:
     """Return the connection string of the database and a client with the key.
 
-    Raises OptionError if DATABASE_URL or STRIPE_API_KEY is not set.
+    Raises OptionError if DATABASE_URL or STRIPE_API_KEY is not set, or DATABASE_URL is no connection string.
     """
     env = settings()
     url = database_url()

@@ -210,10 +210,23 @@ def _first_value(connection: psycopg.Connection, query: str) -> str:
 def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*names, box=None, pad_edge=True)
     for row in rows[:_SHOWN_ROWS]:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*map(_text, row))
     print_table(table)
     if len(rows) > _SHOWN_ROWS:
         out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
+
+
+def _text(value: object) -> str:
+    """Return the value as psql shows it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "t" if value else "f"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
 
 
 def _print_cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, say
 from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.tables import Schemas
@@ -48,10 +49,7 @@ def init(
     --api-key-env names its place on the database host.
     """
     env = settings()
-    if env.database_url is None:
-        raise OptionError(
-            "DATABASE_URL is not set", hint="Set it to the connection string of the database to install into."
-        )
+    url = database_url()
     options = dict(_name_and_value(item) for item in option or [])
     if env.stripe_api_base:
         options.setdefault("api_base", env.stripe_api_base)
@@ -67,7 +65,7 @@ def init(
     plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
         with (
-            psycopg.connect(env.database_url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection,
+            psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection,
             connection.transaction(),
         ):
             changes = install_into(connection, plan)

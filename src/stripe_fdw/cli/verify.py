@@ -75,6 +75,10 @@ def verify(
 
 def _resources(connection: psycopg.Connection, schemas: Schemas, names: list[str]) -> tuple[Resource, ...]:
     installed = installed_resources(connection, schemas)
+    if not installed and not names:
+        raise InstallError(
+            "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
+        )
     chosen = chosen_resources(names or installed)
     for item in chosen:
         if item.name not in installed:

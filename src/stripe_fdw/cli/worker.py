@@ -27,7 +27,7 @@ def worker(
     except ModuleNotFoundError as error:
         raise OptionError(
             f"stripe-fdw worker needs the package {error.name}",
-            hint="Install the extra: pip install 'stripe-fdw[worker]'.",
+            hint="Install the extra: pip install '/path/to/the/checkout[worker]'.",
         ) from None
     database_url, client = copies_account()
     logging.getLogger("procrastinate").addHandler(_Lines(logging.WARNING))

@@ -93,7 +93,7 @@ def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:
             closest = closest_names(name, resources)
             raise InstallError(
                 f'there is no resource "{name}" to copy',
-                hint=f"Closest: {', '.join(closest)}." if closest else None,
+                hint=f"Closest: {', '.join(closest)}." if closest else "stripe-fdw catalog lists the tables.",
             )
     return tuple(resources[name] for name in resources if name in wanted)
 

@@ -300,6 +300,7 @@ def test_verify_prints_what_differs_and_repairs_it(
 def test_verify_says_what_has_no_copy(db: psycopg.Connection, command: Any) -> None:
     assert "there is no copy of product" in command("verify", "product").stderr
     assert "Closest: customer" in command("verify", "custmer").stderr
+    assert "stripe-fdw catalog lists the tables" in command("verify", "nosuch").stderr
 
 
 def test_status_shows_every_copy(db: psycopg.Connection, command: Any, cluster: Cluster) -> None:
@@ -310,4 +311,5 @@ def test_status_shows_every_copy(db: psycopg.Connection, command: Any, cluster: 
     customer = next(line for line in lines if line.startswith("customer"))
     assert "changes made" in customer
     assert str(len(content(db))) in customer
-    assert "no local copies" in command("status", DATABASE_URL=cluster.dsn()).stderr
+    for name in ("status", "verify"):
+        assert "no local copies" in command(name, DATABASE_URL=cluster.dsn()).stderr

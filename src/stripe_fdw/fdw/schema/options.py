@@ -96,6 +96,12 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
                 "the API key holds characters that no key has, such as spaces or line ends",
                 sqlstate=_INVALID_VALUE,
             )
+        if key_option == "api_key" and options["api_key"].strip().startswith("pk_"):
+            raise OptionError(
+                "the API key is a publishable key (pk_...), which can read nothing",
+                hint="Use a restricted key (rk_...) or a secret key (sk_...).",
+                sqlstate=_INVALID_VALUE,
+            )
 
 
 def check_merged_options(options: Mapping[str, str]) -> None:

@@ -31,6 +31,7 @@ WRONG: list[tuple[OptionContext, dict[str, str], str, str]] = [
     ("user mapping", {}, "exactly one of api_key, api_key_file, api_key_env", ""),
     ("user mapping", {"api_key": KEY, "api_key_env": "K"}, "exactly one", ""),
     ("user mapping", {"api_key": " "}, "api_key is empty", ""),
+    ("user mapping", {"api_key": "pk_test_51H"}, "publishable key", "restricted key"),
     ("user mapping", {"api_key_file": "key"}, "absolute path", ""),
     ("wrapper", {"x": "y"}, '"x"', "has no options"),
     ("column", {"x": "y"}, '"x"', "column_name"),
