@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -37,14 +36,14 @@ def budgets(copies_dsn: str) -> Iterator[list[RequestBudget]]:
         connection.execute("delete from stripe_sync.budget")
 
 
-def test_slots_of_all_processes_are_a_constant_time_apart(budgets: list[RequestBudget]) -> None:
+def test_slots_of_all_processes_together_are_as_many_as_the_rate(budgets: list[RequestBudget]) -> None:
     slots: list[float] = []
     began = time.monotonic()
     for _ in range(200):
         slots += [slot for budget in budgets if (slot := budget.take()) is not None]
     slots.sort()
-    # Times of the database are converted to the process's own: some milliseconds are the way there.
-    assert all(later - earlier > 0.015 for earlier, later in pairwise(slots))
+    # Of 50 a second, 50 take a second. Converting the database's times to the process's own takes a little.
+    assert all(later - earlier > 0.8 for earlier, later in zip(slots, slots[50:], strict=False))
     # Nobody leases further ahead than two seconds, whatever it asks for.
     assert len(slots) >= 80
     assert slots[-1] < time.monotonic() + 2.1
@@ -58,7 +57,7 @@ def test_a_lease_is_for_the_requests_that_wait(budgets: list[RequestBudget]) -> 
     first, second = one.take(), other.take()
     assert first is not None
     assert second is not None
-    assert second - first < 0.1  # the other one does not wait for slots that nobody needs
+    assert second - first < 0.3  # the other one does not wait for slots that nobody needs
 
 
 def test_a_slot_that_is_not_waited_for_is_given_back(budgets: list[RequestBudget]) -> None:
@@ -67,11 +66,11 @@ def test_a_slot_that_is_not_waited_for_is_given_back(budgets: list[RequestBudget
         budget.take()
     waits = budget.waits()
     seconds = next(waits)
-    assert seconds > 0
+    latest = time.monotonic() + seconds
     waits.close()
     slot = budget.take()
     assert slot is not None
-    assert abs(slot - time.monotonic() - seconds) < 0.1
+    assert slot <= latest
 
 
 def test_a_budget_finds_its_way_back_when_its_connection_is_lost(
