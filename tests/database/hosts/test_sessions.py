@@ -34,6 +34,27 @@ def test_python_leaves_signals_to_postgres(db: psycopg.Connection) -> None:
         db.execute("set statement_timeout = 100; select pg_sleep(5)")
 
 
+@pytest.mark.parametrize(
+    ("extension", "start"),
+    [
+        ("multicorn", "load 'multicorn'"),
+        ("plpython3u", "create extension plpython3u; do language plpython3u 'plpy.notice(1)'"),
+    ],
+)
+def test_no_other_module_starts_python_in_the_session(
+    hostile_cluster: Cluster, extension: str, start: str
+) -> None:
+    available = "select count(*) from pg_available_extensions where name = %s"
+    with psycopg.connect(hostile_cluster.dsn(), autocommit=True) as session:
+        if session.execute(available, [extension]).fetchone() == (0,):
+            pytest.skip(f"{extension} is not installed")
+        session.execute("select * from t")
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="has loaded it in this"):
+                session.execute(start.encode())
+            assert session.execute("select count(*) from t").fetchone() == (3,)
+
+
 def test_cursors_left_open(db: psycopg.Connection, table: Table) -> None:
     name = table(rows=1000, batch=10)
     for _ in range(20):

@@ -56,6 +56,8 @@ typedef struct PythonEntry
 	Py_ssize_t	owned;			/* how many references the outer entries own */
 } PythonEntry;
 
+/* Whether this module has started Python in this session, or has tried to. */
+extern bool python_runs_here(void);
 extern void python_enter(PythonEntry *entry);
 extern void python_leave(PythonEntry *entry);
 

@@ -32,14 +32,19 @@ static PyObject *bridge = NULL;
 
 static bool tried = false;
 
+bool
+python_runs_here(void)
+{
+	return tried;
+}
+
 /*
  * Other languages in the same process would share this interpreter without releasing its lock as this module
- * does.  PL/Python refuses to start when this variable says that another Python is there; so do we.
+ * does.  PL/Python sets the variable when it is loaded; foreign_python.c refuses it, and others, after us.
  */
 static void
 claim_python(void)
 {
-	static int	versions = 0;
 	int		  **shared = (int **) find_rendezvous_variable("plpython_version_bitmask");
 
 	if (*shared != NULL || Py_IsInitialized())
@@ -47,8 +52,6 @@ claim_python(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("stripe_fdw cannot start Python: another extension has loaded it in this session"),
 				 errhint("Use PL/Python, Multicorn and stripe_fdw in sessions of their own.")));
-	versions = (1 << 2) | (1 << 3);
-	*shared = &versions;
 }
 
 static void
