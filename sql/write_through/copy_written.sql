@@ -45,7 +45,15 @@ declare
     is_copied boolean := false;
     problem text;
     hint text;
+    foreign_trigger constant text := stripe_sync.trigger_of_others(copies);
 begin
+    if foreign_trigger is not null then
+        raise warning using
+            message = format('%s changed in Stripe, but not copied: %s', described, foreign_trigger),
+            detail = format('It would run with the rights of role "%s".', current_user),
+            hint = 'Drop the trigger, or have that role own its function; a refresh brings the copy up to date.';
+        return;
+    end if;
     if to_regclass(format('%I.%I', copies, resource)) is null then
         return;
     end if;

@@ -25,7 +25,14 @@ declare
          where r.schema = copies and r.name = resource and r.has_word_ids);
     parent text;  -- whose words the ids are; NULL where ids are unique
     result record;
+    foreign_trigger constant text := stripe_sync.trigger_of_others(copies);
 begin
+    if foreign_trigger is not null then
+        raise insufficient_privilege using
+            message = format('view %s cannot be written: %s', view, foreign_trigger),
+            detail = format('It would run with the rights of role "%s". Nothing was sent to Stripe.', current_user),
+            hint = 'Drop the trigger, or have that role own its function.';
+    end if;
     if tg_op <> 'INSERT' then
         before := to_jsonb(old);
         parent := before ->> parent_column;

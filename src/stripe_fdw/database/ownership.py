@@ -45,6 +45,13 @@ _NAMED_OBJECTS: Final = """
     select 'pg_proc'::regclass, p.oid, proowner
       from pg_proc p join pg_foreign_data_wrapper on p.oid in (fdwhandler, fdwvalidator)
      where fdwname = %(wrapper)s
+    union all
+    select 'pg_trigger'::regclass, t.oid, proowner
+      from pg_trigger t
+      join pg_class c on c.oid = tgrelid
+      join pg_namespace n on n.oid = relnamespace
+      join pg_proc p on p.oid = tgfoid
+     where nspname = any (%(schemas)s) and not tgisinternal and (relkind <> 'f' or relname = '_view_write')
 """
 _OBJECTS_IN_SCHEMAS: Final = "".join(
     f"""

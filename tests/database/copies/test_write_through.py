@@ -19,6 +19,7 @@ from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.runs import take_run
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
@@ -597,6 +598,38 @@ def test_rights_on_the_view_are_enough_to_write_and_give_nothing_else(db: psycop
         assert db.execute("delete from stripe.customer where id = %s", (customer,)).rowcount == 1
     finally:
         db.execute("reset role; drop owned by app; drop role app")
+
+
+@pytest.mark.parametrize("table", ["stripe_copy.customer", "stripe_sync.refetch", "stripe_live._view_write"])
+def test_a_trigger_of_others_does_not_run_as_the_owner(
+    db: psycopg.Connection, sent: Callable[[], list[str]], warnings: list[str], table: str
+) -> None:
+    db.execute("create role mallory; create schema lair authorization mallory; set role mallory")
+    db.execute(
+        "create function lair.pwn() returns trigger language plpgsql as"
+        " $$ begin raise 'runs as %', current_user; end $$"
+    )
+    db.execute(
+        f"reset role; grant usage on schema stripe_copy, stripe_sync, stripe_live to mallory;"
+        f" grant all on {table} to mallory; set role mallory".encode()
+    )
+    trigger = f"create trigger pwn before insert on {table} for each row execute function lair.pwn()"
+    db.execute(f"{trigger}; reset role".encode())
+    try:
+        error = failing(db, "insert into stripe.customer (name) values ('Ada')")
+        assert f'trigger "pwn" on {table} runs a function of role "mallory"' in said(error)
+        assert sent() == []
+        db.execute("insert into stripe_live.customer (name) values ('Ada')")
+        assert 'not copied: trigger "pwn"' in warnings[0]
+        assert "runs as" not in "".join(warnings)
+        with (
+            db.transaction(),
+            pytest.raises(InstallError, match=r"pwn on (foreign )?table .* belongs to role mallory"),
+        ):
+            list(install_copies(db, Schemas(), COPIED))
+    finally:
+        db.execute("drop owned by mallory cascade; drop role mallory")
+    assert new_customer(db, name="Ada")
 
 
 def test_only_trigger_functions_run_as_their_owner(db: psycopg.Connection) -> None:
