@@ -50,7 +50,7 @@ def preview_error(request: Request, resources: Iterable[Resource]) -> StripeFdwE
     """Return the error for a list inside a preview that Stripe does not list; None if it is another list."""
     segments = [unquote(segment) for segment in request.path.split("/")]
     for preview in resources:
-        if preview.preview and any(segment.startswith(preview.id_prefix) for segment in segments):
+        if preview.preview and any(_is_preview(segment, preview.id_prefix) for segment in segments):
             needed = preview.one_of[0]
             return StripeFdwError(
                 f"Stripe does not list the {segments[-1]} of a preview",
@@ -134,3 +134,8 @@ def _belongs_to(parameter: str, item: Filter) -> bool:
     suffix = parameter.removeprefix(item.parameter)
     is_prefixed = parameter.startswith(item.parameter)
     return is_prefixed and (suffix in ("", *_RANGE_SUFFIXES) or suffix[1:-1].isdigit())
+
+
+def _is_preview(segment: str, prefix: str) -> bool:
+    """Whether a segment of a path is a preview's id, or the word that stands for all: ``upcoming``."""
+    return segment.startswith(prefix) or prefix.startswith(f"{segment}_")

@@ -50,10 +50,11 @@ def test_lines_of_a_preview_that_stripe_does_not_list_are_an_error_and_not_no_li
         return ids(read.pages(plan_read(resources["line_item"], quals, resources=resources)))
 
     assert lines("in_unknown") == []
-    with pytest.raises(StripeFdwError, match="does not list the lines of a preview") as caught:
-        lines("upcoming_in_1")
-    assert caught.value.sqlstate == "0A000"
-    assert "stripe_live.upcoming_invoice" in str(caught.value.hint)
+    for preview in ("upcoming_in_1", "upcoming"):
+        with pytest.raises(StripeFdwError, match="does not list the lines of a preview") as caught:
+            lines(preview)
+        assert caught.value.sqlstate == "0A000"
+        assert "stripe_live.upcoming_invoice" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
