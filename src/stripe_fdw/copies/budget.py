@@ -23,14 +23,20 @@ _HORIZON: Final = 2.0  # seconds ahead that slots are leased
 _MAX_SECONDS: Final = 0.5  # of slots in one lease
 _CATCH_UP: Final = 0.1  # seconds of slots that nobody has leased, and that may still be
 _STALE: Final = 0.25  # seconds after which a slot that was not used is lost
+_IMPOSSIBLE: Final = (
+    60.0  # seconds ahead that nobody can have leased: the clock was set back, or the row is made up
+)
 _RETRY: Final = 0.2  # seconds, on average, until a lease is tried again
 _LEASE: Final = """
     insert into stripe_sync.budget as b (account, next_at)
     values (%(account)s, clock_timestamp() + %(length)s * interval '1 s')
         on conflict (account) do update
-       set next_at = greatest(b.next_at, clock_timestamp() - %(catch_up)s * interval '1 s')
+       set next_at = case when b.next_at > clock_timestamp() + %(impossible)s * interval '1 s'
+                          then clock_timestamp()
+                          else greatest(b.next_at, clock_timestamp() - %(catch_up)s * interval '1 s') end
                      + %(length)s * interval '1 s'
      where b.next_at < clock_timestamp() + %(horizon)s * interval '1 s'
+        or b.next_at > clock_timestamp() + %(impossible)s * interval '1 s'
     returning extract(epoch from b.next_at - clock_timestamp())::float - %(length)s
 """
 
@@ -97,6 +103,7 @@ class RequestBudget:
             "length": count / self._rate,
             "catch_up": _CATCH_UP,
             "horizon": _HORIZON,
+            "impossible": _IMPOSSIBLE,
         }
         try:
             row = self._open().execute(_LEASE, parameters).fetchone()

@@ -60,6 +60,18 @@ def test_a_lease_is_for_the_requests_that_wait(budgets: list[RequestBudget]) -> 
     assert second - first < 0.3  # the other one does not wait for slots that nobody needs
 
 
+@pytest.mark.parametrize("next_at", ["now() + interval '1 hour'", "'infinity'"])
+def test_a_moment_that_nobody_can_have_leased_stops_nobody(
+    budgets: list[RequestBudget], copies_dsn: str, next_at: str
+) -> None:
+    with psycopg.connect(copies_dsn, autocommit=True) as connection:
+        connection.execute(f"insert into stripe_sync.budget values ('acct_1 test', {next_at})".encode())
+    first, second = budgets[0].take(), budgets[1].take()
+    assert first is not None
+    assert second is not None
+    assert first < second < time.monotonic() + 2.1
+
+
 def test_a_slot_that_is_not_waited_for_is_given_back(budgets: list[RequestBudget]) -> None:
     budget = budgets[0]
     for _ in range(10):
