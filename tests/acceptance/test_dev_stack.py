@@ -193,7 +193,7 @@ def test_init_names_an_unknown_option(stack: Any) -> None:
     assert result.returncode == 1
     assert "cache_tll" in result.stderr
     assert "cache_ttl" in result.stderr
-    assert "may create extensions" not in result.stderr
+    assert "superuser" not in result.stderr
 
 
 def test_dev_env_fails_if_no_stack_runs(stripe_fdw: Run) -> None:
@@ -228,6 +228,17 @@ def test_no_key_is_shown_in_output_logs_or_processes(stack: Any) -> None:
     for secret in (key, other_key):
         for text in (output, activity, log, simulator, processes):
             assert secret not in text
+
+
+def test_init_as_an_ordinary_role_says_what_a_superuser_does_before(stack: Any) -> None:
+    with psycopg.connect(stack.database, autocommit=True) as connection:
+        connection.execute("create role installer_of_app login")
+        connection.execute("create database installed_by_app owner installer_of_app")
+    database = make_conninfo(stack.database, dbname="installed_by_app", user="installer_of_app")
+    result = stack.stripe_fdw("init", **{**stack.variables, "DATABASE_URL": database})
+    assert result.returncode == 1
+    assert "permission denied to create extension" in result.stderr
+    assert "Run it as a superuser, or see docs/quickstart.md" in " ".join(result.stderr.split())
 
 
 def test_init_without_a_database_names_the_missing_setting(stripe_fdw: Run) -> None:

@@ -89,7 +89,7 @@ def init(
 def _hint(error: psycopg.Error) -> str:
     match error:
         case psycopg.errors.InsufficientPrivilege():
-            return " DATABASE_URL must name a role that may create extensions and servers."
+            return " Run it as a superuser, or see docs/quickstart.md for what a superuser does before."
         case psycopg.OperationalError() if error.sqlstate is None:
             return " Check that the server that DATABASE_URL names is running."
         case _:
