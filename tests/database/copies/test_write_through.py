@@ -642,6 +642,17 @@ def test_only_trigger_functions_run_as_their_owner(db: psycopg.Connection) -> No
         ("copy_written", "trigger", False, path),
         ("write_view", "trigger", False, path),
     ]
+    unsafe = (
+        "select oid::regprocedure::text from pg_proc where pronamespace = any"
+        " ('{stripe,stripe_copy,stripe_live,stripe_sync}'::regnamespace[]) and proname not like 'multicorn%'"
+        " and (proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'"
+        " or has_function_privilege('public', oid, 'execute'))"
+    )
+    assert rows(db, unsafe) == []
+    with db.transaction(force_rollback=True):
+        db.execute("alter function stripe_sync.trigger_of_others reset search_path")
+        db.execute("grant execute on function stripe_sync.is_key_of_copies to public")
+        assert len(rows(db, unsafe)) == 2
 
 
 def test_init_lets_writes_through_where_views_refused_them(db: psycopg.Connection) -> None:
