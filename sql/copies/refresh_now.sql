@@ -20,11 +20,6 @@ begin
       into keys
       from unnest(apply_listed.objects) with ordinality as u(o, position)
       left join stripe_sync.resource r on r.schema = apply_listed.schema and r.name = apply_listed.resource;
-    insert into stripe_sync.met (schema, resource, account, id)
-    select apply_listed.schema, apply_listed.resource, '', k
-      from unnest(keys) k
-     where k is not null
-        on conflict do nothing;
     execute format(
         'select coalesce(array_agg(o), ''{}'') from unnest($1, $2) as u(o, k) where not exists ('
         ' select from %I.%I t where t.id = k and t._account = '''' and not t._deleted and t._raw = o)',
@@ -42,6 +37,11 @@ begin
         ' where r.schema = $4 and r.resource = $5 and r.account = ''''',
         apply_listed.schema, '_apply_' || apply_listed.resource)
         using changed, apply_listed.at, apply_listed.parent, apply_listed.schema, apply_listed.resource, listed;
+    insert into stripe_sync.met (schema, resource, account, id, at)
+    select apply_listed.schema, apply_listed.resource, '', k, apply_listed.at
+      from unnest(keys) k
+     where k is not null
+        on conflict do nothing;
 exception
     when lock_not_available then
         raise lock_not_available using
@@ -165,7 +165,7 @@ begin
     end if;
 
     update stripe_sync.run r
-       set holder = null, job = null, expected = r.objects,
+       set holder = null, job = null, confirmed_at = began, expected = r.objects,
            changed_at = case when r.inserted + r.updated + r.deleted > 0 then clock_timestamp() else r.changed_at end,
            finished_at = clock_timestamp(), finished_full_at = clock_timestamp(), heartbeat_at = clock_timestamp()
      where r.schema = refresh_now.schema and r.resource = refresh_now.resource and r.account = ''

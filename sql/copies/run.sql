@@ -25,6 +25,7 @@ create table if not exists stripe_sync.run (
 alter table stripe_sync.run
     add column if not exists job bigint,              -- of the queue; NULL without a worker
     add column if not exists changed_at timestamptz,  -- when a refresh last changed a row
+    add column if not exists confirmed_at timestamptz,  -- rows were true then: when the last complete run began
     add column if not exists expected bigint;         -- how many objects the last complete list had
 
 comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
@@ -37,3 +38,24 @@ create unlogged table if not exists stripe_sync.met (
     id text not null,
     primary key (schema, resource, account, id)
 );
+
+alter table stripe_sync.met
+    add column if not exists at timestamptz;  -- when the object was so, which its row does not say if it has not changed
+
+-- Returns the last time at which a refresh has found a row that is not deleted as it should be. It is volatile to see
+-- what was committed while the caller waited for the row's lock.
+create or replace function stripe_sync.confirmed_at(schema text, resource text, id text)
+    returns timestamptz
+    language sql
+    volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+    select greatest(
+        (select r.confirmed_at from stripe_sync.run r
+          where r.schema = confirmed_at.schema and r.resource = confirmed_at.resource and r.account = ''),
+        (select m.at from stripe_sync.met m
+          where m.schema = confirmed_at.schema and m.resource = confirmed_at.resource and m.account = ''
+            and m.id = confirmed_at.id))
+$$;
+
+revoke execute on function stripe_sync.confirmed_at(text, text, text) from public;

@@ -128,11 +128,14 @@ declare
     stale text[];
 begin
     execute format(
-        'select coalesce(array_agg(t.id), ''{}''), max(t._as_of)'
-        '  from (select c.id, c._as_of from %1$I.%2$I c'
-        '         where c.id in (select %3$s from unnest($1) o) and c._account = '''''
-        '         order by c.id for update) t'
-        ' where t._as_of between $2 and $2 + interval ''2 seconds''', copies, resource, key)
+        'select coalesce(array_agg(id), ''{}''), max(at)'
+        '  from (select t.id, case when t._as_of is null or t._deleted then t._as_of'
+        '                     else greatest(t._as_of, stripe_sync.confirmed_at(%1$L, %2$L, t.id)) end as at'
+        '          from (select c.id, c._as_of, c._deleted from %1$I.%2$I c'
+        '                 where c.id in (select %3$s from unnest($1) o) and c._account = '''''
+        '                 order by c.id for update) t'
+        '        offset 0) known'
+        ' where at between $2 and $2 + interval ''2 seconds''', copies, resource, key)
        into close, latest using objects, known_at, parent;
     execute format(
         'select coalesce(array_agg(id) filter (where outcome = ''stale''), ''{}'') from ('

@@ -114,6 +114,7 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     do not deadlock. A row that another session inserts meanwhile is met by ON CONFLICT, which decides alike.
     """
     table = schemas.table(resource)
+    copies, name = quote_literal(schemas.copies), quote_literal(resource.name)
     columns = copied_columns(resource)
     names = [quote_identifier(column.name) for column in columns]
     expressions = ", ".join("i.id" if column.name == "id" else column.expression for column in columns)
@@ -129,6 +130,12 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     # The lists of the objects that are applied, and of no others, are applied with them.
     applied = ", array_agg(i._raw) filter (where w.id is not null)" if lists else ""
     entries = "".join(apply_entries(resource, lists, schemas.copies, "_applied"))
+    # A complete list that is later did not have the object: either it is deleted, or the list hides it.
+    unlisted = """union all
+        select i.id, i._parent
+          from incoming i
+          left join locked l on l.id = i.id
+         where given_at <= _confirmed_at and (l.id is null or (l.was_deleted and not l.is_same))"""
     entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_deleted_ids"))
     return f"""
 #variable_conflict use_column
@@ -138,7 +145,19 @@ declare
     _outcomes text[];
     _applied jsonb[];
     _deleted_ids text[];
+    _confirmed_at timestamptz;
+    _is_open boolean;
 begin
+    select r.confirmed_at, r.holder is not null or r.position is not null into _confirmed_at, _is_open
+      from stripe_sync.run r
+     where r.schema = {copies} and r.resource = {name} and r.account = given_account;
+    if _is_open then
+        -- What the run has confirmed is read once the rows are locked: it does so under their locks.
+        perform from {table} t
+          where t.id = any (_given_ids) and t._account = given_account
+          order by t.id
+            for update;
+    end if;
     with incoming as materialized (
         select distinct on ({key}) {key} as id, raw, o, raw - array[{left_out}]::text[] as _raw,
                {PARENT} as _parent
@@ -146,9 +165,10 @@ begin
          where {_IS_STUB} is not true
          order by {key}, position desc
     ), locked as materialized (
-        select t.id, t._as_of, i._parent, t._raw = {incoming_raw} and not t._deleted as is_same
+        select t.id, i._parent, is_same, t._deleted as was_deleted, {_known_at(resource, schemas)} as _as_of
           from {table} t
           join incoming i on i.id = t.id
+         cross join lateral (select t._raw = {incoming_raw} and not t._deleted as is_same) same
          where t.id = any (_given_ids) and t._account = given_account
          order by t.id
            for update of t
@@ -165,7 +185,7 @@ begin
                _deleted = false
          where {_is_later("t._as_of")}
         returning t.id, xmax = 0 as is_new
-    ), doubtful as ({_note_doubt(resource, schemas)})
+    ), doubtful as ({_note_doubt(resource, schemas, unlisted)})
     select array_agg(i.id), array_agg(case when w.is_new then 'inserted' when w.id is not null then 'updated'
                                            when l.is_same then 'unchanged' else 'stale' end){applied}
       into _ids, _outcomes{", _applied" if lists else ""}
@@ -181,9 +201,10 @@ begin
          where {_IS_STUB}
          order by {key}
     ), locked as materialized (
-        select t.id, t._as_of, i._parent, t._deleted as is_same
+        select t.id, i._parent, is_same, false as was_deleted, {_known_at(resource, schemas)} as _as_of
           from {table} t
           join incoming i on i.id = t.id
+         cross join lateral (select t._deleted as is_same) same
          where t.id = any (_given_ids) and t._account = given_account
          order by t.id
            for update of t
@@ -191,6 +212,8 @@ begin
         insert into {table} as t (id, _raw, _event, _account, _as_of, _deleted)
         select i.id, i._raw, given_event, given_account, given_at, true
           from incoming i
+          left join locked l on l.id = i.id
+         where l.id is null or {_is_later("l._as_of")}
          order by i.id
             on conflict (id, _account) do update
            set _event = excluded._event, _as_of = excluded._as_of, _deleted = true
@@ -217,14 +240,35 @@ def _is_later(as_of: str) -> str:
     return f"({as_of} is null or given_at > {as_of})"
 
 
-def _note_doubt(resource: Resource, schemas: Schemas) -> str:
-    """Return the statement that queues objects whose two states have nearly the same time."""
+def _known_at(resource: Resource, schemas: Schemas) -> str:
+    """Return the expression for when the row ``t`` was known to be true.
+
+    A refresh leaves a row as it is whose object has not changed. Its run has the time of all rows when it has
+    ended, and until then the ids that it has met.
+    """
+    return f"""
+               case when t._as_of is null or is_same then t._as_of
+                    else greatest(t._as_of, case when not t._deleted then _confirmed_at end, (
+                        select m.at from stripe_sync.met m
+                         where _is_open and not t._deleted and m.schema = {quote_literal(schemas.copies)}
+                           and m.resource = {quote_literal(resource.name)}
+                           and m.account = given_account and m.id = t.id)) end"""
+
+
+def _note_doubt(resource: Resource, schemas: Schemas, others: str = "") -> str:
+    """Return the statement that queues objects whose two states have nearly the same time, and others."""
     return f"""
         insert into stripe_sync.refetch (schema, resource, id, account, parent, doubted_at)
-        select {quote_literal(schemas.copies)}, {quote_literal(resource.name)}, l.id, given_account,
-               l._parent, given_at
-          from locked l
-         where not l.is_same and abs(extract(epoch from given_at - l._as_of)) <= {SAME_TIME_SECONDS}
+        select {quote_literal(schemas.copies)}, {quote_literal(resource.name)}, d.id, given_account,
+               d._parent, given_at
+          from (
+            select l.id, l._parent
+              from locked l
+             where not l.is_same
+               and abs(extract(epoch from given_at - l._as_of)) <= {SAME_TIME_SECONDS}
+                   {others}
+          ) d
+         group by d.id, d._parent
             on conflict (schema, resource, id, account) do update
            set doubted_at = greatest(refetch.doubted_at, excluded.doubted_at)
     """

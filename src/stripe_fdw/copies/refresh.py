@@ -192,7 +192,7 @@ class Refresher:
         ids = [copy_key(resource, item, parent) for item in items]
 
         def write() -> None:
-            run.commit_page(position, self._apply_unlocked(resource, items, evidence), ids)
+            run.commit_page(position, self._apply_unlocked(resource, items, evidence), ids, known_at)
 
         in_yielding_transaction(self.connection, write, self.check)
         self.progress(run)

@@ -43,16 +43,19 @@ class Run:
     expected: int | None = None  # how many objects the last complete list had
     met: str = "stripe_sync.met"  # the table of ids that it met
 
-    def commit_page(self, position: Position, applied: Applied, ids: Sequence[str]) -> None:
-        """Record a page that was applied, in the transaction that applied it, with what is left to read."""
+    def commit_page(self, position: Position, applied: Applied, ids: Sequence[str], at: datetime) -> None:
+        """Record a page that was applied, in the transaction that applied it, with what is left to read.
+
+        Its objects were so at this time: rows that have not changed are left as they are.
+        """
         self.position = position
         self.requests += 1
         self.objects += len(ids)
         self.applied += applied
         self.connection.execute(
-            f"insert into {self.met} (schema, resource, account, id)"
-            " select %s, %s, %s, unnest(%s::text[]) on conflict do nothing".encode(),
-            (self.schema, self.resource, self.account, list(ids)),
+            f"insert into {self.met} (schema, resource, account, id, at)"
+            " select %s, %s, %s, unnest(%s::text[]), %s on conflict do nothing".encode(),
+            (self.schema, self.resource, self.account, list(ids), at),
         )
         self._update(
             f"position = %(position)s, began_at = %(began_at)s{_changed(applied)}", position=Jsonb(position)
@@ -80,7 +83,7 @@ class Run:
         """Give the run up: finished without an error, to be continued with one."""
         done = (
             "position = null, finished_at = now(), finished_full_at = now(), error = null,"
-            " expected = %(objects)s"
+            " expected = %(objects)s, confirmed_at = coalesce(began_at, confirmed_at)"
         )
         failed = "finished_at = now(), error = %(error)s"
         with self.connection.transaction():

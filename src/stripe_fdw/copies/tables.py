@@ -14,7 +14,7 @@ _STATE_COLUMNS: Final = (
     ("_raw", "jsonb", "The object as Stripe sent it, without its secrets"),
     ("_event", "text", "The event that the row comes from; NULL where it was read"),
     ("_account", "text", "'' for the account of the key, else the id of the connected account"),
-    ("_as_of", "timestamptz", "When the row was known to be true, by the clock of Stripe"),
+    ("_as_of", "timestamptz", "When its last change was known, by the clock of Stripe"),
     ("_deleted", "boolean", "Whether the object is deleted in Stripe; the row keeps its values"),
 )
 STATE_COLUMNS: Final = tuple(name for name, _, _ in _STATE_COLUMNS)

@@ -15,6 +15,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import compare
 from stripe_fdw.copies.copied_columns import has_word_ids
+from stripe_fdw.copies.runs import take_run
 from stripe_fdw.copies.tables import Schemas
 from stripe_simulator.world.traits import FIXED_IDS
 from support.database import rows
@@ -45,6 +46,31 @@ def test_nothing_is_written_where_nothing_changed(copies: psycopg.Connection, pu
     before = rows(copies, "select ctid, xmin from stripe_copy.customer")
     assert put("customer", customer(), seconds=60) == Applied(unchanged=1)
     assert rows(copies, "select ctid, xmin from stripe_copy.customer") == before
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["during the run", "after it"])
+def test_a_refresh_confirms_rows_without_writing_them(
+    copies: psycopg.Connection, put: Apply, is_open: bool
+) -> None:
+    put("customer", customer(), customer("cus_2"), customer("cus_3"))
+    put("customer", {"id": "cus_3", "object": "customer", "deleted": True}, seconds=3)
+    run = take_run(copies, "stripe_copy", "customer", "")
+    assert run is not None
+    run.began_at = NOON + timedelta(seconds=10)
+    applied = put("customer", customer(), seconds=10)
+    run.commit_page([], applied, ["cus_1"], run.began_at)
+    if not is_open:
+        run.finish()
+    # What was known before arrives after it: the refresh has seen the object as it was later.
+    assert put("customer", customer(name="late"), seconds=5) == Applied(stale=1)
+    assert put("customer", {"id": "cus_1", "deleted": True}, seconds=5) == Applied(stale=1)
+    assert rows(copies, "select id from stripe_sync.refetch") == []
+    assert put("customer", customer(name="nearly"), seconds=9) == Applied(stale=1)
+    assert put("customer", customer(name="new"), seconds=15) == Applied(updated=1)
+    # Of what the list did not show nothing is confirmed, and after a complete list it is asked for again.
+    assert put("customer", customer("cus_3"), customer("cus_4"), seconds=6) == Applied(inserted=1, updated=1)
+    doubted = ["cus_1"] if is_open else ["cus_1", "cus_3", "cus_4"]
+    assert [row[0] for row in rows(copies, "select id from stripe_sync.refetch order by 1")] == doubted
 
 
 STATES = [(0, "first"), (10, "second"), (20, "third"), (30, "fourth")]

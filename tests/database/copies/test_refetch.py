@@ -116,6 +116,7 @@ def damage(db: psycopg.Connection, table: str, identifier: str) -> None:
         " where id = %s".encode(),
         (identifier,),
     )
+    db.execute("update stripe_sync.run set confirmed_at = null")
 
 
 # -- asking again -------------------------------------------------------------------------------------------
@@ -125,10 +126,12 @@ def test_refetch_terminates(db: psycopg.Connection, client: Client, stripe: Simu
     refresh(db, client)
     (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
     damage(db, "customer", identifier)
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_copy.customer set _as_of = now() - interval '1 s' where id = %s", (identifier,))
     refresh(db, client)  # two states within two seconds
     assert doubts(db) == [identifier]
     assert refetcher(db, client).refetch_due() == 0  # not yet
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute(
         "update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s';"
         "update stripe_copy.customer set _as_of = _as_of - interval '10 s'"
@@ -143,6 +146,7 @@ def test_refetch_terminates(db: psycopg.Connection, client: Client, stripe: Simu
 def test_what_is_gone_is_deleted(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
     refresh(db, client)
     (gone,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_copy.customer set _as_of = now() - interval '1 hour'")
     db.execute("insert into stripe_copy.customer (id, _raw, _as_of) values ('cus_x', '{}', 'epoch')")
     write(stripe, "DELETE", f"customers/{gone}")
@@ -294,6 +298,7 @@ def test_uncommitted_insert_does_not_stall_batch(
     identifiers = [row[0] for row in db.execute("select id from stripe_copy.customer order by id")]
     db.execute("truncate stripe_copy.customer")
     with psycopg.connect(doubtful) as user:
+        db.execute("update stripe_sync.run set confirmed_at = null")
         user.execute(
             "insert into stripe_copy.customer (id, _raw, _as_of)"
             " values (%s, '{}', now() - interval '1 hour')",
@@ -311,6 +316,7 @@ def test_uncommitted_insert_does_not_stall_batch(
 def test_worker_always_loses_deadlock(db: psycopg.Connection, doubtful: str, client: Client) -> None:
     refresh(db, client)
     identifiers = [row[0] for row in db.execute("select id from stripe_copy.customer order by id desc")]
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_copy.customer set _raw = '{}', _as_of = now() - interval '1 hour'")
     with psycopg.connect(doubtful) as user:
         thread = threading.Thread(target=lambda: refresh(db, client))

@@ -246,6 +246,7 @@ def test_changed_new_and_deleted_objects(filled: str, client: Client, stripe: Si
     ask(stripe, "DELETE", f"customers/{gone}")
     new = ask(stripe, "POST", "customers", name="New")["id"]
     with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_sync.run set confirmed_at = null")
         connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
     run = refresh(filled, client)
     assert (run.applied.inserted, run.applied.updated, run.applied.deleted) == (1, 1, 1)
@@ -261,6 +262,7 @@ def test_damaged_copies_are_repaired(filled: str, client: Client) -> None:
     everything = "select id, name, email, created, _raw from stripe.customer order by id"
     before = rows(filled, everything)
     with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_sync.run set confirmed_at = null")
         connection.execute(
             "update stripe_copy.customer set _raw = '{}', name = 'x', _as_of = _as_of - interval '1h'"
         )
@@ -291,6 +293,7 @@ def test_many_missing_objects_are_not_asked_for_unless_confirmed(
 ) -> None:
     refresh(filled, client)
     with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_sync.run set confirmed_at = null")
         connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
         connection.execute(
             "insert into stripe_copy.customer (id, _raw, _as_of)"
@@ -324,6 +327,8 @@ def test_one_refresh_of_a_resource_runs_at_a_time(filled: str) -> None:
 def test_a_user_s_lock_delays_a_refresh_and_is_never_broken(filled: str, client: Client) -> None:
     refresh(filled, client)
     with psycopg.connect(filled) as user:
+        user.execute("update stripe_sync.run set confirmed_at = null")
+        user.commit()
         user.execute(
             "update stripe_copy.customer set _raw = '{}', name = 'locked', _as_of = _as_of - interval '1h'"
         )
@@ -507,6 +512,7 @@ def test_an_item_that_is_removed_from_a_long_list_is_deleted(
     ask(stripe, "POST", f"subscriptions/{subscription}", **{"metadata[touched]": "yes"})
     with psycopg.connect(filled, autocommit=True) as connection:
         for table in ("subscription", "subscription_item"):
+            connection.execute("update stripe_sync.run set confirmed_at = null")
             connection.execute(f"update stripe_copy.{table} set _as_of = _as_of - interval '1 hour'".encode())
     complete(filled, client, "subscription")
     deleted = "select subscription, id from stripe_copy.subscription_item where _deleted"

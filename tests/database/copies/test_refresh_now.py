@@ -86,6 +86,7 @@ def test_changed_new_and_deleted_objects(db: psycopg.Connection, stripe: Simulat
     (changed,), (gone,) = rows(db, "select id from stripe_copy.customer order by id limit 2")
     unchanged = "select ctid, xmin, xmax from stripe_copy.customer where id not in ('%s', '%s') order by id"
     before = rows(db, unchanged % (changed, gone))
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour' where id in (%s, %s)",
                (changed, gone))  # fmt: skip
     write(stripe, "POST", f"customers/{changed}", name="Changed")
@@ -101,6 +102,7 @@ def test_changed_new_and_deleted_objects(db: psycopg.Connection, stripe: Simulat
 
 
 def test_many_missing_objects_are_not_deleted_unless_confirmed(db: psycopg.Connection) -> None:
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute(
         "insert into stripe_copy.customer (id, _raw, _as_of)"
         " select 'cus_x' || n, '{}', now() - interval '1 hour' from generate_series(1, 101) n"

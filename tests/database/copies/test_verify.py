@@ -71,6 +71,7 @@ def db(verified: str, client: Client) -> Iterator[psycopg.Connection]:
             " stripe_sync.run, stripe_sync.account"
         )
         refresh(connection, client, "customer")
+        connection.execute("update stripe_sync.run set confirmed_at = null")
         connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
         yield connection
 
@@ -237,6 +238,7 @@ def test_nothing_to_do_is_told_apart_from_nothing_done(
     refresh(db, client, "issuing_card")
     assert status(SUMMARY.replace("customer", "issuing_card")) == ("nothing done", 0, 0)
     write(stripe, "DELETE", f"customers/{ids(db, 1)[0]}")
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
     refresh(db, client, "customer")
     assert status() == ("changes made", count - 1, 1)

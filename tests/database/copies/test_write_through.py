@@ -265,6 +265,18 @@ def test_an_idempotency_key_through_the_view_creates_one_object(
     assert rows(db, "select name from stripe.customer where id = %s", first) == [("Ada",)]
 
 
+def test_own_write_is_visible_in_the_second_in_which_a_refresh_has_confirmed_the_row(
+    db: psycopg.Connection, warnings: list[str]
+) -> None:
+    with db.transaction(force_rollback=True):
+        customer = one(db, "select id from stripe.customer limit 1")
+        confirm = "update stripe_sync.run set confirmed_at = now() where resource = 'customer'"
+        db.execute(f"{confirm}; update stripe_copy.customer set _as_of = 'epoch'".encode())
+        db.execute("update stripe.customer set name = 'own' where id = %s", (customer,))
+        assert one(db, "select name from stripe_copy.customer where id = %s", customer) == "own"
+        assert warnings == []
+
+
 def test_an_object_whose_id_is_a_word_is_updated_in_its_parent(
     db: psycopg.Connection, sent: Callable[[], list[str]], warnings: list[str]
 ) -> None:
