@@ -75,6 +75,12 @@ class MissingQualError(StripeFdwError):
     default_sqlstate = sqlstates.FDW_UNABLE_TO_CREATE_EXECUTION
 
 
+class TooManyValuesError(StripeFdwError):
+    """A condition lists more ids than can be asked for one by one."""
+
+    default_sqlstate = sqlstates.PROGRAM_LIMIT_EXCEEDED
+
+
 class ApiError(StripeFdwError):
     """Stripe answered with an error."""
 

@@ -1,4 +1,4 @@
-"""Texts of any length, from roles or from Stripe, keep no backend busy and fill no error."""
+"""Texts and lists of any length, from roles or from Stripe, keep no backend busy and fill no error."""
 
 from __future__ import annotations
 
@@ -63,3 +63,16 @@ def test_a_long_value_that_is_written_is_shortened_in_its_error(db: psycopg.Conn
     with hang_guard(10):
         refused = failing(db, query)
     assert len(said(refused)) < 10_000
+
+
+def test_a_very_long_list_of_values_keeps_no_backend_busy(db: psycopg.Connection, host: str) -> None:
+    """A million values, once constant, once known when the query runs: planned at once, or refused."""
+    values = "array(select 'none_' || n from generate_series(1, 1000000) n)"
+    with hang_guard(20):
+        error = failing(db, f"select id from stripe_live.customer where id = any ({values})")
+        assert error.sqlstate == ("54000" if host == "bundled" else "XX000")
+        assert "lists 1,000,000 values, and at most 20,000 can be asked for" in said(error)
+        assert "JOIN unnest" in said(error)
+        found = "select count(*) from stripe_live.coupon where name = any (%s) or duration = any (%s)"
+        many = [f"none_{n}" for n in range(20_001)]
+        assert db.execute(found, (many, [*many, "once"])).fetchone() != (0,)

@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from stripe_fdw.catalog.model import Column, Kind
+from stripe_fdw.errors import TooManyValuesError
 from stripe_fdw.sql_quoting import quote_literal
 from stripe_fdw.text_limits import MAX_LIST_VALUES
 
@@ -24,6 +25,9 @@ ANY: Final = "= any"
 LOWER: Final = (">", ">=")
 UPPER: Final = ("<", "<=")
 RANGES: Final = LOWER + UPPER
+
+MAX_VALUES: Final = 20_000
+"""Values of one list that are planned with: more of them would keep a backend busy while a cancel waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,31 @@ def _literals(value: object) -> str:
 def normalise(quals: Iterable[Qual], columns: dict[str, Column]) -> tuple[Qual, ...]:
     """Return the quals whose meaning is certain, with values of the types that Stripe's columns have.
 
-    ``columns`` are those whose Postgres type compares as Stripe's values do. Quals on others are dropped.
+    ``columns`` are those whose Postgres type compares as Stripe's values do. Quals on others are dropped, and
+    so are lists of more than MAX_VALUES values.
+
+    Raises:
+        TooManyValuesError: such a list is of ids: objects that no list shows are found by their ids alone.
     """
     normalised = []
     for qual in quals:
+        if isinstance(qual.value, list | tuple) and len(qual.value) > MAX_VALUES:
+            if qual.column == "id" and qual.operator == ANY:
+                raise _too_many(len(qual.value))
+            continue
         column = columns.get(qual.column)
         certain = column and _normalised(qual, column.kind)
         if certain:
             normalised.append(certain)
     return tuple(dict.fromkeys(normalised))
+
+
+def _too_many(count: int) -> TooManyValuesError:
+    return TooManyValuesError(
+        f"the condition on id lists {count:,} values, and at most {MAX_VALUES:,} can be asked for",
+        hint="Join with the ids instead, which reads the table's list: "
+        "... JOIN unnest(ARRAY['...', ...]) AS ids (id) USING (id).",
+    )
 
 
 def _normalised(qual: Qual, kind: Kind) -> Qual | None:
