@@ -59,3 +59,15 @@ as $$
 $$;
 
 revoke execute on function stripe_sync.confirmed_at(text, text, text) from public;
+
+-- Columns that were added to a copy, and the row after which they are still to be filled.
+create table if not exists stripe_sync.new_columns (
+    schema text not null,
+    resource text not null,
+    columns text[] not null,
+    after_id text not null default '',
+    after_account text not null default '',
+    primary key (schema, resource)
+);
+
+comment on table stripe_sync.new_columns is 'Columns that a newer catalog has added, until rows from before have their values.';

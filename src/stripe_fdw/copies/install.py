@@ -12,6 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, has_word_ids
 from stripe_fdw.copies.lists import NotListedError, list_parent
+from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
 from stripe_fdw.copies.write_through import LIVE_SCHEMA, can_write_through, install_write_through
@@ -31,7 +32,7 @@ def install_copies(
 
     Nothing is used that other roles own.
     Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled
-    when its objects are applied again.
+    afterwards in batches.
 
     Yields:
         One line for each change.
@@ -111,6 +112,9 @@ def _update_table(
     present: dict[str, str],
     compression: str | None,
 ) -> Iterator[str]:
+    added = [column.name for column in copied_columns(resource) if column.name not in present]
+    if added:
+        note_new_columns(connection, schemas, resource, added)
     for column in copied_columns(resource):
         if column.name not in present:
             _execute(connection, add_column(resource, schemas, column, compression))

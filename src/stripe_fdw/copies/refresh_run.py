@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import psycopg
 
@@ -11,6 +12,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
+from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
@@ -18,6 +20,8 @@ from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
+
+_FILL_SECONDS: Final = 30.0  # for new columns before the list is read; the rest of them is filled afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,15 @@ class ResourceRefresh:
             CopySink(self.connection, self.schemas, self.whole),
         )
         completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
+        filler = ColumnFiller(self.connection, self.schemas, load(), check)
         refetcher = Refetcher(self.client, self.connection, self.schemas, load(), check)
         try:
+            filler.fill(resource, _FILL_SECONDS)
             refetcher.refetch_before_refresh(resource)
             refresher.refresh(resource, run)
             completion.complete(resource, run)
             refetcher.settle_listed(resource, run)
+            filler.fill(resource)
         except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
             run.finish(error.message)
             return LeftOut(error.message)

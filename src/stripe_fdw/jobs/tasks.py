@@ -16,6 +16,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import RequestBudget, share_background
 from stripe_fdw.copies.install import chosen_resources
+from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
@@ -125,15 +126,19 @@ def refresh_copy(work: Work, name: str, job: int | None) -> None:
 def refetch_copies(work: Work, *, once: bool = False) -> None:
     """Ask for doubtful objects as they become due, until the worker stops; with ``once``, for those now due.
 
-    It goes on beside all jobs. What fails is said, and tried again.
+    New columns are filled while there are none. It goes on beside all jobs. What fails is said, and tried
+    again.
     """
     while not work.stopping.is_set():
         try:
             work.check_account()
             with open_session(work.database_url) as connection:
                 refetcher = Refetcher(work.client, connection, work.schemas, load(), work.check)
+                filler = ColumnFiller(connection, work.schemas, load(), work.check)
                 while not work.stopping.is_set():
-                    if refetcher.refetch_due() == 0 and (once or work.stopping.wait(_REFETCH_SECONDS)):
+                    if refetcher.refetch_due() or filler.fill_some():
+                        continue
+                    if once or work.stopping.wait(_REFETCH_SECONDS):
                         return
         except Interrupted:
             return

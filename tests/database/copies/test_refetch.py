@@ -16,6 +16,7 @@ from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied
 from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run
@@ -308,6 +309,7 @@ def test_uncommitted_insert_does_not_stall_batch(
         assert value(db, "select count(*) from stripe_copy.customer") == len(identifiers) - 1
         assert doubts(db) == [identifiers[7]]
         user.commit()
+    db.execute("update stripe_sync.run set confirmed_at = null")
     db.execute("update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s'")
     refetcher(db, client).refetch_due()
     assert value(db, "select count(*) from stripe_copy.customer where _raw <> '{}'") == len(identifiers)
@@ -329,6 +331,24 @@ def test_worker_always_loses_deadlock(db: psycopg.Connection, doubtful: str, cli
     assert not thread.is_alive()
     refreshed = "select count(*) from stripe_copy.customer where _raw <> '{}'"
     assert value(db, refreshed) + len(doubts(db)) == len(identifiers)
+
+
+def test_a_locked_row_puts_off_the_filling_of_new_columns(
+    db: psycopg.Connection, doubtful: str, client: Client
+) -> None:
+    customer = load().resource["customer"]
+    refresh(db, client)
+    before = db.execute("select id, name, _as_of from stripe_copy.customer order by id").fetchall()
+    db.execute("update stripe_copy.customer set name = null")
+    note_new_columns(db, Schemas(), customer, ["name"])
+    filler = ColumnFiller(db, Schemas(), load(), lambda: None)
+    with psycopg.connect(doubtful) as user:
+        user.execute("select from stripe_copy.customer where id = %s for update", (before[200][0],))
+        filler.fill(customer)
+        assert 0 < value(db, "select count(name) from stripe_copy.customer") <= 200
+    refresh(db, client)  # fills them before it reads the list
+    assert db.execute("select id, name, _as_of from stripe_copy.customer order by id").fetchall() == before
+    assert value(db, "select count(*) from stripe_sync.new_columns") == 0
 
 
 # -- cursors ------------------------------------------------------------------------------------------------

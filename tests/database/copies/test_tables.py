@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,15 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.copies import install
+from stripe_fdw.copies import install, new_columns
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.errors import Interrupted
+from stripe_fdw.sql_quoting import quote_identifier
 from support.database import column
 
 from .conftest import NOON
@@ -182,15 +186,14 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
         patch.setattr(install, "load", older_catalog)
         list(install_copies(copies, OTHER))
     subscription = load().resource["subscription"]
-    body = {
-        "id": "sub_1",
-        "object": "subscription",
-        "customer": "cus_1",
-        "currency": "eur",
-        "trial_end": 1_800_000_000,
-    }
-    apply(copies, OTHER, subscription, [body], Evidence(NOON))
-    copies.execute("create view mine as select id, customer_id from stripe_eu.subscription")
+    body = {"object": "subscription", "customer": "cus_1", "currency": "eur", "trial_end": 1_800_000_000}
+    bodies = [{"id": f"sub_{n}", **body} for n in range(5)]
+    bodies[3] |= {"trial_end": "soon", "currency": "chf"}
+    bodies[4] |= {"trial_end": None}
+    apply(copies, OTHER, subscription, bodies, Evidence(NOON))
+    copies.execute(
+        "create view mine as select id, customer_id from stripe_eu.subscription where id = 'sub_1'"
+    )
     before = rows(copies, "select ctid, xmin from stripe_eu_copy.subscription")
 
     changes = list(install_copies(copies, OTHER))
@@ -200,6 +203,34 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
     assert shape(copies, OTHER) == shape(copies, Schemas())
     assert rows(copies, "select * from mine") == [("sub_1", "cus_1")]
     assert list(install_copies(copies, OTHER)) == []
+
+    # Rows from before are filled in batches; each goes on after the one before.
+    monkeypatch.setattr(new_columns, "_BATCH", 2)
+    filled = "select array_agg(id order by id) from stripe_eu.subscription where currency is not null"
+    for last in (2, 3, 4):  # that of sub_3, a field of which fits no column, is a batch of its own
+        with pytest.raises(Interrupted):
+            filler(copies, check=interrupt).fill(subscription)
+        assert column(copies, filled) == [[f"sub_{n}" for n in range(last)]]
+    filler(copies).fill(subscription)
+    while filler(copies).fill_some():
+        pass
+    apply(copies, Schemas(), subscription, bodies, Evidence(NOON))
+    names = ", ".join(quote_identifier(item.name) for item in copied_columns(subscription))
+    content = f"select {names}, _raw, _as_of, _event from %s.subscription order by id"
+    assert rows(copies, content % "stripe_eu_copy") == rows(copies, content % "stripe_copy")
+    misfits = "select distinct resource, id, columns from stripe_sync.misfit"
+    assert rows(copies, misfits) == [("subscription", "sub_3", ["trial_end"])]
+    assert rows(copies, "select * from mine") == [("sub_1", "cus_1")]
+    left = "select resource, columns from stripe_sync.new_columns where schema = 'stripe_eu_copy'"
+    assert rows(copies, left) == []
+
+
+def interrupt() -> None:
+    raise Interrupted("stop")
+
+
+def filler(connection: psycopg.Connection, check: Callable[[], object] = lambda: None) -> ColumnFiller:
+    return ColumnFiller(connection, OTHER, load(), check)
 
 
 def test_a_column_whose_type_was_altered_is_named(copies: psycopg.Connection) -> None:
