@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 MAX_DEPTH: Final = 254  # of lists and objects in each other; orjson writes no more
 MAX_VALUES: Final = 50_000  # in each other and beside each other; no cancel ends their parsing and encoding
-_MAX_CHARACTERS: Final = 16 * 2**20
+MAX_CHARACTERS: Final = 16 * 2**20  # of one value; Stripe takes no text that comes near it
 _MAX_DIGITS: Final = 1000  # before or after the decimal point
 
 
@@ -31,7 +31,7 @@ def loads(text: str | bytes) -> Any:
     Raises ValueError for invalid JSON, TooDeepError for JSON that ``dumps`` could not write again,
     TooLargeError for more than MAX_VALUES values, and OverflowError for a number of more than 1,000 digits.
     """
-    if len(text) > _MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise TooLargeError
     try:
         value = json.loads(

@@ -76,3 +76,12 @@ def test_a_very_long_list_of_values_keeps_no_backend_busy(db: psycopg.Connection
         found = "select count(*) from stripe_live.coupon where name = any (%s) or duration = any (%s)"
         many = [f"none_{n}" for n in range(20_001)]
         assert db.execute(found, (many, [*many, "once"])).fetchone() != (0,)
+
+
+def test_a_very_long_text_is_not_written(db: psycopg.Connection, host: str) -> None:
+    text = f"repeat('x', {17 * 2**20})"
+    with hang_guard(20):
+        error = failing(db, f"insert into stripe_live.customer (name) values ({text})")
+    assert error.sqlstate == ("54000" if host == "bundled" else "XX000")
+    assert '"name" has 17,825,792 characters, and at most 16,777,216 are sent' in said(error)
+    assert len(said(error)) < 2000

@@ -91,7 +91,12 @@ def equals_scalar(kind: Kind, old: Any, new: str | int | bool) -> bool:
 
 
 def encode_text(name: str, value: Any) -> str:
-    """Return a text as it is sent; of an object, or of its JSON text, the id."""
+    """Return a text as it is sent; of an object, or of its JSON text, the id. Raises ColumnError."""
+    if isinstance(value, str) and len(value) > exact_json.MAX_CHARACTERS:
+        raise ColumnError(
+            f'"{name}" has {len(value):,} characters, and at most {exact_json.MAX_CHARACTERS:,} are sent',
+            sqlstate=sqlstates.PROGRAM_LIMIT_EXCEEDED,
+        )
     if isinstance(value, str) and value[:1] == "{" and '"id"' in value:
         try:
             value = id_or_value(orjson.loads(value))
