@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -25,7 +26,18 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
-from support.database import KEY, SessionPool, column, count, create, failing, not_under_multicorn2, one, said
+from support.database import (
+    KEY,
+    Servers,
+    SessionPool,
+    column,
+    count,
+    create,
+    failing,
+    not_under_multicorn2,
+    one,
+    said,
+)
 from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
 
@@ -114,6 +126,16 @@ def warnings(db: psycopg.Connection) -> list[str]:
 
     db.add_notice_handler(note)
     return received
+
+
+@contextmanager
+def servers_of(db: psycopg.Connection, host: str) -> Iterator[Servers]:
+    """Servers of a test's own in the database with the copies."""
+    servers = Servers(db, host)
+    try:
+        yield servers
+    finally:
+        servers.drop()
 
 
 def rows(db: psycopg.Connection, query: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -549,6 +571,23 @@ def test_what_another_accounts_key_writes_is_not_copied(
     new_customer(db, name="ours")
     assert sent() == ["POST /v1/customers"]  # Stripe was asked for the account before
     assert count(db, "select count(*) from stripe_sync.account where not livemode") == 1
+
+
+def test_what_another_endpoint_answers_is_not_copied(
+    db: psycopg.Connection, simulators: Simulators, host: str
+) -> None:
+    """A server of one's own, with the same key, leads to a program that answers as it likes."""
+    forging = simulators("forging", customers=1)
+    with servers_of(db, host) as servers:
+        own = servers("customer", mapping={"api_key": KEY}, api_base=forging.url).table("customer")
+        db.execute(f"alter foreign table {own} options (add copied 'true')".encode())
+        ours, forged = rows(
+            db,
+            f"with forged as (insert into {own} (name) values ('forged') returning id),"
+            " ours as (insert into stripe_live.customer (name) values ('ours') returning id)"
+            " select ours.id, forged.id from ours, forged",
+        )[0]
+    assert column(db, "select id from stripe.customer where id in (%s, %s)", ours, forged) == [ours]
 
 
 def test_a_row_that_fails_leaves_all_copies_as_they_were_and_a_warning(

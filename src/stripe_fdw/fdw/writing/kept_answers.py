@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import unquote
 
+from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
@@ -24,7 +25,6 @@ from stripe_fdw.fdw.schema.columns import RAW
 from stripe_fdw.fdw.writing.plan.planner import retrieve_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.object_ids import id_or_value
-from stripe_fdw.redaction import Secret
 
 _MAX_BYTES: Final = 64 * 2**20  # of JSON for each statement; of further objects only the ids are kept
 _SECRETS: Final = frozenset({"client_secret", "confirmation_secret"})  # at any depth
@@ -41,7 +41,7 @@ class KeptAnswer:
     parent: str | None  # the id of the object in whose list it is, for resources that lie in others
     body: bytes | None  # the object as JSON; None where it is to be read again
     known_at: datetime  # by Stripe's clock
-    key: Secret  # with which it was written
+    options: ClientOptions  # of the client with which it was written
 
 
 class KeptAnswers:
@@ -51,13 +51,13 @@ class KeptAnswers:
         self._answers: list[KeptAnswer] = []
         self._bytes_left = max_bytes
 
-    def keep(self, plan: RowPlan, response: Response | None, key: Secret) -> None:
+    def keep(self, plan: RowPlan, response: Response | None, options: ClientOptions) -> None:
         """Keep what the last response to a row says of its objects.
 
         Args:
             plan: of the row.
             response: the response; None where a repeated DELETE found its object gone.
-            key: the API key.
+            options: of the client, which say with which key and to which API it was written.
         """
         known_at = datetime.now(UTC) if response is None else response.known_at
         for resource, object_id, body in _objects(plan, None if response is None else response.body):
@@ -67,7 +67,7 @@ class KeptAnswers:
                 self._bytes_left -= len(text)
             parent = _parent_id(resource, plan.requests[-1].request)
             kept = text if self._bytes_left >= 0 else None
-            self._answers.append(KeptAnswer(resource.name, object_id, parent, kept, known_at, key))
+            self._answers.append(KeptAnswer(resource.name, object_id, parent, kept, known_at, options))
 
     def take(self) -> list[KeptAnswer]:
         """Return the answers, which are kept no longer."""

@@ -247,7 +247,7 @@ class StatementWrite:
             return
         if row.response is not None and row.response.replayed:
             row.response = self._current_response(row, row.response)
-        self.answers.keep(row.plan, row.response, row.client.options.key)
+        self.answers.keep(row.plan, row.response, row.client.options)
 
     def _current_response(self, row: RowWrite, replayed: Response) -> Response:
         """Return a response with the present state of the object, or the repeated one where there is none."""

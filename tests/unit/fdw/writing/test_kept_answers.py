@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from stripe_fdw.api.client import ClientOptions
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswers, current_object_request
@@ -16,7 +17,7 @@ from stripe_fdw.fdw.writing.plan.write_request import WriteRequest
 from stripe_fdw.redaction import Secret
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
-KEY = Secret("sk_test_" + "kept" * 6)
+OPTIONS = ClientOptions(Secret("sk_test_" + "kept" * 6), "2026-10-28.endive")
 
 
 def answer(body: dict[str, Any], *, replayed: bool = False) -> Response:
@@ -32,7 +33,7 @@ def plan(resource: str | None, request: Request, object_id: str | None = None, *
 def kept(row: RowPlan, response: Response | None) -> list[tuple[str, str, str | None, bool]]:
     """Resource, id, parent, and whether the object itself is kept."""
     answers = KeptAnswers()
-    answers.keep(row, response, KEY)
+    answers.keep(row, response, OPTIONS)
     return [(a.resource, a.object_id, a.parent, a.body is not None) for a in answers.take()]
 
 
@@ -111,12 +112,12 @@ def test_the_present_state_of_an_object_is_asked_for_by_its_id(
 
 def test_an_answer_is_known_before_it_left_and_taken_once() -> None:
     answers = KeptAnswers()
-    answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "name": "a\0b"}), KEY)
+    answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "name": "a\0b"}), OPTIONS)
     [taken] = answers.take()
     assert taken.known_at == NOON - timedelta(seconds=1)
     assert taken.body is not None
     assert orjson.loads(taken.body)["name"] == "a\ufffdb"
-    assert taken.key == KEY
+    assert taken.options is OPTIONS
     assert answers.take() == []
 
 
@@ -129,7 +130,7 @@ def test_secrets_and_expanded_objects_are_not_kept() -> None:
         "payments": {"data": [{"payment": {"payment_intent": {"id": "pi_1", "client_secret": "x"}}}]},
     }
     answers = KeptAnswers()
-    answers.keep(plan("invoice", Request.of("POST", "/v1/invoices")), answer(body), KEY)
+    answers.keep(plan("invoice", Request.of("POST", "/v1/invoices")), answer(body), OPTIONS)
     [taken] = answers.take()
     assert orjson.loads(taken.body or b"") == {
         "id": "in_1",
@@ -140,7 +141,7 @@ def test_secrets_and_expanded_objects_are_not_kept() -> None:
     answers.keep(
         plan("issuing_card", Request.of("POST", "/v1/issuing/cards")),
         answer({"id": "ic_1", "object": "issuing.card", "number": "4000", "cvc": "123"}),
-        KEY,
+        OPTIONS,
     )
     assert orjson.loads(answers.take()[0].body or b"") == {"id": "ic_1", "object": "issuing.card"}
 
@@ -148,7 +149,7 @@ def test_secrets_and_expanded_objects_are_not_kept() -> None:
 def test_beyond_the_memory_allowed_only_ids_are_kept() -> None:
     answers = KeptAnswers(max_bytes=100)
     for number in range(4):
-        answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "id": f"cus_{number}"}), KEY)
+        answers.keep(plan("customer", CUSTOMERS), answer({**CUSTOMER, "id": f"cus_{number}"}), OPTIONS)
     taken = answers.take()
     assert [item.object_id for item in taken] == ["cus_0", "cus_1", "cus_2", "cus_3"]
     assert [item.body is not None for item in taken] == [True, True, False, False]
