@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +14,12 @@ import urllib3
 
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
-from stripe_fdw.copies.apply import Applied
+from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
-from stripe_fdw.copies.runs import Run
+from stripe_fdw.copies.runs import Run, take_run
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verifier
 from stripe_fdw.devstack.private_postgres import Cluster
@@ -28,6 +28,7 @@ from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
+from support.waiting import wait_until
 
 CHOSEN = ("account", "capability", "customer", "invoice", "line_item", "subscription_item")
 
@@ -349,6 +350,35 @@ def test_a_locked_row_puts_off_the_filling_of_new_columns(
     refresh(db, client)  # fills them before it reads the list
     assert db.execute("select id, name, _as_of from stripe_copy.customer order by id").fetchall() == before
     assert value(db, "select count(*) from stripe_sync.new_columns") == 0
+
+
+def test_older_evidence_that_waits_for_a_page_sees_what_the_page_confirms(
+    db: psycopg.Connection, doubtful: str
+) -> None:
+    customer, began = load().resource["customer"], datetime(2026, 11, 28, 12, tzinfo=UTC)
+    body = {"id": "cus_1", "object": "customer", "name": "read"}
+    apply(db, Schemas(), customer, [body], Evidence(began))
+    outcomes: list[Applied] = []
+
+    def arrive_late() -> None:
+        with psycopg.connect(doubtful, autocommit=True) as other:
+            late = Evidence(began + timedelta(seconds=5))
+            outcomes.append(apply(other, Schemas(), customer, [{**body, "name": "late"}], late))
+
+    with psycopg.connect(doubtful) as page:
+        run = take_run(page, "stripe_copy", "customer", "")
+        page.commit()
+        assert run is not None
+        read_at = began + timedelta(seconds=10)
+        assert apply(page, Schemas(), customer, [body], Evidence(read_at)) == Applied(unchanged=1)
+        thread = threading.Thread(target=arrive_late)
+        thread.start()
+        waiting = "select exists (select from pg_locks where not granted)"
+        wait_until(lambda: value(db, waiting) is True, "the older evidence waits for the row")
+        run.commit_page([], Applied(unchanged=1), ["cus_1"], read_at)
+    thread.join(20)
+    assert outcomes == [Applied(stale=1)]
+    assert value(db, "select name from stripe_copy.customer") == "read"
 
 
 # -- cursors ------------------------------------------------------------------------------------------------
