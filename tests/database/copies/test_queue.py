@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from procrastinate.schema import SchemaManager
 
+from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import ConnectionFailedError, Interrupted
@@ -228,6 +230,16 @@ def test_refetch_before_refresh(db: psycopg.Connection, queued: str, worker: Wor
         assert value(db, "select count(*) from stripe_sync.refetch where id = 'sub_gone'") == 0
     running.send_signal(signal.SIGTERM)
     finished(running)
+
+
+def test_a_worker_fills_columns_that_a_newer_catalog_has_added(
+    db: psycopg.Connection, worker: Worker
+) -> None:
+    db.execute("insert into stripe_copy.subscription (id, _raw) values ('sub_1', '{\"currency\": \"eur\"}')")
+    note_new_columns(db, Schemas(), load().resource["subscription"], ["currency"])
+    finished(worker("--once"))
+    assert value(db, "select currency from stripe_copy.subscription") == "eur"
+    assert value(db, "select count(*) from stripe_sync.new_columns") == 0
 
 
 def test_restored_clone_pauses(db: psycopg.Connection, queued: str, worker: Worker) -> None:
