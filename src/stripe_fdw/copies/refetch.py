@@ -42,6 +42,7 @@ _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than bo
 _CLAIM: Final = "1 minute"  # in which nobody else asks for it
 _SURE_SECONDS: Final = 3  # after the doubt, by the clock of Stripe: what is read then decides
 _LOOK_SECONDS: Final = 0.5
+_MANY: Final = 20  # of one resource: its list has them all with fewer requests
 _MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = ''"
 
@@ -132,18 +133,24 @@ class Refetcher:
                 time.sleep(_LOOK_SECONDS)
 
     def refetch_before_refresh(self, resource: Resource) -> None:
-        """Ask for objects that are due before the resource's list is read; some, since the list has the rest.
+        """Ask for objects that are due before the resource's list is read, unless these are many.
 
-        Those that were given up are tried again with the next ones.
+        Then the list costs fewer requests, and settles them. Those that were given up are tried again later.
 
         Raises:
             StripeFdwError: what any request would fail with.
         """
-        self.refetch_due([resource.name])
+        key = (self.schemas.copies, resource.name)
+        counted = self.connection.execute(
+            "select count(*) from stripe_sync.refetch where schema = %s and resource = %s and account = ''",
+            key,
+        ).fetchone()
+        if counted is not None and counted[0] < _MANY:
+            self.refetch_due([resource.name])
         self.connection.execute(
             "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = ''"
             f" and attempts >= {_MAX_ATTEMPTS}".encode(),
-            (self.schemas.copies, resource.name),
+            key,
         )
 
     def settle_listed(self, resource: Resource, run: Run) -> None:

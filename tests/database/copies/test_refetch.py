@@ -188,6 +188,16 @@ def test_refetch_before_refresh(db: psycopg.Connection, client: Client, stripe: 
     assert doubts(db) == []  # the list has settled the one that was given up
 
 
+def test_a_list_settles_many_doubts(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
+    refresh(db, client)
+    for (identifier,) in db.execute("select id from stripe_copy.customer order by id limit 20").fetchall():
+        doubt(db, "customer", identifier)
+    stripe.control("DELETE", "/requests")
+    refresh(db, client)
+    assert {item["path"] for item in stripe.requests()} == {"/v1/customers"}
+    assert doubts(db) == []
+
+
 def test_a_list_settles_no_later_doubt(db: psycopg.Connection, client: Client) -> None:
     refresh(db, client)
     (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
