@@ -48,7 +48,8 @@ def variables(module_stack: Any, stripe: SimulatorProcess) -> dict[str, str]:
     with psycopg.connect(stack.dsn, autocommit=True) as connection:
         connection.execute("create database app")
     dsn = psycopg.conninfo.make_conninfo(stack.dsn, dbname="app")
-    return {"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+    unlimited = {"STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", "STRIPE_FDW_BACKGROUND_SHARE": "1"}
+    return {"DATABASE_URL": dsn, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, **unlimited}
 
 
 @pytest.fixture(scope="module")

@@ -204,9 +204,9 @@ def test_lists_inside_objects_are_complete(filled: str, client: Client, stripe: 
     assert set(rows(filled, "select id, invoice_id from stripe.line_item")) == expected
 
 
-@pytest.mark.parametrize("name", ["customer", "line_item"])
+@pytest.mark.parametrize(("name", "pages"), [("customer", 2), ("line_item", 20)])
 def test_kill_at_any_page_and_run_again(
-    filled: str, client: Client, stripe: SimulatorProcess, name: str
+    filled: str, client: Client, stripe: SimulatorProcess, name: str, pages: int
 ) -> None:
     if name == "line_item":
         refresh(filled, client, "invoice")
@@ -218,7 +218,7 @@ def test_kill_at_any_page_and_run_again(
     interruptions = 0
     while True:
         try:
-            run = refresh(filled, client, name, pages=2)
+            run = refresh(filled, client, name, pages=pages)
         except Interrupted:
             interruptions += 1
         else:
