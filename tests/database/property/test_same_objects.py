@@ -625,7 +625,7 @@ def test_rows_do_what_calls_of_the_api_do(
 ) -> None:
     table = TABLES[name]
 
-    @settings(COMMON, max_examples=(8 + 2 * len(table.optional)) * (HUNT or 1))
+    @settings(COMMON, max_examples=(5 + len(table.optional)) * (HUNT or 1))
     @given(lives(table))
     def check(life: Life) -> None:
         pair = Pair(name, session, sides)

@@ -357,7 +357,7 @@ COMMON = settings(
 def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=250 * (HUNT or 1))
+        @settings(COMMON, max_examples=160 * (HUNT or 1))
         @given(single(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)
@@ -369,7 +369,7 @@ def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
 def test_joins_give_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=100 * (HUNT or 1))
+        @settings(COMMON, max_examples=80 * (HUNT or 1))
         @given(joined(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)

@@ -18,7 +18,7 @@ from support.database import Servers, count
 from support.waiting import wait_until
 
 KEY = {"api_key": "sk_test_51SessionsOfTheTests0000"}
-SESSIONS = 30
+SESSIONS = 12
 
 
 def _end_in_the_middle(database: str, table: str, number: int) -> None:
