@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from bench.cancels import cancels
+from bench.copies import copies, refresh_memory, refreshes
 from bench.figures import PARTS, Measurement, markdown
 from bench.point_reads import point_reads
 from bench.scans import scan_memory, scans
@@ -21,6 +22,9 @@ MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
     "writes": writes,
     "write_memory": write_memory,
     "statement_memory": statement_memory,
+    "copies": copies,
+    "refreshes": refreshes,
+    "refresh_memory": refresh_memory,
 }
 
 
