@@ -85,3 +85,10 @@ def test_a_very_long_text_is_not_written(db: psycopg.Connection, host: str) -> N
     assert error.sqlstate == ("54000" if host == "bundled" else "XX000")
     assert '"name" has 17,825,792 characters, and at most 16,777,216 are sent' in said(error)
     assert len(said(error)) < 2000
+
+
+def test_a_very_long_path_is_not_called(db: psycopg.Connection) -> None:
+    with hang_guard(20):
+        error = failing(db, "select stripe_live.call('POST', '/v1/customers/' || repeat('%41', 10000000))")
+    assert "has 30,000,014 characters, and at most 8,192 are sent" in said(error)
+    assert len(said(error)) < 2000

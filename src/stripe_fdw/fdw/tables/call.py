@@ -24,6 +24,7 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 _ARGUMENTS = ("method", "path", "params")
 _KEY: Final = "idempotency_key"
 _WRITE_METHODS: Final = ("POST", "DELETE")
+_MAX_PATH_CHARACTERS: Final = 8192  # what servers take as a request line
 _ENCODED_SLASH = re.compile(
     r"%(?:2f|5c)", re.IGNORECASE
 )  # of an id: then the path might be another operation's
@@ -159,6 +160,11 @@ def _params(text: str) -> dict[str, Any]:
 
 
 def _endpoint(method: Method, path: str) -> str:
+    if len(path) > _MAX_PATH_CHARACTERS:
+        raise CallError(
+            f"the path of an operation has {len(path):,} characters,"
+            f" and at most {_MAX_PATH_CHARACTERS:,} are sent"
+        )
     if "?" in path:
         raise CallError(
             "the path of an operation must not contain parameters", hint="Give them as the third argument."
