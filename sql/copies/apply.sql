@@ -24,8 +24,11 @@ create table if not exists stripe_sync.incomplete (
     id text not null,            -- of the object that holds the list
     account text not null,
     list text not null,          -- the field: items, lines
+    known_at timestamptz,        -- of the object's state
     primary key (schema, resource, id, account, list)
 );
+
+alter table stripe_sync.incomplete add column if not exists known_at timestamptz;
 
 comment on table stripe_sync.incomplete is
     'Lists of which an object showed the first entries only: the next refresh of the resource reads the rest.';

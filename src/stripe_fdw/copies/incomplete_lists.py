@@ -44,15 +44,17 @@ class ListCompletion:
             StripeFdwError: what the requests fail with.
         """
         noted = (
-            "select id from stripe_sync.incomplete where schema = %s and resource = %s and account = %s"
-            " and list = %s order by id"
+            "select id, known_at from stripe_sync.incomplete"
+            " where schema = %s and resource = %s and account = %s and list = %s order by id"
         )
         for item in owned_lists(resource, self.catalog, self.catalog.resource):
             key = (run.schema, resource.name, run.account, item.name)
-            for (parent_id,) in self.connection.execute(noted.encode(), key).fetchall():
-                self._read(resource, item, parent_id, run)
+            for parent_id, known_at in self.connection.execute(noted.encode(), key).fetchall():
+                self._read(resource, item, parent_id, known_at, run)
 
-    def _read(self, resource: Resource, item: OwnedList, parent_id: str, run: Run) -> None:
+    def _read(
+        self, resource: Resource, item: OwnedList, parent_id: str, known_at: datetime | None, run: Run
+    ) -> None:
         """Read one list. Each page is committed, so no transaction is open while a request is under way."""
         parent = list_parent(item.entries)
         assert parent is not None
@@ -69,7 +71,13 @@ class ListCompletion:
                 self._write(partial(self._apply, item, entries, evidence, run))
         except NotFoundError:  # the object was deleted meanwhile
             began_at = None
-        self._write(partial(self._close, resource, item, parent_id, ids, began_at, run))
+        self._write(partial(self._close, item, parent_id, ids, began_at, run))
+        # A state of the object that came meanwhile has noted the list again: it may have changed since.
+        self.connection.execute(
+            "delete from stripe_sync.incomplete where schema = %s and resource = %s and account = %s"
+            " and list = %s and id = %s and known_at is not distinct from %s",
+            (run.schema, resource.name, run.account, item.name, parent_id, known_at),
+        )
 
     def _write(self, write: Callable[[], object]) -> None:
         in_yielding_transaction(self.connection, write, self.check)
@@ -79,27 +87,17 @@ class ListCompletion:
         run.record(Applied())  # which counts objects of the run's own resource
 
     def _close(
-        self,
-        resource: Resource,
-        item: OwnedList,
-        parent_id: str,
-        ids: list[str],
-        began_at: datetime | None,
-        run: Run,
+        self, item: OwnedList, parent_id: str, ids: list[str], began_at: datetime | None, run: Run
     ) -> None:
-        """Delete the entries that a list lacked from its first page on; the list is complete."""
+        """Delete the entries that a list lacked from its first page on."""
+        if began_at is None:
+            return
         parent_column = quote_identifier(item.parent_column)
-        if began_at is not None:
-            self.connection.execute(
-                f"with gone as materialized (select id from {self.schemas.table(item.entries)}"
-                f" where {parent_column} = %(parent)s and _account = %(account)s and not _deleted"
-                " and (_as_of is null or _as_of < %(at)s) and id <> all (%(ids)s) order by id for update)"
-                f" update {self.schemas.table(item.entries)} t set _deleted = true, _event = null,"
-                " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
-                {"parent": parent_id, "account": run.account, "at": began_at, "ids": ids},
-            )
         self.connection.execute(
-            "delete from stripe_sync.incomplete"
-            " where schema = %s and resource = %s and account = %s and list = %s and id = %s",
-            (run.schema, resource.name, run.account, item.name, parent_id),
+            f"with gone as materialized (select id from {self.schemas.table(item.entries)}"
+            f" where {parent_column} = %(parent)s and _account = %(account)s and not _deleted"
+            " and (_as_of is null or _as_of < %(at)s) and id <> all (%(ids)s) order by id for update)"
+            f" update {self.schemas.table(item.entries)} t set _deleted = true, _event = null,"
+            " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
+            {"parent": parent_id, "account": run.account, "at": began_at, "ids": ids},
         )

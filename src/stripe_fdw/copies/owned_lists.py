@@ -75,12 +75,12 @@ def apply_entries(
         )
         name = quote_literal(item.name)
         yield f"""
-    insert into stripe_sync.incomplete (schema, resource, id, account, list)
-    select {literals}, o ->> 'id', given_account, {name}
+    insert into stripe_sync.incomplete (schema, resource, id, account, list, known_at)
+    select {literals}, o ->> 'id', given_account, {name}, given_at
       from unnest({objects}) o
      where o -> {name} -> 'has_more' = 'true'
      order by o ->> 'id'
-        on conflict do nothing;
+        on conflict (schema, resource, id, account, list) do update set known_at = excluded.known_at;
     delete from stripe_sync.incomplete i
      using unnest({objects}) o
      where (i.schema, i.resource) = ({literals}) and i.id = o ->> 'id' and i.account = given_account

@@ -530,3 +530,27 @@ def test_an_interrupted_run_goes_on_with_the_lists_that_are_left(
     assert rows(filled, "table stripe_sync.incomplete")
     complete(filled, client, "subscription")
     assert rows(filled, "table stripe_sync.incomplete") == []
+
+
+def test_a_list_whose_object_changes_while_it_is_read_stays_noted(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    """What the object's later state says of its list may be of after the pages that were read."""
+    again: list[str] = []
+
+    def check() -> None:
+        if not again and any(request["path"] == "/v1/subscription_items" for request in stripe.requests()):
+            again.append("another process applies a later state")
+            with psycopg.connect(filled, autocommit=True) as connection:
+                connection.execute("update stripe_sync.incomplete set known_at = known_at + interval '5 s'")
+
+    stripe.control("POST", "/latency", {"ms": 50})
+    stripe.control("DELETE", "/requests")
+    with psycopg.connect(filled, autocommit=True) as connection:
+        refresher = ResourceRefresh(client, connection, Schemas(), check, lambda _: None)
+        assert isinstance(refresher.refresh(load().resource["subscription"]), Run)
+    assert again
+    assert rows(filled, "table stripe_sync.incomplete")
+    stripe.control("POST", "/latency", {})
+    complete(filled, client, "subscription")
+    assert rows(filled, "table stripe_sync.incomplete") == []
