@@ -1,8 +1,8 @@
 -- Who may create triggers on a table has their functions run by those who write it. What is written through a view is
--- copied with the rights of the owner, so no trigger on the way may run a function that belongs to anybody else.
+-- copied with the rights of the owner, so no trigger on the way may run a function of another role.
 
--- Returns what a warning says of a trigger on the copies, on the tables of their state, or on what views write to, whose function belongs neither
--- to the current role nor to a superuser; NULL if there is none.
+-- Returns what a warning says of a trigger on the copies, on the tables of their state, or on what views write to, whose
+-- function belongs neither to the current role nor to a superuser; NULL if there is none.
 create or replace function stripe_sync.trigger_of_others(copies text)
     returns text
     language sql

@@ -1,6 +1,6 @@
 """Limits of a response: of the bytes that come, of the unpacked body, and of its JSON.
 
-Whoever answers in Stripe's place decides what it costs to read the response: headers, chunk sizes and
+A program that answers in Stripe's place decides what it costs to read the response: headers, chunk sizes and
 trailers without an end, a small body that unpacks to a huge one, and JSON that
 takes 30 times its size when it is parsed.
 """

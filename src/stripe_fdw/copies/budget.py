@@ -21,10 +21,10 @@ from stripe_fdw.database.session import CLIENT_ENCODING
 
 _HORIZON: Final = 2.0  # seconds ahead that slots are leased
 _MAX_SECONDS: Final = 0.5  # of slots in one lease
-_CATCH_UP: Final = 0.1  # seconds of slots that nobody has leased, and that may still be
+_CATCH_UP: Final = 0.1  # seconds of slots that no process has leased, and that may still be
 _STALE: Final = 0.25  # seconds after which a slot that was not used is lost
 _IMPOSSIBLE: Final = (
-    60.0  # seconds ahead that nobody can have leased: the clock was set back, or the row is made up
+    60.0  # seconds ahead that no process can have leased: the clock was set back, or the row is made up
 )
 _RETRY: Final = 0.2  # seconds, on average, until a lease is tried again
 _LEASE: Final = """

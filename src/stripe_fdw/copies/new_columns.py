@@ -62,7 +62,7 @@ class ColumnFiller:
         return any(self._fill_batch(known[name]) for (name,) in rows if name in known)
 
     def _fill_batch(self, resource: Resource) -> bool:
-        """Fill a batch. Return False if there is none, or somebody else has locked it."""
+        """Fill a batch. Return False if there is none, or another transaction has locked it."""
         size = _BATCH
         while True:
             try:

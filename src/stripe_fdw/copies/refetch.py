@@ -39,7 +39,7 @@ from stripe_fdw.errors import (
 
 _BATCH: Final = 50
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
-_CLAIM: Final = "1 minute"  # in which nobody else asks for it
+_CLAIM: Final = "1 minute"  # in which no other process asks for it
 _SURE_SECONDS: Final = 3  # after the doubt, by the clock of Stripe: what is read then decides
 _LOOK_SECONDS: Final = 0.5
 _MANY: Final = 20  # of one resource: its list has them all with fewer requests

@@ -76,7 +76,7 @@ class Run:
             self._update("position = position")
 
     def release(self) -> None:
-        """Give the run up as it is: whoever takes it next goes on."""
+        """Give the run up as it is: the process that takes it next goes on."""
         self._update("holder = null")
 
     def finish(self, error: str | None = None) -> None:

@@ -38,7 +38,7 @@ class CopySink:
         applied = apply(self.connection, self.schemas, resource, objects, evidence)
         if not self.whole:
             return applied
-        # The rows are locked: what differs from an object that is applied was changed by somebody else.
+        # The rows are locked: what differs from an object that is applied was changed by another program.
         differences = compare(
             self.connection, self.schemas, resource, objects, evidence.account, evidence.parent
         )

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
@@ -28,9 +28,8 @@ from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.copies.yielding import brief_locks
 from stripe_fdw.errors import NotFoundError
-
-_LOCK_SECONDS: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -185,11 +184,9 @@ class _ComparingSink:
                     known = {"id": body["id"], "object": resource.object, "deleted": True}
                 else:
                     known, at = response.body, Evidence(read_at(response), evidence.account)
-            with verifier.connection.transaction():
-                verifier.connection.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'".encode())
-                # A row that a user's transaction has locked is being changed: it does not count.
-                with suppress(psycopg.errors.LockNotAvailable), verifier.connection.transaction():
-                    self._decide(resource, known, at)
+            # A row that a user's transaction has locked is being changed: it does not count.
+            with suppress(psycopg.errors.LockNotAvailable), brief_locks(verifier.connection):
+                self._decide(resource, known, at)
 
     def _decide(self, resource: Resource, body: dict[str, Any], evidence: Evidence) -> Applied:
         """Apply an object, in a transaction, and note a difference if that changes its row."""

@@ -27,7 +27,7 @@ _TRIGGER: Final = (
 def can_write_through(connection: psycopg.Connection, schemas: Schemas) -> bool:
     """Return True if the copies have foreign tables to write through, which the current role may alter.
 
-    Nobody but the current role and superusers may own them: the triggers have the current role's rights.
+    Only the current role and superusers may own them: the triggers have the current role's rights.
     """
     if schemas != Schemas():
         return False

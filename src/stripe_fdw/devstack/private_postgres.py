@@ -210,7 +210,7 @@ class Cluster:
 
         Raises:
             PostgresError: it did not start; the detail has the last lines of its log. Or the socket's
-                directory cannot be used, which somebody may have made after it was removed.
+                directory cannot be used, which another user may have made after it was removed.
 
         """
         if self.running():

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
+from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 Apply = Callable[..., Applied]
 
 
+def database_with_copies(cluster: Cluster, name: str, resources: Iterable[str] | None = None) -> str:
+    """Make a database with empty copies of these resources, or of all, in place of an earlier one."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"drop database if exists {name} with (force)".encode())
+        connection.execute(f"create database {name}".encode())
+        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
+    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection, connection.transaction():
+        list(install_copies(connection, Schemas(), resources))
+    return cluster.dsn(name)
+
+
 @pytest.fixture(scope="package")
 def copies_dsn(cluster: Cluster) -> str:
     """The database, without the foreign data wrapper."""
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute("create database copies")
-    with psycopg.connect(cluster.dsn("copies"), autocommit=True) as connection:
-        connection.execute("alter database copies set log_statement = 'none'")
-        connection.execute("create schema stripe_sync")
-        with connection.transaction():
-            list(install_copies(connection, Schemas()))
-    return cluster.dsn("copies")
+    return database_with_copies(cluster, "copies")
+
+
+@pytest.fixture
+def client(stripe: SimulatorProcess) -> Iterator[Client]:
+    """A client of the module's simulated Stripe, without limits."""
+    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
+    client = Client(options)
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ import psycopg
 import pytest
 import urllib3
 
-from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
-from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
@@ -24,11 +23,12 @@ from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verifier
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted
-from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import wait_until
+
+from .conftest import database_with_copies
 
 CHOSEN = ("account", "capability", "customer", "invoice", "line_item", "subscription_item")
 
@@ -41,20 +41,7 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 
 @pytest.fixture(scope="module")
 def doubtful(cluster: Cluster) -> str:
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute("create database doubtful")
-        connection.execute("alter database doubtful set log_statement = 'none'")
-    with psycopg.connect(cluster.dsn("doubtful"), autocommit=True) as connection, connection.transaction():
-        list(install_copies(connection, Schemas(), CHOSEN))
-    return cluster.dsn("doubtful")
-
-
-@pytest.fixture
-def client(stripe: SimulatorProcess) -> Iterator[Client]:
-    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
-    client = Client(options)
-    yield client
-    client.close()
+    return database_with_copies(cluster, "doubtful", CHOSEN)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,11 +15,10 @@ import psycopg
 import pytest
 import urllib3
 
-from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import OtherAccountError, check_account
-from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run, take_run
@@ -27,11 +26,12 @@ from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, PermissionDeniedError, StripeFdwError
-from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import wait_until
+
+from .conftest import database_with_copies
 
 CHOSEN = ("customer", "subscription", "invoice", "price", "event", "charge", "subscription_item", "line_item")
 
@@ -45,21 +45,7 @@ def stripe(simulators: Simulators) -> SimulatorProcess:
 @pytest.fixture
 def filled(cluster: Cluster) -> str:
     """A database with empty copies of some resources."""
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute("drop database if exists refreshed with (force)")
-        connection.execute("create database refreshed")
-        connection.execute("alter database refreshed set log_statement = 'none'")
-    with psycopg.connect(cluster.dsn("refreshed"), autocommit=True) as connection, connection.transaction():
-        list(install_copies(connection, Schemas(), CHOSEN))
-    return cluster.dsn("refreshed")
-
-
-@pytest.fixture
-def client(stripe: SimulatorProcess) -> Iterator[Client]:
-    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
-    client = Client(options)
-    yield client
-    client.close()
+    return database_with_copies(cluster, "refreshed", CHOSEN)
 
 
 def refresh(

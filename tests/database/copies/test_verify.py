@@ -13,20 +13,20 @@ import psycopg
 import pytest
 import urllib3
 
-from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.compare import Difference, compare
-from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.devstack.private_postgres import Cluster
-from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
+
+from .conftest import database_with_copies
 
 CHOSEN = ("customer", "invoice", "line_item", "issuing_card", "charge")
 SUMMARY = "select outcome, rows, deleted_rows from stripe_sync.status where resource = 'customer'"
@@ -46,20 +46,7 @@ def stripe(shared: SimulatorProcess) -> SimulatorProcess:
 
 @pytest.fixture(scope="module")
 def verified(cluster: Cluster) -> str:
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute("create database verified")
-        connection.execute("alter database verified set log_statement = 'none'")
-    with psycopg.connect(cluster.dsn("verified"), autocommit=True) as connection, connection.transaction():
-        list(install_copies(connection, Schemas(), CHOSEN))
-    return cluster.dsn("verified")
-
-
-@pytest.fixture
-def client(stripe: SimulatorProcess) -> Iterator[Client]:
-    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
-    client = Client(options)
-    yield client
-    client.close()
+    return database_with_copies(cluster, "verified", CHOSEN)
 
 
 @pytest.fixture

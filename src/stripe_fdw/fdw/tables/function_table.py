@@ -1,4 +1,4 @@
-"""What the tables behind functions have in common: one row, no sort order, no UPDATE or DELETE."""
+"""What the tables behind functions have in common: at most one row, no sort order, no UPDATE or DELETE."""
 
 # ruff: noqa: ARG002 - the protocol ``tables.base.Table``; these tables do not use every argument
 
@@ -15,6 +15,7 @@ from stripe_fdw.fdw.backend.hosting import Definitions
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning import estimates
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
+from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import server_options
 from stripe_fdw.fdw.session import Session
@@ -89,3 +90,30 @@ class FunctionTable:
 
     def end_modify(self) -> None:
         """Do nothing: no request is under way."""
+
+
+class InsertedTable(FunctionTable):
+    """A table that takes rows and has none."""
+
+    def describe(
+        self,
+        quals: Sequence[Qual],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        verbose: bool,
+        named: Sequence[str] = (),
+    ) -> Lines:
+        """Return EXPLAIN's line: there is no request."""
+        return [("Stripe Request", "none: this table has no rows")]
+
+    def open_scan(
+        self,
+        quals: Sequence[Qual],
+        columns: Sequence[str],
+        sortkeys: Sequence[SortKey],
+        limit: int | None,
+        fresh: bool,
+        named: Sequence[str] = (),
+    ) -> Scan:
+        """Return an empty scan."""
+        return Scan(iter(()), RequestCost())

@@ -18,7 +18,7 @@ from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
 from stripe_fdw.fdw.schema.options import are_copied, read_api_key
 from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
-from stripe_fdw.fdw.tables.function_table import FunctionTable
+from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
 from stripe_fdw.suggestions import closest_names
 
 
@@ -98,33 +98,10 @@ class CallTable(FunctionTable):
         self._session.writes.end_statement(self)
 
 
-class InvalidationTable(FunctionTable):
+class InvalidationTable(InsertedTable):
     """Takes the objects whose cached answers are stale as inserted rows; SELECT finds no rows."""
 
     name = INVALIDATION_TABLE
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-        named: Sequence[str] = (),
-    ) -> Lines:
-        """Return EXPLAIN's line: there is no request."""
-        return [("Stripe Request", "none: this table has no rows")]
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Return an empty scan."""
-        return Scan(iter(()), RequestCost())
 
     def insert_row(
         self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost

@@ -25,7 +25,7 @@ from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
 from stripe_fdw.fdw.schema.options import are_copied, read_api_key
 from stripe_fdw.fdw.tables.base import Lines
-from stripe_fdw.fdw.tables.function_table import FunctionTable
+from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
@@ -139,7 +139,7 @@ class AccountTable(_ReadTable):
         return self._session.client(self._server, read_api_key(self._options))
 
 
-class ViewWriteTable(FunctionTable):
+class ViewWriteTable(InsertedTable):
     """Takes the rows that views of copies are written with: each is planned from the object as it was copied.
 
     No request is needed to read the object, so a row is one request. ``old`` and ``changes`` are JSON objects
@@ -147,29 +147,6 @@ class ViewWriteTable(FunctionTable):
     """
 
     name = VIEW_WRITE_TABLE
-
-    def describe(
-        self,
-        quals: Sequence[Qual],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        verbose: bool,
-        named: Sequence[str] = (),
-    ) -> Lines:
-        """Return EXPLAIN's line: there is no request."""
-        return [("Stripe Request", "none: this table has no rows")]
-
-    def open_scan(
-        self,
-        quals: Sequence[Qual],
-        columns: Sequence[str],
-        sortkeys: Sequence[SortKey],
-        limit: int | None,
-        fresh: bool,
-        named: Sequence[str] = (),
-    ) -> Scan:
-        """Return an empty scan."""
-        return Scan(iter(()), RequestCost())
 
     def insert_row(
         self, values: Mapping[str, Any], answered: Sequence[str] | None, cost: RequestCost
