@@ -13,10 +13,11 @@ create table if not exists stripe_sync.refetch (
 alter table stripe_sync.refetch
     add column if not exists claimed_until timestamptz,  -- until then a process asks for it
     add column if not exists attempts integer not null default 0,  -- that left it in doubt; with eight it is given up
-    add column if not exists error text;                 -- why Stripe refused the last one
+    add column if not exists error text,                 -- why Stripe refused the last one
+    add column if not exists created_since timestamptz;  -- not one object: all that were created since, of which no id is known
 
 comment on table stripe_sync.refetch is
-    'Objects of which two states were seen at nearly the same time: fetched once more, the later one is known.';
+    'Objects to be fetched again: two states were seen at nearly the same time, or a write of theirs was not committed.';
 
 create table if not exists stripe_sync.incomplete (
     schema text not null,

@@ -1,16 +1,18 @@
 """Objects that are asked for again: two states were seen at nearly the same time, or a row was locked.
 
 They stand in ``stripe_sync.refetch``. Each is asked for once, some seconds after the doubt, and applied by
-the rules of evidence: what is read then is later than both states, so that no doubt remains.
+the rules of evidence: what is read then is later than both states, so that no doubt remains. Where many of
+one resource are in doubt, and a list shows them with fewer requests, the list is read.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 import psycopg
@@ -20,13 +22,15 @@ from stripe_fdw.api.pages import read_pages
 from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
-from stripe_fdw.copies.apply import Evidence, apply
-from stripe_fdw.copies.copied_columns import copy_key, expanded_columns, has_word_ids
-from stripe_fdw.copies.lists import NotListedError, children_request, list_parent
-from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieval_request, retrieve
+from stripe_fdw.copies.apply import Evidence
+from stripe_fdw.copies.copied_columns import copy_key, expanded_columns
+from stripe_fdw.copies.doubts import Doubt, DoubtQueue
+from stripe_fdw.copies.lists import NotListedError, children_request, list_parent, list_requests
+from stripe_fdw.copies.refetch_windows import plan_windows
+from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieval_request, retrieve
 from stripe_fdw.copies.runs import Check, Run
+from stripe_fdw.copies.settling import Settler
 from stripe_fdw.copies.tables import Schemas
-from stripe_fdw.copies.yielding import brief_locks
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,
@@ -35,53 +39,25 @@ from stripe_fdw.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    StripeFdwError,
 )
 
 _BATCH: Final = 50
-_DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
-_CLAIM: Final = "1 minute"  # in which no other process asks for it
+_CLAIM_SECONDS: Final = 60.0  # in which no other process asks for them
+_MANY: Final = 20  # of one resource: its list may have them all with fewer requests
+_STORM: Final = 2000  # of one resource, which are asked for together then
+_STORM_CLAIM_SECONDS: Final = 600.0
 _SURE_SECONDS: Final = 3  # after the doubt, by the clock of Stripe: what is read then decides
 _LOOK_SECONDS: Final = 0.5
-_MANY: Final = 20  # of one resource: its list has them all with fewer requests
-_MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
-_KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = ''"
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """An object to be asked for again; ``parent`` is the id of the object in whose list it is."""
+class _Question:
+    """A request that settles doubts: the object of one, or the list of one parent with those of several."""
 
-    resource: Resource
-    id: str
-    parent: str | None
-    doubted_at: datetime
-    attempts: int = 0
-
-    @property
-    def key(self) -> str:
-        """The id of its copy."""
-        return copy_key(self.resource, {"id": self.id}, self.parent)
-
-    @property
-    def holder(self) -> str | None:
-        """The id of the object in whose list it is: an id that is a word has it before itself."""
-        return self.parent or (self.id.rpartition("/")[0] if has_word_ids(self.resource) else None)
-
-
-def note_doubts(
-    connection: psycopg.Connection,
-    schemas: Schemas,
-    resource: Resource,
-    ids: Sequence[str],
-    evidence: Evidence,
-) -> None:
-    """Have objects asked for again, in the transaction."""
-    connection.execute(
-        "insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)"
-        " select %s, %s, unnest(%s::text[]), %s, %s, %s on conflict (schema, resource, id, account) do update"
-        " set doubted_at = greatest(r.doubted_at, excluded.doubted_at)",
-        (schemas.copies, resource.name, list(ids), evidence.account, evidence.parent, evidence.at),
-    )
+    doubts: tuple[Doubt, ...]
+    holder: str | None
+    request: Request | None  # None: nobody can ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +70,39 @@ class Refetcher:
     catalog: Catalog
     check: Check  # raises to end it
 
+    @property
+    def _queue(self) -> DoubtQueue:
+        return DoubtQueue(self.connection, self.schemas, self.catalog)
+
+    @property
+    def _settler(self) -> Settler:
+        return Settler(self.connection, self.schemas, self._queue)
+
     def refetch_due(self, resources: Collection[str] | None = None) -> int:
         """Ask for objects that are due, of all resources or of those named. Return how many there were.
 
         An object whose request Stripe refuses holds up no other one. The error is noted with it.
 
         Raises:
-            StripeFdwError: what any request would fail with; the objects are tried again a minute later.
+            StripeFdwError: what any request would fail with; the objects are tried again later.
         """
         doubts = self._claim(resources)
-        ahead: deque[tuple[Doubt, Request, ResponseFuture]] = deque()
+        left = {(doubt.resource.name, doubt.id): doubt for doubt in doubts}
         try:
-            for doubt in (*doubts, None):
-                request = None if doubt is None else self._request(doubt)
-                if doubt is not None and request is not None:
-                    ahead.append((doubt, request, self.client.submit(request, background=True)))
-                elif doubt is not None:
-                    self._settle(doubt, [], None)
-                while ahead and (doubt is None or len(ahead) >= PARALLEL):
-                    self._refetch(*ahead.popleft())
-        finally:
-            for _, _, future in ahead:
-                future.cancel()
+            for resource, group in groupby(doubts, key=lambda doubt: doubt.resource):
+                for settled in self._ask(resource, list(group)):
+                    left.pop((resource.name, settled.id), None)
+        except StripeFdwError:
+            if not self.connection.closed:
+                for doubt in left.values():
+                    self._queue.release(doubt, _CLAIM_SECONDS)
+            raise
         return len(doubts)
 
     def finish(self, resources: Collection[str], seconds: float) -> None:
         """Ask for the doubtful objects of these resources as they become due, for so long at most."""
         ends = time.monotonic() + seconds
-        left = (
-            "select exists (select from stripe_sync.refetch where schema = %s and resource = any (%s)"
-            f" and attempts < {_MAX_ATTEMPTS})"
-        )
-        while time.monotonic() < ends and self.connection.execute(
-            left.encode(), (self.schemas.copies, list(resources))
-        ).fetchone() == (True,):
+        while time.monotonic() < ends and self._queue.has_any(resources):
             if not self.refetch_due(resources):
                 self.check()
                 time.sleep(_LOOK_SECONDS)
@@ -140,28 +115,20 @@ class Refetcher:
         Raises:
             StripeFdwError: what any request would fail with.
         """
-        key = (self.schemas.copies, resource.name)
-        counted = self.connection.execute(
-            "select count(*) from stripe_sync.refetch where schema = %s and resource = %s and account = ''",
-            key,
-        ).fetchone()
-        if counted is not None and counted[0] < _MANY:
+        if self._queue.count(resource) < _MANY:
             self.refetch_due([resource.name])
-        self.connection.execute(
-            "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = ''"
-            f" and attempts >= {_MAX_ATTEMPTS}".encode(),
-            key,
-        )
+        self._queue.try_again(resource)
 
     def settle_listed(self, resource: Resource, run: Run) -> None:
         """Remove doubts about objects that a complete list has shown since, before the run ends."""
         if all(column.expanded_in_lists for column in expanded_columns(resource)):
             self.connection.execute(
-                "delete from stripe_sync.refetch r using stripe_sync.met m"
+                "delete from stripe_sync.refetch r"
                 " where r.schema = %(schema)s and r.resource = %(resource)s and r.account = %(account)s"
                 f" and r.doubted_at <= %(began_at)s - interval '{_SURE_SECONDS} s'"
-                " and (m.schema, m.resource, m.account, m.id)"
-                " = (r.schema, r.resource, r.account, r.id)".encode(),
+                " and (r.created_since is not null or exists (select from stripe_sync.met m"
+                " where (m.schema, m.resource, m.account, m.id)"
+                " = (r.schema, r.resource, r.account, r.id)))".encode(),
                 {
                     "schema": run.schema,
                     "resource": run.resource,
@@ -170,101 +137,177 @@ class Refetcher:
                 },
             )
 
+    # -- what is asked --------------------------------------------------------------------------------------
+
     def _claim(self, resources: Collection[str] | None) -> list[Doubt]:
-        rows = self.connection.execute(
-            f"update stripe_sync.refetch r set claimed_until = now() + interval '{_CLAIM}' from ("
-            " select schema, resource, id, account from stripe_sync.refetch"
-            " where schema = %(schema)s and account = ''"
-            " and (%(resources)s::text[] is null or resource = any (%(resources)s))"
-            f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
-            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
-            f" order by doubted_at limit {_BATCH} for update skip locked) due"
-            " where (r.schema, r.resource, r.id, r.account)"
-            " = (due.schema, due.resource, due.id, due.account)"
-            " returning r.resource, r.id, r.parent, r.doubted_at, r.attempts".encode(),
-            {"schema": self.schemas.copies, "resources": None if resources is None else list(resources)},
-        ).fetchall()
-        known = self.catalog.resource
-        return [Doubt(known[name], *rest) for name, *rest in rows if name in known]
+        """Return doubts that are due, by resource; of one that has many, as many as go together."""
+        doubts = self._queue.claim(resources, _BATCH, _CLAIM_SECONDS)
+        by_resource: dict[str, list[Doubt]] = {}
+        for doubt in doubts:
+            by_resource.setdefault(doubt.resource.name, []).append(doubt)
+        for name, group in by_resource.items():
+            if len(group) >= _MANY:
+                by_resource[name] += self._queue.claim([name], _STORM, _STORM_CLAIM_SECONDS)
+        return [doubt for group in by_resource.values() for doubt in group]
 
-    def _request(self, doubt: Doubt) -> Request | None:
-        """Return the request for the object, or for the list that has it; None if there is none."""
-        if can_retrieve(doubt.resource):
-            return retrieval_request(doubt.resource, doubt.id)
+    def _ask(self, resource: Resource, doubts: list[Doubt]) -> Iterator[Doubt]:
+        """Ask for objects of one resource. Yield each doubt when it is settled or put off."""
+        for doubt in doubts:
+            if doubt.created_since is not None:
+                self._ask_for_created(doubt)
+                yield doubt
+        single = [doubt for doubt in doubts if doubt.created_since is None]
+        if len(single) >= _MANY:
+            for window in plan_windows(self.connection, self.schemas, resource, single):
+                listed = self._ask_for_window(window.requests(resource), window.doubts)
+                yield from listed
+                ids = {doubt.id for doubt in listed}
+                single = [doubt for doubt in single if doubt.id not in ids]
+        ahead: deque[tuple[_Question, ResponseFuture]] = deque()
         try:
-            parent = list_parent(doubt.resource)
-        except NotListedError:
-            return None
-        if parent is None or not doubt.holder:
-            return None
-        return children_request(doubt.resource, parent, doubt.holder)
+            for question in (*self._questions(resource, single), None):
+                if question is not None and question.request is not None:
+                    ahead.append((question, self.client.submit(question.request, background=True)))
+                elif question is not None:
+                    for doubt in question.doubts:
+                        self._settler.settle([doubt], [], None, None)
+                    yield from question.doubts
+                while ahead and (question is None or len(ahead) >= PARALLEL):
+                    asked, future = ahead.popleft()
+                    self._refetch(asked, future)
+                    yield from asked.doubts
+        finally:
+            for _, future in ahead:
+                future.cancel()
 
-    def _refetch(self, doubt: Doubt, request: Request, future: ResponseFuture) -> None:
-        gone: list[dict[str, Any]] = [{"id": doubt.key, "object": doubt.resource.object, "deleted": True}]
-        gone_at = doubt.doubted_at + timedelta(seconds=_SURE_SECONDS)
+    def _questions(self, resource: Resource, doubts: Sequence[Doubt]) -> Iterator[_Question]:
+        """Yield the requests for objects, or for the lists that have them."""
+        by_holder: dict[str | None, list[Doubt]] = {}
+        for doubt in doubts:
+            holder = doubt.holder or copied_parent(self.connection, self.schemas, resource, doubt.key)
+            if can_retrieve(resource, holder):
+                yield _Question((doubt,), holder, retrieval_request(resource, doubt.id, holder))
+            else:
+                by_holder.setdefault(holder, []).append(doubt)
+        for holder, group in by_holder.items():
+            try:
+                parent = list_parent(resource)
+            except NotListedError:
+                parent = None
+            request = children_request(resource, parent, holder) if parent and holder else None
+            yield _Question(tuple(group), holder, request)
+
+    # -- answers --------------------------------------------------------------------------------------------
+
+    def _refetch(self, question: _Question, future: ResponseFuture) -> None:
+        doubt, *_ = question.doubts
+        resource, holder = doubt.resource, question.holder
+        sure_at = max(each.doubted_at for each in question.doubts) + timedelta(seconds=_SURE_SECONDS)
+        gone = [{"id": each.key, "object": resource.object, "deleted": True} for each in question.doubts]
         try:
-            if can_retrieve(doubt.resource):
-                response = retrieve(self.client, doubt.resource, doubt.id, self.check, future)
-                objects, at = (gone, gone_at) if response is None else ([response.body], read_at(response))
+            if can_retrieve(resource, holder):
+                response = retrieve(self.client, resource, doubt.id, self.check, future, holder)
+                objects, at = (gone, sure_at) if response is None else ([response.body], read_at(response))
             else:
                 try:
-                    objects, at = self._listed(doubt, request, future)
+                    objects, at = self._listed(question, future)
                 except NotFoundError:  # the object that holds the list is gone
-                    objects, at = gone, gone_at
-                if all(copy_key(doubt.resource, item, doubt.holder) != doubt.key for item in objects):
-                    objects += gone
+                    objects, at = gone, sure_at
+                keys = {copy_key(resource, item, holder) for item in objects}
+                objects += [stub for stub in gone if stub["id"] not in keys]
         except (PermissionDeniedError, NotActivatedError):
-            objects, at = [], gone_at  # no request of this key can decide it
+            objects, at = [], sure_at  # no request of this key can decide it
         except (AuthenticationError, RateLimitError):
             raise
         except (ApiError, InvalidResponseError) as error:
             if isinstance(error, ApiError) and (error.status is None or error.status >= 500):
                 raise
-            self._put_off(doubt, error.message)
+            for each in question.doubts:
+                self._queue.put_off(each, error.message)
             return
-        if at < gone_at:
-            self._put_off(doubt, None)  # by Stripe's clock it was read too early
+        if at < sure_at:
+            for each in question.doubts:
+                self._queue.put_off(each, None)  # by Stripe's clock it was read too early
             return
-        self._settle(doubt, objects, at)
+        self._settler.settle(question.doubts, objects, at, holder)
 
-    def _listed(
-        self, doubt: Doubt, request: Request, first: ResponseFuture
-    ) -> tuple[list[dict[str, Any]], datetime]:
+    def _listed(self, question: _Question, first: ResponseFuture) -> tuple[list[dict[str, Any]], datetime]:
         """Return all objects of the list, and when its first page was read."""
-        pages = read_pages(
-            self.client, request, check=self.check, paged=doubt.resource.paged, background=True, first=first
-        )
+        assert question.request is not None
+        paged = question.doubts[0].resource.paged
         objects: list[dict[str, Any]] = []
         at: datetime | None = None
-        for page in pages:
+        for page in read_pages(
+            self.client, question.request, check=self.check, paged=paged, background=True, first=first
+        ):
             at = at or read_at(page)
-            objects += listed_objects(page, request)
+            objects += listed_objects(page, question.request)
         assert at is not None
         return objects, at
 
-    def _settle(self, doubt: Doubt, objects: list[dict[str, Any]], at: datetime | None) -> None:
-        """Apply what was read, and remove the doubt. It stays if there is a new one, or the row is locked."""
+    def _ask_for_window(self, requests: Iterable[Request], doubts: Sequence[Doubt]) -> list[Doubt]:
+        """Read lists, and settle the doubts about the objects that they have. Return these doubts.
+
+        What they lack is asked for one by one, as is everything where Stripe refuses them.
+        """
+        left = {doubt.key: doubt for doubt in doubts}
+        settled: list[Doubt] = []
+        for request in requests:
+            pages = read_pages(self.client, request, check=self.check, background=True)
+            try:
+                for page in pages:
+                    at = read_at(page)
+                    found = [
+                        (doubt, item)
+                        for item in listed_objects(page, request)
+                        if (doubt := left.get(str(item["id"]))) is not None
+                        and at >= doubt.doubted_at + timedelta(seconds=_SURE_SECONDS)
+                    ]
+                    self._settler.settle([doubt for doubt, _ in found], [item for _, item in found], at, None)
+                    settled += [left.pop(doubt.key) for doubt, _ in found]
+            except (AuthenticationError, RateLimitError):
+                raise
+            except ApiError as error:
+                if error.status is None or error.status >= 500:
+                    raise
+                return settled
+        return settled
+
+    def _ask_for_created(self, doubt: Doubt) -> None:
+        """Read the objects that were created since the doubt's time, or a list that has them."""
+        assert doubt.created_since is not None
+        resource, sure_at = doubt.resource, doubt.doubted_at + timedelta(seconds=_SURE_SECONDS)
         try:
-            with brief_locks(self.connection):
-                if objects and at is not None:
-                    evidence = Evidence(at, parent=doubt.holder)
-                    apply(self.connection, self.schemas, doubt.resource, objects, evidence)
-                settled = self._change(doubt, "delete from stripe_sync.refetch", " and doubted_at = %(at)s")
-                if not settled:
-                    self._put_off(doubt, None)
-        except psycopg.errors.LockNotAvailable:
-            self._change(doubt, "update stripe_sync.refetch set claimed_until = now() + interval '1 s'")
+            for request in self._created_requests(resource, doubt.parent, doubt.created_since):
+                for page in read_pages(
+                    self.client, request, check=self.check, paged=resource.paged, background=True
+                ):
+                    if (at := read_at(page)) < sure_at:
+                        self._queue.put_off(doubt, None)
+                        return
+                    self._settler.apply(
+                        resource, listed_objects(page, request), Evidence(at, parent=doubt.parent)
+                    )
+        except (AuthenticationError, RateLimitError):
+            raise
+        except ApiError as error:
+            if error.status is None or error.status >= 500:
+                raise
+            self._queue.put_off(doubt, error.message)
+            return
+        self._queue.remove(doubt)
 
-    def _put_off(self, doubt: Doubt, error: str | None) -> None:
-        """Have the object asked for again, later each time."""
-        self._change(
-            doubt,
-            "update stripe_sync.refetch set attempts = attempts + 1, error = %(error)s,"
-            " claimed_until = now() + interval '1 s' * (2 ^ attempts)",
-            error=error,
-        )
-
-    def _change(self, doubt: Doubt, statement: str, condition: str = "", **values: Any) -> int:
-        key = {"schema": self.schemas.copies, "resource": doubt.resource.name, "id": doubt.id}
-        parameters = {**key, "at": doubt.doubted_at, **values}
-        return self.connection.execute(f"{statement} where {_KEY}{condition}".encode(), parameters).rowcount
+    def _created_requests(self, resource: Resource, parent_id: str | None, since: datetime) -> list[Request]:
+        """Return the requests for the lists that have what was created since; none if there are none."""
+        try:
+            parent = list_parent(resource)
+        except NotListedError:
+            return []
+        created = resource.filter.get("created")
+        has_range = created is not None and created.range
+        bound = {"created[gte]": int(since.timestamp())} if has_range else {}
+        if parent is None:
+            return [request.with_params(**bound) for request in list_requests(resource)]
+        if not parent_id:
+            return []
+        return [children_request(resource, parent, parent_id).with_params(**bound)]

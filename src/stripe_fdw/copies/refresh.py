@@ -26,9 +26,9 @@ from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence
 from stripe_fdw.copies.copied_columns import copy_key
+from stripe_fdw.copies.doubts import note_doubts
 from stripe_fdw.copies.lists import ListParent, children_request, list_parent, list_requests
-from stripe_fdw.copies.refetch import note_doubts
-from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
+from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieve
 from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.tables import Schemas
@@ -242,11 +242,12 @@ class Refresher:
     def _ask_for(self, resource: Resource, run: Run, identifier: str) -> None:
         assert run.began_at is not None
         body, known_at = {"id": identifier, "object": resource.object, "deleted": True}, run.began_at
-        if can_retrieve(resource):
-            response = retrieve(self.client, resource, identifier, self.check)
+        parent = copied_parent(self.connection, self.schemas, resource, identifier)
+        if can_retrieve(resource, parent):
+            response = retrieve(self.client, resource, identifier, self.check, parent=parent)
             if response is not None:
                 body, known_at = response.body, read_at(response)
-        evidence = Evidence(known_at, run.account)
+        evidence = Evidence(known_at, run.account, parent=parent)
         try:
             with brief_locks(self.connection):
                 run.record(self._sink.asked(resource, body, evidence))

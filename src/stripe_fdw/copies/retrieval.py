@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
+
+import psycopg
 
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.expand import refuses_expansion, with_expansions, without_expansions
@@ -14,24 +17,45 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.answered_objects import check_identity
 from stripe_fdw.copies.copied_columns import expanded_columns
+from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.errors import ApiError, NotFoundError
+from stripe_fdw.sql_quoting import quote_identifier
 
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _GONE: Final = frozenset({"resource_missing", "not_found"})  # codes of version 1 and 2 of the API
 
 
-def can_retrieve(resource: Resource) -> bool:
-    """Return True if Stripe answers a request for one object by its id alone."""
-    return resource.retrieve is not None and not resource.parents
+def can_retrieve(resource: Resource, parent: str | None = None) -> bool:
+    """Return True if Stripe answers a request for one object, with the id of its parent if it has one."""
+    return resource.retrieve is not None and (
+        not resource.parents or (len(resource.parents) == 1 and bool(parent))
+    )
 
 
-def retrieval_request(resource: Resource, identifier: str) -> Request:
-    """Return the request for one object of a resource that can be asked for by its id alone.
+def copied_parent(
+    connection: psycopg.Connection, schemas: Schemas, resource: Resource, identifier: str
+) -> str | None:
+    """Return the id of the object in whose list an object was when it was copied; None if it is in none."""
+    if len(resource.parents) != 1:
+        return None
+    row = connection.execute(
+        f"select {quote_identifier(resource.parents[0].column)} from {schemas.table(resource)}"
+        " where id = %s and _account = ''".encode(),
+        (identifier,),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def retrieval_request(resource: Resource, identifier: str, parent: str | None = None) -> Request:
+    """Return the request for one object of a resource that can be asked for.
 
     It expands what the copy has and Stripe sends only on request, unless the key may not read that.
+    An id that is a word may have its parent's before it, as the copy has it.
     """
     assert resource.retrieve is not None
-    name = resource.retrieve.path.rpartition("{")[2].rstrip("}")
-    request = Request.of("GET", resource.retrieve.path, None, **{name: identifier})
+    names = _PLACEHOLDER.findall(resource.retrieve.path)
+    ids = [parent, identifier.rpartition("/")[2]] if resource.parents else [identifier]
+    request = Request.of("GET", resource.retrieve.path, None, **dict(zip(names, map(str, ids), strict=True)))
     return with_expansions(request, [column.expand for column in expanded_columns(resource)])
 
 
@@ -41,13 +65,15 @@ def retrieve(
     identifier: str,
     check: Callable[[], object],
     future: ResponseFuture | None = None,
+    parent: str | None = None,
 ) -> Response | None:
     """Ask for an object by its id, as work in the background. Return None if Stripe does not have it.
 
-    ``future`` is that of the request if it is under way. Without the expansions if Stripe refuses them.
+    ``future`` is that of the request if it is under way, ``parent`` the id of the object in whose list it is.
+    Without the expansions if Stripe refuses them.
     Raises InvalidResponseError if the response is another object.
     """
-    request = retrieval_request(resource, identifier)
+    request = retrieval_request(resource, identifier, parent)
     try:
         try:
             if future is None:
@@ -63,7 +89,7 @@ def retrieve(
         if error.status != 404 or error.code not in _GONE:
             raise
         return None
-    check_identity(response, request, identifier)
+    check_identity(response, request, identifier.rpartition("/")[2] if resource.parents else identifier)
     return response
 
 

@@ -178,12 +178,13 @@ class _ComparingSink:
         doubts, self._doubts = self._doubts, []
         for body, evidence in doubts:
             known, at = body, evidence
-            if can_retrieve(resource):
-                response = retrieve(verifier.client, resource, str(body["id"]), verifier.check)
+            identifier, parent = str(body["id"]), evidence.parent
+            if can_retrieve(resource, parent):
+                response = retrieve(verifier.client, resource, identifier, verifier.check, parent=parent)
                 if response is None:
                     known = {"id": body["id"], "object": resource.object, "deleted": True}
                 else:
-                    known, at = response.body, Evidence(read_at(response), evidence.account)
+                    known, at = response.body, Evidence(read_at(response), evidence.account, parent=parent)
             # A row that a user's transaction has locked is being changed: it does not count.
             with suppress(psycopg.errors.LockNotAvailable), brief_locks(verifier.connection):
                 self._decide(resource, known, at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +17,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import RequestBudget, share_background
 from stripe_fdw.copies.install import chosen_resources
+from stripe_fdw.copies.lost_writes import queue_lost_writes
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
@@ -28,6 +30,7 @@ from stripe_fdw.jobs.queue_schema import SEARCH_PATH
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError
 
 _REFETCH_SECONDS: Final = 1.0  # between two looks at objects in doubt
+_LOST_SECONDS: Final = 5.0  # between two looks at writes that were not committed
 _AFTER_FAILURE_SECONDS: Final = 15.0
 
 
@@ -123,12 +126,37 @@ def refresh_copy(work: Work, name: str, job: int | None) -> None:
             work.say(f"{name}: is being refreshed by another process")
 
 
+@dataclass(slots=True)
+class LostWrites:
+    """Looks now and then for writes through the database whose transaction did not commit."""
+
+    work: Work
+    next_at: float = 0.0
+    last_error: str = ""
+
+    def look(self, connection: psycopg.Connection) -> None:
+        """Queue them for a refetch. An error is said once, and holds up nothing else."""
+        if time.monotonic() < self.next_at:
+            return
+        self.next_at = time.monotonic() + _LOST_SECONDS
+        try:
+            queue_lost_writes(connection, self.work.schemas)
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            message = database_message(error)
+            if message != self.last_error:
+                self.work.say(f"writes that were not committed are not looked for: {message}")
+            self.last_error = message
+
+
 def refetch_copies(work: Work, *, once: bool = False) -> None:
     """Ask for doubtful objects as they become due, until the worker stops; with ``once``, for those now due.
 
     New columns are filled while there are none. It goes on beside all jobs. What fails is said, and tried
     again.
     """
+    lost = LostWrites(work)
     while not work.stopping.is_set():
         try:
             work.check_account()
@@ -136,6 +164,7 @@ def refetch_copies(work: Work, *, once: bool = False) -> None:
                 refetcher = Refetcher(work.client, connection, work.schemas, load(), work.check)
                 filler = ColumnFiller(connection, work.schemas, load(), work.check)
                 while not work.stopping.is_set():
+                    lost.look(connection)
                     if refetcher.refetch_due() or filler.fill_some():
                         continue
                     if once or work.stopping.wait(_REFETCH_SECONDS):

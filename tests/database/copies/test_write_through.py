@@ -471,7 +471,7 @@ def test_a_rollback_leaves_the_copy_as_it_was(db: psycopg.Connection, warnings: 
         db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
     assert one(db, "select name from stripe.customer where id = %s", customer) == "Ada"
     assert "the transaction was rolled back, but 1 object remains changed in Stripe" in warnings[0]
-    assert "The copies are as before: the next refresh brings the changes." in warnings[0]
+    assert "The copies are as before: a worker brings the changes soon, or the next refresh." in warnings[0]
 
 
 def test_a_savepoint_that_is_rolled_back_takes_its_copies_with_it(db: psycopg.Connection) -> None:

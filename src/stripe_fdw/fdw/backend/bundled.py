@@ -17,6 +17,7 @@ class BundledHost:
         self._server = server
         self._executor_run: int | None = None
         self.data_directory: Path | None = Path(os.fsdecode(server.data_directory))
+        self.database_oid: int | None = server.database_oid
         self.check_interrupts = server.check_interrupts
         self.warn = server.warning
         self.transaction_level = server.transaction_level

@@ -38,6 +38,8 @@ class Host(Protocol):
     """True if the host reads every value through its type's input function."""
     data_directory: Path | None
     """The server's data directory; None where there is no server."""
+    database_oid: int | None
+    """The OID of the session's database; None where there is no server."""
 
     def check_interrupts(self) -> None:
         """Raise ``Interrupted`` if the query is cancelled or timed out, or its backend terminated. Cheap."""

@@ -116,6 +116,7 @@ class Multicorn2Host:
         self._interrupt_pending = ctypes.c_int.in_dll(variables, "InterruptPending")
         directory = ctypes.c_char_p.in_dll(variables, "DataDir").value
         self.data_directory: Path | None = None if directory is None else Path(os.fsdecode(directory))
+        self.database_oid: int | None = ctypes.c_uint32.in_dll(variables, "MyDatabaseId").value
         self._exiting = ctypes.c_bool.in_dll(variables, "proc_exit_inprogress")
         self._destination = ctypes.c_int.in_dll(variables, "whereToSendOutput")
         self._error_contexts = ctypes.c_void_p.in_dll(variables, "error_context_stack")

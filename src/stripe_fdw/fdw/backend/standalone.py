@@ -22,6 +22,7 @@ class StandaloneHost:
 
     renders_text = False
     data_directory: Path | None = None
+    database_oid: int | None = None
 
     def check_interrupts(self) -> None:
         """Do nothing: there is no query to cancel."""

@@ -27,6 +27,7 @@ from stripe_fdw.fdw.schema.import_schema import (
     ACCOUNT_TABLE,
     CALL_TABLE,
     INVALIDATION_TABLE,
+    LOST_WRITE_TABLE,
     VIEW_WRITE_TABLE,
     WRITTEN_TABLE,
 )
@@ -63,6 +64,7 @@ _FUNCTION_ROWIDS: Final = {
     ACCOUNT_TABLE: "key",
     CALL_TABLE: "path",
     INVALIDATION_TABLE: "resource",
+    LOST_WRITE_TABLE: "file",
     VIEW_WRITE_TABLE: "resource",
     WRITTEN_TABLE: "resource",
 }

@@ -21,6 +21,7 @@ INVALIDATION_TABLE: Final = "_invalidation"
 WRITTEN_TABLE: Final = "_written"
 VIEW_WRITE_TABLE: Final = "_view_write"
 ACCOUNT_TABLE: Final = "_account"
+LOST_WRITE_TABLE: Final = "_lost_write"
 Restriction = Literal["limit to", "except"] | None
 
 FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
@@ -50,6 +51,14 @@ FUNCTION_TABLES: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("id", "text"),
     ),
     ACCOUNT_TABLE: (("key", "text"), ("livemode", "boolean"), ("account_id", "text")),
+    LOST_WRITE_TABLE: (
+        ("file", "text"),
+        ("resource", "text"),
+        ("id", "text"),
+        ("parent", "text"),
+        ("key", "text"),
+        ("sent_at", "timestamp with time zone"),
+    ),
 }
 """The columns of the tables behind functions, those of users and of triggers."""
 

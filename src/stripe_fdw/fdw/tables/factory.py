@@ -14,6 +14,7 @@ from stripe_fdw.fdw.schema.import_schema import (
     CALL_TABLE,
     FUNCTION_TABLES,
     INVALIDATION_TABLE,
+    LOST_WRITE_TABLE,
     VIEW_WRITE_TABLE,
     WRITTEN_TABLE,
 )
@@ -22,6 +23,7 @@ from stripe_fdw.fdw.session import Session
 from stripe_fdw.fdw.tables.base import Table
 from stripe_fdw.fdw.tables.column_names import ColumnNames
 from stripe_fdw.fdw.tables.functions import CallTable, InvalidationTable
+from stripe_fdw.fdw.tables.lost_writes import LostWriteTable
 from stripe_fdw.fdw.tables.renamed import RenamedTable
 from stripe_fdw.fdw.tables.resource import ResourceTable
 from stripe_fdw.fdw.tables.written import AccountTable, ViewWriteTable, WrittenTable
@@ -31,6 +33,7 @@ _FUNCTION_TABLES: Final[Mapping[str, Callable[[Session, Mapping[str, str], Defin
     ACCOUNT_TABLE: AccountTable,
     CALL_TABLE: CallTable,
     INVALIDATION_TABLE: InvalidationTable,
+    LOST_WRITE_TABLE: LostWriteTable,
     VIEW_WRITE_TABLE: ViewWriteTable,
     WRITTEN_TABLE: WrittenTable,
 }

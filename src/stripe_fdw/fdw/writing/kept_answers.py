@@ -75,6 +75,23 @@ class KeptAnswers:
         return answers
 
 
+def announced_object(plan: RowPlan) -> tuple[str, str | None, str | None] | None:
+    """Return what is known of a row's object before anything is sent: resource, id and parent.
+
+    The id is None where the object is to be created. None if the requests change no object of a table.
+    """
+    resource, request = load().resource.get(plan.invalidates or ""), plan.requests[-1].request
+    if resource is None or resource.preview or _PREVIEW.search(request.endpoint):
+        return None
+    return resource.name, plan.object_id or _called_id(resource, request), _parent_id(resource, request)
+
+
+def answered_objects(plan: RowPlan, body: dict[str, Any]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield the objects of which the last response to a row tells: resource, id and parent."""
+    for resource, object_id, _ in _objects(plan, body):
+        yield resource.name, object_id, _parent_id(resource, plan.requests[-1].request)
+
+
 def current_object_request(plan: RowPlan, body: dict[str, Any]) -> Request | None:
     """Return the request for the present state of a row's object, of which ``body`` is an earlier state.
 
@@ -158,6 +175,14 @@ def _resources_by_object() -> dict[str, Resource]:
         if resource.object and not resource.preview:
             resources.setdefault(resource.object, resource)
     return resources
+
+
+def _called_id(resource: Resource, request: Request) -> str | None:
+    """Return the id in the path of an operation on one object of the resource."""
+    own = resource.retrieve.path.split("/") if resource.retrieve is not None else []
+    if not own or request.endpoint.split("/")[: len(own)] != own or not _PLACEHOLDER.fullmatch(own[-1]):
+        return None
+    return unquote(request.path.split("/")[len(own) - 1])
 
 
 def _parent_id(resource: Resource, request: Request) -> str | None:

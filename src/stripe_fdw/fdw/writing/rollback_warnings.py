@@ -29,5 +29,5 @@ def warn_of_rollback(host: Host, effects: StatementEffects, event: str) -> None:
         consequence = f"{number} objects remain changed in Stripe"
     hint = "Stripe cannot roll back."
     if effects.is_copied:
-        hint += " The copies are as before: the next refresh brings the changes."
+        hint += " The copies are as before: a worker brings the changes soon, or the next refresh."
     host.warn(f"{event}, but {consequence}", " ".join(details), hint)

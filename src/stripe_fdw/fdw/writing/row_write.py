@@ -33,6 +33,7 @@ class RowWrite:
     response: Response | None = None  # the last response
     replayed: Response | None = None  # the last response that repeats that of an earlier run
     future: ResponseFuture | None = None  # the response to the request in flight
+    note_answer: Callable[[Response], None] | None = None  # has the object found if the transaction is lost
 
     @property
     def request(self) -> WriteRequest:

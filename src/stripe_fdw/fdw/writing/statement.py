@@ -23,6 +23,7 @@ from stripe_fdw.fdw.writing.idempotency_keys import new_row_key, request_key
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswers, current_object_request
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.row_write import RowWrite
+from stripe_fdw.fdw.writing.uncommitted import UncommittedWrites
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
 _MAX_CHANGED_OBJECTS: Final = 200_000  # of 8 bytes each
@@ -45,7 +46,7 @@ class StatementWrite:
         account: str,
         concurrency: int,
         *,
-        keeps_answers: bool = False,
+        uncommitted: UncommittedWrites | None = None,
     ) -> None:
         """Begin to write.
 
@@ -55,7 +56,7 @@ class StatementWrite:
             generations: the counters that make cached responses stale.
             account: the account that is written to.
             concurrency: how many requests may be in flight at a time.
-            keeps_answers: True if copies of the objects take the answers.
+            uncommitted: the notes of the transaction's writes, if copies of the objects take the answers.
         """
         self._host = host
         self._write_log = write_log
@@ -64,8 +65,9 @@ class StatementWrite:
         self._concurrency = concurrency
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
-        self.answers = KeptAnswers() if keeps_answers else None
-        self.effects.is_copied = keeps_answers
+        self.answers = None if uncommitted is None else KeptAnswers()
+        self.effects.is_copied = uncommitted is not None
+        self._uncommitted = uncommitted
         self.rows = 0  # planned so far
         self.failed = False
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects
@@ -100,6 +102,8 @@ class StatementWrite:
         row = RowWrite(self.rows, plan, client, key, self._account, self._generations, cost)
         if row.is_complete:
             return None
+        if self._uncommitted is not None:
+            row.note_answer = self._uncommitted.note(plan, client.options, self.level)
         if answered or self._concurrency == 1:
             self._wait_for_all()
             with self._recording(row):
@@ -273,6 +277,8 @@ class StatementWrite:
         """Count the row's object when this run has performed the row's first request."""
         if performed_before == 0 and row.performed > 0:
             self.effects.add_object(row.identifier)
+            if row.note_answer is not None and row.response is not None:
+                row.note_answer(row.response)
             self._last_sent = max(self._last_sent, row.number)
 
     def _record_failure(self, row: RowWrite, error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from stripe_fdw.fdw.cache.response_cache import ResponseCache
 from stripe_fdw.fdw.reading.spool import AffectedScans
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.statement import StatementWrite
+from stripe_fdw.fdw.writing.uncommitted import UncommittedWrites
 from stripe_fdw.fdw.writing.write_log import WriteLog
 
 
@@ -28,6 +29,7 @@ class TransactionWrites:
         self._response_cache = response_cache
         self._affected_scans = affected_scans
         self._write_log = WriteLog(host)
+        self._uncommitted = UncommittedWrites(host)
         self._statements: dict[tuple[Hashable, Hashable], StatementWrite] = {}
 
     def statement(
@@ -60,7 +62,7 @@ class TransactionWrites:
                 self._generations,
                 account,
                 concurrency,
-                keeps_answers=keeps_answers,
+                uncommitted=self._uncommitted if keeps_answers else None,
             )
             self._statements[key] = statement
         return statement
@@ -98,19 +100,23 @@ class TransactionWrites:
         """Forget the writes: the transaction is committed."""
         self._statements.clear()
         self._write_log.commit()
+        self._uncommitted.commit()
 
     def rollback(self) -> None:
         """End all writes and warn of the changes that stay in Stripe: the transaction is rolled back."""
         self._settle(0)
+        self._uncommitted.rollback()
         self._write_log.rollback()
 
     def sub_commit(self, level: int) -> None:
         """Release a savepoint; the transaction itself is level 1."""
         self._write_log.sub_commit(level)
+        self._uncommitted.sub_commit(level)
 
     def sub_rollback(self, level: int) -> None:
         """End the writes since a savepoint that is rolled back, and warn of the changes that stay."""
         self._settle(level)
+        self._uncommitted.sub_rollback(level)
         self._write_log.sub_rollback(level)
 
     def _settle(self, level: int) -> None:

@@ -181,5 +181,7 @@ PyInit__stripe_fdw_host(void)
 	if (directory == NULL || PyObject_SetAttrString(module, "data_directory", directory) != 0)
 		Py_CLEAR(module);
 	Py_XDECREF(directory);
+	if (module != NULL && PyModule_AddIntConstant(module, "database_oid", (long) MyDatabaseId) != 0)
+		Py_CLEAR(module);
 	return module;
 }

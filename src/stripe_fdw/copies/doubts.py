@@ -1,0 +1,150 @@
+"""The objects in doubt, in ``stripe_sync.refetch``: who asks for them, and when they are asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.apply import Evidence
+from stripe_fdw.copies.copied_columns import copy_key, has_word_ids
+from stripe_fdw.copies.tables import Schemas
+
+_DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
+_MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
+_KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = ''"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An object to be asked for again; ``parent`` is the id of the object in whose list it is.
+
+    With ``created_since`` it stands for all objects that were created since then, in the list of ``parent``
+    if there is one: a write whose answer nobody has seen may have created one.
+    """
+
+    resource: Resource
+    id: str
+    parent: str | None
+    doubted_at: datetime
+    attempts: int = 0
+    created_since: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The id of its copy."""
+        return copy_key(self.resource, {"id": self.id}, self.parent)
+
+    @property
+    def holder(self) -> str | None:
+        """The id of the object in whose list it is: an id that is a word has it before itself."""
+        return self.parent or (self.id.rpartition("/")[0] if has_word_ids(self.resource) else None)
+
+
+def note_doubts(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    ids: Sequence[str],
+    evidence: Evidence,
+) -> None:
+    """Have objects asked for again, in the transaction."""
+    connection.execute(
+        "insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)"
+        " select %s, %s, unnest(%s::text[]), %s, %s, %s on conflict (schema, resource, id, account) do update"
+        " set doubted_at = greatest(r.doubted_at, excluded.doubted_at)",
+        (schemas.copies, resource.name, list(ids), evidence.account, evidence.parent, evidence.at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtQueue:
+    """The doubts about objects of the key's account. Several processes may take from it."""
+
+    connection: psycopg.Connection
+    schemas: Schemas
+    catalog: Catalog
+
+    def claim(self, resources: Collection[str] | None, limit: int, seconds: float) -> list[Doubt]:
+        """Return doubts that are due, of all resources or of those named, the oldest first.
+
+        No other process gets them for so many seconds.
+        """
+        rows = self.connection.execute(
+            "with claimed as ("
+            "update stripe_sync.refetch r set claimed_until = now() + interval '1 s' * %(seconds)s from ("
+            " select schema, resource, id, account from stripe_sync.refetch"
+            " where schema = %(schema)s and account = ''"
+            " and (%(resources)s::text[] is null or resource = any (%(resources)s))"
+            f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
+            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
+            " order by doubted_at limit %(limit)s for update skip locked) due"
+            " where (r.schema, r.resource, r.id, r.account)"
+            " = (due.schema, due.resource, due.id, due.account)"
+            " returning r.resource, r.id, r.parent, r.doubted_at, r.attempts, r.created_since)"
+            " select * from claimed order by doubted_at, id".encode(),
+            {
+                "schema": self.schemas.copies,
+                "resources": None if resources is None else list(resources),
+                "limit": limit,
+                "seconds": seconds,
+            },
+        ).fetchall()
+        known = self.catalog.resource
+        return [Doubt(known[name], *rest) for name, *rest in rows if name in known]
+
+    def has_any(self, resources: Collection[str]) -> bool:
+        """Return True if objects of these resources are in doubt that are not given up."""
+        query = (
+            "select exists (select from stripe_sync.refetch where schema = %s and resource = any (%s)"
+            f" and attempts < {_MAX_ATTEMPTS})"
+        )
+        row = self.connection.execute(query.encode(), (self.schemas.copies, list(resources))).fetchone()
+        return row == (True,)
+
+    def count(self, resource: Resource) -> int:
+        """Return how many objects of a resource are in doubt."""
+        row = self.connection.execute(
+            "select count(*) from stripe_sync.refetch where schema = %s and resource = %s and account = ''",
+            (self.schemas.copies, resource.name),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def try_again(self, resource: Resource) -> None:
+        """Have objects asked for again that were given up."""
+        self.connection.execute(
+            "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = ''"
+            f" and attempts >= {_MAX_ATTEMPTS}".encode(),
+            (self.schemas.copies, resource.name),
+        )
+
+    def remove(self, doubt: Doubt) -> None:
+        """Remove a doubt, in the transaction. It stays, for later, if there is a new one since."""
+        if not self._change(doubt, "delete from stripe_sync.refetch", " and doubted_at = %(at)s"):
+            self.put_off(doubt, None)
+
+    def put_off(self, doubt: Doubt, error: str | None) -> None:
+        """Have the object asked for again, later each time."""
+        self._change(
+            doubt,
+            "update stripe_sync.refetch set attempts = attempts + 1, error = %(error)s,"
+            " claimed_until = now() + interval '1 s' * (2 ^ attempts)",
+            error=error,
+        )
+
+    def release(self, doubt: Doubt, seconds: float) -> None:
+        """Let any process ask for the object in so many seconds."""
+        self._change(
+            doubt,
+            "update stripe_sync.refetch set claimed_until = now() + interval '1 s' * %(seconds)s",
+            seconds=seconds,
+        )
+
+    def _change(self, doubt: Doubt, statement: str, condition: str = "", **values: Any) -> int:
+        key = {"schema": self.schemas.copies, "resource": doubt.resource.name, "id": doubt.id}
+        parameters = {**key, "at": doubt.doubted_at, **values}
+        return self.connection.execute(f"{statement} where {_KEY}{condition}".encode(), parameters).rowcount
