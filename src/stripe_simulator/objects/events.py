@@ -6,8 +6,11 @@ import time
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from stripe_simulator.world.account import PLATFORM
 from stripe_simulator.world.hidden_fields import without_hidden_fields
+from stripe_simulator.world.live_mode import in_live_mode
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
@@ -74,12 +77,14 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
         "api_version": request.api_version,
         "created": int(time.time()),
         "data": data,
-        "livemode": False,
+        "livemode": account.livemode,
         "pending_webhooks": 0,
         "request": {"id": request.request_id or None, "idempotency_key": request.idempotency_key},
         "type": type_,
     }
     if account.id != PLATFORM:
         event["account"] = account.id
+    if account.livemode:
+        event = orjson.loads(in_live_mode(orjson.dumps(event)))
     event["pending_webhooks"] = account.on_event(account, event)
     events.write(position, event)

@@ -16,9 +16,9 @@ _PERMISSION_OF = {"price": "plan"}
 class ApiKeys:
     """The keys that are invalid or restricted.
 
-    Every key that begins with sk_test_ is valid unless it is in `wrong`. Restricted keys are valid if they
-    are in `restricted`, with permissions such as ``customer_read``; a write permission includes reading.
-    Prices need those of plans.
+    Every key that begins with sk_test_ or sk_live_ is valid unless it is in `wrong`. Restricted keys are
+    valid if they are in `restricted`, with permissions such as ``customer_read``; a write permission includes
+    reading. Prices need those of plans.
     """
 
     wrong: set[str] = field(default_factory=set)
@@ -28,7 +28,7 @@ class ApiKeys:
         """Return the key. Raises StripeError 401 where it is missing or invalid."""
         if not key:
             raise errors.no_key()
-        if key in self.wrong or not (key in self.restricted or key.startswith("sk_test_")):
+        if key in self.wrong or not (key in self.restricted or key.startswith(("sk_test_", "sk_live_"))):
             raise errors.bad_key(key)
         return key
 
@@ -46,6 +46,11 @@ class ApiKeys:
         """Make all test keys valid, and no restricted ones."""
         self.wrong.clear()
         self.restricted.clear()
+
+
+def is_live(key: str) -> bool:
+    """Return True if the key is of live mode, which has other objects than test mode."""
+    return "_live_" in key
 
 
 def key_of(authorization: str | None) -> str | None:

@@ -16,7 +16,7 @@ from stripe_simulator.errors import (
 )
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
-from stripe_simulator.server.api_keys import key_of
+from stripe_simulator.server.api_keys import is_live, key_of
 from stripe_simulator.server.connection_faults import abort, faulty_response, hang, send_cut, send_slowly
 from stripe_simulator.server.control import control_app
 from stripe_simulator.server.dispatcher import (
@@ -142,14 +142,15 @@ class App:
             if route.resource is not None:
                 dispatcher.api_keys.permit(key, account_id, route.resource.name, entry.method)
             dispatcher.rate_limits.check(account_id, route.template)
+            livemode = is_live(key)
             request = ApiRequest(
                 entry.method,
                 entry.path,
                 parse_parameters(entry.query_string, body.decode("utf-8", "replace")),
                 route,
                 ids,
-                dispatcher.account(account_id),
-                dispatcher.account(PLATFORM),
+                dispatcher.account(account_id, livemode=livemode),
+                dispatcher.account(PLATFORM, livemode=livemode),
                 entry.request_id,
                 entry.idempotency_key,
                 entry.api_version or "",
@@ -161,7 +162,7 @@ class App:
 
     async def _run_once(self, request: ApiRequest, fault: Fault | None) -> ApiResponse:
         """Run the operation, or return the stored response of an earlier request with its idempotency key."""
-        key, account_id = request.idempotency_key, request.account.id
+        key, account_id = request.idempotency_key, request.account.id + " live" * request.account.livemode
         idempotency_keys = self._dispatcher.idempotency_keys
         if key is None or request.method != "POST":
             return await self._run(request, fault)

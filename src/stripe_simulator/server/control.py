@@ -6,6 +6,8 @@ POST reset                  return to the initial state
 GET, POST, DELETE faults    {"kind": "status", "status": 429, "path": "/v1/customers*", "count": 3}, or a list
 GET, POST, DELETE limits    {"rate": 25, "endpoint_rate": 10, "endpoints": {"/v1/prices": 2}}
 GET, POST latency           {"ms": 100, "jitter_ms": 20}
+GET, POST, DELETE lag       {"path": "/v1/customers*", "seconds": 2, "share": 0.5}
+GET, POST clock             {"date_skew_seconds": -3}
 GET, POST, DELETE keys      {"wrong": ["sk_test_x"], "restricted": {"rk_test_y": ["customer_read"]}}
 POST webhook_endpoints      {"url": "http://…", "secret": "whsec_…", "enabled_events": ["*"]}
 GET, POST, DELETE webhooks  {"duplicate": 0.1, "drop": 0.1, "reorder": 0.5, "late_seconds": 2}
@@ -145,6 +147,18 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
         latency = dispatcher.latency
         return _json({"ms": latency.seconds * 1000, "jitter_ms": latency.jitter * 1000})
 
+    async def lag(request: Request) -> Response:
+        if request.method == "DELETE":
+            dispatcher.clear_lags()
+        elif request.method == "POST":
+            dispatcher.set_lag(**await request.json())
+        return _json({"lags": dispatcher.lags.described()})
+
+    async def clock(request: Request) -> Response:
+        if request.method == "POST":
+            dispatcher.date_skew = float((await request.json()).get("date_skew_seconds", 0))
+        return _json({"date_skew_seconds": dispatcher.date_skew})
+
     async def keys(request: Request) -> Response:
         if request.method == "DELETE":
             dispatcher.api_keys.clear()
@@ -185,6 +199,8 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             Route("/_simulator/faults", faults, methods=all_methods),
             Route("/_simulator/limits", limits, methods=all_methods),
             Route("/_simulator/latency", set_latency, methods=["GET", "POST"]),
+            Route("/_simulator/lag", lag, methods=all_methods),
+            Route("/_simulator/clock", clock, methods=["GET", "POST"]),
             Route("/_simulator/keys", keys, methods=all_methods),
             Route("/_simulator/webhooks", webhooks, methods=all_methods),
             Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),

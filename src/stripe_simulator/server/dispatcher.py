@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from email.utils import formatdate
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -17,9 +17,10 @@ from stripe_simulator.operations import registry
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
 from stripe_simulator.requests.routes import Route, Router
-from stripe_simulator.server.api_keys import ApiKeys
+from stripe_simulator.server.api_keys import ApiKeys, is_live
 from stripe_simulator.server.faults import Faults
 from stripe_simulator.server.idempotency import IdempotencyKeys
+from stripe_simulator.server.lags import Lags
 from stripe_simulator.server.latency import Latency
 from stripe_simulator.server.rate_limits import RateLimits
 from stripe_simulator.server.request_log import LoggedRequest, RequestLog
@@ -27,6 +28,7 @@ from stripe_simulator.server.webhooks import Webhooks
 from stripe_simulator.world.account import PLATFORM, Account
 from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.ids import IdCodec
+from stripe_simulator.world.live_mode import in_live_mode
 
 if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Catalog
@@ -46,6 +48,7 @@ class Dispatcher:
         self.request_log = RequestLog()
         self.api_keys = ApiKeys()
         self.faults = Faults()
+        self.lags = Lags()
         self.rate_limits = RateLimits(options.rate, options.endpoint_rate)
         self.webhooks = Webhooks(options.webhook_retries)
         self._request_numbers = count(time.time_ns() // 1000)
@@ -61,6 +64,8 @@ class Dispatcher:
         self.accounts = {}
         self.idempotency_keys = IdempotencyKeys()
         self.latency = Latency(self.options.latency, self.options.jitter)
+        self.date_skew = 0.0  # seconds by which the header Date is ahead of the times of events
+        self.lags.clear()
         self.rate_limits.set(self.options.rate, self.options.endpoint_rate)
         self.api_keys.clear()
         self.faults.clear()
@@ -71,20 +76,36 @@ class Dispatcher:
         """Return an id that no other request has."""
         return self._request_codec.encode(next(self._request_numbers))
 
-    def account(self, identifier: str) -> Account:
-        """Return the data of an account, which is created at the first call."""
-        if identifier not in self.accounts:
+    def account(self, identifier: str, *, livemode: bool = False) -> Account:
+        """Return the data of an account in one of its modes, which are created at the first call."""
+        name = f"{identifier} live" if livemode else identifier
+        if name not in self.accounts:
             options = self.options
-            if identifier != PLATFORM and self._is_new(identifier):
+            if identifier != PLATFORM and self._is_new(identifier, livemode=livemode):
                 options = replace(options, customers=0)
-            account = Account(self.catalog, options, identifier, self._cache)
-            account.on_event = lambda _account, event: self.webhooks.on_event(self.account(PLATFORM), event)
-            self.accounts[identifier] = account
-        return self.accounts[identifier]
+            account = Account(self.catalog, options, identifier, self._cache, livemode=livemode)
+            account.history.is_kept = bool(self.lags)
+            account.on_event = lambda account, event: self.webhooks.on_event(
+                self.account(PLATFORM, livemode=account.livemode), event
+            )
+            self.accounts[name] = account
+        return self.accounts[name]
 
-    def _is_new(self, identifier: str) -> bool:
+    def set_lag(self, **description: Any) -> None:
+        """Set a lag. Raises TypeError for unknown fields."""
+        self.lags.add(**description)
+        for account in self.accounts.values():
+            account.history.is_kept = True
+
+    def clear_lags(self) -> None:
+        """Remove all lags: reads see every write again."""
+        self.lags.clear()
+        for account in self.accounts.values():
+            account.history.clear()
+
+    def _is_new(self, identifier: str, *, livemode: bool) -> bool:
         """Return True if an account was created by a request: it begins empty."""
-        accounts = self.account(PLATFORM).collection("account")
+        accounts = self.account(PLATFORM, livemode=livemode).collection("account")
         position = accounts.position(identifier)
         return position is not None and not accounts.is_generated(position)
 
@@ -95,7 +116,7 @@ class Dispatcher:
         """
         if header is None or header == PLATFORM:
             return PLATFORM
-        platform = self.account(PLATFORM)
+        platform = self.account(PLATFORM, livemode=is_live(key))
         accounts = platform.collection("account") if platform.has("account") else None
         if (
             accounts is None
@@ -114,7 +135,7 @@ class Dispatcher:
             return
         if "connect" in self.options.not_activated:
             raise errors.no_platform(own)
-        accounts = self.account(own).collection("account")
+        accounts = self.account(own, livemode=is_live(key)).collection("account")
         position = accounts.position(ids[0])
         if position is None or accounts.is_deleted(position):
             raise errors.no_account(key, ids[0])
@@ -149,7 +170,11 @@ class Dispatcher:
                 status=501,
                 error_type="api_error",
             )
-        return operation(request)
+        with self.lags.reading(request.method, request.path, request.account.history):
+            response = operation(request)
+        if request.account.livemode:
+            return replace(response, body=in_live_mode(response.body))
+        return response
 
     def headers(self, response: ApiResponse, entry: LoggedRequest) -> dict[str, str]:
         """Return all headers of the response to a request.
@@ -158,7 +183,7 @@ class Dispatcher:
         names the request that was executed for that key, this one unless `response` says another.
         """
         headers = {
-            "Date": formatdate(usegmt=True),
+            "Date": formatdate(time.time() + self.date_skew, usegmt=True),
             "Content-Type": "application/json",
             "Stripe-Version": entry.api_version or "",
             "Cache-Control": "no-cache, no-store",

@@ -10,6 +10,7 @@ from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.embedded import EMBEDDED_LIMIT, embedded_list
 from stripe_simulator.world.generator import Generator
+from stripe_simulator.world.history import History
 from stripe_simulator.world.ids import FixedIdCodec, IdCodec, TwoPrefixIdCodec
 from stripe_simulator.world.makers.registry import fields_of
 from stripe_simulator.world.population import ChildPopulation, Population
@@ -41,17 +42,25 @@ class _Origin(TypedDict):
 class Account:
     """The objects of one account; each collection is created when it is first used.
 
-    A connected account has objects of its own. `on_event` is called with each new event. It returns how many
-    webhook endpoints the event is sent to.
+    A connected account has objects of its own, and so has live mode. `on_event` is called with each new
+    event. It returns how many webhook endpoints the event is sent to.
     """
 
     def __init__(
-        self, catalog: Catalog, options: SimulatorOptions, identifier: str, cache: BodyCache
+        self,
+        catalog: Catalog,
+        options: SimulatorOptions,
+        identifier: str,
+        cache: BodyCache,
+        *,
+        livemode: bool = False,
     ) -> None:
         self.catalog = catalog
         self.options = options
         self.id = identifier
-        self.seed = options.seed
+        self.livemode = livemode
+        self.seed = options.seed + livemode  # other objects than those of test mode
+        self.history = History()
         self.until = options.until
         # Amounts by currency, in minor units: paid out on request, and paid out later.
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}
@@ -89,7 +98,8 @@ class Account:
         return collection
 
     def _new_collection(self, resource: Resource) -> Collection:
-        name, cache, search_delay = resource.name, self._cache, self.options.search_delay
+        name = resource.name
+        shared = (self._cache, self.options.search_delay, self.history)
         parent = parent_of(resource)
         origin = _Origin(seed=self.seed, account_id=self.id, until=self.until)
         population: Population
@@ -100,7 +110,7 @@ class Account:
                 name, codec, parents.generator.population if parents else None, **origin
             )
             generator = Generator(self, resource, population, fields_of)
-            return ChildCollection(generator, cache, search_delay, parents)
+            return ChildCollection(generator, *shared, parents)
         count = self.options.counts.get(name) if self.id == PLATFORM else None
         if resource.area in self.options.not_activated:
             count = 0
@@ -114,8 +124,8 @@ class Account:
         population = Population("price" if name == "plan" else name, codec, count, **origin)
         generator = Generator(self, resource, population, fields_of)
         if name == "plan":
-            return TwinCollection(generator, cache, search_delay, self.collection("price"))
-        return Collection(generator, cache, search_delay)
+            return TwinCollection(generator, *shared, self.collection("price"))
+        return Collection(generator, *shared)
 
     def _codec(self, resource: Resource, count: int) -> IdCodec:
         """Return the codec of the ids of a resource that has so many generated objects."""

@@ -17,6 +17,7 @@ import orjson
 
 from stripe_simulator.world.fields import clip, total_length
 from stripe_simulator.world.hidden_fields import without_hidden_fields
+from stripe_simulator.world.history import NOTHING
 from stripe_simulator.world.ids import BLOCK_SIZE
 from stripe_simulator.world.traits import FOUND_WHEN_DELETED
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from stripe_simulator.world.body_cache import BodyCache
     from stripe_simulator.world.conditions import Condition
     from stripe_simulator.world.generator import Generator
+    from stripe_simulator.world.history import History
 
 _SCAN_SHARE = 12  # ranges that hold more than one in so many positions are not worth merging
 
@@ -35,8 +37,9 @@ class Collection:
     `search_delay` is the time in seconds until a written object can be found by a search.
     """
 
-    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float) -> None:
+    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float, history: History) -> None:
         self.generator = generator
+        self._history = history
         self.resource = generator.resource
         self.count = generator.population.count
         self.search_delay = search_delay
@@ -55,7 +58,7 @@ class Collection:
 
     def position(self, identifier: str) -> int | None:
         """Return the position of an object, deleted or not; None if it never existed."""
-        if identifier in self._chosen:
+        if identifier in self._chosen and self.exists(self._chosen[identifier]):
             return self._chosen[identifier]
         position = self._codec.decode(identifier)
         return position if position is not None and self.exists(position) else None
@@ -119,7 +122,20 @@ class Collection:
         """Delete the object; lists leave it out from now on."""
         self._put(position, None)
 
+    def restore(self, position: int, values: Json | None) -> Json | None:
+        """Put values back at a position, as ``History.as_of`` does, and return those that were there."""
+        current: Json | None = self.overlay.get(position, NOTHING)
+        if values is NOTHING:
+            del self.overlay[position]
+            del self._order[bisect_left(self._order, position)]
+        else:
+            if current is NOTHING:
+                insort(self._order, position)
+            self.overlay[position] = values
+        return current
+
     def _put(self, position: int, values: Json | None) -> None:
+        self._history.note(self, position, self.overlay.get(position, NOTHING))
         if position in self.overlay:
             before = self.overlay[position]
         else:
@@ -233,8 +249,15 @@ class Collection:
 class TwinCollection(Collection):
     """The objects of another collection, seen through an older API, at the same positions."""
 
-    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float, twin: Collection) -> None:
-        super().__init__(generator, cache, search_delay)
+    def __init__(
+        self,
+        generator: Generator,
+        cache: BodyCache,
+        search_delay: float,
+        history: History,
+        twin: Collection,
+    ) -> None:
+        super().__init__(generator, cache, search_delay, history)
         self._twin = twin
 
     def new_position(self) -> int:
@@ -250,9 +273,14 @@ class ChildCollection(Collection):
     """The objects of one resource inside all their parents."""
 
     def __init__(
-        self, generator: Generator, cache: BodyCache, search_delay: float, parent: Collection | None
+        self,
+        generator: Generator,
+        cache: BodyCache,
+        search_delay: float,
+        history: History,
+        parent: Collection | None,
     ) -> None:
-        super().__init__(generator, cache, search_delay)
+        super().__init__(generator, cache, search_delay, history)
         self.parent = parent
 
     def position(self, identifier: str, parent: int | None = None) -> int | None:

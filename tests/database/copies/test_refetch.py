@@ -135,6 +135,34 @@ def test_refetch_terminates(db: psycopg.Connection, client: Client, stripe: Simu
     assert value(db, "select _raw ->> 'id' from stripe_copy.customer where id = %s", identifier) == identifier
 
 
+def test_refetch_reads_lagging_replica(
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
+) -> None:
+    customer = load().resource["customer"]
+    identifier = write(stripe, "POST", "customers", name="old")["id"]
+    stripe.control("POST", "/lag", {"path": "/v1/customers*"})
+    try:
+        written = write(stripe, "POST", f"customers/{identifier}", name="new")
+        known_at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=2)  # as that of a page
+        apply(db, Schemas(), customer, [written], Evidence(known_at))
+        refresh(db, client)  # sees the state before, by a later Date
+        assert value(db, "select name from stripe_copy.customer where id = %s", identifier) == "old"
+        assert doubts(db) == [identifier]
+        stripe.control("DELETE", "/requests")
+        assert refetcher(db, client).refetch_due() == 0  # it is not asked for while replicas may lag
+        assert stripe.requests() == []
+    finally:
+        stripe.control("DELETE", "/lag")
+    db.execute("update stripe_sync.run set confirmed_at = null")
+    db.execute(
+        "update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s';"
+        "update stripe_copy.customer set _as_of = _as_of - interval '10 s'"
+    )
+    assert refetcher(db, client).refetch_due() == 1
+    assert value(db, "select name from stripe_copy.customer where id = %s", identifier) == "new"
+    assert doubts(db) == []
+
+
 def test_what_is_gone_is_deleted(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
     refresh(db, client)
     (gone,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import urllib3
 
-from stripe_fdw.api.client import Client
+from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import OtherAccountError, check_account
@@ -26,6 +26,7 @@ from stripe_fdw.copies.sinks import CopySink
 from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, PermissionDeniedError, StripeFdwError
+from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
@@ -334,9 +335,10 @@ def test_live_key_on_test_copies_refused(filled: str, client: Client, stripe: Si
     with psycopg.connect(filled, autocommit=True) as connection:
         account = check_account(client, connection, Schemas(), lambda: None)
         assert check_account(client, connection, Schemas(), lambda: None) == account
-        connection.execute("update stripe_sync.account set livemode = true")
-        with pytest.raises(OtherAccountError, match="live mode"):
-            check_account(client, connection, Schemas(), lambda: None)
+        live = Client(ClientOptions(Secret("sk_live_51KeyOfTheCopiesTests"), load().api_version, stripe.url))
+        with pytest.raises(OtherAccountError, match="test mode"):
+            check_account(live, connection, Schemas(), lambda: None)
+        live.close()
         connection.execute("update stripe_sync.account set livemode = false, account_id = 'acct_other'")
         with pytest.raises(OtherAccountError, match="acct_other"):
             check_account(client, connection, Schemas(), lambda: None)
