@@ -33,7 +33,7 @@ from bench.stack import Bench, running
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 
 ROWS = 20_000
 BATCH = 100

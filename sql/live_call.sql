@@ -2,9 +2,9 @@
 -- The foreign table stripe_live._call sends the request: a SELECT for operations that read, an INSERT for those that
 -- write. Its privileges decide who may read and who may write.
 
-drop function if exists stripe_live.call(text, text, jsonb);  -- of earlier versions, which only read
+drop function if exists :"live".call(text, text, jsonb);  -- of earlier versions, which only read
 
-create or replace function stripe_live.call(
+create or replace function :"live".call(
     method text, path text, params jsonb default '{}', idempotency_key text default null
 )
     returns jsonb
@@ -25,14 +25,14 @@ begin
     if wanted = 'GET' then
         for answer in
             select operation.response
-              from stripe_live._call as operation
+              from :"live"._call as operation
              where operation.method = wanted and operation.path = call.path and operation.params = given
         loop
             return answer;
         end loop;
     else
         for answer in
-            insert into stripe_live._call as operation (method, path, params, idempotency_key)
+            insert into :"live"._call as operation (method, path, params, idempotency_key)
             values (wanted, call.path, given, call.idempotency_key)
             returning operation.response
         loop
@@ -42,7 +42,7 @@ begin
     return null;
 end $$;
 
-comment on function stripe_live.call(text, text, jsonb, text) is
+comment on function :"live".call(text, text, jsonb, text) is
     'Runs an operation of the Stripe API and returns its answer: method, path, parameters, idempotency key.';
 
-revoke execute on function stripe_live.call(text, text, jsonb, text) from public;
+revoke execute on function :"live".call(text, text, jsonb, text) from public;

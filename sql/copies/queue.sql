@@ -1,6 +1,6 @@
 -- Refreshes that a worker is asked for: at once, or on a schedule.
 
-create or replace function stripe_sync.refresh(resource text, schema text default 'stripe_copy')
+create or replace function stripe_sync.refresh(resource text, server text default 'stripe')
     returns bigint
     language plpgsql
     volatile
@@ -8,10 +8,11 @@ create or replace function stripe_sync.refresh(resource text, schema text defaul
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    arguments jsonb := jsonb_build_object('schema', refresh.schema, 'resource', refresh.resource);
+    known constant stripe_sync.server := stripe_sync.require_server(refresh.server);
+    arguments constant jsonb := jsonb_build_object('server', known.name, 'resource', refresh.resource);
     job bigint;
 begin
-    perform stripe_sync.require_resource(refresh.resource, refresh.schema);
+    perform stripe_sync.require_resource(refresh.resource, known.copies);
     if to_regclass('stripe_jobs.procrastinate_jobs') is null then
         raise object_not_in_prerequisite_state using
             message = 'this database has no queue of jobs',
@@ -23,14 +24,14 @@ begin
      where j.id = (
         select w.id
           from stripe_jobs.procrastinate_jobs w
-         where w.status = 'todo' and w.queue_name = refresh.schema and w.task_name = 'refresh' and w.args = arguments
+         where w.status = 'todo' and w.queue_name = known.copies and w.task_name = 'refresh' and w.args = arguments
          order by w.id
          limit 1
            for update skip locked)
     returning j.id into job;
     if job is null then
         select unnest(stripe_jobs.procrastinate_defer_jobs_v1(array[
-            row(refresh.schema, 'refresh', 0, null, null, arguments, null)::stripe_jobs.procrastinate_job_to_defer_v1
+            row(known.copies, 'refresh', 0, null, null, arguments, null)::stripe_jobs.procrastinate_job_to_defer_v1
         ])) into job;
     end if;
     return job;
@@ -105,18 +106,20 @@ end $$;
 
 revoke execute on function stripe_sync.require_cron(text) from public;
 
-create or replace function stripe_sync.schedule_refresh(resource text, cron text, schema text default 'stripe_copy')
+create or replace function stripe_sync.schedule_refresh(resource text, cron text, server text default 'stripe')
     returns void
     language plpgsql
     volatile
     parallel unsafe
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    copies constant text := (stripe_sync.require_server(schedule_refresh.server)).copies;
 begin
-    perform stripe_sync.require_resource(schedule_refresh.resource, schedule_refresh.schema);
+    perform stripe_sync.require_resource(schedule_refresh.resource, copies);
     perform stripe_sync.require_cron(schedule_refresh.cron);
     insert into stripe_sync.schedule as s (schema, resource, cron)
-    values (schedule_refresh.schema, schedule_refresh.resource, schedule_refresh.cron)
+    values (copies, schedule_refresh.resource, schedule_refresh.cron)
     on conflict on constraint schedule_pkey do update
        set cron = excluded.cron,
            since = case when s.cron = excluded.cron then s.since else excluded.since end;
@@ -127,18 +130,20 @@ comment on function stripe_sync.schedule_refresh(text, text, text) is
 
 revoke execute on function stripe_sync.schedule_refresh(text, text, text) from public;
 
-create or replace function stripe_sync.unschedule_refresh(resource text, schema text default 'stripe_copy')
+create or replace function stripe_sync.unschedule_refresh(resource text, server text default 'stripe')
     returns boolean
     language plpgsql
     volatile
     parallel unsafe
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    copies constant text := (stripe_sync.require_server(unschedule_refresh.server)).copies;
 begin
     delete from stripe_sync.schedule s
-     where s.schema = unschedule_refresh.schema and s.resource = unschedule_refresh.resource;
+     where s.schema = copies and s.resource = unschedule_refresh.resource;
     if not found then
-        perform stripe_sync.require_resource(unschedule_refresh.resource, unschedule_refresh.schema);
+        perform stripe_sync.require_resource(unschedule_refresh.resource, copies);
         return false;
     end if;
     return true;
@@ -148,3 +153,14 @@ comment on function stripe_sync.unschedule_refresh(text, text) is
     'Removes the schedule of a copy. Returns false if there was none.';
 
 revoke execute on function stripe_sync.unschedule_refresh(text, text) from public;
+
+-- Jobs of earlier versions name the schema of the copies in place of the server.
+do $$
+begin
+    if to_regclass('stripe_jobs.procrastinate_jobs') is not null then
+        update stripe_jobs.procrastinate_jobs j
+           set args = j.args - 'schema' || jsonb_build_object('server', s.name)
+          from stripe_sync.server s
+         where j.task_name = 'refresh' and j.args ->> 'schema' = s.copies;
+    end if;
+end $$;

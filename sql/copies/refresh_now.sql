@@ -52,7 +52,7 @@ end $$;
 revoke execute on function stripe_sync.apply_listed(text, text, jsonb[], text, timestamptz) from public;
 
 create or replace function stripe_sync.refresh_now(
-    resource text, schema text default 'stripe_copy', confirm_deletions boolean default false,
+    resource text, server text default 'stripe', confirm_deletions boolean default false,
     out inserted bigint, out updated bigint, out deleted bigint, out unchanged bigint, out stale bigint
 )
     returns record
@@ -64,9 +64,10 @@ as $$
 #variable_conflict use_column
 declare
     known record;  -- of stripe_sync.resource
-    live_schema constant text := regexp_replace(refresh_now.schema, '_copy$', '') || '_live';
-    live constant text := format('%I.%I', live_schema, refresh_now.resource);
-    copy constant text := format('%I.%I', refresh_now.schema, refresh_now.resource);
+    installed constant stripe_sync.server := stripe_sync.require_server(refresh_now.server);
+    copies constant text := installed.copies;
+    live constant text := format('%I.%I', installed.live, refresh_now.resource);
+    copy constant text := format('%I.%I', copies, refresh_now.resource);
     -- Pages are read ahead, so that none is known to be later than this.
     began constant timestamptz := clock_timestamp() - interval '2 seconds';
     previous_timeout constant text := current_setting('lock_timeout');
@@ -79,9 +80,9 @@ declare
     alive text[];
     total bigint;
 begin
-    perform stripe_sync.require_resource(refresh_now.resource, refresh_now.schema);
+    perform stripe_sync.require_resource(refresh_now.resource, copies);
     select * into known from stripe_sync.resource r
-     where r.schema = refresh_now.schema and r.name = refresh_now.resource;
+     where r.schema = copies and r.name = refresh_now.resource;
     if known.not_listed is not null then
         raise feature_not_supported using
             message = format('%s cannot be refreshed: %s', refresh_now.resource, known.not_listed);
@@ -99,7 +100,7 @@ begin
     perform set_config('lock_timeout', '200ms', true);
     begin
         insert into stripe_sync.run as r (schema, resource, account, holder, began_at)
-        values (refresh_now.schema, refresh_now.resource, '', gen_random_uuid(), began)
+        values (copies, refresh_now.resource, '', gen_random_uuid(), began)
             on conflict on constraint run_pkey do update
            set holder = excluded.holder, began_at = began, started_at = now(), heartbeat_at = now(), position = null,
                requests = 0, objects = 0, inserted = 0, updated = 0, deleted = 0, unchanged = 0, stale = 0,
@@ -114,27 +115,27 @@ begin
             hint = 'stripe_sync.status shows how far it is.';
     end;
     delete from stripe_sync.met m
-     where m.schema = refresh_now.schema and m.resource = refresh_now.resource and m.account = '';
-    perform stripe_sync.invalidate(refresh_now.resource);  -- an answer of the cache is no evidence of now
+     where m.schema = copies and m.resource = refresh_now.resource and m.account = '';
+    perform stripe_sync.invalidate(refresh_now.resource, null, installed.name);  -- an answer of the cache is no evidence of now
 
     if known.parent is null then
         query := format('select _raw, null from %s', live);
     else
-        perform stripe_sync.require_resource(known.parent, refresh_now.schema);
+        perform stripe_sync.require_resource(known.parent, copies);
         query := format(
             'select l._raw, p.id from %I.%I p cross join lateral (select _raw from %s l where l.%I = p.id) l'
             ' where p._account = '''' and not p._deleted',
-            refresh_now.schema, known.parent, live, known.parent_column);
+            copies, known.parent, live, known.parent_column);
     end if;
     for object, parent in execute query loop
         if cardinality(batch) = 100 or parent is distinct from last_parent then
-            perform stripe_sync.apply_listed(refresh_now.schema, refresh_now.resource, batch, last_parent, began);
+            perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
             batch := '{}';
         end if;
         batch := batch || object;
         last_parent := parent;
     end loop;
-    perform stripe_sync.apply_listed(refresh_now.schema, refresh_now.resource, batch, last_parent, began);
+    perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
 
     -- Rows that the list does not have are asked for by their ids.
     execute format(
@@ -142,7 +143,7 @@ begin
         ' and (t._as_of is null or t._as_of < $1) and not exists (select from stripe_sync.met m'
         ' where m.schema = $2 and m.resource = $3 and m.account = '''' and m.id = t.id) order by t.id),'
         ' (select count(*) from %1$s t where not t._deleted)', copy)
-        into missing, total using began, refresh_now.schema, refresh_now.resource;
+        into missing, total using began, copies, refresh_now.resource;
     if cardinality(missing) > 0 then
         if not refresh_now.confirm_deletions
             and (cardinality(missing) > 1000 or (cardinality(missing) > 100 and cardinality(missing) > 0.05 * total))
@@ -155,23 +156,23 @@ begin
         end if;
         if known.has_retrieve then
             execute format('select array(select _raw from %s l where l.id = any ($1))', live) into batch using missing;
-            perform stripe_sync.apply_listed(refresh_now.schema, refresh_now.resource, batch, null, began);
+            perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, null, began);
             select coalesce(array_agg(o ->> 'id'), '{}') into alive from unnest(batch) o;
         end if;
         select array_agg(jsonb_build_object('id', id, 'object', known.object, 'deleted', true)) into batch
           from unnest(missing) as m(id)
          where id <> all (coalesce(alive, '{}'));
-        perform stripe_sync.apply_listed(refresh_now.schema, refresh_now.resource, coalesce(batch, '{}'), null, began);
+        perform stripe_sync.apply_listed(copies, refresh_now.resource, coalesce(batch, '{}'), null, began);
     end if;
 
     update stripe_sync.run r
        set holder = null, job = null, confirmed_at = began, expected = r.objects,
            changed_at = case when r.inserted + r.updated + r.deleted > 0 then clock_timestamp() else r.changed_at end,
            finished_at = clock_timestamp(), finished_full_at = clock_timestamp(), heartbeat_at = clock_timestamp()
-     where r.schema = refresh_now.schema and r.resource = refresh_now.resource and r.account = ''
+     where r.schema = copies and r.resource = refresh_now.resource and r.account = ''
     returning r.inserted, r.updated, r.deleted, r.unchanged, r.stale into inserted, updated, deleted, unchanged, stale;
     delete from stripe_sync.met m
-     where m.schema = refresh_now.schema and m.resource = refresh_now.resource and m.account = '';
+     where m.schema = copies and m.resource = refresh_now.resource and m.account = '';
     perform set_config('lock_timeout', previous_timeout, true);
 end $$;
 

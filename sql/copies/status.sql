@@ -45,10 +45,12 @@ create or replace view stripe_sync.status as
            jsonb_array_length(r.position) as parts_left,
            s.cron as schedule,
            (select count(*) from stripe_sync.refetch d
-             where d.schema = known.schema and d.resource = known.resource and d.account = coalesce(r.account, '')) as in_doubt
+             where d.schema = known.schema and d.resource = known.resource and d.account = coalesce(r.account, '')) as in_doubt,
+           server.server
       from stripe_sync.run r
       full join (select schema, name as resource from stripe_sync.resource) known using (schema, resource)
-      left join stripe_sync.schedule s using (schema, resource);
+      left join stripe_sync.schedule s using (schema, resource)
+      left join (select name as server, copies from stripe_sync.server) server on server.copies = schema;
 
 comment on view stripe_sync.status is 'For each copy: its rows, its last refresh, and how far one is that is running.';
 comment on column stripe_sync.status.requests is 'Requests of the last refresh';
@@ -62,3 +64,4 @@ comment on column stripe_sync.status.percent_done is 'Of the objects that the la
 comment on column stripe_sync.status.parts_left is 'Parts of lists that are left to read';
 comment on column stripe_sync.status.schedule is 'When workers refresh it, as cron has it, in UTC';
 comment on column stripe_sync.status.in_doubt is 'Objects that are asked for again: stripe_sync.refetch';
+comment on column stripe_sync.status.server is 'The server whose account is copied: stripe_sync.server';

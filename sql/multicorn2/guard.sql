@@ -38,7 +38,7 @@ begin
         select ftrelid
           from pg_catalog.pg_foreign_table
           join pg_catalog.pg_class on pg_class.oid = ftrelid
-         where relnamespace = 'stripe_live'::pg_catalog.regnamespace
+         where relnamespace = :'live'::pg_catalog.regnamespace
            and not exists (
                select from pg_catalog.pg_trigger where tgrelid = ftrelid and tgname = 'guard_table'
            )

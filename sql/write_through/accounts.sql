@@ -12,6 +12,7 @@ create or replace function stripe_sync.is_key_of_copies(copies text, key text)
 as $$
 declare
     known stripe_sync.account;
+    live constant text := (select s.live from stripe_sync.server s where s.copies = is_key_of_copies.copies);
     asked record;
 begin
     select * into known from stripe_sync.account a where a.schema = copies;
@@ -19,13 +20,13 @@ begin
         return true;
     end if;
     if known.schema is null then
-        select * into asked from stripe_live._account;
+        execute format('select * from %I._account', live) into asked;
         insert into stripe_sync.account (schema, account_id, livemode, keys)
         values (copies, asked.account_id, asked.livemode, array[asked.key])
             on conflict (schema) do nothing;
         return asked.key = is_key_of_copies.key or stripe_sync.is_key_of_copies(copies, is_key_of_copies.key);
     end if;
-    select * into asked from stripe_live._account a where a.key = is_key_of_copies.key;
+    execute format('select * from %I._account a where a.key = $1', live) into asked using is_key_of_copies.key;
     if asked.account_id is distinct from known.account_id or asked.livemode is distinct from known.livemode then
         return false;
     end if;

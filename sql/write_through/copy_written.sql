@@ -1,6 +1,6 @@
--- Copies what a statement has written to Stripe, at its end. The answers come from the foreign table
--- stripe_live._written, which waits for the requests under way; an error of theirs fails the statement. After that
--- nothing does, since Stripe has changed: what cannot be copied is a warning, and is queued to be read again.
+-- Copies what a statement has written to Stripe, at its end. The answers come from the foreign table _written of the
+-- server, which waits for the requests under way; an error of theirs fails the statement. After that nothing does,
+-- since Stripe has changed: what cannot be copied is a warning, and is queued to be read again.
 
 create or replace function stripe_sync.copy_written()
     returns trigger
@@ -13,11 +13,12 @@ declare
 begin
     -- Many at a time: each call has a savepoint, and a transaction of many savepoints slows others down.
     for written in
-        select w.resource, w.parent, w.known_at, w.key, array_agg(w.id) as ids,
-               array_agg(w.object) filter (where w.object is not null) as objects
-          from (select *, (row_number() over () - 1) / 200 as batch from stripe_live._written) w
-         group by w.batch, w.resource, w.parent, w.known_at, w.key, w.object is null
-         order by w.batch, w.known_at
+        execute format(
+            'select w.resource, w.parent, w.known_at, w.key, array_agg(w.id) as ids,'
+            '       array_agg(w.object) filter (where w.object is not null) as objects'
+            '  from (select *, (row_number() over () - 1) / 200 as batch from %I._written) w'
+            ' group by w.batch, w.resource, w.parent, w.known_at, w.key, w.object is null'
+            ' order by w.batch, w.known_at', tg_table_schema)
     loop
         perform stripe_sync.copy_answers(
             tg_argv[0], written.resource, written.parent, written.known_at, written.key, written.ids, written.objects);

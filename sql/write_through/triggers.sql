@@ -15,7 +15,8 @@ as $$
       join pg_proc on pg_proc.oid = tgfoid
       join pg_roles on pg_roles.oid = proowner
      where (relnamespace in (to_regnamespace(quote_ident(copies)), to_regnamespace('stripe_sync'))
-            or tgrelid = to_regclass('stripe_live._view_write'))
+            or tgrelid = to_regclass(format('%I._view_write',
+                (select s.live from stripe_sync.server s where s.copies = trigger_of_others.copies))))
        and not tgisinternal and not (rolname = current_user or rolsuper)
      limit 1
 $$;

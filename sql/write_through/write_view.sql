@@ -1,5 +1,5 @@
 -- Writes through a view of copies: the row's copy is locked and compared, then Stripe is asked, in one request for a
--- row. The trigger on stripe_live._view_write copies the answer.
+-- row. The trigger on the foreign table _view_write of the server copies the answer.
 --
 -- It runs as its owner, with the owner's key, so that an application needs rights on the view alone. Its arguments
 -- are the schema of the copies, the resource, and the columns that have a second name, <column>_id.
@@ -14,6 +14,7 @@ declare
     copies constant text := tg_argv[0];
     resource constant text := tg_argv[1];
     view constant text := format('%I.%I', tg_table_schema, tg_table_name);
+    live constant text := (select s.live from stripe_sync.server s where s.copies = tg_argv[0]);
     before jsonb := '{}';
     changes jsonb := '{}';
     name text;
@@ -71,7 +72,7 @@ begin
                 before ->> 'id', before ->> '_account', view);
     end if;
     -- The CONTEXT of an error does not quote the statement of a loop.
-    for key in select a.key from stripe_live._account a loop
+    for key in execute format('select a.key from %I._account a', live) loop
     end loop;
     if not stripe_sync.is_key_of_copies(copies, key) then
         raise object_not_in_prerequisite_state using
@@ -91,9 +92,9 @@ begin
         end if;
     end if;
     for answered_id in
-        insert into stripe_live._view_write as w (resource, operation, old, changes)
-        values (resource, tg_op, before::text, changes::text)
-        returning w.id
+        execute format('insert into %I._view_write as w (resource, operation, old, changes)'
+            ' values ($1, $2, $3, $4) returning w.id', live)
+        using resource, tg_op, before::text, changes::text
     loop
     end loop;
     if tg_op = 'DELETE' then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +50,13 @@ class Settings(BaseSettings):
         description="Where processes on one machine share limits and invalidations "
         "(read from the server's own environment; default: a private folder in shared memory).",
     )
+
+    def key_of(self, variable: str) -> str | None:
+        """Return the API key in STRIPE_API_KEY, or in another server's variable; None if there is none."""
+        key = self.stripe_api_key
+        if variable == "STRIPE_API_KEY":
+            return (key.get_secret_value() if key else "") or None
+        return os.environ.get(variable) or None
 
 
 @cache

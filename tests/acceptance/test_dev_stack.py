@@ -179,10 +179,11 @@ def test_init_installs_into_a_database_of_another_encoding(stack: Any, encoding:
     assert refreshed.returncode == 0, refreshed.stderr
 
 
-def test_init_refuses_a_second_server_for_the_same_tables(stack: Any) -> None:
+def test_init_refuses_a_second_server_in_the_same_schemas(stack: Any) -> None:
     result = stack.stripe_fdw("init", "--server", "other", DATABASE_URL=stack.database)
     assert result.returncode == 1
-    assert "belong to server stripe, not other" in result.stderr
+    assert "server stripe has the schemas stripe, stripe_live, stripe_copy" in result.stderr
+    assert "--server other --schema other" in result.stderr
     with psycopg.connect(stack.database) as connection:
         servers = connection.execute("select srvname from pg_foreign_server").fetchall()
     assert servers == [("stripe",)]

@@ -1,13 +1,24 @@
-"""The account whose copies a command writes: its database and its key, from the environment."""
+"""The account whose copies a command writes: its database, its server there, and its key."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+import psycopg
+import typer
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from stripe_fdw.api.api_base import STRIPE
+from stripe_fdw.api.api_base import STRIPE, check_api_base
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.servers import find_server
+from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
@@ -30,20 +41,83 @@ def database_url() -> str:
     return url
 
 
-def copies_account() -> tuple[str, Client]:
-    """Return the connection string of the database and a client with the key.
+ServerOption = Annotated[
+    str | None, typer.Option(help="The server whose account is copied: `stripe`, if none is given.")
+]
 
-    Raises OptionError if DATABASE_URL or STRIPE_API_KEY is not set, or DATABASE_URL is no connection string.
+
+@dataclass(frozen=True, slots=True)
+class CopiedAccount:
+    """An account that a command copies: the database, its server there, and a client with its key."""
+
+    database_url: str
+    schemas: Schemas
+    client: Client
+
+
+def copied_account(server: str | None) -> CopiedAccount:
+    """Return the account of a server, or of the default one.
+
+    Raises:
+        OptionError: DATABASE_URL is not set or no connection string, or there is no key.
+        InstallError: the server is not installed, or the database cannot be reached.
+    """
+    url = database_url()
+    with open_database(url) as connection:
+        schemas = find_server(connection, server)
+        return CopiedAccount(url, schemas, client_of(connection, schemas))
+
+
+@contextmanager
+def open_database(url: str) -> Iterator[psycopg.Connection]:
+    """A session of the database. Raises InstallError with what the database reports."""
+    try:
+        with open_session(url) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise InstallError(f"the database reported an error: {database_message(error)}") from None
+
+
+def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:
+    """Return a client with the key of a server's account.
+
+    It is in the environment, or in the current role's user mapping. A key of the database is sent where the
+    server sends it, and one of the environment where STRIPE_API_BASE says.
+
+    Raises OptionError if there is no key.
     """
     env = settings()
-    url = database_url()
-    if env.stripe_api_key is None or not env.stripe_api_key.get_secret_value():
-        raise OptionError("STRIPE_API_KEY is not set", hint="Set it to the key of the account to copy.")
+    if key := env.key_of(schemas.key_variable):
+        api_base = env.stripe_api_base or STRIPE
+    else:
+        key, api_base = _key_of_mapping(connection, schemas)
     options = ClientOptions(
-        Secret(env.stripe_api_key.get_secret_value()),
+        Secret(key),
         load().api_version,
-        env.stripe_api_base or STRIPE,
+        check_api_base(api_base),
         max_requests_per_second=env.max_requests_per_second,
         background_share=env.background_share,
     )
-    return url, Client(options)
+    return Client(options)
+
+
+def _key_of_mapping(connection: psycopg.Connection, schemas: Schemas) -> tuple[str, str]:
+    """Return the key in the current role's user mapping, or that of PUBLIC, and the server's address."""
+    row = connection.execute(
+        "select coalesce(umoptions, '{}'), coalesce(srvoptions, '{}')"
+        " from pg_user_mappings m join pg_foreign_server s on s.oid = m.srvid"
+        " where m.srvname = %s and (usename = current_user or umuser = 0) order by umuser = 0 limit 1",
+        (schemas.server,),
+    ).fetchone()
+    mapping, server = (dict(item.split("=", 1) for item in options) for options in row or ((), ()))
+    if key := mapping.get("api_key", "").strip():
+        return key, server.get("api_base", STRIPE)
+    elsewhere = next((name for name in ("api_key_file", "api_key_env") if name in mapping), None)
+    raise OptionError(
+        f"there is no API key for server {schemas.server}: {schemas.key_variable} is not set",
+        detail=f"The user mapping has {elsewhere}, which only the database server can read."
+        if elsewhere
+        else None,
+        hint=f"Set {schemas.key_variable} to the key of the account to copy"
+        + (", or store it in the user mapping." if row is None and not schemas.is_default else "."),
+    )

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import HostName
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.devstack.stack import Stack
 

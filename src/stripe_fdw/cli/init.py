@@ -11,9 +11,10 @@ import typer
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, say
 from stripe_fdw.copies.install import install_copies, installed_resources
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
+from stripe_fdw.database.queries import catalog_names
+from stripe_fdw.database.servers import choose_names
 from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
@@ -25,6 +26,13 @@ def init(
         HostName, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",
     server: Annotated[str, typer.Option(help="The foreign server's name.")] = "stripe",
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            help="The schema of the server's views, with SCHEMA_live and SCHEMA_copy beside it;"
+            " `stripe`, if none is given."
+        ),
+    ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file on the database host that contains the key.")
     ] = None,
@@ -45,8 +53,9 @@ def init(
 ) -> None:
     """Install or update everything in the database that DATABASE_URL names, local copies where there are any.
 
-    The API key is taken from STRIPE_API_KEY and stored in the user mapping, unless --api-key-file or
-    --api-key-env names its place on the database host.
+    The API key is taken from STRIPE_API_KEY, or from STRIPE_API_KEY_NAME for a server of another name.
+    It is stored in the user mapping, unless --api-key-file or --api-key-env names its place on the
+    database host.
     """
     env = settings()
     url = database_url()
@@ -60,18 +69,22 @@ def init(
     mapping = {name: value for name, value in key_options.items() if value}
     if len(mapping) > 1:
         raise OptionError("--api-key-file and --api-key-env cannot be used together")
-    if not mapping and env.stripe_api_key:
-        mapping = {"api_key": env.stripe_api_key.get_secret_value()}
-    plan = InstallPlan(host, server, options, mapping, live=not without_live)
     try:
         with (
             psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection,
             connection.transaction(),
         ):
+            with catalog_names(connection):
+                schemas = choose_names(connection, server, schema)
+            if not mapping and (key := env.key_of(schemas.key_variable)):
+                mapping = {"api_key": key}
+            plan = InstallPlan(host, server, options, mapping, live=not without_live, schema=schemas.views)
             changes = install_into(connection, plan)
-            if copied := [*installed_resources(connection, Schemas()), *(copies or [])]:
+            with catalog_names(connection):
+                installed = installed_resources(connection, schemas)
+            if copied := [*installed, *(copies or [])]:
                 names = None if "all" in copied else copied
-                changes += install_copies(connection, Schemas(), names)
+                changes += install_copies(connection, schemas, names)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {redact(str(error)).strip()}",
@@ -83,7 +96,10 @@ def init(
         return
     say(f"requests of server {server} go to {plan.api_base}")
     if not mapping:
-        say("no API key was given: create a user mapping before the first query (docs/how-to/keys.md)")
+        say(
+            f"no API key was given in {schemas.key_variable}: create a user mapping before the first query"
+            " (docs/how-to/keys.md)"
+        )
 
 
 def _hint(error: psycopg.Error) -> str:

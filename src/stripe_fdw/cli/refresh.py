@@ -14,7 +14,7 @@ import typer
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.cli.account import copies_account
+from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import check_account
@@ -24,9 +24,9 @@ from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 
@@ -46,13 +46,17 @@ def refresh(
         bool,
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
     ] = False,
+    server: ServerOption = None,
 ) -> None:
     """Read objects from Stripe into local copies, in the database that DATABASE_URL names.
 
-    The key is taken from STRIPE_API_KEY. A refresh that is interrupted goes on where it stopped.
+    The key is taken from STRIPE_API_KEY, from STRIPE_API_KEY_NAME for another server, or from the user
+    mapping. A refresh that is interrupted goes on where it stopped.
     """
-    url, client = copies_account()
-    work = _Refresh(url, client, Schemas(), confirm_deletions=confirm_deletions, full=full)
+    copied = copied_account(server)
+    work = _Refresh(
+        copied.database_url, copied.client, copied.schemas, confirm_deletions=confirm_deletions, full=full
+    )
     try:
         succeeded = work.run(chosen_resources(resource or None))
     except psycopg.Error as error:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import psycopg
+import typer
 from rich.table import Table
 
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, print_table
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.servers import find_server, installed_servers
 from stripe_fdw.database.session import open_session
 from stripe_fdw.redaction import redact
 
@@ -29,7 +32,11 @@ _COLUMNS = (
 )
 
 
-def status() -> None:
+def status(
+    server: Annotated[
+        str | None, typer.Option(help="The server whose copies to show; all of them without.")
+    ] = None,
+) -> None:
     """Show each local copy in the database that DATABASE_URL names: its rows and its last refresh."""
     try:
         with open_session(database_url()) as connection:
@@ -37,10 +44,13 @@ def status() -> None:
                 raise InstallError(
                     "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
                 )
+            shown = installed_servers(connection) if server is None else [find_server(connection, server)]
+            servers = {item.copies: item for item in shown}
             rows = connection.execute(
-                "select case when schema <> 'stripe_copy' then schema || '.' else '' end || resource, state,"
-                " percent_done, rows, deleted_rows, requests, objects, outcome, finished_full_at, changed_at,"
-                " schedule, error from stripe_sync.status order by schema, resource"
+                "select schema, resource, state, percent_done, rows, deleted_rows, requests, objects,"
+                " outcome, finished_full_at, changed_at, schedule, error from stripe_sync.status"
+                " where schema = any (%s) order by schema, resource",
+                (list(servers),),
             ).fetchall()
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
@@ -50,9 +60,9 @@ def status() -> None:
     table = Table(box=None, pad_edge=False)
     for name, justify in _COLUMNS:
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
-    for name, state, percent, *rest in rows:
-        shown = f"{state}, {percent} %" if percent is not None else state
-        table.add_row(name, shown, *map(_text, rest))
+    for schema, resource, state, percent, *rest in rows:
+        progress = f"{state}, {percent} %" if percent is not None else state
+        table.add_row(servers[schema].label(resource), progress, *map(_text, rest))
     print_table(table)
 
 

@@ -9,16 +9,16 @@ import psycopg
 import typer
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.cli.account import copies_account
+from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.output import err, out, report
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.compare import Difference
 from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lists import NotListedError
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.database.errors import InstallError, database_message
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import NotActivatedError, PermissionDeniedError, StripeFdwError
 
@@ -44,13 +44,14 @@ def verify(
         bool,
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
     ] = False,
+    server: ServerOption = None,
 ) -> None:
     """Compare local copies with Stripe, in the database that DATABASE_URL names.
 
     The exit code is 1 if something differs and is not repaired.
     """
-    url, client = copies_account()
-    schemas = Schemas()
+    copied = copied_account(server)
+    url, schemas, client = copied.database_url, copied.schemas, copied.client
     try:
         with open_session(url) as connection:
             resources = _resources(connection, schemas, resource or [])
@@ -77,13 +78,15 @@ def _resources(connection: psycopg.Connection, schemas: Schemas, names: list[str
     installed = installed_resources(connection, schemas)
     if not installed and not names:
         raise InstallError(
-            "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
+            f"server {schemas.server} has no local copies in this database",
+            hint=f"Make them: stripe-fdw refresh{schemas.option} customer.",
         )
     chosen = chosen_resources(names or installed)
     for item in chosen:
         if item.name not in installed:
             raise InstallError(
-                f"there is no copy of {item.name}", hint=f"Make it: stripe-fdw refresh {item.name}."
+                f"there is no copy of {schemas.label(item.name)}",
+                hint=f"Make it: stripe-fdw refresh{schemas.option} {item.name}.",
             )
     return chosen
 

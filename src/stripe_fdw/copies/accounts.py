@@ -9,7 +9,7 @@ import psycopg
 from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.api.request import Request
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import InvalidResponseError, StripeFdwError
 
 

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 
 # Postgres has no text for NUL. An escaped backslash before it makes it the letters "u0000".
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")

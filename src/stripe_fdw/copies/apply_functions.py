@@ -21,7 +21,7 @@ from stripe_fdw.copies.copied_columns import (
     with_kept_fields,
 )
 from stripe_fdw.copies.owned_lists import OwnedList, apply_entries, delete_entries
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 SAME_TIME_SECONDS: Final = 2  # two pieces of evidence this close are not ordered by their times alone

@@ -18,7 +18,7 @@ from stripe_fdw.copies.copied_columns import (
     secret_fields,
     with_kept_fields,
 )
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 Kind = Literal["missing", "deleted", "gone", "differs", "damaged"]

@@ -12,7 +12,7 @@ import psycopg
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence
 from stripe_fdw.copies.copied_columns import copy_key, has_word_ids
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
 _MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first

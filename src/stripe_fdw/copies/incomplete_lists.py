@@ -18,8 +18,8 @@ from stripe_fdw.copies.lists import children_request, list_parent
 from stripe_fdw.copies.owned_lists import OwnedList, owned_lists
 from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import in_yielding_transaction
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import NotFoundError
 from stripe_fdw.sql_quoting import quote_identifier
 

@@ -14,11 +14,13 @@ from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, h
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.owned_lists import owned_lists, owner
-from stripe_fdw.copies.tables import STATE_COLUMNS, Schemas, add_column, create_table, create_view
-from stripe_fdw.copies.write_through import LIVE_SCHEMA, can_write_through, install_write_through
+from stripe_fdw.copies.tables import STATE_COLUMNS, add_column, create_table, create_view
+from stripe_fdw.copies.write_through import can_write_through, install_write_through
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names
+from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
+from stripe_fdw.database.servers import register_server
 from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.suggestions import closest_names
 
@@ -50,11 +52,12 @@ def _steps(
     connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...]
 ) -> Iterator[str]:
     connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
-    names_of_schemas = ("stripe_sync", schemas.copies, schemas.views)
+    names_of_schemas = (SYNC_SCHEMA, schemas.copies, schemas.views)
     is_writable = can_write_through(connection, schemas)
-    refuse_objects_of_others(connection, (*names_of_schemas, *([LIVE_SCHEMA] if is_writable else [])))
+    refuse_objects_of_others(connection, (*names_of_schemas, *([schemas.live] if is_writable else [])))
     for schema in names_of_schemas:
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+    register_server(connection, schemas)
     run_scripts(connection, "copies")
     if is_writable:
         yield from install_write_through(connection, schemas, resources)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import psycopg
 
-from stripe_fdw.copies.tables import Schemas
 
-
-def queue_lost_writes(connection: psycopg.Connection, schemas: Schemas) -> int:
-    """Have the objects of lost writes asked for again. Return how many transactions were lost.
+def queue_lost_writes(connection: psycopg.Connection) -> int:
+    """Have the objects of lost writes to any server asked for again. Return how many transactions were lost.
 
     Nothing is done where the copies cannot be written through.
 
@@ -19,9 +17,9 @@ def queue_lost_writes(connection: psycopg.Connection, schemas: Schemas) -> int:
         psycopg.Error: the current role may not look for them.
     """
     row = connection.execute("select to_regproc('stripe_sync.queue_lost_writes')").fetchone()
-    if row is None or row[0] is None or schemas != Schemas():
+    if row is None or row[0] is None:
         return 0
-    found = connection.execute("select stripe_sync.queue_lost_writes(%s)", (schemas.copies,)).fetchone()
+    found = connection.execute("select stripe_sync.queue_lost_writes()").fetchone()
     files = found[0] if found is not None else []
     if files:
         connection.execute("select stripe_sync.forget_lost_writes(%s)", (files,))

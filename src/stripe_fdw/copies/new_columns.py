@@ -16,8 +16,8 @@ import psycopg
 
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns, record_definition
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import brief_locks
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.sql_quoting import quote_identifier
 
 _BATCH: Final = 500  # rows

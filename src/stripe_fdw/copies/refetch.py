@@ -30,7 +30,7 @@ from stripe_fdw.copies.refetch_windows import plan_windows
 from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieval_request, retrieve
 from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.settling import Settler
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,

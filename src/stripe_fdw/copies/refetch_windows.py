@@ -13,7 +13,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.copies.doubts import Doubt
 from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from stripe_fdw.copies.lists import ListParent, children_request, list_parent, l
 from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieve
 from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import around_locks, brief_locks, in_yielding_transaction
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError, NotFoundError, StripeFdwError
 
 _MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated

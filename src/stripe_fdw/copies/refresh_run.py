@@ -17,8 +17,8 @@ from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import database_message
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
 
 _FILL_SECONDS: Final = 30.0  # for new columns before the list is read; the rest of them is filled afterwards

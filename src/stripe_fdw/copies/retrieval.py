@@ -17,7 +17,7 @@ from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.answered_objects import check_identity
 from stripe_fdw.copies.copied_columns import expanded_columns
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError, NotFoundError
 from stripe_fdw.sql_quoting import quote_identifier
 

@@ -13,8 +13,8 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.doubts import Doubt, DoubtQueue, note_doubts
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import around_locks, brief_locks
+from stripe_fdw.database.schemas import Schemas
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import compare, forget
 from stripe_fdw.copies.copied_columns import copy_key
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 
 
 class Sink(Protocol):

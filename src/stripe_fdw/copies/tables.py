@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns, has_word_ids
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 _STATE_COLUMNS: Final = (
@@ -18,22 +18,6 @@ _STATE_COLUMNS: Final = (
     ("_deleted", "boolean", "Whether the object is deleted in Stripe; the row keeps its values"),
 )
 STATE_COLUMNS: Final = tuple(name for name, _, _ in _STATE_COLUMNS)
-
-
-@dataclass(frozen=True, slots=True)
-class Schemas:
-    """The schemas of one account: of the views that applications read, and of the tables of copies."""
-
-    views: str = "stripe"
-    copies: str = "stripe_copy"
-
-    def table(self, resource: Resource) -> str:
-        """Return the qualified name of the resource's copy."""
-        return f"{quote_identifier(self.copies)}.{quote_identifier(resource.name)}"
-
-    def view(self, resource: Resource) -> str:
-        """Return the qualified name of the resource's view."""
-        return f"{quote_identifier(self.views)}.{quote_identifier(resource.name)}"
 
 
 def create_table(resource: Resource, schemas: Schemas, compression: str | None = None) -> Iterator[str]:

@@ -27,8 +27,8 @@ from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Check, Run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.yielding import brief_locks
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import NotFoundError
 
 

@@ -1,7 +1,6 @@
 """Installation of writes through copies: triggers on the views, and on the foreign tables that they lead to.
 
-It needs the foreign tables in ``stripe_live``, made by ``init``. They belong to one account, so the copies of
-other schemas cannot be written through.
+It needs the foreign tables of the server, made by ``init``.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import psycopg
 from psycopg import sql
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.sql_scripts import run_scripts
 
-LIVE_SCHEMA: Final = "stripe_live"
 _NEEDED: Final = ("_account", "_view_write", "_written")  # foreign tables that the functions use
 _WRITTEN_WITH: Final = ("_call", "_view_write")  # foreign tables that write objects of any resource
+_WRITTEN: Final = "_written"  # has the answers for these copies
 _TRIGGER: Final = (
     "copy_written"  # the bundled host knows it by this name: it waits for no answer because of it
 )
@@ -29,13 +28,11 @@ def can_write_through(connection: psycopg.Connection, schemas: Schemas) -> bool:
 
     Only the current role and superusers may own them: the triggers have the current role's rights.
     """
-    if schemas != Schemas():
-        return False
     row = connection.execute(
         "select count(*), bool_and((rolname = current_user or rolsuper) and pg_has_role(relowner, 'usage'))"
         " from pg_class join pg_roles on pg_roles.oid = relowner"
         " where relnamespace = to_regnamespace(%s) and relname = any (%s) and relkind = 'f'",
-        (LIVE_SCHEMA, list(_NEEDED)),
+        (schemas.live, list(_NEEDED)),
     ).fetchone()
     return row == (len(_NEEDED), True)
 
@@ -49,23 +46,25 @@ def install_write_through(
         A line if there were none before.
     """
     run_scripts(connection, "write_through")
-    wanted = [*_WRITTEN_WITH, *(resource.name for resource in resources)]
+    wanted = [*_WRITTEN_WITH, _WRITTEN, *(resource.name for resource in resources)]
     rows = connection.execute(
         "select relname, coalesce((select option_value from pg_options_to_table(ftoptions)"
         " where option_name = 'copied'), ''),"
         " exists (select from pg_trigger where tgrelid = pg_class.oid and tgname = %s)"
         " from pg_class join pg_foreign_table on ftrelid = pg_class.oid"
         " where relnamespace = to_regnamespace(%s) and relname = any (%s)",
-        (_TRIGGER, LIVE_SCHEMA, wanted),
+        (_TRIGGER, schemas.live, wanted),
     ).fetchall()
     for name, copied, has_trigger in rows:
-        table = sql.Identifier(LIVE_SCHEMA, name)
-        if copied != "true":
+        table = sql.Identifier(schemas.live, name)
+        if copied != schemas.copies:
             action = sql.SQL("set" if copied else "add")
             connection.execute(
-                sql.SQL("alter foreign table {} options ({} copied 'true')").format(table, action)
+                sql.SQL("alter foreign table {} options ({} copied {})").format(
+                    table, action, sql.Literal(schemas.copies)
+                )
             )
-        if not has_trigger:
+        if not has_trigger and name != _WRITTEN:
             connection.execute(
                 sql.SQL(
                     "create trigger {} after insert or update or delete on {} for each statement"

@@ -9,16 +9,16 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.fdw.schema.import_schema import (
     FUNCTION_TABLES,
     column_definitions,
 )
 
-SCHEMA = "stripe_live"  # the foreign tables' schema; functions and other modules refer to it by this name
 PSEUDO_COLUMNS = frozenset({"_raw", "_params", "_idempotency_key"})
 
 
-def install_tables(connection: psycopg.Connection, server: str) -> Iterator[str]:
+def install_tables(connection: psycopg.Connection, schemas: Schemas) -> Iterator[str]:
     """Import missing foreign tables, add missing columns and drop those that Stripe no longer has.
 
     Yields:
@@ -32,15 +32,16 @@ def install_tables(connection: psycopg.Connection, server: str) -> Iterator[str]
         connection.execute(
             "select relname, srvname from pg_foreign_table join pg_class c on c.oid = ftrelid"
             " join pg_foreign_server s on s.oid = ftserver where relnamespace = %s::regnamespace",
-            (SCHEMA,),
+            (schemas.live,),
         ).fetchall()
     )
-    other_servers = set(server_of_table.values()) - {server}
+    other_servers = set(server_of_table.values()) - {schemas.server}
     if other_servers:
         other = min(other_servers)
         raise InstallError(
-            f"the foreign tables in schema {SCHEMA} belong to server {other}, not {server}",
-            hint=f"Name that server, or drop it with its tables first: DROP SERVER {other} CASCADE.",
+            f"the foreign tables in schema {schemas.live} belong to server {other}, not {schemas.server}",
+            hint=f"Name that server, give another --schema, or drop it with its tables first:"
+            f" DROP SERVER {other} CASCADE.",
         )
     catalog = load()
     wanted = [*(resource.name for resource in catalog.resources), *FUNCTION_TABLES]
@@ -49,25 +50,25 @@ def install_tables(connection: psycopg.Connection, server: str) -> Iterator[str]
         connection.execute(
             sql.SQL("import foreign schema stripe limit to ({}) from server {} into {}").format(
                 sql.SQL(", ").join(map(sql.Identifier, missing)),
-                sql.Identifier(server),
-                sql.Identifier(SCHEMA),
+                sql.Identifier(schemas.server),
+                sql.Identifier(schemas.live),
             )
         )
         names = f": {', '.join(missing)}" if server_of_table else ""
         tables = len([name for name in missing if name in catalog.resource])
-        yield f"imported {tables} tables into schema {SCHEMA}{names}"
+        yield f"imported {tables} tables into schema {schemas.live}{names}"
     for resource in catalog.resources:
         if resource.name in server_of_table:
-            yield from _update_columns(connection, resource.name, column_definitions(resource))
+            yield from _update_columns(connection, schemas, resource.name, column_definitions(resource))
     for name, columns in FUNCTION_TABLES.items():
         if name in server_of_table:
-            yield from _update_columns(connection, name, columns)
+            yield from _update_columns(connection, schemas, name, columns)
 
 
 def _update_columns(
-    connection: psycopg.Connection, name: str, wanted: tuple[tuple[str, str], ...]
+    connection: psycopg.Connection, schemas: Schemas, name: str, wanted: tuple[tuple[str, str], ...]
 ) -> Iterator[str]:
-    table = sql.Identifier(SCHEMA, name)
+    table = sql.Identifier(schemas.live, name)
     present = {
         str(known): str(column)
         for known, column in connection.execute(

@@ -11,9 +11,11 @@ from psycopg import sql
 
 from stripe_fdw.api.api_base import STRIPE, check_api_base, is_stripe
 from stripe_fdw.database.errors import InstallError
-from stripe_fdw.database.foreign_tables import SCHEMA, install_tables
+from stripe_fdw.database.foreign_tables import install_tables
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names, options_clause, single_value
+from stripe_fdw.database.schemas import SYNC_SCHEMA, Schemas
+from stripe_fdw.database.servers import register_server
 from stripe_fdw.database.sql_scripts import run_scripts
 from stripe_fdw.database.user_mapping import install_user_mapping
 from stripe_fdw.errors import OptionError
@@ -22,13 +24,13 @@ from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 HostName = Literal["bundled", "multicorn2"]
 _WRAPPERS: Mapping[str, str] = {"bundled": "stripe_fdw", "multicorn2": "multicorn"}
-_FUNCTION_SCHEMA = "stripe_sync"
 
 
 @dataclass(frozen=True)
 class InstallPlan:
     """Parts to install and their options.
 
+    ``schema`` is that of the views that applications read; the foreign tables are in ``<schema>_live``.
     ``mapping`` holds one of api_key, api_key_file and api_key_env, and is never printed.
     """
 
@@ -37,6 +39,12 @@ class InstallPlan:
     server_options: Mapping[str, str] = field(default_factory=dict)
     mapping: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = True
+    schema: str = "stripe"
+
+    @property
+    def schemas(self) -> Schemas:
+        """The server's names."""
+        return Schemas(self.server, self.schema)
 
     @property
     def api_base(self) -> str:
@@ -71,24 +79,26 @@ def install_into(connection: psycopg.Connection, plan: InstallPlan) -> list[str]
 def _steps(connection: psycopg.Connection, plan: InstallPlan) -> Iterator[str]:
     refuse_objects_of_others(
         connection,
-        (_FUNCTION_SCHEMA, SCHEMA),
+        (SYNC_SCHEMA, plan.schemas.live),
         server=plan.server if plan.live else None,
         wrapper=_WRAPPERS[plan.host] if plan.live else None,
     )
-    yield from _install_schemas(connection)
+    yield from _install_schemas(connection, plan.schemas)
+    register_server(connection, plan.schemas)
     if plan.live:
         yield from _install_extension(connection, plan)
         yield from _install_server(connection, plan)
         if plan.mapping:
             yield from install_user_mapping(connection, plan.server, plan.mapping)
-        yield from install_tables(connection, plan.server)
-        run_scripts(connection)
+        yield from install_tables(connection, plan.schemas)
+        names = {"live": plan.schemas.live}
+        run_scripts(connection, variables=names)
         if plan.host == "multicorn2":
-            run_scripts(connection, plan.host)
+            run_scripts(connection, plan.host, variables=names)
 
 
-def _install_schemas(connection: psycopg.Connection) -> Iterator[str]:
-    for name in (_FUNCTION_SCHEMA, SCHEMA):
+def _install_schemas(connection: psycopg.Connection, schemas: Schemas) -> Iterator[str]:
+    for name in (SYNC_SCHEMA, schemas.live):
         if not single_value(connection, "select 1 from pg_namespace where nspname = %s", name):
             connection.execute(sql.SQL("create schema {}").format(sql.Identifier(name)))
             yield f"created schema {name}"
@@ -107,9 +117,7 @@ def _install_extension(connection: psycopg.Connection, plan: InstallPlan) -> Ite
         )
     # In a schema where nobody else can create objects: in "public", if there is one, others often may.
     connection.execute(
-        sql.SQL("create extension {} schema {}").format(
-            sql.Identifier(wrapper), sql.Identifier(_FUNCTION_SCHEMA)
-        )
+        sql.SQL("create extension {} schema {}").format(sql.Identifier(wrapper), sql.Identifier(SYNC_SCHEMA))
     )
     yield f"created extension {wrapper}"
 

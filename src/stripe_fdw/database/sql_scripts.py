@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
+from typing import Final
 
 import psycopg
+
+from stripe_fdw.sql_quoting import quote_identifier, quote_literal
+
+_VARIABLE: Final = re.compile(r""":(["'])([a-z]+)\1""")
 
 
 def read_scripts(*folder: str) -> Iterator[str]:
@@ -16,7 +22,20 @@ def read_scripts(*folder: str) -> Iterator[str]:
             yield script.read_text(encoding="utf-8")
 
 
-def run_scripts(connection: psycopg.Connection, *folder: str) -> None:
-    """Run the scripts in ``sql/``, or in a folder of it, in the order of their names."""
+def run_scripts(
+    connection: psycopg.Connection, *folder: str, variables: Mapping[str, str] | None = None
+) -> None:
+    """Run the scripts in ``sql/``, or in a folder of it, in the order of their names.
+
+    ``variables`` stand in them as in psql: ``:"name"`` for an identifier, ``:'name'`` for a literal.
+    """
     for script in read_scripts(*folder):
-        connection.execute(script.encode())
+        connection.execute(_substitute(script, variables or {}).encode())
+
+
+def _substitute(script: str, variables: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        text = variables[match[2]]
+        return quote_identifier(text) if match[1] == '"' else quote_literal(text)
+
+    return _VARIABLE.sub(value, script)

@@ -9,13 +9,15 @@ from typing import Final
 import psycopg
 from croniter import CroniterBadDateError, croniter
 
+from stripe_fdw.database.schemas import Schemas
+
 _MAX_CRON_CHARACTERS: Final = 256
 
 
 def queue_due(
-    connection: psycopg.Connection, schema: str, say: Callable[[str], object] = lambda _: None
+    connection: psycopg.Connection, schemas: Schemas, say: Callable[[str], object] = lambda _: None
 ) -> list[str]:
-    """Queue the refreshes of a schema's copies that are due, and return the names of their resources.
+    """Queue the refreshes of a server's copies that are due, and return the names of their resources.
 
     A time that passed while no worker ran counts once. Workers that look at the same time share the schedules
     among them. A schedule that cannot be kept is told to ``say``, and keeps no other from its time.
@@ -26,20 +28,20 @@ def queue_due(
         rows = connection.execute(
             "select resource, cron, greatest(since, queued_at), now() from stripe_sync.schedule"
             " where schema = %s order by resource for update skip locked",
-            (schema,),
+            (schemas.copies,),
         ).fetchall()
         for resource, cron, last, now in rows:
             try:
                 if not is_due(cron, last, now):
                     continue
                 with connection.transaction():
-                    connection.execute("select stripe_sync.refresh(%s, %s)", (resource, schema))
+                    connection.execute("select stripe_sync.refresh(%s, %s)", (resource, schemas.server))
             except (ValueError, psycopg.errors.UndefinedTable) as error:
-                say(f"the schedule of {resource[:100]} is not kept: {str(error).strip()}")
+                say(f"the schedule of {schemas.label(resource[:100])} is not kept: {str(error).strip()}")
                 continue
             connection.execute(
                 "update stripe_sync.schedule set queued_at = now() where schema = %s and resource = %s",
-                (schema, resource),
+                (schemas.copies, resource),
             )
             queued.append(resource)
     return queued

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,8 +22,8 @@ from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import database_message
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
@@ -35,41 +35,56 @@ _AFTER_FAILURE_SECONDS: Final = 15.0
 
 
 @dataclass(slots=True)
+class ServedAccount:
+    """A server that a worker serves: the schemas of its copies, and a client with the key of its account."""
+
+    schemas: Schemas
+    client: Client
+    checking: threading.Lock = field(default_factory=threading.Lock)
+    budget: RequestBudget | None = None  # once the account is known
+
+
+@dataclass(slots=True)
 class Work:
     """What the jobs of one worker share. Its threads stop when ``stopping`` is set."""
 
     database_url: str
-    client: Client
-    schemas: Schemas
+    accounts: Sequence[ServedAccount]
     say: Callable[[str], object]  # a line about a job
     stopping: threading.Event = field(default_factory=threading.Event)
-    checking: threading.Lock = field(default_factory=threading.Lock)
-    budget: RequestBudget | None = None  # once the account is known
+
+    def account(self, server: str) -> ServedAccount:
+        """Return what is served of a server. Raises LookupError if the worker does not serve it."""
+        for account in self.accounts:
+            if account.schemas.server == server:
+                return account
+        raise LookupError(f"the worker has no key for server {server}")
 
     def check(self) -> None:
         """Raise Interrupted when the worker is to stop."""
         if self.stopping.is_set():
             raise Interrupted("the worker is stopping")
 
-    def check_account(self) -> None:
-        """Compare the key's account with that of the copies, once.
+    def check_account(self, account: ServedAccount) -> None:
+        """Compare a key's account with that of its server's copies, once.
 
         Raises:
             OtherAccountError: they differ.
             StripeFdwError: Stripe did not say whose key it is.
         """
-        with self.checking:
-            if self.budget is not None:
+        with account.checking:
+            if account.budget is not None:
                 return
             with open_session(self.database_url) as connection:
-                account = check_account(self.client, connection, self.schemas, self.check)
-            self.budget = share_background(self.client, self.database_url, account)
+                account_id = check_account(account.client, connection, account.schemas, self.check)
+            account.budget = share_background(account.client, self.database_url, account_id)
 
     def close(self) -> None:
         """Close what it keeps open."""
-        if self.budget is not None:
-            self.budget.close()
-        self.client.close()
+        for account in self.accounts:
+            if account.budget is not None:
+                account.budget.close()
+            account.client.close()
 
 
 def make_app(work: Work) -> App:
@@ -83,23 +98,25 @@ def make_app(work: Work) -> App:
         connector=PsycopgConnector(conninfo=work.database_url, configure=configure, min_size=1, max_size=4)
     )
 
-    @app.task(name="refresh", queue=work.schemas.copies, retry=Backoff(), pass_context=True)
-    def refresh(context: JobContext, schema: str, resource: str) -> None:
-        assert schema == work.schemas.copies
+    # Jobs are queued by stripe_sync.refresh, in a queue for each server.
+    @app.task(name="refresh", retry=Backoff(), pass_context=True)
+    def refresh(context: JobContext, server: str, resource: str) -> None:
+        account = work.account(server)
+        label = account.schemas.label(resource)
         try:
-            refresh_copy(work, resource, context.job.id)
+            refresh_copy(work, account, resource, context.job.id)
         except Interrupted:
-            work.say(f"{resource}: is interrupted, and goes on with the next worker")
+            work.say(f"{label}: is interrupted, and goes on with the next worker")
             raise
         except (StripeFdwError, psycopg.Error) as error:
-            work.say(f"{resource}: {_message(error)}")
+            work.say(f"{label}: {_message(error)}")
             raise
 
     return app
 
 
-def refresh_copy(work: Work, name: str, job: int | None) -> None:
-    """Refresh a copy for a job of the queue.
+def refresh_copy(work: Work, account: ServedAccount, name: str, job: int | None) -> None:
+    """Refresh a copy of an account for a job of the queue.
 
     Raises:
         LeaseNotOverError: an earlier attempt of the job seems to hold the run still.
@@ -107,23 +124,24 @@ def refresh_copy(work: Work, name: str, job: int | None) -> None:
         StripeFdwError, psycopg.Error: the refresh failed.
     """
     (resource,) = chosen_resources([name])
-    work.check_account()
+    label = account.schemas.label(name)
+    work.check_account(account)
     with open_session(work.database_url) as connection:
-        refresh = ResourceRefresh(work.client, connection, work.schemas, work.check, lambda _: None)
+        refresh = ResourceRefresh(account.client, connection, account.schemas, work.check, lambda _: None)
         try:
             outcome = refresh.refresh(resource, job)
         except LostRunError as error:
-            work.say(f"{name}: {error.message}")
+            work.say(f"{label}: {error.message}")
             return
     match outcome:
         case Run():
-            work.say(f"{name}: {summary(outcome)}")
+            work.say(f"{label}: {summary(outcome)}")
         case LeftOut(reason):
-            work.say(f"{name}: is left out: {reason}")
+            work.say(f"{label}: is left out: {reason}")
         case RunningElsewhere(job=holder, lease_seconds=seconds):
             if job is not None and holder == job:
-                raise LeaseNotOverError(name, seconds)
-            work.say(f"{name}: is being refreshed by another process")
+                raise LeaseNotOverError(label, seconds)
+            work.say(f"{label}: is being refreshed by another process")
 
 
 @dataclass(slots=True)
@@ -140,7 +158,7 @@ class LostWrites:
             return
         self.next_at = time.monotonic() + _LOST_SECONDS
         try:
-            queue_lost_writes(connection, self.work.schemas)
+            queue_lost_writes(connection)
         except psycopg.Error as error:
             if connection.closed:
                 raise
@@ -150,21 +168,25 @@ class LostWrites:
             self.last_error = message
 
 
-def refetch_copies(work: Work, *, once: bool = False) -> None:
-    """Ask for doubtful objects as they become due, until the worker stops; with ``once``, for those now due.
+def refetch_copies(work: Work, account: ServedAccount, *, once: bool = False) -> None:
+    """Ask for doubtful objects of an account as they become due, until the worker stops.
+
+    With ``once``, only those are asked for that are due now.
 
     New columns are filled while there are none. It goes on beside all jobs. What fails is said, and tried
     again.
     """
-    lost = LostWrites(work)
+    # Those of all accounts are found together.
+    lost = LostWrites(work) if account is work.accounts[0] else None
     while not work.stopping.is_set():
         try:
-            work.check_account()
+            work.check_account(account)
             with open_session(work.database_url) as connection:
-                refetcher = Refetcher(work.client, connection, work.schemas, load(), work.check)
-                filler = ColumnFiller(connection, work.schemas, load(), work.check)
+                refetcher = Refetcher(account.client, connection, account.schemas, load(), work.check)
+                filler = ColumnFiller(connection, account.schemas, load(), work.check)
                 while not work.stopping.is_set():
-                    lost.look(connection)
+                    if lost is not None:
+                        lost.look(connection)
                     if refetcher.refetch_due() or filler.fill_some():
                         continue
                     if once or work.stopping.wait(_REFETCH_SECONDS):
@@ -172,7 +194,8 @@ def refetch_copies(work: Work, *, once: bool = False) -> None:
         except Interrupted:
             return
         except (StripeFdwError, psycopg.Error) as error:
-            work.say(f"objects in doubt are not asked for: {_message(error)}")
+            label = account.schemas.label("objects in doubt")
+            work.say(f"{label} are not asked for: {_message(error)}")
         if once:
             return
         work.stopping.wait(_AFTER_FAILURE_SECONDS)

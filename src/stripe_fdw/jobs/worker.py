@@ -29,6 +29,9 @@ _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose
 _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
+_IS_INSTALLED: Final = (
+    "select to_regclass('stripe_sync.home') is not null and to_regclass('stripe_sync.server') is not null"
+)
 
 
 @contextmanager
@@ -56,9 +59,11 @@ def install(work: Work) -> list[str]:
     """
     with open_session(work.database_url) as connection:
         changes = list(install_queue(connection))
-        if single_value(connection, "select to_regclass('stripe_sync.home')") is None:
+        # The second table is the newer one: an installation without it has functions of an earlier version.
+        if single_value(connection, _IS_INSTALLED) is not True:
             with connection.transaction():
-                changes += install_copies(connection, work.schemas, [])
+                for account in work.accounts:
+                    changes += install_copies(connection, account.schemas, [])
     return changes
 
 
@@ -89,23 +94,25 @@ def run_worker(work: Work, *, concurrency: int, once: bool = False) -> None:
         InstallError: the database is lost.
     """
     with closing(work):
-        with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
-            work.check_account()
+        for account in work.accounts:
+            with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
+                work.check_account(account)
         asyncio.run(_run(work, concurrency, once=once))
 
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + 2, "job"))
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + 1 + len(work.accounts), "job"))
     app = make_app(work)
     async with app.open_async():
         await _retry_stalled(work, app)
         if once:
             await asyncio.to_thread(_queue_due, work)
-            await asyncio.to_thread(refetch_copies, work, once=True)
+            for account in work.accounts:
+                await asyncio.to_thread(refetch_copies, work, account, once=True)
         worker = asyncio.create_task(
             app.run_worker_async(
-                queues=[work.schemas.copies],
+                queues=[account.schemas.copies for account in work.accounts],
                 concurrency=concurrency,
                 wait=not once,
                 delete_jobs="always",
@@ -125,7 +132,10 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         rounds = asyncio.create_task(_rounds(work, app))
-        refetches = None if once else asyncio.create_task(asyncio.to_thread(refetch_copies, work))
+        refetches = [
+            asyncio.create_task(asyncio.to_thread(refetch_copies, work, account))
+            for account in ([] if once else work.accounts)
+        ]
         try:
             await worker
         except asyncio.CancelledError:
@@ -134,7 +144,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         finally:
             work.stopping.set()
             rounds.cancel()
-            await asyncio.gather(rounds, *([refetches] if refetches else []), return_exceptions=True)
+            await asyncio.gather(rounds, *refetches, return_exceptions=True)
 
 
 async def _rounds(work: Work, app: App) -> None:
@@ -150,19 +160,26 @@ async def _rounds(work: Work, app: App) -> None:
 
 def _queue_due(work: Work) -> None:
     with open_session(work.database_url) as connection:
-        for name in queue_due(connection, work.schemas.copies, work.say):
-            work.say(f"{name}: queued by its schedule")
+        for account in work.accounts:
+            for name in queue_due(connection, account.schemas, work.say):
+                work.say(f"{account.schemas.label(name)}: queued by its schedule")
 
 
 async def _retry_stalled(work: Work, app: App) -> None:
     """Put jobs back whose worker gives no sign of life."""
-    stalled = await app.job_manager.get_stalled_jobs(
-        queue=work.schemas.copies, seconds_since_heartbeat=_STALLED_SECONDS
-    )
+    queues = {account.schemas.copies: account.schemas for account in work.accounts}
+    stalled = [
+        job
+        for queue in queues
+        for job in await app.job_manager.get_stalled_jobs(
+            queue=queue, seconds_since_heartbeat=_STALLED_SECONDS
+        )
+    ]
     for job in stalled:
         try:
             await app.job_manager.retry_job(job)
         except ConnectorException:  # another worker was quicker
             logging.getLogger(__name__).debug("job %s is put back by another worker", job.id)
         else:
-            work.say(f"{job.task_kwargs.get('resource', job.task_name)}: goes on, its worker is gone")
+            name = queues[job.queue].label(str(job.task_kwargs.get("resource", job.task_name)))
+            work.say(f"{name}: goes on, its worker is gone")

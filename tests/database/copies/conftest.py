@@ -13,7 +13,7 @@ from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess

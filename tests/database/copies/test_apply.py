@@ -16,7 +16,7 @@ from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import compare
 from stripe_fdw.copies.copied_columns import has_word_ids
 from stripe_fdw.copies.runs import take_run
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_simulator.world.traits import FIXED_IDS
 from support.database import rows
 from support.waiting import wait_until

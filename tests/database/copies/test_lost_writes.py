@@ -17,11 +17,11 @@ from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.lost_writes import queue_lost_writes
 from stripe_fdw.copies.refetch import Refetcher
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.devstack.stack import host_environment
-from stripe_fdw.jobs.tasks import LostWrites, Work
+from stripe_fdw.jobs.tasks import LostWrites, ServedAccount, Work
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY, column, create, failing, one
@@ -101,7 +101,7 @@ def refetch(dsn: str, stripe: SimulatorProcess) -> Iterator[Callable[[], int]]:
 
     def refetch() -> int:
         with connected(dsn) as connection:
-            queue_lost_writes(connection, Schemas())
+            queue_lost_writes(connection)
             # Ten seconds later.
             connection.execute("update stripe_sync.refetch set doubted_at = doubted_at - interval '10 s'")
             connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '10 s'")
@@ -259,7 +259,7 @@ def test_workers_look_for_them_and_an_error_is_said_once(
     with db.transaction(force_rollback=True):
         db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
     said: list[str] = []
-    work = Work(dsn, own_client(stripe), Schemas(), said.append, threading.Event())
+    work = Work(dsn, [ServedAccount(Schemas(), own_client(stripe))], said.append, threading.Event())
     looking = LostWrites(work)
     db.execute("create role outsider; grant usage on schema stripe_sync to outsider; set role outsider")
     try:

@@ -23,7 +23,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import note_new_columns
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import ConnectionFailedError, Interrupted
 from stripe_fdw.jobs.queue_schema import install_queue
@@ -143,6 +143,52 @@ def test_a_queued_refresh_is_done_by_a_worker(
     assert value(db, "select count(*) from stripe.invoice") > 0
     assert value(db, "select job from stripe_sync.run where resource = 'customer'") == job
     assert value(db, "select count(*) from stripe_jobs.procrastinate_jobs") == 0
+
+
+@pytest.fixture
+def second(db: psycopg.Connection) -> Iterator[Schemas]:
+    """A second server of the database, with copies of customers."""
+    schemas = Schemas("stripe_eu", "stripe_eu")
+    with db.transaction():
+        list(install_copies(db, schemas, ["customer"]))
+    yield schemas
+    db.execute(
+        "drop schema stripe_eu, stripe_eu_copy cascade;"
+        " delete from stripe_sync.server where name = 'stripe_eu';"
+        " delete from stripe_sync.resource where schema = 'stripe_eu_copy'"
+    )
+
+
+def test_one_worker_serves_all_servers_each_with_its_own_key(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess, second: Schemas
+) -> None:
+    db.execute("select stripe_sync.refresh('customer'), stripe_sync.refresh('customer', 'stripe_eu')")
+    db.execute("select stripe_sync.schedule_refresh('customer', '* * * * *', 'stripe_eu')")
+    db.execute("update stripe_sync.schedule set since = now() - interval '1 h'")
+    output = finished(worker("--once"))
+    assert "no API key for server stripe_eu" in output
+    assert "left to other workers. Set STRIPE_API_KEY_STRIPE_EU" in output
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    waiting = "select jsonb_agg(args) from stripe_jobs.procrastinate_jobs"
+    assert value(db, waiting) == [{"server": "stripe_eu", "resource": "customer"}]
+    assert "no API key for server stripe_eu" in finished(worker("--once", "--server", "stripe_eu"), code=1)
+
+    db.execute("select stripe_sync.refresh('customer')")
+    db.execute(
+        "insert into stripe_sync.refetch (schema, resource, id, account, doubted_at)"
+        " values ('stripe_eu_copy', 'customer', 'cus_gone', '', now() - interval '10 s')"
+    )
+    stripe.control("DELETE", "/requests")
+    key = KEY + "OfStripeEU"
+    output = finished(worker("--once", STRIPE_API_KEY_STRIPE_EU=key))
+    assert f"stripe_eu.customer: {LISTED} objects" in output
+    assert f"\ncustomer: {LISTED} objects" in output
+    assert "stripe_eu.customer: queued by its schedule" in output
+    assert key not in output
+    assert value(db, f"select count(*) from {second.views}.customer") == LISTED
+    assert value(db, "select _deleted from stripe_eu_copy.customer where id = 'cus_gone'")
+    keys = [item["key"][-4:] for item in stripe.requests() if item["path"] == "/v1/customers"]
+    assert keys.count(KEY[-4:]) == keys.count(key[-4:]) == len(keys) / 2 > 0
 
 
 def test_a_worker_starts_jobs_as_they_come_and_ends_with_sigterm(
@@ -358,7 +404,7 @@ def test_a_failed_job_waits_longer_each_time_and_a_final_failure_ends_it() -> No
     ("call", "message", "hint"),
     [
         ("refresh('custmer')", 'schema "stripe_copy" has no copy of "custmer"', "Closest: customer."),
-        ("refresh('customer', 'elsewhere')", 'schema "elsewhere" has no copy', "It has no copies at all"),
+        ("refresh('customer', 'elsewhere')", 'server "elsewhere" is not installed', "Installed: stripe."),
         ("refresh(null)", "the name of a resource is needed", "customer"),
         ("refresh_now('subscripton')", "no copy", "Closest: subscription."),
         ("schedule_refresh('zzz', '* * * * *')", "no copy", "stripe-fdw refresh makes"),
@@ -393,19 +439,19 @@ def test_a_refresh_without_a_queue_says_what_makes_it(db: psycopg.Connection) ->
 def test_a_schedule_queues_its_refresh_once_each_time(db: psycopg.Connection) -> None:
     db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *')")
     db.execute("select stripe_sync.schedule_refresh('invoice', '0 0 30 2 *')")  # never
-    assert queue_due(db, "stripe_copy") == []
+    assert queue_due(db, Schemas()) == []
     db.execute("update stripe_sync.schedule set since = now() - interval '3 days'")
-    assert queue_due(db, "stripe_copy") == ["customer"]
-    assert queue_due(db, "stripe_copy") == []
+    assert queue_due(db, Schemas()) == ["customer"]
+    assert queue_due(db, Schemas()) == []
     jobs = "select args ->> 'resource', queue_name from stripe_jobs.procrastinate_jobs"
     assert db.execute(jobs.encode()).fetchall() == [("customer", "stripe_copy")]
     # The same schedule again changes nothing, another one begins now.
     db.execute("update stripe_sync.schedule set queued_at = null")
     db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *')")
-    assert queue_due(db, "stripe_copy") == ["customer"]
+    assert queue_due(db, Schemas()) == ["customer"]
     db.execute("update stripe_sync.schedule set queued_at = null")
     db.execute("select stripe_sync.schedule_refresh('customer', '0 4 * * *')")
-    assert queue_due(db, "stripe_copy") == []
+    assert queue_due(db, Schemas()) == []
     assert value(db, "select stripe_sync.unschedule_refresh('customer')") is True
     assert value(db, "select stripe_sync.unschedule_refresh('customer')") is False
 
@@ -414,10 +460,10 @@ def test_workers_share_schedules(db: psycopg.Connection, queued: str) -> None:
     db.execute("select stripe_sync.schedule_refresh('customer', '* * * * *')")
     db.execute("update stripe_sync.schedule set since = now() - interval '1 hour'")
     with psycopg.connect(queued) as other, psycopg.connect(queued, autocommit=True) as second:
-        assert queue_due(other, "stripe_copy") == ["customer"]  # and has not committed
-        assert queue_due(second, "stripe_copy") == []
+        assert queue_due(other, Schemas()) == ["customer"]  # and has not committed
+        assert queue_due(second, Schemas()) == []
         other.commit()
-        assert queue_due(second, "stripe_copy") == []
+        assert queue_due(second, Schemas()) == []
 
 
 @pytest.mark.parametrize("cron", ["never", "* * * * *" + ",*" * 200_000, "0 0 * * 1#9", ""])
@@ -428,7 +474,7 @@ def test_a_wrong_schedule_keeps_no_other_from_its_time(db: psycopg.Connection, c
     db.execute("update stripe_sync.schedule set since = now() - interval '1 hour'")
     said: list[str] = []
     with hang_guard(5):
-        assert queue_due(db, "stripe_copy", said.append) == ["invoice"]
+        assert queue_due(db, Schemas(), said.append) == ["invoice"]
     assert [line.split(" is not kept: ")[0] for line in said] == [
         "the schedule of customer",
         "the schedule of gone",

@@ -19,8 +19,8 @@ from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run, take_run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verifier
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_simulator.process import SimulatorProcess

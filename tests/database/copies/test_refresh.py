@@ -23,7 +23,7 @@ from stripe_fdw.copies.refresh import DeletionsNotConfirmedError, Refresher
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run, take_run
 from stripe_fdw.copies.sinks import CopySink
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, PermissionDeniedError, StripeFdwError
 from stripe_fdw.redaction import Secret

@@ -12,8 +12,8 @@ import urllib3
 
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.runs import take_run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
@@ -144,7 +144,7 @@ def test_it_leaves_a_resource_alone_that_a_worker_refreshes(db: psycopg.Connecti
 def test_what_cannot_be_read_is_said(db: psycopg.Connection) -> None:
     for call, text in (
         ("refresh_now('issuing_card')", "issuing"),
-        ("refresh_now('line_item', 'x')", 'schema "x" has no copy'),
+        ("refresh_now('line_item', 'x')", 'server "x" is not installed'),
     ):
         with pytest.raises(psycopg.Error, match=text), db.transaction():
             db.execute(f"select stripe_sync.{call}".encode())

@@ -13,7 +13,7 @@ import urllib3
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, secret_fields
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.fdw.backend.standalone import PlainColumn
 from stripe_fdw.fdw.reading.rows import row_maker
 from stripe_simulator.process import SimulatorProcess

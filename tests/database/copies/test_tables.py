@@ -16,15 +16,15 @@ from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted
 from stripe_fdw.sql_quoting import quote_identifier
 from support.database import column
 
 from .conftest import NOON
 
-OTHER = Schemas("stripe_eu", "stripe_eu_copy")
+OTHER = Schemas("stripe_eu", "stripe_eu")
 
 
 def rows(connection: psycopg.Connection, query: str) -> list[tuple[Any, ...]]:

@@ -19,8 +19,8 @@ from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.compare import Difference, compare
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.copies.verify import Verification, Verifier
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY

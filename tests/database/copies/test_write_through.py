@@ -19,9 +19,9 @@ from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.runs import take_run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings

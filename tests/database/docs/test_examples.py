@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_simulator.process import SimulatorProcess
@@ -77,6 +77,11 @@ def documented(cluster: Cluster, stripe: SimulatorProcess) -> Iterator[str]:
         list(install_queue(connection))
         with connection.transaction():
             list(install_copies(connection, Schemas(), COPIES))
+        second = Schemas("stripe_eu", "stripe_eu")
+        plan = InstallPlan("bundled", second.server, options, {"api_key": KEY}, schema=second.views)
+        install_into(connection, plan)
+        with connection.transaction():
+            list(install_copies(connection, second, ["customer"]))
     yield cluster.dsn("documented")
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         for name in ("documented", "documented_empty"):

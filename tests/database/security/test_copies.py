@@ -19,8 +19,8 @@ from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.runs import take_run
-from stripe_fdw.copies.tables import Schemas
 from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.redaction import Secret

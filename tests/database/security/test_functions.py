@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.tables import Schemas
+from stripe_fdw.database.schemas import Schemas
 from stripe_simulator.process import SimulatorProcess
 from support.attacks import NOTES_ITS_ROLE, Acting
 from support.database import column, copy, failing, not_under_multicorn2, one, refused, said
@@ -18,13 +18,13 @@ from support.doc_pages import PAGES, ROOT, blocks
 OURS = """
     from pg_proc
     join pg_namespace on pg_namespace.oid = pronamespace
-   where nspname in ('stripe_sync', 'stripe_live', 'copies_here', 'views_here')
+   where nspname in ('stripe_sync', 'stripe_live', 'here_copy', 'here')
          and proname not like 'multicorn%'
       or pg_proc.oid in (select objid from pg_depend join pg_extension e on e.oid = refobjid
                   where classid = 'pg_proc'::regclass and deptype = 'e' and extname = 'stripe_fdw')"""
 NAMES = {
-    "bundled": {"call", "invalidate", "stripe_fdw_handler", "stripe_fdw_validator"},
-    "multicorn2": {"call", "invalidate", "guard_table"},
+    "bundled": {"call", "invalidate", "require_server", "stripe_fdw_handler", "stripe_fdw_validator"},
+    "multicorn2": {"call", "invalidate", "require_server", "guard_table"},
 }
 SAFE_PATH = "set search_path = pg_catalog, pg_temp"
 DOCUMENTED = [
@@ -39,7 +39,7 @@ def test_every_function_has_a_safe_path_and_no_rights_for_all(db: psycopg.Connec
     assert {*column(db, f"select proname {OURS}")} == NAMES[host]
     assert unsafe(db) == set()
     with db.transaction(force_rollback=True):
-        list(install_copies(db, Schemas("views_here", "copies_here"), ["customer", "invoice"]))
+        list(install_copies(db, Schemas("here", "here"), ["customer", "invoice"]))
         assert {"_apply_customer", "refuse_write"} <= {*column(db, f"select proname {OURS}")}
         assert unsafe(db) == set()
         db.execute("alter function stripe_live.call reset search_path")
@@ -91,6 +91,7 @@ def test_temporary_relations_of_a_caller_are_not_taken_for_the_catalogs(
     db.execute("grant usage on schema stripe_live, stripe_sync to mallory")
     db.execute("grant insert on stripe_live._invalidation to mallory")
     db.execute("grant execute on function stripe_sync.invalidate to mallory")
+    db.execute("grant select on stripe_sync.server to mallory")
     with mallory():
         db.execute(f"create function pg_temp.pwn() returns oid {NOTES_ITS_ROLE} return 0; end $$")
         db.execute(

@@ -15,6 +15,8 @@ import pytest
 
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.servers import find_server
+from stripe_fdw.database.session import open_session
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.database import WRAPPERS, column, one
@@ -144,6 +146,23 @@ def test_a_refresh_calls_no_better_matches_either(prepared: Prepared, simulator:
         refreshed = prepared.refresh(simulator)
         assert refreshed.returncode == 0, refreshed.stderr
     assert_not_called(prepared, "stripe_copy.customer")
+
+
+def test_a_view_in_the_place_of_the_servers_is_not_read(
+    prepared: Prepared, simulator: SimulatorProcess
+) -> None:
+    better_matches(prepared)
+    prepared.mallory(
+        "create schema stripe_sync; create view stripe_sync.server as"
+        " select public.format('a', 'b') as name, 'stripe' as schema"
+    )
+    refreshed = prepared.refresh(simulator)
+    assert refreshed.returncode == 1
+    assert "stripe_sync.server is not the table that an installation makes" in refreshed.stderr
+    with open_session(prepared.dsn) as connection:
+        with pytest.raises(InstallError, match=r"stripe_sync\.server is not the table"):
+            find_server(connection)
+        assert column(connection, "select ran_as from public.trace") == []
 
 
 @pytest.mark.parametrize("schema", ["stripe", "stripe_copy", "stripe_sync"])

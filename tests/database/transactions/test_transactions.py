@@ -243,7 +243,7 @@ def draft(db: psycopg.Connection, live: Server, amount: int = 500) -> str:
 def call(db: psycopg.Connection, live: Server) -> str:
     """``call``, over the tables of the server that may be written to."""
     script = resources.files("stripe_fdw").joinpath("sql", "live_call.sql").read_text()
-    db.execute(script.replace("stripe_live", live.name).encode())
+    db.execute(script.replace(':"live"', live.name).encode())
     return f"{live.name}.call"
 
 

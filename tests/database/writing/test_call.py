@@ -20,7 +20,7 @@ Sent = Callable[[], list[str]]
 def call(db: psycopg.Connection, live: Server) -> str:
     """The function, over the tables of a server that may be written to."""
     script = resources.files("stripe_fdw").joinpath("sql", "live_call.sql").read_text()
-    db.execute(script.replace("stripe_live", live.name).encode())
+    db.execute(script.replace(':"live"', live.name).encode())
     return f"{live.name}.call"
 
 

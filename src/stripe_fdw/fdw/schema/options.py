@@ -72,8 +72,8 @@ def validate_options(context: OptionContext, options: Mapping[str, str]) -> None
             raise _unknown(context, name)
     if context == "server":
         server_options(options)
-    if context == "table":
-        are_copied(options)
+    if context == "table" and options.get("copied") == "":
+        raise OptionError("option copied is empty", sqlstate=_INVALID_VALUE)
     if context == "column" and options.get("column_name") == "":
         raise OptionError("option column_name is empty", sqlstate=_INVALID_VALUE)
     if context == "user mapping":
@@ -161,13 +161,13 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
     )
 
 
-def are_copied(options: Mapping[str, str]) -> bool:
-    """Return True if copies take the answers to what is written to the table: it has a trigger for it.
+def copies_schema(options: Mapping[str, str]) -> str | None:
+    """Return the schema of the copies that take the answers to what is written to the table by a trigger.
 
-    The copies are those of the key's account, so not where the server names a connected account. Raises
-    OptionError for a value that is neither true nor false.
+    None if there are none. The copies are those of the key's account, so not where the server names a
+    connected account.
     """
-    return _boolean("copied", options.get("copied", "false")) and "stripe_account" not in options
+    return None if "stripe_account" in options else options.get("copied")
 
 
 def _invalid_value(name: str, value: str, takes: str) -> OptionError:

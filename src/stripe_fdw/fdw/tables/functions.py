@@ -15,7 +15,7 @@ from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.quals import Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import CALL_TABLE, INVALIDATION_TABLE
-from stripe_fdw.fdw.schema.options import are_copied, read_api_key
+from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
 from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.call import plan_read_call, plan_write_call
 from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
@@ -79,7 +79,7 @@ class CallTable(FunctionTable):
             CallError: Stripe has no such operation, or it only reads.
         """
         account = account_name(self._server.api_base, self._server.stripe_account)
-        statement = self._session.writes.statement(self, account, 1, keeps_answers=are_copied(self._options))
+        statement = self._session.writes.statement(self, account, 1, copies=copies_schema(self._options))
         with statement.planning_row():
             call = plan_write_call(values)
         client = self._session.client(self._server, read_api_key(self._options))

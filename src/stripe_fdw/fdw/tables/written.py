@@ -23,7 +23,7 @@ from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
 from stripe_fdw.fdw.planning.quals import EQUAL, Qual, SortKey
 from stripe_fdw.fdw.reading.scan import Scan
 from stripe_fdw.fdw.schema.import_schema import ACCOUNT_TABLE, VIEW_WRITE_TABLE, WRITTEN_TABLE
-from stripe_fdw.fdw.schema.options import are_copied, read_api_key
+from stripe_fdw.fdw.schema.options import copies_schema, read_api_key
 from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
@@ -64,7 +64,7 @@ class _ReadTable(FunctionTable):
 
 
 class WrittenTable(_ReadTable):
-    """The answers to what the statement wrote to tables with the option ``copied``: each is read once."""
+    """The answers to what the statement wrote to tables with the same ``copied``: each is read once."""
 
     name = WRITTEN_TABLE
 
@@ -80,7 +80,7 @@ class WrittenTable(_ReadTable):
         """Prepare to wait for the requests of the statement, and to give a row for each object."""
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
-            for answer in self._session.writes.take_answers():
+            for answer in self._session.writes.take_answers(self._options.get("copied")):
                 # What another API says, such as a program on this machine, is not what this server's says.
                 if answer.options.api_base == self._server.api_base:
                     row = self._row(answer)
@@ -171,7 +171,7 @@ class ViewWriteTable(InsertedTable):
             self,
             account_name(self._server.api_base, self._server.stripe_account),
             1,
-            keeps_answers=are_copied(self._options),
+            copies=copies_schema(self._options),
         )
         with statement.planning_row(), _hint_of_a_view(resource):
             plan = _plan(resource, values)

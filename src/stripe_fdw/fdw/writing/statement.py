@@ -46,6 +46,7 @@ class StatementWrite:
         account: str,
         concurrency: int,
         *,
+        copies: str | None = None,
         uncommitted: UncommittedWrites | None = None,
     ) -> None:
         """Begin to write.
@@ -56,7 +57,8 @@ class StatementWrite:
             generations: the counters that make cached responses stale.
             account: the account that is written to.
             concurrency: how many requests may be in flight at a time.
-            uncommitted: the notes of the transaction's writes, if copies of the objects take the answers.
+            copies: the schema of the copies that take the answers; None if none do.
+            uncommitted: the notes of the transaction's writes; needed if copies take the answers.
         """
         self._host = host
         self._write_log = write_log
@@ -65,9 +67,10 @@ class StatementWrite:
         self._concurrency = concurrency
         self.level = host.transaction_level()
         self.effects = write_log.begin_statement()
-        self.answers = None if uncommitted is None else KeptAnswers()
-        self.effects.is_copied = uncommitted is not None
-        self._uncommitted = uncommitted
+        self.copies = copies
+        self.answers = None if copies is None else KeptAnswers()
+        self.effects.is_copied = copies is not None
+        self._uncommitted = None if copies is None else uncommitted
         self.rows = 0  # planned so far
         self.failed = False
         self._changed: OrderedDict[bytes, None] = OrderedDict()  # digests of the last objects

@@ -20,7 +20,7 @@ from stripe_fdw.fdw.planning.expansions import columns_named, expansions
 from stripe_fdw.fdw.reading.rows import RowMaker, row_maker
 from stripe_fdw.fdw.schema.clients import ClientPool
 from stripe_fdw.fdw.schema.columns import RAW, WRITE_ONLY
-from stripe_fdw.fdw.schema.options import are_copied, read_api_key, server_options
+from stripe_fdw.fdw.schema.options import copies_schema, read_api_key, server_options
 from stripe_fdw.fdw.writing.plan import planner
 from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
@@ -139,7 +139,7 @@ class TableWriter:
             self._account,
             self._server.write_concurrency,
             self._resource.name,
-            keeps_answers=are_copied(self._options),
+            copies=copies_schema(self._options),
         )
 
     def _is_repeated(self, old: Row) -> bool:

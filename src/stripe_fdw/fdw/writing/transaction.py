@@ -39,7 +39,7 @@ class TransactionWrites:
         concurrency: int,
         resource: str | None = None,
         *,
-        keeps_answers: bool = False,
+        copies: str | None = None,
     ) -> StatementWrite:
         """Return the write of the running statement to a table; begin it where there is none yet.
 
@@ -49,7 +49,7 @@ class TransactionWrites:
             concurrency: how many requests may be in flight at a time.
             resource: the name of the table's resource: the statement's scans of it are read to their ends
                 before the first write.
-            keeps_answers: True if copies of the objects take the answers.
+            copies: the schema of the copies that take the answers; None if none do.
         """
         key = (self._host.executor_run(), table)
         statement = self._statements.get(key)
@@ -62,7 +62,8 @@ class TransactionWrites:
                 self._generations,
                 account,
                 concurrency,
-                uncommitted=self._uncommitted if keeps_answers else None,
+                copies=copies,
+                uncommitted=self._uncommitted,
             )
             self._statements[key] = statement
         return statement
@@ -73,8 +74,11 @@ class TransactionWrites:
         if statement is not None and not statement.failed:
             statement.end()
 
-    def take_answers(self) -> list[KeptAnswer]:
+    def take_answers(self, copies: str | None) -> list[KeptAnswer]:
         """Wait for the requests of the statements at this savepoint, and return what their answers say.
+
+        They are those for one schema of copies. Each server has its own, and a statement may write to tables
+        of several. Installations of earlier versions name none.
 
         A statement around an exception block in which this is called goes on undisturbed: the block would
         catch the error of its row. Raises the error of a row that failed.
@@ -82,6 +86,8 @@ class TransactionWrites:
         level = self._host.transaction_level()
         answers: list[KeptAnswer] = []
         for statement in list(self._statements.values()):
+            if copies is not None and statement.copies != copies:
+                continue
             if statement.level == level and statement.answers is not None and not statement.failed:
                 statement.finish()
                 answers += statement.answers.take()

@@ -1,0 +1,378 @@
+"""Two accounts in one database: a server, schemas and a key for each, and nothing of one in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+import urllib3
+from click.testing import Result
+from typer.testing import CliRunner
+
+from stripe_fdw.cli import _app as cli
+from stripe_fdw.copies.accounts import OtherAccountError
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.lost_writes import queue_lost_writes
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.servers import check_names, choose_names, find_server
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.errors import OptionError, StripeFdwError
+from stripe_fdw.settings import settings
+from stripe_simulator.process import SimulatorProcess
+from support.database import KEY, SessionPool, column, count, create, failing, one, rows, said
+from support.simulators import Simulators
+
+EU = Schemas("stripe_eu", "stripe_eu")
+EU_KEY = KEY + "ofTheSecondAccount"
+COPIED = ("customer", "product")
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def home(simulators: Simulators, host: str) -> SimulatorProcess:
+    """The Stripe of the first account."""
+    return simulators(f"first account under {host}", customers=8, seed=11)
+
+
+@pytest.fixture(scope="module")
+def abroad(simulators: Simulators, host: str) -> SimulatorProcess:
+    """The Stripe of the second account, whose objects have the same ids."""
+    return simulators(f"second account under {host}", customers=8, seed=11)
+
+
+@pytest.fixture(scope="module")
+def command(cluster: Cluster, home: SimulatorProcess, host: str) -> Command:
+    """Run ``stripe-fdw`` for a database of this module, with the key of the first account."""
+    name = f"servers_{host}"
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
+
+    def run(*arguments: str, **variables: str | None) -> Result:
+        settings.cache_clear()
+        env = {
+            "DATABASE_URL": cluster.dsn(name), "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": home.url,
+            "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
+        }  # fmt: skip
+        result = CliRunner().invoke(cli, list(arguments), env=env)
+        settings.cache_clear()
+        assert KEY not in result.output
+        if isinstance(result.exception, StripeFdwError):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dsn(cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str) -> str:
+    """A database with copies of both accounts, filled."""
+    copies = [word for name in COPIED for word in ("--copies", name)]
+    for arguments, variables in (
+        (("init", "--host", host, *copies), {}),
+        (
+            ("init", "--host", host, "--server", "stripe_eu", "--schema", "stripe_eu", *copies),
+            {"STRIPE_API_KEY_STRIPE_EU": EU_KEY, "STRIPE_API_BASE": abroad.url},
+        ),
+        (("refresh", *COPIED), {}),
+        (("refresh", "--server", "stripe_eu", *COPIED), {}),  # its key is in the user mapping
+    ):
+        result = command(*arguments, **variables)
+        assert result.exit_code == 0, result.output
+    return cluster.dsn(f"servers_{host}")
+
+
+@pytest.fixture(scope="module")
+def servers_pool(dsn: str) -> Iterator[SessionPool]:
+    """The sessions that the tests take over from each other."""
+    pool = SessionPool(dsn)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def db(
+    servers_pool: SessionPool, home: SimulatorProcess, abroad: SimulatorProcess
+) -> Iterator[psycopg.Connection]:
+    """A session of the database with both accounts."""
+    for simulator in (home, abroad):
+        simulator.control("DELETE", "/requests")
+    with servers_pool.session() as connection:
+        yield connection
+
+
+def sent(simulator: SimulatorProcess) -> list[str]:
+    """The requests since the test has begun."""
+    return [f"{item['method']} {item['path']}" for item in simulator.requests()]
+
+
+# -- apart --------------------------------------------------------------------------------------------------
+
+
+def test_each_account_has_a_server_schemas_and_a_key_of_its_own(db: psycopg.Connection) -> None:
+    servers = "select name, schema, live, copies from stripe_sync.server order by name"
+    assert rows(db, servers) == [
+        ("stripe", "stripe", "stripe_live", "stripe_copy"),
+        ("stripe_eu", "stripe_eu", "stripe_eu_live", "stripe_eu_copy"),
+    ]
+    keys = "select umoptions from pg_user_mappings order by srvname"
+    assert column(db, keys) == [[f"api_key={KEY}"], [f"api_key={EU_KEY}"]]
+    status = (
+        "select server, schema, resource, state, outcome from stripe_sync.status order by schema, resource"
+    )
+    assert [(server, resource, state) for server, _, resource, state, _ in rows(db, status)] == [
+        (server, resource, "finished") for server in ("stripe", "stripe_eu") for resource in COPIED
+    ]
+    same = (
+        "select count(*) from stripe.customer a join stripe_eu.customer b using (id)"
+        " where (select count(*) from stripe.customer) = (select count(*) from stripe_eu.customer)"
+    )
+    assert count(db, same) > 0
+
+
+def test_a_write_through_a_view_goes_to_the_account_of_the_view(
+    db: psycopg.Connection, home: SimulatorProcess, abroad: SimulatorProcess
+) -> None:
+    customer = one(db, "select min(id) from stripe_eu.customer")
+    before = one(db, "select name from stripe.customer where id = %s", customer)
+    changed = "update stripe_eu.customer set name = 'Zoë' where id = %s returning name"
+    assert one(db, changed, customer) == "Zoë"
+    assert [item for item in sent(abroad) if item.startswith("POST")] == [f"POST /v1/customers/{customer}"]
+    assert sent(home) == []
+    for schema, name in (("stripe_eu", "Zoë"), ("stripe", before)):
+        for suffix in ("", "_copy", "_live"):
+            shown = f"select name from {schema}{suffix}.customer where id = %s"
+            assert one(db, shown, customer) == name
+    assert one(db, "select stripe_eu_live.call('GET', '/v1/customers/' || %s) ->> 'name'", customer) == "Zoë"
+    assert one(db, "select stripe_live.call('GET', '/v1/customers/' || %s) ->> 'name'", customer) == before
+
+
+def test_a_statement_that_writes_to_two_accounts_is_copied_in_each(
+    db: psycopg.Connection, home: SimulatorProcess, host: str, warnings: list[str]
+) -> None:
+    us, options = Schemas("stripe_us", "stripe_us"), {"api_base": home.url}
+    with db.transaction(force_rollback=True):
+        plan = InstallPlan(host, us.server, options, {"api_key": KEY}, schema=us.views)  # type: ignore[arg-type]
+        install_into(db, plan)
+        list(install_copies(db, us, ["customer"]))
+        ours, theirs = rows(
+            db,
+            "with ours as (insert into stripe_live.customer (name) values ('here') returning id),"
+            " theirs as (insert into stripe_us_live.customer (name) values ('there') returning id)"
+            " select ours.id, theirs.id from ours, theirs",
+        )[0]
+        assert column(db, "select id from stripe_us.customer") == [theirs]
+        assert count(db, "select count(*) from stripe.customer where id in (%s, %s)", ours, theirs) == 1
+        assert one(db, "select name from stripe.customer where id = %s", ours) == "here"
+        # A view of an account whose copies were never refreshed is written through as well.
+        db.execute("update stripe_us.customer set name = 'far'")
+        assert column(db, "select name from stripe_us.customer") == ["far"]
+    assert [text for text in warnings if "not copied" in text] == []
+
+
+def test_a_refresh_touches_no_row_of_another_account(
+    db: psycopg.Connection, command: Command, home: SimulatorProcess, abroad: SimulatorProcess
+) -> None:
+    theirs = "select id, _as_of, _deleted, ctid, xmin from stripe_eu_copy.customer order by id"
+    before = rows(db, theirs)
+    customer = create(home, "customers", {"name": "only here"})["id"]
+    shared = one(db, "select max(id) from stripe_eu.customer")
+    answer = urllib3.request(
+        "DELETE", f"{home.url}/v1/customers/{shared}", headers={"Authorization": f"Bearer {KEY}"}, timeout=20
+    )
+    assert answer.status == 200
+    abroad.control("DELETE", "/requests")
+    result = command("refresh", "customer")
+    assert "1 deleted" in result.output
+    assert sent(abroad) == []
+    assert one(db, "select name from stripe.customer where id = %s", customer) == "only here"
+    assert count(db, "select count(*) from stripe.customer where id = %s", shared) == 0
+    assert rows(db, theirs) == before
+    # The same inside Postgres, for the second account.
+    home.control("DELETE", "/requests")
+    assert rows(
+        db, "select inserted, updated, deleted from stripe_sync.refresh_now('customer', 'stripe_eu')"
+    ) == [(0, 0, 0)]
+    assert sent(home) == []
+    assert rows(db, theirs) == before
+    compared = command("verify", "customer", "--server", "stripe_eu")
+    assert (compared.exit_code, "all equal" in compared.output) == (0, True)
+
+
+def test_what_a_rollback_has_lost_is_asked_for_in_its_own_account(
+    db: psycopg.Connection, home: SimulatorProcess, abroad: SimulatorProcess
+) -> None:
+    customer = one(db, "select min(id) from stripe_eu.customer")
+    queue_lost_writes(db)  # of earlier tests
+    db.execute("truncate stripe_sync.refetch")
+    with db.transaction(force_rollback=True):
+        db.execute("update stripe.customer set name = 'lost' where id = %s", (customer,))
+        db.execute("update stripe_eu.customer set name = 'lost, too' where id = %s", (customer,))
+    with db.transaction(force_rollback=True):
+        db.execute("update stripe_eu_live.customer set name = 'alone' where id = 'cus_none'")
+        made = one(db, "insert into stripe_eu_live.customer (name) values ('alone') returning id")
+    assert queue_lost_writes(db) == 2
+    assert queue_lost_writes(db) == 0
+    doubts = "select schema, id from stripe_sync.refetch where resource = 'customer' order by 1, 2"
+    assert {*rows(db, doubts)} == {
+        ("stripe_copy", customer), ("stripe_eu_copy", customer), ("stripe_eu_copy", made),
+    }  # fmt: skip
+    db.execute("truncate stripe_sync.refetch")
+
+
+def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command) -> None:
+    db.execute("select stripe_sync.schedule_refresh('customer', '0 3 * * *', 'stripe_eu')")
+    schedules = "select server, schedule from stripe_sync.status where resource = 'customer' order by 1"
+    assert rows(db, schedules) == [("stripe", None), ("stripe_eu", "0 3 * * *")]
+    assert one(db, "select stripe_sync.unschedule_refresh('customer')") is False
+    assert one(db, "select stripe_sync.unschedule_refresh('customer', server => 'stripe_eu')") is True
+    shown = command("status").output
+    assert "stripe_eu.customer" in shown
+    assert "\ncustomer" in shown
+    assert "\ncustomer" not in command("status", "--server", "stripe_eu").output
+
+
+def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Command) -> None:
+    own = db.execute("select account_id from stripe_sync.account where schema = 'stripe_eu_copy'").fetchone()
+    db.execute(
+        "update stripe_sync.account set account_id = 'acct_eu', keys = '{}' where schema = 'stripe_eu_copy'"
+    )
+    try:
+        with pytest.raises(
+            OtherAccountError, match="schema stripe_eu_copy are of account acct_eu in test mode"
+        ):
+            command("refresh", "customer", "--server", "stripe_eu")
+        error = failing(db, "update stripe_eu.customer set name = 'Mia'")
+        assert "view stripe_eu.customer shows another account than that of the key" in said(error)
+        assert command("refresh", "customer").exit_code == 0
+    finally:
+        db.execute("update stripe_sync.account set account_id = %s where schema = 'stripe_eu_copy'", own)
+
+
+# -- names --------------------------------------------------------------------------------------------------
+
+
+def test_a_server_without_a_key_is_said_with_what_to_set(db: psycopg.Connection, command: Command) -> None:
+    with db.transaction(force_rollback=True):
+        assert find_server(db) == Schemas()
+    db.execute("drop user mapping for current_user server stripe_eu")
+    try:
+        with pytest.raises(OptionError, match="no API key for server stripe_eu") as caught:
+            command("refresh", "customer", "--server", "stripe_eu")
+        assert "Set STRIPE_API_KEY_STRIPE_EU" in str(caught.value.hint)
+        db.execute(
+            "create user mapping for current_user server stripe_eu options (api_key_file '/nowhere/key')"
+        )
+        with pytest.raises(OptionError) as caught:
+            command("verify", "--server", "stripe_eu")
+        assert "api_key_file" in str(caught.value.detail)
+        db.execute("drop user mapping for current_user server stripe_eu")
+    finally:
+        db.execute(
+            f"create user mapping for current_user server stripe_eu options (api_key '{EU_KEY}')".encode()
+        )
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        ("", "needs no quotes"),
+        ('a"b', "needs no quotes"),
+        ("a'b", "needs no quotes"),
+        ("Stripe", "needs no quotes"),
+        ("a b\n", "needs no quotes"),
+        ("1a", "needs no quotes"),
+        ("é", "needs no quotes"),
+        ("pg_stripe", "Postgres keeps names with pg_"),
+        ("x" * 59, "would have 64 bytes"),
+        ("stripe_sync", "has another use"),
+        ("stripe_jobs", "has another use"),
+        ("public", "has another use"),
+    ],
+)
+def test_a_name_that_is_bad_for_a_schema_is_refused(schema: str, text: str) -> None:
+    with pytest.raises(OptionError, match="cannot be the schema of a server") as caught:
+        check_names(Schemas("stripe_eu", schema))
+    assert text in str(caught.value.detail)
+    assert "\n" not in caught.value.message
+    check_names(Schemas("odd \"'; name", "x" * 58))
+
+
+@pytest.mark.parametrize("server", ["", "x" * 64, "a\nb"])
+def test_a_name_that_is_bad_for_a_server_is_refused(server: str) -> None:
+    with pytest.raises(OptionError, match="is no name of a server"):
+        check_names(Schemas(server, "stripe_eu"))
+
+
+def test_schemas_belong_to_one_server(
+    db: psycopg.Connection, command: Command, abroad: SimulatorProcess, host: str
+) -> None:
+    assert choose_names(db, "stripe_eu", None) == choose_names(db, "stripe_eu", "stripe_eu") == EU
+    assert choose_names(db, "third", "third") == Schemas("third", "third")
+    for server, schema, text in (
+        ("stripe_eu", "other", "server stripe_eu is installed in schema stripe_eu, not other"),
+        ("third", None, "schema stripe cannot be used: server stripe has the schemas stripe, stripe_live"),
+        ("third", "stripe_eu", "server stripe_eu has the schemas"),
+        ("third", "stripe_eu_copy", "server stripe_eu has the schemas"),
+        ("stripe_copy", "third", "server stripe has the schemas"),
+        ("stripe-eu", "third", "would take its key from STRIPE_API_KEY_STRIPE_EU, as server stripe_eu does"),
+    ):
+        with pytest.raises(InstallError, match=text):
+            choose_names(db, server, schema)
+    with pytest.raises(InstallError, match='server "third" is not installed') as caught:
+        command("refresh", "--server", "third")
+    assert "Installed: stripe, stripe_eu." in str(caught.value.hint)
+    for call in ("invalidate('customer', null, 'third')", "refresh_now('customer', 'third')"):
+        assert 'server "third" is not installed' in said(failing(db, f"select stripe_sync.{call}"))
+    db.execute("select stripe_sync.invalidate('customer', server => 'stripe_eu')")
+    result = command("init", "--host", host, "--server", "stripe_eu", STRIPE_API_BASE=abroad.url)
+    assert "nothing to do" in result.output
+
+
+# -- earlier versions ---------------------------------------------------------------------------------------
+
+
+def test_an_installation_of_an_earlier_version_is_taken_over(db: psycopg.Connection) -> None:
+    with db.transaction(force_rollback=True):
+        # As an earlier version has left it: one server, which its functions know by the schema of its copies.
+        db.execute("select set_config('search_path', 'pg_catalog', true)")
+        db.execute("drop view stripe_sync.status; drop table stripe_sync.server cascade")
+        db.execute("drop function stripe_sync.refresh, stripe_sync.invalidate")
+        db.execute(
+            "drop schema stripe_eu, stripe_eu_copy, stripe_eu_live cascade; drop server stripe_eu cascade"
+        )
+        db.execute("delete from stripe_sync.resource where schema <> 'stripe_copy'")
+        db.execute("delete from stripe_sync.run where schema <> 'stripe_copy'")
+        db.execute("alter server stripe rename to acme")
+        for old in (
+            "refresh(resource text, schema text default 'stripe_copy')",
+            "invalidate(resource text, id text)",
+        ):
+            db.execute(
+                f"create function stripe_sync.{old} returns bigint language sql as 'select 1'".encode()
+            )
+        db.execute("alter foreign table stripe_live.customer options (set copied 'true')")
+        db.execute("create schema stripe_jobs")
+        db.execute("create table stripe_jobs.procrastinate_jobs (task_name text, args jsonb)")
+        db.execute(
+            "insert into stripe_jobs.procrastinate_jobs values"
+            ' (\'refresh\', \'{"schema": "stripe_copy", "resource": "customer"}\')'
+        )
+        assert find_server(db) == find_server(db, "acme") == Schemas("acme")
+        list(install_copies(db, find_server(db), COPIED))
+        assert rows(db, "select name, schema from stripe_sync.server") == [("acme", "stripe")]
+        assert column(db, "select distinct server from stripe_sync.status") == ["acme"]
+        assert rows(db, "select args from stripe_jobs.procrastinate_jobs") == [
+            ({"server": "acme", "resource": "customer"},)
+        ]
+        functions = (
+            "select count(*) from pg_proc where pronamespace = 'stripe_sync'::regnamespace and proname = "
+        )
+        assert count(db, functions + "'refresh'") == 1
+        assert one(db, "select (stripe_sync.require_server('stripe')).name") == "acme"
+        customer = one(db, "select min(id) from stripe.customer")
+        db.execute("update stripe_live.customer set name = 'taken over' where id = %s", (customer,))
+        assert one(db, "select name from stripe.customer where id = %s", customer) == "taken over"
