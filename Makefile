@@ -8,6 +8,8 @@ WORKERS ?= 3
 # Recorded exchanges of Stripe, outside this repository.
 RECORDED ?= ../shared/recorded
 export PG_CONFIG
+# Bytecode is kept between the processes of a run: the environments of some containers say otherwise.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin

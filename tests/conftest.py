@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import re
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _suite(item: pytest.Item) -> int:
     name = item.path.relative_to(item.config.rootpath).parts[1]
     return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests, which stay, from garbage collection."""
+    gc.freeze()
 
 
 class FileScheduling(LoadScopeScheduling):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,13 +26,14 @@ from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError, delay_seconds
 from stripe_fdw.jobs.schedules import is_due, queue_due
 from stripe_simulator.process import SimulatorProcess
+from support.commands import Command, run_command
 from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
 
 CHOSEN = ("customer", "subscription", "invoice", "issuing_card")
 LISTED = 294  # of 300 customers some are deleted
-Worker = Callable[..., "subprocess.Popen[str]"]
+Worker = Callable[..., Command]
 
 
 @pytest.fixture
@@ -74,32 +71,26 @@ def db(queued: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def worker(queued: str, stripe: SimulatorProcess) -> Iterator[Worker]:
-    """Start ``stripe-fdw worker``; what still runs is killed afterwards."""
-    started: list[subprocess.Popen[str]] = []
+def environment(queued: str, stripe: SimulatorProcess) -> dict[str, str]:
+    """The settings of a command."""
+    return {
+        "DATABASE_URL": queued, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
+        "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000",
+    }  # fmt: skip
 
-    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = {
-            "DATABASE_URL": queued, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
-            "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
-        }  # fmt: skip
-        program = Path(sys.executable).with_name("stripe-fdw")
-        started.append(
-            subprocess.Popen(
-                [program, "worker", *arguments],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
+
+@pytest.fixture
+def worker(environment: dict[str, str]) -> Iterator[Worker]:
+    """Start ``stripe-fdw worker``; what still runs is killed afterwards."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **variables: str) -> Command:
+        started.append(Command("worker", *arguments, environment={**environment, **variables}))
         return started[-1]
 
     yield start
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=20)
+        process.kill()
 
 
 def value(db: psycopg.Connection, query: str) -> Any:
@@ -107,10 +98,11 @@ def value(db: psycopg.Connection, query: str) -> Any:
     return row and row[0]
 
 
-def finished(process: subprocess.Popen[str], code: int = 0) -> str:
+def finished(process: Command, code: int = 0) -> str:
     """Wait for its end, and return what it printed."""
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == code, output
+    ended = process.wait()
+    output = process.stdout + process.stderr
+    assert ended == code, output
     assert KEY not in output
     assert "Traceback" not in output
     return output
@@ -198,7 +190,7 @@ def test_a_worker_starts_jobs_as_they_come_and_ends_with_sigterm(
     wait_until(lambda: value(db, "select count(*) from stripe_jobs.procrastinate_workers"), "the worker")
     db.execute("select stripe_sync.refresh('customer')")
     wait_until(lambda: value(db, "select count(*) from stripe.customer") == LISTED, "the copy")
-    running.send_signal(signal.SIGTERM)
+    running.terminate()
     assert "stopping" in finished(running)
     assert value(db, "select count(*) from stripe_jobs.procrastinate_workers") == 0
 
@@ -210,7 +202,7 @@ def test_sigterm_ends_after_the_page_and_the_next_worker_goes_on(
     with slow(stripe, 300):
         first = worker()
         wait_until(lambda: under_way(db), "the first page")
-        first.send_signal(signal.SIGTERM)
+        first.terminate()
         finished(first)
     seen = value(db, "select objects from stripe_sync.run")
     assert 0 < seen < LISTED
@@ -229,8 +221,7 @@ def test_kill_worker_then_refresh_again(
     with slow(stripe, 300):
         first = worker()
         wait_until(lambda: under_way(db), "the first page")
-        os.kill(first.pid, signal.SIGKILL)
-        first.wait(20)
+        first.kill()
     assert value(db, "select status from stripe_jobs.procrastinate_jobs")[:5] == "doing"
     # As half a minute later: the worker is known to be gone, but the lease of its run is not over.
     db.execute("update stripe_jobs.procrastinate_workers set last_heartbeat = now() - interval '35 s'")
@@ -274,7 +265,7 @@ def test_refetch_before_refresh(db: psycopg.Connection, queued: str, worker: Wor
         )
         wait_until(lambda: value(db, "select count(*) from stripe_copy.subscription where _deleted"))
         assert value(db, "select count(*) from stripe_sync.refetch where id = 'sub_gone'") == 0
-    running.send_signal(signal.SIGTERM)
+    running.terminate()
     finished(running)
 
 
@@ -297,13 +288,11 @@ def test_restored_clone_pauses(db: psycopg.Connection, queued: str, worker: Work
     )
     assert "stripe-fdw adopt" in finished(worker("--once"), code=1)
     waiting = worker()
-    assert waiting.stdout is not None
-    assert "waiting for stripe-fdw adopt" in waiting.stdout.readline()
+    wait_until(lambda: "waiting for stripe-fdw adopt" in waiting.stdout + waiting.stderr)
     assert value(db, "select count(*) from stripe_copy.customer") == 0
     waiting.kill()
-    program = Path(sys.executable).with_name("stripe-fdw")
     for said in ("workers keep these copies current now\n", "nothing to do\n"):
-        assert subprocess.check_output([program, "adopt"], env={"DATABASE_URL": queued}, text=True) == said
+        assert run_command("adopt", environment={"DATABASE_URL": queued}).stdout == said
     assert f"customer: {LISTED} objects" in finished(worker("--once"))
 
 
@@ -345,7 +334,7 @@ def test_a_worker_outlives_lost_connections(db: psycopg.Connection, queued: str,
     assert value(db, "select stripe_sync.refresh('customer')") == job
     wait_until(lambda: value(db, "select state from stripe_sync.status where job is not null") == "finished")
     assert value(db, "select count(*) from stripe.customer") == LISTED
-    running.send_signal(signal.SIGTERM)
+    running.terminate()
     assert "customer: " in finished(running)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,6 +25,7 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, PermissionDeniedError, StripeFdwError
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
+from support.commands import Command, run_command
 from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import wait_until
@@ -348,23 +346,15 @@ def test_live_key_on_test_copies_refused(filled: str, client: Client, stripe: Si
 
 
 @pytest.fixture
-def command(filled: str, stripe: SimulatorProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
+def command(filled: str, stripe: SimulatorProcess) -> Callable[..., Command]:
     """Run ``stripe-fdw refresh``."""
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **variables: str) -> Command:
         environment = {
             "DATABASE_URL": filled, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url, "PATH": "/usr/bin",
             "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", **variables,
         }  # fmt: skip
-        program = Path(sys.executable).with_name("stripe-fdw")
-        return subprocess.run(
-            [program, "refresh", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
+        return run_command("refresh", *arguments, environment=environment)
 
     return run
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +20,7 @@ from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.commands import Command, run_command
 from support.database import KEY
 from support.simulators import Simulators
 
@@ -251,16 +249,13 @@ def test_a_running_refresh_shows_how_far_it_is(db: psycopg.Connection, client: C
 
 
 @pytest.fixture
-def command(verified: str, stripe: SimulatorProcess) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def command(verified: str, stripe: SimulatorProcess) -> Callable[..., Command]:
+    def run(*arguments: str, **variables: str) -> Command:
         environment = {
             "DATABASE_URL": verified, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url,
             "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000", "PATH": "/usr/bin", **variables,
         }  # fmt: skip
-        program = Path(sys.executable).with_name("stripe-fdw")
-        done = subprocess.run(
-            [program, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = run_command(*arguments, environment=environment)
         assert KEY not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

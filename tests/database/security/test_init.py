@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +15,7 @@ from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
+from support.commands import Command, run_command
 from support.database import WRAPPERS, column, one
 
 KEY = "sk_test_51TheKeyOfAnAdministrator00"
@@ -55,18 +52,10 @@ class Prepared:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             return install_into(connection, plan)
 
-    def refresh(self, stripe: SimulatorProcess) -> subprocess.CompletedProcess[str]:
+    def refresh(self, stripe: SimulatorProcess) -> Command:
         """Refresh a copy as a superuser, on the command line."""
-        command = Path(sys.executable).with_name("stripe-fdw")
         settings = {"DATABASE_URL": self.dsn, "STRIPE_API_BASE": stripe.url, "STRIPE_API_KEY": KEY}
-        return subprocess.run(
-            [command, "refresh", "customer"],
-            capture_output=True,
-            check=False,
-            env={"PATH": os.environ["PATH"], **settings},
-            text=True,
-            timeout=60,
-        )
+        return run_command("refresh", "customer", environment=settings)
 
     def refusal(self, **options: str) -> InstallError:
         """The error with which an installation is refused, which leaves nothing behind."""
