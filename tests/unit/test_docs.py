@@ -280,6 +280,15 @@ def modules() -> list[Path]:
     return sorted(path for path in paths if not path.stem.startswith("__"))
 
 
+def test_names_beside_those_of_sequin_are_tables() -> None:
+    rows = re.findall(
+        r"^\| `.*? \| (.*) \|$", sections(page("how-to/sequin.md"))["Names"], flags=re.MULTILINE
+    )
+    names = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert names - {"stripe_live", "customer", "charge", "subscription"} <= set(load().resource)
+    assert len(names) > 20
+
+
 @pytest.mark.parametrize(
     "path", [path for path in modules() if path.is_relative_to(HOST)], ids=lambda path: path.name
 )
