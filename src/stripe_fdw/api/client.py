@@ -7,7 +7,8 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -63,11 +64,7 @@ class Client:
     def __init__(self, options: ClientOptions) -> None:
         self.options = options
         _check_key(options.key)
-        if options.stripe_account is not None and not _VISIBLE_ASCII.fullmatch(options.stripe_account):
-            raise OptionError(
-                "stripe_account is not an account's id, like acct_...",
-                sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
-            )
+        _check_account(options.stripe_account)
         api_base = check_api_base(options.api_base)
         self._rate_limiter = RateLimiter(
             options.key,
@@ -87,6 +84,17 @@ class Client:
         }
         if options.stripe_account:
             self._headers["Stripe-Account"] = options.stripe_account
+
+    def on_behalf_of(self, stripe_account: str) -> Client:
+        """Return a client for a connected account, which shares connections and limits with this one.
+
+        Raises OptionError for what is no account's id.
+        """
+        _check_account(stripe_account)
+        client = copy(self)
+        client.options = replace(self.options, stripe_account=stripe_account)
+        client._headers = {**self._headers, "Stripe-Account": stripe_account}
+        return client
 
     def __repr__(self) -> str:
         return f"Client({self.options.api_base})"
@@ -239,6 +247,14 @@ class ResponseFuture(InterruptibleFuture[Response]):
 
 def _no_check() -> None:
     """Do nothing: no query waits that could be cancelled."""
+
+
+def _check_account(stripe_account: str | None) -> None:
+    if stripe_account is not None and not _VISIBLE_ASCII.fullmatch(stripe_account):
+        raise OptionError(
+            "stripe_account is not an account's id, like acct_...",
+            sqlstate=sqlstates.FDW_INVALID_ATTRIBUTE_VALUE,
+        )
 
 
 def _check_key(key: Secret) -> None:

@@ -16,7 +16,7 @@ from stripe_fdw.database.schemas import Schemas
 
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
 _MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
-_KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = ''"
+_KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = %(account)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,12 @@ def note_doubts(
 
 @dataclass(frozen=True, slots=True)
 class DoubtQueue:
-    """The doubts about objects of the key's account. Several processes may take from it."""
+    """The doubts about objects of the key's account, or of a connected one. Processes may share it."""
 
     connection: psycopg.Connection
     schemas: Schemas
     catalog: Catalog
+    account: str = ""  # the id of a connected account
 
     def claim(self, resources: Collection[str] | None, limit: int, seconds: float) -> list[Doubt]:
         """Return doubts that are due, of all resources or of those named, the oldest first.
@@ -78,7 +79,7 @@ class DoubtQueue:
             "with claimed as ("
             "update stripe_sync.refetch r set claimed_until = now() + interval '1 s' * %(seconds)s from ("
             " select schema, resource, id, account from stripe_sync.refetch"
-            " where schema = %(schema)s and account = ''"
+            " where schema = %(schema)s and account = %(account)s"
             " and (%(resources)s::text[] is null or resource = any (%(resources)s))"
             f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
             f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
@@ -89,6 +90,7 @@ class DoubtQueue:
             " select * from claimed order by doubted_at, id".encode(),
             {
                 "schema": self.schemas.copies,
+                "account": self.account,
                 "resources": None if resources is None else list(resources),
                 "limit": limit,
                 "seconds": seconds,
@@ -106,20 +108,31 @@ class DoubtQueue:
         row = self.connection.execute(query.encode(), (self.schemas.copies, list(resources))).fetchone()
         return row == (True,)
 
+    def connected_accounts(self) -> list[str]:
+        """Return the connected accounts of whose objects some are due."""
+        rows = self.connection.execute(
+            "select distinct account from stripe_sync.refetch where schema = %s and account <> ''"
+            f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
+            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
+            " order by account".encode(),
+            (self.schemas.copies,),
+        ).fetchall()
+        return [account for (account,) in rows]
+
     def count(self, resource: Resource) -> int:
         """Return how many objects of a resource are in doubt."""
         row = self.connection.execute(
-            "select count(*) from stripe_sync.refetch where schema = %s and resource = %s and account = ''",
-            (self.schemas.copies, resource.name),
+            "select count(*) from stripe_sync.refetch where schema = %s and resource = %s and account = %s",
+            (self.schemas.copies, resource.name, self.account),
         ).fetchone()
         return 0 if row is None else int(row[0])
 
     def try_again(self, resource: Resource) -> None:
         """Have objects asked for again that were given up."""
         self.connection.execute(
-            "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = ''"
+            "update stripe_sync.refetch set attempts = 0 where schema = %s and resource = %s and account = %s"
             f" and attempts >= {_MAX_ATTEMPTS}".encode(),
-            (self.schemas.copies, resource.name),
+            (self.schemas.copies, resource.name, self.account),
         )
 
     def remove(self, doubt: Doubt) -> None:
@@ -145,6 +158,11 @@ class DoubtQueue:
         )
 
     def _change(self, doubt: Doubt, statement: str, condition: str = "", **values: Any) -> int:
-        key = {"schema": self.schemas.copies, "resource": doubt.resource.name, "id": doubt.id}
+        key = {
+            "schema": self.schemas.copies,
+            "resource": doubt.resource.name,
+            "id": doubt.id,
+            "account": self.account,
+        }
         parameters = {**key, "at": doubt.doubted_at, **values}
         return self.connection.execute(f"{statement} where {_KEY}{condition}".encode(), parameters).rowcount

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
@@ -37,6 +37,7 @@ from stripe_fdw.errors import (
     InvalidResponseError,
     NotActivatedError,
     NotFoundError,
+    OptionError,
     PermissionDeniedError,
     RateLimitError,
     StripeFdwError,
@@ -62,17 +63,21 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class Refetcher:
-    """Asks for the doubtful objects of one account and applies them. Several processes may do so."""
+    """Asks for the doubtful objects of one account and applies them. Several processes may do so.
+
+    Those of connected accounts are asked for with the same key.
+    """
 
     client: Client
     connection: psycopg.Connection
     schemas: Schemas
     catalog: Catalog
     check: Check  # raises to end it
+    account: str = ""  # the id of the connected account that the client asks
 
     @property
     def _queue(self) -> DoubtQueue:
-        return DoubtQueue(self.connection, self.schemas, self.catalog)
+        return DoubtQueue(self.connection, self.schemas, self.catalog, self.account)
 
     @property
     def _settler(self) -> Settler:
@@ -86,6 +91,17 @@ class Refetcher:
         Raises:
             StripeFdwError: what any request would fail with; the objects are tried again later.
         """
+        count = self._refetch_due(resources)
+        for account in self._queue.connected_accounts():
+            try:
+                client = self.client.on_behalf_of(account)
+            except OptionError:  # no account has such an id
+                continue
+            count += replace(self, client=client, account=account)._refetch_due(resources)
+        return count
+
+    def _refetch_due(self, resources: Collection[str] | None) -> int:
+        """Ask for what is due of this account."""
         doubts = self._claim(resources)
         left = {(doubt.resource.name, doubt.id): doubt for doubt in doubts}
         try:
@@ -158,7 +174,7 @@ class Refetcher:
                 yield doubt
         single = [doubt for doubt in doubts if doubt.created_since is None]
         if len(single) >= _MANY:
-            for window in plan_windows(self.connection, self.schemas, resource, single):
+            for window in plan_windows(self.connection, self.schemas, resource, single, self.account):
                 listed = self._ask_for_window(window.requests(resource), window.doubts)
                 yield from listed
                 ids = {doubt.id for doubt in listed}
@@ -184,7 +200,9 @@ class Refetcher:
         """Yield the requests for objects, or for the lists that have them."""
         by_holder: dict[str | None, list[Doubt]] = {}
         for doubt in doubts:
-            holder = doubt.holder or copied_parent(self.connection, self.schemas, resource, doubt.key)
+            holder = doubt.holder or copied_parent(
+                self.connection, self.schemas, resource, doubt.key, self.account
+            )
             if can_retrieve(resource, holder):
                 yield _Question((doubt,), holder, retrieval_request(resource, doubt.id, holder))
             else:
@@ -211,8 +229,10 @@ class Refetcher:
             else:
                 try:
                     objects, at = self._listed(question, future)
-                except NotFoundError:  # the object that holds the list is gone
-                    objects, at = gone, sure_at
+                except NotFoundError as error:
+                    if error.status != 404:  # the key cannot reach the connected account
+                        raise
+                    objects, at = gone, sure_at  # the object that holds the list is gone
                 keys = {copy_key(resource, item, holder) for item in objects}
                 objects += [stub for stub in gone if stub["id"] not in keys]
         except (PermissionDeniedError, NotActivatedError):
@@ -286,7 +306,9 @@ class Refetcher:
                         self._queue.put_off(doubt, None)
                         return
                     self._settler.apply(
-                        resource, listed_objects(page, request), Evidence(at, parent=doubt.parent)
+                        resource,
+                        listed_objects(page, request),
+                        Evidence(at, self.account, parent=doubt.parent),
                     )
         except (AuthenticationError, RateLimitError):
             raise

@@ -53,7 +53,11 @@ def can_list_windows(resource: Resource) -> bool:
 
 
 def plan_windows(
-    connection: psycopg.Connection, schemas: Schemas, resource: Resource, doubts: Sequence[Doubt]
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    doubts: Sequence[Doubt],
+    account: str,
 ) -> list[Window]:
     """Return the windows that take fewer requests than their objects would one by one.
 
@@ -65,8 +69,8 @@ def plan_windows(
     by_id = {doubt.key: doubt for doubt in doubts if doubt.created_since is None}
     created = connection.execute(
         f"select id, floor(extract(epoch from created))::bigint from {table}"
-        " where _account = '' and id = any (%s) and created is not null order by 2, 1".encode(),
-        (list(by_id),),
+        " where _account = %s and id = any (%s) and created is not null order by 2, 1".encode(),
+        (account, list(by_id)),
     ).fetchall()
     if not created:
         return []
@@ -74,9 +78,9 @@ def plan_windows(
     rows: dict[int, int] = dict(
         connection.execute(
             "select width_bucket(floor(extract(epoch from created))::bigint, %s::bigint[]), count(*)"
-            f" from {table} where _account = '' and not _deleted"
+            f" from {table} where _account = %s and not _deleted"
             " and created >= to_timestamp(%s) and created < to_timestamp(%s) group by 1".encode(),
-            (times, times[0], times[-1] + 1),
+            (times, account, times[0], times[-1] + 1),
         ).fetchall()
     )
     members: dict[int, list[Doubt]] = {second: [] for second in times}

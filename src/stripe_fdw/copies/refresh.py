@@ -242,7 +242,7 @@ class Refresher:
     def _ask_for(self, resource: Resource, run: Run, identifier: str) -> None:
         assert run.began_at is not None
         body, known_at = {"id": identifier, "object": resource.object, "deleted": True}, run.began_at
-        parent = copied_parent(self.connection, self.schemas, resource, identifier)
+        parent = copied_parent(self.connection, self.schemas, resource, identifier, run.account)
         if can_retrieve(resource, parent):
             response = retrieve(self.client, resource, identifier, self.check, parent=parent)
             if response is not None:

@@ -33,15 +33,15 @@ def can_retrieve(resource: Resource, parent: str | None = None) -> bool:
 
 
 def copied_parent(
-    connection: psycopg.Connection, schemas: Schemas, resource: Resource, identifier: str
+    connection: psycopg.Connection, schemas: Schemas, resource: Resource, identifier: str, account: str
 ) -> str | None:
     """Return the id of the object in whose list an object was when it was copied; None if it is in none."""
     if len(resource.parents) != 1:
         return None
     row = connection.execute(
         f"select {quote_identifier(resource.parents[0].column)} from {schemas.table(resource)}"
-        " where id = %s and _account = ''".encode(),
-        (identifier,),
+        " where id = %s and _account = %s".encode(),
+        (identifier, account),
     ).fetchone()
     return row[0] if row else None
 

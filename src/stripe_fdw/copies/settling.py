@@ -19,7 +19,7 @@ from stripe_fdw.database.schemas import Schemas
 
 @dataclass(frozen=True, slots=True)
 class Settler:
-    """Settles doubts of one queue, in transactions that give way to all others."""
+    """Settles the doubts of one queue, and so of one account, in transactions that give way to all others."""
 
     connection: psycopg.Connection
     schemas: Schemas
@@ -53,7 +53,7 @@ class Settler:
         with brief_locks(self.connection):
             if objects and at is not None:
                 resource = doubts[0].resource
-                for item in self._apply(resource, objects, Evidence(at, parent=holder)):
+                for item in self._apply(resource, objects, Evidence(at, self.queue.account, parent=holder)):
                     doubt = left.pop(copy_key(resource, item, holder), None)
                     if doubt is not None:
                         self.queue.release(doubt, 1.0)

@@ -90,6 +90,57 @@ def doubt(db: psycopg.Connection, resource: str, identifier: str, parent: str | 
     )
 
 
+def test_an_object_of_a_connected_account_is_asked_for_there(
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
+) -> None:
+    def write_to(account: str, method: str, path: str, **fields: str) -> Any:
+        headers = {
+            "Authorization": f"Bearer {KEY}", "Stripe-Account": account,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }  # fmt: skip
+        answer = urllib3.request(method, f"{stripe.url}/v1/{path}", body=urlencode(fields), headers=headers)
+        assert answer.status == 200, answer.data
+        return answer.json()
+
+    account = write(stripe, "POST", "accounts", type="express", country="US")["id"]
+    kept = write_to(account, "POST", "customers", name="there")
+    gone = write_to(account, "POST", "customers", name="gone")
+    write_to(account, "DELETE", f"customers/{gone['id']}")
+    held = write_to(account, "POST", f"customers/{kept['id']}/tax_ids", type="eu_vat", value="DE123456789")
+    customer, early = load().resource["customer"], datetime.now(UTC) - timedelta(seconds=60)
+    for body in (kept, gone):
+        apply(db, Schemas(), customer, [{**body, "name": "earlier"}], Evidence(early, account))
+        apply(db, Schemas(), customer, [{**body, "name": "of the platform"}], Evidence(early))
+    for resource, identifier, parent in (
+        ("customer", kept["id"], None),
+        ("customer", gone["id"], None),
+        ("customer_tax_id", held["id"], kept["id"]),
+        ("customer", "cus_none", None),
+    ):
+        doubt(db, resource, identifier, parent)
+    db.execute("update stripe_sync.refetch set account = %s", (account,))
+    doubt(db, "customer", kept["id"])
+    db.execute("update stripe_sync.refetch set account = 'acct_unknown' where id = 'cus_none'")
+    stripe.control("DELETE", "/requests")
+    assert refetcher(db, client).refetch_due() == 5
+    rows = "select id, _account, name, _deleted from stripe_copy.customer order by _account, id"
+    assert {*db.execute(rows)} == {
+        (kept["id"], "", "of the platform", True),  # Stripe has none there
+        (gone["id"], "", "of the platform", False),
+        (kept["id"], account, "there", False),
+        (gone["id"], account, "earlier", True),
+    }
+    assert value(db, "select id from stripe_copy.customer_tax_id where _account = %s", account) == held["id"]
+    assert doubts(db) == []  # what the key cannot reach is no deletion
+    asked = {(item["path"], item["account"]) for item in stripe.requests()}
+    assert len({of for _, of in asked}) == 3
+    assert (f"/v1/customers/{kept['id']}", account) in asked
+    # What is no id of an account holds up nothing.
+    doubt(db, "customer", "cus_none")
+    db.execute("update stripe_sync.refetch set account = 'no account'")
+    assert refetcher(db, client).refetch_due() == 0
+
+
 def doubts(db: psycopg.Connection) -> list[str]:
     return [identifier for (identifier,) in db.execute("select id from stripe_sync.refetch order by id")]
 

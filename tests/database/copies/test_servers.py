@@ -176,6 +176,9 @@ def test_a_statement_that_writes_to_two_accounts_is_copied_in_each(
 def test_a_refresh_touches_no_row_of_another_account(
     db: psycopg.Connection, command: Command, home: SimulatorProcess, abroad: SimulatorProcess
 ) -> None:
+    # As ten seconds later.
+    db.execute("update stripe_copy.customer set _as_of = _as_of - interval '10 s'")
+    db.execute("update stripe_sync.run set confirmed_at = confirmed_at - interval '10 s'")
     theirs = "select id, _as_of, _deleted, ctid, xmin from stripe_eu_copy.customer order by id"
     before = rows(db, theirs)
     customer = create(home, "customers", {"name": "only here"})["id"]
