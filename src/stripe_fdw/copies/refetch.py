@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -22,7 +22,7 @@ from stripe_fdw.api.pages import read_pages
 from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
-from stripe_fdw.copies.apply import Evidence
+from stripe_fdw.copies.apply import Applied, Evidence
 from stripe_fdw.copies.copied_columns import copy_key, expanded_columns
 from stripe_fdw.copies.doubts import Doubt, DoubtQueue
 from stripe_fdw.copies.lists import NotListedError, children_request, list_parent, list_requests
@@ -74,6 +74,7 @@ class Refetcher:
     catalog: Catalog
     check: Check  # raises to end it
     account: str = ""  # the id of the connected account that the client asks
+    on_applied: Callable[[Applied], object] = lambda _: None  # called in the transaction that applied
 
     @property
     def _queue(self) -> DoubtQueue:
@@ -81,7 +82,7 @@ class Refetcher:
 
     @property
     def _settler(self) -> Settler:
-        return Settler(self.connection, self.schemas, self._queue)
+        return Settler(self.connection, self.schemas, self._queue, self.on_applied)
 
     def refetch_due(self, resources: Collection[str] | None = None) -> int:
         """Ask for objects that are due, of all resources or of those named. Return how many there were.

@@ -76,7 +76,7 @@ class ResourceRefresh:
         )
         completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
         filler = ColumnFiller(self.connection, self.schemas, load(), check)
-        refetcher = Refetcher(self.client, self.connection, self.schemas, load(), check)
+        refetcher = Refetcher(self.client, self.connection, self.schemas, load(), check, run.record)
         try:
             filler.fill(resource, _FILL_SECONDS)
             refetcher.refetch_before_refresh(resource)

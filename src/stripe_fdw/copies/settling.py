@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.doubts import Doubt, DoubtQueue, note_doubts
 from stripe_fdw.copies.yielding import around_locks, brief_locks
@@ -24,6 +24,7 @@ class Settler:
     connection: psycopg.Connection
     schemas: Schemas
     queue: DoubtQueue
+    on_applied: Callable[[Applied], object]  # called in the transaction, with what it changed
 
     def apply(self, resource: Resource, objects: Sequence[dict[str, Any]], evidence: Evidence) -> None:
         """Apply objects, and have those asked for again whose rows other transactions have locked."""
@@ -64,8 +65,12 @@ class Settler:
         self, resource: Resource, objects: Sequence[dict[str, Any]], evidence: Evidence
     ) -> list[dict[str, Any]]:
         """Apply objects but for those whose rows are locked, and return these."""
+        applied = Applied()
 
         def apply_part(part: Sequence[dict[str, Any]]) -> None:
-            apply(self.connection, self.schemas, resource, part, evidence)
+            nonlocal applied
+            applied += apply(self.connection, self.schemas, resource, part, evidence)
 
-        return around_locks(self.connection, objects, apply_part, len(objects)) if objects else []
+        locked = around_locks(self.connection, objects, apply_part, len(objects)) if objects else []
+        self.on_applied(applied)
+        return locked

@@ -21,7 +21,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
 from support.commands import Command, run_command
-from support.database import KEY
+from support.database import KEY, one
 from support.simulators import Simulators
 
 from .conftest import database_with_copies
@@ -53,7 +53,7 @@ def db(verified: str, client: Client) -> Iterator[psycopg.Connection]:
     with psycopg.connect(verified, autocommit=True) as connection:
         connection.execute(
             "truncate stripe_copy.customer, stripe_copy.invoice, stripe_copy.line_item, stripe_copy.charge,"
-            " stripe_sync.run, stripe_sync.account"
+            " stripe_sync.run, stripe_sync.account, stripe_sync.refetch, stripe_sync.met"
         )
         refresh(connection, client, "customer")
         connection.execute("update stripe_sync.run set confirmed_at = null")
@@ -227,6 +227,18 @@ def test_nothing_to_do_is_told_apart_from_nothing_done(
     db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
     refresh(db, client, "customer")
     assert status() == ("changes made", count - 1, 1)
+    # An object in doubt is asked for before the list, which then has nothing new.
+    second = one(db, "select id from stripe.customer order by id limit 1")
+    write(stripe, "DELETE", f"customers/{second}")
+    db.execute("update stripe_sync.run set confirmed_at = null")
+    db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
+    db.execute(
+        "insert into stripe_sync.refetch (schema, resource, id, account, doubted_at)"
+        " values ('stripe_copy', 'customer', %s, '', now() - interval '10 s')",
+        (second,),
+    )
+    refresh(db, client, "customer")
+    assert status() == ("changes made", count - 2, 2)
 
 
 def test_a_running_refresh_shows_how_far_it_is(db: psycopg.Connection, client: Client) -> None:
