@@ -11,8 +11,9 @@ declare
     known constant stripe_sync.server := stripe_sync.require_server(refresh.server);
     arguments constant jsonb := jsonb_build_object('server', known.name, 'resource', refresh.resource);
     job bigint;
+    unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
-    perform stripe_sync.require_resource(refresh.resource, known.copies);
+    unused := stripe_sync.require_resource(refresh.resource, known.copies);
     if to_regclass('stripe_jobs.procrastinate_jobs') is null then
         raise object_not_in_prerequisite_state using
             message = 'this database has no queue of jobs',
@@ -115,9 +116,10 @@ create or replace function stripe_sync.schedule_refresh(resource text, cron text
 as $$
 declare
     copies constant text := (stripe_sync.require_server(schedule_refresh.server)).copies;
+    unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
-    perform stripe_sync.require_resource(schedule_refresh.resource, copies);
-    perform stripe_sync.require_cron(schedule_refresh.cron);
+    unused := stripe_sync.require_resource(schedule_refresh.resource, copies);
+    unused := stripe_sync.require_cron(schedule_refresh.cron);
     insert into stripe_sync.schedule as s (schema, resource, cron)
     values (copies, schedule_refresh.resource, schedule_refresh.cron)
     on conflict on constraint schedule_pkey do update
@@ -139,11 +141,12 @@ create or replace function stripe_sync.unschedule_refresh(resource text, server 
 as $$
 declare
     copies constant text := (stripe_sync.require_server(unschedule_refresh.server)).copies;
+    unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
     delete from stripe_sync.schedule s
      where s.schema = copies and s.resource = unschedule_refresh.resource;
     if not found then
-        perform stripe_sync.require_resource(unschedule_refresh.resource, copies);
+        unused := stripe_sync.require_resource(unschedule_refresh.resource, copies);
         return false;
     end if;
     return true;

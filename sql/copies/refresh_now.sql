@@ -79,8 +79,9 @@ declare
     missing text[];
     alive text[];
     total bigint;
+    unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
-    perform stripe_sync.require_resource(refresh_now.resource, copies);
+    unused := stripe_sync.require_resource(refresh_now.resource, copies);
     select * into known from stripe_sync.resource r
      where r.schema = copies and r.name = refresh_now.resource;
     if known.not_listed is not null then
@@ -121,7 +122,7 @@ begin
     if known.parent is null then
         query := format('select _raw, null from %s', live);
     else
-        perform stripe_sync.require_resource(known.parent, copies);
+        unused := stripe_sync.require_resource(known.parent, copies);
         query := format(
             'select l._raw, p.id from %I.%I p cross join lateral (select _raw from %s l where l.%I = p.id) l'
             ' where p._account = '''' and not p._deleted',
@@ -129,13 +130,13 @@ begin
     end if;
     for object, parent in execute query loop
         if cardinality(batch) = 100 or parent is distinct from last_parent then
-            perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
+            unused := stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
             batch := '{}';
         end if;
         batch := batch || object;
         last_parent := parent;
     end loop;
-    perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
+    unused := stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
 
     -- Rows that the list does not have are asked for by their ids.
     execute format(
@@ -156,13 +157,13 @@ begin
         end if;
         if known.has_retrieve then
             execute format('select array(select _raw from %s l where l.id = any ($1))', live) into batch using missing;
-            perform stripe_sync.apply_listed(copies, refresh_now.resource, batch, null, began);
+            unused := stripe_sync.apply_listed(copies, refresh_now.resource, batch, null, began);
             select coalesce(array_agg(o ->> 'id'), '{}') into alive from unnest(batch) o;
         end if;
         select array_agg(jsonb_build_object('id', id, 'object', known.object, 'deleted', true)) into batch
           from unnest(missing) as m(id)
          where id <> all (coalesce(alive, '{}'));
-        perform stripe_sync.apply_listed(copies, refresh_now.resource, coalesce(batch, '{}'), null, began);
+        unused := stripe_sync.apply_listed(copies, refresh_now.resource, coalesce(batch, '{}'), null, began);
     end if;
 
     update stripe_sync.run r

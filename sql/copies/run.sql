@@ -70,4 +70,14 @@ create table if not exists stripe_sync.new_columns (
     primary key (schema, resource)
 );
 
+-- Columns that were added to a copy, and whose index is still to be made.
+create table if not exists stripe_sync.new_index (
+    schema text not null,
+    resource text not null,
+    name text not null,              -- of the column
+    primary key (schema, resource, name)
+);
+
+comment on table stripe_sync.new_index is 'Columns that a newer catalog has added, until they have their index.';
+
 comment on table stripe_sync.new_columns is 'Columns that a newer catalog has added, until rows from before have their values.';

@@ -13,6 +13,7 @@ from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, has_word_ids
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
+from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import STATE_COLUMNS, add_column, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
@@ -118,6 +119,7 @@ def _update_table(
     added = [column.name for column in copied_columns(resource) if column.name not in present]
     if added:
         note_new_columns(connection, schemas, resource, added)
+        note_new_indexes(connection, schemas, resource, added)
     for column in copied_columns(resource):
         if column.name not in present:
             _execute(connection, add_column(resource, schemas, column, compression))

@@ -13,6 +13,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.new_columns import ColumnFiller
+from stripe_fdw.copies.new_indexes import IndexBuilder
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
@@ -76,7 +77,10 @@ class ResourceRefresh:
         )
         completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
         filler = ColumnFiller(self.connection, self.schemas, load(), check)
-        refetcher = Refetcher(self.client, self.connection, self.schemas, load(), check, run.record)
+        indexes = IndexBuilder(self.connection, self.schemas, load())
+        refetcher = Refetcher(
+            self.client, self.connection, self.schemas, load(), check, on_applied=run.record
+        )
         try:
             filler.fill(resource, _FILL_SECONDS)
             refetcher.refetch_before_refresh(resource)
@@ -100,6 +104,7 @@ class ResourceRefresh:
                 run.finish(database_message(error))
             raise
         run.finish()
+        indexes.build(resource)  # which may take longer than the lease
         return run
 
 

@@ -44,7 +44,8 @@ def create_table(resource: Resource, schemas: Schemas, compression: str | None =
     ]
     yield f"create table {table} ({', '.join(definitions)})"
     for column in columns:
-        yield from _index(resource, column, table)
+        if is_indexed(column):
+            yield create_index(resource, schemas, column.name)
     yield f"comment on table {table} is {quote_literal(_table_comment(resource))}"
     for column in columns:
         yield comment_on_column(table, column.name, column.comment)
@@ -55,11 +56,13 @@ def create_table(resource: Resource, schemas: Schemas, compression: str | None =
 def add_column(
     resource: Resource, schemas: Schemas, column: CopiedColumn, compression: str | None = None
 ) -> Iterator[str]:
-    """Yield the statements that add a column to a copy that is there, without rewriting its rows."""
+    """Yield the statements that add a column to a copy that is there, without rewriting its rows.
+
+    Its index is made outside of the transaction (``new_indexes``).
+    """
     table = schemas.table(resource)
     stored = _stored(column.type_name, compression)
     yield f"alter table {table} add column {quote_identifier(column.name)} {stored}"
-    yield from _index(resource, column, table)
     yield comment_on_column(table, column.name, column.comment)
 
 
@@ -121,10 +124,21 @@ def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:
         yield "_idempotency_key", "null::text"
 
 
-def _index(resource: Resource, column: CopiedColumn, table: str) -> Iterator[str]:
-    if column.is_reference or column.name == "created":
-        name = quote_identifier(f"{resource.name}_{column.name}_idx"[:63])
-        yield f"create index {name} on {table} ({quote_identifier(column.name)})"
+def is_indexed(column: CopiedColumn) -> bool:
+    """Return True if the copy has an index on the column."""
+    return column.is_reference or column.name == "created"
+
+
+def index_name(resource: Resource, column: str) -> str:
+    """Return the name of the index on a column of the resource's copy."""
+    return f"{resource.name}_{column}_idx"[:63]
+
+
+def create_index(resource: Resource, schemas: Schemas, column: str, *, concurrently: bool = False) -> str:
+    """Return the statement that creates the index on a column of the resource's copy."""
+    how = " concurrently" if concurrently else ""
+    name = quote_identifier(index_name(resource, column))
+    return f"create index{how} {name} on {schemas.table(resource)} ({quote_identifier(column)})"
 
 
 def _view_comment(resource: Resource) -> str:

@@ -19,6 +19,7 @@ from stripe_fdw.copies.budget import RequestBudget, share_background
 from stripe_fdw.copies.install import chosen_resources
 from stripe_fdw.copies.lost_writes import queue_lost_writes
 from stripe_fdw.copies.new_columns import ColumnFiller
+from stripe_fdw.copies.new_indexes import IndexBuilder
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
@@ -184,10 +185,11 @@ def refetch_copies(work: Work, account: ServedAccount, *, once: bool = False) ->
             with open_session(work.database_url) as connection:
                 refetcher = Refetcher(account.client, connection, account.schemas, load(), work.check)
                 filler = ColumnFiller(connection, account.schemas, load(), work.check)
+                indexes = IndexBuilder(connection, account.schemas, load())
                 while not work.stopping.is_set():
                     if lost is not None:
                         lost.look(connection)
-                    if refetcher.refetch_due() or filler.fill_some():
+                    if refetcher.refetch_due() or filler.fill_some() or indexes.build_some():
                         continue
                     if once or work.stopping.wait(_REFETCH_SECONDS):
                         return

@@ -415,6 +415,7 @@ def test_wrong_names_and_schedules_are_refused(
         db.execute(f"select stripe_sync.{call}".encode())
     assert message in str(caught.value.diag.message_primary)
     assert hint in str(caught.value.diag.message_hint)
+    assert "SQL statement" not in str(caught.value.diag.context)  # of our own
 
 
 def test_a_refresh_without_a_queue_says_what_makes_it(db: psycopg.Connection) -> None:

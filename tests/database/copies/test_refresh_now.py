@@ -123,6 +123,7 @@ def test_a_locked_row_ends_it_at_once_with_nothing_changed(db: psycopg.Connectio
                 with pytest.raises(psycopg.errors.LockNotAvailable, match="has locked rows") as caught:
                     other.execute("select stripe_sync.refresh_now('customer')")
             assert "stripe_sync.refresh" in str(caught.value)
+            assert "SQL statement" not in str(caught.value.diag.context)
             assert rows(other, "show lock_timeout") == [("0",)]
         finally:
             db.rollback()

@@ -11,11 +11,12 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.copies import install, new_columns
+from stripe_fdw.copies import install, new_columns, new_indexes
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller
+from stripe_fdw.copies.new_indexes import IndexBuilder
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted
@@ -200,7 +201,11 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
     assert "added column stripe_eu_copy.subscription.trial_end" in changes
     assert "created 1 tables in schema stripe_eu_copy with views in schema stripe_eu" in changes
     assert rows(copies, "select ctid, xmin from stripe_eu_copy.subscription") == before
-    assert shape(copies, OTHER) == shape(copies, Schemas())
+    noted = "select resource || '_' || name || '_idx' from stripe_sync.new_index"
+    later = {("i", index) for index in column(copies, noted)}  # the indexes that are made in the background
+    fresh = {item for item in shape(copies, Schemas()) if item[:2] not in later}
+    assert shape(copies, OTHER) == fresh
+    assert ("i", "subscription_item_price_idx") in later
     assert rows(copies, "select * from mine") == [("sub_1", "cus_1")]
     assert list(install_copies(copies, OTHER)) == []
 
@@ -223,6 +228,50 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
     assert rows(copies, "select * from mine") == [("sub_1", "cus_1")]
     left = "select resource, columns from stripe_sync.new_columns where schema = 'stripe_eu_copy'"
     assert rows(copies, left) == []
+
+
+def test_a_new_reference_gets_its_index_while_the_copy_is_written(
+    copies_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def indexes(db: psycopg.Connection) -> list[tuple[Any, ...]]:
+        return rows(
+            db,
+            "select indexrelid::regclass::text, indisvalid from pg_index"
+            " where indrelid = 'stripe_eu_copy.subscription_item'::regclass"
+            " and indexrelid::regclass::text like '%price%'",
+        )
+
+    item = load().resource["subscription_item"]
+    made = [("stripe_eu_copy.subscription_item_price_idx", True)]
+    with psycopg.connect(copies_dsn, autocommit=True) as db:
+        try:
+            with monkeypatch.context() as patch, db.transaction():
+                patch.setattr(install, "load", older_catalog)
+                list(install_copies(db, OTHER, ["subscription_item"]))
+            with db.transaction():
+                list(install_copies(db, OTHER, ["subscription_item"]))
+            assert indexes(db) == []
+            builder = IndexBuilder(db, OTHER, load())
+            assert not builder.build_some()  # the rows from before have no values yet
+            filler(db).fill(item)
+            monkeypatch.setattr(new_indexes, "_LOCK_SECONDS", 0.05)
+            with psycopg.connect(copies_dsn) as writing:
+                writing.execute(
+                    "insert into stripe_eu_copy.subscription_item (id, _raw) values ('si_1', '{}')"
+                )
+                assert not builder.build(item)
+            assert [valid for _, valid in indexes(db)] == [False]  # what the attempt has left
+            assert builder.build_some()
+            assert indexes(db) == made
+            assert rows(db, "select * from stripe_sync.new_index") == []
+            assert rows(db, "show lock_timeout") == [("0",)]
+            assert rows(db, "select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
+            assert builder.build(item)
+            assert not builder.build_some()
+        finally:
+            db.execute("drop schema stripe_eu, stripe_eu_copy cascade")
+            for table in ("resource", "new_columns", "new_index"):
+                db.execute(f"delete from stripe_sync.{table} where schema = 'stripe_eu_copy'".encode())
 
 
 def interrupt() -> None:
