@@ -60,6 +60,7 @@ def _steps(
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     register_server(connection, schemas)
     run_scripts(connection, "copies")
+    run_scripts(connection, "events")
     if is_writable:
         yield from install_write_through(connection, schemas, resources)
     compression = _compression(connection)

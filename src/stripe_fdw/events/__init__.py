@@ -1,0 +1,1 @@
+"""Events of Stripe: received or polled into an inbox, and applied to the copies."""
