@@ -82,36 +82,46 @@ def client_of(connection: psycopg.Connection, schemas: Schemas) -> Client:
     """Return a client with the key of a server's account.
 
     It is in the environment, or in the current role's user mapping. A key of the database is sent where the
-    server sends it, and one of the environment where STRIPE_API_BASE says.
+    server sends it, and one of the environment where STRIPE_API_BASE says. A connected account that the
+    server names is the one that is read, as by its foreign tables.
 
-    Raises OptionError if there is no key.
+    Raises OptionError if there is no key, or an option of the server is wrong.
     """
-    env = settings()
+    env, options = settings(), _options_of_server(connection, schemas)
     if key := env.key_of(schemas.key_variable):
         api_base = env.stripe_api_base or STRIPE
     else:
-        key, api_base = _key_of_mapping(connection, schemas)
-    options = ClientOptions(
-        Secret(key),
-        load().api_version,
-        check_api_base(api_base),
-        max_requests_per_second=env.max_requests_per_second,
-        background_share=env.background_share,
+        key, api_base = _key_of_mapping(connection, schemas), options.get("api_base", STRIPE)
+    return Client(
+        ClientOptions(
+            Secret(key),
+            load().api_version,
+            check_api_base(api_base),
+            stripe_account=options.get("stripe_account"),
+            max_requests_per_second=env.max_requests_per_second,
+            background_share=env.background_share,
+        )
     )
-    return Client(options)
 
 
-def _key_of_mapping(connection: psycopg.Connection, schemas: Schemas) -> tuple[str, str]:
-    """Return the key in the current role's user mapping, or that of PUBLIC, and the server's address."""
+def _options_of_server(connection: psycopg.Connection, schemas: Schemas) -> dict[str, str]:
+    """Return the options of the foreign server; none where there is no foreign data wrapper."""
     row = connection.execute(
-        "select coalesce(umoptions, '{}'), coalesce(srvoptions, '{}')"
-        " from pg_user_mappings m join pg_foreign_server s on s.oid = m.srvid"
-        " where m.srvname = %s and (usename = current_user or umuser = 0) order by umuser = 0 limit 1",
+        "select coalesce(srvoptions, '{}') from pg_foreign_server where srvname = %s", (schemas.server,)
+    ).fetchone()
+    return dict(item.split("=", 1) for item in row[0]) if row else {}
+
+
+def _key_of_mapping(connection: psycopg.Connection, schemas: Schemas) -> str:
+    """Return the key in the current role's user mapping, or in that of PUBLIC."""
+    row = connection.execute(
+        "select coalesce(umoptions, '{}') from pg_user_mappings"
+        " where srvname = %s and (usename = current_user or umuser = 0) order by umuser = 0 limit 1",
         (schemas.server,),
     ).fetchone()
-    mapping, server = (dict(item.split("=", 1) for item in options) for options in row or ((), ()))
+    mapping: dict[str, str] = dict(item.split("=", 1) for item in row[0]) if row else {}
     if key := mapping.get("api_key", "").strip():
-        return key, server.get("api_base", STRIPE)
+        return key
     elsewhere = next((name for name in ("api_key_file", "api_key_env") if name in mapping), None)
     raise OptionError(
         f"there is no API key for server {schemas.server}: {schemas.key_variable} is not set",

@@ -14,7 +14,7 @@ from stripe_fdw.copies.install import install_copies, installed_resources
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
 from stripe_fdw.database.queries import catalog_names
-from stripe_fdw.database.servers import choose_names
+from stripe_fdw.database.servers import choose_names, installed_servers
 from stripe_fdw.database.session import CLIENT_ENCODING
 from stripe_fdw.errors import OptionError
 from stripe_fdw.redaction import redact
@@ -76,6 +76,7 @@ def init(
         ):
             with catalog_names(connection):
                 schemas = choose_names(connection, server, schema)
+                others = [item for item in installed_servers(connection) if item != schemas]
             if not mapping and (key := env.key_of(schemas.key_variable)):
                 mapping = {"api_key": key}
             plan = InstallPlan(host, server, options, mapping, live=not without_live, schema=schemas.views)
@@ -92,6 +93,8 @@ def init(
         ) from None
     for line in changes or ["nothing to do"]:
         out.print(line, markup=False)
+    for other in others:
+        say(f"server {other.server} is brought up to date by its own: stripe-fdw init{other.option}")
     if without_live:
         return
     say(f"requests of server {server} go to {plan.api_base}")

@@ -238,6 +238,15 @@ def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command
     assert "\ncustomer" not in command("status", "--server", "stripe_eu").output
 
 
+def test_a_live_key_is_refused_for_copies_of_test_mode(db: psycopg.Connection, command: Command) -> None:
+    live = "sk_live_" + KEY.removeprefix("sk_test_")
+    for server in ("stripe", "stripe_eu"):
+        variable = find_server(db, server).key_variable
+        with pytest.raises(OtherAccountError, match="in test mode") as caught:
+            command("refresh", "customer", "--server", server, **{variable: live})
+        assert "in live mode" in str(caught.value.detail)
+
+
 def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Command) -> None:
     own = db.execute("select account_id from stripe_sync.account where schema = 'stripe_eu_copy'").fetchone()
     db.execute(
@@ -253,6 +262,36 @@ def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Co
         assert command("refresh", "customer").exit_code == 0
     finally:
         db.execute("update stripe_sync.account set account_id = %s where schema = 'stripe_eu_copy'", own)
+
+
+def test_a_server_of_a_connected_account_has_its_copies(
+    db: psycopg.Connection, command: Command, home: SimulatorProcess, host: str
+) -> None:
+    account = create(home, "accounts", {"type": "express", "country": "US"})["id"]
+    inserted = command(
+        "init", "--host", host, "--server", "seller", "--schema", "seller", "--copies", "customer",
+        "--option", f"stripe_account={account}", STRIPE_API_KEY_SELLER=KEY,
+    )  # fmt: skip
+    assert "server stripe is brought up to date by its own: stripe-fdw init\n" in inserted.output
+    assert "stripe-fdw init --server stripe_eu\n" in inserted.output
+    try:
+        made = one(db, "insert into seller_live.customer (name) values ('theirs') returning id")
+        assert command("refresh", "customer", "--server", "seller").exit_code == 0
+        assert column(db, "select id from seller.customer") == [made]
+        assert one(db, "select account_id from stripe_sync.account where schema = 'seller_copy'") == account
+        assert rows(db, "select unchanged, deleted from stripe_sync.refresh_now('customer', 'seller')") == [
+            (1, 0)
+        ]
+        assert count(db, "select count(*) from stripe.customer where id = %s", made) == 0
+        error = failing(db, "update seller.customer set name = 'ours'")
+        assert "cannot be written through a server with the option stripe_account" in said(error)
+    finally:
+        db.execute(
+            "drop schema seller, seller_live, seller_copy cascade; drop server seller cascade;"
+            " delete from stripe_sync.server where name = 'seller'"
+        )
+        for table in ("resource", "run", "account"):
+            db.execute(f"delete from stripe_sync.{table} where schema = 'seller_copy'".encode())
 
 
 # -- names --------------------------------------------------------------------------------------------------

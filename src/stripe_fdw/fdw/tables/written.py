@@ -192,7 +192,7 @@ def _hint_of_a_view(resource: Resource) -> Iterator[None]:
         yield
     except StripeFdwError as error:
         if error.hint is not None and "_params" in error.hint:
-            error.hint += f" Only the foreign table has _params: stripe_live.{resource.name}."
+            error.hint += f" Only the foreign table of {resource.name} has _params."
         raise
 
 
