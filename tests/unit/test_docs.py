@@ -14,7 +14,10 @@ import typer.main
 from stripe_fdw import errors
 from stripe_fdw.api.client import DEFAULT_TIMEOUT
 from stripe_fdw.catalog import load, reference_pages
+from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli import _app
+from stripe_fdw.copies.copied_columns import copied_resources
+from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.fdw.cache.response_cache import CACHE_BYTES, STATEMENT_BYTES
 from stripe_fdw.fdw.schema.options import VALID
 from stripe_fdw.settings import Settings
@@ -33,6 +36,22 @@ def sections(text: str) -> dict[str, str]:
 
 def page(name: str) -> str:
     return (DOCS / name).read_text()
+
+
+def has_list(resource: Resource) -> bool:
+    try:
+        list_parent(resource)
+    except NotListedError:
+        return False
+    return True
+
+
+def test_the_copies_that_stay_empty_are_named() -> None:
+    resources = copied_resources(load())
+    without = {resource.name for resource in resources if not has_list(resource)}
+    [item] = re.findall(r"^- Five tables stay empty.*?(?=^- )", page("how-to/copies.md"), re.M | re.S)
+    assert set(re.findall(r"`(\w+)`", item)) == without
+    assert len(without) == 5
 
 
 # -- commands, options, settings ------------------------------------------------------------------------

@@ -11,10 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import compare
 from stripe_fdw.copies.copied_columns import has_word_ids
+from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.schemas import Schemas
 from stripe_simulator.world.traits import FIXED_IDS
@@ -101,6 +103,32 @@ def test_states_of_nearly_the_same_time_are_fetched_again(
         put("customer", customer(name="another"), seconds=order[1])
         doubted = rows(copies, "select resource, id, account, doubted_at from stripe_sync.refetch")
     assert doubted == [("customer", "cus_1", "", NOON + timedelta(seconds=order[1]))]
+
+
+def test_slow_page_does_not_outdate_event(copies: psycopg.Connection, put: Apply) -> None:
+    """Its Date is when it left Stripe, seconds after the state was read."""
+    page = Response(
+        200, {}, NOON + timedelta(seconds=8), "req_1", size=10, waited=0.0, attempts=1, seconds=6.5
+    )
+    put("customer", customer(name="changed"), seconds=4, event="evt_1")
+    put("customer", customer(name="as it was"), seconds=(read_at(page) - NOON).total_seconds())
+    assert rows(copies, "select name, _event, _as_of from stripe_copy.customer") == [
+        ("changed", "evt_1", NOON + timedelta(seconds=4))
+    ]
+    put("customer", customer(name="as it is"), seconds=12)
+    assert rows(copies, "select name, _event from stripe_copy.customer") == [("as it is", None)]
+
+
+def test_coupon_recreated_same_id_same_second(copies: psycopg.Connection, put: Apply) -> None:
+    coupon = {"id": "SPRING", "object": "coupon"}
+    put("coupon", coupon | {"percent_off": 10})
+    put("coupon", coupon | {"deleted": True}, seconds=20)
+    put("coupon", coupon | {"percent_off": 20}, seconds=20)
+    assert rows(copies, "select id from stripe_sync.refetch") == [("SPRING",)]  # which one is later?
+    put("coupon", coupon | {"percent_off": 20}, seconds=24)  # what the refetch reads
+    assert rows(copies, "select percent_off, _deleted from stripe_copy.coupon") == [(20, False)]
+    put("coupon", coupon | {"deleted": True}, seconds=21)
+    assert rows(copies, "select percent_off from stripe.coupon") == [(20,)]
 
 
 def test_a_field_that_only_expand_brings_is_kept(copies: psycopg.Connection, put: Apply) -> None:

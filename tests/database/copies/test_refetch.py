@@ -17,7 +17,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
-from stripe_fdw.copies.refresh_run import ResourceRefresh
+from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh
 from stripe_fdw.copies.runs import Run, take_run
 from stripe_fdw.copies.verify import Verifier
 from stripe_fdw.database.schemas import Schemas
@@ -32,7 +32,7 @@ from .conftest import database_with_copies
 
 CHOSEN = (
     *("account", "capability", "customer", "customer_tax_id"),
-    *("invoice", "line_item", "subscription_item"),
+    *("invoice", "issuing_card", "line_item", "subscription_item"),
 )
 
 
@@ -478,6 +478,35 @@ def test_a_locked_object_is_put_off_and_a_new_doubt_stays(
     db.execute("update stripe_sync.refetch set claimed_until = null")
     refetcher(db, client).refetch_due()
     assert doubts(db) == []
+
+
+# -- what a refresh does not delete -------------------------------------------------------------------------
+
+
+def test_platform_refresh_keeps_connected_rows(db: psycopg.Connection, client: Client) -> None:
+    refresh(db, client)
+    theirs = (
+        "insert into stripe_copy.customer (id, _raw, _account, _as_of)"
+        " values ('cus_theirs', '{}', 'acct_1', now() - interval '1 hour'),"
+        " (%s, '{}', 'acct_1', now() - interval '1 hour')"
+    )
+    ours = value(db, "select id from stripe_copy.customer order by id limit 1")
+    db.execute(theirs.encode(), (ours,))
+    db.execute("update stripe_sync.run set confirmed_at = null")
+    assert refresh(db, client).applied.deleted == 0
+    connected = "select count(*), bool_or(_deleted) from stripe_copy.customer where _account = 'acct_1'"
+    assert db.execute(connected.encode()).fetchone() == (2, False)
+
+
+def test_deactivated_product_deletes_nothing(db: psycopg.Connection, client: Client) -> None:
+    db.execute(
+        "insert into stripe_copy.issuing_card (id, _raw, _as_of)"
+        " values ('ic_1', '{}', now() - interval '1 hour') on conflict do nothing"
+    )
+    outcome = refresh(db, client, "issuing_card")
+    assert isinstance(outcome, LeftOut)
+    assert "not set up" in outcome.reason
+    assert value(db, "select _deleted from stripe_copy.issuing_card") is False
 
 
 # -- locked rows --------------------------------------------------------------------------------------------
