@@ -75,6 +75,15 @@ def read_slices(
         work.close()
 
 
+def enough_requests(under_way: int, seconds: float, waited: float) -> int:
+    """Return how many requests need to be under way where they only queue for the rate limits.
+
+    ``seconds`` is the time of a response, ``waited`` that of the last request before it could leave. Little's
+    law gives the number that is being served.
+    """
+    return math.ceil(under_way * seconds / (seconds + waited)) + _QUEUED
+
+
 @dataclass(frozen=True, slots=True)
 class _PageRequest:
     future: ResponseFuture
@@ -196,9 +205,8 @@ class _ParallelScan:
         """Read the rest of a slice next, split in two if that gives the reader its pages sooner."""
         self._ready.appendleft(rest)
         if page.waited > self._usual_seconds:
-            # Requests only queue for the rate limits. Little's law gives the number that is being served.
-            served = (len(self._under_way) + 1) * self._usual_seconds / (self._usual_seconds + page.waited)
-            self._width = min(self._width, math.ceil(served) + _QUEUED)
+            enough = enough_requests(len(self._under_way) + 1, self._usual_seconds, page.waited)
+            self._width = min(self._width, enough)
         elif self._helps_to_split(page):
             if len(self._ready) == 1 and (parts := self._split(rest)):
                 self._ready.popleft()

@@ -20,6 +20,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import OptionError
+from stripe_fdw.imports import collect_garbage_rarely
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
 
@@ -65,7 +66,9 @@ def copied_account(server: str | None) -> CopiedAccount:
     url = database_url()
     with open_database(url) as connection:
         schemas = find_server(connection, server)
-        return CopiedAccount(url, schemas, client_of(connection, schemas))
+        client = client_of(connection, schemas)
+    collect_garbage_rarely()
+    return CopiedAccount(url, schemas, client)
 
 
 @contextmanager

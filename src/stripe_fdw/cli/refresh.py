@@ -17,7 +17,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
-from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.accounts import ask_account, check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
 from stripe_fdw.copies.lists import NotListedError, list_parent
@@ -85,12 +85,13 @@ class _Refresh:
 
     def run(self, resources: tuple[Resource, ...]) -> bool:
         """Refresh them, those with parents after the others. Return False if one of them failed."""
+        asked = ask_account(self._client)  # while the copies are installed
         with open_session(self._database) as connection:
             with connection.transaction():
                 names = [item.name for item in resources]
                 for line in install_copies(connection, self._schemas, names):
                     say(line)
-            account = check_account(self._client, connection, self._schemas, self._check)
+            account = check_account(self._client, connection, self._schemas, self._check, asked)
 
         def needs(resource: Resource) -> bool:
             return bool(resource.parents) or any(item.required for item in resource.filters)

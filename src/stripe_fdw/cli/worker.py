@@ -13,6 +13,7 @@ from stripe_fdw.cli.output import say
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import find_server, installed_servers
 from stripe_fdw.errors import OptionError
+from stripe_fdw.imports import collect_garbage_rarely
 
 
 def worker(
@@ -45,6 +46,7 @@ def worker(
     for line in install(work):
         say(line)
     wait_until_adopted(work, once=once)
+    collect_garbage_rarely()
     say("running the jobs that wait" if once else "waiting for jobs")
     run_worker(work, concurrency=concurrency, once=once)
 

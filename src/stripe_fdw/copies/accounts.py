@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 
 from stripe_fdw import sqlstates
-from stripe_fdw.api.client import Client
+from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.request import Request
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import InvalidResponseError, StripeFdwError
@@ -19,15 +19,26 @@ class OtherAccountError(StripeFdwError):
     default_sqlstate = sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE
 
 
+def ask_account(client: Client) -> ResponseFuture:
+    """Ask whose key the client has; the answer is for ``check_account``."""
+    return client.submit(Request.of("GET", "/v1/account"))
+
+
 def check_account(
-    client: Client, connection: psycopg.Connection, schemas: Schemas, check: Callable[[], object]
+    client: Client,
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    check: Callable[[], object],
+    asked: ResponseFuture | None = None,
 ) -> str:
     """Fix the account and mode of the copies, or compare them with the key's. Return the account's id.
+
+    ``asked`` is the request for the account if it is under way.
 
     Raises:
         OtherAccountError: the copies hold the objects of another account, or of the other mode.
     """
-    response = client.fetch(Request.of("GET", "/v1/account"), check=check)
+    response = (asked or ask_account(client)).result(check=check)
     account_id = response.body.get("id")
     if not isinstance(account_id, str):
         raise InvalidResponseError("the response to GET /v1/account has no id")

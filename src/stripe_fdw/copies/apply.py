@@ -53,11 +53,12 @@ def apply(
     evidence: Evidence,
 ) -> Applied:
     """Apply objects of a resource to its copy, in the connection's transaction."""
-    query = sql.SQL("select outcome, count(*) from {}(%b::jsonb[], %b, %b, %b, %b) group by 1").format(
-        sql.Identifier(schemas.copies, f"_apply_{resource.name}")
-    )
+    function = sql.Identifier(schemas.copies, f"_apply_{resource.name}")
+    query = sql.SQL(
+        "select outcome, count(*) from {}(array(select jsonb_array_elements(%b)), %b, %b, %b, %b) group by 1"
+    ).format(function)
     parameters = (
-        [as_jsonb(item) for item in objects],
+        as_jsonb(objects),
         evidence.account,
         evidence.at,
         evidence.event,
@@ -66,9 +67,9 @@ def apply(
     return Applied(**dict(connection.execute(query, parameters).fetchall()))
 
 
-def as_jsonb(item: dict[str, Any]) -> Jsonb:
-    """Return an object as a parameter of a statement, in binary form."""
-    return Jsonb(item, dumps=_dumps)
+def as_jsonb(value: dict[str, Any] | Sequence[dict[str, Any]]) -> Jsonb:
+    """Return an object, or objects as one array, as a parameter of a statement, in binary form."""
+    return Jsonb(value, dumps=_dumps)
 
 
 def _dumps(value: Any) -> bytes:

@@ -6,7 +6,7 @@ evidence is later, so that two sessions may apply the same object at the same ti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
@@ -119,16 +119,19 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     names = [quote_identifier(column.name) for column in columns]
     expressions = ", ".join("i.id" if column.name == "id" else column.expression for column in columns)
     key = copy_key_expression(resource, "o")
-    left_out = ", ".join(map(quote_literal, (*secret_fields(resource), PARENT_KEY)))
+    # Objects stay in their arrays, and are taken from there by their position: they are large to be sorted.
+    # OFFSET has each taken once and not for each mention of it.
+    raw = _without_fields("raw", (*secret_fields(resource), PARENT_KEY))
+    objects = "lateral (select given_objects[i.position] as raw, given_fields[i.position] as o offset 0) e"
     # Of what Stripe sends only on request, an object that came without it keeps what the row has.
     expanded = expanded_columns(resource)
-    incoming_raw, new_raw = (with_kept_fields(raw, expanded) for raw in ("i._raw", "excluded._raw"))
+    incoming_raw, new_raw = (with_kept_fields(each, expanded) for each in (raw, "excluded._raw"))
     values = {name: f"excluded.{name}" for name in names if name != '"id"'}
     for column in expanded:
         values[quote_identifier(column.name)] = f"nullif({new_raw} -> {quote_literal(column.name)}, 'null')"
     updated = ", ".join(f"{name} = {value}" for name, value in values.items())
     # The lists of the objects that are applied, and of no others, are applied with them.
-    applied = ", array_agg(i._raw) filter (where w.id is not null)" if lists else ""
+    applied = ", array_agg(given_objects[i.position]) filter (where w.id is not null)" if lists else ""
     entries = "".join(apply_entries(resource, lists, schemas.copies, "_applied"))
     # A complete list that is later did not have the object: either it is deleted, or the list hides it.
     unlisted = """union all
@@ -159,24 +162,25 @@ begin
             for update;
     end if;
     with incoming as materialized (
-        select distinct on ({key}) {key} as id, raw, o, raw - array[{left_out}]::text[] as _raw,
-               {PARENT} as _parent
-          from unnest(given_objects, given_fields) with ordinality as e(raw, o, position)
+        select distinct on ({key}) {key} as id, position, {PARENT} as _parent
+          from unnest(given_objects) with ordinality as e(o, position)
          where {_IS_STUB} is not true
          order by {key}, position desc
     ), locked as materialized (
         select t.id, i._parent, is_same, t._deleted as was_deleted, {_known_at(resource, schemas)} as _as_of
           from {table} t
           join incoming i on i.id = t.id
+         cross join {objects}
          cross join lateral (select t._raw = {incoming_raw} and not t._deleted as is_same) same
          where t.id = any (_given_ids) and t._account = given_account
          order by t.id
            for update of t
     ), written as (
         insert into {table} as t ({", ".join(names)}, _raw, _event, _account, _as_of)
-        select {expressions}, i._raw, given_event, given_account, given_at
+        select {expressions}, {raw}, given_event, given_account, given_at
           from incoming i
           left join locked l on l.id = i.id
+         cross join {objects}
          cross join lateral jsonb_to_record(o) as r({record_definition(columns)})
          where l.id is null or (not l.is_same and {_is_later("l._as_of")})
          order by i.id
@@ -194,6 +198,9 @@ begin
       left join written w on w.id = i.id;
     return query select * from unnest(_ids, _outcomes);
     {entries}
+    if not exists (select from unnest(given_objects) o where {_IS_STUB}) then
+        return;
+    end if;
     -- Of a deleted object Stripe sends its id alone: the row keeps its values.
     with incoming as materialized (
         select distinct on ({key}) {key} as id, o as _raw, given_parent as _parent
@@ -230,6 +237,12 @@ begin
     return query select * from unnest(_ids, _outcomes);
     {entries_of_deleted}
 end"""
+
+
+def _without_fields(value: str, names: Sequence[str]) -> str:
+    """Return the expression for a jsonb object without these fields. Nearly no object has one of them."""
+    fields = f"array[{', '.join(map(quote_literal, names))}]::text[]"
+    return f"case when {value} ?| {fields} then {value} - {fields} else {value} end"
 
 
 _IS_STUB: Final = "o @> '{\"deleted\": true}'"

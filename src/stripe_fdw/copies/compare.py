@@ -98,7 +98,7 @@ def _compare(
         f"""
         with incoming as materialized (
             select distinct on (key.id) key.id{expressions}, o - array[{left_out}]::text[] as _raw
-              from unnest(%b::jsonb[]) as e(raw)
+              from jsonb_array_elements(%b) as e(raw)
              cross join lateral (select raw) as f(o)
              cross join (select %b::text as given_parent) p
              cross join lateral (select {copy_key_expression(resource, "o")} as id) as key
@@ -111,7 +111,7 @@ def _compare(
           left join {schemas.table(resource)} t on t.id = i.id and t._account = %b
          cross join lateral (select {with_kept_fields("i._raw", expanded)}) as n(_raw)
          order by i.id""".encode(),
-        ([as_jsonb(item) for item in objects], parent, account),
+        (as_jsonb(objects), parent, account),
     )
     differences = []
     for identifier, is_missing, is_deleted, differs, names_differing in rows:

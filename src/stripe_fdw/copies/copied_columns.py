@@ -14,7 +14,7 @@ OBJECT: Final = "o"  # names the object's jsonb in expressions
 RECORD: Final = "r"  # names the record of its fields
 # The id of the object in whose list it is: of the list that was read, or of the object that held the list.
 PARENT_KEY: Final = "_parent"
-PARENT: Final = f"coalesce(raw ->> '{PARENT_KEY}', given_parent)"
+PARENT: Final = f"coalesce({OBJECT} ->> '{PARENT_KEY}', given_parent)"
 
 # Fields that are secrets beside those of the catalog: they are in no copy, neither as a column nor in _raw.
 _SECRETS: Final[Mapping[str, frozenset[str]]] = {

@@ -68,10 +68,11 @@ def apply_entries(
         yield _delete(
             item,
             copies,
-            f"""unnest({objects}) o
-         where t.{quote_identifier(item.parent_column)} = o ->> 'id'
-           and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
-           and not exists (select from {entries} where v ->> 'id' = t.id)""",
+            f"array(select o ->> 'id' from unnest({objects}) o)",
+            f"""and exists (select from unnest({objects}) o
+                        where o ->> 'id' = t.{quote_identifier(item.parent_column)}
+                          and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
+                          and not exists (select from {entries} where v ->> 'id' = t.id))""",
         )
         name = quote_literal(item.name)
         yield f"""
@@ -90,21 +91,27 @@ def apply_entries(
 def delete_entries(lists: tuple[OwnedList, ...], copies: str, ids: str) -> Iterator[str]:
     """Yield the PL/pgSQL statements that mark the entries of deleted objects, whose ids a variable has."""
     for item in lists:
-        parent = quote_identifier(item.parent_column)
-        yield _delete(item, copies, f"unnest({ids}) o(id)\n         where t.{parent} = o.id")
+        yield _delete(item, copies, ids)
 
 
-def _delete(item: OwnedList, copies: str, condition: str) -> str:
+def _delete(item: OwnedList, copies: str, parents: str, condition: str = "") -> str:
+    """Return the statement that marks entries of these parents as deleted; ``parents`` is an array of ids.
+
+    Both steps find their rows by an array of ids: a join would read the whole table, however few there are,
+    and so would an index on all rows of the account.
+    """
     table = f"{quote_identifier(copies)}.{quote_identifier(item.entries.name)}"
     return f"""
     with gone as materialized (
         select t.id
-          from {table} t, {condition}
-           and t._account = given_account and not t._deleted and (t._as_of is null or given_at > t._as_of)
+          from {table} t
+         where t.{quote_identifier(item.parent_column)} = any ({parents})
+           and t._account is not distinct from given_account
+           and not t._deleted and (t._as_of is null or given_at > t._as_of)
+           {condition}
          order by t.id
            for update of t
     )
     update {table} t
        set _deleted = true, _event = given_event, _as_of = given_at
-      from gone
-     where t.id = gone.id and t._account = given_account;"""
+     where t.id = any (array(select id from gone)) and t._account = given_account;"""

@@ -43,29 +43,33 @@ class Run:
     expected: int | None = None  # how many objects the last complete list had
     met: str = "stripe_sync.met"  # the table of ids that it met
 
-    def commit_page(self, position: Position, applied: Applied, ids: Sequence[str], at: datetime) -> None:
-        """Record a page that was applied, in the transaction that applied it, with what is left to read.
+    def commit_pages(
+        self, pages: int, position: Position, applied: Applied, ids: Sequence[str], at: datetime
+    ) -> None:
+        """Record pages that were applied, in the transaction that applied them, with what is left to read.
 
-        Its objects were so at this time: rows that have not changed are left as they are.
+        Their objects were so at this time: rows that have not changed are left as they are.
         """
+        met = (
+            f"with met as (insert into {self.met} (schema, resource, account, id, at)"
+            " select %(schema)s, %(resource)s, %(account)s, unnest(%(ids)s::text[]), %(at)s"
+            " on conflict do nothing) "
+        )
+        self._count(
+            pages,
+            len(ids),
+            applied,
+            "position = %(position)s, began_at = %(began_at)s",
+            before=met,
+            position=Jsonb(position),
+            ids=list(ids),
+            at=at,
+        )
         self.position = position
-        self.requests += 1
-        self.objects += len(ids)
-        self.applied += applied
-        self.connection.execute(
-            f"insert into {self.met} (schema, resource, account, id, at)"
-            " select %s, %s, %s, unnest(%s::text[]), %s on conflict do nothing".encode(),
-            (self.schema, self.resource, self.account, list(ids), at),
-        )
-        self._update(
-            f"position = %(position)s, began_at = %(began_at)s{_changed(applied)}", position=Jsonb(position)
-        )
 
     def record(self, applied: Applied) -> None:
         """Record objects that were applied outside the list."""
-        self.requests += 1
-        self.applied += applied
-        self._update(f"position = position{_changed(applied)}")
+        self._count(1, 0, applied, "position = position")
 
     def beat(self) -> None:
         """Show, outside a transaction, that this process lives; at most every ten seconds a statement.
@@ -102,11 +106,25 @@ class Run:
         parameters = {**self._key(), "began_at": self.began_at}
         return [row[0] for row in self.connection.execute(query.encode(), parameters)]
 
-    def _update(self, assignments: str, **values: Any) -> None:
+    def _count(
+        self, requests: int, objects: int, applied: Applied, assignments: str, before: str = "", **values: Any
+    ) -> None:
+        """Record what was done, beside these assignments. It counts once the statement has succeeded."""
+        counted = self.requests, self.objects, self.applied
+        self.requests += requests
+        self.objects += objects
+        self.applied += applied
+        try:
+            self._update(f"{assignments}{_changed(applied)}", before, **values)
+        except BaseException:
+            self.requests, self.objects, self.applied = counted
+            raise
+
+    def _update(self, assignments: str, before: str = "", **values: Any) -> None:
         counts = {name: getattr(self.applied, name) for name in Applied.__slots__}
         counted = ", ".join(f"{name} = %({name})s" for name in ("requests", "objects", *counts))
         query = (
-            f"update stripe_sync.run set {assignments}, {counted}, heartbeat_at = now()"
+            f"{before}update stripe_sync.run set {assignments}, {counted}, heartbeat_at = now()"
             f" where {_KEY} and holder = %(holder)s"
         )
         parameters = {

@@ -138,7 +138,10 @@ def create_index(resource: Resource, schemas: Schemas, column: str, *, concurren
     """Return the statement that creates the index on a column of the resource's copy."""
     how = " concurrently" if concurrently else ""
     name = quote_identifier(index_name(resource, column))
-    return f"create index{how} {name} on {schemas.table(resource)} ({quote_identifier(column)})"
+    indexed = quote_identifier(column)
+    # Many references are NULL in most rows, and no join or condition with = looks for those.
+    rows = "" if column == "created" else f" where {indexed} is not null"
+    return f"create index{how} {name} on {schemas.table(resource)} ({indexed}){rows}"
 
 
 def _view_comment(resource: Resource) -> str:

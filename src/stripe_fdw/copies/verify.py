@@ -143,8 +143,10 @@ class _ComparingRun(Run):
     def __init__(self, connection: psycopg.Connection, schema: str, resource: str) -> None:
         super().__init__(connection, schema, resource, "", uuid.uuid4(), met="pg_temp.met")
 
-    def _update(self, assignments: str, **values: Any) -> None:
-        """Record nothing."""
+    def _update(self, assignments: str, before: str = "", **values: Any) -> None:  # noqa: ARG002
+        """Record nothing but the ids that were met."""
+        if before:
+            self.connection.execute(f"{before}select".encode(), {**self._key(), **values})
 
 
 class _ComparingSink:

@@ -60,7 +60,7 @@ def test_a_refresh_confirms_rows_without_writing_them(
     assert run is not None
     run.began_at = NOON + timedelta(seconds=10)
     applied = put("customer", customer(), seconds=10)
-    run.commit_page([], applied, ["cus_1"], run.began_at)
+    run.commit_pages(1, [], applied, ["cus_1"], run.began_at)
     if not is_open:
         run.finish()
     # What was known before arrives after it: the refresh has seen the object as it was later.

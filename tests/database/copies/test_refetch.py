@@ -594,7 +594,7 @@ def test_older_evidence_that_waits_for_a_page_sees_what_the_page_confirms(
         thread.start()
         waiting = "select exists (select from pg_locks where not granted)"
         wait_until(lambda: value(db, waiting) is True, "the older evidence waits for the row")
-        run.commit_page([], Applied(unchanged=1), ["cus_1"], read_at)
+        run.commit_pages(1, [], Applied(unchanged=1), ["cus_1"], read_at)
     thread.join(20)
     assert outcomes == [Applied(stale=1)]
     assert value(db, "select name from stripe_copy.customer") == "read"

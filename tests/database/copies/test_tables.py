@@ -109,9 +109,16 @@ def test_a_write_to_a_view_changes_no_copy(copies: psycopg.Connection, statement
 
 def test_references_and_created_are_indexed(copies: psycopg.Connection) -> None:
     copies.execute("set enable_seqscan = off")
-    for condition in ("customer_id = 'cus_1'", "customer = 'cus_1'", "created > now()", "id = 'sub_1'"):
+    for condition in (
+        "customer_id = 'cus_1'",
+        "customer = any ('{cus_1,cus_2}')",
+        "customer_id in (select id from stripe.customer where created > now())",
+        "created > now()",
+        "id = 'sub_1'",
+    ):
         plan = str(rows(copies, f"explain select * from stripe.subscription where {condition}"))
         assert "Index" in plan
+        assert "Seq Scan" not in plan
 
 
 def test_a_plan_that_was_made_for_an_empty_table_serves_a_large_one(
@@ -123,6 +130,29 @@ def test_a_plan_that_was_made_for_an_empty_table_serves_a_large_one(
     before = rows(copies, reads)[0][0]
     put("product", {"id": "prod_00001", "object": "product", "name": "changed"}, seconds=60)
     assert rows(copies, reads)[0][0] - before < 10
+
+
+def test_the_entries_of_other_objects_are_not_read_where_lists_are_applied(
+    copies: psycopg.Connection, put: Any
+) -> None:
+    def subscription(number: int, *items: int) -> dict[str, Any]:
+        holder = f"sub_{number:05}"
+        entries = [
+            {"id": f"si_{item:05}", "object": "subscription_item", "subscription": holder} for item in items
+        ]
+        items_of_it = {"object": "list", "data": entries, "has_more": False}
+        return {"id": holder, "object": "subscription", "items": items_of_it}
+
+    for first in range(0, 2000, 100):
+        put("subscription", *(subscription(n, n, n + 50_000) for n in range(first, first + 100)))
+    reads = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables"
+    reads += " where relname = 'subscription_item'"
+    before = rows(copies, reads)[0][0]
+    put("subscription", subscription(1, 1), seconds=60)
+    put("subscription", {"id": "sub_00002", "object": "subscription", "deleted": True}, seconds=60)
+    assert rows(copies, reads)[0][0] - before < 60
+    deleted = rows(copies, "select id from stripe_copy.subscription_item where _deleted order by id")
+    assert deleted == [("si_00002",), ("si_50001",), ("si_50002",)]
 
 
 def test_public_can_execute_nothing(copies: psycopg.Connection) -> None:
