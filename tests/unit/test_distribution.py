@@ -95,7 +95,7 @@ def test_the_wheel_holds_what_the_checkout_has(distributions: Distributions) -> 
 def test_the_installed_wheel_finds_its_sql(command: Path, tmp_path: Path) -> None:
     program = (
         "from stripe_fdw.database.sql_scripts import read_scripts\n"
-        "folders = ((), ('copies',), ('multicorn2',), ('servers',), ('write_through',))\n"
+        "folders = ((), ('copies',), ('events',), ('multicorn2',), ('servers',), ('write_through',))\n"
         "print(sum(len([*read_scripts(*folder)]) for folder in folders))"
     )
     assert run(command.with_name("python"), "-c", program, cwd=tmp_path) == f"{len(SCRIPTS)}\n"

@@ -45,7 +45,8 @@ def installed_servers(connection: psycopg.Connection) -> list[Schemas]:
         return [Schemas(*row) for row in rows]
     names = connection.execute(
         "select distinct srvname from pg_foreign_table join pg_class c on c.oid = ftrelid"
-        " join pg_foreign_server s on s.oid = ftserver where relnamespace = to_regnamespace(%s)",
+        " join pg_foreign_server s on s.oid = ftserver where relnamespace = to_regnamespace(%s)"
+        " order by srvname",
         (_WITHOUT_SERVER.live,),
     ).fetchall()
     if names:

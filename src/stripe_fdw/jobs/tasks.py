@@ -25,6 +25,7 @@ from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.servers import installed_servers
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
@@ -53,6 +54,14 @@ class Work:
     accounts: Sequence[ServedAccount]
     say: Callable[[str], object]  # a line about a job
     stopping: threading.Event = field(default_factory=threading.Event)
+    known_servers: set[str] = field(default_factory=set)  # that are served, or of which it was said that not
+
+    def say_new_servers(self, connection: psycopg.Connection) -> None:
+        """Say which servers were installed since the last time: the worker has no key for them."""
+        names = {item.server for item in installed_servers(connection)}
+        for name in sorted(names - self.known_servers) if self.known_servers else ():
+            self.say(f"server {name} was installed meanwhile: start the worker again to serve it")
+        self.known_servers |= names
 
     def account(self, server: str) -> ServedAccount:
         """Return what is served of a server. Raises LookupError if the worker does not serve it."""

@@ -160,6 +160,7 @@ async def _rounds(work: Work, app: App) -> None:
 
 def _queue_due(work: Work) -> None:
     with open_session(work.database_url) as connection:
+        work.say_new_servers(connection)
         for account in work.accounts:
             for name in queue_due(connection, account.schemas, work.say):
                 work.say(f"{account.schemas.label(name)}: queued by its schedule")

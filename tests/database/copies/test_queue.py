@@ -25,6 +25,7 @@ from stripe_fdw.errors import ConnectionFailedError, Interrupted
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError, delay_seconds
 from stripe_fdw.jobs.schedules import is_due, queue_due
+from stripe_fdw.jobs.tasks import Work
 from stripe_simulator.process import SimulatorProcess
 from support.commands import Command, run_command
 from support.database import KEY
@@ -144,11 +145,7 @@ def second(db: psycopg.Connection) -> Iterator[Schemas]:
     with db.transaction():
         list(install_copies(db, schemas, ["customer"]))
     yield schemas
-    db.execute(
-        "drop schema stripe_eu, stripe_eu_copy cascade;"
-        " delete from stripe_sync.server where name = 'stripe_eu';"
-        " delete from stripe_sync.resource where schema = 'stripe_eu_copy'"
-    )
+    db.execute("drop schema stripe_eu, stripe_eu_copy cascade; select stripe_sync.remove_server('stripe_eu')")
 
 
 def test_one_worker_serves_all_servers_each_with_its_own_key(
@@ -181,6 +178,18 @@ def test_one_worker_serves_all_servers_each_with_its_own_key(
     assert value(db, "select _deleted from stripe_eu_copy.customer where id = 'cus_gone'")
     keys = [item["key"][-4:] for item in stripe.requests() if item["path"] == "/v1/customers"]
     assert keys.count(KEY[-4:]) == keys.count(key[-4:]) == len(keys) / 2 > 0
+
+
+def test_a_worker_says_which_servers_were_installed_meanwhile(
+    db: psycopg.Connection, queued: str, request: pytest.FixtureRequest
+) -> None:
+    lines: list[str] = []
+    work = Work(queued, [], lines.append)
+    work.say_new_servers(db)
+    request.getfixturevalue("second")
+    for _ in range(2):
+        work.say_new_servers(db)
+    assert lines == ["server stripe_eu was installed meanwhile: start the worker again to serve it"]
 
 
 def test_a_worker_starts_jobs_as_they_come_and_ends_with_sigterm(

@@ -14,6 +14,7 @@ from stripe_fdw.cli import _app as cli
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.copies.lost_writes import queue_lost_writes
+from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
@@ -232,6 +233,10 @@ def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command
     assert rows(db, schedules) == [("stripe", None), ("stripe_eu", "0 3 * * *")]
     assert one(db, "select stripe_sync.unschedule_refresh('customer')") is False
     assert one(db, "select stripe_sync.unschedule_refresh('customer', server => 'stripe_eu')") is True
+    run = take_run(db, "stripe_copy", "customer", "")
+    assert run is not None
+    assert "customer: " in command("refresh", "customer", "--server", "stripe_eu").output
+    run.release()
     shown = command("status").output
     assert "stripe_eu.customer" in shown
     assert "\ncustomer" in shown
@@ -286,12 +291,16 @@ def test_a_server_of_a_connected_account_has_its_copies(
         error = failing(db, "update seller.customer set name = 'ours'")
         assert "cannot be written through a server with the option stripe_account" in said(error)
     finally:
-        db.execute(
-            "drop schema seller, seller_live, seller_copy cascade; drop server seller cascade;"
-            " delete from stripe_sync.server where name = 'seller'"
-        )
-        for table in ("resource", "run", "account"):
-            db.execute(f"delete from stripe_sync.{table} where schema = 'seller_copy'".encode())
+        kept = "select schema, resource, finished_at from stripe_sync.status where schema <> 'seller_copy'"
+        others = rows(db, f"{kept} order by 1, 2")
+        error = failing(db, "select stripe_sync.remove_server('seller')")
+        assert "DROP SCHEMA seller, seller_copy, seller_live CASCADE" in said(error)
+        db.execute("drop schema seller, seller_live, seller_copy cascade; drop server seller cascade")
+        db.execute("select stripe_sync.remove_server('seller')")
+        assert rows(db, f"{kept} order by 1, 2") == others
+        assert count(db, "select count(*) from stripe_sync.status where schema = 'seller_copy'") == 0
+        assert count(db, "select count(*) from stripe_sync.account where schema = 'seller_copy'") == 0
+        assert count(db, "select count(*) from stripe_sync.server where name = 'seller'") == 0
 
 
 # -- names --------------------------------------------------------------------------------------------------

@@ -23,8 +23,15 @@ OURS = """
       or pg_proc.oid in (select objid from pg_depend join pg_extension e on e.oid = refobjid
                   where classid = 'pg_proc'::regclass and deptype = 'e' and extname = 'stripe_fdw')"""
 NAMES = {
-    "bundled": {"call", "invalidate", "require_server", "stripe_fdw_handler", "stripe_fdw_validator"},
-    "multicorn2": {"call", "invalidate", "require_server", "guard_table"},
+    "bundled": {
+        "call",
+        "invalidate",
+        "require_server",
+        "remove_server",
+        "stripe_fdw_handler",
+        "stripe_fdw_validator",
+    },
+    "multicorn2": {"call", "invalidate", "require_server", "remove_server", "guard_table"},
 }
 SAFE_PATH = "set search_path = pg_catalog, pg_temp"
 DOCUMENTED = [
