@@ -18,9 +18,8 @@ from stripe_fdw.database.sql_scripts import run_scripts
 _NEEDED: Final = ("_account", "_view_write", "_written")  # foreign tables that the functions use
 _WRITTEN_WITH: Final = ("_call", "_view_write")  # foreign tables that write objects of any resource
 _WRITTEN: Final = "_written"  # has the answers for these copies
-_TRIGGER: Final = (
-    "copy_written"  # the bundled host knows it by this name: it waits for no answer because of it
-)
+# Of the trigger and its function; the bundled host knows the function: it waits for no answer because of it.
+_TRIGGER: Final = "copy_written"
 
 
 def can_write_through(connection: psycopg.Connection, schemas: Schemas) -> bool:

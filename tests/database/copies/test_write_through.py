@@ -436,9 +436,39 @@ def test_copies_keep_write_concurrency(
         stripe.control("POST", "/latency", {})
     assert count(db, "select count(distinct name) from stripe.customer where name like 'wide %'") == 20
     assert warnings == []
+    assert overlap(stripe) is (host == "bundled")  # Multicorn2 waits for each row
+
+
+def overlap(stripe: SimulatorProcess) -> bool:
+    """Whether a POST was sent before the one before it was answered."""
     requests = [item for item in stripe.requests() if item["method"] == "POST"]
-    overlaps = [one["at"] + one["took"] > next_one["at"] for one, next_one in itertools.pairwise(requests)]
-    assert any(overlaps) is (host == "bundled")  # Multicorn2 waits for each row
+    return any(one["at"] + one["took"] > other["at"] for one, other in itertools.pairwise(requests))
+
+
+@pytest.mark.usefixtures("wide")
+def test_the_copying_trigger_is_known_by_its_function(
+    db: psycopg.Connection, host: str, stripe: SimulatorProcess
+) -> None:
+    not_under_multicorn2(host, "each row is waited for")
+    insert = "insert into stripe_live.customer (name) select 'named ' || n from generate_series(1, 12) n"
+    stripe.control("POST", "/latency", {"ms": 20})
+    try:
+        with db.transaction(force_rollback=True):
+            db.execute("alter trigger copy_written on stripe_live.customer rename to renamed")
+            db.execute(insert.encode())
+            assert overlap(stripe)
+            assert count(db, "select count(*) from stripe.customer where name like 'named %'") == 12
+            db.execute(
+                "create schema other; create function other.copy_written() returns trigger language plpgsql"
+                " as 'begin return null; end';"
+                " create trigger copy_written after insert on stripe_live.customer"
+                " for each statement execute function other.copy_written()"
+            )
+            stripe.control("DELETE", "/requests")
+            db.execute(insert.encode())
+            assert not overlap(stripe)
+    finally:
+        stripe.control("POST", "/latency", {})
 
 
 @pytest.mark.usefixtures("wide")

@@ -10,9 +10,11 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "utils/lsyscache.h"
 
-/* Its function reads stripe_live._written (copies/write_through.py). */
-#define COPYING_TRIGGER "copy_written"
+/* The trigger function that waits by itself: it reads the foreign table _written (sql/write_through). */
+#define COPYING_SCHEMA "stripe_sync"
+#define COPYING_FUNCTION "copy_written"
 
 static void
 find_identity(HostModify *modify, ResultRelInfo *rinfo, Oid user)
@@ -166,6 +168,18 @@ begin_row(HostModify *modify)
 	return MemoryContextSwitchTo(modify->row_context);
 }
 
+/* Return true if a trigger's function is the one that copies what was written. */
+static bool
+waits_by_itself(Oid function)
+{
+	char	   *name = get_func_name(function);
+	char	   *schema = NULL;
+
+	if (name != NULL && strcmp(name, COPYING_FUNCTION) == 0)
+		schema = get_namespace_name(get_func_namespace(function));
+	return schema != NULL && strcmp(schema, COPYING_SCHEMA) == 0;
+}
+
 /*
  * Return true if an AFTER STATEMENT trigger expects that all rows are done.  The one that copies what was
  * written waits for them itself.
@@ -180,7 +194,7 @@ statement_triggers_wait(TriggerDesc *triggers, int16 event)
 		Trigger    *trigger = &triggers->triggers[i];
 
 		if (TRIGGER_TYPE_MATCHES(trigger->tgtype, TRIGGER_TYPE_STATEMENT, TRIGGER_TYPE_AFTER, event) &&
-			strcmp(trigger->tgname, COPYING_TRIGGER) != 0)
+			!waits_by_itself(trigger->tgfoid))
 			return true;
 	}
 	return false;
