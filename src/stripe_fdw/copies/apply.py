@@ -15,7 +15,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.copied_columns import copied_columns, copy_key
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.encodings import lacking_codec, representable
 
 # Postgres has no text for NUL. An escaped backslash before it makes it the letters "u0000".
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -52,7 +54,31 @@ def apply(
     objects: Sequence[dict[str, Any]],
     evidence: Evidence,
 ) -> Applied:
-    """Apply objects of a resource to its copy, in the connection's transaction."""
+    """Apply objects of a resource to its copy, in the connection's transaction.
+
+    Of an object with characters that the database's encoding lacks, the columns are NULL that would have
+    them.
+    """
+    codec = lacking_codec(connection.info.parameter_status("server_encoding") or "UTF8")
+    if codec is None:
+        return _apply(connection, schemas, resource, objects, evidence)
+    fitting, applied = [], Applied()
+    for item in objects:
+        shown, lost = representable(item, codec)
+        if lost:
+            applied += _apply_without(connection, schemas, resource, shown, lost, evidence)
+        else:
+            fitting.append(item)
+    return applied + _apply(connection, schemas, resource, fitting, evidence)
+
+
+def _apply(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    objects: Sequence[dict[str, Any]],
+    evidence: Evidence,
+) -> Applied:
     function = sql.Identifier(schemas.copies, f"_apply_{resource.name}")
     query = sql.SQL(
         "select outcome, count(*) from {}(array(select jsonb_array_elements(%b)), %b, %b, %b, %b) group by 1"
@@ -63,6 +89,40 @@ def apply(
         evidence.at,
         evidence.event,
         evidence.parent,
+    )
+    return Applied(**dict(connection.execute(query, parameters).fetchall()))
+
+
+def _apply_without(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    item: dict[str, Any],
+    lost: Sequence[str],
+    evidence: Evidence,
+) -> Applied:
+    """Apply an object without some of its fields, and note that its columns lack them."""
+    kept = {name: value for name, value in item.items() if name not in lost}
+    columns = [column.name for column in copied_columns(resource) if column.name in lost]
+    query = sql.SQL(
+        "with cleaned as materialized (select * from stripe_sync.without_misfits(%b, %b)),"
+        " noted as (insert into stripe_sync.misfit as m (schema, resource, id, account, columns, at)"
+        " select %b, %b, %b, %b, c.lost || %b::text[], %b from cleaned c"
+        " on conflict (schema, resource, id, account) do update set columns = excluded.columns,"
+        " at = excluded.at)"
+        " select outcome, count(*) from cleaned c,"
+        " lateral {}(array[%b]::jsonb[], %b, %b, %b, %b, array[c.cleaned]) group by 1"
+    ).format(sql.Identifier(schemas.copies, f"_write_{resource.name}"))
+    fields = [
+        f"{column.name} {column.type_name}"
+        for column in copied_columns(resource)
+        if column.record_type and column.name != "id"
+    ]
+    parameters = (
+        *(as_jsonb(kept), fields),
+        *(schemas.copies, resource.name, copy_key(resource, item, evidence.parent), evidence.account),
+        *([*columns, "_raw"], evidence.at),
+        *(as_jsonb(item), evidence.account, evidence.at, evidence.event, evidence.parent),
     )
     return Applied(**dict(connection.execute(query, parameters).fetchall()))
 

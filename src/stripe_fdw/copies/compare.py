@@ -19,6 +19,7 @@ from stripe_fdw.copies.copied_columns import (
     with_kept_fields,
 )
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.encodings import lacking_codec, representable
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 Kind = Literal["missing", "deleted", "gone", "differs", "damaged"]
@@ -51,6 +52,28 @@ def compare(
     Columns that Stripe makes anew for each response do not count. An object with a field that its column
     cannot hold is compared by ``_raw`` alone.
     """
+    codec = lacking_codec(connection.info.parameter_status("server_encoding") or "UTF8")
+    if codec is None:
+        return _compare_fitting(connection, schemas, resource, objects, account, parent)
+    differences, fitting = [], []
+    for item in objects:
+        shown, lost = representable(item, codec)
+        if lost:
+            differences += _compare(connection, schemas, resource, [shown], account, parent, whole=False)
+        else:
+            fitting.append(item)
+    differences += _compare_fitting(connection, schemas, resource, fitting, account, parent)
+    return sorted(differences, key=lambda difference: difference.id)
+
+
+def _compare_fitting(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    objects: Sequence[dict[str, Any]],
+    account: str,
+    parent: str | None,
+) -> list[Difference]:
     if not objects:
         return []
     try:
@@ -61,7 +84,11 @@ def compare(
             return _compare(connection, schemas, resource, objects, account, parent, whole=False)
     half = len(objects) // 2
     halves = (objects[:half], objects[half:])
-    return [item for part in halves for item in compare(connection, schemas, resource, part, account, parent)]
+    return [
+        item
+        for part in halves
+        for item in _compare_fitting(connection, schemas, resource, part, account, parent)
+    ]
 
 
 def _compare(

@@ -18,6 +18,7 @@ class BundledHost:
         self._executor_run: int | None = None
         self.data_directory: Path | None = Path(os.fsdecode(server.data_directory))
         self.database_oid: int | None = server.database_oid
+        self.database_encoding: str = server.database_encoding
         self.check_interrupts = server.check_interrupts
         self.warn = server.warning
         self.transaction_level = server.transaction_level

@@ -40,6 +40,8 @@ class Host(Protocol):
     """The server's data directory; None where there is no server."""
     database_oid: int | None
     """The OID of the session's database; None where there is no server."""
+    database_encoding: str
+    """The encoding of the session's database, by Postgres's name."""
 
     def check_interrupts(self) -> None:
         """Raise ``Interrupted`` if the query is cancelled or timed out, or its backend terminated. Cheap."""

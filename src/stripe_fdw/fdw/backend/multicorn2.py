@@ -123,12 +123,14 @@ class Multicorn2Host:
         self._query = ctypes.c_void_p.in_dll(variables, "debug_query_string")
         self._interrupts_held = ctypes.c_uint32.in_dll(variables, "InterruptHoldoffCount")
         self._declare()
+        self.database_encoding: str = self._functions.GetDatabaseEncodingName().decode("ascii")
         self._runs = _find_runs()
         self.executor_run = self._runs.current if self._runs is not None else self.statement_started
         self._last_statement: int | None = None
 
     def _declare(self) -> None:
         server = self._functions
+        server.GetDatabaseEncodingName.restype = ctypes.c_char_p
         server.GetCurrentTransactionNestLevel.restype = ctypes.c_int
         for name in ("GetCurrentTransactionStartTimestamp", "GetCurrentStatementStartTimestamp"):
             getattr(server, name).restype = ctypes.c_int64

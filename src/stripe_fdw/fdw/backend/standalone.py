@@ -23,6 +23,7 @@ class StandaloneHost:
     renders_text = False
     data_directory: Path | None = None
     database_oid: int | None = None
+    database_encoding: str = "UTF8"
 
     def check_interrupts(self) -> None:
         """Do nothing: there is no query to cancel."""

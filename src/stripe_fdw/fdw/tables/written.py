@@ -16,6 +16,7 @@ from stripe_fdw import sqlstates
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.encodings import has_all_of, lacking_codec
 from stripe_fdw.errors import ColumnError, OptionError, StripeFdwError, TableError
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
@@ -90,11 +91,16 @@ class WrittenTable(_ReadTable):
 
     def _row(self, answer: KeptAnswer) -> dict[str, Any]:
         as_text = self._session.host.renders_text
+        codec = lacking_codec(self._session.host.database_encoding)
+        # What the database cannot hold is read again, by what knows how to copy it.
+        is_lacking = (
+            codec is not None and answer.body is not None and not has_all_of(codec, answer.body.decode())
+        )
         return {
             "resource": answer.resource,
             "id": answer.object_id,
             "parent": answer.parent,
-            "object": self._text(answer.body),
+            "object": None if is_lacking else self._text(answer.body),
             "known_at": answer.known_at.isoformat(sep=" ") if as_text else answer.known_at,
             "key": answer.options.key.fingerprint(),
         }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 
@@ -181,7 +182,9 @@ PyInit__stripe_fdw_host(void)
 	if (directory == NULL || PyObject_SetAttrString(module, "data_directory", directory) != 0)
 		Py_CLEAR(module);
 	Py_XDECREF(directory);
-	if (module != NULL && PyModule_AddIntConstant(module, "database_oid", (long) MyDatabaseId) != 0)
+	if (module != NULL &&
+		(PyModule_AddIntConstant(module, "database_oid", (long) MyDatabaseId) != 0 ||
+		 PyModule_AddStringConstant(module, "database_encoding", GetDatabaseEncodingName()) != 0))
 		Py_CLEAR(module);
 	return module;
 }
