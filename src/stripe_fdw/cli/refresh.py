@@ -17,7 +17,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
-from stripe_fdw.copies.accounts import ask_account, check_account
+from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_same_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
 from stripe_fdw.copies.lists import NotListedError, list_parent
@@ -92,6 +92,8 @@ class _Refresh:
                 for line in install_copies(connection, self._schemas, names):
                     say(line)
             account = check_account(self._client, connection, self._schemas, self._check, asked)
+            for server in servers_of_same_account(connection, self._schemas):
+                say(f"the key belongs to account {account}, which server {server} copies as well")
 
         def needs(resource: Resource) -> bool:
             return bool(resource.parents) or any(item.required for item in resource.filters)

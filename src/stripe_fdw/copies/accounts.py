@@ -68,5 +68,22 @@ def check_account(
     return account_id
 
 
+def servers_of_same_account(connection: psycopg.Connection, schemas: Schemas) -> list[str]:
+    """Return the other servers that copy the same account, until the first refresh of this server has ended.
+
+    They may be meant, but a wrong key looks the same.
+    """
+    rows = connection.execute(
+        "select s.name from stripe_sync.account own"
+        " join stripe_sync.account other using (account_id, livemode)"
+        " join stripe_sync.server s on s.copies = other.schema"
+        " where own.schema = %(schema)s and other.schema <> own.schema and not exists ("
+        " select from stripe_sync.run r where r.schema = own.schema and r.finished_at is not null)"
+        " order by s.name",
+        {"schema": schemas.copies},
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
 def _mode(livemode: bool) -> str:
     return "live mode" if livemode else "test mode"

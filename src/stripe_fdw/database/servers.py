@@ -142,7 +142,9 @@ def check_names(names: Schemas) -> None:
 
 
 def register_server(connection: psycopg.Connection, schemas: Schemas) -> None:
-    """Note a server and its schemas. The schema ``stripe_sync`` is there."""
+    """Note a server and its schemas, in the transaction. The schema ``stripe_sync`` is there."""
+    # The same lock as that of an installation of copies, which comes here as well.
+    connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
     legacy = installed_servers(connection)
     run_scripts(connection, "servers")
     for item in dict.fromkeys((*legacy, schemas)):

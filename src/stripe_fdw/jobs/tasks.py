@@ -36,7 +36,7 @@ _LOST_SECONDS: Final = 5.0  # between two looks at writes that were not committe
 _AFTER_FAILURE_SECONDS: Final = 15.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ServedAccount:
     """A server that a worker serves: the schemas of its copies, and a client with the key of its account."""
 

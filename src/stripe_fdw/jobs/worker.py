@@ -15,15 +15,16 @@ import psycopg
 from procrastinate import App
 from procrastinate.exceptions import ConnectorException, ProcrastinateException
 
+from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.home import is_home
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
-from stripe_fdw.errors import ConnectionFailedError, RateLimitError
+from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import queue_due
-from stripe_fdw.jobs.tasks import Work, make_app, refetch_copies
+from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app, refetch_copies
 
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
 _HEARTBEAT_SECONDS: Final = 10.0
@@ -94,10 +95,25 @@ def run_worker(work: Work, *, concurrency: int, once: bool = False) -> None:
         InstallError: the database is lost.
     """
     with closing(work):
-        for account in work.accounts:
+        _leave_out_wrong_keys(work)
+        asyncio.run(_run(work, concurrency, once=once))
+
+
+def _leave_out_wrong_keys(work: Work) -> None:
+    """Serve no account whose key is wrong. Raises the error if there is no other account."""
+    wrong: list[ServedAccount] = []
+    for account in work.accounts:
+        try:
             with suppress(ConnectionFailedError, RateLimitError):  # each job looks again
                 work.check_account(account)
-        asyncio.run(_run(work, concurrency, once=once))
+        except (OtherAccountError, AuthenticationError) as error:
+            if len(work.accounts) == len(wrong) + 1:
+                raise
+            work.say(f"server {account.schemas.server} is left to other workers: {error.message}")
+            wrong.append(account)
+    for account in wrong:
+        account.client.close()
+    work.accounts = [account for account in work.accounts if account not in wrong]
 
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:

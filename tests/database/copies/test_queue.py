@@ -180,6 +180,22 @@ def test_one_worker_serves_all_servers_each_with_its_own_key(
     assert keys.count(KEY[-4:]) == keys.count(key[-4:]) == len(keys) / 2 > 0
 
 
+def test_a_wrong_key_of_one_account_keeps_a_worker_from_no_other(
+    db: psycopg.Connection, worker: Worker, second: Schemas
+) -> None:
+    db.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode) values (%s, 'acct_1', false)",
+        (second.copies,),
+    )
+    db.execute("select stripe_sync.refresh('customer'), stripe_sync.refresh('customer', 'stripe_eu')")
+    output = finished(worker("--once", STRIPE_API_KEY_STRIPE_EU=KEY))
+    assert "server stripe_eu is left to other workers: the copies in schema stripe_eu_copy are of" in output
+    assert value(db, "select count(*) from stripe.customer") == LISTED
+    assert value(db, "select args ->> 'server' from stripe_jobs.procrastinate_jobs") == "stripe_eu"
+    arguments = ("--once", "--server", "stripe_eu")
+    assert "acct_1" in finished(worker(*arguments, STRIPE_API_KEY_STRIPE_EU=KEY), code=1)
+
+
 def test_a_worker_says_which_servers_were_installed_meanwhile(
     db: psycopg.Connection, queued: str, request: pytest.FixtureRequest
 ) -> None:

@@ -83,6 +83,8 @@ def dsn(cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str)
     ):
         result = command(*arguments, **variables)
         assert result.exit_code == 0, result.output
+    # The simulators tell the same id of the account.
+    assert "which server stripe copies as well" in result.output
     return cluster.dsn(f"servers_{host}")
 
 
@@ -190,6 +192,7 @@ def test_a_refresh_touches_no_row_of_another_account(
     assert answer.status == 200
     abroad.control("DELETE", "/requests")
     result = command("refresh", "customer")
+    assert "as well" not in result.output
     assert "1 deleted" in result.output
     assert sent(abroad) == []
     assert one(db, "select name from stripe.customer where id = %s", customer) == "only here"
