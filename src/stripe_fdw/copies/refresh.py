@@ -178,8 +178,8 @@ class Refresher:
         missing = run.missing_ids(table) if run.began_at is not None else []
         if not missing:
             return
-        query = f"select count(*) from {table} where not _deleted"
-        rows = self.connection.execute(query.encode()).fetchone()
+        query = f"select count(*) from {table} where _account = %s and not _deleted"
+        rows = self.connection.execute(query.encode(), (run.account,)).fetchone()
         share = len(missing) / max(1, rows[0] if rows else 0)
         if not self.confirm_deletions and (
             len(missing) > _MAX_ASKED or (len(missing) > _FEW and share > _MAX_ASKED_SHARE)

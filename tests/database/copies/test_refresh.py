@@ -284,6 +284,11 @@ def test_many_missing_objects_are_not_asked_for_unless_confirmed(
             "insert into stripe_copy.customer (id, _raw, _as_of)"
             " select 'cus_x' || n, '{}', now() - interval '1 hour' from generate_series(1, 101) n"
         )
+        # The rows of connected accounts do not count.
+        connection.execute(
+            "insert into stripe_copy.customer (id, _raw, _account)"
+            " select 'cus_x' || n, '{}', 'acct_1' from generate_series(1, 3000) n"
+        )
     with pytest.raises(DeletionsNotConfirmedError, match="lacks 101 objects") as caught:
         refresh(filled, client)
     assert "--confirm-deletions" in (caught.value.hint or "")

@@ -107,6 +107,11 @@ def test_many_missing_objects_are_not_deleted_unless_confirmed(db: psycopg.Conne
         "insert into stripe_copy.customer (id, _raw, _as_of)"
         " select 'cus_x' || n, '{}', now() - interval '1 hour' from generate_series(1, 101) n"
     )
+    # The rows of connected accounts do not count.
+    db.execute(
+        "insert into stripe_copy.customer (id, _raw, _account)"
+        " select 'cus_x' || n, '{}', 'acct_1' from generate_series(1, 3000) n"
+    )
     with pytest.raises(psycopg.Error, match="lacks 101 objects") as caught, db.transaction():
         db.execute("select stripe_sync.refresh_now('customer')")
     assert "confirm_deletions => true" in str(caught.value)
