@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from stripe_simulator.objects.older_shapes import in_version
 from stripe_simulator.world.account import PLATFORM
 from stripe_simulator.world.hidden_fields import without_hidden_fields
 from stripe_simulator.world.live_mode import in_live_mode
@@ -67,15 +67,18 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
         return
     events = account.collection("event")
     position = events.new_position()
-    values = without_hidden_fields(values)
+    settings = account.event_settings
+    api_version = settings.api_version or request.api_version
+    values = in_version(without_hidden_fields(values), api_version)
     data: dict[str, Any] = {"object": deepcopy(values)}
     if before is not None:
-        data["previous_attributes"] = previous_attributes(without_hidden_fields(before), values)
+        earlier = in_version(without_hidden_fields(before), api_version)
+        data["previous_attributes"] = previous_attributes(earlier, values)
     event: Json = {
         "id": events.identifier(position),
         "object": "event",
-        "api_version": request.api_version,
-        "created": int(time.time()),
+        "api_version": api_version,
+        "created": int(settings.now()),
         "data": data,
         "livemode": account.livemode,
         "pending_webhooks": 0,

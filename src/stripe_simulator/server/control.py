@@ -7,7 +7,8 @@ GET, POST, DELETE faults    {"kind": "status", "status": 429, "path": "/v1/custo
 GET, POST, DELETE limits    {"rate": 25, "endpoint_rate": 10, "endpoints": {"/v1/prices": 2}}
 GET, POST latency           {"ms": 100, "jitter_ms": 20}
 GET, POST, DELETE lag       {"path": "/v1/customers*", "seconds": 2, "share": 0.5}
-GET, POST clock             {"date_skew_seconds": -3}
+GET, POST clock             {"date_skew_seconds": -3, "frozen_at": 1800000000}
+GET, POST account_version   {"api_version": "2024-06-20"}
 GET, POST, DELETE keys      {"wrong": ["sk_test_x"], "restricted": {"rk_test_y": ["customer_read"]}}
 POST webhook_endpoints      {"url": "http://…", "secret": "whsec_…", "enabled_events": ["*"]}
 GET, POST, DELETE webhooks  {"duplicate": 0.1, "drop": 0.1, "reorder": 0.5, "late_seconds": 2}
@@ -30,7 +31,7 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stripe_simulator.errors import masked
+from stripe_simulator.errors import StripeError, masked
 from stripe_simulator.server.faults import KINDS
 from stripe_simulator.server.latency import Latency
 from stripe_simulator.server.webhooks import DeliveryFaults, WebhookEndpoint
@@ -147,18 +148,6 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
         latency = dispatcher.latency
         return _json({"ms": latency.seconds * 1000, "jitter_ms": latency.jitter * 1000})
 
-    async def lag(request: Request) -> Response:
-        if request.method == "DELETE":
-            dispatcher.clear_lags()
-        elif request.method == "POST":
-            dispatcher.set_lag(**await request.json())
-        return _json({"lags": dispatcher.lags.described()})
-
-    async def clock(request: Request) -> Response:
-        if request.method == "POST":
-            dispatcher.date_skew = float((await request.json()).get("date_skew_seconds", 0))
-        return _json({"date_skew_seconds": dispatcher.date_skew})
-
     async def keys(request: Request) -> Response:
         if request.method == "DELETE":
             dispatcher.api_keys.clear()
@@ -199,15 +188,45 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
             Route("/_simulator/faults", faults, methods=all_methods),
             Route("/_simulator/limits", limits, methods=all_methods),
             Route("/_simulator/latency", set_latency, methods=["GET", "POST"]),
-            Route("/_simulator/lag", lag, methods=all_methods),
-            Route("/_simulator/clock", clock, methods=["GET", "POST"]),
+            *_routes_of_states(dispatcher),
             Route("/_simulator/keys", keys, methods=all_methods),
             Route("/_simulator/webhooks", webhooks, methods=all_methods),
             Route("/_simulator/webhook_endpoints", endpoints, methods=["POST"]),
         ],
         middleware=[Middleware(LocalRequests)],
-        exception_handlers={TypeError: _bad_request, ValueError: _bad_request},
+        exception_handlers=dict.fromkeys((TypeError, ValueError, StripeError), _bad_request),
     )
+
+
+def _routes_of_states(dispatcher: Dispatcher) -> list[Route]:
+    """Return the routes by which is set what states reads and events have, and when."""
+
+    async def lag(request: Request) -> Response:
+        if request.method == "DELETE":
+            dispatcher.clear_lags()
+        elif request.method == "POST":
+            dispatcher.set_lag(**await request.json())
+        return _json({"lags": dispatcher.lags.described()})
+
+    async def clock(request: Request) -> Response:
+        settings = dispatcher.event_settings
+        if request.method == "POST":
+            sent = await request.json()
+            settings.date_skew = float(sent.get("date_skew_seconds", 0))
+            settings.frozen_at = None if sent.get("frozen_at") is None else int(sent["frozen_at"])
+        return _json({"date_skew_seconds": settings.date_skew, "frozen_at": settings.frozen_at})
+
+    async def account_version(request: Request) -> Response:
+        settings = dispatcher.event_settings
+        if request.method == "POST":
+            dispatcher.set_account_version((await request.json()).get("api_version"))
+        return _json({"api_version": settings.api_version})
+
+    return [
+        Route("/_simulator/lag", lag, methods=["GET", "POST", "DELETE"]),
+        Route("/_simulator/clock", clock, methods=["GET", "POST"]),
+        Route("/_simulator/account_version", account_version, methods=["GET", "POST"]),
+    ]
 
 
 def _bad_request(_request: Request, error: Exception) -> Response:

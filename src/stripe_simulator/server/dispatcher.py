@@ -27,6 +27,7 @@ from stripe_simulator.server.request_log import LoggedRequest, RequestLog
 from stripe_simulator.server.webhooks import Webhooks
 from stripe_simulator.world.account import PLATFORM, Account
 from stripe_simulator.world.body_cache import BodyCache
+from stripe_simulator.world.event_settings import EventSettings
 from stripe_simulator.world.ids import IdCodec
 from stripe_simulator.world.live_mode import in_live_mode
 
@@ -64,7 +65,7 @@ class Dispatcher:
         self.accounts = {}
         self.idempotency_keys = IdempotencyKeys()
         self.latency = Latency(self.options.latency, self.options.jitter)
-        self.date_skew = 0.0  # seconds by which the header Date is ahead of the times of events
+        self.event_settings = EventSettings()
         self.lags.clear()
         self.rate_limits.set(self.options.rate, self.options.endpoint_rate)
         self.api_keys.clear()
@@ -83,7 +84,14 @@ class Dispatcher:
             options = self.options
             if identifier != PLATFORM and self._is_new(identifier, livemode=livemode):
                 options = replace(options, customers=0)
-            account = Account(self.catalog, options, identifier, self._cache, livemode=livemode)
+            account = Account(
+                self.catalog,
+                options,
+                identifier,
+                self._cache,
+                livemode=livemode,
+                event_settings=self.event_settings,
+            )
             account.history.is_kept = bool(self.lags)
             account.on_event = lambda account, event: self.webhooks.on_event(
                 self.account(PLATFORM, livemode=account.livemode), event
@@ -102,6 +110,12 @@ class Dispatcher:
         self.lags.clear()
         for account in self.accounts.values():
             account.history.clear()
+
+    def set_account_version(self, api_version: str | None) -> None:
+        """Set the version in which accounts have events. Raises StripeError 400 for a malformed one."""
+        if api_version is not None:
+            check_version(api_version)
+        self.event_settings.api_version = api_version
 
     def _is_new(self, identifier: str, *, livemode: bool) -> bool:
         """Return True if an account was created by a request: it begins empty."""
@@ -183,7 +197,7 @@ class Dispatcher:
         names the request that was executed for that key, this one unless `response` says another.
         """
         headers = {
-            "Date": formatdate(time.time() + self.date_skew, usegmt=True),
+            "Date": formatdate(self.event_settings.date(), usegmt=True),
             "Content-Type": "application/json",
             "Stripe-Version": entry.api_version or "",
             "Cache-Control": "no-cache, no-store",

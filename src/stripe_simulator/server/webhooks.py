@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import urllib3
 
+from stripe_simulator.objects.older_shapes import in_version
 from stripe_simulator.operations.simple.webhook_endpoints import signing_secret
 from stripe_simulator.world.account import PLATFORM
 
@@ -112,6 +113,7 @@ class Webhooks:
             return
         if endpoint.api_version:
             event["api_version"] = endpoint.api_version
+            event["data"]["object"] = in_version(event["data"]["object"], endpoint.api_version)
         payload = orjson.dumps(event, option=orjson.OPT_INDENT_2)
         copies = 2 if chance() < faults.duplicate else 1
         for _ in range(copies):

@@ -9,6 +9,7 @@ from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.body_cache import BodyCache
 from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.embedded import EMBEDDED_LIMIT, embedded_list
+from stripe_simulator.world.event_settings import EventSettings
 from stripe_simulator.world.generator import Generator
 from stripe_simulator.world.history import History
 from stripe_simulator.world.ids import FixedIdCodec, IdCodec, TwoPrefixIdCodec
@@ -54,6 +55,7 @@ class Account:
         cache: BodyCache,
         *,
         livemode: bool = False,
+        event_settings: EventSettings | None = None,
     ) -> None:
         self.catalog = catalog
         self.options = options
@@ -61,6 +63,7 @@ class Account:
         self.livemode = livemode
         self.seed = options.seed + livemode  # other objects than those of test mode
         self.history = History()
+        self.event_settings = event_settings or EventSettings()
         self.until = options.until
         # Amounts by currency, in minor units: paid out on request, and paid out later.
         self.balance: dict[str, dict[str, int]] = {"available": {"usd": 123_456}, "pending": {"usd": 500}}

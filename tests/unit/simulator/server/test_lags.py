@@ -97,3 +97,33 @@ def test_live_mode_has_objects_and_keys_of_its_own(stripe, live, post):
     [event] = live.get("/events").json()["data"]
     assert (event["livemode"], event["data"]["object"]["livemode"]) == (True, True)
     assert live.get("/account").json()["id"] == stripe.get("/account").json()["id"]
+
+
+def test_all_events_occur_in_one_second(stripe, simulator, post):
+    simulator.control("POST", "/clock", {"frozen_at": 1_800_000_000, "date_skew_seconds": 2})
+    customer = post("/customers")["id"]
+    post(f"/customers/{customer}", name="new")
+    response = stripe.get("/events")
+    assert [event["created"] for event in response.json()["data"]] == [1_800_000_000] * 2
+    assert parsedate_to_datetime(response.headers["date"]).timestamp() == 1_800_000_002
+
+
+def test_events_have_the_version_and_shape_of_the_account(stripe, simulator, shop):
+    simulator.control("POST", "/account_version", {"api_version": "2024-06-20"})
+    subscription = shop.subscription(shop.customer(), shop.price())
+    events = stripe.get("/events?limit=100").json()["data"]
+    assert {event["api_version"] for event in events} == {"2024-06-20"}
+    [created] = [event for event in events if event["type"] == "customer.subscription.created"]
+    shown, item = created["data"]["object"], subscription["items"]["data"][0]
+    assert shown["current_period_end"] == item["current_period_end"]
+    assert "current_period_end" not in shown["items"]["data"][0]
+    invoices = [event["data"]["object"] for event in events if event["type"] == "invoice.created"]
+    assert {invoice["subscription"] for invoice in invoices} == {subscription["id"]}
+    assert "parent" not in invoices[0]
+    with httpx.Client(base_url=simulator.url + "/_simulator") as control:
+        assert control.post("/account_version", json={"api_version": "newest"}).status_code == 400
+        assert control.get("/account_version").json() == {"api_version": "2024-06-20"}
+    simulator.control("POST", "/account_version", {})
+    shop.subscription(shop.customer(), shop.price())
+    latest = stripe.get("/events?types[0]=customer.subscription.created").json()["data"][0]
+    assert "current_period_end" not in latest["data"]["object"]
