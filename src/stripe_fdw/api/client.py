@@ -54,6 +54,11 @@ class ClientOptions:
     background_share: float = BACKGROUND_SHARE  # of the limits, for background requests
     shared_directory: Path | None = None  # of the rate limiter's state; None: the default one
 
+    def fingerprint(self) -> str:
+        """Return what stands for the key, with the connected account that it is used for, if there is one."""
+        fingerprint = self.key.fingerprint()
+        return fingerprint if self.stripe_account is None else f"{fingerprint} {self.stripe_account}"
+
 
 class Client:
     """Sends requests with one key for one account. Threads may share it.

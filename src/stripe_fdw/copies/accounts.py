@@ -52,7 +52,7 @@ def check_account(
         "select account_id, livemode from stripe_sync.account where schema = %s", (schemas.copies,)
     ).fetchone()
     if row == (account_id, livemode):
-        fingerprint = client.options.key.fingerprint()
+        fingerprint = client.options.fingerprint()
         connection.execute(
             "update stripe_sync.account set keys = (%s::text[] || keys)[:20]"
             " where schema = %s and not %s = any (keys)",

@@ -273,7 +273,7 @@ def test_a_key_of_another_account_is_refused(db: psycopg.Connection, command: Co
 
 
 def test_a_server_of_a_connected_account_has_its_copies(
-    db: psycopg.Connection, command: Command, home: SimulatorProcess, host: str
+    db: psycopg.Connection, command: Command, home: SimulatorProcess, host: str, warnings: list[str]
 ) -> None:
     account = create(home, "accounts", {"type": "express", "country": "US"})["id"]
     inserted = command(
@@ -291,8 +291,23 @@ def test_a_server_of_a_connected_account_has_its_copies(
             (1, 0)
         ]
         assert count(db, "select count(*) from stripe.customer where id = %s", made) == 0
+        # What is written goes to the connected account, and is copied.
+        home.control("DELETE", "/requests")
+        db.execute("update seller.customer set name = 'through the view'")
+        assert column(db, "select name from seller.customer") == ["through the view"]
+        db.execute("update seller_live.customer set name = 'of the seller' where id = %s", (made,))
+        assert column(db, "select name from seller.customer") == ["of the seller"]
+        assert {item["account"] for item in home.requests()} == {account}
+        assert [text for text in warnings if "not copied" in text] == []
+        with db.transaction(force_rollback=True):
+            db.execute("update seller.customer set name = 'lost'")
+        queue_lost_writes(db)
+        doubts = "select id from stripe_sync.refetch where schema = 'seller_copy'"
+        assert column(db, doubts) == [made]
+        # The server of another account is that of no copy.
+        db.execute("alter server seller options (drop stripe_account)")
         error = failing(db, "update seller.customer set name = 'ours'")
-        assert "cannot be written through a server with the option stripe_account" in said(error)
+        assert "view seller.customer shows another account than that of the key" in said(error)
     finally:
         kept = "select schema, resource, finished_at from stripe_sync.status where schema <> 'seller_copy'"
         others = rows(db, f"{kept} order by 1, 2")

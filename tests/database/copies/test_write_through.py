@@ -538,16 +538,21 @@ def test_a_state_later_than_a_slow_write_is_kept_and_read_again(db: psycopg.Conn
     assert rows(db, "select id from stripe_sync.refetch") == [(customer,)]
 
 
-def test_no_view_is_written_through_a_connected_account(
-    db: psycopg.Connection, sent: Callable[[], list[str]]
+def test_no_view_of_another_account_is_written_through_a_connected_account(
+    db: psycopg.Connection, stripe: SimulatorProcess, sent: Callable[[], list[str]], warnings: list[str]
 ) -> None:
-    db.execute("alter server stripe options (add stripe_account 'acct_1')")
+    account = create(stripe, "accounts", {"type": "express", "country": "US"})["id"]
+    db.execute(f"alter server stripe options (add stripe_account '{account}')".encode())
+    sent()
     try:
         error = failing(db, "insert into stripe.customer (name) values ('theirs')")
+        assert {item.partition(" ")[0] for item in sent()} == {"GET"}
+        db.execute("insert into stripe_live.customer (name) values ('theirs')")
     finally:
         db.execute("alter server stripe options (drop stripe_account)")
-    assert "stripe_account" in said(error)
-    assert sent() == []
+    assert "view stripe.customer shows another account than that of the key that writes" in said(error)
+    assert "not copied: the copies belong to another account" in warnings[0]
+    assert count(db, "select count(*) from stripe.customer where name = 'theirs'") == 0
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------

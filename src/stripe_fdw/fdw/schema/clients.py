@@ -48,13 +48,13 @@ class ClientPool:
         return client
 
     def client_of_key(self, server: ServerOptions, fingerprint: str) -> Client | None:
-        """Return a client of this server whose key has this fingerprint; None if the session has none."""
+        """Return a client of this server with this fingerprint; None if the session has none."""
         for options, client in self._clients.items():
             is_of_server = (options.api_base, options.stripe_account) == (
                 server.api_base,
                 server.stripe_account,
             )
-            if is_of_server and options.key.fingerprint() == fingerprint:
+            if is_of_server and options.fingerprint() == fingerprint:
                 return client
         return None
 

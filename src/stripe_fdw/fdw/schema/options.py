@@ -164,10 +164,9 @@ def server_options(options: Mapping[str, str]) -> ServerOptions:
 def copies_schema(options: Mapping[str, str]) -> str | None:
     """Return the schema of the copies that take the answers to what is written to the table by a trigger.
 
-    None if there are none. The copies are those of the key's account, so not where the server names a
-    connected account.
+    None if there are none.
     """
-    return None if "stripe_account" in options else options.get("copied")
+    return options.get("copied")
 
 
 def _invalid_value(name: str, value: str, takes: str) -> OptionError:

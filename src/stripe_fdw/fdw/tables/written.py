@@ -17,7 +17,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.encodings import has_all_of, lacking_codec
-from stripe_fdw.errors import ColumnError, OptionError, StripeFdwError, TableError
+from stripe_fdw.errors import ColumnError, StripeFdwError, TableError
 from stripe_fdw.fdw.cache.invalidation import account_name
 from stripe_fdw.fdw.cache.requester import RequestCost
 from stripe_fdw.fdw.planning.expansions import WHOLE_ROW
@@ -81,7 +81,7 @@ class WrittenTable(_ReadTable):
         """Prepare to wait for the requests of the statement, and to give a row for each object."""
 
         def batches() -> Iterator[list[tuple[Any, ...]]]:
-            for answer in self._session.writes.take_answers(self._options.get("copied")):
+            for answer in self._session.writes.take_answers(copies_schema(self._options)):
                 # What another API says, such as a program on this machine, is not what this server's says.
                 if answer.options.api_base == self._server.api_base:
                     row = self._row(answer)
@@ -102,7 +102,7 @@ class WrittenTable(_ReadTable):
             "parent": answer.parent,
             "object": None if is_lacking else self._text(answer.body),
             "known_at": answer.known_at.isoformat(sep=" ") if as_text else answer.known_at,
-            "key": answer.options.key.fingerprint(),
+            "key": answer.options.fingerprint(),
         }
 
 
@@ -131,7 +131,7 @@ class AccountTable(_ReadTable):
             key, clients = client.options.key, self._session.clients
             check = self._session.host.check_interrupts
             row = {
-                "key": key.fingerprint(),
+                "key": client.options.fingerprint(),
                 "livemode": self._text("_test_" not in key.reveal()),
                 "account_id": clients.account_id(client, check) if is_asked else None,
             }
@@ -164,12 +164,6 @@ class ViewWriteTable(InsertedTable):
             ColumnError: a column cannot be written, or not with this value.
             TableError: Stripe has no such resource.
         """
-        if self._server.stripe_account is not None:
-            raise OptionError(
-                "views of copies cannot be written through a server with the option stripe_account",
-                detail=f"The requests would go to the connected account {self._server.stripe_account}.",
-                sqlstate=sqlstates.FEATURE_NOT_SUPPORTED,
-            )
         resource = load().resource.get(str(values.get("resource")))
         if resource is None:
             raise TableError(f'Stripe has no object "{values.get("resource")}"')

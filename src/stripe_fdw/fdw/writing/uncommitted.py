@@ -63,7 +63,7 @@ class UncommittedWrites:
         def add(resource: str, object_id: str | None, parent: str | None) -> None:
             if object_id is None or (object_id not in known and len(object_id) <= _MAX_ID_CHARACTERS):
                 known.add(object_id or "")
-                key = options.key.fingerprint()
+                key = options.fingerprint()
                 write = NotedWrite(resource, object_id, parent, key, options.api_base, time.time(), number)
                 self._add(write, level)
 
@@ -71,7 +71,7 @@ class UncommittedWrites:
             for resource, object_id, parent in answered_objects(plan, response.body):
                 add(resource, object_id, parent)
 
-        if self._directory is None or options.stripe_account is not None:  # of which there are no copies
+        if self._directory is None:
             return lambda _: None
         announced = announced_object(plan)
         if announced is not None:

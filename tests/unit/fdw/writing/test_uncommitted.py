@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,13 +105,20 @@ def test_the_id_is_known_before_the_answer_unless_it_is_new(
 
 def test_nothing_is_noted_where_nothing_is_copied(host: Backend) -> None:
     writes = UncommittedWrites(host)
-    connected = ClientOptions(OPTIONS.key, OPTIONS.api_version, OPTIONS.api_base, stripe_account="acct_1")
-    previews = plan("/v1/invoices/create_preview", is_call=True)
-    for written, options in ((update("cus_1"), connected), (previews, OPTIONS)):
-        writes.note(written, options, 1)
+    writes.note(plan("/v1/invoices/create_preview", is_call=True), OPTIONS, 1)
     writes.rollback()
     assert found(host) == []
     UncommittedWrites(StandaloneHost()).note(update("cus_1"), OPTIONS, 1)(answer("cus_1"))
+
+
+def test_the_connected_account_is_noted_with_the_key(host: Backend) -> None:
+    writes = UncommittedWrites(host)
+    writes.note(update("cus_1"), replace(OPTIONS, stripe_account="acct_1"), 1)
+    writes.rollback()
+    directory = host.data_directory
+    assert directory is not None
+    [(_, [noted])] = lost_writes(journal_directory(directory, 5))
+    assert noted.key == f"{OPTIONS.key.fingerprint()} acct_1"
 
 
 def _full(*_: object) -> None:
