@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -156,6 +156,18 @@ class DoubtQueue:
             "update stripe_sync.refetch set claimed_until = now() + interval '1 s' * %(seconds)s",
             seconds=seconds,
         )
+
+    def release_all(self, doubts: Iterable[Doubt], seconds: float) -> None:
+        """Let any process ask for these objects in so many seconds."""
+        ids: dict[str, list[str]] = {}
+        for doubt in doubts:
+            ids.setdefault(doubt.resource.name, []).append(doubt.id)
+        for name, of_resource in ids.items():
+            self.connection.execute(
+                "update stripe_sync.refetch set claimed_until = now() + interval '1 s' * %s"
+                " where schema = %s and resource = %s and account = %s and id = any (%s)",
+                (seconds, self.schemas.copies, name, self.account, of_resource),
+            )
 
     def _change(self, doubt: Doubt, statement: str, condition: str = "", **values: Any) -> int:
         key = {

@@ -34,6 +34,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import (
     ApiError,
     AuthenticationError,
+    Interrupted,
     InvalidResponseError,
     NotActivatedError,
     NotFoundError,
@@ -46,7 +47,7 @@ from stripe_fdw.errors import (
 _BATCH: Final = 50
 _CLAIM_SECONDS: Final = 60.0  # in which no other process asks for them
 _MANY: Final = 20  # of one resource: its list may have them all with fewer requests
-_STORM: Final = 2000  # of one resource, which are asked for together then
+_STORM: Final = 10_000  # of one resource, which are asked for together then
 _STORM_CLAIM_SECONDS: Final = 600.0
 _SURE_SECONDS: Final = 3  # after the doubt, by the clock of Stripe: what is read then decides
 _LOOK_SECONDS: Final = 0.5
@@ -109,10 +110,10 @@ class Refetcher:
             for resource, group in groupby(doubts, key=lambda doubt: doubt.resource):
                 for settled in self._ask(resource, list(group)):
                     left.pop((resource.name, settled.id), None)
-        except StripeFdwError:
+        except StripeFdwError as error:
             if not self.connection.closed:
-                for doubt in left.values():
-                    self._queue.release(doubt, _CLAIM_SECONDS)
+                is_told_to_stop = isinstance(error, Interrupted)  # another process may go on at once
+                self._queue.release_all(left.values(), 0.0 if is_told_to_stop else _CLAIM_SECONDS)
             raise
         return len(doubts)
 

@@ -340,6 +340,14 @@ def test_a_list_that_stripe_refuses_leaves_the_objects_to_be_asked_for(
     assert value(db, wait) is True  # and not for as long as a storm may take
     stripe.control("DELETE", "/faults")
 
+    def stop() -> None:
+        raise Interrupted("stop")
+
+    db.execute("update stripe_sync.refetch set claimed_until = null")
+    with pytest.raises(Interrupted):
+        Refetcher(client, db, Schemas(), load(), stop).refetch_due()
+    assert refetcher(db, client).refetch_due() == 30  # another process goes on at once
+
 
 def test_doubts_in_one_list_are_settled_by_one_request(
     db: psycopg.Connection, client: Client, stripe: SimulatorProcess
