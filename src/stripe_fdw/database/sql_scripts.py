@@ -11,7 +11,7 @@ import psycopg
 
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
-_VARIABLE: Final = re.compile(r""":(["'])([a-z]+)\1""")
+_VARIABLE: Final = re.compile(r"""(?<!:):(["'])([a-z]+)\1""")  # not a cast
 
 
 def read_scripts(*folder: str) -> Iterator[str]:
@@ -30,10 +30,12 @@ def run_scripts(
     ``variables`` stand in them as in psql: ``:"name"`` for an identifier, ``:'name'`` for a literal.
     """
     for script in read_scripts(*folder):
-        connection.execute(_substitute(script, variables or {}).encode())
+        connection.execute(substitute(script, variables or {}).encode())
 
 
-def _substitute(script: str, variables: Mapping[str, str]) -> str:
+def substitute(script: str, variables: Mapping[str, str]) -> str:
+    """Return a script with the values of its variables."""
+
     def value(match: re.Match[str]) -> str:
         text = variables[match[2]]
         return quote_identifier(text) if match[1] == '"' else quote_literal(text)

@@ -18,7 +18,7 @@ from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.database.servers import check_names, choose_names, find_server
+from stripe_fdw.database.servers import choose_names, find_server
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import OptionError, StripeFdwError
 from stripe_fdw.settings import settings
@@ -343,37 +343,6 @@ def test_a_server_without_a_key_is_said_with_what_to_set(db: psycopg.Connection,
         db.execute(
             f"create user mapping for current_user server stripe_eu options (api_key '{EU_KEY}')".encode()
         )
-
-
-@pytest.mark.parametrize(
-    ("schema", "text"),
-    [
-        ("", "needs no quotes"),
-        ('a"b', "needs no quotes"),
-        ("a'b", "needs no quotes"),
-        ("Stripe", "needs no quotes"),
-        ("a b\n", "needs no quotes"),
-        ("1a", "needs no quotes"),
-        ("é", "needs no quotes"),
-        ("pg_stripe", "Postgres keeps names with pg_"),
-        ("x" * 59, "would have 64 bytes"),
-        ("stripe_sync", "has another use"),
-        ("stripe_jobs", "has another use"),
-        ("public", "has another use"),
-    ],
-)
-def test_a_name_that_is_bad_for_a_schema_is_refused(schema: str, text: str) -> None:
-    with pytest.raises(OptionError, match="cannot be the schema of a server") as caught:
-        check_names(Schemas("stripe_eu", schema))
-    assert text in str(caught.value.detail)
-    assert "\n" not in caught.value.message
-    check_names(Schemas("odd \"'; name", "x" * 58))
-
-
-@pytest.mark.parametrize("server", ["", "x" * 64, "a\nb"])
-def test_a_name_that_is_bad_for_a_server_is_refused(server: str) -> None:
-    with pytest.raises(OptionError, match="is no name of a server"):
-        check_names(Schemas(server, "stripe_eu"))
 
 
 def test_schemas_belong_to_one_server(
