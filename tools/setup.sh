@@ -94,5 +94,5 @@ $python" ]; then
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --editable '.[simulator,worker]' --group test --group lint --group bench
+    --editable '.[serve,simulator,worker]' --group test --group lint --group bench
 echo "$depends_on" >"$state"

@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stripe_fdw.redaction import Secret
+
 
 class Settings(BaseSettings):
     """Settings of the command line, each an environment variable."""
@@ -29,6 +31,11 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("STRIPE_API_BASE"),
         description="Where the API is, if not at Stripe: https, or http on this machine.",
+    )
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("STRIPE_WEBHOOK_SECRET"),
+        description="The signing secrets of webhooks, separated by commas (`serve`).",
     )
     max_requests_per_second: float | None = Field(
         default=None,
@@ -57,6 +64,15 @@ class Settings(BaseSettings):
         if variable == "STRIPE_API_KEY":
             return (key.get_secret_value() if key else "") or None
         return os.environ.get(variable) or None
+
+    def webhook_secrets_of(self, variable: str) -> tuple[Secret, ...]:
+        """Return the signing secrets in STRIPE_WEBHOOK_SECRET, or in another server's variable."""
+        if variable == "STRIPE_WEBHOOK_SECRET":
+            secret = self.stripe_webhook_secret
+            text = secret.get_secret_value() if secret else ""
+        else:
+            text = os.environ.get(variable, "")
+        return tuple(Secret(item.strip()) for item in text.split(",") if item.strip())
 
 
 @cache

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from stripe_fdw.catalog import load
-from stripe_fdw.cli import adopt, catalog, demo, dev, host, init, refresh, simulator, status, verify, worker
+from stripe_fdw.cli import (
+    adopt,
+    catalog,
+    demo,
+    dev,
+    host,
+    init,
+    refresh,
+    serve,
+    simulator,
+    status,
+    verify,
+    worker,
+)
 from stripe_fdw.cli.output import out, report
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.version import __version__
@@ -43,6 +56,7 @@ _app.command()(init.init)
 _app.command()(refresh.refresh)
 _app.command()(verify.verify)
 _app.command()(status.status)
+_app.command()(serve.serve)
 _app.command()(worker.worker)
 _app.command()(adopt.adopt)
 _app.add_typer(host.app, name="host")

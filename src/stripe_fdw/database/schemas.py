@@ -10,6 +10,7 @@ from stripe_fdw.catalog.model import Resource
 from stripe_fdw.sql_quoting import quote_identifier
 
 _KEY_VARIABLE: Final = "STRIPE_API_KEY"
+_WEBHOOK_SECRET_VARIABLE: Final = "STRIPE_WEBHOOK_SECRET"  # noqa: S105 - a name
 _NO_VARIABLE: Final = re.compile("[^A-Z0-9_]")
 SYNC_SCHEMA: Final = "stripe_sync"  # of the state and the functions of all servers
 
@@ -47,9 +48,16 @@ class Schemas:
     @property
     def key_variable(self) -> str:
         """The environment variable with the API key of the server's account."""
-        if self.is_default:
-            return _KEY_VARIABLE
-        return f"{_KEY_VARIABLE}_{_NO_VARIABLE.sub('_', self.server.upper())}"
+        return self._variable(_KEY_VARIABLE)
+
+    @property
+    def webhook_secret_variable(self) -> str:
+        """The environment variable with the signing secrets of the server's webhooks."""
+        return self._variable(_WEBHOOK_SECRET_VARIABLE)
+
+    def _variable(self, default: str) -> str:
+        """Return a variable of this server; its name has that of the server, but for the default one."""
+        return default if self.is_default else f"{default}_{_NO_VARIABLE.sub('_', self.server.upper())}"
 
     @property
     def option(self) -> str:
