@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.copied_columns import copied_columns, copy_key
+from stripe_fdw.copies.copied_columns import AT_KEY, BEFORE_KEY, EVENT_KEY, copied_columns, copy_key
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.encodings import lacking_codec, representable
 
@@ -125,6 +125,21 @@ def _apply_without(
         *(as_jsonb(item), evidence.account, evidence.at, evidence.event, evidence.parent),
     )
     return Applied(**dict(connection.execute(query, parameters).fetchall()))
+
+
+def carrying(
+    item: Mapping[str, Any], at: datetime, event: str, before: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return an object with evidence of its own, so that objects of several events are applied together.
+
+    Args:
+        item: the object as the event has it.
+        at: when the event was created.
+        event: the id of the event.
+        before: the object as it was before, where the event tells.
+    """
+    carried = {AT_KEY: at.isoformat(), EVENT_KEY: event}
+    return {**item, **carried, BEFORE_KEY: before} if before is not None else {**item, **carried}
 
 
 def as_jsonb(value: dict[str, Any] | Sequence[dict[str, Any]]) -> Jsonb:

@@ -11,8 +11,13 @@ from typing import Final
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.copied_columns import (
+    AT,
+    AT_KEY,
+    BEFORE_KEY,
+    CARRIED,
+    EVENT,
+    EVENT_KEY,
     PARENT,
-    PARENT_KEY,
     copied_columns,
     copy_key_expression,
     expanded_columns,
@@ -121,11 +126,15 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     key = copy_key_expression(resource, "o")
     # Objects stay in their arrays, and are taken from there by their position: they are large to be sorted.
     # OFFSET has each taken once and not for each mention of it.
-    raw = _without_fields("raw", (*secret_fields(resource), PARENT_KEY))
+    internal = (*secret_fields(resource), *CARRIED)
+    raw = _without_fields("raw", internal)
+    before = _without_fields(f"(raw -> '{BEFORE_KEY}')", internal)
     objects = "lateral (select given_objects[i.position] as raw, given_fields[i.position] as o offset 0) e"
     # Of what Stripe sends only on request, an object that came without it keeps what the row has.
     expanded = expanded_columns(resource)
-    incoming_raw, new_raw = (with_kept_fields(each, expanded) for each in (raw, "excluded._raw"))
+    incoming_raw, new_raw, before = (
+        with_kept_fields(each, expanded) for each in (raw, "excluded._raw", before)
+    )
     values = {name: f"excluded.{name}" for name in names if name != '"id"'}
     for column in expanded:
         values[quote_identifier(column.name)] = f"nullif({new_raw} -> {quote_literal(column.name)}, 'null')"
@@ -135,11 +144,11 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     entries = "".join(apply_entries(resource, lists, schemas.copies, "_applied"))
     # A complete list that is later did not have the object: either it is deleted, or the list hides it.
     unlisted = """union all
-        select i.id, i._parent
+        select i.id, i._parent, i._at
           from incoming i
           left join locked l on l.id = i.id
-         where given_at <= _confirmed_at and (l.id is null or (l.was_deleted and not l.is_same))"""
-    entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_deleted_ids"))
+         where i._at <= _confirmed_at and (l.id is null or (l.was_deleted and not l.is_same))"""
+    entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_stubs"))
     return f"""
 #variable_conflict use_column
 declare
@@ -147,7 +156,7 @@ declare
     _ids text[];
     _outcomes text[];
     _applied jsonb[];
-    _deleted_ids text[];
+    _stubs jsonb[];
     _confirmed_at timestamptz;
     _is_open boolean;
 begin
@@ -162,12 +171,16 @@ begin
             for update;
     end if;
     with incoming as materialized (
-        select distinct on ({key}) {key} as id, position, {PARENT} as _parent
+        select distinct on ({key}) {key} as id, position, {PARENT} as _parent, {AT} as _at, {EVENT} as _event
           from unnest(given_objects) with ordinality as e(o, position)
          where {_IS_STUB} is not true
          order by {key}, position desc
     ), locked as materialized (
-        select t.id, i._parent, is_same, t._deleted as was_deleted, {_known_at(resource, schemas)} as _as_of
+        select t.id, i._parent, i._at, is_same, t._deleted as was_deleted,
+               {_known_at(resource, schemas)} as _as_of,
+               -- The event follows upon the one that the row came from: it has the state that was before.
+               coalesce(raw ? '{BEFORE_KEY}' and t._event is not null and not t._deleted and i._at >= t._as_of
+                        and t._raw = {before}, false) as is_next
           from {table} t
           join incoming i on i.id = t.id
          cross join {objects}
@@ -177,17 +190,18 @@ begin
            for update of t
     ), written as (
         insert into {table} as t ({", ".join(names)}, _raw, _event, _account, _as_of)
-        select {expressions}, {raw}, given_event, given_account, given_at
+        select {expressions}, {raw}, i._event, given_account, i._at
           from incoming i
           left join locked l on l.id = i.id
          cross join {objects}
          cross join lateral jsonb_to_record(o) as r({record_definition(columns)})
-         where l.id is null or (not l.is_same and {_is_later("l._as_of")})
+         where l.id is null or (not l.is_same and (l.is_next or {_is_later("i._at", "l._as_of")}))
          order by i.id
             on conflict (id, _account) do update
            set {updated}, _raw = {new_raw}, _event = excluded._event, _as_of = excluded._as_of,
                _deleted = false
-         where {_is_later("t._as_of")}
+         where {_is_later("excluded._as_of", "t._as_of")}
+            or exists (select from locked l where l.id = t.id and l.is_next)
         returning t.id, xmax = 0 as is_new
     ), doubtful as ({_note_doubt(resource, schemas, unlisted)})
     select array_agg(i.id), array_agg(case when w.is_new then 'inserted' when w.id is not null then 'updated'
@@ -203,12 +217,14 @@ begin
     end if;
     -- Of a deleted object Stripe sends its id alone: the row keeps its values.
     with incoming as materialized (
-        select distinct on ({key}) {key} as id, o as _raw, given_parent as _parent
+        select distinct on ({key}) {key} as id, {_without_fields("o", CARRIED)} as _raw,
+               given_parent as _parent, {AT} as _at, {EVENT} as _event
           from unnest(given_objects) as e(o)
          where {_IS_STUB}
          order by {key}
     ), locked as materialized (
-        select t.id, i._parent, is_same, false as was_deleted, {_known_at(resource, schemas)} as _as_of
+        select t.id, i._parent, i._at, is_same, false as was_deleted, false as is_next,
+               {_known_at(resource, schemas)} as _as_of
           from {table} t
           join incoming i on i.id = t.id
          cross join lateral (select t._deleted as is_same) same
@@ -217,20 +233,21 @@ begin
            for update of t
     ), written as (
         insert into {table} as t (id, _raw, _event, _account, _as_of, _deleted)
-        select i.id, i._raw, given_event, given_account, given_at, true
+        select i.id, i._raw, i._event, given_account, i._at, true
           from incoming i
           left join locked l on l.id = i.id
-         where l.id is null or {_is_later("l._as_of")}
+         where l.id is null or {_is_later("i._at", "l._as_of")}
          order by i.id
             on conflict (id, _account) do update
            set _event = excluded._event, _as_of = excluded._as_of, _deleted = true
-         where not t._deleted and {_is_later("t._as_of")}
+         where not t._deleted and {_is_later("excluded._as_of", "t._as_of")}
         returning t.id
     ), doubtful as ({_note_doubt(resource, schemas)})
     select array_agg(i.id), array_agg(case when w.id is not null then 'deleted'
                                            when l.is_same then 'unchanged' else 'stale' end),
-           array_agg(w.id) filter (where w.id is not null)
-      into _ids, _outcomes, _deleted_ids
+           array_agg(jsonb_build_object('id', i.id, '{AT_KEY}', i._at, '{EVENT_KEY}', i._event))
+               filter (where w.id is not null)
+      into _ids, _outcomes, _stubs
       from incoming i
       left join locked l on l.id = i.id
       left join written w on w.id = i.id;
@@ -248,9 +265,9 @@ def _without_fields(value: str, names: Sequence[str]) -> str:
 _IS_STUB: Final = "o @> '{\"deleted\": true}'"
 
 
-def _is_later(as_of: str) -> str:
-    """Return the condition that the given evidence is later than that of a row."""
-    return f"({as_of} is null or given_at > {as_of})"
+def _is_later(at: str, as_of: str) -> str:
+    """Return the condition that evidence is later than that of a row."""
+    return f"({as_of} is null or {at} > {as_of})"
 
 
 def _known_at(resource: Resource, schemas: Schemas) -> str:
@@ -273,12 +290,13 @@ def _note_doubt(resource: Resource, schemas: Schemas, others: str = "") -> str:
     return f"""
         insert into stripe_sync.refetch (schema, resource, id, account, parent, doubted_at)
         select {quote_literal(schemas.copies)}, {quote_literal(resource.name)}, d.id, given_account,
-               d._parent, given_at
+               d._parent, max(d._at)
           from (
-            select l.id, l._parent
+            select l.id, l._parent, l._at
               from locked l
              where not l.is_same
-               and abs(extract(epoch from given_at - l._as_of)) <= {SAME_TIME_SECONDS}
+               and not (l.is_next and l._at > l._as_of)
+               and abs(extract(epoch from l._at - l._as_of)) <= {SAME_TIME_SECONDS}
                    {others}
           ) d
          group by d.id, d._parent

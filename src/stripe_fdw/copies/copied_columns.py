@@ -12,9 +12,16 @@ from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 OBJECT: Final = "o"  # names the object's jsonb in expressions
 RECORD: Final = "r"  # names the record of its fields
-# The id of the object in whose list it is: of the list that was read, or of the object that held the list.
+# What an object may carry beside Stripe's fields: the id of the object in whose list it is, and evidence of its
+# own: when it was so, the event that told it, and the state before that event.
 PARENT_KEY: Final = "_parent"
+AT_KEY: Final = "_at"
+EVENT_KEY: Final = "_event"
+BEFORE_KEY: Final = "_before"
+CARRIED: Final = (PARENT_KEY, AT_KEY, EVENT_KEY, BEFORE_KEY)
 PARENT: Final = f"coalesce({OBJECT} ->> '{PARENT_KEY}', given_parent)"
+AT: Final = f"coalesce(({OBJECT} ->> '{AT_KEY}')::timestamptz, given_at)"
+EVENT: Final = f"coalesce({OBJECT} ->> '{EVENT_KEY}', given_event)"
 
 # Fields that are secrets beside those of the catalog: they are in no copy, neither as a column nor in _raw.
 _SECRETS: Final[Mapping[str, frozenset[str]]] = {

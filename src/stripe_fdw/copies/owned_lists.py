@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.copied_columns import AT, AT_KEY, EVENT, EVENT_KEY, PARENT_KEY
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 
@@ -54,30 +55,30 @@ def apply_entries(
 
     An entry that a complete list lacks is deleted. A list of which ``has_more`` is true shows only what is in
     it, and is noted as incomplete. ``objects`` is the name of the variable with the objects that hold the
-    lists, as ``jsonb[]``.
+    lists, as ``jsonb[]``; the entries have their evidence.
     """
     literals = ", ".join(map(quote_literal, (copies, resource.name)))
     for item in lists:
         path = quote_literal(f'$."{item.name}".data[*] ? (@.id.type() == "string")')
         entries = f"jsonb_path_query(o, {path}) v"
         apply = f"{quote_identifier(copies)}.{quote_identifier(f'_apply_{item.entries.name}')}"
+        keys = (AT_KEY, EVENT_KEY)
+        carried = ", ".join([f"'{PARENT_KEY}', o ->> 'id'", *(f"'{key}', o -> '{key}'" for key in keys)])
         yield f"""
     perform from {apply}(
-        array(select v || jsonb_build_object('_parent', o ->> 'id') from unnest({objects}) o, {entries}),
+        array(select v || jsonb_build_object({carried}) from unnest({objects}) o, {entries}),
         given_account, given_at, given_event, null);"""
         yield _delete(
             item,
             copies,
-            f"array(select o ->> 'id' from unnest({objects}) o)",
-            f"""and exists (select from unnest({objects}) o
-                        where o ->> 'id' = t.{quote_identifier(item.parent_column)}
-                          and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
-                          and not exists (select from {entries} where v ->> 'id' = t.id))""",
+            objects,
+            f"""and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
+               and not exists (select from {entries} where v ->> 'id' = t.id)""",
         )
         name = quote_literal(item.name)
         yield f"""
     insert into stripe_sync.incomplete (schema, resource, id, account, list, known_at)
-    select {literals}, o ->> 'id', given_account, {name}, given_at
+    select {literals}, o ->> 'id', given_account, {name}, {AT}
       from unnest({objects}) o
      where o -> {name} -> 'has_more' = 'true'
      order by o ->> 'id'
@@ -88,30 +89,37 @@ def apply_entries(
        and i.list = {name} and o -> {name} -> 'has_more' = 'false';"""
 
 
-def delete_entries(lists: tuple[OwnedList, ...], copies: str, ids: str) -> Iterator[str]:
-    """Yield the PL/pgSQL statements that mark the entries of deleted objects, whose ids a variable has."""
+def delete_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> Iterator[str]:
+    """Yield the PL/pgSQL statements that mark the entries of deleted objects, which a variable has."""
     for item in lists:
-        yield _delete(item, copies, ids)
+        yield _delete(item, copies, objects)
 
 
-def _delete(item: OwnedList, copies: str, parents: str, condition: str = "") -> str:
-    """Return the statement that marks entries of these parents as deleted; ``parents`` is an array of ids.
+def _delete(item: OwnedList, copies: str, objects: str, condition: str = "") -> str:
+    """Return the statement that marks entries of these objects as deleted, with the evidence of the object.
 
     Both steps find their rows by an array of ids: a join would read the whole table, however few there are,
     and so would an index on all rows of the account.
     """
     table = f"{quote_identifier(copies)}.{quote_identifier(item.entries.name)}"
+    parent = f"t.{quote_identifier(item.parent_column)}"
     return f"""
     with gone as materialized (
-        select t.id
+        select t.id, p.at, p.event
           from {table} t
-         where t.{quote_identifier(item.parent_column)} = any ({parents})
+         cross join lateral (
+            select {AT} as at, {EVENT} as event
+              from unnest({objects}) o
+             where o ->> 'id' = {parent} {condition}
+             limit 1
+         ) p
+         where {parent} = any (array(select o ->> 'id' from unnest({objects}) o))
            and t._account is not distinct from given_account
-           and not t._deleted and (t._as_of is null or given_at > t._as_of)
-           {condition}
+           and not t._deleted and (t._as_of is null or p.at > t._as_of)
          order by t.id
            for update of t
     )
     update {table} t
-       set _deleted = true, _event = given_event, _as_of = given_at
-     where t.id = any (array(select id from gone)) and t._account = given_account;"""
+       set _deleted = true, _event = gone.event, _as_of = gone.at
+      from gone
+     where t.id = any (array(select id from gone)) and t._account = given_account and t.id = gone.id;"""

@@ -13,7 +13,7 @@ import pytest
 
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
-from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.apply import Applied, Evidence, apply, carrying
 from stripe_fdw.copies.compare import compare
 from stripe_fdw.copies.copied_columns import has_word_ids
 from stripe_fdw.copies.retrieval import read_at
@@ -129,6 +129,55 @@ def test_coupon_recreated_same_id_same_second(copies: psycopg.Connection, put: A
     assert rows(copies, "select percent_off, _deleted from stripe_copy.coupon") == [(20, False)]
     put("coupon", coupon | {"deleted": True}, seconds=21)
     assert rows(copies, "select percent_off from stripe.coupon") == [(20,)]
+
+
+def told(seconds: float, event: str, before: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """A customer as an event tells of it."""
+    return carrying(customer(**fields), NOON + timedelta(seconds=seconds), event, before)
+
+
+def test_objects_carry_the_evidence_of_their_events(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", told(1, "evt_1"), told(5, "evt_2", identifier="cus_2"))
+    query = "select id, _event, _as_of, _raw from stripe_copy.customer order by id"
+    assert rows(copies, query) == [
+        ("cus_1", "evt_1", NOON + timedelta(seconds=1), customer()),
+        ("cus_2", "evt_2", NOON + timedelta(seconds=5), customer("cus_2")),
+    ]
+    stub = {"id": "cus_1", "object": "customer", "deleted": True}
+    put("customer", carrying(stub, NOON + timedelta(seconds=9), "evt_3", None))
+    assert rows(copies, query)[0] == ("cus_1", "evt_3", NOON + timedelta(seconds=9), customer())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "before", "kept", "doubts"),
+    [
+        (0, customer(name="Ada"), "Eve", 1),  # in the same second: applied, and asked for again
+        (1, customer(name="Ada"), "Eve", 0),  # the order is proved
+        (1, customer(name="Bob"), "Eve", 1),  # later, but something lies between
+        (0, customer(name="Bob"), "Ada", 1),
+        (0, None, "Ada", 1),
+        (-1, customer(name="Ada"), "Ada", 1),  # back to the earlier state, it seems
+        (9, customer(name="Bob"), "Eve", 0),
+    ],
+)
+def test_an_event_follows_upon_the_state_that_it_names(
+    copies: psycopg.Connection,
+    put: Apply,
+    seconds: int,
+    before: dict[str, Any] | None,
+    kept: str,
+    doubts: int,
+) -> None:
+    put("customer", told(0, "evt_1"))
+    put("customer", told(seconds, "evt_2", before, name="Eve"))
+    assert rows(copies, "select name from stripe_copy.customer") == [(kept,)]
+    assert len(rows(copies, "select id from stripe_sync.refetch")) == doubts
+
+
+def test_a_state_before_proves_nothing_of_what_was_read(copies: psycopg.Connection, put: Apply) -> None:
+    put("customer", customer())
+    put("customer", told(0, "evt_1", customer(), name="Eve"))
+    assert rows(copies, "select name from stripe_copy.customer") == [("Ada",)]
 
 
 def test_a_field_that_only_expand_brings_is_kept(copies: psycopg.Connection, put: Apply) -> None:
