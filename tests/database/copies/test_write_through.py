@@ -45,6 +45,7 @@ COPIED = (
     "account",
     "capability",
     "customer",
+    "price",
     "product",
     "subscription",
     "subscription_item",
@@ -553,6 +554,27 @@ def test_no_view_of_another_account_is_written_through_a_connected_account(
     assert "view stripe.customer shows another account than that of the key that writes" in said(error)
     assert "not copied: the copies belong to another account" in warnings[0]
     assert count(db, "select count(*) from stripe.customer where name = 'theirs'") == 0
+
+
+@pytest.mark.parametrize("schema", ["stripe", "stripe_live"])
+def test_what_only_expand_brings_is_copied_when_it_is_written(
+    db: psycopg.Connection, sent: Callable[[], list[str]], schema: str
+) -> None:
+    options = "select currency_options -> 'eur' ->> 'unit_amount' from stripe.price where id = %s"
+    price = one(
+        db,
+        f"insert into {schema}.price (product, currency, unit_amount, currency_options)"
+        " select id, 'usd', 500, '{\"eur\": {\"unit_amount\": 400}}' from stripe.product order by id limit 1"
+        " returning id",
+    )
+    assert one(db, options, price) == "400"
+    sent()
+    change = '{"eur": {"unit_amount": 450}}'
+    db.execute(f"update {schema}.price set currency_options = %s where id = %s".encode(), (change, price))
+    assert one(db, options, price) == "450"
+    assert sent().count(f"POST /v1/prices/{price}") == 1
+    db.execute(f"update {schema}.price set nickname = 'x' where id = %s".encode(), (price,))
+    assert one(db, options, price) == "450"
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------

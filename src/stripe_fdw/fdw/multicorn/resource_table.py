@@ -50,6 +50,7 @@ class RowidTableWriter(TableWriter):
             body = row[RAW] = row.get(RAW) or self._read(row, cost, (WHOLE_ROW,))
             values = changed_columns(self._resource, self._row(body), new, self._format_time)
             plan = planner.plan_update(self._resource, row, values, named=False)
+            plan = self._expanded(plan, None, values)
         response = statement.execute(plan, self._client(), answered=True, cost=cost)
         after = self._row_after(plan, response, cost)
         answer = answers[identifier] = self._with_written(after, row | new)

@@ -29,6 +29,7 @@ from stripe_fdw.fdw.tables.base import Lines
 from stripe_fdw.fdw.tables.function_table import FunctionTable, InsertedTable
 from stripe_fdw.fdw.writing.kept_answers import KeptAnswer
 from stripe_fdw.fdw.writing.plan import planner
+from stripe_fdw.fdw.writing.plan.expanded_plan import expanded_plan
 from stripe_fdw.fdw.writing.plan.row_plan import RowPlan
 from stripe_fdw.fdw.writing.values.column_parameters import parse_json
 
@@ -202,9 +203,9 @@ def _plan(resource: Resource, values: Mapping[str, Any]) -> RowPlan:
         raise ColumnError(f'"_params" can only be written to the foreign table of {resource.name}')
     match values.get("operation"):
         case "INSERT":
-            return planner.plan_insert(resource, changes)
+            return expanded_plan(resource, planner.plan_insert(resource, changes), changes)
         case "UPDATE":
-            return planner.plan_update(resource, old, changes)
+            return expanded_plan(resource, planner.plan_update(resource, old, changes), changes)
         case "DELETE":
             return planner.plan_delete(resource, old)
         case operation:

@@ -90,7 +90,7 @@ class TableWriter:
         """
         statement = self._statement()
         with statement.planning_row():
-            plan = self._expanded(planner.plan_insert(self._resource, values), answered)
+            plan = self._expanded(planner.plan_insert(self._resource, values), answered, values)
         response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
         return None if answered is None else self._row_after(plan, response, cost)
 
@@ -107,7 +107,7 @@ class TableWriter:
         with statement.planning_row():
             if old.get(RAW) is None and planner.needs_current_object(self._resource, values):
                 old = {**old, RAW: self._read(old, cost, values)}
-            plan = self._expanded(planner.plan_update(self._resource, old, values), answered)
+            plan = self._expanded(planner.plan_update(self._resource, old, values), answered, values)
         response = statement.execute(plan, self._client(), answered=answered is not None, cost=cost)
         return None if answered is None else self._row_after(plan, response, cost)
 
@@ -147,9 +147,15 @@ class TableWriter:
         identifier = old.get("id") or (column_parameters.parse_json(RAW, old.get(RAW)) or {}).get("id")
         return identifier is not None and self._statement().is_repeated(str(identifier))
 
-    def _expanded(self, plan: RowPlan, answered: Collection[str] | None) -> RowPlan:
-        """Return the plan with requests that bring the values of the columns that will be used."""
-        return expanded_plan(self._resource, plan, self._named(answered or ()))
+    def _expanded(self, plan: RowPlan, answered: Collection[str] | None, values: Row) -> RowPlan:
+        """Return the plan with requests that bring the values of the columns that will be used.
+
+        A copy uses those that are written.
+        """
+        named = self._named(answered or ())
+        if copies_schema(self._options) is not None:
+            named |= {name for name, value in values.items() if value is not None}
+        return expanded_plan(self._resource, plan, named)
 
     def _named(self, named: Collection[str]) -> frozenset[str]:
         return columns_named(self._resource, named, (item.column_name for item in self._shown))
