@@ -13,7 +13,8 @@ from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, print_table
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
-from stripe_fdw.database.servers import find_server, installed_servers
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
 from stripe_fdw.redaction import redact
 
@@ -44,13 +45,14 @@ def status(
                 raise InstallError(
                     "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
                 )
-            shown = installed_servers(connection) if server is None else [find_server(connection, server)]
-            servers = {item.copies: item for item in shown}
+            # The view of an earlier version has no column for the server.
             rows = connection.execute(
-                "select schema, resource, state, percent_done, rows, deleted_rows, requests, objects,"
-                " outcome, finished_full_at, changed_at, schedule, error from stripe_sync.status"
-                " where schema = any (%s) order by schema, resource",
-                (list(servers),),
+                "with s as materialized (select * from stripe_sync.status"
+                " where %(copies)s::text is null or schema = %(copies)s)"
+                " select to_jsonb(s) ->> 'server', schema, resource, state, percent_done, rows, deleted_rows,"
+                " requests, objects, outcome, finished_full_at, changed_at, schedule, error"
+                " from s order by schema, resource",
+                {"copies": None if server is None else find_server(connection, server).copies},
             ).fetchall()
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
@@ -60,9 +62,10 @@ def status(
     table = Table(box=None, pad_edge=False)
     for name, justify in _COLUMNS:
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
-    for schema, resource, state, percent, *rest in rows:
+    for name, schema, resource, state, percent, *rest in rows:
+        schemas = Schemas(name or "stripe", schema.removesuffix("_copy"))
         progress = f"{state}, {percent} %" if percent is not None else state
-        table.add_row(servers[schema].label(resource), progress, *map(_text, rest))
+        table.add_row(schemas.label(resource), progress, *map(_text, rest))
     print_table(table)
 
 

@@ -400,6 +400,8 @@ def test_an_installation_of_an_earlier_version_is_taken_over(db: psycopg.Connect
             ' (\'refresh\', \'{"schema": "stripe_copy", "resource": "customer"}\')'
         )
         assert find_server(db) == find_server(db, "acme") == Schemas("acme")
+        with pytest.raises(InstallError, match='server "stripe_eu" is not installed'):
+            find_server(db, "stripe_eu")
         list(install_copies(db, find_server(db), COPIED))
         assert rows(db, "select name, schema from stripe_sync.server") == [("acme", "stripe")]
         assert column(db, "select distinct server from stripe_sync.status") == ["acme"]
