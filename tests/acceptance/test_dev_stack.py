@@ -139,7 +139,7 @@ def test_init_can_be_repeated_and_repairs_foreign_tables(stack: Any) -> None:
         connection.execute("create view mine as select id, name from stripe_live.customer")
         result = stack.stripe_fdw("init", **environment)
         assert result.returncode == 0, result.stderr
-        assert "imported 1 tables into schema stripe_live: invoice" in result.stdout
+        assert "imported 1 table into schema stripe_live: invoice" in result.stdout
         assert "added column customer.email" in result.stdout
         assert "dropped column customer.gone" in result.stdout
         # Dropped columns stay counted in relnatts: what counts is what can be read.

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from stripe_fdw.catalog import describe, load
 from stripe_fdw.cli.output import out, print_table
+from stripe_fdw.counts import counted
 
 _COMMANDS = ("insert", "update", "delete")
 
@@ -54,7 +55,10 @@ def _print_tables(tables: list[describe.TableSummary], api_version: str) -> None
         )
     print_table(grid)
     columns = sum(item["columns"] for item in tables)
-    out.print(f"{len(tables)} tables, {columns} columns, Stripe API {api_version}", markup=False)
+    out.print(
+        f"{counted(len(tables), 'table')}, {counted(columns, 'column')}, Stripe API {api_version}",
+        markup=False,
+    )
     out.print("pushed: columns that Stripe filters on; write: insert, update, delete", markup=False)
 
 

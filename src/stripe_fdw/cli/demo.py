@@ -21,6 +21,7 @@ from rich.table import Table
 
 from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.copies.install import install_copies
+from stripe_fdw.counts import counted
 from stripe_fdw.database.install import HostName
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import CLIENT_ENCODING
@@ -82,8 +83,7 @@ EXAMPLES: Sequence[Example] = (
     ),
 )
 
-_REFRESHED: Final = ("customer", "product", "subscription")
-_OWNED: Final = ("subscription_item",)  # comes with the subscriptions
+_REFRESHED: Final = ("customer", "product", "subscription", "subscription_item")
 EXAMPLES_ON_COPIES: Sequence[Example] = (
     Example(
         "UPDATE of a copy's view changes Stripe, one request for a row, and the copy with it",
@@ -150,7 +150,7 @@ def _show_live(connection: psycopg.Connection, simulator: str) -> None:
 def _show_copies(connection: psycopg.Connection, simulator: str, environment: Mapping[str, str]) -> None:
     command = ("refresh", *_REFRESHED)
     with connection.transaction():
-        list(install_copies(connection, Schemas(), (*_REFRESHED, *_OWNED)))
+        list(install_copies(connection, Schemas(), _REFRESHED))
     out.print(f"\nLocal copies: stripe-fdw {' '.join(command)}\n", markup=False, style="bold")
     subprocess.run(
         [sys.executable, "-c", "from stripe_fdw.cli import app; app()", *command],
@@ -164,7 +164,7 @@ def _show_copies(connection: psycopg.Connection, simulator: str, environment: Ma
         " ('Alien, with Sigourney Weaver', array['classics'])) v (info, subscription_groups);"
         " analyze movie_search"
     )
-    for name in (*_REFRESHED, *_OWNED):
+    for name in _REFRESHED:
         connection.execute(f"analyze stripe_copy.{name}".encode())
     subscribed = connection.execute(
         "select s.customer_id, si.product_id from stripe.subscription s"
@@ -213,7 +213,7 @@ def _print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_row(*map(_text, row))
     print_table(table)
     if len(rows) > _SHOWN_ROWS:
-        out.print(f" … and {len(rows) - _SHOWN_ROWS} more rows", markup=False)
+        out.print(f" … and {counted(len(rows) - _SHOWN_ROWS, 'more row')}", markup=False)
 
 
 def _text(value: object) -> str:
@@ -230,8 +230,7 @@ def _text(value: object) -> str:
 
 
 def _print_cost(requests: Sequence[dict[str, Any]], seconds: float) -> None:
-    noun = "request" if len(requests) == 1 else "requests"
-    out.print(f"\n {len(requests)} {noun}, {seconds * 1000:.0f} ms", markup=False, style="green")
+    out.print(f"\n {counted(len(requests), 'request')}, {seconds * 1000:.0f} ms", markup=False, style="green")
     for request in requests[:_SHOWN_REQUESTS]:
         query = unquote(str(request["query_string"]))
         body = " ".join(f"{name}={value}" for name, value in request["form"])

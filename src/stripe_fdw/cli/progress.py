@@ -22,6 +22,7 @@ from rich.text import Text
 
 from stripe_fdw.cli.output import err, out, say
 from stripe_fdw.copies.runs import Run
+from stripe_fdw.counts import counted
 
 
 @dataclass(slots=True)
@@ -48,9 +49,9 @@ class ShownProgress:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.completed:.0f} objects"),
+            _Counted("objects", "object"),
             _Rate(""),
-            TextColumn("{task.fields[requests]} requests"),
+            _Counted("requests", "request"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=err,
@@ -69,10 +70,12 @@ class ShownProgress:
             now = time.monotonic()
             shown = self._shown.get(run.resource)
             if shown is None:
-                task = self._bars.add_task(run.resource, total=None, requests=0)
+                task = self._bars.add_task(run.resource, total=None, requests=0, objects=0)
                 shown = self._shown[run.resource] = _Shown(task, run.objects, now, now)
             total = max(run.expected, run.objects) if run.expected else None
-            self._bars.update(shown.task, completed=run.objects, total=total, requests=run.requests)
+            self._bars.update(
+                shown.task, completed=run.objects, total=total, objects=run.objects, requests=run.requests
+            )
             if not err.is_terminal and now - shown.printed_at >= self._line_seconds:
                 shown.printed_at = now
                 say(_line(run, shown, now))
@@ -84,6 +87,18 @@ class ShownProgress:
             if shown is not None:
                 self._bars.remove_task(shown.task)
             out.print(f"{resource}: {outcome}", markup=False)
+
+
+class _Counted(TextColumn):
+    """A number of requests, say, with its noun."""
+
+    def __init__(self, field: str, noun: str) -> None:
+        super().__init__("")
+        self._field, self._noun = field, noun
+
+    def render(self, task: Task) -> Text:
+        """Return the number that a refresh has reached."""
+        return Text(counted(task.fields[self._field], self._noun))
 
 
 class _Rate(TextColumn):
@@ -98,4 +113,5 @@ def _line(run: Run, shown: _Shown, now: float) -> str:
     of = f" of about {run.expected}" if run.expected and run.expected >= run.objects else ""
     rate = (run.objects - shown.objects) / max(now - shown.began_at, 0.001)
     left = f", {(run.expected - run.objects) / rate:.0f} s left" if of and run.expected and rate > 0 else ""
-    return f"{run.resource}: {run.objects}{of} objects in {run.requests} requests, {rate:.0f}/s{left}"
+    objects = f"{run.objects}{of} objects" if of else counted(run.objects, "object")
+    return f"{run.resource}: {objects} in {counted(run.requests, 'request')}, {rate:.0f}/s{left}"

@@ -21,9 +21,11 @@ from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_sa
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
 from stripe_fdw.copies.lists import NotListedError, list_parent
+from stripe_fdw.copies.owned_lists import refreshed_with
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
+from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
@@ -81,14 +83,20 @@ class _Refresh:
         self._full = full
         self._stopping = threading.Event()
         self._failed = False
+        self._entries: dict[str, list[Resource]] = {}  # by the resource whose refresh brings them
         self._progress = ShownProgress()
 
     def run(self, resources: tuple[Resource, ...]) -> bool:
-        """Refresh them, those with parents after the others. Return False if one of them failed."""
+        """Refresh them, those with parents after the others. Return False if one of them failed.
+
+        The entries of lists that objects own come with these objects.
+        """
+        self._entries = refreshed_with(resources, load())
+        refreshed = chosen_resources(self._entries)
         asked = ask_account(self._client)  # while the copies are installed
         with open_session(self._database) as connection:
             with connection.transaction():
-                names = [item.name for item in resources]
+                names = {item.name for item in (*resources, *refreshed)}
                 for line in install_copies(connection, self._schemas, names):
                     say(line)
             account = check_account(self._client, connection, self._schemas, self._check, asked)
@@ -99,7 +107,7 @@ class _Refresh:
             return bool(resource.parents) or any(item.required for item in resource.filters)
 
         with closing(share_background(self._client, self._database, account)), self._progress.shown():
-            for group in ([r for r in resources if not needs(r)], [r for r in resources if needs(r)]):
+            for group in ([r for r in refreshed if not needs(r)], [r for r in refreshed if needs(r)]):
                 with ThreadPoolExecutor(_PARALLEL_RESOURCES) as threads:
                     try:
                         list(threads.map(self._refresh, group))
@@ -108,7 +116,7 @@ class _Refresh:
                         raise
             with open_session(self._database) as connection:
                 refetcher = Refetcher(self._client, connection, self._schemas, load(), self._check)
-                refetcher.finish([resource.name for resource in resources], _REFETCH_SECONDS)
+                refetcher.finish(names, _REFETCH_SECONDS)
         return not self._failed
 
     def _check(self) -> None:
@@ -119,6 +127,7 @@ class _Refresh:
         try:
             with open_session(self._database) as connection:
                 outcome = self._outcome(resource, connection)
+                came_with = self._came_with(resource, connection)
         except StripeFdwError as error:
             if self._stopping.is_set():
                 raise
@@ -127,6 +136,8 @@ class _Refresh:
             report(error)
         else:
             self._progress.finished(resource.name, outcome)
+            for name, outcome_of_entries in came_with.items():
+                self._progress.finished(name, outcome_of_entries)
 
     def _outcome(self, resource: Resource, connection: psycopg.Connection) -> str:
         """Refresh the resource, or join the process that does so, and return how it ended."""
@@ -159,7 +170,20 @@ class _Refresh:
                 self._failed = True
                 return f"failed in another process: {ended.error}"
             if ended is not None:
-                return f"another process has refreshed it: {ended.objects} objects"
+                return f"another process has refreshed it: {counted(ended.objects, 'object')}"
+
+    def _came_with(self, resource: Resource, connection: psycopg.Connection) -> dict[str, str]:
+        """Return what has become of the entries of the resource's lists, of those to be refreshed."""
+        outcomes = {}
+        for entries in self._entries[resource.name]:
+            ended = last_ending(connection, self._schemas.copies, entries.name, "")
+            outcomes[entries.name] = (
+                f"comes with {resource.name}"
+                if ended is None
+                else f"{counted(ended.objects, 'object')}, which {'comes' if ended.objects == 1 else 'come'}"
+                f" with {resource.name}"
+            )
+        return outcomes
 
     def _say_cost(self, resource: Resource, connection: psycopg.Connection) -> None:
         """Say how many requests a refresh makes that needs one for each object of another resource."""

@@ -25,6 +25,7 @@ _COLUMNS = (
     ("deleted", "right"),
     ("asked", "right"),
     ("seen", "right"),
+    ("in doubt", "right"),
     ("outcome", "left"),
     ("last full", "left"),
     ("last change", "left"),
@@ -50,7 +51,7 @@ def status(
                 "with s as materialized (select * from stripe_sync.status"
                 " where %(copies)s::text is null or schema = %(copies)s)"
                 " select to_jsonb(s) ->> 'server', schema, resource, state, percent_done, rows, deleted_rows,"
-                " requests, objects, outcome, finished_full_at, changed_at, schedule, error"
+                " requests, objects, nullif(in_doubt, 0), outcome, finished_full_at, changed_at, schedule, error"
                 " from s order by schema, resource",
                 {"copies": None if server is None else find_server(connection, server).copies},
             ).fetchall()

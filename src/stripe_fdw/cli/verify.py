@@ -17,6 +17,7 @@ from stripe_fdw.copies.compare import Difference
 from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.verify import Verification, Verifier
+from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
@@ -59,7 +60,7 @@ def verify(
             with closing(share_background(client, url, account)), err.status("comparing") as status:
 
                 def progress(name: str, objects: int) -> None:
-                    status.update(f"{name}: {objects} objects")
+                    status.update(f"{name}: {counted(objects, 'object')}")
 
                 verifier = Verifier(
                     client, connection, schemas, lambda: None, progress, repair, confirm_deletions
@@ -109,10 +110,10 @@ def _verify(verifier: Verifier, resource: Resource, sample: int | None) -> bool:
 
 def _lines(resource: Resource, result: Verification) -> list[str]:
     differing = len(result.differences)
-    ending = "all equal" if not differing else f"{differing} differ"
+    ending = "all equal" if not differing else f"{differing} {'differs' if differing == 1 else 'differ'}"
     if result.repaired:
         ending += f", {result.repaired} repaired"
-    lines = [f"{resource.name}: {result.objects} objects compared, {ending}"]
+    lines = [f"{resource.name}: {counted(result.objects, 'object')} compared, {ending}"]
     lines += [f"  {_text(item)}" for item in result.differences[:_SHOWN]]
     if differing > _SHOWN:
         lines.append(f"  and {differing - _SHOWN} more")

@@ -17,6 +17,7 @@ from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import STATE_COLUMNS, add_column, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
+from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.ownership import refuse_objects_of_others
 from stripe_fdw.database.queries import catalog_names
@@ -84,7 +85,8 @@ def _steps(
             lists = owned_lists(resource, catalog, installed)
             _execute(connection, create_functions(resource, schemas, lists))
     if created:
-        yield f"created {len(created)} tables in schema {schemas.copies} with views in schema {schemas.views}"
+        made = f"{counted(len(created), 'table')} in schema {schemas.copies}"
+        yield f"created {made} with views in schema {schemas.views}"
 
 
 def chosen_resources(names: Iterable[str] | None) -> tuple[Resource, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from stripe_fdw.catalog.model import Catalog, Resource
@@ -40,6 +40,17 @@ def owner(entries: Resource, catalog: Catalog) -> Resource | None:
     if parent is None or all(column.full_list_table != entries.name for column in parent.columns):
         return None
     return parent
+
+
+def refreshed_with(resources: Iterable[Resource], catalog: Catalog) -> dict[str, list[Resource]]:
+    """Return the resources whose refreshes read these, each with those of them that it brings as entries."""
+    refreshed: dict[str, list[Resource]] = {}
+    for resource in resources:
+        parent = owner(resource, catalog)
+        entries = refreshed.setdefault((parent or resource).name, [])
+        if parent is not None:
+            entries.append(resource)
+    return refreshed
 
 
 def _parent_column(entries: Resource) -> str:

@@ -31,6 +31,7 @@ from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, re
 from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.yielding import around_locks, brief_locks, in_yielding_transaction
+from stripe_fdw.counts import counted
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import NotFoundError, StripeFdwError
 
@@ -185,7 +186,7 @@ class Refresher:
             len(missing) > _MAX_ASKED or (len(missing) > _FEW and share > _MAX_ASKED_SHARE)
         ):
             raise DeletionsNotConfirmedError(
-                f"the list of {resource.name} lacks {len(missing)} objects of the copy",
+                f"the list of {resource.name} lacks {counted(len(missing), 'object')} of the copy",
                 detail=f"That is {share:.0%} of its rows. The key may see less than before.",
                 hint="If they are deleted, run it again with --confirm-deletions.",
             )

@@ -14,10 +14,12 @@ from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
+from stripe_fdw.copies.owned_copies import OwnedCopies
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
 from stripe_fdw.copies.runs import Check, LostRunError, Run, RunningElsewhere, running_elsewhere, take_run
 from stripe_fdw.copies.sinks import CopySink
+from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted, NotActivatedError, PermissionDeniedError, StripeFdwError
@@ -76,6 +78,7 @@ class ResourceRefresh:
             CopySink(self.connection, self.schemas, self.whole),
         )
         completion = ListCompletion(self.client, self.connection, self.schemas, load(), check)
+        owned = OwnedCopies(self.connection, self.schemas, load(), check)
         filler = ColumnFiller(self.connection, self.schemas, load(), check)
         indexes = IndexBuilder(self.connection, self.schemas, load())
         refetcher = Refetcher(
@@ -85,6 +88,7 @@ class ResourceRefresh:
             filler.fill(resource, _FILL_SECONDS)
             refetcher.refetch_before_refresh(resource)
             refresher.refresh(resource, run)
+            owned.fill(resource, run)
             completion.complete(resource, run)
             refetcher.settle_listed(resource, run)
             filler.fill(resource)
@@ -104,6 +108,7 @@ class ResourceRefresh:
                 run.finish(database_message(error))
             raise
         run.finish()
+        owned.record(resource, run)
         indexes.build(resource)  # which may take longer than the lease
         return run
 
@@ -115,4 +120,5 @@ def summary(run: Run) -> str:
         for name in ("inserted", "updated", "deleted", "stale")
         if getattr(run.applied, name)
     ]
-    return f"{run.objects} objects in {run.requests} requests: {', '.join(counts) or 'nothing has changed'}"
+    done = f"{counted(run.objects, 'object')} in {counted(run.requests, 'request')}"
+    return f"{done}: {', '.join(counts) or 'nothing has changed'}"

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from stripe_fdw.catalog import load
+from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.fdw.schema.import_schema import (
@@ -56,7 +57,7 @@ def install_tables(connection: psycopg.Connection, schemas: Schemas) -> Iterator
         )
         names = f": {', '.join(missing)}" if server_of_table else ""
         tables = len([name for name in missing if name in catalog.resource])
-        yield f"imported {tables} tables into schema {schemas.live}{names}"
+        yield f"imported {counted(tables, 'table')} into schema {schemas.live}{names}"
     for resource in catalog.resources:
         if resource.name in server_of_table:
             yield from _update_columns(connection, schemas, resource.name, column_definitions(resource))

@@ -9,6 +9,7 @@ from typing import Final
 import psycopg
 from croniter import CroniterBadDateError, croniter
 
+from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
 
 _MAX_CRON_CHARACTERS: Final = 256
@@ -37,7 +38,8 @@ def queue_due(
                 with connection.transaction():
                     connection.execute("select stripe_sync.refresh(%s, %s)", (resource, schemas.server))
             except (ValueError, psycopg.errors.UndefinedTable) as error:
-                say(f"the schedule of {schemas.label(resource[:100])} is not kept: {str(error).strip()}")
+                reason = database_message(error) if isinstance(error, psycopg.Error) else str(error)
+                say(f"the schedule of {schemas.label(resource[:100])} is not kept: {reason}")
                 continue
             connection.execute(
                 "update stripe_sync.schedule set queued_at = now() where schema = %s and resource = %s",

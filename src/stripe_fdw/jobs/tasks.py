@@ -16,10 +16,11 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import RequestBudget, share_background
-from stripe_fdw.copies.install import chosen_resources
+from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lost_writes import queue_lost_writes
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
+from stripe_fdw.copies.owned_lists import owner
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
@@ -137,6 +138,10 @@ def refresh_copy(work: Work, account: ServedAccount, name: str, job: int | None)
     label = account.schemas.label(name)
     work.check_account(account)
     with open_session(work.database_url) as connection:
+        parent = owner(resource, load())
+        if parent is not None and parent.name in installed_resources(connection, account.schemas):
+            work.say(f"{label}: comes with {parent.name}, which is refreshed")
+            resource, label = parent, account.schemas.label(parent.name)
         refresh = ResourceRefresh(account.client, connection, account.schemas, work.check, lambda _: None)
         try:
             outcome = refresh.refresh(resource, job)

@@ -40,12 +40,16 @@ def _database_errors() -> Iterator[None]:
     try:
         yield
     except (psycopg.Error, ProcrastinateException) as error:
-        cause = error if isinstance(error, psycopg.Error) else error.__cause__
-        message = database_message(cause) if isinstance(cause, psycopg.Error) else str(error)
         raise InstallError(
-            f"the database reported an error: {message}",
+            f"the database reported an error: {_message(error)}",
             hint="Start the worker again: it goes on with what it had begun.",
         ) from None
+
+
+def _message(error: psycopg.Error | ProcrastinateException) -> str:
+    """Return what the database reported, also where the queue's package has wrapped it."""
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    return database_message(cause) if isinstance(cause, psycopg.Error) else str(error)
 
 
 @_database_errors()
@@ -170,7 +174,7 @@ async def _rounds(work: Work, app: App) -> None:
             await asyncio.to_thread(_queue_due, work)
             await _retry_stalled(work, app)
         except (psycopg.Error, ConnectorException) as error:
-            work.say(f"schedules were not looked at: {error}")
+            work.say(f"schedules were not looked at: {_message(error)}")
         await asyncio.sleep(_ROUND_SECONDS)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,10 +24,11 @@ from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import ConnectionFailedError, Interrupted
+from stripe_fdw.jobs import worker as jobs_worker
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError, delay_seconds
 from stripe_fdw.jobs.schedules import is_due, queue_due
-from stripe_fdw.jobs.tasks import Work
+from stripe_fdw.jobs.tasks import Work, make_app
 from stripe_simulator.process import SimulatorProcess
 from support.commands import Command, run_command
 from support.database import KEY
@@ -136,6 +139,44 @@ def test_a_queued_refresh_is_done_by_a_worker(
     assert value(db, "select count(*) from stripe.invoice") > 0
     assert value(db, "select job from stripe_sync.run where resource = 'customer'") == job
     assert value(db, "select count(*) from stripe_jobs.procrastinate_jobs") == 0
+
+
+def test_a_queued_refresh_of_entries_is_one_of_the_objects_that_hold_them(
+    db: psycopg.Connection, worker: Worker, stripe: SimulatorProcess
+) -> None:
+    with db.transaction():
+        list(install_copies(db, Schemas(), ["subscription_item"]))
+    db.execute("select stripe_sync.refresh('subscription_item')")
+    stripe.control("DELETE", "/requests")
+    output = finished(worker("--once"))
+    assert "subscription_item: comes with subscription, which is refreshed" in output
+    assert re.search(r"^subscription: \d+ objects in \d+ requests: \d+ inserted$", output, re.M)
+    items = {row[0] for row in db.execute("select subscription_id from stripe.subscription_item")}
+    assert items == {row[0] for row in db.execute("select id from stripe.subscription")}
+    db.execute("drop table stripe_copy.subscription_item cascade")
+    db.execute("delete from stripe_sync.resource where name = 'subscription_item'")
+    with db.transaction():
+        list(install_copies(db, Schemas(), ["subscription"]))
+
+
+def test_errors_of_the_database_are_said_in_its_words(
+    db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def fail(_: Work) -> None:
+        db.execute("do $$ begin perform 1 / 0; end $$")
+
+    async def one_round() -> None:
+        work = Work("", [], said.append)
+        rounds = asyncio.create_task(jobs_worker._rounds(work, make_app(work)))
+        while not said:
+            await asyncio.sleep(0.01)
+        rounds.cancel()
+
+    monkeypatch.setattr(jobs_worker, "_queue_due", fail)
+    asyncio.run(one_round())
+    assert said == ["schedules were not looked at: division by zero"]
 
 
 @pytest.fixture

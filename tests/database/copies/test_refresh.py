@@ -367,7 +367,7 @@ def command(filled: str, stripe: SimulatorProcess) -> Callable[..., Command]:
 def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> None:
     done = command("customer", "subscription", "product")
     assert done.returncode == 0, done.stderr
-    assert "created 1 tables in schema stripe_copy" in done.stderr
+    assert "created 1 table in schema stripe_copy" in done.stderr
     counts = rows(
         filled, "select count(*) from stripe.customer union all select count(*) from stripe.product"
     )
@@ -378,10 +378,37 @@ def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> No
 
 
 def test_the_command_says_what_lists_inside_objects_cost(command: Any, filled: str) -> None:
-    command("invoice")
-    (invoices,) = rows(filled, "select count(*) from stripe.invoice")[0]
-    said = command("line_item").stderr
-    assert f"line_item: a request for each invoice, of which there are {invoices}" in said
+    command("customer")
+    (customers,) = rows(filled, "select count(*) from stripe.customer")[0]
+    said = command("customer_balance_transaction").stderr
+    assert (
+        f"customer_balance_transaction: a request for each customer, of which there are {customers}" in said
+    )
+
+
+def test_entries_of_owned_lists_come_with_the_objects_that_hold_them(
+    command: Any, filled: str, stripe: SimulatorProcess
+) -> None:
+    items = "select id, subscription_id, _raw from stripe.subscription_item order by id"
+    command("subscription", "subscription_item")
+    before = rows(filled, items)
+    long = rows(filled, "select count(*) from stripe.subscription where items ->> 'has_more' = 'true'")[0][0]
+    with psycopg.connect(filled, autocommit=True) as connection:
+        # As if the copy of the items had been made later.
+        connection.execute("truncate stripe_copy.subscription_item")
+        connection.execute("delete from stripe_sync.run where resource = 'subscription_item'")
+    stripe.control("DELETE", "/requests")
+    done = command("subscription_item")
+    assert done.stdout.splitlines() == [
+        f"subscription: {len(rows(filled, 'select from stripe.subscription'))} objects in"
+        f" {len(stripe.requests()) - 1} requests: nothing has changed",
+        f"subscription_item: {len(before)} objects, which come with subscription",
+    ]
+    assert rows(filled, items) == before
+    asked = [request for request in stripe.requests() if request["path"] == "/v1/subscription_items"]
+    assert len(asked) == long
+    state = "select objects, outcome, finished_full_at is not null from stripe_sync.status"
+    assert rows(filled, f"{state} where resource = 'subscription_item'")[0][::2] == (len(before), True)
 
 
 def test_progress_is_shown_in_lines_without_a_terminal(
@@ -396,7 +423,7 @@ def test_progress_is_shown_in_lines_without_a_terminal(
     shown.finished("customer", "done")
     said = capsys.readouterr()
     first, last = said.err.splitlines()[0], said.err.splitlines()[-1]
-    assert re.match(r"customer: \d+ objects in \d+ requests, \d+/s$", first)
+    assert re.match(r"customer: \d+ objects in 1 request, \d+/s$", first)
     assert re.match(r"customer: (\d+) of about \1 objects in \d+ requests, \d+/s, 0 s left$", last)
     assert said.out == "customer: done\n"
 
@@ -408,6 +435,9 @@ def test_the_command_refreshes_everything(command: Any, filled: str, simulators:
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert lines.keys() == {resource.name for resource in load().resources if not resource.preview}
     assert lines["identity_verification_session"].startswith("is left out: ")
+    assert lines["line_item"].endswith("come with invoice")
+    asked_twice = [request["path"] for request in few.requests() if request["path"].endswith("/lines")]
+    assert len(asked_twice) == len(set(asked_twice))
     kinds = (
         "select 1 from stripe.subscription_item join stripe.subscription s on s.id = subscription_id limit 1"
     )

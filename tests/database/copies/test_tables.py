@@ -229,7 +229,7 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
 
     changes = list(install_copies(copies, OTHER))
     assert "added column stripe_eu_copy.subscription.trial_end" in changes
-    assert "created 1 tables in schema stripe_eu_copy with views in schema stripe_eu" in changes
+    assert "created 1 table in schema stripe_eu_copy with views in schema stripe_eu" in changes
     assert rows(copies, "select ctid, xmin from stripe_eu_copy.subscription") == before
     noted = "select resource || '_' || name || '_idx' from stripe_sync.new_index"
     later = {("i", index) for index in column(copies, noted)}  # the indexes that are made in the background

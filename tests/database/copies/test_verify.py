@@ -300,11 +300,17 @@ def test_verify_says_what_has_no_copy(db: psycopg.Connection, command: Any) -> N
 
 
 def test_status_shows_every_copy(db: psycopg.Connection, command: Any, cluster: Cluster) -> None:
+    db.execute(
+        "insert into stripe_sync.refetch (schema, resource, id, account, doubted_at)"
+        " select 'stripe_copy', 'customer', 'cus_' || n, '', now() from generate_series(1, 37) n"
+    )
     lines = command("status").stdout.splitlines()
+    db.execute("truncate stripe_sync.refetch")
     header, *rows = [line.split() for line in lines]
     assert header[:4] == ["resource", "state", "rows", "deleted"]
     assert {row[0] for row in rows} == set(CHOSEN)
     customer = next(line for line in lines if line.startswith("customer"))
+    assert customer[: lines[0].index("in doubt") + len("in doubt")].split()[-1] == "37"
     assert "changes made" in customer
     assert str(len(content(db))) in customer
     for name in ("status", "verify"):

@@ -795,7 +795,7 @@ def test_the_command_init_brings_copies_up_to_date(
     assert "nothing to do" in result.output
     db.execute("drop view stripe.product; drop table stripe_copy.product")
     result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "product"], env=env)
-    assert "created 1 tables in schema stripe_copy" in result.output
+    assert "created 1 table in schema stripe_copy" in result.output
     result = CliRunner().invoke(cli, ["init", "--host", host, "--copies", "prodct"], env=env)
     settings.cache_clear()
     assert 'no resource "prodct"' in str(result.exception)
