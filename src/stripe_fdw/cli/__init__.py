@@ -20,6 +20,7 @@ from stripe_fdw.cli import (
     simulator,
     status,
     verify,
+    webhook,
     worker,
 )
 from stripe_fdw.cli.output import out, report
@@ -57,6 +58,7 @@ _app.command()(refresh.refresh)
 _app.command()(verify.verify)
 _app.command()(status.status)
 _app.command()(serve.serve)
+_app.add_typer(webhook.app, name="webhook")
 _app.command()(worker.worker)
 _app.command()(adopt.adopt)
 _app.add_typer(host.app, name="host")

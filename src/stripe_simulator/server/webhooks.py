@@ -188,6 +188,7 @@ def _registered(platform: Account) -> list[WebhookEndpoint]:
             registered["url"],
             signing_secret(registered["id"]),
             tuple(registered["enabled_events"]),
+            connect=registered["id"] in platform.connect_endpoints,
             api_version=registered.get("api_version"),
         )
         for registered in platform.collection("webhook_endpoint").overlay.values()

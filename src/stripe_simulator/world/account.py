@@ -70,6 +70,7 @@ class Account:
         self.cash_modes: dict[str, str] = {}  # reconciliation modes of cash balances, by customer
         self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
         self.discounts: dict[str, Json] = {}  # by id; no list shows them either
+        self.connect_endpoints: set[str] = set()  # webhook endpoints for the events of connected accounts
         self.on_event: Callable[[Account, Json], int] = lambda _account, _event: 0
         self.is_discarded = False  # by a reset
         self._cache = cache

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from stripe_simulator.types import Json
 
 
+MAX_ENDPOINTS = 16
+
+
 def signing_secret(endpoint: str) -> str:
     """Return the signing secret of a webhook endpoint."""
     return "whsec_" + base62(stable_hash("secret", endpoint) << 64 | stable_hash(endpoint), 21)
@@ -32,6 +35,11 @@ def _check_url(context: OperationContext) -> None:
 def create(context: OperationContext) -> Json:
     """Create a webhook endpoint. Only this response contains the signing secret."""
     _check_url(context)
+    # Stripe's text is not recorded.
+    if sum(item is not None for item in context.collection.overlay.values()) >= MAX_ENDPOINTS:
+        raise StripeError(f"You have reached the maximum of {MAX_ENDPOINTS} test webhook endpoints.")
+    if context.params.get("connect") in (True, "true"):
+        context.request.account.connect_endpoints.add(context.object["id"])
     return context.object | {"secret": signing_secret(context.object["id"])}
 
 

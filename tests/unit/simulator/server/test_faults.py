@@ -208,6 +208,18 @@ def test_webhooks_are_signed_as_stripe_signs_them(stripe):
         assert parts["v1"] == hmac.new(endpoint["secret"].encode(), signed, hashlib.sha256).hexdigest()
 
 
+def test_a_connect_endpoint_gets_the_events_of_connected_accounts_alone(stripe):
+    with Receiver() as own, Receiver() as connected:
+        for receiver, connect in ((own, "false"), (connected, "true")):
+            data = {"url": receiver.url, "enabled_events[]": ["customer.created"], "connect": connect}
+            assert "connect" not in stripe.post("/webhook_endpoints", data=data).json()
+        account = stripe.get("/accounts").json()["data"][0]["id"]
+        stripe.post("/customers")
+        stripe.post("/customers", headers={"Stripe-Account": account})
+        assert [event.get("account") for event in own.wait(1)] == [None]
+        assert [event.get("account") for event in connected.wait(1)] == [account]
+
+
 def test_webhooks_are_tried_again(stripe, simulator):
     with Receiver(refuse=1) as receiver:
         simulator.control("POST", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_test"})

@@ -200,6 +200,15 @@ def test_a_webhook_endpoint_is_switched_off(post):
     assert error["param"] == "enabled_events[0]"
 
 
+def test_an_account_has_at_most_sixteen_webhook_endpoints(post, reader):
+    endpoint = {"url": "https://example.com/hook", "enabled_events[0]": "*"}
+    present = reader.page("/webhook_endpoints?limit=100")["data"]
+    for _ in range(16 - len(present)):
+        post("/webhook_endpoints", **endpoint)
+    error = post("/webhook_endpoints", 400, **endpoint)
+    assert (error["type"], "maximum" in error["message"]) == ("invalid_request_error", True)
+
+
 def test_a_tax_registration_ends_now_or_later(post):
     country = {"country": "DE", "country_options[de][type]": "oss_union"}
     registration = post("/tax/registrations", active_from="now", **country)
