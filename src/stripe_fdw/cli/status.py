@@ -51,8 +51,8 @@ def status(
                 "with s as materialized (select * from stripe_sync.status"
                 " where %(copies)s::text is null or schema = %(copies)s)"
                 " select to_jsonb(s) ->> 'server', schema, resource, state, percent_done, rows, deleted_rows,"
-                " requests, objects, nullif(in_doubt, 0), outcome, finished_full_at, changed_at, schedule, error"
-                " from s order by schema, resource",
+                " requests, objects, nullif(in_doubt, 0), outcome, finished_full_at, changed_at, schedule,"
+                " error from s order by schema, resource",
                 {"copies": None if server is None else find_server(connection, server).copies},
             ).fetchall()
     except psycopg.Error as error:

@@ -12,8 +12,8 @@ from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
 OBJECT: Final = "o"  # names the object's jsonb in expressions
 RECORD: Final = "r"  # names the record of its fields
-# What an object may carry beside Stripe's fields: the id of the object in whose list it is, and evidence of its
-# own: when it was so, the event that told it, and the state before that event.
+# What an object may carry beside Stripe's fields: the id of the object in whose list it is, and evidence of
+# its own: when it was so, the event that told it, and the state before that event.
 PARENT_KEY: Final = "_parent"
 AT_KEY: Final = "_at"
 EVENT_KEY: Final = "_event"
