@@ -109,8 +109,8 @@ def delete_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> I
 def _delete(item: OwnedList, copies: str, objects: str, condition: str = "") -> str:
     """Return the statement that marks entries of these objects as deleted, with the evidence of the object.
 
-    Both steps find their rows by an array of ids: a join would read the whole table, however few there are,
-    and so would an index on all rows of the account.
+    Each step finds its rows by an array of ids: a join would read the whole table, however few there are, and
+    so would an index on all rows of the account, or one that has them in their order.
     """
     table = f"{quote_identifier(copies)}.{quote_identifier(item.entries.name)}"
     parent = f"t.{quote_identifier(item.parent_column)}"
@@ -124,13 +124,16 @@ def _delete(item: OwnedList, copies: str, objects: str, condition: str = "") -> 
              where o ->> 'id' = {parent} {condition}
              limit 1
          ) p
-         where {parent} = any (array(select o ->> 'id' from unnest({objects}) o))
-           and t._account is not distinct from given_account
-           and not t._deleted and (t._as_of is null or p.at > t._as_of)
+         where t.id = any (array(
+                select c.id
+                  from {table} c
+                 where c.{quote_identifier(item.parent_column)} = any (array(
+                        select o ->> 'id' from unnest({objects}) o))
+                   and c._account is not distinct from given_account))
+           and t._account = given_account and not t._deleted and (t._as_of is null or p.at > t._as_of)
          order by t.id
            for update of t
     )
     update {table} t
-       set _deleted = true, _event = gone.event, _as_of = gone.at
-      from gone
-     where t.id = any (array(select id from gone)) and t._account = given_account and t.id = gone.id;"""
+       set _deleted = true, (_event, _as_of) = (select g.event, g.at from gone g where g.id = t.id)
+     where t.id = any (array(select id from gone)) and t._account = given_account;"""
