@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import orjson
 import psycopg
@@ -59,9 +59,42 @@ def apply(
     Of an object with characters that the database's encoding lacks, the columns are NULL that would have
     them.
     """
+    fitting, applied = _apply_misfits(connection, schemas, resource, objects, evidence)
+    counts = "outcome, count(*)", "group by 1"
+    return applied + Applied(**_apply(connection, schemas, resource, fitting, evidence, counts))
+
+
+def apply_each(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    objects: Sequence[dict[str, Any]],
+    evidence: Evidence,
+) -> dict[str, str]:
+    """Do what ``apply`` does. Return what became of each object, by the id of its copy.
+
+    That is ``inserted``, ``updated``, ``deleted``, ``unchanged`` or ``stale``.
+    """
+    fitting, applied = _apply_misfits(connection, schemas, resource, objects, evidence)
+    outcomes = _apply(connection, schemas, resource, fitting, evidence, ("id, outcome", ""))
+    if applied != Applied():
+        kept = {id(item) for item in fitting}
+        lost = [copy_key(resource, item, evidence.parent) for item in objects if id(item) not in kept]
+        outcomes.update(dict.fromkeys(lost, "updated"))
+    return outcomes
+
+
+def _apply_misfits(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    objects: Sequence[dict[str, Any]],
+    evidence: Evidence,
+) -> tuple[Sequence[dict[str, Any]], Applied]:
+    """Apply objects with characters that the database's encoding lacks. Return the other ones."""
     codec = lacking_codec(connection.info.parameter_status("server_encoding") or "UTF8")
     if codec is None:
-        return _apply(connection, schemas, resource, objects, evidence)
+        return objects, Applied()
     fitting, applied = [], Applied()
     for item in objects:
         shown, lost = representable(item, codec)
@@ -69,7 +102,7 @@ def apply(
             applied += _apply_without(connection, schemas, resource, shown, lost, evidence)
         else:
             fitting.append(item)
-    return applied + _apply(connection, schemas, resource, fitting, evidence)
+    return fitting, applied
 
 
 def _apply(
@@ -78,10 +111,12 @@ def _apply(
     resource: Resource,
     objects: Sequence[dict[str, Any]],
     evidence: Evidence,
-) -> Applied:
+    selected: tuple[LiteralString, LiteralString],
+) -> dict[str, Any]:
     function = sql.Identifier(schemas.copies, f"_apply_{resource.name}")
+    columns, group = selected
     query = sql.SQL(
-        "select outcome, count(*) from {}(array(select jsonb_array_elements(%b)), %b, %b, %b, %b) group by 1"
+        f"select {columns} from {{}}(array(select jsonb_array_elements(%b)), %b, %b, %b, %b) {group}"
     ).format(function)
     parameters = (
         as_jsonb(objects),
@@ -90,7 +125,7 @@ def _apply(
         evidence.event,
         evidence.parent,
     )
-    return Applied(**dict(connection.execute(query, parameters).fetchall()))
+    return dict(connection.execute(query, parameters).fetchall())
 
 
 def _apply_without(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -27,6 +28,38 @@ _STORE: Final = f"""
        set source = excluded.source, api_version = excluded.api_version, body = excluded.body
      where i.source = 'poll' and excluded.source = 'webhook' and i.outcome is null
 """.encode()  # noqa: S608 - a constant
+_CLAIM: Final = b"""
+    select position, body
+      from stripe_sync.inbox
+     where schema = %(schema)s and outcome is null and (next_attempt_at is null or next_attempt_at <= now())
+     union all
+    select position, body
+      from stripe_sync.inbox
+     where schema = %(schema)s and outcome = 'failed' and next_attempt_at <= now()
+     order by position
+     limit %(limit)s
+"""
+_MARK: Final = b"""
+    update stripe_sync.inbox i
+       set outcome = m.outcome, reason = m.reason, next_attempt_at = null, done_at = clock_timestamp()
+      from unnest(%s::text[], %s::timestamptz[], %s::text[], %s::text[]) as m(id, created, outcome, reason)
+     where i.schema = %s and i.id = m.id and i.created = m.created
+"""
+_PUT_OFF: Final = b"""
+    update stripe_sync.inbox i
+       set next_attempt_at = now() + interval '1 s'
+      from unnest(%s::text[], %s::timestamptz[]) as m(id, created)
+     where i.schema = %s and i.id = m.id and i.created = m.created
+"""
+# After 15 s, 30 s, 1 min, ... up to an hour. After ten attempts an event is given up.
+_FAIL: Final = b"""
+    update stripe_sync.inbox i
+       set outcome = 'failed', reason = m.reason, attempts = attempts + 1, done_at = clock_timestamp(),
+           next_attempt_at = case when attempts < 9
+                                  then now() + least(interval '15 s' * 2 ^ attempts, interval '1 h') end
+      from unnest(%s::text[], %s::timestamptz[], %s::text[]) as m(id, created, reason)
+     where i.schema = %s and i.id = m.id and i.created = m.created
+"""
 
 
 def store(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Event], source: Source) -> int:
@@ -60,6 +93,47 @@ async def store_async(
         for created in _weeks(events):
             await connection.execute(_MAKE_PARTITION, (created,))
         return (await connection.execute(_STORE, values)).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event: ``applied``, ``stale``, ``refetched`` or ``ignored``, and why."""
+
+    event: Event
+    name: str
+    reason: str | None = None
+
+
+def claim(connection: psycopg.Connection, schemas: Schemas, limit: int) -> list[Event]:
+    """Return events that wait, and those that failed and are due again, in the order of their arrival.
+
+    They stay as they are: one process of a database applies events at a time.
+    """
+    rows = connection.execute(_CLAIM, {"schema": schemas.copies, "limit": limit})
+    return [Event.parse(body) for _, body in rows]
+
+
+def mark(connection: psycopg.Connection, schemas: Schemas, outcomes: Sequence[Outcome]) -> None:
+    """Note what became of events."""
+    names, reasons = [each.name for each in outcomes], [each.reason for each in outcomes]
+    connection.execute(_MARK, (*_keys([each.event for each in outcomes]), names, reasons, schemas.copies))
+
+
+def put_off(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Event]) -> None:
+    """Have events applied a second later."""
+    connection.execute(_PUT_OFF, (*_keys(events), schemas.copies))
+
+
+def mark_failed(
+    connection: psycopg.Connection, schemas: Schemas, failed: Sequence[tuple[Event, str]]
+) -> None:
+    """Note why events have failed, and have them tried again, later each time."""
+    reasons = [reason for _, reason in failed]
+    connection.execute(_FAIL, (*_keys([event for event, _ in failed]), reasons, schemas.copies))
+
+
+def _keys(events: Sequence[Event]) -> tuple[list[str], list[datetime]]:
+    return [event.id for event in events], [event.created for event in events]
 
 
 def _values(schemas: Schemas, events: Sequence[Event], source: Source) -> dict[str, Any]:

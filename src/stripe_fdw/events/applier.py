@@ -1,0 +1,194 @@
+"""Events of the inbox are applied to the copies, in batches: one process of a database does so at a time.
+
+A batch is one transaction: the copies, the outcome of each event, the objects to ask for, what the live cache
+forgets and what listeners are told all commit together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.apply import Evidence, apply_each, carrying
+from stripe_fdw.copies.doubts import note_doubts
+from stripe_fdw.copies.install import installed_resources
+from stripe_fdw.copies.yielding import around_locks, brief_locks
+from stripe_fdw.database.errors import database_message
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.events.effects import Effect, Effects, Ignored, Refetch, State
+from stripe_fdw.events.event import Event
+from stripe_fdw.events.inbox import Outcome, claim, mark, mark_failed, put_off
+from stripe_fdw.events.ordering import Latest, latest
+
+_BATCH: Final = 500
+_LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'))"
+_MAX_IDS: Final = 100  # of one resource that a notification or an invalidation names one by one
+_CHANNEL: Final = "stripe_changes"
+_NOTIFY: Final = "select pg_notify(%s, %s)"
+_INVALIDATE: Final = "select stripe_sync.invalidate(%s, %s, %s)"
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction has done with its events."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    locked: list[Event] = field(default_factory=list)
+    failed: list[tuple[Event, str]] = field(default_factory=list)
+    # Ids by resource and account: whose rows have changed, and of which cached answers may be older.
+    changed: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    told: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """All events of a batch about one object of an account, and the last state among them."""
+
+    account: str
+    last: Latest
+    events: tuple[Event, ...]
+
+
+def is_applier(connection: psycopg.Connection) -> bool:
+    """Return True if this session is the one that applies events; it is until it ends, others stand by."""
+    return single_value(connection, _LOCK) is True
+
+
+class Applier:
+    """Applies the events of one server, in a session that ``is_applier``."""
+
+    def __init__(self, connection: psycopg.Connection, schemas: Schemas, catalog: Catalog) -> None:
+        """Take the copies that are installed now."""
+        self._connection = connection
+        self._schemas = schemas
+        self._catalog = catalog
+        copied = frozenset(installed_resources(connection, schemas))
+        self._effects = Effects(catalog, copied)
+        self._livemode = single_value(
+            connection, "select livemode from stripe_sync.account where schema = %s", schemas.copies
+        )
+        query = "select to_regclass(format('%%I._invalidation', %s::text)) is not null"
+        self._has_cache = single_value(connection, query, schemas.live) is True
+
+    def apply_some(self) -> int:
+        """Apply a batch of events that wait. Return how many there were.
+
+        An event that fails is put off, later each time, and holds up no other one. So are those of a row that
+        a user's transaction has locked, for a second.
+
+        Raises:
+            psycopg.Error: the database refuses more than single events.
+        """
+        connection, schemas = self._connection, self._schemas
+        with brief_locks(connection):
+            events = claim(connection, schemas, _BATCH)
+            if not events:
+                return 0
+            batch = self._apply(events)
+            mark(connection, schemas, batch.outcomes)
+            put_off(connection, schemas, batch.locked)
+            mark_failed(connection, schemas, batch.failed)
+            self._tell(batch)
+        return len(events)
+
+    def _apply(self, events: Sequence[Event]) -> _Batch:
+        batch = _Batch()
+        states: dict[tuple[str, str, str], list[tuple[Event, State]]] = {}
+        for event in events:
+            effect = self._effect(event)
+            if isinstance(effect, Ignored):
+                batch.outcomes.append(Outcome(event, "ignored", effect.reason))
+            elif isinstance(effect, Refetch):
+                for resource, key in effect.objects:
+                    self._doubt(resource, key, event)
+                batch.outcomes.append(Outcome(event, "refetched"))
+            else:
+                of_object = (effect.resource.name, event.account, effect.key)
+                states.setdefault(of_object, []).append((event, effect))
+        by_copy: dict[tuple[str, str], list[_Told]] = {}
+        for (name, account, _), told in sorted(states.items()):
+            by_copy.setdefault((name, account), []).append(
+                _Told(account, latest(told), tuple(event for event, _ in told))
+            )
+        for resource in self._catalog.resources:  # in the order in which all background work takes tables
+            for (name, _), objects in by_copy.items():
+                if name == resource.name:
+                    self._apply_objects(resource, objects, batch)
+        return batch
+
+    def _effect(self, event: Event) -> Effect:
+        if self._livemode is not None and event.livemode != self._livemode:
+            return Ignored(f"it is of {'live' if event.livemode else 'test'} mode, and the copies are not")
+        return self._effects.of(event)
+
+    def _apply_objects(self, resource: Resource, objects: Sequence[_Told], batch: _Batch) -> None:
+        """Apply states of one resource and account, ordered by id; note what became of their events."""
+        outcomes: dict[str, str] = {}
+
+        def write(part: Sequence[_Told]) -> None:
+            try:
+                with self._connection.transaction():
+                    outcomes.update(self._write(resource, part))
+            except psycopg.errors.LockNotAvailable:
+                raise
+            except psycopg.Error as error:
+                if self._connection.closed:
+                    raise
+                if len(part) == 1:
+                    batch.failed += [(event, database_message(error)) for event in part[0].events]
+                    return
+                write(part[: len(part) // 2])
+                write(part[len(part) // 2 :])
+
+        for told in around_locks(self._connection, objects, write, len(objects)):
+            batch.locked += told.events
+        for told in objects:
+            outcome = outcomes.get(told.last.state.key)
+            if outcome is not None:  # else it is locked or has failed
+                self._note(resource, told, outcome, batch)
+
+    def _write(self, resource: Resource, part: Sequence[_Told]) -> dict[str, str]:
+        items = [
+            carrying(told.last.state.item, told.last.event.created, told.last.event.id, told.last.before)
+            for told in part
+        ]
+        evidence = Evidence(max(told.last.event.created for told in part), part[0].account)
+        return apply_each(self._connection, self._schemas, resource, items, evidence)
+
+    def _note(self, resource: Resource, told: _Told, outcome: str, batch: _Batch) -> None:
+        """Note what became of the events about an object whose last state was applied."""
+        last = told.last
+        if not last.is_sure:
+            self._doubt(resource, last.state.key, last.event)
+        for event in told.events:
+            if event.id != last.event.id:
+                batch.outcomes.append(Outcome(event, "stale", f"{last.event.id} is later"))
+            elif outcome == "stale":
+                batch.outcomes.append(Outcome(event, "stale", "the copy has a later state"))
+            else:
+                batch.outcomes.append(Outcome(event, "applied"))
+        for kept, ids in (("stale",), batch.told), (("stale", "unchanged"), batch.changed):
+            if outcome not in kept:
+                ids.setdefault((resource.name, told.account), set()).add(last.state.key)
+
+    def _doubt(self, resource: Resource, key: str, event: Event) -> None:
+        evidence = Evidence(event.created, event.account, event.id)
+        note_doubts(self._connection, self._schemas, resource, [key], evidence)
+
+    def _tell(self, batch: _Batch) -> None:
+        """Have the live cache forget what has changed, and tell those who listen."""
+        for (name, _), ids in batch.told.items() if self._has_cache else ():
+            keys: Sequence[str | None] = sorted(ids) if len(ids) <= _MAX_IDS else [None]
+            for key in keys:
+                self._connection.execute(_INVALIDATE, (name, key, self._schemas.server))
+        for (name, account), ids in batch.changed.items():
+            change: dict[str, Any] = {"server": self._schemas.server, "resource": name, "account": account}
+            if len(ids) <= _MAX_IDS:
+                change["ids"] = sorted(ids)
+            self._connection.execute(_NOTIFY, (_CHANNEL, json.dumps(change)))

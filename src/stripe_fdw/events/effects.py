@@ -1,0 +1,131 @@
+"""What an event means for the copies: a state of an object, a deletion, objects to ask for, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.copied_columns import copy_key
+from stripe_fdw.events.event import Event
+from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
+
+# Stripe keeps the object, in another state.
+_NO_DELETION: Final = frozenset({"customer.subscription.deleted"})
+# Objects without a table, by what they are: the fields that name objects which changed with them.
+_TOUCHED: Final[Mapping[str, Mapping[str, str]]] = {
+    "discount": {"customer": "customer", "subscription": "subscription", "invoice": "invoice"},
+    "cash_balance": {"customer": "customer"},
+    "entitlements.active_entitlement_summary": {"customer": "customer"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The object as it was when the event was created; of a deleted one its stub."""
+
+    resource: Resource
+    key: str  # the id of its copy
+    item: dict[str, Any]
+    before: dict[str, Any] | None  # the object before the event, where that tells
+
+    @property
+    def is_deletion(self) -> bool:
+        """True if the object is gone."""
+        return self.item.get("deleted") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Refetch:
+    """Objects that have changed, of which the event does not have the state: resources and ids."""
+
+    objects: tuple[tuple[Resource, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """No copy changes."""
+
+    reason: str
+
+
+Effect = State | Refetch | Ignored
+
+
+class Effects:
+    """Tells what events mean for the copies of some resources."""
+
+    def __init__(self, catalog: Catalog, copied: Container[str]) -> None:
+        """Take the names of the resources that have a copy."""
+        self._catalog = catalog
+        self._copied = copied
+        self._types = frozenset(catalog.event_types)
+        self._by_type = {type_: resource for resource in catalog.resources for type_ in resource.events}
+        self._by_object: dict[str, Resource] = {}
+        for resource in catalog.resources:
+            is_namesake = resource.name == resource.object.replace(".", "_")
+            if not resource.preview and (is_namesake or resource.object not in self._by_object):
+                self._by_object[resource.object] = resource
+
+    def of(self, event: Event) -> Effect:
+        """Return what an event means."""
+        item = event.changed_object
+        kind = str(item.get("object"))
+        if kind in _TOUCHED:
+            return self._touched(_TOUCHED[kind], item)
+        resource = self._by_type.get(event.type) or self._by_object.get(kind)
+        if resource is None:
+            return Ignored(f"there is no table of {excerpt(kind, MAX_NAME_CHARACTERS)}")
+        if resource.name not in self._copied:
+            return Ignored(f"{resource.name} is not copied")
+        if not isinstance(item.get("id"), str) or not item["id"]:
+            return Ignored("its object has no id")
+        return self._of_object(event, resource, item)
+
+    def _of_object(self, event: Event, resource: Resource, item: dict[str, Any]) -> Effect:
+        key = copy_key(resource, item, None)
+        if event.type not in self._types or not is_compatible(event.api_version, self._catalog.api_version):
+            return Refetch(((resource, key),))
+        if event.type.endswith(".deleted") and event.type not in _NO_DELETION:
+            return State(resource, key, {"id": item["id"], "object": resource.object, "deleted": True}, None)
+        return State(resource, key, item, state_before(item, event.previous_attributes))
+
+    def _touched(self, fields: Mapping[str, str], item: Mapping[str, Any]) -> Effect:
+        objects = []
+        for field, name in fields.items():
+            value = item.get(field)
+            identifier = value.get("id") if isinstance(value, Mapping) else value
+            if isinstance(identifier, str) and name in self._copied:
+                objects.append((self._catalog.resource[name], identifier))
+        return Refetch(tuple(objects)) if objects else Ignored("what it changes is not copied")
+
+
+def is_compatible(version: str | None, ours: str) -> bool:
+    """Return True if objects in a version of the API have the shape that they have in ours.
+
+    Versions of one release name, as in ``2026-10-28.endive``, differ by additions alone.
+    """
+    if version is None:
+        return False
+    return version == ours or ("." in version and version.partition(".")[2] == ours.partition(".")[2])
+
+
+def state_before(item: Mapping[str, Any], previous: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the object with the previous values of what has changed; None if the event has none."""
+    if previous is None:
+        return None
+    before = deepcopy(dict(item))
+    _restore(before, previous)
+    return before
+
+
+def _restore(value: dict[str, Any], previous: Mapping[str, Any]) -> None:
+    """Put previous values back: of a hash the changed keys are given, of a list all items."""
+    for name, old in previous.items():
+        now = value.get(name)
+        if isinstance(old, Mapping) and isinstance(now, dict):
+            _restore(now, old)
+        else:
+            value[name] = deepcopy(old)

@@ -1,0 +1,258 @@
+"""Events that wait are applied: what becomes of the copies, and of each event."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.events.applier import Applier, is_applier
+from stripe_fdw.events.event import Event
+from stripe_fdw.events.inbox import store
+from support.database import rows
+
+NOON = 1_700_000_000
+NUMBERS = itertools.count()
+
+
+def event(type_: str, item: dict[str, Any], second: int = 0, **fields: Any) -> Event:
+    previous = fields.pop("previous", None)
+    data = {"object": item} | ({"previous_attributes": previous} if previous is not None else {})
+    return Event.parse(
+        {
+            "id": f"evt_{next(NUMBERS)}", "object": "event", "type": type_, "created": NOON + second,
+            "livemode": False, "api_version": load().api_version, "data": data, **fields,
+        }
+    )  # fmt: skip
+
+
+def customer(name: str | None = "Ada", identifier: str = "cus_1", **fields: Any) -> dict[str, Any]:
+    return {"id": identifier, "object": "customer", "name": name, **fields}
+
+
+class Inbox:
+    """Stores events and applies them."""
+
+    def __init__(self, db: psycopg.Connection) -> None:
+        self.db = db
+        self.applier = Applier(db, Schemas(), load())
+
+    def take(self, *events: Event) -> list[tuple[str, str | None]]:
+        """Store and apply events; return what became of each, in their order."""
+        store(self.db, Schemas(), events, "webhook")
+        while self.applier.apply_some():
+            pass
+        outcomes = dict(rows(self.db, "select id, array[outcome, reason] from stripe_sync.inbox"))
+        return [tuple(outcomes[each.id]) for each in events]
+
+    def names(self) -> list[Any]:
+        return rows(self.db, "select id, name, _deleted from stripe_copy.customer order by id")
+
+    def doubts(self) -> list[Any]:
+        return rows(self.db, "select resource, id from stripe_sync.refetch order by 1, 2")
+
+
+@pytest.fixture
+def inbox(db: psycopg.Connection) -> Inbox:
+    return Inbox(db)
+
+
+def test_an_event_is_in_the_copy(inbox: Inbox) -> None:
+    created, updated = event("customer.created", customer()), event("customer.updated", customer("Eve"), 9)
+    assert inbox.take(created, updated) == [("stale", f"{updated.id} is later"), ("applied", None)]
+    assert rows(inbox.db, "select name, _event, _as_of from stripe_copy.customer") == [
+        ("Eve", updated.id, datetime.fromtimestamp(NOON + 9, UTC))
+    ]
+    assert inbox.take(event("customer.updated", customer("Bob"), 5)) == [
+        ("stale", "the copy has a later state")
+    ]
+    assert inbox.names() == [("cus_1", "Eve", False)]
+    assert inbox.doubts() == []
+
+
+def test_a_deletion_before_its_creation_and_an_update_after_it(inbox: Inbox) -> None:
+    assert inbox.take(event("customer.deleted", customer(), 9)) == [("applied", None)]
+    assert inbox.take(event("customer.created", customer(), 1))[0][0] == "stale"
+    assert inbox.names() == [("cus_1", None, True)]
+    inbox.take(event("customer.updated", customer("Eve"), 30))
+    assert inbox.names() == [("cus_1", "Eve", False)]
+
+
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_events_of_one_second_in_every_order_end_with_the_last(inbox: Inbox, one_by_one: bool) -> None:
+    """Each names the state before it, or the object is asked for."""
+    for number, order in enumerate(itertools.permutations(range(3))):
+        identifier = f"cus_{number}"
+        events = [
+            event("customer.created", customer("a", identifier)),
+            event("customer.updated", customer("b", identifier), previous={"name": "a"}),
+            event("customer.updated", customer("c", identifier), previous={"name": "b"}),
+        ]
+        chosen = [events[place] for place in order]
+        for part in [[each] for each in chosen] if one_by_one else [chosen]:
+            inbox.take(*part)
+    wrong = {identifier for identifier, name, _ in inbox.names() if name != "c"}
+    assert wrong <= {identifier for _, identifier in inbox.doubts()}
+    assert one_by_one or (wrong, inbox.doubts()) == (set(), [])
+
+
+def test_what_a_copy_does_not_need_is_ignored_with_the_reason(inbox: Inbox) -> None:
+    assert inbox.take(
+        event("payout.paid", {"id": "po_1", "object": "payout"}),
+        event("invoice.upcoming", {"object": "invoice"}),
+        event("balance.available", {"object": "balance"}),
+    ) == [
+        ("ignored", "payout is not copied"),
+        ("ignored", "its object has no id"),
+        ("ignored", "there is no table of balance"),
+    ]
+
+
+def test_events_of_the_other_mode_are_ignored(db: psycopg.Connection) -> None:
+    db.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode)"
+        " values ('stripe_copy', 'acct_1', true)"
+    )
+    try:
+        inbox = Inbox(db)
+        assert inbox.take(event("customer.created", customer())) == [
+            ("ignored", "it is of test mode, and the copies are not")
+        ]
+        assert inbox.take(event("customer.created", customer(), livemode=True)) == [("applied", None)]
+    finally:
+        db.execute("delete from stripe_sync.account")
+
+
+def test_an_event_of_another_version_is_asked_for(inbox: Inbox) -> None:
+    older = event("customer.updated", customer(None), 5, api_version="2020-08-27")
+    assert (
+        inbox.take(older, event("customer.renamed", customer(identifier="cus_2")))
+        == [("refetched", None)] * 2
+    )
+    assert inbox.names() == []
+    assert inbox.doubts() == [("customer", "cus_1"), ("customer", "cus_2")]
+
+
+def test_platform_and_connected_accounts_keep_apart(inbox: Inbox) -> None:
+    inbox.take(
+        event("customer.created", customer("Ada")),
+        event("customer.created", customer("Eve"), account="acct_9"),
+    )
+    assert rows(inbox.db, "select _account, name from stripe_copy.customer order by 1") == [
+        ("", "Ada"),
+        ("acct_9", "Eve"),
+    ]
+
+
+def test_removed_item_is_deleted(inbox: Inbox) -> None:
+    def subscription(*items: str) -> dict[str, Any]:
+        data = [{"id": each, "object": "subscription_item", "subscription": "sub_1"} for each in items]
+        return {
+            "id": "sub_1",
+            "object": "subscription",
+            "items": {"object": "list", "data": data, "has_more": False},
+        }
+
+    inbox.take(
+        event("customer.subscription.created", subscription("si_1", "si_2")),
+        event("customer.created", customer(), 3),
+    )
+    removed = event("customer.subscription.updated", subscription("si_2"), 9)
+    inbox.take(removed)
+    assert rows(inbox.db, "select id, _deleted, _event from stripe_copy.subscription_item order by id")[
+        0
+    ] == (
+        "si_1",
+        True,
+        removed.id,
+    )
+    # A parent that is older leaves them alone.
+    inbox.take(event("customer.subscription.updated", subscription("si_3"), 4))
+    assert rows(inbox.db, "select id from stripe.subscription_item") == [("si_2",)]
+
+
+def test_one_event_that_fails_holds_up_no_other(inbox: Inbox) -> None:
+    inbox.db.execute("alter table stripe_copy.customer add constraint no_eve check (name <> 'Eve')")
+    try:
+        found = inbox.take(*(
+            event("customer.created", customer(name, f"cus_{name}")) for name in ("Ada", "Eve", "Bob")
+        ))  # fmt: skip
+        assert [outcome for outcome, _ in found] == ["applied", "failed", "applied"]
+        assert "no_eve" in (found[1][1] or "")
+        waits = "select attempts, next_attempt_at - done_at from stripe_sync.inbox where outcome = 'failed'"
+        ((attempts, wait),) = rows(inbox.db, waits)
+        assert attempts == 1
+        assert 14 < wait.total_seconds() < 16
+    finally:
+        inbox.db.execute("alter table stripe_copy.customer drop constraint no_eve")
+    inbox.db.execute("update stripe_sync.inbox set next_attempt_at = now() where outcome = 'failed'")
+    assert inbox.take() == []
+    assert [identifier for identifier, _, _ in inbox.names()] == ["cus_Ada", "cus_Bob", "cus_Eve"]
+
+
+def test_a_row_that_a_user_has_locked_is_applied_later(inbox: Inbox, database: str) -> None:
+    inbox.take(event("customer.created", customer()), event("customer.created", customer(identifier="cus_2")))
+    with psycopg.connect(database) as user:
+        user.execute("select from stripe_copy.customer where id = 'cus_1' for update")
+        found = inbox.take(
+            event("customer.updated", customer("Eve"), 9),
+            event("customer.updated", customer("Eve", "cus_2"), 9),
+        )
+        assert found == [(None, None), ("applied", None)]
+    inbox.db.execute("update stripe_sync.inbox set next_attempt_at = now() where outcome is null")
+    inbox.take()
+    assert [name for _, name, _ in inbox.names()] == ["Eve", "Eve"]
+
+
+def test_an_event_that_is_applied_twice_has_one_effect(inbox: Inbox) -> None:
+    events = [event("customer.created", customer()), event("customer.updated", customer("Eve"), 5)]
+    inbox.take(*events)
+    before = rows(inbox.db, "select ctid, xmin, _event from stripe_copy.customer")
+    inbox.db.execute("update stripe_sync.inbox set outcome = null")
+    inbox.take(*events)
+    assert rows(inbox.db, "select ctid, xmin, _event from stripe_copy.customer") == before
+
+
+def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
+    def told(listener: psycopg.Connection) -> Iterator[dict[str, Any]]:
+        for notification in listener.notifies(timeout=0.2):
+            yield json.loads(notification.payload)
+
+    with psycopg.connect(database, autocommit=True) as listener:
+        listener.execute("listen stripe_changes")
+        same = event("customer.created", customer(), 5)
+        inbox.take(same, event("customer.created", customer(identifier="cus_2")))
+        assert list(told(listener)) == [
+            {"server": "stripe", "resource": "customer", "account": "", "ids": ["cus_1", "cus_2"]}
+        ]
+        inbox.take(event("customer.updated", customer(), 9))  # as it is already
+        assert list(told(listener)) == []
+        inbox.take(
+            *(event("customer.created", customer(identifier=f"cus_x{number}")) for number in range(101))
+        )
+        assert list(told(listener)) == [{"server": "stripe", "resource": "customer", "account": ""}]
+
+
+def test_one_session_applies_and_others_stand_by(db: psycopg.Connection, database: str) -> None:
+    assert is_applier(db)
+    with psycopg.connect(database, autocommit=True) as other:
+        assert not is_applier(other)
+        db.execute("select pg_advisory_unlock_all()")
+        assert is_applier(other)
+
+
+def test_slow_page_does_not_outdate_event(inbox: Inbox) -> None:
+    """A page that was read before an event, and is committed after it, leaves the state of the event."""
+    inbox.take(event("customer.updated", customer("Eve"), 9))
+    at = datetime.fromtimestamp(NOON + 5, UTC)
+    with inbox.db.transaction():
+        apply(inbox.db, Schemas(), load().resource["customer"], [customer("Ada")], Evidence(at))
+    assert inbox.names() == [("cus_1", "Eve", False)]
