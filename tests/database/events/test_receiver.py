@@ -111,6 +111,7 @@ def test_a_body_without_a_valid_signature_is_refused(
     answer = receiver.post(b"{}", header())
     assert answer.status == 400
     assert b"sign" in answer.data.lower()
+    assert b"whsec" not in answer.data
     assert stored(db) == []
 
 
@@ -214,6 +215,21 @@ def test_secrets_in_the_database_need_no_restart_and_end(database: str, db: psyc
         assert receiver.post(event(), secret=OTHER_SECRET).status == 400
         db.execute("truncate stripe_sync.webhook_secret")
         assert STORED_SECRET not in receiver.printed
+
+
+def test_a_view_in_the_place_of_the_secrets_is_not_read(database: str, db: psycopg.Connection) -> None:
+    db.execute("alter table stripe_sync.webhook_secret rename to kept_secret")
+    db.execute(
+        "create view stripe_sync.webhook_secret as select 'stripe' as server,"
+        f" '{STORED_SECRET}' as secret, now() as created_at, null::timestamptz as valid_until".encode()
+    )
+    try:
+        with serving(database) as receiver:
+            assert receiver.post(event(), secret=STORED_SECRET).status == 503
+    finally:
+        db.execute("drop view stripe_sync.webhook_secret")
+        db.execute("alter table stripe_sync.kept_secret rename to webhook_secret")
+    assert stored(db) == []
 
 
 def test_only_the_installing_role_reads_secrets(db: psycopg.Connection) -> None:
