@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import Catalog, Resource
-from stripe_fdw.copies.copied_columns import copy_key
+from stripe_fdw.copies.copied_columns import copied_resources, copy_key
 from stripe_fdw.events.event import Event
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
@@ -100,6 +100,17 @@ class Effects:
             if isinstance(identifier, str) and name in self._copied:
                 objects.append((self._catalog.resource[name], identifier))
         return Refetch(tuple(objects)) if objects else Ignored("what it changes is not copied")
+
+
+def used_event_types(catalog: Catalog) -> frozenset[str]:
+    """Return the types of the events that change copies: of what has a table, and of what changes with it."""
+    of_tables = {name for resource in copied_resources(catalog) for name in resource.events}
+    touching = {
+        name
+        for name in catalog.event_types
+        if any(f".{name.rpartition('.')[0]}".endswith(f".{kind}") for kind in _TOUCHED)
+    }
+    return frozenset(of_tables | touching)
 
 
 def is_compatible(version: str | None, ours: str) -> bool:

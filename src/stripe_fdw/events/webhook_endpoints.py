@@ -15,9 +15,9 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.api.pages import objects, read_pages
 from stripe_fdw.api.request import Request
 from stripe_fdw.catalog.model import Catalog
-from stripe_fdw.copies.copied_columns import copied_resources
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError, InvalidResponseError, OptionError, StripeFdwError
+from stripe_fdw.events.effects import used_event_types
 from stripe_fdw.events.stored_secrets import end_secret, endpoints_with_secret, store_secret
 from stripe_fdw.redaction import Secret
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
@@ -68,9 +68,8 @@ class Endpoint:
 
 
 def received_event_types(catalog: Catalog) -> tuple[str, ...]:
-    """Return the types of the events about resources that have copies, in the order of their names."""
-    types = {name for resource in copied_resources(catalog) for name in resource.events}
-    return tuple(sorted(types - _NOT_RECEIVED))
+    """Return the types of the events that an endpoint is to send, in the order of their names."""
+    return tuple(sorted(used_event_types(catalog) - _NOT_RECEIVED))
 
 
 class WebhookEndpoints:
