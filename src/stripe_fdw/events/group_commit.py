@@ -14,7 +14,7 @@ from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import StripeFdwError
 from stripe_fdw.events.event import Event
-from stripe_fdw.events.inbox import store_async
+from stripe_fdw.events.inbox import NOTIFY, store_async
 from stripe_fdw.events.kept_connection import KeptConnection, UnavailableError
 
 MAX_BATCH: Final = 500  # events in a transaction
@@ -90,8 +90,11 @@ async def _insert(connection: psycopg.AsyncConnection, batch: Sequence[_Waiting]
     for waiting in batch:
         by_server.setdefault(waiting.schemas, []).append(waiting.event)
     # In one order in all receivers, so that none waits for another in a circle.
+    new = 0
     for schemas in sorted(by_server, key=lambda schemas: schemas.server):
-        await store_async(connection, schemas, by_server[schemas], "webhook")
+        new += await store_async(connection, schemas, by_server[schemas], "webhook")
+    if new:
+        await connection.execute(NOTIFY)
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

@@ -22,6 +22,7 @@ from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
+from stripe_fdw.jobs.following import apply_events, poll_events
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import queue_due
 from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app, refetch_copies
@@ -31,7 +32,7 @@ _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
 _IS_INSTALLED: Final = (
-    "select to_regclass('stripe_sync.home') is not null and to_regclass('stripe_sync.server') is not null"
+    "select to_regclass('stripe_sync.home') is not null and to_regclass('stripe_sync.event_position') is not null"
 )
 
 
@@ -122,12 +123,16 @@ def _leave_out_wrong_keys(work: Work) -> None:
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + 1 + len(work.accounts), "job"))
+    threads = concurrency + 2 + 2 * len(work.accounts)
+    loop.set_default_executor(ThreadPoolExecutor(threads, "job"))
     app = make_app(work)
     async with app.open_async():
         await _retry_stalled(work, app)
         if once:
             await asyncio.to_thread(_queue_due, work)
+            for account in work.accounts:
+                await asyncio.to_thread(poll_events, work, account, once=True)
+            await asyncio.to_thread(apply_events, work, once=True)
             for account in work.accounts:
                 await asyncio.to_thread(refetch_copies, work, account, once=True)
         worker = asyncio.create_task(
@@ -152,10 +157,13 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         rounds = asyncio.create_task(_rounds(work, app))
-        refetches = [
-            asyncio.create_task(asyncio.to_thread(refetch_copies, work, account))
+        threads_of_accounts = [
+            asyncio.create_task(asyncio.to_thread(follow, work, account))
             for account in ([] if once else work.accounts)
+            for follow in (refetch_copies, poll_events)
         ]
+        if not once:
+            threads_of_accounts.append(asyncio.create_task(asyncio.to_thread(apply_events, work)))
         try:
             await worker
         except asyncio.CancelledError:
@@ -164,7 +172,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         finally:
             work.stopping.set()
             rounds.cancel()
-            await asyncio.gather(rounds, *refetches, return_exceptions=True)
+            await asyncio.gather(rounds, *threads_of_accounts, return_exceptions=True)
 
 
 async def _rounds(work: Work, app: App) -> None:

@@ -1,0 +1,108 @@
+"""The worker's part in events: it reads them from Stripe's list, and applies what is in the inbox."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import psycopg
+
+from stripe_fdw.catalog import load
+from stripe_fdw.database.errors import database_message
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import Interrupted, StripeFdwError
+from stripe_fdw.events.applier import Applier, is_applier
+from stripe_fdw.events.catchup import CatchUp, note_error
+from stripe_fdw.events.inbox import CHANNEL
+from stripe_fdw.jobs.tasks import ServedAccount, Work
+
+_POLL_SECONDS: Final = 5.0
+_POLL_SECONDS_WITH_WEBHOOKS: Final = 60.0
+_STANDBY_SECONDS: Final = 2.0  # between two tries to be the one that applies
+_WAIT_SECONDS: Final = 0.5  # for news of the inbox; what was put off is looked for as often
+_ANEW_SECONDS: Final = 30.0  # after which it is looked up again what is copied
+_TRIM_SECONDS: Final = 3600.0
+_AFTER_FAILURE_SECONDS: Final = 15.0
+# A session's lock: of several workers one polls a server.
+_POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw poll'), hashtext(%s))"
+_HAS_WEBHOOKS: Final = (
+    "select exists (select from stripe_sync.inbox where schema = %s and source = 'webhook'"
+    " and created > now() - interval '1 day' and received_at > now() - interval '1 hour')"
+)
+
+
+def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> None:
+    """Read the events of an account into the inbox again and again, until the worker stops.
+
+    What fails is said, and tried again.
+    """
+    label = account.schemas.label("events")
+    while not work.stopping.is_set():
+        try:
+            work.check_account(account)
+            with open_session(work.database_url) as connection:
+                catchup = CatchUp(account.client, connection, account.schemas, work.check, work.say)
+                while single_value(connection, _POLLER, account.schemas.copies) is not True and not once:
+                    if work.stopping.wait(_STANDBY_SECONDS):
+                        return
+                while not work.stopping.is_set():
+                    try:
+                        catchup.poll()
+                    except Interrupted:
+                        return
+                    except StripeFdwError as error:
+                        note_error(connection, account.schemas, error.message)
+                        raise
+                    has_webhooks = single_value(connection, _HAS_WEBHOOKS, account.schemas.copies) is True
+                    pause = _POLL_SECONDS_WITH_WEBHOOKS if has_webhooks else _POLL_SECONDS
+                    if once or work.stopping.wait(pause):
+                        return
+        except (StripeFdwError, psycopg.Error) as error:
+            work.say(f"{label} are not read: {_message(error)}")
+        if once:
+            return
+        work.stopping.wait(_AFTER_FAILURE_SECONDS)
+
+
+def apply_events(work: Work, *, once: bool = False) -> None:
+    """Apply the events of all accounts as they arrive, until the worker stops.
+
+    One worker of a database does so, and another one goes on when it ends.
+    """
+    while not work.stopping.is_set():
+        try:
+            with open_session(work.database_url) as connection:
+                while not is_applier(connection):
+                    if once or work.stopping.wait(_STANDBY_SECONDS):
+                        return
+                _apply_until_stopped(work, connection, once=once)
+                return
+        except (StripeFdwError, psycopg.Error) as error:
+            work.say(f"events are not applied: {_message(error)}")
+        if once:
+            return
+        work.stopping.wait(_AFTER_FAILURE_SECONDS)
+
+
+def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bool) -> None:
+    connection.execute(f"listen {CHANNEL}".encode())
+    trimmed_at = 0.0
+    while not work.stopping.is_set():
+        appliers = [Applier(connection, account.schemas, load()) for account in work.accounts]
+        anew_at = time.monotonic() + _ANEW_SECONDS
+        if time.monotonic() - trimmed_at > _TRIM_SECONDS or not trimmed_at:
+            trimmed_at = time.monotonic()
+            for (week,) in connection.execute("select stripe_sync.trim_inbox()"):
+                work.say(f"events: dropped {week}")
+        while not work.stopping.is_set() and time.monotonic() < anew_at:
+            if sum(applier.apply_some() for applier in appliers):
+                continue
+            if once:
+                return
+            for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
+                pass
+
+
+def _message(error: StripeFdwError | psycopg.Error) -> str:
+    return error.message if isinstance(error, StripeFdwError) else database_message(error)
