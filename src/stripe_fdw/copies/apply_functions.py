@@ -223,7 +223,9 @@ begin
          where {_IS_STUB}
          order by {key}
     ), locked as materialized (
-        select t.id, i._parent, i._at, is_same, false as was_deleted, false as is_next,
+        select t.id, i._parent, i._at, is_same, false as was_deleted,
+               -- Of two events of one second the deletion stands, until the object is asked for.
+               coalesce(t._event is not null and i._event is not null and i._at = t._as_of, false) as is_next,
                {_known_at(resource, schemas)} as _as_of
           from {table} t
           join incoming i on i.id = t.id
@@ -236,11 +238,13 @@ begin
         select i.id, i._raw, i._event, given_account, i._at, true
           from incoming i
           left join locked l on l.id = i.id
-         where l.id is null or {_is_later("i._at", "l._as_of")}
+         where l.id is null or l.is_next or {_is_later("i._at", "l._as_of")}
          order by i.id
             on conflict (id, _account) do update
            set _event = excluded._event, _as_of = excluded._as_of, _deleted = true
-         where not t._deleted and {_is_later("excluded._as_of", "t._as_of")}
+         where not t._deleted
+           and ({_is_later("excluded._as_of", "t._as_of")}
+                or exists (select from locked l where l.id = t.id and l.is_next))
         returning t.id
     ), doubtful as ({_note_doubt(resource, schemas)})
     select array_agg(i.id), array_agg(case when w.id is not null then 'deleted'

@@ -15,6 +15,7 @@ import psycopg
 
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
+from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.copies.doubts import note_doubts
 from stripe_fdw.copies.install import installed_resources
 from stripe_fdw.copies.yielding import around_locks, brief_locks
@@ -164,7 +165,9 @@ class Applier:
     def _note(self, resource: Resource, told: _Told, outcome: str, batch: _Batch) -> None:
         """Note what became of the events about an object whose last state was applied."""
         last = told.last
-        if not last.is_sure:
+        # What Stripe sends only on request no event has: it may have changed with the rest.
+        is_partial = outcome in ("inserted", "updated") and bool(expanded_columns(resource))
+        if not last.is_sure or is_partial:
             self._doubt(resource, last.state.key, last.event)
         for event in told.events:
             if event.id != last.event.id:

@@ -10,6 +10,7 @@ import pytest
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.jobs.queue_schema import install_queue
 
 COPIED = (
     "customer",
@@ -30,8 +31,10 @@ def database(cluster: Cluster) -> Iterator[str]:
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("create database events")
         connection.execute("alter database events set log_statement = 'none'")
-    with psycopg.connect(cluster.dsn("events")) as connection:
-        list(install_copies(connection, Schemas(), COPIED))
+    with psycopg.connect(cluster.dsn("events"), autocommit=True) as connection:
+        list(install_queue(connection))
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), COPIED))
     yield cluster.dsn("events")
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("drop database events with (force)")
@@ -42,7 +45,8 @@ def db(database: str) -> Iterator[psycopg.Connection]:
     """A session; what earlier tests left is removed."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
-            "truncate stripe_sync.inbox, stripe_sync.refetch, stripe_copy.customer, stripe_copy.subscription,"
+            "truncate stripe_sync.inbox, stripe_sync.event_position, stripe_sync.refetch, stripe_sync.run,"
+            " stripe_copy.customer, stripe_copy.product, stripe_copy.subscription,"
             " stripe_copy.subscription_item, stripe_copy.invoice, stripe_copy.line_item, stripe_copy.coupon"
         )
         yield connection

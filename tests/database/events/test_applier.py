@@ -34,8 +34,8 @@ def event(type_: str, item: dict[str, Any], second: int = 0, **fields: Any) -> E
     )  # fmt: skip
 
 
-def customer(name: str | None = "Ada", identifier: str = "cus_1", **fields: Any) -> dict[str, Any]:
-    return {"id": identifier, "object": "customer", "name": name, **fields}
+def product(name: str | None = "Ada", identifier: str = "prod_1", **fields: Any) -> dict[str, Any]:
+    return {"id": identifier, "object": "product", "name": name, **fields}
 
 
 class Inbox:
@@ -54,7 +54,7 @@ class Inbox:
         return [tuple(outcomes[each.id]) for each in events]
 
     def names(self) -> list[Any]:
-        return rows(self.db, "select id, name, _deleted from stripe_copy.customer order by id")
+        return rows(self.db, "select id, name, _deleted from stripe_copy.product order by id")
 
     def doubts(self) -> list[Any]:
         return rows(self.db, "select resource, id from stripe_sync.refetch order by 1, 2")
@@ -66,35 +66,35 @@ def inbox(db: psycopg.Connection) -> Inbox:
 
 
 def test_an_event_is_in_the_copy(inbox: Inbox) -> None:
-    created, updated = event("customer.created", customer()), event("customer.updated", customer("Eve"), 9)
+    created, updated = event("product.created", product()), event("product.updated", product("Eve"), 9)
     assert inbox.take(created, updated) == [("stale", f"{updated.id} is later"), ("applied", None)]
-    assert rows(inbox.db, "select name, _event, _as_of from stripe_copy.customer") == [
+    assert rows(inbox.db, "select name, _event, _as_of from stripe_copy.product") == [
         ("Eve", updated.id, datetime.fromtimestamp(NOON + 9, UTC))
     ]
-    assert inbox.take(event("customer.updated", customer("Bob"), 5)) == [
+    assert inbox.take(event("product.updated", product("Bob"), 5)) == [
         ("stale", "the copy has a later state")
     ]
-    assert inbox.names() == [("cus_1", "Eve", False)]
+    assert inbox.names() == [("prod_1", "Eve", False)]
     assert inbox.doubts() == []
 
 
 def test_a_deletion_before_its_creation_and_an_update_after_it(inbox: Inbox) -> None:
-    assert inbox.take(event("customer.deleted", customer(), 9)) == [("applied", None)]
-    assert inbox.take(event("customer.created", customer(), 1))[0][0] == "stale"
-    assert inbox.names() == [("cus_1", None, True)]
-    inbox.take(event("customer.updated", customer("Eve"), 30))
-    assert inbox.names() == [("cus_1", "Eve", False)]
+    assert inbox.take(event("product.deleted", product(), 9)) == [("applied", None)]
+    assert inbox.take(event("product.created", product(), 1))[0][0] == "stale"
+    assert inbox.names() == [("prod_1", None, True)]
+    inbox.take(event("product.updated", product("Eve"), 30))
+    assert inbox.names() == [("prod_1", "Eve", False)]
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])
 def test_events_of_one_second_in_every_order_end_with_the_last(inbox: Inbox, one_by_one: bool) -> None:
     """Each names the state before it, or the object is asked for."""
     for number, order in enumerate(itertools.permutations(range(3))):
-        identifier = f"cus_{number}"
+        identifier = f"prod_{number}"
         events = [
-            event("customer.created", customer("a", identifier)),
-            event("customer.updated", customer("b", identifier), previous={"name": "a"}),
-            event("customer.updated", customer("c", identifier), previous={"name": "b"}),
+            event("product.created", product("a", identifier)),
+            event("product.updated", product("b", identifier), previous={"name": "a"}),
+            event("product.updated", product("c", identifier), previous={"name": "b"}),
         ]
         chosen = [events[place] for place in order]
         for part in [[each] for each in chosen] if one_by_one else [chosen]:
@@ -116,6 +116,21 @@ def test_what_a_copy_does_not_need_is_ignored_with_the_reason(inbox: Inbox) -> N
     ]
 
 
+def test_expand_only_field_refreshed_after_update(inbox: Inbox) -> None:
+    """No event has what Stripe sends only on request, which may have changed with the rest."""
+    item = {"id": "cus_1", "object": "customer"}
+    inbox.take(event("customer.created", {**item, "tax": {"ip_address": "1.2.3.4"}}))
+    inbox.db.execute("truncate stripe_sync.refetch")
+    inbox.take(event("customer.updated", {**item, "name": "Ada"}, 9))
+    assert rows(inbox.db, "select name, tax from stripe_copy.customer") == [
+        ("Ada", {"ip_address": "1.2.3.4"})
+    ]
+    assert inbox.doubts() == [("customer", "cus_1")]
+    inbox.db.execute("truncate stripe_sync.refetch")
+    inbox.take(event("customer.updated", {**item, "name": "Ada"}, 12))
+    assert inbox.doubts() == []
+
+
 def test_events_of_the_other_mode_are_ignored(db: psycopg.Connection) -> None:
     db.execute(
         "insert into stripe_sync.account (schema, account_id, livemode)"
@@ -123,30 +138,29 @@ def test_events_of_the_other_mode_are_ignored(db: psycopg.Connection) -> None:
     )
     try:
         inbox = Inbox(db)
-        assert inbox.take(event("customer.created", customer())) == [
+        assert inbox.take(event("product.created", product())) == [
             ("ignored", "it is of test mode, and the copies are not")
         ]
-        assert inbox.take(event("customer.created", customer(), livemode=True)) == [("applied", None)]
+        assert inbox.take(event("product.created", product(), livemode=True)) == [("applied", None)]
     finally:
         db.execute("delete from stripe_sync.account")
 
 
 def test_an_event_of_another_version_is_asked_for(inbox: Inbox) -> None:
-    older = event("customer.updated", customer(None), 5, api_version="2020-08-27")
+    older = event("product.updated", product(None), 5, api_version="2020-08-27")
     assert (
-        inbox.take(older, event("customer.renamed", customer(identifier="cus_2")))
-        == [("refetched", None)] * 2
+        inbox.take(older, event("product.renamed", product(identifier="prod_2"))) == [("refetched", None)] * 2
     )
     assert inbox.names() == []
-    assert inbox.doubts() == [("customer", "cus_1"), ("customer", "cus_2")]
+    assert inbox.doubts() == [("product", "prod_1"), ("product", "prod_2")]
 
 
 def test_platform_and_connected_accounts_keep_apart(inbox: Inbox) -> None:
     inbox.take(
-        event("customer.created", customer("Ada")),
-        event("customer.created", customer("Eve"), account="acct_9"),
+        event("product.created", product("Ada")),
+        event("product.created", product("Eve"), account="acct_9"),
     )
-    assert rows(inbox.db, "select _account, name from stripe_copy.customer order by 1") == [
+    assert rows(inbox.db, "select _account, name from stripe_copy.product order by 1") == [
         ("", "Ada"),
         ("acct_9", "Eve"),
     ]
@@ -163,7 +177,7 @@ def test_removed_item_is_deleted(inbox: Inbox) -> None:
 
     inbox.take(
         event("customer.subscription.created", subscription("si_1", "si_2")),
-        event("customer.created", customer(), 3),
+        event("product.created", product(), 3),
     )
     removed = event("customer.subscription.updated", subscription("si_2"), 9)
     inbox.take(removed)
@@ -180,10 +194,10 @@ def test_removed_item_is_deleted(inbox: Inbox) -> None:
 
 
 def test_one_event_that_fails_holds_up_no_other(inbox: Inbox) -> None:
-    inbox.db.execute("alter table stripe_copy.customer add constraint no_eve check (name <> 'Eve')")
+    inbox.db.execute("alter table stripe_copy.product add constraint no_eve check (name <> 'Eve')")
     try:
         found = inbox.take(*(
-            event("customer.created", customer(name, f"cus_{name}")) for name in ("Ada", "Eve", "Bob")
+            event("product.created", product(name, f"prod_{name}")) for name in ("Ada", "Eve", "Bob")
         ))  # fmt: skip
         assert [outcome for outcome, _ in found] == ["applied", "failed", "applied"]
         assert "no_eve" in (found[1][1] or "")
@@ -192,19 +206,19 @@ def test_one_event_that_fails_holds_up_no_other(inbox: Inbox) -> None:
         assert attempts == 1
         assert 14 < wait.total_seconds() < 16
     finally:
-        inbox.db.execute("alter table stripe_copy.customer drop constraint no_eve")
+        inbox.db.execute("alter table stripe_copy.product drop constraint no_eve")
     inbox.db.execute("update stripe_sync.inbox set next_attempt_at = now() where outcome = 'failed'")
     assert inbox.take() == []
-    assert [identifier for identifier, _, _ in inbox.names()] == ["cus_Ada", "cus_Bob", "cus_Eve"]
+    assert [identifier for identifier, _, _ in inbox.names()] == ["prod_Ada", "prod_Bob", "prod_Eve"]
 
 
 def test_a_row_that_a_user_has_locked_is_applied_later(inbox: Inbox, database: str) -> None:
-    inbox.take(event("customer.created", customer()), event("customer.created", customer(identifier="cus_2")))
+    inbox.take(event("product.created", product()), event("product.created", product(identifier="prod_2")))
     with psycopg.connect(database) as user:
-        user.execute("select from stripe_copy.customer where id = 'cus_1' for update")
+        user.execute("select from stripe_copy.product where id = 'prod_1' for update")
         found = inbox.take(
-            event("customer.updated", customer("Eve"), 9),
-            event("customer.updated", customer("Eve", "cus_2"), 9),
+            event("product.updated", product("Eve"), 9),
+            event("product.updated", product("Eve", "prod_2"), 9),
         )
         assert found == [(None, None), ("applied", None)]
     inbox.db.execute("update stripe_sync.inbox set next_attempt_at = now() where outcome is null")
@@ -213,12 +227,12 @@ def test_a_row_that_a_user_has_locked_is_applied_later(inbox: Inbox, database: s
 
 
 def test_an_event_that_is_applied_twice_has_one_effect(inbox: Inbox) -> None:
-    events = [event("customer.created", customer()), event("customer.updated", customer("Eve"), 5)]
+    events = [event("product.created", product()), event("product.updated", product("Eve"), 5)]
     inbox.take(*events)
-    before = rows(inbox.db, "select ctid, xmin, _event from stripe_copy.customer")
+    before = rows(inbox.db, "select ctid, xmin, _event from stripe_copy.product")
     inbox.db.execute("update stripe_sync.inbox set outcome = null")
     inbox.take(*events)
-    assert rows(inbox.db, "select ctid, xmin, _event from stripe_copy.customer") == before
+    assert rows(inbox.db, "select ctid, xmin, _event from stripe_copy.product") == before
 
 
 def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
@@ -228,17 +242,17 @@ def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
 
     with psycopg.connect(database, autocommit=True) as listener:
         listener.execute("listen stripe_changes")
-        same = event("customer.created", customer(), 5)
-        inbox.take(same, event("customer.created", customer(identifier="cus_2")))
+        same = event("product.created", product(), 5)
+        inbox.take(same, event("product.created", product(identifier="prod_2")))
         assert list(told(listener)) == [
-            {"server": "stripe", "resource": "customer", "account": "", "ids": ["cus_1", "cus_2"]}
+            {"server": "stripe", "resource": "product", "account": "", "ids": ["prod_1", "prod_2"]}
         ]
-        inbox.take(event("customer.updated", customer(), 9))  # as it is already
+        inbox.take(event("product.updated", product(), 9))  # as it is already
         assert list(told(listener)) == []
         inbox.take(
-            *(event("customer.created", customer(identifier=f"cus_x{number}")) for number in range(101))
+            *(event("product.created", product(identifier=f"prod_x{number}")) for number in range(101))
         )
-        assert list(told(listener)) == [{"server": "stripe", "resource": "customer", "account": ""}]
+        assert list(told(listener)) == [{"server": "stripe", "resource": "product", "account": ""}]
 
 
 def test_one_session_applies_and_others_stand_by(db: psycopg.Connection, database: str) -> None:
@@ -251,8 +265,8 @@ def test_one_session_applies_and_others_stand_by(db: psycopg.Connection, databas
 
 def test_slow_page_does_not_outdate_event(inbox: Inbox) -> None:
     """A page that was read before an event, and is committed after it, leaves the state of the event."""
-    inbox.take(event("customer.updated", customer("Eve"), 9))
+    inbox.take(event("product.updated", product("Eve"), 9))
     at = datetime.fromtimestamp(NOON + 5, UTC)
     with inbox.db.transaction():
-        apply(inbox.db, Schemas(), load().resource["customer"], [customer("Ada")], Evidence(at))
-    assert inbox.names() == [("cus_1", "Eve", False)]
+        apply(inbox.db, Schemas(), load().resource["product"], [product("Ada")], Evidence(at))
+    assert inbox.names() == [("prod_1", "Eve", False)]

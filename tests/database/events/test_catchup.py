@@ -1,0 +1,217 @@
+"""Events are read from Stripe's list, so that nothing is lost without webhooks; the worker applies them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.errors import ApiError
+from stripe_fdw.events.catchup import CatchUp
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.bare_stripe import BareStripe
+from support.commands import Command
+from support.database import KEY, rows
+from support.simulators import Simulators
+from support.waiting import wait_until
+
+
+@pytest.fixture
+def stripe(simulators: Simulators) -> SimulatorProcess:
+    """A simulated Stripe of this test."""
+    return simulators("events", customers=5, seed=11)
+
+
+@pytest.fixture
+def api(stripe: SimulatorProcess) -> BareStripe:
+    """The simulated Stripe as another program uses it."""
+    return BareStripe(stripe.url, KEY)
+
+
+@pytest.fixture
+def catchup(db: psycopg.Connection, stripe: SimulatorProcess) -> Iterator[CatchUp]:
+    options = ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000)
+    client = Client(options)
+    said: list[str] = []
+    yield CatchUp(client, db, Schemas(), lambda: None, said.append)
+    client.close()
+
+
+def stored(db: psycopg.Connection) -> list[Any]:
+    return rows(db, "select type, source from stripe_sync.inbox order by position")
+
+
+def position(db: psycopg.Connection) -> datetime:
+    ((found,),) = rows(db, "select position from stripe_sync.event_position")
+    assert isinstance(found, datetime)
+    return found
+
+
+def test_events_are_read_once(catchup: CatchUp, api: BareStripe, db: psycopg.Connection) -> None:
+    catchup.poll()
+    db.execute("truncate stripe_sync.inbox")
+    customer = api.post("customers", name="Ada")
+    api.post(f"customers/{customer['id']}", name="Eve")
+    before = position(db)
+    assert catchup.poll() == 2
+    assert sorted(stored(db)) == [("customer.created", "poll"), ("customer.updated", "poll")]
+    assert catchup.poll() == 0
+    assert position(db) >= before
+
+
+def test_it_begins_where_the_copies_do(catchup: CatchUp, api: BareStripe, db: psycopg.Connection) -> None:
+    api.post("customers", name="Ada")
+    now = datetime.now(UTC)
+    db.execute(
+        "insert into stripe_sync.run (schema, resource, account, began_at, finished_full_at)"
+        " values ('stripe_copy', 'customer', '', %s, now())",
+        (now - timedelta(minutes=5),),
+    )
+    assert catchup.poll() >= 1
+    assert ("customer.created", "poll") in stored(db)
+
+
+def test_a_backlog_is_read_in_windows_and_the_position_moves_with_each(
+    catchup: CatchUp, api: BareStripe, db: psycopg.Connection, stripe: SimulatorProcess
+) -> None:
+    catchup.poll()
+    db.execute("update stripe_sync.event_position set position = position - interval '20 days'")
+    for number in range(150):
+        api.post("customers", name=f"customer {number}")
+    asked = len(stripe.requests())
+    catchup.poll()
+    windows = [item for item in stripe.requests()[asked:] if item["path"] == "/v1/events"]
+    assert 8 < len(windows) < 20
+    catchup.poll()  # what was created in the second in which the other one began
+    assert rows(db, "select count(*) >= 150 from stripe_sync.inbox") == [(True,)]
+    assert position(db) > datetime.now(UTC) - timedelta(minutes=1)
+
+
+def test_kill_between_event_pages(
+    catchup: CatchUp, api: BareStripe, db: psycopg.Connection, stripe: SimulatorProcess
+) -> None:
+    """A poll that fails in the middle leaves the position, and the next one has everything."""
+    catchup.poll()
+    before = position(db)
+    db.execute("truncate stripe_sync.inbox")
+    for number in range(250):
+        api.post("customers", name=f"customer {number}")
+    stripe.control(
+        "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/events", "after": 1, "count": 1}
+    )
+    with pytest.raises(ApiError):
+        catchup.poll()
+    assert position(db) == before
+    stripe.control("DELETE", "/faults")
+    catchup.poll()
+    assert rows(db, "select count(*), count(distinct id) from stripe_sync.inbox") == [(250, 250)]
+
+
+def test_event_visible_late(
+    catchup: CatchUp, api: BareStripe, db: psycopg.Connection, stripe: SimulatorProcess
+) -> None:
+    """An event that the list shows only later is read all the same."""
+    catchup.poll()
+    db.execute("truncate stripe_sync.inbox")
+    stripe.control("POST", "/lag", {"path": "/v1/events"})
+    api.post("customers", name="Ada")
+    assert catchup.poll() == 0
+    stripe.control("DELETE", "/lag")
+    assert catchup.poll() == 1
+
+
+@pytest.mark.parametrize("days", [29, 31])
+def test_quiet_account_31_days(catchup: CatchUp, db: psycopg.Connection, days: int) -> None:
+    """A gap is one of polls and not of events: only without polls for 30 days all copies are refreshed."""
+    catchup.poll()
+    db.execute("update stripe_sync.event_position set position = position - interval '1 day' * %s", (days,))
+    db.execute("truncate stripe_sync.inbox")
+    catchup.poll()
+    assert position(db) > datetime.now(UTC) - timedelta(minutes=1)
+    queued = rows(db, "select count(*) > 5 from stripe_jobs.procrastinate_jobs")
+    assert queued == [(days == 31,)]
+    db.execute("delete from stripe_jobs.procrastinate_jobs")
+
+
+@pytest.fixture
+def worker(database: str, stripe: SimulatorProcess) -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
+
+    def start(*arguments: str) -> Command:
+        environment = {
+            "DATABASE_URL": database, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url,
+            "STRIPE_FDW_MAX_REQUESTS_PER_SECOND": "10000",
+        }  # fmt: skip
+        started.append(Command("worker", *arguments, environment=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def test_a_change_in_stripe_is_in_the_copy(
+    db: psycopg.Connection, worker: Callable[..., Command], api: BareStripe, stripe: SimulatorProcess
+) -> None:
+    running = worker()
+    wait_until(lambda: rows(db, "select 1 from stripe_sync.event_position"), "the first poll")
+    customer = api.post("customers", name="Ada")
+    query = f"select name, _event is not null from stripe_copy.customer where id = '{customer['id']}'"
+    wait_until(lambda: rows(db, query) == [("Ada", True)], "the event")
+    running.terminate()
+    assert running.wait() == -signal.SIGTERM or running.returncode == 0, running.stdout + running.stderr
+    assert KEY not in running.stdout + running.stderr
+    ((waiting, applied),) = rows(db, "select waiting, applied from stripe_sync.event_status")
+    assert (waiting, applied >= 1) == (0, True)
+
+
+def test_once_reads_and_applies_what_there_is(
+    db: psycopg.Connection, worker: Callable[..., Command], api: BareStripe
+) -> None:
+    worker("--once").wait()
+    customer = api.post("customers", name="Ada")
+    assert worker("--once").wait() == 0
+    assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == [("Ada",)]
+    api.delete(f"customers/{customer['id']}")
+    worker("--once").wait()
+    assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == []
+
+
+def test_events_are_applied_again_when_asked(
+    db: psycopg.Connection, catchup: CatchUp, api: BareStripe
+) -> None:
+    api.post("customers", name="Ada")
+    catchup.poll()
+    db.execute("update stripe_sync.inbox set outcome = 'failed', attempts = 10")
+    ((identifier,),) = rows(db, "select id from stripe_sync.inbox limit 1")
+    assert rows(db, f"select stripe_sync.replay('{identifier}')") == [(1,)]
+    ((others,),) = rows(db, "select count(*) from stripe_sync.inbox where outcome is not null")
+    assert rows(db, "select stripe_sync.replay_failed()") == [(others,)]
+    with pytest.raises(psycopg.errors.NoDataFound, match='no event "evt_x"'):
+        db.execute("select stripe_sync.replay('evt_x')")
+
+
+def test_old_weeks_are_dropped_when_all_their_events_have_ended(db: psycopg.Connection) -> None:
+    db.execute(
+        "select stripe_sync.make_inbox_partition(now() - interval '1 day' * n)"
+        " from unnest(array[1, 85, 100, 120]) n"
+    )
+    db.execute(
+        "insert into stripe_sync.inbox (schema, id, created, account, type, livemode, source, body)"
+        " values ('stripe_copy', 'evt_1', now() - interval '120 days', '', 'x', false, 'poll', '{}')"
+    )
+    ((dropped,),) = rows(db, "select count(*) from stripe_sync.trim_inbox()")
+    assert dropped >= 1
+    assert rows(db, "select id from stripe_sync.inbox") == [("evt_1",)]
+    db.execute("update stripe_sync.inbox set outcome = 'ignored'")
+    ((dropped,),) = rows(db, "select count(*) from stripe_sync.trim_inbox()")
+    assert dropped == 1
+    assert rows(db, "select count(*) from stripe_sync.inbox") == [(0,)]
