@@ -26,7 +26,7 @@ from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Check, Position
 from stripe_fdw.errors import ApiError, NotFoundError
 
-_MIN_PAGES_TO_SPLIT: Final = 4  # pages left in a slice, estimated
+_MIN_PAGES_TO_SPLIT: Final = 8  # pages left in a slice, estimated
 _FIRST_WIDTH: Final = 4  # requests to have under way until it is known how many help
 _HARDLY: Final = 0.3  # of a response's time: whoever waits less for the rate limits does not wait for them
 _MAX_PAGES: Final = 4  # given out together
@@ -88,6 +88,7 @@ class _Reading:
     _changed: threading.Event = field(default_factory=threading.Event)
     _width: int = _FIRST_WIDTH  # requests to have under way
     _usual_seconds: float = 0.0  # of a response, without waiting for the rate limits
+    _usual_wait: float = 0.0  # for the rate limits
 
     def __post_init__(self) -> None:
         self.lists = {expands: list_requests(self.resource, expands=expands) for expands in (True, False)}
@@ -161,9 +162,10 @@ class _Reading:
         """
         usual = self._usual_seconds
         usual = self._usual_seconds = 0.7 * usual + 0.3 * page.seconds if usual else page.seconds
+        self._usual_wait = 0.7 * self._usual_wait + 0.3 * page.waited
         if page.waited > usual:
             self._width = min(self._width, enough_requests(len(self.under_way) + 1, usual, page.waited))
-        elif page.waited <= _HARDLY * usual:
+        elif self._usual_wait <= _HARDLY * usual:
             self._width = min(self._width + 1, PARALLEL)
 
 
