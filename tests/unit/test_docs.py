@@ -109,7 +109,8 @@ def _options(command: Any) -> list[str]:
 
 
 def _code(path: Path) -> str:
-    return "\n".join(re.findall(r"```(?:sh)?\n(.*?)```", path.read_text(), flags=re.DOTALL))
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return "\n".join(block for language, block in blocks if language in ("", "sh"))
 
 
 def test_server_mapping_and_table_options_are_documented() -> None:
