@@ -15,6 +15,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
+from stripe_fdw.cli.changes import read_changes
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_same_account
@@ -44,6 +45,12 @@ def refresh(
     full: Annotated[
         bool, typer.Option("--full", help="Compare every column of each row, and repair those that differ.")
     ] = False,
+    changes: Annotated[
+        bool,
+        typer.Option(
+            "--changes", help="Read events since the last time, and lists only of what sends no events."
+        ),
+    ] = False,
     confirm_deletions: Annotated[
         bool,
         typer.Option("--confirm-deletions", help="Ask for missing objects even where there are many."),
@@ -55,12 +62,15 @@ def refresh(
     The key is taken from STRIPE_API_KEY, from STRIPE_API_KEY_NAME for another server, or from the user
     mapping. A refresh that is interrupted goes on where it stopped.
     """
+    if changes and full:
+        raise typer.BadParameter("--changes reads what has changed, --full everything: give one of them")
+    resources = chosen_resources(resource or None)
     copied = copied_account(server)
     work = _Refresh(
         copied.database_url, copied.client, copied.schemas, confirm_deletions=confirm_deletions, full=full
     )
     try:
-        succeeded = work.run(chosen_resources(resource or None))
+        succeeded = work.run(read_changes(copied, resource, work.check) if changes else resources)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {database_message(error)}",
@@ -91,6 +101,8 @@ class _Refresh:
 
         The entries of lists that objects own come with these objects.
         """
+        if not resources:
+            return True
         self._entries = refreshed_with(resources, load())
         refreshed = chosen_resources(self._entries)
         asked = ask_account(self._client)  # while the copies are installed
@@ -99,7 +111,7 @@ class _Refresh:
                 names = {item.name for item in (*resources, *refreshed)}
                 for line in install_copies(connection, self._schemas, names):
                     say(line)
-            account = check_account(self._client, connection, self._schemas, self._check, asked)
+            account = check_account(self._client, connection, self._schemas, self.check, asked)
             for server in servers_of_same_account(connection, self._schemas):
                 say(f"the key belongs to account {account}, which server {server} copies as well")
 
@@ -115,11 +127,12 @@ class _Refresh:
                         self._stopping.set()
                         raise
             with open_session(self._database) as connection:
-                refetcher = Refetcher(self._client, connection, self._schemas, load(), self._check)
+                refetcher = Refetcher(self._client, connection, self._schemas, load(), self.check)
                 refetcher.finish(names, _REFETCH_SECONDS)
         return not self._failed
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise Interrupted when the refresh is to end."""
         if self._stopping.is_set():
             raise Interrupted("the refresh was interrupted")
 
@@ -145,7 +158,7 @@ class _Refresh:
             self._client,
             connection,
             self._schemas,
-            self._check,
+            self.check,
             self._progress.page,
             self._confirm_deletions,
             self._full,
@@ -163,7 +176,7 @@ class _Refresh:
                         say(f"{resource.name}: another process is refreshing it, which is waited for")
                     joined = True
             while running_elsewhere(connection, self._schemas.copies, resource.name, "") is not None:
-                self._check()
+                self.check()
                 time.sleep(_LOOK_SECONDS)
             ended = last_ending(connection, self._schemas.copies, resource.name, "")
             if ended is not None and ended.error is not None:

@@ -18,7 +18,7 @@ from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
-from support.commands import Command
+from support.commands import Command, run_command
 from support.database import KEY, rows
 from support.simulators import Simulators
 from support.waiting import wait_until
@@ -183,6 +183,29 @@ def test_once_reads_and_applies_what_there_is(
     api.delete(f"customers/{customer['id']}")
     worker("--once").wait()
     assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == []
+
+
+def test_refresh_changes_reads_events_in_place_of_lists(
+    db: psycopg.Connection, database: str, stripe: SimulatorProcess, api: BareStripe
+) -> None:
+    environment = {"DATABASE_URL": database, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+
+    def paths(*arguments: str) -> set[str]:
+        stripe.control("DELETE", "/requests")
+        done = run_command("refresh", *arguments, environment=environment)
+        assert done.returncode == 0, done.stderr
+        return {item["path"] for item in stripe.requests()}
+
+    lists = {"/v1/customers", "/v1/products"}
+    assert paths("customer", "product", "--changes") > lists  # they were never refreshed
+    customer = api.post("customers", name="Ada")
+    asked = paths("customer", "product", "--changes")
+    assert asked & lists == set()
+    assert "/v1/events" in asked
+    assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == [("Ada",)]
+    done = run_command("refresh", "--changes", "--full", environment=environment)
+    assert done.returncode == 2
+    assert "give one of them" in done.stderr
 
 
 def test_events_are_applied_again_when_asked(

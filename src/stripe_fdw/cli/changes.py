@@ -1,0 +1,79 @@
+"""``stripe-fdw refresh --changes``: events in place of lists, for the resources that send them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Freshness, Resource
+from stripe_fdw.cli.account import CopiedAccount
+from stripe_fdw.cli.output import say
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.install import chosen_resources, install_copies, installed_resources
+from stripe_fdw.copies.refetch import Refetcher
+from stripe_fdw.counts import counted
+from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.session import open_session
+from stripe_fdw.events.applier import Applier, is_applier
+from stripe_fdw.events.catchup import CatchUp
+
+_LOOK_SECONDS = 0.2  # between two looks at what another process applies
+_REFETCH_SECONDS = 30.0
+
+
+def read_changes(
+    copied: CopiedAccount, names: Sequence[str] | None, check: Callable[[], object]
+) -> tuple[Resource, ...]:
+    """Apply the events since the last time. Return the resources whose lists have to be read all the same.
+
+    These are, of those named or of all that have a copy, the ones whose changes send no event, and those that
+    were never refreshed.
+
+    Raises:
+        StripeFdwError: Stripe refuses, or the key is of another account than the copies.
+        psycopg.Error: the database refuses.
+    """
+    with open_session(copied.database_url) as connection:
+        installed = installed_resources(connection, copied.schemas)
+        resources = chosen_resources(names or installed)
+        with connection.transaction():
+            for line in install_copies(connection, copied.schemas, installed):
+                say(line)
+        check_account(copied.client, connection, copied.schemas, check)
+        new = CatchUp(copied.client, connection, copied.schemas, check, say).poll()
+        _apply(connection, copied.schemas, check)
+        Refetcher(copied.client, connection, copied.schemas, load(), check).finish(
+            [resource.name for resource in resources], _REFETCH_SECONDS
+        )
+        say(f"events: {counted(new, 'new one')}")
+        refreshed = {
+            name
+            for (name,) in connection.execute(
+                "select resource from stripe_sync.run"
+                " where schema = %s and account = '' and finished_full_at is not null",
+                (copied.schemas.copies,),
+            )
+        }
+    return tuple(
+        resource
+        for resource in resources
+        if resource.name not in refreshed
+        or (resource.freshness is not Freshness.EVENTS and not resource.events_of)
+    )
+
+
+def _apply(connection: psycopg.Connection, schemas: Schemas, check: Callable[[], object]) -> None:
+    """Apply what is in the inbox, or wait until the process has that applies events."""
+    while not is_applier(connection):
+        check()
+        query = "select exists (select from stripe_sync.inbox where schema = %s and outcome is null)"
+        if single_value(connection, query, schemas.copies) is not True:
+            return
+        time.sleep(_LOOK_SECONDS)
+    applier = Applier(connection, schemas, load())
+    while applier.apply_some():
+        check()
