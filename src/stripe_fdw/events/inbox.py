@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -11,6 +11,7 @@ import psycopg
 
 from stripe_fdw.copies.apply import as_jsonb
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.encodings import lacking_codec, representable
 from stripe_fdw.events.event import Event
 
 Source = Literal["webhook", "poll"]
@@ -71,7 +72,7 @@ def store(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Eve
     """
     if not events:
         return 0
-    values = _values(schemas, events, source)
+    values = _values(connection, schemas, events, source)
     try:
         with connection.transaction():
             return connection.execute(_STORE, values).rowcount
@@ -87,7 +88,7 @@ async def store_async(
     """Do what ``store`` does, on an asynchronous connection."""
     if not events:
         return 0
-    values = _values(schemas, events, source)
+    values = _values(connection, schemas, events, source)
     try:
         async with connection.transaction():
             return (await connection.execute(_STORE, values)).rowcount
@@ -138,14 +139,31 @@ def _keys(events: Sequence[Event]) -> tuple[list[str], list[datetime]]:
     return [event.id for event in events], [event.created for event in events]
 
 
-def _values(schemas: Schemas, events: Sequence[Event], source: Source) -> dict[str, Any]:
-    unique = {event.id: event for event in events}.values()
+def _values(
+    connection: psycopg.Connection | psycopg.AsyncConnection,
+    schemas: Schemas,
+    events: Sequence[Event],
+    source: Source,
+) -> dict[str, Any]:
+    codec = lacking_codec(connection.info.parameter_status("server_encoding") or "UTF8")
+    unique = [_representable(event, codec) for event in {event.id: event for event in events}.values()]
     columns = {
         name: [getattr(event, name) for event in unique]
         for name in ("id", "created", "account", "type", "api_version", "livemode")
     }
     body = [as_jsonb(event.body) for event in unique]
     return {"schema": schemas.copies, "source": source, **columns, "body": body}
+
+
+def _representable(event: Event, codec: str | None) -> Event:
+    """Return the event as the database can hold it.
+
+    One with characters that its encoding lacks loses its version, so that its object is asked for.
+    """
+    if codec is None:
+        return event
+    body, lost = representable(event.body, codec)
+    return replace(event, body={**body, "api_version": None}, api_version=None) if lost else event
 
 
 def _weeks(events: Sequence[Event]) -> list[datetime]:

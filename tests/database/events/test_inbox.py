@@ -8,7 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.database.session import open_session
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.events.applier import Applier
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import store, store_async
 
@@ -83,3 +88,29 @@ def test_sessions_may_store_the_same_events_at_once(db: psycopg.Connection, data
 def test_servers_have_events_of_their_own(db: psycopg.Connection, other: Schemas) -> None:
     assert [store(db, schemas, [event(1)], "webhook") for schemas in (Schemas(), other)] == [1, 1]
     assert rows(db, "schema") == [("stripe_copy",), ("stripe_eu_copy",)]
+
+
+def test_an_event_that_the_encoding_cannot_hold_is_asked_for(cluster: Cluster) -> None:
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create database latin encoding 'LATIN1' locale 'C' template template0")
+    with open_session(cluster.dsn("latin")) as db, db.transaction():
+        list(install_copies(db, Schemas(), ["customer"]))
+        version = load().api_version
+        names = {1: "Zoë", 2: "Łódź"}
+        store(
+            db,
+            Schemas(),
+            [
+                event(
+                    number,
+                    api_version=version,
+                    data={"object": {"id": f"cus_{number}", "object": "customer", "name": name}},
+                )
+                for number, name in names.items()
+            ],
+            "webhook",
+        )
+        while Applier(db, Schemas(), load()).apply_some():
+            pass
+        assert rows(db, "id, outcome") == [("evt_1", "applied"), ("evt_2", "refetched")]
+        assert db.execute("select name from stripe_copy.customer").fetchall() == [("Zoë",)]
