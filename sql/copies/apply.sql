@@ -29,10 +29,12 @@ create table if not exists stripe_sync.incomplete (
     primary key (schema, resource, id, account, list)
 );
 
-alter table stripe_sync.incomplete add column if not exists known_at timestamptz;
+alter table stripe_sync.incomplete
+    add column if not exists known_at timestamptz,
+    add column if not exists next_attempt_at timestamptz;  -- of a worker, after Stripe has refused
 
 comment on table stripe_sync.incomplete is
-    'Lists of which an object showed the first entries only: the next refresh of the resource reads the rest.';
+    'Lists of which an object showed the first entries only: a worker, or the next refresh of the resource, reads the rest.';
 
 create table if not exists stripe_sync.misfit (
     schema text not null,

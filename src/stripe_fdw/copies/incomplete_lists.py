@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 import psycopg
 
@@ -20,13 +21,46 @@ from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.errors import NotFoundError
+from stripe_fdw.errors import ApiError, AuthenticationError, NotFoundError, RateLimitError
 from stripe_fdw.sql_quoting import quote_identifier
+
+_SOME: Final = 20
+_RUN_SECONDS: Final = 60  # after its last sign of life a refresh is gone
+# A refresh of the resource completes the lists that are left when it ends.
+_DUE: Final = f"""
+    select i.resource, i.account, i.list, i.id, i.known_at
+      from stripe_sync.incomplete i
+     where i.schema = %s and (i.next_attempt_at is null or i.next_attempt_at <= now())
+       and not exists (select from stripe_sync.run r
+                        where (r.schema, r.resource, r.account) = (i.schema, i.resource, i.account)
+                          and r.holder is not null
+                          and r.heartbeat_at > now() - interval '{_RUN_SECONDS} s')
+     order by i.known_at
+     limit {_SOME}
+""".encode()
+_KEY: Final = "schema = %s and resource = %s and account = %s and list = %s and id = %s"
+_PUT_OFF: Final = f"update stripe_sync.incomplete set next_attempt_at = now() + interval '1 h' where {_KEY}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """A list that is noted as incomplete."""
+
+    resource: Resource
+    list: OwnedList
+    account: str
+    parent_id: str
+    known_at: datetime | None
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Its key in ``stripe_sync.incomplete``, without the schema."""
+        return self.resource.name, self.account, self.list.name, self.parent_id
 
 
 @dataclass(frozen=True, slots=True)
 class ListCompletion:
-    """Reads the lists of an account's objects that are noted in ``stripe_sync.incomplete``."""
+    """Reads the lists of a server's objects that are noted in ``stripe_sync.incomplete``."""
 
     client: Client
     connection: psycopg.Connection
@@ -50,54 +84,82 @@ class ListCompletion:
         for item in owned_lists(resource, self.catalog, self.catalog.resource):
             key = (run.schema, resource.name, run.account, item.name)
             for parent_id, known_at in self.connection.execute(noted.encode(), key).fetchall():
-                self._read(resource, item, parent_id, known_at, run)
+                self._read(self.client, _Noted(resource, item, run.account, parent_id, known_at), run)
 
-    def _read(
-        self, resource: Resource, item: OwnedList, parent_id: str, known_at: datetime | None, run: Run
-    ) -> None:
+    def complete_some(self) -> int:
+        """Read some lists that are incomplete outside of a refresh, as events leave them. Return how many.
+
+        One that Stripe refuses is tried again an hour later.
+
+        Raises:
+            StripeFdwError: what any request would fail with.
+        """
+        noted = list(self._due())
+        for each in noted:
+            client = self.client.on_behalf_of(each.account) if each.account else self.client
+            try:
+                self._read(client, each, None)
+            except (AuthenticationError, RateLimitError):
+                raise
+            except ApiError as error:
+                if error.status is None or error.status >= 500:
+                    raise
+                self.connection.execute(_PUT_OFF.encode(), (self.schemas.copies, *each.key))
+        return len(noted)
+
+    def _due(self) -> Iterator[_Noted]:
+        for name, account, field, *rest in self.connection.execute(_DUE, (self.schemas.copies,)).fetchall():
+            resource = self.catalog.resource.get(name)
+            for item in owned_lists(resource, self.catalog, self.catalog.resource) if resource else ():
+                if resource is not None and item.name == field:
+                    yield _Noted(resource, item, account, *rest)
+
+    def _read(self, client: Client, noted: _Noted, run: Run | None) -> None:
         """Read one list. Each page is committed, so no transaction is open while a request is under way."""
-        parent = list_parent(item.entries)
+        entries_of = noted.list.entries
+        parent = list_parent(entries_of)
         assert parent is not None
-        request = children_request(item.entries, parent, parent_id)
-        pages = read_pages(self.client, request, check=self.check, paged=item.entries.paged, background=True)
+        request = children_request(entries_of, parent, noted.parent_id)
+        pages = read_pages(client, request, check=self.check, paged=entries_of.paged, background=True)
         ids: list[str] = []
         began_at: datetime | None = None
         try:
             for page in pages:
-                evidence = Evidence(read_at(page), run.account, parent=parent_id)
+                evidence = Evidence(read_at(page), noted.account, parent=noted.parent_id)
                 began_at = began_at or evidence.at
                 entries = listed_objects(page, request)
                 ids += [entry["id"] for entry in entries]
-                self._write(partial(self._apply, item, entries, evidence, run))
+                self._write(partial(self._apply, entries_of, entries, evidence, run))
         except NotFoundError:  # the object was deleted meanwhile
             began_at = None
-        self._write(partial(self._close, item, parent_id, ids, began_at, run))
+        self._write(partial(self._close, noted, ids, began_at))
         # A state of the object that came meanwhile has noted the list again: it may have changed since.
         self.connection.execute(
-            "delete from stripe_sync.incomplete where schema = %s and resource = %s and account = %s"
-            " and list = %s and id = %s and known_at is not distinct from %s",
-            (run.schema, resource.name, run.account, item.name, parent_id, known_at),
+            f"delete from stripe_sync.incomplete where {_KEY} and known_at is not distinct from %s".encode(),
+            (self.schemas.copies, *noted.key, noted.known_at),
         )
 
     def _write(self, write: Callable[[], object]) -> None:
         in_yielding_transaction(self.connection, write, self.check)
 
-    def _apply(self, item: OwnedList, entries: list[dict[str, object]], evidence: Evidence, run: Run) -> None:
-        apply(self.connection, self.schemas, item.entries, entries, evidence)
-        run.record(Applied())  # which counts objects of the run's own resource
-
-    def _close(
-        self, item: OwnedList, parent_id: str, ids: list[str], began_at: datetime | None, run: Run
+    def _apply(
+        self, resource: Resource, entries: list[dict[str, object]], evidence: Evidence, run: Run | None
     ) -> None:
+        apply(self.connection, self.schemas, resource, entries, evidence)
+        if run is not None:
+            run.record(Applied())  # which counts objects of the run's own resource
+
+    def _close(self, noted: _Noted, ids: list[str], began_at: datetime | None) -> None:
         """Delete the entries that a list lacked from its first page on."""
         if began_at is None:
             return
-        parent_column = quote_identifier(item.parent_column)
+        table = self.schemas.table(noted.list.entries)
+        parent_column = quote_identifier(noted.list.parent_column)
         self.connection.execute(
-            f"with gone as materialized (select id from {self.schemas.table(item.entries)}"
+            f"with gone as materialized (select id from {table}"
             f" where {parent_column} = %(parent)s and _account = %(account)s and not _deleted"
             " and (_as_of is null or _as_of < %(at)s) and id <> all (%(ids)s) order by id for update)"
-            f" update {self.schemas.table(item.entries)} t set _deleted = true, _event = null,"
+            f" update {table} t set _deleted = true, _event = null,"
             " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
-            {"parent": parent_id, "account": run.account, "at": began_at, "ids": ids},
+            {"parent": noted.parent_id, "account": noted.account, "at": began_at, "ids": ids},
         )

@@ -16,6 +16,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import RequestBudget, share_background
+from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.install import chosen_resources, installed_resources
 from stripe_fdw.copies.lost_writes import queue_lost_writes
 from stripe_fdw.copies.new_columns import ColumnFiller
@@ -188,8 +189,8 @@ def refetch_copies(work: Work, account: ServedAccount, *, once: bool = False) ->
 
     With ``once``, only those are asked for that are due now.
 
-    New columns are filled while there are none. It goes on beside all jobs. What fails is said, and tried
-    again.
+    Lists are completed and new columns filled while there are none. It goes on beside all jobs. What fails is
+    said, and tried again.
     """
     # Those of all accounts are found together.
     lost = LostWrites(work) if account is work.accounts[0] else None
@@ -200,10 +201,12 @@ def refetch_copies(work: Work, account: ServedAccount, *, once: bool = False) ->
                 refetcher = Refetcher(account.client, connection, account.schemas, load(), work.check)
                 filler = ColumnFiller(connection, account.schemas, load(), work.check)
                 indexes = IndexBuilder(connection, account.schemas, load())
+                lists = ListCompletion(account.client, connection, account.schemas, load(), work.check)
                 while not work.stopping.is_set():
                     if lost is not None:
                         lost.look(connection)
-                    if refetcher.refetch_due() or filler.fill_some() or indexes.build_some():
+                    some = (refetcher.refetch_due, lists.complete_some, filler.fill_some, indexes.build_some)
+                    if any(do() for do in some):
                         continue
                     if once or work.stopping.wait(_REFETCH_SECONDS):
                         return

@@ -185,6 +185,31 @@ def test_once_reads_and_applies_what_there_is(
     assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == []
 
 
+def test_a_list_that_an_event_shows_in_part_is_read_to_its_end(
+    db: psycopg.Connection, worker: Callable[..., Command], api: BareStripe
+) -> None:
+    """eleven_items: the event of a subscription has ten."""
+    worker("--once").wait()
+    customer = api.post("customers", name="Ada")
+    product = api.post("products", name="seat")
+    prices = [
+        api.post(
+            "prices", {"recurring[interval]": "month"}, currency="eur", unit_amount=100, product=product["id"]
+        )
+        for _ in range(12)
+    ]
+    items = {f"items[{number}][price]": price["id"] for number, price in enumerate(prices)}
+    api.post(
+        "subscriptions",
+        {**items, "collection_method": "send_invoice", "days_until_due": 9},
+        customer=customer["id"],
+    )
+    done = worker("--once")
+    assert done.wait() == 0, done.stdout
+    assert rows(db, "select count(*) from stripe.subscription_item") == [(12,)]
+    assert rows(db, "select * from stripe_sync.incomplete where resource = 'subscription'") == []
+
+
 def test_refresh_changes_reads_events_in_place_of_lists(
     db: psycopg.Connection, database: str, stripe: SimulatorProcess, api: BareStripe
 ) -> None:
