@@ -75,8 +75,10 @@ class Destinations:
         Raises:
             UnavailableError: they were never read, and the database is not available.
         """
+        if self._is_younger(max_age):  # which waits for no one who reads them
+            return False
         async with self._reading:
-            if self._read_at is not None and time.monotonic() - self._read_at < max_age:
+            if self._is_younger(max_age):
                 return False
             try:
                 self._found = await self._connection.run(self._select)
@@ -91,6 +93,9 @@ class Destinations:
     def all(self) -> list[Destination]:
         """The destinations that were read last."""
         return self._found
+
+    def _is_younger(self, max_age: float) -> bool:
+        return self._read_at is not None and time.monotonic() - self._read_at < max_age
 
     def _known(self, name: str) -> Destination | None:
         named = (item for item in self._found if name in (item.schemas.server, item.schemas.views))

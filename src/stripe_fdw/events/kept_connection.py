@@ -71,7 +71,7 @@ class KeptConnection:
                     raise
                 except (psycopg.Error, TimeoutError) as error:
                     may_succeed_now = not is_second and (
-                        isinstance(error, psycopg.errors.TransactionRollback)
+                        isinstance(error, psycopg.errors.DeadlockDetected)
                         or (was_open and self._connection is not None and self._connection.broken)
                     )
                     await self._drop()

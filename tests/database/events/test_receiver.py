@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -19,7 +19,6 @@ import pytest
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
-from stripe_fdw.events.kept_connection import KeptConnection
 from support.database import column, count, create, one, rows
 from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
@@ -298,6 +297,34 @@ def test_posts_are_answered_503_while_the_database_is_gone(other_cluster: Cluste
             assert stored(connection) == [item["id"] for item in sent[:3]]
 
 
+KILL_RECEIVERS = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid()
+"""
+
+
+def test_what_was_answered_200_is_stored_though_its_sessions_are_killed(
+    receiver: ServeProcess, db: psycopg.Connection
+) -> None:
+    taken: list[str] = []
+    refused: list[int] = []
+
+    def post(sent: dict[str, Any]) -> None:
+        while (answer := receiver.post(sent)).status != 200:  # as Stripe does
+            refused.append(answer.status)
+        taken.append(sent["id"])
+
+    sent = [event() for _ in range(150)]
+    with ThreadPoolExecutor(10) as threads:
+        posts = [threads.submit(post, item) for item in sent]
+        for number in range(1, 4):
+            wait_until(lambda number=number: len(taken) >= 30 * number)  # type: ignore[misc]
+            db.execute(KILL_RECEIVERS)
+    assert [item.exception() for item in posts] == [None] * len(sent)
+    assert set(refused) <= {503}
+    assert sorted(map(str, stored(db))) == sorted(taken) == sorted(item["id"] for item in sent)
+
+
 def test_a_receiver_may_start_before_the_database(other_cluster: Cluster) -> None:
     other_cluster.stop()
     with serving(other_cluster.dsn(), STRIPE_WEBHOOK_SECRET=SECRET) as receiver:
@@ -358,20 +385,6 @@ def test_stripe_sends_again_what_could_not_be_stored_in_time(
             "select pg_cancel_backend(pid) from pg_stat_activity where pid = any (%s)", (column(db, WAITING),)
         )
         assert answer.result(20).status == 503
-
-
-def test_statements_of_a_receiver_time_out(database: str) -> None:
-    async def timeout(connection: psycopg.AsyncConnection) -> object:
-        return await (await connection.execute("show statement_timeout")).fetchone()
-
-    async def ask() -> object:
-        connection = KeptConnection(database, lambda _: None)
-        try:
-            return await connection.run(timeout)
-        finally:
-            await connection.close()
-
-    assert asyncio.run(ask()) == ("5s",)
 
 
 def test_a_role_with_the_documented_privileges_receives(database: str, db: psycopg.Connection) -> None:

@@ -14,9 +14,20 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events import group_commit
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.group_commit import MAX_BATCH, MAX_WAITING, GroupCommit, RefusedEventError
+from stripe_fdw.events.inbox import NOTIFY
 from stripe_fdw.events.kept_connection import UnavailableError
 
 EU = Schemas("stripe_eu", "stripe_eu")
+
+
+class Session(list[str]):
+    """What a transaction has stored, and how often it notifies."""
+
+    notified = 0
+
+    async def execute(self, query: bytes) -> None:
+        assert query == NOTIFY
+        self.notified += 1
 
 
 class Connection:
@@ -25,14 +36,14 @@ class Connection:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.open.set()
-        self.committed: list[list[str]] = []
+        self.committed: list[Session] = []
         self.fails_with: Exception | None = None
 
     async def run(self, work: Callable[[Any], Awaitable[Any]]) -> None:
         await self.open.wait()
         if self.fails_with is not None:
             raise self.fails_with
-        batch: list[str] = []
+        batch = Session()
         await work(batch)
         self.committed.append(batch)
 
@@ -77,6 +88,7 @@ def test_what_waits_is_stored_in_as_few_transactions_as_may_be(monkeypatch: pyte
     found, connection = results(monkeypatch, [(Schemas(), event(n)) for n in range(MAX_BATCH + 100)])
     assert found == [None] * (MAX_BATCH + 100)
     assert [len(batch) for batch in connection.committed] == [MAX_BATCH, 100]
+    assert [batch.notified for batch in connection.committed] == [1, 1]
 
 
 def test_servers_are_stored_in_one_transaction_and_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
