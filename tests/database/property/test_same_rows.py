@@ -357,7 +357,7 @@ COMMON = settings(
 def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=160 * (HUNT or 1))
+        @settings(COMMON, max_examples=110 * (HUNT or 1))
         @given(single(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)
@@ -369,7 +369,7 @@ def test_one_table_gives_the_same_rows(database: str, samples: Samples) -> None:
 def test_joins_give_the_same_rows(database: str, samples: Samples) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
 
-        @settings(COMMON, max_examples=80 * (HUNT or 1))
+        @settings(COMMON, max_examples=55 * (HUNT or 1))
         @given(joined(samples))
         def check(query: Query) -> None:
             _check(connection, query, samples.live)
@@ -379,16 +379,20 @@ def test_joins_give_the_same_rows(database: str, samples: Samples) -> None:
 
 @pytest.mark.timeout(600 * (HUNT or 1))
 def test_parameters_give_the_same_rows_as_values(database: str, samples: Samples) -> None:
-    """The same qual with a value bound at execution, under generic plans, on each column of each table."""
+    """The same qual with a value bound at execution, under generic plans, on each column of each table.
+
+    An order is that of a type: of each type, one column of a table is compared by it.
+    """
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("set plan_cache_mode = force_generic_plan")
         for sample in samples.values():
+            ordered = {"boolean"}
             for name, kind in sample.columns:
                 inside = sample.values.get(name)
                 if not inside:
                     continue
                 for operator in ("=", ">="):
-                    if kind == "boolean" and operator == ">=":
+                    if operator == ">=" and kind in ordered:
                         continue
                     counts = [
                         _counted(
@@ -397,6 +401,7 @@ def test_parameters_give_the_same_rows_as_values(database: str, samples: Samples
                         for schema in ("plain", samples.live)
                     ]
                     assert counts[0] == counts[1], (sample.table, name, operator, inside[len(inside) // 2])
+                ordered.add(kind)
 
 
 def _counted(connection: psycopg.Connection, *what: Any) -> Any:
