@@ -79,13 +79,8 @@ def apply_entries(
     perform from {apply}(
         array(select v || jsonb_build_object({carried}) from unnest({objects}) o, {entries}),
         given_account, given_at, given_event, null);"""
-        yield _delete(
-            item,
-            copies,
-            objects,
-            f"""and o -> {quote_literal(item.name)} -> 'has_more' = 'false'
-               and not exists (select from {entries} where v ->> 'id' = t.id)""",
-        )
+        ids = f"array(select v ->> 'id' from {entries})"
+        yield _delete(item, copies, objects, ids, f"o -> {quote_literal(item.name)} -> 'has_more' = 'false'")
         name = quote_literal(item.name)
         yield f"""
     insert into stripe_sync.incomplete (schema, resource, id, account, list, known_at)
@@ -103,34 +98,40 @@ def apply_entries(
 def delete_entries(lists: tuple[OwnedList, ...], copies: str, objects: str) -> Iterator[str]:
     """Yield the PL/pgSQL statements that mark the entries of deleted objects, which a variable has."""
     for item in lists:
-        yield _delete(item, copies, objects)
+        yield _delete(item, copies, objects, "'{}'::text[]", "true")
 
 
-def _delete(item: OwnedList, copies: str, objects: str, condition: str = "") -> str:
-    """Return the statement that marks entries of these objects as deleted, with the evidence of the object.
+def _delete(item: OwnedList, copies: str, objects: str, kept: str, condition: str) -> str:
+    """Return the statement that marks entries of objects as deleted, with the evidence of the object.
 
-    Each step finds its rows by an array of ids: a join would read the whole table, however few there are, and
+    Entries are found by an array of ids: a join alone would read the whole table, however few there are, and
     so would an index on all rows of the account, or one that has them in their order.
+
+    Args:
+        item: the list that holds the entries.
+        copies: the schema of the copies.
+        objects: the variable with the objects.
+        kept: the expression for the ids of the entries that an object ``o`` still has.
+        condition: says of which objects ``o`` that is known.
     """
     table = f"{quote_identifier(copies)}.{quote_identifier(item.entries.name)}"
-    parent = f"t.{quote_identifier(item.parent_column)}"
+    parent_column = quote_identifier(item.parent_column)
     return f"""
-    with gone as materialized (
+    with parents as materialized (
+        select o ->> 'id' as id, {AT} as at, {EVENT} as event, {kept} as kept
+          from unnest({objects}) o
+         where {condition}
+    ), gone as materialized (
         select t.id, p.at, p.event
           from {table} t
-         cross join lateral (
-            select {AT} as at, {EVENT} as event
-              from unnest({objects}) o
-             where o ->> 'id' = {parent} {condition}
-             limit 1
-         ) p
+          join parents p on p.id = t.{parent_column}
          where t.id = any (array(
                 select c.id
                   from {table} c
-                 where c.{quote_identifier(item.parent_column)} = any (array(
-                        select o ->> 'id' from unnest({objects}) o))
+                 where c.{parent_column} = any (array(select id from parents))
                    and c._account is not distinct from given_account))
            and t._account = given_account and not t._deleted and (t._as_of is null or p.at > t._as_of)
+           and t.id <> all (p.kept)
          order by t.id
            for update of t
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,18 +124,19 @@ def is_compatible(version: str | None, ours: str) -> bool:
 
 def state_before(item: Mapping[str, Any], previous: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the object with the previous values of what has changed; None if the event has none."""
-    if previous is None:
-        return None
-    before = deepcopy(dict(item))
-    _restore(before, previous)
-    return before
+    return None if previous is None else _restored(item, previous)
 
 
-def _restore(value: dict[str, Any], previous: Mapping[str, Any]) -> None:
-    """Put previous values back: of a hash the changed keys are given, of a list all items."""
+def _restored(value: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Put previous values back: of a hash the changed keys are given, of a list all items.
+
+    What has not changed is shared with ``value``.
+    """
+    before = dict(value)
     for name, old in previous.items():
         now = value.get(name)
-        if isinstance(old, Mapping) and isinstance(now, dict):
-            _restore(now, old)
+        if isinstance(old, Mapping) and isinstance(now, Mapping):
+            before[name] = _restored(now, old)
         else:
-            value[name] = deepcopy(old)
+            before[name] = old
+    return before

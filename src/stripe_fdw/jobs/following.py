@@ -23,6 +23,10 @@ _STANDBY_SECONDS: Final = 2.0  # between two tries to be the one that applies
 _WAIT_SECONDS: Final = 0.5  # for news of the inbox; what was put off is looked for as often
 _ANEW_SECONDS: Final = 30.0  # after which it is looked up again what is copied
 _TRIM_SECONDS: Final = 3600.0
+# A receiver's role may not make them.
+_NEXT_WEEKS: Final = (
+    "select stripe_sync.make_inbox_partition(now() + interval '7 days' * n) from generate_series(0, 1) n"
+)
 _AFTER_FAILURE_SECONDS: Final = 15.0
 # A session's lock: of several workers one polls a server.
 _POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw poll'), hashtext(%s))"
@@ -93,6 +97,7 @@ def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bo
         anew_at = time.monotonic() + _ANEW_SECONDS
         if time.monotonic() - trimmed_at > _TRIM_SECONDS or not trimmed_at:
             trimmed_at = time.monotonic()
+            connection.execute(_NEXT_WEEKS)
             for (week,) in connection.execute("select stripe_sync.trim_inbox()"):
                 work.say(f"events: dropped {week}")
         while not work.stopping.is_set() and time.monotonic() < anew_at:

@@ -169,6 +169,8 @@ def test_a_change_in_stripe_is_in_the_copy(
     running.terminate()
     assert running.wait() == -signal.SIGTERM or running.returncode == 0, running.stdout + running.stderr
     assert KEY not in running.stdout + running.stderr
+    weeks = "select to_regclass('stripe_sync.inbox_' || to_char(date_trunc('week', now() at time zone 'UTC')"
+    assert rows(db, f"{weeks} + interval '7 days', 'YYYY_MM_DD')) is not null") == [(True,)]
     ((waiting, applied),) = rows(db, "select waiting, applied from stripe_sync.event_status")
     assert (waiting, applied >= 1) == (0, True)
 
