@@ -68,16 +68,29 @@ class Refresher:
             DeletionsNotConfirmedError: the list lacks too many rows.
             StripeFdwError: what the requests fail with. The run can be continued.
         """
+        requests = run.requests
+        self._read(resource, run)
+        try:
+            self._ask_for_missing(resource, run)
+        except DeletionsNotConfirmedError:
+            if run.requests != requests:
+                raise
+            # An earlier attempt has read the list, with a key perhaps that sees less.
+            run.begin_anew()
+            self._read(resource, run)
+            self._ask_for_missing(resource, run)
+
+    @property
+    def _sink(self) -> Sink:
+        return self.sink or CopySink(self.connection, self.schemas)
+
+    def _read(self, resource: Resource, run: Run) -> None:
+        """Read what is left of the list, and apply it."""
         parent = list_parent(resource)
         if parent is None:
             self._read_lists(resource, run)
         else:
             self._read_children(resource, parent, run)
-        self._ask_for_missing(resource, run)
-
-    @property
-    def _sink(self) -> Sink:
-        return self.sink or CopySink(self.connection, self.schemas)
 
     # -- lists ----------------------------------------------------------------------------------------------
 

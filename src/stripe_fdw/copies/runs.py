@@ -67,6 +67,14 @@ class Run:
         )
         self.position = position
 
+    def begin_anew(self) -> None:
+        """Forget what was read, so that the list is read from its beginning."""
+        self.position, self.began_at = None, None
+        self.requests, self.objects, self.applied = 0, 0, Applied()
+        with self.connection.transaction():
+            self._update("position = null, began_at = null, started_at = now()")
+            self.connection.execute(f"delete from {self.met} where {_KEY}".encode(), self._key())
+
     def record(self, applied: Applied) -> None:
         """Record objects that were applied outside the list."""
         self._count(1, 0, applied, "position = position")

@@ -298,6 +298,33 @@ def test_many_missing_objects_are_not_asked_for_unless_confirmed(
     assert refresh(filled, client, confirm_deletions=True).applied.deleted == 101
 
 
+def test_a_list_that_lacked_many_objects_is_read_again(
+    filled: str, client: Client, stripe: SimulatorProcess
+) -> None:
+    refresh(filled, client)
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 hour'")
+        connection.execute(
+            "insert into stripe_copy.customer (id, _raw, _as_of)"
+            " select 'cus_x' || n, '{}', now() - interval '1 hour' from generate_series(1, 101) n"
+        )
+        with pytest.raises(DeletionsNotConfirmedError):
+            refresh(filled, client)
+        connection.execute("update stripe_sync.run set holder = null")
+        met = rows(filled, "select count(*) from stripe_sync.met")
+        stripe.control("DELETE", "/requests")
+        with pytest.raises(DeletionsNotConfirmedError):
+            refresh(filled, client)
+        assert "/v1/customers" in [request["path"] for request in stripe.requests()]
+        assert rows(filled, "select count(*) from stripe_sync.met") == met
+        connection.execute("update stripe_sync.run set holder = null")
+        # So once the list has them all again, the refresh succeeds.
+        connection.execute("delete from stripe_copy.customer where id like 'cus\\_x%'")
+        run = refresh(filled, client)
+    assert run.objects == met[0][0]
+    assert run.applied.deleted == 0
+
+
 def test_one_refresh_of_a_resource_runs_at_a_time(filled: str) -> None:
     with (
         psycopg.connect(filled, autocommit=True) as first,
