@@ -14,7 +14,7 @@ from stripe_fdw.cli.output import err, out, report
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.compare import Difference
-from stripe_fdw.copies.install import chosen_resources, installed_resources
+from stripe_fdw.copies.install import check_copies, chosen_resources, installed_resources
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.verify import Verification, Verifier
 from stripe_fdw.counts import counted
@@ -56,6 +56,7 @@ def verify(
     try:
         with open_session(url) as connection:
             resources = _resources(connection, schemas, resource or [])
+            check_copies(connection, schemas, resources)
             account = check_account(client, connection, schemas, lambda: None)
             with closing(share_background(client, url, account)), err.status("comparing") as status:
 

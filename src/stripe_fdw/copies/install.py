@@ -9,13 +9,14 @@ from psycopg import sql
 
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.altered_tables import refuse_altered
 from stripe_fdw.copies.apply_functions import create_functions
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, has_word_ids
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
-from stripe_fdw.copies.tables import STATE_COLUMNS, add_column, create_table, create_view
+from stripe_fdw.copies.tables import add_column, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
@@ -112,6 +113,20 @@ def installed_resources(connection: psycopg.Connection, schemas: Schemas) -> lis
     return [resource.name for resource in copied_resources(load()) if resource.name in tables]
 
 
+def check_copies(connection: psycopg.Connection, schemas: Schemas, resources: Iterable[Resource]) -> None:
+    """Raise InstallError if a copy that is there was altered so that it cannot be compared with Stripe."""
+    tables = _columns_of(connection, schemas.copies)
+    for resource in resources:
+        present = tables[resource.name]
+        refuse_altered(connection, resource, schemas, present)
+        missing = [column.name for column in copied_columns(resource) if column.name not in present]
+        if missing:
+            raise InstallError(
+                f"table {schemas.copies}.{resource.name} has no column {', '.join(missing)}",
+                hint=f"Bring it up to date: stripe-fdw refresh{schemas.option} {resource.name}.",
+            )
+
+
 def _update_table(
     connection: psycopg.Connection,
     resource: Resource,
@@ -119,6 +134,7 @@ def _update_table(
     present: dict[str, str],
     compression: str | None,
 ) -> Iterator[str]:
+    refuse_altered(connection, resource, schemas, present)
     added = [column.name for column in copied_columns(resource) if column.name not in present]
     if added:
         note_new_columns(connection, schemas, resource, added)
@@ -127,19 +143,6 @@ def _update_table(
         if column.name not in present:
             _execute(connection, add_column(resource, schemas, column, compression))
             yield f"added column {schemas.copies}.{resource.name}.{column.name}"
-        elif present[column.name] != column.type_name:
-            raise InstallError(
-                f"column {schemas.copies}.{resource.name}.{column.name} has type {present[column.name]},"
-                f" not {column.type_name}",
-                hint=f"ALTER TABLE {schemas.table(resource)} ALTER COLUMN {column.name}"
-                f" TYPE {column.type_name} USING ..., or drop the table and run this again to fill it anew.",
-            )
-    missing = [name for name in STATE_COLUMNS if name not in present]
-    if missing:
-        raise InstallError(
-            f"table {schemas.copies}.{resource.name} has no column {', '.join(missing)}",
-            hint="Drop the table and run this again: it is filled anew.",
-        )
 
 
 def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) -> None:

@@ -14,7 +14,7 @@ from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies import install, new_columns, new_indexes
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
-from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.install import check_copies, chosen_resources, install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
 from stripe_fdw.database.errors import InstallError
@@ -321,6 +321,31 @@ def test_a_column_whose_type_was_altered_is_named(copies: psycopg.Connection) ->
     ) as caught:
         list(install_copies(copies, OTHER, ["customer"]))
     assert "ALTER TABLE" in (caught.value.hint or "")
+
+
+def test_a_key_that_was_dropped_is_named(copies: psycopg.Connection) -> None:
+    list(install_copies(copies, OTHER, ["customer"]))
+    copies.execute("alter table stripe_eu_copy.customer drop constraint customer_pkey")
+    with pytest.raises(
+        InstallError, match=r"stripe_eu_copy\.customer has no primary key \(id, _account\)"
+    ) as caught:
+        list(install_copies(copies, OTHER, ["customer"]))
+    copies.execute(f"{caught.value.hint}".partition(", or")[0].encode())
+    assert list(install_copies(copies, OTHER, ["customer"])) == []
+
+
+def test_a_comparison_names_what_was_altered(copies: psycopg.Connection) -> None:
+    list(install_copies(copies, OTHER, ["customer"]))
+    (customer,) = chosen_resources(["customer"])
+    check_copies(copies, OTHER, [customer])
+    copies.execute("drop view stripe_eu.customer")
+    copies.execute("alter table stripe_eu_copy.customer drop column phone")
+    with pytest.raises(InstallError, match=r"stripe_eu_copy\.customer has no column phone") as caught:
+        check_copies(copies, OTHER, [customer])
+    assert "stripe-fdw refresh --server stripe_eu customer" in (caught.value.hint or "")
+    copies.execute("alter table stripe_eu_copy.customer alter column balance type numeric")
+    with pytest.raises(InstallError, match=r"balance has type numeric, not bigint"):
+        check_copies(copies, OTHER, [customer])
 
 
 def test_a_column_of_the_state_that_was_dropped_is_named(copies: psycopg.Connection) -> None:
