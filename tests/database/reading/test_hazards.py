@@ -107,9 +107,9 @@ def test_times_in_any_style_and_zone(
     middle, late = times[len(times) // 2], times[-20]
     for zone in ZONES:
         db.execute(f"set timezone to '{zone}'; set datestyle to '{style}'".encode())
-        for seconds in (middle, late):
-            for sign in ("=", ">", ">=", "<", "<="):
-                time = one(db, "select to_timestamp(%s)::text", seconds)
+        for seconds, signs in (middle, ("=", ">", ">=", "<", "<=")), (late, (">=",)):
+            time = one(db, "select to_timestamp(%s)::text", seconds)
+            for sign in signs:
                 both(f"select id from {{t}} where created {sign} '{time}'")
         assert both("select id from {t} where created between '2020-03-29 02:30' and '2100-10-25 02:30'")
         both("select id, created::text from {t} where created > date '2024-02-03' limit 0")
@@ -200,13 +200,15 @@ def test_a_session_bears_one_failure_after_the_other(
                 if skip:
                     db.execute(f"declare c cursor for select id from {table}".encode())
                     assert len(db.execute("fetch 5 from c").fetchall()) == 5
-                for query in (
-                    f"select count(*) from {table}",
-                    f"select * from {table} where id in ('cus_1', 'cus_2')",
-                    f"select c from {table} c where email = 'a@b.c'",
-                    f"select * from (values ('cus_1'), ('cus_2')) v (id) join {table} using (id)",
+                for caught, query in (
+                    (True, f"select count(*) from {table}"),
+                    (False, f"select * from {table} where id in ('cus_1', 'cus_2')"),
+                    (True, f"select c from {table} c where email = 'a@b.c'"),
+                    (False, f"select * from (values ('cus_1'), ('cus_2')) v (id) join {table} using (id)"),
                 ):
-                    assert one(db, "select pg_temp.tries(%s)", query) != "fine"
+                    if caught:
+                        assert one(db, "select pg_temp.tries(%s)", query) != "fine"
+                        continue
                     with pytest.raises(psycopg.Error), db.transaction():
                         db.execute(query.encode())
             calm.control("DELETE", "/faults")
