@@ -16,7 +16,7 @@ from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
-from stripe_fdw.copies.tables import add_column, create_table, create_view
+from stripe_fdw.copies.tables import add_column, comment_on_view_columns, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
@@ -79,6 +79,7 @@ def _steps(
             create_view(resource, schemas, tuple(views.get(resource.name, ())), is_writable=is_writable),
         )
         _note(connection, resource, schemas)
+    _comment_on_views(connection, resources, schemas)
     catalog, installed = load(), {*tables, *created}
     owners = [owner(resource, catalog) for resource in resources]
     for resource in (*resources, *(each for each in owners if each is not None and each not in resources)):
@@ -143,6 +144,29 @@ def _update_table(
         if column.name not in present:
             _execute(connection, add_column(resource, schemas, column, compression))
             yield f"added column {schemas.copies}.{resource.name}.{column.name}"
+
+
+def _comment_on_views(
+    connection: psycopg.Connection, resources: tuple[Resource, ...], schemas: Schemas
+) -> None:
+    """Comment on the columns of views that have no comment, since they are new: one statement for a view."""
+    bare = connection.execute(
+        "select relname, array_agg(attname::text) from pg_class"
+        " join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped"
+        " where relnamespace = to_regnamespace(quote_ident(%s)) and relkind = 'v' and not exists"
+        " (select from pg_description where objoid = pg_class.oid and objsubid = attnum"
+        " and classoid = 'pg_class'::regclass) group by relname",
+        (schemas.views,),
+    )
+    names: dict[str, list[str]] = dict(bare.fetchall())
+    _execute(
+        connection,
+        (
+            comment_on_view_columns(resource, schemas, names[resource.name])
+            for resource in resources
+            if resource.name in names
+        ),
+    )
 
 
 def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
@@ -76,7 +76,7 @@ def create_view(
     is written to a view that ``is_writable`` goes to Stripe. It is refused otherwise: Postgres would let it
     through to the table.
     """
-    columns = dict(_view_columns(resource))
+    columns = {name: expression for name, expression, _ in _view_columns(resource)}
     ordered = [*(name for name in present if name in columns), *(n for n in columns if n not in present)]
     selected = ", ".join(
         columns[name]
@@ -98,6 +98,16 @@ def create_view(
     )
 
 
+def comment_on_view_columns(resource: Resource, schemas: Schemas, names: Collection[str]) -> str:
+    """Return the COMMENT statements of these columns of the resource's view, to be sent as one."""
+    view = schemas.view(resource)
+    return "; ".join(
+        comment_on_column(view, name, comment)
+        for name, _, comment in _view_columns(resource)
+        if name in names
+    )
+
+
 def comment_on_column(relation: str, name: str, comment: str) -> str:
     """Return the COMMENT statement of a column."""
     return f"comment on column {relation}.{quote_identifier(name)} is {quote_literal(comment)}"
@@ -108,20 +118,27 @@ def _stored(type_name: str, compression: str | None) -> str:
     return f"{type_name} compression {compression}" if compression and type_name == "jsonb" else type_name
 
 
-def _view_columns(resource: Resource) -> Iterator[tuple[str, str]]:
+def _view_columns(resource: Resource) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, expression and comment of each column of the resource's view."""
     columns = copied_columns(resource)
     names = {column.name for column in columns}
     for column in columns:
         is_key = column.name == "id" and has_word_ids(resource)
-        yield column.name, "substr(id, strpos(id, '/') + 1)" if is_key else quote_identifier(column.name)
-    for name in STATE_COLUMNS:
+        expression = "substr(id, strpos(id, '/') + 1)" if is_key else quote_identifier(column.name)
+        yield column.name, expression, column.comment
+    for name, _, comment in _STATE_COLUMNS:
         if name != "_deleted":
-            yield name, name
+            yield name, name, comment
     for column in columns:
         if column.is_reference and f"{column.name}_id" not in names:
-            yield f"{column.name}_id", quote_identifier(column.name)
+            comment = f"{column.comment}. The same as {column.name}"
+            yield f"{column.name}_id", quote_identifier(column.name), comment
     if resource.create or resource.update:
-        yield "_idempotency_key", "null::text"
+        yield (
+            "_idempotency_key",
+            "null::text",
+            "The idempotency key to write a row with; NULL where it is read",
+        )
 
 
 def is_indexed(column: CopiedColumn) -> bool:

@@ -17,6 +17,7 @@ from stripe_fdw.copies.copied_columns import copied_columns, copied_resources
 from stripe_fdw.copies.install import check_copies, chosen_resources, install_copies
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
+from stripe_fdw.copies.tables import comment_on_view_columns
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import Interrupted
@@ -66,18 +67,48 @@ def test_tables_can_be_distributed_by_id(copies: psycopg.Connection) -> None:
     )
 
 
-def test_every_table_and_column_has_a_comment(copies: psycopg.Connection) -> None:
-    bare = (
-        "select attrelid::regclass, attname from pg_attribute join pg_class c on c.oid = attrelid"
-        " where relnamespace = 'stripe_copy'::regnamespace and relkind = 'r' and attnum > 0"
-        " and col_description(attrelid, attnum) is null"
-    )
-    assert rows(copies, bare) == []
-    assert rows(
-        copies,
-        "select col_description('stripe_copy.subscription'::regclass, attnum) from pg_attribute"
-        " where attrelid = 'stripe_copy.subscription'::regclass and attname = 'customer'",
-    ) == [("The id of a customer",)]
+# Columns without a comment.
+BARE = (
+    "select attrelid::regclass::text, attname::text from pg_attribute join pg_class c on c.oid = attrelid"
+    " where relnamespace in ('stripe'::regnamespace, 'stripe_copy'::regnamespace) and relkind in ('r', 'v')"
+    " and attnum > 0 and col_description(attrelid, attnum) is null"
+)
+
+
+def comments(connection: psycopg.Connection, relation: str) -> dict[str, str]:
+    query = "select attname, col_description(attrelid, attnum) from pg_attribute"
+    return dict(rows(connection, f"{query} where attrelid = '{relation}'::regclass and attnum > 0"))
+
+
+def test_every_column_of_tables_and_views_has_a_comment(copies: psycopg.Connection) -> None:
+    assert rows(copies, BARE) == []
+    table = comments(copies, "stripe_copy.subscription")
+    view = comments(copies, "stripe.subscription")
+    assert table["customer"] == view["customer"] == "The id of a customer"
+    assert view["customer_id"] == "The id of a customer. The same as customer"
+    assert view["_idempotency_key"].startswith("The idempotency key")
+    del table["_deleted"]
+    assert table.items() <= view.items()
+
+
+def test_columns_of_views_are_commented_on_once(
+    copies: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies.execute("comment on column stripe.customer.email is 'Ours'")
+    for bare in ("customer.phone", "customer._raw", "invoice.customer_id"):  # as those of an earlier version
+        copies.execute(f"comment on column stripe.{bare} is null".encode())
+    sent: list[str] = []
+
+    def noted(resource: Resource, schemas: Schemas, names: list[str]) -> str:
+        sent.append(resource.name)
+        return comment_on_view_columns(resource, schemas, names)
+
+    monkeypatch.setattr(install, "comment_on_view_columns", noted)
+    for _ in range(2):
+        list(install_copies(copies, Schemas()))
+        assert sent == ["customer", "invoice"]
+    assert rows(copies, BARE) == []
+    assert comments(copies, "stripe.customer")["email"] == "Ours"
 
 
 def test_a_view_has_an_id_beside_each_reference(copies: psycopg.Connection) -> None:
