@@ -16,19 +16,18 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
 from stripe_fdw.cli.changes import read_changes
+from stripe_fdw.cli.costs import say_cost
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_same_account
 from stripe_fdw.copies.budget import share_background
 from stripe_fdw.copies.install import chosen_resources, install_copies
-from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.owned_lists import refreshed_with
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
 from stripe_fdw.copies.runs import Run, RunningElsewhere, last_ending, running_elsewhere
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError, database_message
-from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
@@ -163,7 +162,7 @@ class _Refresh:
             self._confirm_deletions,
             self._full,
         )
-        self._say_cost(resource, connection)
+        say_cost(resource, connection, self._schemas)
         joined = False
         while True:
             match refresh.refresh(resource):
@@ -197,18 +196,3 @@ class _Refresh:
                 f" with {resource.name}"
             )
         return outcomes
-
-    def _say_cost(self, resource: Resource, connection: psycopg.Connection) -> None:
-        """Say how many requests a refresh makes that needs one for each object of another resource."""
-        try:
-            parent = list_parent(resource)
-        except NotListedError:
-            return
-        if parent is not None:
-            count = single_value(
-                connection,
-                "select stripe_sync.count_rows(%s, %s, '', false)",
-                self._schemas.copies,
-                parent.resource,
-            )
-            say(f"{resource.name}: a request for each {parent.resource}, of which there are {count}")

@@ -10,6 +10,7 @@ import typer
 
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
+from stripe_fdw.cli.costs import say_cost
 from stripe_fdw.cli.output import err, out, report
 from stripe_fdw.copies.accounts import check_account
 from stripe_fdw.copies.budget import share_background
@@ -95,6 +96,8 @@ def _resources(connection: psycopg.Connection, schemas: Schemas, names: list[str
 
 def _verify(verifier: Verifier, resource: Resource, sample: int | None) -> bool:
     """Compare a resource and print what differs. Return False if that failed, or something still differs."""
+    if sample is None:  # which reads no lists inside objects
+        say_cost(resource, verifier.connection, verifier.schemas)
     try:
         result = verifier.verify(resource) if sample is None else verifier.sample(resource, sample)
     except (NotListedError, PermissionDeniedError, NotActivatedError) as error:

@@ -293,6 +293,20 @@ def test_verify_prints_what_differs_and_repairs_it(
     assert "issuing_card: is left out" in done.stdout
 
 
+def test_verify_says_what_lists_inside_objects_cost(db: psycopg.Connection, command: Any) -> None:
+    db.execute("insert into stripe_copy.invoice (id, _raw) values ('in_gone', '{}')")
+    cost = "line_item: a request for each invoice, of which there are 1\n"
+    done = command("verify", "customer", "line_item")
+    assert done.returncode == 0
+    assert cost in done.stderr
+    assert "customer: a request" not in done.stderr
+    assert "line_item: 0 objects compared, all equal" in done.stdout
+    # A sample does not read them.
+    done = command("verify", "line_item", "--sample", "1")
+    assert "line_item: is left out" in done.stdout
+    assert cost not in done.stderr
+
+
 def test_verify_says_what_has_no_copy(db: psycopg.Connection, command: Any) -> None:
     assert "there is no copy of product" in command("verify", "product").stderr
     assert "Closest: customer" in command("verify", "custmer").stderr
