@@ -24,4 +24,5 @@ def say_cost(resource: Resource, connection: psycopg.Connection, schemas: Schema
             schemas.copies,
             parent.resource,
         )
-        say(f"{resource.name}: a request for each {parent.resource}, of which there are {count}")
+        if count is not None:  # otherwise the parent has no copy, and reading fails
+            say(f"{resource.name}: a request for each {parent.resource}, of which there are {count}")

@@ -32,6 +32,8 @@ from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.yielding import around_locks, brief_locks, in_yielding_transaction
 from stripe_fdw.counts import counted
+from stripe_fdw.database.errors import InstallError
+from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import NotFoundError, StripeFdwError
 
@@ -65,6 +67,7 @@ class Refresher:
 
         Raises:
             NotListedError: the list needs a filter, or a parent that no table has.
+            InstallError: the lists are those of another resource's objects, which has no copy.
             DeletionsNotConfirmedError: the list lacks too many rows.
             StripeFdwError: what the requests fail with. The run can be continued.
         """
@@ -105,6 +108,12 @@ class Refresher:
     def _read_children(self, resource: Resource, parent: ListParent, run: Run) -> None:
         """Read the list of each parent in its copy, in the order of their ids."""
         table = self.schemas.table(self.catalog.resource[parent.resource])
+        if single_value(self.connection, "select to_regclass(%s)", table) is None:
+            raise InstallError(
+                f"there is no copy of {self.schemas.label(parent.resource)}, in whose objects"
+                f" the lists of {resource.name} are",
+                hint=f"Make it: stripe-fdw refresh{self.schemas.option} {parent.resource}.",
+            )
         last = run.position[0]["parent"] if run.position else ""
         ids_after = "where _account = %s and not _deleted and id > %s order by id limit 1000"
         query = f"select id from {table} {ids_after}"

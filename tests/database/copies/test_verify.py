@@ -17,6 +17,7 @@ from stripe_fdw.copies.compare import Difference, compare
 from stripe_fdw.copies.refresh_run import ResourceRefresh
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.copies.verify import Verification, Verifier
+from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_simulator.process import SimulatorProcess
@@ -305,6 +306,23 @@ def test_verify_says_what_lists_inside_objects_cost(db: psycopg.Connection, comm
     done = command("verify", "line_item", "--sample", "1")
     assert "line_item: is left out" in done.stdout
     assert cost not in done.stderr
+
+
+def test_lists_inside_objects_without_a_copy_of_these_are_an_error(
+    db: psycopg.Connection, command: Any, client: Client
+) -> None:
+    db.execute("alter table stripe_copy.invoice rename to hidden")
+    try:
+        with pytest.raises(InstallError, match="there is no copy of invoice, in whose") as caught:
+            refresh(db, client, "line_item")
+        done = command("verify", "line_item", "customer")
+    finally:
+        db.execute("alter table stripe_copy.hidden rename to invoice")
+    assert caught.value.hint == "Make it: stripe-fdw refresh invoice."
+    assert done.returncode == 1
+    assert caught.value.message in done.stderr
+    assert "a request for each" not in done.stderr
+    assert "objects compared, all equal" in done.stdout  # customers
 
 
 def test_verify_says_what_has_no_copy(db: psycopg.Connection, command: Any) -> None:
