@@ -4,7 +4,7 @@ PYTHON ?=
 PG_CONFIG ?=
 ARGS ?=
 # Tests wait more than they work, so that more workers than processors are busy.
-WORKERS ?= 3
+WORKERS ?= 4
 # Recorded exchanges of Stripe, outside this repository.
 RECORDED ?= ../shared/recorded
 export PG_CONFIG

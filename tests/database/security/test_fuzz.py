@@ -29,6 +29,8 @@ SERVER_OPTIONS = (
 )
 JSONS = json_values(sql_texts()).map(lambda value: json_of(value).decode())
 NAMES = sql_texts().filter(lambda name: 0 < len(name.encode()) < 64)  # which Postgres does not cut
+# Postgres itself refuses an option whose name has "=", and quotes the name, whatever it holds.
+OPTION_NAMES = NAMES.filter(lambda name: "=" not in name)
 few = settings(
     max_examples=40,
     deadline=None,
@@ -87,7 +89,7 @@ def attempt(backend: psycopg.Connection, endpoint: HostileEndpoint, host: str) -
 
 
 @few
-@given(options=st.dictionaries(st.sampled_from(SERVER_OPTIONS) | NAMES, sql_texts(), max_size=3))
+@given(options=st.dictionaries(st.sampled_from(SERVER_OPTIONS) | OPTION_NAMES, sql_texts(), max_size=3))
 def test_odd_options_are_refused_or_kept(attempt: Try, host: str, options: dict[str, str]) -> None:
     own = dict(options)
     if host == "multicorn2":
