@@ -129,10 +129,7 @@ def test_each_account_has_a_server_schemas_and_a_key_of_its_own(db: psycopg.Conn
     assert [(server, resource, state) for server, _, resource, state, _ in rows(db, status)] == [
         (server, resource, "finished") for server in ("stripe", "stripe_eu") for resource in COPIED
     ]
-    same = (
-        "select count(*) from stripe.customer a join stripe_eu.customer b using (id)"
-        " where (select count(*) from stripe.customer) = (select count(*) from stripe_eu.customer)"
-    )
+    same = "select count(*) from stripe.customer a join stripe_eu.customer b using (id)"
     assert count(db, same) > 0
 
 

@@ -561,11 +561,12 @@ def test_what_only_expand_brings_is_copied_when_it_is_written(
     db: psycopg.Connection, sent: Callable[[], list[str]], schema: str
 ) -> None:
     options = "select currency_options -> 'eur' ->> 'unit_amount' from stripe.price where id = %s"
+    product = one(db, f"insert into {schema}.product (name) values ('seat') returning id")
     price = one(
         db,
         f"insert into {schema}.price (product, currency, unit_amount, currency_options)"
-        " select id, 'usd', 500, '{\"eur\": {\"unit_amount\": 400}}' from stripe.product order by id limit 1"
-        " returning id",
+        " values (%s, 'usd', 500, '{\"eur\": {\"unit_amount\": 400}}') returning id",
+        product,
     )
     assert one(db, options, price) == "400"
     sent()
