@@ -29,6 +29,11 @@ from support.simulators import Simulators
 EU = Schemas("stripe_eu", "stripe_eu")
 EU_KEY = KEY + "ofTheSecondAccount"
 COPIED = ("customer", "product")
+TABLES = (
+    "stripe_sync.account",
+    "stripe_sync.run",
+    *(f"{schema}.{name}" for schema in ("stripe_copy", "stripe_eu_copy") for name in COPIED),
+)
 Command = Callable[..., Result]
 
 
@@ -85,7 +90,15 @@ def dsn(cluster: Cluster, command: Command, abroad: SimulatorProcess, host: str)
         assert result.exit_code == 0, result.output
     # The simulators tell the same id of the account.
     assert "which server stripe copies as well" in result.output
+    with psycopg.connect(cluster.dsn(f"servers_{host}")) as connection:
+        for table in TABLES:
+            connection.execute(f"create table {saved(table)} as table {table}".encode())
     return cluster.dsn(f"servers_{host}")
+
+
+def saved(table: str) -> str:
+    """The table that has the rows of another one as they were when it was filled."""
+    return f"public.{table.replace('.', '_')}"
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +113,16 @@ def servers_pool(dsn: str) -> Iterator[SessionPool]:
 def db(
     servers_pool: SessionPool, home: SimulatorProcess, abroad: SimulatorProcess
 ) -> Iterator[psycopg.Connection]:
-    """A session of the database with both accounts."""
+    """A session of the database with both accounts, which are as they were when the copies were filled."""
     for simulator in (home, abroad):
-        simulator.control("DELETE", "/requests")
+        simulator.control("POST", "/reset")
     with servers_pool.session() as connection:
+        queue_lost_writes(connection)  # of earlier tests
+        with connection.transaction():
+            connection.execute("truncate stripe_sync.refetch, stripe_sync.schedule, stripe_sync.met")
+            for table in TABLES:
+                connection.execute(f"delete from {table}".encode())
+                connection.execute(f"insert into {table} table {saved(table)}".encode())
         yield connection
 
 
@@ -210,8 +229,6 @@ def test_what_a_rollback_has_lost_is_asked_for_in_its_own_account(
     db: psycopg.Connection, home: SimulatorProcess, abroad: SimulatorProcess
 ) -> None:
     customer = one(db, "select min(id) from stripe_eu.customer")
-    queue_lost_writes(db)  # of earlier tests
-    db.execute("truncate stripe_sync.refetch")
     with db.transaction(force_rollback=True):
         db.execute("update stripe.customer set name = 'lost' where id = %s", (customer,))
         db.execute("update stripe_eu.customer set name = 'lost, too' where id = %s", (customer,))
