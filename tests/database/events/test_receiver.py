@@ -62,7 +62,7 @@ def test_an_event_that_comes_twice_is_stored_once_and_answered_200(
     receiver: ServeProcess, db: psycopg.Connection
 ) -> None:
     sent = event()
-    assert [receiver.post(sent).status for _ in range(2)] == [200, 200]
+    assert [receiver.post(sent).status for _ in range(2)] == [200, 200], receiver.printed
     assert stored(db) == [sent["id"]]
 
 
