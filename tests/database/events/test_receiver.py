@@ -386,6 +386,7 @@ def test_stripe_sends_again_what_could_not_be_stored_in_time(
             "select pg_cancel_backend(pid) from pg_stat_activity where pid = any (%s)", (column(db, WAITING),)
         )
         assert answer.result(20).status == 503
+    wait_until(lambda: receiver.post(event()).status == 200)  # after a pause
 
 
 def test_a_role_with_the_documented_privileges_receives(database: str, db: psycopg.Connection) -> None:
