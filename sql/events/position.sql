@@ -56,10 +56,12 @@ revoke execute on function stripe_sync.replay(text, text) from public;
 revoke execute on function stripe_sync.replay_failed(text) from public;
 
 -- Drops the weeks of the inbox whose events are all older than that and have ended. Returns the names of their tables.
+-- It waits briefly for those who read the inbox: whatever arrives meanwhile waits behind it.
 create or replace function stripe_sync.trim_inbox(age interval default '90 days') returns setof text
     language plpgsql
     volatile
     set search_path = pg_catalog, pg_temp
+    set lock_timeout = '1s'
 as $$
 declare
     week record;

@@ -68,12 +68,12 @@ def read_changes(
 
 def _apply(connection: psycopg.Connection, schemas: Schemas, check: Callable[[], object]) -> None:
     """Apply what is in the inbox, or wait until the process has that applies events."""
-    while not is_applier(connection):
+    while not is_applier(connection, schemas):
         check()
         query = "select exists (select from stripe_sync.inbox where schema = %s and outcome is null)"
         if single_value(connection, query, schemas.copies) is not True:
             return
         time.sleep(_LOOK_SECONDS)
-    applier = Applier(connection, schemas, load())
+    applier = Applier(connection, schemas, load(), check)
     while applier.apply_some():
         check()

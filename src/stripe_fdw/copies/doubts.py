@@ -24,7 +24,7 @@ class Doubt:
     """An object to be asked for again; ``parent`` is the id of the object in whose list it is.
 
     With ``created_since`` it stands for all objects that were created since then, in the list of ``parent``
-    if there is one: a write whose answer nobody has seen may have created one.
+    if there is one: a write without an answer may have created one.
     """
 
     resource: Resource

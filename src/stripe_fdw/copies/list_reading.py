@@ -28,7 +28,7 @@ from stripe_fdw.errors import ApiError, NotFoundError
 
 _MIN_PAGES_TO_SPLIT: Final = 8  # pages left in a slice, estimated
 _FIRST_WIDTH: Final = 4  # requests to have under way until it is known how many help
-_HARDLY: Final = 0.3  # of a response's time: whoever waits less for the rate limits does not wait for them
+_SHORT_WAIT: Final = 0.3  # of a response's time: a shorter wait for the rate limits is none
 _MAX_PAGES: Final = 4  # given out together
 _MAX_BYTES: Final = 8 << 20  # of JSON given out together, beyond one page
 
@@ -165,7 +165,7 @@ class _Reading:
         self._usual_wait = 0.7 * self._usual_wait + 0.3 * page.waited
         if page.waited > usual:
             self._width = min(self._width, enough_requests(len(self.under_way) + 1, usual, page.waited))
-        elif self._usual_wait <= _HARDLY * usual:
+        elif self._usual_wait <= _SHORT_WAIT * usual:
             self._width = min(self._width + 1, PARALLEL)
 
 

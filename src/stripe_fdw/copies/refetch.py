@@ -59,7 +59,7 @@ class _Question:
 
     doubts: tuple[Doubt, ...]
     holder: str | None
-    request: Request | None  # None: nobody can ask
+    request: Request | None  # None: no request can ask for them
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Settler:
 
         Args:
             doubts: of one resource.
-            objects: what was read about them; none where nobody can tell.
+            objects: what was read about them; none where no request can tell.
             at: when that was true; None without objects.
             holder: the id of the object in whose list they are.
         """

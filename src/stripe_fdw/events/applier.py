@@ -7,7 +7,7 @@ forgets and what listeners are told all commit together.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,18 +17,17 @@ from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
 from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.copies.doubts import note_doubts
-from stripe_fdw.copies.install import installed_resources
-from stripe_fdw.copies.yielding import around_locks, brief_locks
+from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.effects import Effect, Effects, Ignored, Refetch, State
+from stripe_fdw.events.effects import Effects, Ignored, Refetch, State
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, claim, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import Latest, latest
 
 _BATCH: Final = 500
-_LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'))"
+_LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
 _MAX_IDS: Final = 100  # of one resource that a notification or an invalidation names one by one
 _CHANNEL: Final = "stripe_changes"
 _NOTIFY: Final = "select pg_notify(%s, %s)"
@@ -56,24 +55,30 @@ class _Told:
     events: tuple[Event, ...]
 
 
-def is_applier(connection: psycopg.Connection) -> bool:
-    """Return True if this session is the one that applies events; it is until it ends, others stand by."""
-    return single_value(connection, _LOCK) is True
+def is_applier(connection: psycopg.Connection, schemas: Schemas) -> bool:
+    """Return True if this session is the one that applies a server's events; it is until it ends.
+
+    Others stand by. Each server has its own, since a worker may have no key for another one.
+    """
+    return single_value(connection, _LOCK, schemas.copies) is True
 
 
 class Applier:
     """Applies the events of one server, in a session that ``is_applier``."""
 
-    def __init__(self, connection: psycopg.Connection, schemas: Schemas, catalog: Catalog) -> None:
-        """Take the copies that are installed now."""
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        schemas: Schemas,
+        catalog: Catalog,
+        check: Callable[[], object],
+    ) -> None:
+        """Do nothing yet. ``check`` raises to end what waits for locks of others."""
         self._connection = connection
         self._schemas = schemas
         self._catalog = catalog
-        copied = frozenset(installed_resources(connection, schemas))
-        self._effects = Effects(catalog, copied)
-        self._livemode = single_value(
-            connection, "select livemode from stripe_sync.account where schema = %s", schemas.copies
-        )
+        self._check = check
+        self._effects = Effects(catalog, ())
         query = "select to_regclass(format('%%I._invalidation', %s::text)) is not null"
         self._has_cache = single_value(connection, query, schemas.live) is True
 
@@ -81,28 +86,52 @@ class Applier:
         """Apply a batch of events that wait. Return how many there were.
 
         An event that fails is put off, later each time, and holds up no other one. So are those of a row that
-        a user's transaction has locked, for a second.
+        a user's transaction has locked, for a second. All wait until the account of the copies is known.
 
         Raises:
             psycopg.Error: the database refuses more than single events.
+            StripeFdwError: what ``check`` raises.
         """
+        taken = 0
+
+        def take() -> None:
+            nonlocal taken
+            taken = self._take()
+
+        in_yielding_transaction(self._connection, take, self._check)
+        return taken
+
+    def _take(self) -> int:
         connection, schemas = self._connection, self._schemas
-        with brief_locks(connection):
-            events = claim(connection, schemas, _BATCH)
-            if not events:
-                return 0
-            batch = self._apply(events)
-            mark(connection, schemas, batch.outcomes)
-            put_off(connection, schemas, batch.locked)
-            mark_failed(connection, schemas, batch.failed)
-            self._tell(batch)
+        livemode = single_value(
+            connection, "select livemode from stripe_sync.account where schema = %s", schemas.copies
+        )
+        events = claim(connection, schemas, _BATCH) if isinstance(livemode, bool) else []
+        if not events:
+            return 0
+        # A copy that was made since the last batch may have been filled already: its events count.
+        query = "select name from stripe_sync.resource where schema = %s"
+        copied = frozenset(name for (name,) in connection.execute(query, (schemas.copies,)))
+        if copied != self._effects.copied:
+            self._effects = Effects(self._catalog, copied)
+        ours = [event for event in events if event.livemode == livemode]
+        batch = self._apply(ours)
+        for event in events:
+            if event.livemode != livemode:
+                mode = "live" if event.livemode else "test"
+                reason = f"it is of {mode} mode, and the copies are not"
+                batch.outcomes.append(Outcome(event, "ignored", reason))
+        mark(connection, schemas, batch.outcomes)
+        put_off(connection, schemas, batch.locked)
+        mark_failed(connection, schemas, batch.failed)
+        self._tell(batch)
         return len(events)
 
     def _apply(self, events: Sequence[Event]) -> _Batch:
         batch = _Batch()
         states: dict[tuple[str, str, str], list[tuple[Event, State]]] = {}
         for event in events:
-            effect = self._effect(event)
+            effect = self._effects.of(event)
             if isinstance(effect, Ignored):
                 batch.outcomes.append(Outcome(event, "ignored", effect.reason))
             elif isinstance(effect, Refetch):
@@ -123,36 +152,40 @@ class Applier:
                     self._apply_objects(resource, objects, batch)
         return batch
 
-    def _effect(self, event: Event) -> Effect:
-        if self._livemode is not None and event.livemode != self._livemode:
-            return Ignored(f"it is of {'live' if event.livemode else 'test'} mode, and the copies are not")
-        return self._effects.of(event)
-
     def _apply_objects(self, resource: Resource, objects: Sequence[_Told], batch: _Batch) -> None:
         """Apply states of one resource and account, ordered by id; note what became of their events."""
         outcomes: dict[str, str] = {}
+        errors: dict[str, str] = {}
 
         def write(part: Sequence[_Told]) -> None:
             try:
                 with self._connection.transaction():
-                    outcomes.update(self._write(resource, part))
+                    written = self._write(resource, part)
             except psycopg.errors.LockNotAvailable:
                 raise
             except psycopg.Error as error:
                 if self._connection.closed:
                     raise
-                if len(part) == 1:
-                    batch.failed += [(event, database_message(error)) for event in part[0].events]
+                if len(part) > 1:
+                    write(part[: len(part) // 2])
+                    write(part[len(part) // 2 :])
                     return
-                write(part[: len(part) // 2])
-                write(part[len(part) // 2 :])
+                errors[part[0].last.state.key] = database_message(error)
+            else:
+                outcomes.update(written)
 
-        for told in around_locks(self._connection, objects, write, len(objects)):
-            batch.locked += told.events
+        # A part that meets a lock is rolled back whole, and written again: the last attempt counts.
+        locked = {
+            each.last.state.key for each in around_locks(self._connection, objects, write, len(objects))
+        }
         for told in objects:
-            outcome = outcomes.get(told.last.state.key)
-            if outcome is not None:  # else it is locked or has failed
-                self._note(resource, told, outcome, batch)
+            key = told.last.state.key
+            if key in locked:
+                batch.locked += told.events
+            elif key in errors:
+                batch.failed += [(event, errors[key]) for event in told.events]
+            else:
+                self._note(resource, told, outcomes[key], batch)
 
     def _write(self, resource: Resource, part: Sequence[_Told]) -> dict[str, str]:
         items = [

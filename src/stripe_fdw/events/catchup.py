@@ -23,7 +23,7 @@ from stripe_fdw.copies.install import installed_resources
 from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.event import Event
+from stripe_fdw.events.event import Event, InvalidEventError
 from stripe_fdw.events.inbox import NOTIFY, store
 
 _PATH: Final = "/v1/events"
@@ -58,19 +58,15 @@ class CatchUp:
         Raises:
             StripeFdwError: Stripe does not answer, or refuses. What was read is stored.
         """
-        known = self._position()
-        since = known.position - self._overlap(known) if known else None
+        known = self._position() or self._begin()
+        since = known.position - self._overlap(known)
         with closing(self._pages(since, None)) as pages:
             first = next(pages)
             now = read_at(first)
-            if known is None:
-                known = self._begin(now)
-                since = known.position - _LONG_OVERLAP
-            assert since is not None
             if known.position < now - _KEPT:
                 self._fill_gap(known.position, now)
                 return 0
-            if now - since <= _FIRST_WINDOW or not first.body.get("has_more"):
+            if now - since <= _FIRST_WINDOW + _LONG_OVERLAP or not first.body.get("has_more"):
                 stored = self._store(first) + sum(map(self._store, pages))
                 self._move(now, now if self._overlap(known) == _LONG_OVERLAP else known.overlapped_at)
                 return stored
@@ -99,11 +95,9 @@ class CatchUp:
             return _LONG_OVERLAP
         return _OVERLAP if known.position - known.overlapped_at < _LONG_OVERLAP_EVERY else _LONG_OVERLAP
 
-    def _pages(self, since: datetime | None, until: datetime | None) -> Generator[Response]:
+    def _pages(self, since: datetime, until: datetime | None) -> Generator[Response]:
         """Yield the pages of the events in a window, newest first."""
-        bounds: dict[str, int] = {}
-        if since is not None:
-            bounds["created[gte]"] = int(since.timestamp())
+        bounds = {"created[gte]": int(since.timestamp())}
         if until is not None:
             bounds["created[lte]"] = int(until.timestamp())  # a second that is read twice
         request = Request.of("GET", _PATH, None).with_params(**bounds)
@@ -111,7 +105,12 @@ class CatchUp:
 
     def _store(self, page: Response) -> int:
         """Store the events of a page. Return how many are new."""
-        events = [Event.parse(item) for item in page.body["data"]]
+        events = []
+        for item in page.body["data"]:
+            try:
+                events.append(Event.parse(item))
+            except InvalidEventError as error:  # which would end every poll that meets it
+                self.say(f"an event is left out: {error.message}")
         with self.connection.transaction():
             new = store(self.connection, self.schemas, events, "poll")
             if new:
@@ -127,14 +126,17 @@ class CatchUp:
         ).fetchone()
         return None if row is None else _Position(*row)
 
-    def _begin(self, now: datetime) -> _Position:
-        """Begin where the copies do: when the first of the refreshes that filled them began."""
+    def _begin(self) -> _Position:
+        """Begin where the copies do: when the first of the refreshes that filled them began, or now."""
         began = single_value(
             self.connection,
             "select min(began_at) from stripe_sync.run where schema = %s and finished_full_at is not null",
             self.schemas.copies,
         )
-        return _Position(began if isinstance(began, datetime) else now, None)
+        if isinstance(began, datetime):
+            return _Position(began, None)
+        request = Request.of("GET", _PATH, None).with_params(limit=1)
+        return _Position(read_at(self.client.fetch(request, check=self.check, background=True)), None)
 
     def _fill_gap(self, position: datetime, now: datetime) -> None:
         """Refresh all copies: Stripe does not show the events of so long ago any more."""

@@ -59,7 +59,7 @@ class Effects:
     def __init__(self, catalog: Catalog, copied: Container[str]) -> None:
         """Take the names of the resources that have a copy."""
         self._catalog = catalog
-        self._copied = copied
+        self.copied = copied
         self._types = frozenset(catalog.event_types)
         self._by_type = {type_: resource for resource in catalog.resources for type_ in resource.events}
         self._by_object: dict[str, Resource] = {}
@@ -77,7 +77,7 @@ class Effects:
         resource = self._by_type.get(event.type) or self._by_object.get(kind)
         if resource is None:
             return Ignored(f"there is no table of {excerpt(kind, MAX_NAME_CHARACTERS)}")
-        if resource.name not in self._copied:
+        if resource.name not in self.copied:
             return Ignored(f"{resource.name} is not copied")
         if not isinstance(item.get("id"), str) or not item["id"]:
             return Ignored("its object has no id")
@@ -96,7 +96,7 @@ class Effects:
         for field, name in fields.items():
             value = item.get(field)
             identifier = value.get("id") if isinstance(value, Mapping) else value
-            if isinstance(identifier, str) and name in self._copied:
+            if isinstance(identifier, str) and name in self.copied:
                 objects.append((self._catalog.resource[name], identifier))
         return Refetch(tuple(objects)) if objects else Ignored("what it changes is not copied")
 

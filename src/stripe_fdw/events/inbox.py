@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 
 import psycopg
 
+from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import as_jsonb
+from stripe_fdw.copies.copied_columns import secret_fields
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.encodings import lacking_codec, representable
 from stripe_fdw.events.event import Event
@@ -146,13 +149,35 @@ def _values(
     source: Source,
 ) -> dict[str, Any]:
     codec = lacking_codec(connection.info.parameter_status("server_encoding") or "UTF8")
-    unique = [_representable(event, codec) for event in {event.id: event for event in events}.values()]
+    known = {event.id: event for event in events}.values()
+    unique = [_representable(_without_secrets(event), codec) for event in known]
     columns = {
         name: [getattr(event, name) for event in unique]
         for name in ("id", "created", "account", "type", "api_version", "livemode")
     }
     body = [as_jsonb(event.body) for event in unique]
     return {"schema": schemas.copies, "source": source, **columns, "body": body}
+
+
+@cache
+def _secrets() -> dict[str, frozenset[str]]:
+    """Map what objects are called to the fields of theirs that are secrets."""
+    found: dict[str, frozenset[str]] = {}
+    for resource in load().resources:
+        found[resource.object] = found.get(resource.object, frozenset()) | frozenset(secret_fields(resource))
+    return found
+
+
+def _without_secrets(event: Event) -> Event:
+    """Return the event without the secrets of its object, such as a payment intent's ``client_secret``."""
+    fields = _secrets().get(str(event.changed_object.get("object")), frozenset({"client_secret"}))
+    data = event.body["data"]
+    parts = {
+        name: {field: value for field, value in part.items() if field not in fields}
+        for name, part in data.items()
+        if isinstance(part, dict) and not fields.isdisjoint(part)
+    }
+    return replace(event, body={**event.body, "data": {**data, **parts}}) if parts else event
 
 
 def _representable(event: Event, codec: str | None) -> Event:

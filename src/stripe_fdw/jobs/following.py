@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Final
 
 import psycopg
@@ -21,8 +22,7 @@ _POLL_SECONDS: Final = 5.0
 _POLL_SECONDS_WITH_WEBHOOKS: Final = 60.0
 _STANDBY_SECONDS: Final = 2.0  # between two tries to be the one that applies
 _WAIT_SECONDS: Final = 0.5  # for news of the inbox; what was put off is looked for as often
-_ANEW_SECONDS: Final = 30.0  # after which it is looked up again what is copied
-_TRIM_SECONDS: Final = 3600.0
+_TEND_SECONDS: Final = 3600.0
 # A receiver's role may not make them.
 _NEXT_WEEKS: Final = (
     "select stripe_sync.make_inbox_partition(now() + interval '7 days' * n) from generate_series(0, 1) n"
@@ -72,16 +72,15 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
 def apply_events(work: Work, *, once: bool = False) -> None:
     """Apply the events of all accounts as they arrive, until the worker stops.
 
-    One worker of a database does so, and another one goes on when it ends.
+    Of each account one worker does so, and another one goes on when it ends.
     """
     while not work.stopping.is_set():
         try:
             with open_session(work.database_url) as connection:
-                while not is_applier(connection):
-                    if once or work.stopping.wait(_STANDBY_SECONDS):
-                        return
                 _apply_until_stopped(work, connection, once=once)
                 return
+        except Interrupted:
+            return
         except (StripeFdwError, psycopg.Error) as error:
             work.say(f"events are not applied: {_message(error)}")
         if once:
@@ -91,22 +90,31 @@ def apply_events(work: Work, *, once: bool = False) -> None:
 
 def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bool) -> None:
     connection.execute(f"listen {CHANNEL}".encode())
-    trimmed_at = 0.0
+    appliers: dict[str, Applier] = {}
+    claim_at = tend_at = time.monotonic()
     while not work.stopping.is_set():
-        appliers = [Applier(connection, account.schemas, load()) for account in work.accounts]
-        anew_at = time.monotonic() + _ANEW_SECONDS
-        if time.monotonic() - trimmed_at > _TRIM_SECONDS or not trimmed_at:
-            trimmed_at = time.monotonic()
-            connection.execute(_NEXT_WEEKS)
-            for (week,) in connection.execute("select stripe_sync.trim_inbox()"):
-                work.say(f"events: dropped {week}")
-        while not work.stopping.is_set() and time.monotonic() < anew_at:
-            if sum(applier.apply_some() for applier in appliers):
-                continue
-            if once:
-                return
-            for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
-                pass
+        if time.monotonic() >= claim_at:
+            claim_at = time.monotonic() + _STANDBY_SECONDS
+            for schemas in (account.schemas for account in work.accounts):
+                if schemas.copies not in appliers and is_applier(connection, schemas):
+                    appliers[schemas.copies] = Applier(connection, schemas, load(), work.check)
+        if appliers and time.monotonic() >= tend_at:
+            tend_at = time.monotonic() + _TEND_SECONDS
+            _tend_inbox(work, connection)
+        if sum(applier.apply_some() for applier in appliers.values()):
+            continue
+        if once:
+            return
+        for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
+            pass
+
+
+def _tend_inbox(work: Work, connection: psycopg.Connection) -> None:
+    """Make the next weeks of the inbox, and drop old ones unless somebody is reading it."""
+    connection.execute(_NEXT_WEEKS)
+    with suppress(psycopg.errors.LockNotAvailable):
+        for (week,) in connection.execute("select stripe_sync.trim_inbox()").fetchall():
+            work.say(f"events: dropped {week}")
 
 
 def _message(error: StripeFdwError | psycopg.Error) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
+from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.applier import Applier, is_applier
 from stripe_fdw.events.event import Event
@@ -43,7 +44,7 @@ class Inbox:
 
     def __init__(self, db: psycopg.Connection) -> None:
         self.db = db
-        self.applier = Applier(db, Schemas(), load())
+        self.applier = Applier(db, Schemas(), load(), lambda: None)
 
     def take(self, *events: Event) -> list[tuple[str, str | None]]:
         """Store and apply events; return what became of each, in their order."""
@@ -61,8 +62,53 @@ class Inbox:
 
 
 @pytest.fixture
-def inbox(db: psycopg.Connection) -> Inbox:
-    return Inbox(db)
+def inbox(db: psycopg.Connection) -> Iterator[Inbox]:
+    db.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode)"
+        " values ('stripe_copy', 'acct_1', false)"
+    )
+    yield Inbox(db)
+    db.execute("delete from stripe_sync.account")
+
+
+def test_events_wait_until_the_account_is_known(db: psycopg.Connection, inbox: Inbox) -> None:
+    db.execute("delete from stripe_sync.account")
+    assert inbox.take(event("product.created", product())) == [(None, None)]
+
+
+def test_a_copy_that_was_just_made_has_its_events(db: psycopg.Connection, inbox: Inbox) -> None:
+    """A refresh may have filled it meanwhile: the next batch knows of it."""
+    refund = {"id": "re_1", "object": "refund", "status": "pending"}
+    assert inbox.take(event("refund.created", refund)) == [("ignored", "refund is not copied")]
+    with db.transaction(force_rollback=True):
+        list(install_copies(db, Schemas(), ["refund"]))
+        assert inbox.take(event("refund.updated", {**refund, "status": "failed"}, 9)) == [("applied", None)]
+
+
+def test_a_failure_and_a_lock_together_lose_no_event(inbox: Inbox, database: str) -> None:
+    """A part that meets a lock is rolled back and written again: what it had applied does not count."""
+    names = [f"prod_{number}" for number in range(8)]
+    inbox.take(*(event("product.created", product("Ada", name)) for name in names))
+    inbox.db.execute("alter table stripe_copy.product add constraint no_eve check (name <> 'Eve')")
+    try:
+        with psycopg.connect(database) as user:
+            user.execute("select from stripe_copy.product where id = any (%s) for update", (names[5:],))
+            found = inbox.take(
+                *(
+                    event("product.updated", product("Eve" if name == "prod_1" else "Bob", name), 9)
+                    for name in names
+                )
+            )
+            assert [outcome for outcome, _ in found] == [
+                "applied", "failed", "applied", "applied", "applied", None, None, None,
+            ]  # fmt: skip
+    finally:
+        inbox.db.execute("alter table stripe_copy.product drop constraint no_eve")
+    inbox.db.execute(
+        "update stripe_sync.inbox set next_attempt_at = now() where done_at is null or attempts > 0"
+    )
+    inbox.take()
+    assert [name for _, name, _ in inbox.names()] == ["Bob", "Eve", *["Bob"] * 6]
 
 
 def test_an_event_is_in_the_copy(inbox: Inbox) -> None:
@@ -131,19 +177,12 @@ def test_expand_only_field_refreshed_after_update(inbox: Inbox) -> None:
     assert inbox.doubts() == []
 
 
-def test_events_of_the_other_mode_are_ignored(db: psycopg.Connection) -> None:
-    db.execute(
-        "insert into stripe_sync.account (schema, account_id, livemode)"
-        " values ('stripe_copy', 'acct_1', true)"
-    )
-    try:
-        inbox = Inbox(db)
-        assert inbox.take(event("product.created", product())) == [
-            ("ignored", "it is of test mode, and the copies are not")
-        ]
-        assert inbox.take(event("product.created", product(), livemode=True)) == [("applied", None)]
-    finally:
-        db.execute("delete from stripe_sync.account")
+def test_events_of_the_other_mode_are_ignored(inbox: Inbox) -> None:
+    live = event("product.created", product("Eve"), livemode=True)
+    assert inbox.take(live, event("product.created", product())) == [
+        ("ignored", "it is of live mode, and the copies are not"),
+        ("applied", None),
+    ]
 
 
 def test_an_event_of_another_version_is_asked_for(inbox: Inbox) -> None:
@@ -256,11 +295,12 @@ def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
 
 
 def test_one_session_applies_and_others_stand_by(db: psycopg.Connection, database: str) -> None:
-    assert is_applier(db)
+    assert is_applier(db, Schemas())
     with psycopg.connect(database, autocommit=True) as other:
-        assert not is_applier(other)
+        assert not is_applier(other, Schemas())
+        assert is_applier(other, Schemas("stripe_eu", "stripe_eu"))  # each server has its own
         db.execute("select pg_advisory_unlock_all()")
-        assert is_applier(other)
+        assert is_applier(other, Schemas())
 
 
 def test_slow_page_does_not_outdate_event(inbox: Inbox) -> None:

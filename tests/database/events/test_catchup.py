@@ -67,6 +67,16 @@ def test_events_are_read_once(catchup: CatchUp, api: BareStripe, db: psycopg.Con
     assert position(db) >= before
 
 
+def test_the_first_poll_reads_no_more_than_it_needs(
+    catchup: CatchUp, api: BareStripe, db: psycopg.Connection, stripe: SimulatorProcess
+) -> None:
+    stripe.control("DELETE", "/requests")
+    catchup.poll()
+    bounded = [item["query_string"] for item in stripe.requests() if item["path"] == "/v1/events"]
+    assert bounded[0] == "limit=1"
+    assert all("created" in query for query in bounded[1:])
+
+
 def test_it_begins_where_the_copies_do(catchup: CatchUp, api: BareStripe, db: psycopg.Connection) -> None:
     api.post("customers", name="Ada")
     now = datetime.now(UTC)

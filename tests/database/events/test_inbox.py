@@ -17,6 +17,9 @@ from stripe_fdw.events.applier import Applier
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import store, store_async
 
+ACCOUNT = (
+    "insert into stripe_sync.account (schema, account_id, livemode) values ('stripe_copy', 'acct_1', false)"
+)
 NOON = 1_700_000_000  # a Tuesday
 
 
@@ -110,7 +113,24 @@ def test_an_event_that_the_encoding_cannot_hold_is_asked_for(cluster: Cluster) -
             ],
             "webhook",
         )
-        while Applier(db, Schemas(), load()).apply_some():
+        db.execute(ACCOUNT)
+        while Applier(db, Schemas(), load(), lambda: None).apply_some():
             pass
         assert rows(db, "id, outcome") == [("evt_1", "applied"), ("evt_2", "refetched")]
         assert db.execute("select name from stripe_copy.customer").fetchall() == [("Zoë",)]
+
+
+def test_secrets_are_not_stored(db: psycopg.Connection) -> None:
+    intent = {"id": "pi_1", "object": "payment_intent", "client_secret": "pi_1_secret_x", "amount": 5}
+    unknown = {"id": "x_1", "object": "something.new", "client_secret": "x_1_secret_x"}
+    data = {"object": intent, "previous_attributes": {"client_secret": None, "amount": 4}}
+    store(db, Schemas(), [event(1, data=data), event(2, data={"object": unknown})], "webhook")
+    assert rows(db, "body -> 'data'") == [
+        (
+            {
+                "object": {"id": "pi_1", "object": "payment_intent", "amount": 5},
+                "previous_attributes": {"amount": 4},
+            },
+        ),
+        ({"object": {"id": "x_1", "object": "something.new"}},),
+    ]
