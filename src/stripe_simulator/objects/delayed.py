@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stripe_simulator.objects.events import emit_untold
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,5 +28,6 @@ def do_later(request: ApiRequest, seconds: float, work: Callable[[ApiRequest], o
     def do_now() -> None:
         if not request.account.is_discarded:
             work(own)
+            emit_untold(own)
 
     asyncio.get_running_loop().call_later(seconds, do_now)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from stripe_fdw.catalog import load
 from stripe_simulator.objects.older_shapes import in_version
 from stripe_simulator.world.account import PLATFORM
 from stripe_simulator.world.hidden_fields import without_hidden_fields
@@ -20,6 +24,32 @@ if TYPE_CHECKING:
 _MISSING = object()
 # Event types other than "….updated" that hold previous attributes.
 _WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
+# A deleted subscription stays, as a canceled one.
+_KEPT_WHEN_DELETED = frozenset({"customer.subscription.deleted"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event: its object before and after, in the shape of the newest version, and all other fields."""
+
+    fields: Json
+    after: Json
+    before: Json | None
+
+    @property
+    def type(self) -> str:
+        """The type of the event."""
+        return str(self.fields["type"])
+
+    def in_version(self, api_version: str, **fields: Any) -> Json:
+        """Return the event with its object as a version of the API shows it, and with further fields."""
+        after = in_version(self.after, api_version)
+        data: Json = {"object": after}
+        if self.before is not None:
+            data["previous_attributes"] = previous_attributes(in_version(self.before, api_version), after)
+        event = {**self.fields, "api_version": api_version, "data": data, **fields}
+        shown: Json = orjson.loads(in_live_mode(orjson.dumps(event))) if event["livemode"] else event
+        return shown
 
 
 def event_type(resource: Resource, verb: str) -> str | None:
@@ -68,26 +98,43 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
     events = account.collection("event")
     position = events.new_position()
     settings = account.event_settings
-    api_version = settings.api_version or request.api_version
-    values = in_version(without_hidden_fields(values), api_version)
-    data: dict[str, Any] = {"object": deepcopy(values)}
-    if before is not None:
-        earlier = in_version(without_hidden_fields(before), api_version)
-        data["previous_attributes"] = previous_attributes(earlier, values)
-    event: Json = {
-        "id": events.identifier(position),
-        "object": "event",
-        "api_version": api_version,
-        "created": int(settings.now()),
-        "data": data,
-        "livemode": account.livemode,
-        "pending_webhooks": 0,
-        "request": {"id": request.request_id or None, "idempotency_key": request.idempotency_key},
-        "type": type_,
-    }
+    shown = deepcopy(without_hidden_fields(values))
+    resource = _resources_by_type().get(type_)
+    if resource is not None:
+        is_gone = type_.endswith(".deleted") and type_ not in _KEPT_WHEN_DELETED
+        account.changes.tell(resource, str(shown.get("id")), shown, is_deleted=is_gone)
+    event = Event(
+        {
+            "id": events.identifier(position),
+            "object": "event",
+            "api_version": settings.api_version or request.api_version,
+            "created": int(settings.now()),
+            "livemode": account.livemode,
+            "pending_webhooks": 0,
+            "request": {"id": request.request_id or None, "idempotency_key": request.idempotency_key},
+            "type": type_,
+        },
+        shown,
+        None if before is None else deepcopy(without_hidden_fields(before)),
+    )
     if account.id != PLATFORM:
-        event["account"] = account.id
-    if account.livemode:
-        event = orjson.loads(in_live_mode(orjson.dumps(event)))
-    event["pending_webhooks"] = account.on_event(account, event)
-    events.write(position, event)
+        event.fields["account"] = account.id
+    event.fields["pending_webhooks"] = account.on_event(account, event)
+    events.write(position, event.in_version(event.fields["api_version"]))
+
+
+def emit_untold(request: ApiRequest) -> None:
+    """Emit an event for each change of a request that none has told, where there is a type for it."""
+    account = request.account
+    for name, before, after in account.changes.take_untold():
+        verb = "created" if before is None else "deleted" if after is None else "updated"
+        type_ = event_type(account.catalog.resource[name], verb)
+        values = before if after is None else after
+        if type_ is not None and values is not None:
+            emit_event(request, type_, values, before if verb == "updated" else None)
+    account.changes.take_untold()
+
+
+@cache
+def _resources_by_type() -> Mapping[str, str]:
+    return {type_: resource.name for resource in load().resources for type_ in resource.events}

@@ -13,6 +13,7 @@ import orjson
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
+from stripe_simulator.objects.events import emit_untold
 from stripe_simulator.operations import registry
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -185,7 +186,11 @@ class Dispatcher:
                 error_type="api_error",
             )
         with self.lags.reading(request.method, request.path, request.account.history):
-            response = operation(request)
+            try:
+                response = operation(request)
+            finally:
+                if request.method != "GET":
+                    emit_untold(request)
         if request.account.livemode:
             return replace(response, body=in_live_mode(response.body))
         return response

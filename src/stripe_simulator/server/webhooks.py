@@ -12,18 +12,17 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import urllib3
 
-from stripe_simulator.objects.older_shapes import in_version
 from stripe_simulator.operations.simple.webhook_endpoints import signing_secret
 from stripe_simulator.world.account import PLATFORM
 
 if TYPE_CHECKING:
+    from stripe_simulator.objects.events import Event
     from stripe_simulator.types import Json
     from stripe_simulator.world.account import Account
 
@@ -51,10 +50,10 @@ class WebhookEndpoint:
     connect: bool = False
     api_version: str | None = None
 
-    def accepts(self, event: Json) -> bool:
+    def accepts(self, event: Event) -> bool:
         """Return True if the event is sent to this endpoint."""
-        is_enabled = "*" in self.enabled_events or event["type"] in self.enabled_events
-        return is_enabled and self.connect == ("account" in event)
+        is_enabled = "*" in self.enabled_events or event.type in self.enabled_events
+        return is_enabled and self.connect == ("account" in event.fields)
 
 
 @dataclass(slots=True)
@@ -94,13 +93,14 @@ class Webhooks:
         self._timers: set[threading.Timer] = set()
         self._generation = 0
 
-    def on_event(self, platform: Account, event: Json) -> int:
+    def on_event(self, platform: Account, event: Event) -> int:
         """Send an event to all endpoints that accept it; return how many these are."""
         accepting = [
             endpoint for endpoint in [*self.endpoints, *_registered(platform)] if endpoint.accepts(event)
         ]
         for endpoint in accepting:
-            self._start(endpoint, deepcopy(event) | {"pending_webhooks": len(accepting)})
+            version = endpoint.api_version or event.fields["api_version"]
+            self._start(endpoint, event.in_version(version, pending_webhooks=len(accepting)))
         return len(accepting)
 
     def _start(self, endpoint: WebhookEndpoint, event: Json) -> None:
@@ -111,9 +111,6 @@ class Webhooks:
         if chance() < faults.drop:
             delivery.done = True
             return
-        if endpoint.api_version:
-            event["api_version"] = endpoint.api_version
-            event["data"]["object"] = in_version(event["data"]["object"], endpoint.api_version)
         payload = orjson.dumps(event, option=orjson.OPT_INDENT_2)
         copies = 2 if chance() < faults.duplicate else 1
         for _ in range(copies):

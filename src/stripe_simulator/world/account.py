@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from stripe_simulator.seeding import stable_hash
 from stripe_simulator.world.body_cache import BodyCache
+from stripe_simulator.world.changes import Changes
 from stripe_simulator.world.collection import ChildCollection, Collection, TwinCollection
 from stripe_simulator.world.embedded import EMBEDDED_LIMIT, embedded_list
 from stripe_simulator.world.event_settings import EventSettings
@@ -63,6 +64,7 @@ class Account:
         self.livemode = livemode
         self.seed = options.seed + livemode  # other objects than those of test mode
         self.history = History()
+        self.changes = Changes()
         self.event_settings = event_settings or EventSettings()
         self.until = options.until
         # Amounts by currency, in minor units: paid out on request, and paid out later.
@@ -71,7 +73,7 @@ class Account:
         self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
         self.discounts: dict[str, Json] = {}  # by id; no list shows them either
         self.connect_endpoints: set[str] = set()  # webhook endpoints for the events of connected accounts
-        self.on_event: Callable[[Account, Json], int] = lambda _account, _event: 0
+        self.on_event: Callable[[Account, Any], int] = lambda _account, _event: 0
         self.is_discarded = False  # by a reset
         self._cache = cache
         self._collections: dict[str, Collection] = {}
@@ -103,7 +105,7 @@ class Account:
 
     def _new_collection(self, resource: Resource) -> Collection:
         name = resource.name
-        shared = (self._cache, self.options.search_delay, self.history)
+        shared = (self._cache, self.options.search_delay, self.history, self.changes)
         parent = parent_of(resource)
         origin = _Origin(seed=self.seed, account_id=self.id, until=self.until)
         population: Population

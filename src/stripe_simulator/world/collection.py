@@ -24,6 +24,7 @@ from stripe_simulator.world.traits import FOUND_WHEN_DELETED
 if TYPE_CHECKING:
     from stripe_simulator.types import Json
     from stripe_simulator.world.body_cache import BodyCache
+    from stripe_simulator.world.changes import Changes
     from stripe_simulator.world.conditions import Condition
     from stripe_simulator.world.generator import Generator
     from stripe_simulator.world.history import History
@@ -37,9 +38,17 @@ class Collection:
     `search_delay` is the time in seconds until a written object can be found by a search.
     """
 
-    def __init__(self, generator: Generator, cache: BodyCache, search_delay: float, history: History) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        cache: BodyCache,
+        search_delay: float,
+        history: History,
+        changes: Changes,
+    ) -> None:
         self.generator = generator
         self._history = history
+        self._changes = changes
         self.resource = generator.resource
         self.count = generator.population.count
         self.search_delay = search_delay
@@ -141,6 +150,8 @@ class Collection:
         else:
             insort(self._order, position)
             before = self.generator.object(position) if self.is_generated(position) else None
+        if self.resource.events:
+            self._changes.note(self, position, before)
         self.overlay[position] = values
         if values is None and self.resource.name in FOUND_WHEN_DELETED:
             self._indexed_when_deleted.setdefault(position, before)
@@ -255,9 +266,10 @@ class TwinCollection(Collection):
         cache: BodyCache,
         search_delay: float,
         history: History,
+        changes: Changes,
         twin: Collection,
     ) -> None:
-        super().__init__(generator, cache, search_delay, history)
+        super().__init__(generator, cache, search_delay, history, changes)
         self._twin = twin
 
     def new_position(self) -> int:
@@ -278,9 +290,10 @@ class ChildCollection(Collection):
         cache: BodyCache,
         search_delay: float,
         history: History,
+        changes: Changes,
         parent: Collection | None,
     ) -> None:
-        super().__init__(generator, cache, search_delay, history)
+        super().__init__(generator, cache, search_delay, history, changes)
         self.parent = parent
 
     def position(self, identifier: str, parent: int | None = None) -> int | None:

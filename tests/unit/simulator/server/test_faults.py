@@ -220,6 +220,26 @@ def test_a_connect_endpoint_gets_the_events_of_connected_accounts_alone(stripe):
         assert [event.get("account") for event in connected.wait(1)] == [account]
 
 
+def test_webhooks_have_the_version_and_shape_of_the_endpoint(stripe, simulator, shop):
+    """The account's version may be an older one, in which /v1/events has the same event."""
+    simulator.control("POST", "/account_version", {"api_version": "2024-06-20"})
+    with Receiver() as receiver:
+        hook = {"url": receiver.url, "secret": "whsec_test", "api_version": "2026-10-28.endive"}
+        simulator.control(
+            "POST", "/webhook_endpoints", hook | {"enabled_events": ["customer.subscription.updated"]}
+        )
+        subscription = shop.subscription(shop.customer(), shop.price())
+        path = f"/subscriptions/{subscription['id']}"
+        item = subscription["items"]["data"][0]["id"]
+        changed = shop.post(path, **{"items[0][id]": item, "items[0][quantity]": 2})
+        (sent,) = receiver.wait(1)
+    assert (sent["api_version"], sent["data"]["object"]) == ("2026-10-28.endive", changed)
+    assert "current_period_end" in sent["data"]["previous_attributes"]["items"]["data"][0]
+    listed = stripe.get(f"/events/{sent['id']}").json()
+    assert (listed["api_version"], "current_period_end" in listed["data"]["object"]) == ("2024-06-20", True)
+    assert "current_period_end" not in listed["data"]["previous_attributes"]["items"]["data"][0]
+
+
 def test_webhooks_are_tried_again(stripe, simulator):
     with Receiver(refuse=1) as receiver:
         simulator.control("POST", "/webhook_endpoints", {"url": receiver.url, "secret": "whsec_test"})

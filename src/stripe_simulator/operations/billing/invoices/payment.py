@@ -68,13 +68,19 @@ def _method_to_charge(context: OperationContext) -> Json | None:
     default = invoice_payments.default_payment_method(
         request, *invoice_payments.default_method_owners(request, invoice)
     )
-    if default is None and (invoice["status"] != "draft" or invoice["total"] > 0):
+    if default is None and (invoice["status"] != "draft" or _due_when_finalized(request, invoice) > 0):
         raise StripeError(
             "There is no `default_payment_method` set on this Customer or Invoice. Please set a default "
             "payment method, or provide one with the `payment_method` parameter.",
             code="missing",
         )
     return default
+
+
+def _due_when_finalized(request: ApiRequest, invoice: Json) -> int:
+    """Return what a draft will ask for, in minor units: the customer's balance applies to it."""
+    customer = get_or_none(request, "customer", invoice["customer"]) or {}
+    return int(invoice["total"]) + int(customer.get("balance") or 0)
 
 
 def update_subscription_status(request: ApiRequest, invoice: Json) -> None:

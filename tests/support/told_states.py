@@ -1,0 +1,62 @@
+"""What events have told of objects, compared with what Stripe shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from stripe_fdw.catalog import load
+from stripe_fdw.catalog.model import Freshness
+
+
+def all_events(client: httpx.Client) -> list[dict[str, Any]]:
+    """Return all events, the oldest first."""
+    found: list[dict[str, Any]] = []
+    has_more = True
+    while has_more:
+        after = {"starting_after": found[-1]["id"]} if found else {}
+        page = client.get("/events", params={"limit": 100, **after}).json()
+        found += page["data"]
+        has_more = page["has_more"]
+    return found[::-1]
+
+
+def silent_changes(client: httpx.Client) -> Iterator[str]:
+    """Yield a line for each object that is not as the last event about it has told."""
+    resources = {type_: resource for resource in load().resources for type_ in resource.events}
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in all_events(client):
+        if event["type"] in resources:
+            last[resources[event["type"]].name, str(event["data"]["object"].get("id"))] = event
+    for (_, identifier), event in last.items():
+        resource, told = resources[event["type"]], event["data"]["object"]
+        if resource.retrieve is None or resource.parents or resource.freshness is not Freshness.EVENTS:
+            continue  # of others the catalog says that events leave changes out
+        answer = client.get(resource.retrieve.path.removeprefix("/v1").format_map(_Same(identifier)))
+        is_gone = answer.status_code == 404 or answer.json().get("deleted", False)
+        is_told_gone = event["type"].endswith(".deleted") and not event["type"].startswith(
+            "customer.subscription"
+        )
+        if is_gone != is_told_gone:
+            yield f"{identifier} after {event['type']}: {'gone' if is_gone else 'still there'}"
+        elif not is_gone and answer.json() != told:
+            shown = answer.json()
+            differing = {
+                field: (told.get(field), shown.get(field))
+                for field in shown.keys() | told.keys()
+                if told.get(field) != shown.get(field)
+            }
+            yield f"{identifier} after {event['type']}: {differing}"
+
+
+class _Same(dict[str, str]):
+    """Has the same value for every name."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__()
+        self._value = value
+
+    def __missing__(self, _name: str) -> str:
+        return self._value
