@@ -115,6 +115,20 @@ def run_operation(request: ApiRequest, handler: Handler) -> ApiResponse:
     return object_response(request, context.object if returned is None else returned)
 
 
+def run_outcome(request: ApiRequest, handler: Handler) -> ApiResponse:
+    """Run what others do with the object that the path names, as if they had; return the object.
+
+    The parameters of the request are not checked.
+    """
+    collection, position = get_existing(request)
+    before = collection.read(position)
+    context = OperationContext(request, request.params, collection, position, before, deepcopy(before))
+    handler(context)
+    context.write()
+    context.finish()
+    return object_response(request, context.object)
+
+
 def require_state(
     context: OperationContext,
     allowed: Iterable[str],

@@ -29,7 +29,8 @@ class Handlers:
 
     `operations`: by resource and the catalog's name of the operation; called with the object that the path
     names. `routes`: by method and path; called with the request, for operations on no object of a resource.
-    `on_create`, `on_update`, `on_delete`: by resource; called by `crud`, which does the rest.
+    `on_create`, `on_update`, `on_delete`: by resource; called by `crud`, which does the rest. `outcomes`: by
+    event type, what customers and banks do, which no request of the API does.
     """
 
     operations: Mapping[tuple[str, str], Handler] = field(default_factory=dict)
@@ -37,3 +38,4 @@ class Handlers:
     on_create: Mapping[str, Handler] = field(default_factory=dict)
     on_update: Mapping[str, Handler] = field(default_factory=dict)
     on_delete: Mapping[str, Handler] = field(default_factory=dict)
+    outcomes: Mapping[str, Handler] = field(default_factory=dict)

@@ -39,7 +39,7 @@ from stripe_simulator.operations.billing.subscriptions import (
 )
 from stripe_simulator.operations.billing.subscriptions import creation as subscription_creation
 from stripe_simulator.operations.billing.subscriptions import updates as subscription_updates
-from stripe_simulator.operations.checkout import payment_links, sessions
+from stripe_simulator.operations.checkout import completion, payment_links, sessions
 from stripe_simulator.operations.connect import (
     account_links,
     accounts,
@@ -97,7 +97,7 @@ _MODULES = (
     invoice_items, invoice_updates, line_editing, meters, pausing, payment, portal, preview, quotes,
     schedules, subscription_creation, subscription_items, subscription_updates, test_clocks, voiding,
     # checkout
-    payment_links, sessions,
+    completion, payment_links, sessions,
     # connect
     account_links, accounts, application_fees, external_accounts, transfers,
     # customers
@@ -131,6 +131,7 @@ ROUTES = _merge(handlers.routes for handlers in _ALL)
 ON_CREATE = _merge(handlers.on_create for handlers in _ALL)
 ON_UPDATE = _merge(handlers.on_update for handlers in _ALL)
 ON_DELETE = _merge(handlers.on_delete for handlers in _ALL)
+OUTCOMES = _merge(handlers.outcomes for handlers in _ALL)
 
 
 def find_operation(method: str, route: Route) -> Callable[[ApiRequest], ApiResponse] | None:

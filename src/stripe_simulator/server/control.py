@@ -9,6 +9,7 @@ GET, POST latency           {"ms": 100, "jitter_ms": 20}
 GET, POST, DELETE lag       {"path": "/v1/customers*", "seconds": 2, "share": 0.5}
 GET, POST clock             {"date_skew_seconds": -3, "frozen_at": 1800000000}
 GET, POST account_version   {"api_version": "2024-06-20"}
+POST outcomes               {"type": "payout.paid", "id": "po_1"}, or another type of event
 GET, POST, DELETE keys      {"wrong": ["sk_test_x"], "restricted": {"rk_test_y": ["customer_read"]}}
 POST webhook_endpoints      {"url": "http://…", "secret": "whsec_…", "enabled_events": ["*"]}
 GET, POST, DELETE webhooks  {"duplicate": 0.1, "drop": 0.1, "reorder": 0.5, "late_seconds": 2}
@@ -199,7 +200,7 @@ def control_app(dispatcher: Dispatcher) -> Starlette:
 
 
 def _routes_of_states(dispatcher: Dispatcher) -> list[Route]:
-    """Return the routes by which is set what states reads and events have, and when."""
+    """Return the routes by which is set what states objects have, and when reads and events show them."""
 
     async def lag(request: Request) -> Response:
         if request.method == "DELETE":
@@ -222,7 +223,13 @@ def _routes_of_states(dispatcher: Dispatcher) -> list[Route]:
             dispatcher.set_account_version((await request.json()).get("api_version"))
         return _json({"api_version": settings.api_version})
 
+    async def outcomes(request: Request) -> Response:
+        sent = await request.json()
+        response = dispatcher.decide(str(sent.pop("type", "")), str(sent.pop("id", "")), **sent)
+        return Response(response.body, media_type="application/json")
+
     return [
+        Route("/_simulator/outcomes", outcomes, methods=["POST"]),
         Route("/_simulator/lag", lag, methods=["GET", "POST", "DELETE"]),
         Route("/_simulator/clock", clock, methods=["GET", "POST"]),
         Route("/_simulator/account_version", account_version, methods=["GET", "POST"]),

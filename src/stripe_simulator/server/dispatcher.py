@@ -8,12 +8,14 @@ from dataclasses import replace
 from email.utils import formatdate
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
 from stripe_simulator import errors
 from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.events import emit_untold
+from stripe_simulator.objects.operation import run_outcome
 from stripe_simulator.operations import registry
 from stripe_simulator.requests import forms
 from stripe_simulator.requests.request import ApiRequest, ApiResponse
@@ -194,6 +196,29 @@ class Dispatcher:
         if request.account.livemode:
             return replace(response, body=in_live_mode(response.body))
         return response
+
+    def decide(
+        self, type_: str, identifier: str, *, account: str = PLATFORM, livemode: bool = False, **params: Any
+    ) -> ApiResponse:
+        """Have customers and banks do what an event of this type tells about an object; return the object.
+
+        Raises StripeError 404 where there is no such object, 400 for a type that is not supported and for a
+        state from which it is impossible.
+        """
+        handler = registry.OUTCOMES.get(type_)
+        if handler is None:
+            raise StripeError(f"{type_} is none of {', '.join(sorted(registry.OUTCOMES))}", param="type")
+        retrieve = next(each for each in self.catalog.resources if type_ in each.events).retrieve
+        assert retrieve is not None
+        path = re.sub(r"{\w+}", quote(identifier, safe=""), retrieve.path)
+        route, ids = self.find_route("GET", path)
+        own, platform = (self.account(name, livemode=livemode) for name in (account, PLATFORM))
+        version = self.catalog.api_version
+        request = ApiRequest("POST", path, params, route, ids, own, platform, "", api_version=version)
+        try:
+            return run_outcome(request, handler)
+        finally:
+            emit_untold(request)
 
     def headers(self, response: ApiResponse, entry: LoggedRequest) -> dict[str, str]:
         """Return all headers of the response to a request.

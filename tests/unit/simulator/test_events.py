@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
+from stripe_simulator.process import SimulatorProcess
 from support.shop import DAY, START, Shop
 from support.told_states import all_events, silent_changes
 from support.waiting import wait_until
@@ -321,3 +323,85 @@ def test_the_events_of_other_objects(shop: Shop, told: Callable[[], str]) -> Non
     tax = shop.post(f"/customers/{customer}/tax_ids", type="eu_vat", value="DE123456789")["id"]
     shop.delete(f"/customers/{customer}/tax_ids/{tax}")
     assert told() == "customer.updated customer.tax_id.created customer.tax_id.deleted"
+
+
+def decided(simulator: SimulatorProcess, type_: str, identifier: str, **fields: object) -> dict[str, Any]:
+    """The object after customers or banks have done something with it."""
+    found = simulator.control("POST", "/outcomes", {"type": type_, "id": identifier, **fields})
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_customer_completes_a_checkout_session(
+    shop: Shop, simulator: SimulatorProcess, told: Callable[[], str]
+) -> None:
+    monthly, once = shop.price(), shop.price(interval=None)
+    told()
+    paid = (
+        f"invoice.created {FINALIZED} {PAYMENT_OF_INVOICE} customer.subscription.created"
+        " checkout.session.completed"
+    )
+    for mode, price, types in (
+        ("subscription", monthly, f"customer.created payment_method.attached {paid}"),
+        ("payment", once, "payment_intent.created charge.succeeded payment_intent.succeeded"
+                          " checkout.session.completed"),
+        ("setup", None, "customer.created payment_method.attached setup_intent.created"
+                        " setup_intent.succeeded checkout.session.completed"),
+    ):  # fmt: skip
+        items = {"line_items[0][price]": price, "line_items[0][quantity]": 1} if price else {}
+        session = shop.post("/checkout/sessions", mode=mode, success_url="https://a.test", **items)
+        done = decided(simulator, "checkout.session.completed", session["id"])
+        assert (done["status"], told()) == ("complete", types)
+        assert shop.get(f"/checkout/sessions/{session['id']}") == done
+        owned = done["customer"] and shop.get("/subscriptions", customer=done["customer"])["data"]
+        assert [each["id"] for each in owned or ()] == [done["subscription"]] * bool(owned)
+    assert list(silent_changes(shop.client)) == []
+
+
+def test_banks_decide(shop: Shop, simulator: SimulatorProcess, told: Callable[[], str]) -> None:
+    for outcome, types in (
+        ("payout.paid", "payout.created payout.paid"),
+        ("payout.failed", "payout.created payout.failed"),
+    ):
+        payout = shop.post("/payouts", amount=100, currency="usd")["id"]
+        assert decided(simulator, outcome, payout)["status"] == outcome.rpartition(".")[2]
+        assert told() == types
+    for status, types in (
+        ("won", "charge.dispute.funds_reinstated charge.dispute.closed"),
+        ("lost", "charge.dispute.closed"),
+    ):
+        shop.post("/payment_intents", **CONFIRMED, payment_method="pm_card_createDispute")
+        dispute = shop.get("/disputes", limit=1)["data"][0]["id"]
+        told()
+        assert decided(simulator, "charge.dispute.closed", dispute, status=status)["status"] == status
+        assert told() == types
+    intent = shop.post("/payment_intents", **CONFIRMED, payment_method="pm_card_visa")["id"]
+    refund = shop.post("/refunds", payment_intent=intent, amount=100)["id"]
+    told()
+    assert decided(simulator, "refund.failed", refund)["status"] == "failed"
+    assert told() == "refund.updated refund.failed"
+    wrong = httpx.post(f"{simulator.url}/_simulator/outcomes", json={"type": "a.b", "id": "x"})
+    assert (wrong.status_code, "payout.paid" in wrong.text) == (400, True)
+    wait_until(lambda: not list(silent_changes(shop.client)))
+
+
+def test_a_customer_authenticates_a_payment(
+    shop: Shop, simulator: SimulatorProcess, told: Callable[[], str]
+) -> None:
+    subscription = shop.subscription(shop.customer("threeDSecure2Required"), shop.price())
+    assert subscription["status"] == "incomplete"
+    invoice = f"/invoices/{subscription['latest_invoice']}"
+    payments = shop.get(invoice, **{"expand[]": "payments"})["payments"]["data"]
+    intent = payments[0]["payment"]["payment_intent"]
+    told()
+    failed = decided(simulator, "payment_intent.payment_failed", intent)
+    assert (failed["status"], told()) == ("requires_payment_method", "payment_intent.payment_failed")
+    shop.post(f"/payment_intents/{intent}/confirm", payment_method="pm_card_threeDSecure2Required")
+    told()
+    assert decided(simulator, "payment_intent.succeeded", intent)["status"] == "succeeded"
+    assert sorted(told().split()) == [
+        "charge.succeeded", "customer.subscription.updated", "invoice.paid", "invoice.payment_succeeded",
+        "invoice_payment.paid", "payment_intent.succeeded",
+    ]  # fmt: skip
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
+    wait_until(lambda: not list(silent_changes(shop.client)))

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from stripe_simulator.errors import StripeError
-from stripe_simulator.objects.related import get_referenced
+from stripe_simulator.objects.operation import require_state
+from stripe_simulator.objects.related import get_referenced, get_referenced_copy, update_related
 from stripe_simulator.operations.payments import charges, disputes, payment_methods
 from stripe_simulator.requests import test_cards
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
+
+# A payment in these waits for the customer to authenticate it, or for a bank debit.
+_WAITING = ("requires_action", "processing")
 
 
 def unexpected_state_error(intent: Json, message: str, param: str | None = None) -> StripeError:
@@ -105,14 +109,20 @@ def attempt_payment(context: OperationContext, payment_method_id: str | None) ->
         return
     context.emit("charge.succeeded", charge)
     disputes.dispute_charge(context, charge, card)
+    _set_paid(context, capture=capture)
+    if intent.get("setup_future_usage") and intent["customer"]:
+        payment_methods.attach_to_customer(request, payment_method, intent["customer"])
+
+
+def _set_paid(context: OperationContext, *, capture: bool) -> None:
+    """Set the status of an intent whose charge has succeeded; without `capture`, it is to be captured."""
+    intent = context.object
     if capture:
         intent |= {"status": "succeeded", "amount_received": intent["amount"]}
         context.emit("payment_intent.succeeded")
     else:
         intent |= {"status": "requires_capture", "amount_capturable": intent["amount"]}
         context.emit("payment_intent.amount_capturable_updated")
-    if intent.get("setup_future_usage") and intent["customer"]:
-        payment_methods.attach_to_customer(request, payment_method, intent["customer"])
 
 
 def _require_authentication(context: OperationContext, payment_method: Json) -> None:
@@ -155,3 +165,35 @@ def _record_failure(context: OperationContext, error: StripeError, payment_metho
     context.emit("payment_intent.payment_failed")
     context.deferred_error = error
     error.extra["payment_intent"] = intent
+
+
+def complete(context: OperationContext) -> None:
+    """Have a payment that waits succeed."""
+    require_state(context, _WAITING, "This PaymentIntent has a status of {state}.")
+    intent, request = context.object, context.request
+    if intent["status"] == "processing":
+        charge = get_referenced_copy(request, "charge", intent["latest_charge"], "charge")
+        values: Json = {"status": "succeeded", "paid": True, "captured": True}
+        update_related(request, "charge", charge["id"], values, "charge.succeeded")
+        charges.settle(request, charge["id"])
+    else:
+        method = get_referenced(request, "payment_method", intent["payment_method"], "payment_method")
+        capture = intent["capture_method"] != "manual"
+        charge = charges.create_for_intent(request, intent, method, capture=capture)
+        context.emit("charge.succeeded", charge)
+    intent |= {"latest_charge": charge["id"], "next_action": None}
+    _set_paid(context, capture=charge["captured"])
+
+
+def fail(context: OperationContext) -> None:
+    """Have a payment that waits fail."""
+    require_state(context, _WAITING, "This PaymentIntent has a status of {state}.")
+    intent, request = context.object, context.request
+    if intent["status"] == "processing":
+        values: Json = {"status": "failed", "paid": False, "captured": False, "amount_captured": 0}
+        update_related(request, "charge", intent["latest_charge"], values, "charge.failed")
+    method = get_referenced(request, "payment_method", intent["payment_method"], "payment_method")
+    error = test_cards.authentication_required_error({"payment_method": method})
+    intent |= {"status": "requires_payment_method", "payment_method": None, "next_action": None}
+    intent["last_payment_error"] = error_shown(error, method)
+    context.emit("payment_intent.payment_failed")

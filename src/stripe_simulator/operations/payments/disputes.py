@@ -141,6 +141,31 @@ def close(context: OperationContext) -> None:
     context.emit("charge.dispute.closed")
 
 
+def decide(context: OperationContext) -> None:
+    """Have the issuer decide a dispute, won unless the parameter `status` is lost."""
+    require_state(
+        context, (*_NEEDS_RESPONSE, "under_review", "warning_under_review"), "This dispute is {state}."
+    )
+    dispute, request = context.object, context.request
+    if context.before["status"].startswith("warning"):
+        dispute["status"] = "warning_closed"
+    else:
+        dispute["status"] = "lost" if context.params.get("status") == "lost" else "won"
+    if dispute["status"] == "won":
+        transaction = balance.add_transaction(
+            request,
+            "adjustment",
+            dispute["amount"],
+            dispute["currency"],
+            dispute["id"],
+            description=f"Chargeback reversal for {dispute['charge']}",
+        )
+        shown = get_referenced_copy(request, "balance_transaction", transaction, "balance_transaction")
+        dispute["balance_transactions"] = [*(dispute["balance_transactions"] or ()), shown]
+        context.emit("charge.dispute.funds_reinstated")
+    context.emit("charge.dispute.closed")
+
+
 HANDLERS = Handlers(
     routes={
         ("GET", "/v1/charges/{charge}/dispute"): retrieve_of_charge,
@@ -150,5 +175,8 @@ HANDLERS = Handlers(
     },
     on_update={
         "dispute": update,
+    },
+    outcomes={
+        "charge.dispute.closed": decide,
     },
 )

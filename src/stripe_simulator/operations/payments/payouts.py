@@ -79,6 +79,33 @@ def reverse(context: OperationContext) -> Json:
     return reversal
 
 
+def pay(context: OperationContext) -> None:
+    """Have a payout arrive at the bank."""
+    _require_under_way(context)
+    context.object["status"] = "paid"
+    context.emit("payout.paid")
+
+
+def fail(context: OperationContext) -> None:
+    """Have the bank refuse a payout; its amount is available again."""
+    _require_under_way(context)
+    payout = context.object
+    transaction_id = balance.add_transaction(
+        context.request, "payout_failure", payout["amount"], payout["currency"], payout["id"]
+    )
+    payout |= {
+        "status": "failed",
+        "failure_balance_transaction": transaction_id,
+        "failure_code": "account_closed",
+        "failure_message": "The bank account has been closed",
+    }
+    context.emit("payout.failed")
+
+
+def _require_under_way(context: OperationContext) -> None:
+    require_state(context, ("pending", "in_transit"), "This payout has a status of {state}.")
+
+
 HANDLERS = Handlers(
     operations={
         ("payout", "cancel"): cancel,
@@ -86,5 +113,9 @@ HANDLERS = Handlers(
     },
     on_create={
         "payout": create,
+    },
+    outcomes={
+        "payout.failed": fail,
+        "payout.paid": pay,
     },
 )

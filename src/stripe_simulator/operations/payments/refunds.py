@@ -124,8 +124,31 @@ def cancel(context: OperationContext) -> None:
     context.emit("refund.updated")
 
 
+def fail(context: OperationContext) -> None:
+    """Have the bank send a refund back; its amount is in the balance again."""
+    require_state(
+        context, ("pending", "requires_action", "succeeded"), "This refund has a status of {state}."
+    )
+    refund = context.object
+    refund |= {
+        "status": "failed",
+        "failure_reason": "expired_or_canceled_card",
+        "failure_balance_transaction": balance.add_transaction(
+            context.request,
+            "refund_failure",
+            refund["amount"],
+            refund["currency"],
+            refund["id"],
+            description="REFUND FAILURE",
+        ),
+    }
+    _restore_charge(context)
+    context.emit("refund.updated")
+    context.emit("refund.failed")
+
+
 def _restore_charge(context: OperationContext) -> None:
-    """Take the amount of a canceled refund off the refunded amount of its charge."""
+    """Take the amount of a refund that is canceled or failed off the refunded amount of its charge."""
     charge_id = context.object["charge"]
     if charge_id is None:
         return
@@ -145,5 +168,8 @@ HANDLERS = Handlers(
     },
     on_create={
         "refund": create,
+    },
+    outcomes={
+        "refund.failed": fail,
     },
 )

@@ -13,7 +13,7 @@ from stripe_simulator.objects.related import get_or_none, get_referenced_copy, s
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.invoices.finalization import finalize_invoice
 from stripe_simulator.operations.handlers import Handlers
-from stripe_simulator.operations.payments import payment_intents, payment_methods
+from stripe_simulator.operations.payments import attempts, payment_intents, payment_methods
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -109,6 +109,11 @@ def update_subscription_status(request: ApiRequest, invoice: Json) -> None:
 def confirm_payment_intent(context: OperationContext) -> None:
     """Confirm a payment intent, and pay the invoice that it is for."""
     payment_intents.confirm(context)
+    _pay_invoice_of(context)
+
+
+def _pay_invoice_of(context: OperationContext) -> None:
+    """Pay the invoice of a payment intent that has succeeded."""
     if context.object["status"] != "succeeded":
         return
     request = context.request
@@ -118,6 +123,12 @@ def confirm_payment_intent(context: OperationContext) -> None:
         save(request, "invoice", invoice)
         invoice_payments.emit_payment_events(request, invoice)
         update_subscription_status(request, invoice)
+
+
+def complete_payment(context: OperationContext) -> None:
+    """Have the customer authenticate a payment, or the bank debit succeed."""
+    attempts.complete(context)
+    _pay_invoice_of(context)
 
 
 def attach_payment(context: OperationContext) -> None:
@@ -152,5 +163,9 @@ HANDLERS = Handlers(
         ("invoice", "pay"): pay,
         ("invoice", "attach_payment"): attach_payment,
         ("payment_intent", "confirm"): confirm_payment_intent,
+    },
+    outcomes={
+        "payment_intent.payment_failed": attempts.fail,
+        "payment_intent.succeeded": complete_payment,
     },
 )
