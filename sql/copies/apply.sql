@@ -14,6 +14,7 @@ alter table stripe_sync.refetch
     add column if not exists claimed_until timestamptz,  -- until then a process asks for it
     add column if not exists attempts integer not null default 0,  -- that left it in doubt; with eight it is given up
     add column if not exists error text,                 -- why Stripe refused the last one
+    add column if not exists only_expanded boolean not null default false,  -- the copy has the rest of its state
     add column if not exists created_since timestamptz;  -- not one object: all that were created since, of which no id is known
 
 comment on table stripe_sync.refetch is

@@ -91,7 +91,7 @@ begin
         select copies, copy_answers.resource, d.id, '', copy_answers.parent, known_at
           from (select distinct unnest(doubted) as id order by 1) d
             on conflict on constraint refetch_pkey do update
-           set doubted_at = greatest(r.doubted_at, excluded.doubted_at);
+           set doubted_at = greatest(r.doubted_at, excluded.doubted_at), only_expanded = false;
         hint := 'It is noted in stripe_sync.refetch. A refresh brings the copy up to date.';
     exception when others then
         problem := coalesce(problem, sqlerrm);

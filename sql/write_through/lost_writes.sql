@@ -51,6 +51,7 @@ begin
                     case when lost.id is null then lost.sent_at - interval '1 minute' end)
                 on conflict on constraint refetch_pkey do update
                set doubted_at = greatest(r.doubted_at, excluded.doubted_at), attempts = 0,
+                   only_expanded = false,
                    created_since = least(r.created_since, excluded.created_since);
         end loop;
         -- What came since the first table was read is left to the next time.

@@ -305,5 +305,5 @@ def _note_doubt(resource: Resource, schemas: Schemas, others: str = "") -> str:
           ) d
          group by d.id, d._parent
             on conflict (schema, resource, id, account) do update
-           set doubted_at = greatest(refetch.doubted_at, excluded.doubted_at)
+           set doubted_at = greatest(refetch.doubted_at, excluded.doubted_at), only_expanded = false
     """

@@ -51,13 +51,29 @@ def note_doubts(
     resource: Resource,
     ids: Sequence[str],
     evidence: Evidence,
+    *,
+    only_expanded: bool = False,
 ) -> None:
-    """Have objects asked for again, in the transaction."""
+    """Have objects asked for again, in the transaction.
+
+    With ``only_expanded`` the copies have their state, but for what Stripe sends only on request.
+    """
     connection.execute(
-        "insert into stripe_sync.refetch as r (schema, resource, id, account, parent, doubted_at)"
-        " select %s, %s, unnest(%s::text[]), %s, %s, %s on conflict (schema, resource, id, account) do update"
-        " set doubted_at = greatest(r.doubted_at, excluded.doubted_at)",
-        (schemas.copies, resource.name, list(ids), evidence.account, evidence.parent, evidence.at),
+        "insert into stripe_sync.refetch as r"
+        " (schema, resource, id, account, parent, doubted_at, only_expanded)"
+        " select %s, %s, unnest(%s::text[]), %s, %s, %s, %s"
+        " on conflict (schema, resource, id, account) do update"
+        " set doubted_at = greatest(r.doubted_at, excluded.doubted_at),"
+        " only_expanded = r.only_expanded and excluded.only_expanded",
+        (
+            schemas.copies,
+            resource.name,
+            list(ids),
+            evidence.account,
+            evidence.parent,
+            evidence.at,
+            only_expanded,
+        ),
     )
 
 

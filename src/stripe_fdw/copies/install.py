@@ -11,7 +11,12 @@ from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.altered_tables import refuse_altered
 from stripe_fdw.copies.apply_functions import create_functions
-from stripe_fdw.copies.copied_columns import copied_columns, copied_resources, has_word_ids
+from stripe_fdw.copies.copied_columns import (
+    copied_columns,
+    copied_resources,
+    expanded_columns,
+    has_word_ids,
+)
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.new_indexes import note_new_indexes
@@ -185,15 +190,16 @@ def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) 
         "not_listed": not_listed,
         "has_retrieve": resource.retrieve is not None and not resource.parents,
         "has_word_ids": has_word_ids(resource),
+        "expanded": [column.name for column in expanded_columns(resource)],
     }
     connection.execute(
         "insert into stripe_sync.resource as r (schema, name, object, parent, parent_column, not_listed,"
-        " has_retrieve, has_word_ids) values (%(schema)s, %(name)s, %(object)s, %(parent)s,"
-        " %(parent_column)s, %(not_listed)s, %(has_retrieve)s, %(has_word_ids)s)"
+        " has_retrieve, has_word_ids, expanded) values (%(schema)s, %(name)s, %(object)s, %(parent)s,"
+        " %(parent_column)s, %(not_listed)s, %(has_retrieve)s, %(has_word_ids)s, %(expanded)s)"
         " on conflict (schema, name) do update set object = excluded.object,"
         " parent = excluded.parent, parent_column = excluded.parent_column,"
         " not_listed = excluded.not_listed, has_retrieve = excluded.has_retrieve,"
-        " has_word_ids = excluded.has_word_ids"
+        " has_word_ids = excluded.has_word_ids, expanded = excluded.expanded"
         " where r is distinct from excluded",
         values,
     )

@@ -201,7 +201,7 @@ class Applier:
         # What Stripe sends only on request no event has: it may have changed with the rest.
         is_partial = outcome in ("inserted", "updated") and bool(expanded_columns(resource))
         if not last.is_sure or is_partial:
-            self._doubt(resource, last.state.key, last.event)
+            self._doubt(resource, last.state.key, last.event, only_expanded=last.is_sure)
         for event in told.events:
             if event.id != last.event.id:
                 batch.outcomes.append(Outcome(event, "stale", f"{last.event.id} is later"))
@@ -213,9 +213,9 @@ class Applier:
             if outcome not in kept:
                 ids.setdefault((resource.name, told.account), set()).add(last.state.key)
 
-    def _doubt(self, resource: Resource, key: str, event: Event) -> None:
+    def _doubt(self, resource: Resource, key: str, event: Event, *, only_expanded: bool = False) -> None:
         evidence = Evidence(event.created, event.account, event.id)
-        note_doubts(self._connection, self._schemas, resource, [key], evidence)
+        note_doubts(self._connection, self._schemas, resource, [key], evidence, only_expanded=only_expanded)
 
     def _tell(self, batch: _Batch) -> None:
         """Have the live cache forget what has changed, and tell those who listen."""

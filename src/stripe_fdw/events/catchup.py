@@ -58,6 +58,7 @@ class CatchUp:
         Raises:
             StripeFdwError: Stripe does not answer, or refuses. What was read is stored.
         """
+        began = single_value(self.connection, "select clock_timestamp()")
         known = self._position() or self._begin()
         since = known.position - self._overlap(known)
         with closing(self._pages(since, None)) as pages:
@@ -68,9 +69,11 @@ class CatchUp:
                 return 0
             if now - since <= _FIRST_WINDOW + _LONG_OVERLAP or not first.body.get("has_more"):
                 stored = self._store(first) + sum(map(self._store, pages))
-                self._move(now, now if self._overlap(known) == _LONG_OVERLAP else known.overlapped_at)
+                self._move(now, now if self._overlap(known) == _LONG_OVERLAP else known.overlapped_at, began)
                 return stored
-        return self._read_windows(known, since, now)
+        stored = self._read_windows(known, since, now)
+        self._move(max(known.position, now), now, began)
+        return stored
 
     def _read_windows(self, known: _Position, since: datetime, now: datetime) -> int:
         """Read a backlog from its oldest events on, and move the position with each part."""
@@ -153,12 +156,15 @@ class CatchUp:
                 )
             self._move(now, now)
 
-    def _move(self, position: datetime, overlapped_at: datetime | None) -> None:
+    def _move(self, position: datetime, overlapped_at: datetime | None, began: object = None) -> None:
+        """Note that all events are stored up to a position, and when the poll began if it is complete."""
         self.connection.execute(
-            "insert into stripe_sync.event_position as p (schema, position, overlapped_at, polled_at)"
-            " values (%s, %s, %s, now()) on conflict (schema) do update set position = excluded.position,"
-            " overlapped_at = excluded.overlapped_at, polled_at = excluded.polled_at, error = null",
-            (self.schemas.copies, position, overlapped_at),
+            "insert into stripe_sync.event_position as p"
+            " (schema, position, overlapped_at, polled_at, polled_from) values (%s, %s, %s, now(), %s)"
+            " on conflict (schema) do update set position = excluded.position,"
+            " overlapped_at = excluded.overlapped_at, polled_at = excluded.polled_at, error = null,"
+            " polled_from = coalesce(excluded.polled_from, p.polled_from)",
+            (self.schemas.copies, position, overlapped_at, began),
         )
 
 

@@ -11,6 +11,7 @@ import psycopg
 from stripe_fdw.catalog import load
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.events.applier import Applier, is_applier
@@ -30,6 +31,10 @@ _NEXT_WEEKS: Final = (
 _AFTER_FAILURE_SECONDS: Final = 15.0
 # A session's lock: of several workers one polls a server.
 _POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw poll'), hashtext(%s))"
+# Sessions in stripe_sync.wait share a lock until there is a poll: it cannot be taken while there are any.
+_IS_WAITED_FOR: Final = "select not pg_try_advisory_xact_lock(hashtext('stripe-fdw wait'), hashtext(%s))"
+_LOOK_SECONDS: Final = 0.1  # for sessions that wait
+_SHORTEST_PAUSE_SECONDS: Final = 0.25  # between two polls, however many sessions wait
 _HAS_WEBHOOKS: Final = (
     "select exists (select from stripe_sync.inbox where schema = %s and source = 'webhook'"
     " and created > now() - interval '1 day' and received_at > now() - interval '1 hour')"
@@ -60,13 +65,26 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
                         raise
                     has_webhooks = single_value(connection, _HAS_WEBHOOKS, account.schemas.copies) is True
                     pause = _POLL_SECONDS_WITH_WEBHOOKS if has_webhooks else _POLL_SECONDS
-                    if once or work.stopping.wait(pause):
+                    if once or _pause(work, connection, account.schemas, pause):
                         return
         except (StripeFdwError, psycopg.Error) as error:
             work.say(f"{label} are not read: {_message(error)}")
         if once:
             return
         work.stopping.wait(_AFTER_FAILURE_SECONDS)
+
+
+def _pause(work: Work, connection: psycopg.Connection, schemas: Schemas, seconds: float) -> bool:
+    """Wait for so long, or until a session waits for a poll. Return True when the worker stops."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
+        if work.stopping.wait(_LOOK_SECONDS):
+            return True
+        if waited < _SHORTEST_PAUSE_SECONDS - _LOOK_SECONDS:
+            continue
+        if single_value(connection, _IS_WAITED_FOR, schemas.copies) is True:
+            return False
+    return work.stopping.is_set()
 
 
 def apply_events(work: Work, *, once: bool = False) -> None:

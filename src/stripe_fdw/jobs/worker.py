@@ -31,7 +31,7 @@ _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose
 _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
-_NEWEST_TABLE: Final = "select to_regclass('stripe_sync.event_position') is not null"
+_NEWEST: Final = "select to_regprocedure('stripe_sync.wait(interval, text)') is not null"
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def install(work: Work) -> list[str]:
     with open_session(work.database_url) as connection:
         changes = list(install_queue(connection))
         # An installation without it has functions of an earlier version.
-        if single_value(connection, _NEWEST_TABLE) is not True:
+        if single_value(connection, _NEWEST) is not True:
             with connection.transaction():
                 for account in work.accounts:
                     changes += install_copies(connection, account.schemas, [])

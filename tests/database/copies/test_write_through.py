@@ -736,7 +736,7 @@ def test_a_trigger_of_others_does_not_run_as_the_owner(
     assert new_customer(db, name="Ada")
 
 
-def test_only_trigger_functions_run_as_their_owner(db: psycopg.Connection) -> None:
+def test_only_trigger_functions_and_wait_run_as_their_owner(db: psycopg.Connection) -> None:
     functions = (
         "select proname, prorettype::regtype::text, has_function_privilege('public', oid, 'execute'),"
         " proconfig from pg_proc where pronamespace = 'stripe_sync'::regnamespace and prosecdef order by 1"
@@ -744,6 +744,8 @@ def test_only_trigger_functions_run_as_their_owner(db: psycopg.Connection) -> No
     path = ["search_path=pg_catalog, pg_temp"]
     assert rows(db, functions) == [
         ("copy_written", "trigger", False, path),
+        ("wait", "void", False, path),
+        ("wait", "void", False, path),
         ("write_view", "trigger", False, path),
     ]
     unsafe = (

@@ -1,0 +1,397 @@
+"""Waiting until the copies have what Stripe knows: all events, or one object."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from stripe_fdw.api.client import Client, ClientOptions
+from stripe_fdw.catalog import load
+from stripe_fdw.copies.accounts import check_account
+from stripe_fdw.copies.install import install_copies
+from stripe_fdw.database.install import InstallPlan, install_into
+from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.events.event import Event
+from stripe_fdw.events.inbox import store
+from stripe_fdw.jobs.following import apply_events, poll_events
+from stripe_fdw.jobs.queue_schema import install_queue
+from stripe_fdw.jobs.tasks import ServedAccount, Work, refetch_copies
+from stripe_fdw.redaction import Secret
+from stripe_simulator.process import SimulatorProcess
+from support.bare_stripe import BareStripe
+from support.database import KEY, SessionPool, failing, one, rows, said
+from support.simulators import Simulators
+from support.waiting import hang_guard, wait_until
+
+COPIED = ("customer", "product", "price", "invoice", "line_item", "subscription", "subscription_item")
+EU = Schemas("stripe_eu", "stripe_eu")
+OWN_LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+WAIT = "select stripe_sync.wait('20 seconds')"
+
+
+@pytest.fixture(scope="module")
+def stripe(simulators: Simulators, host: str) -> SimulatorProcess:
+    """A simulated Stripe whose objects these tests change."""
+    return simulators(f"waited for under {host}", customers=5, seed=11)
+
+
+@pytest.fixture
+def api(stripe: SimulatorProcess) -> Iterator[BareStripe]:
+    """The simulated Stripe as another program uses it."""
+    stripe.control("POST", "/reset")
+    yield BareStripe(stripe.url, KEY)
+    stripe.control("DELETE", "/faults")
+
+
+@pytest.fixture(scope="module")
+def wait_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
+    """A database with two servers, each with foreign tables and copies."""
+    name = f"wait_{host}"
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
+    options = {"api_base": stripe.url, "max_requests_per_second": "10000", "cache_ttl": "3600"}
+    client = client_of(stripe)
+    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
+        for schemas in (Schemas(), EU):
+            plan = InstallPlan(host, schemas.server, options, {"api_key": KEY}, schema=schemas.views)
+            install_into(connection, plan)
+            with connection.transaction():
+                list(install_copies(connection, schemas, COPIED))
+            check_account(client, connection, schemas, lambda: None)
+        list(install_queue(connection))
+        connection.execute(
+            "create role waiter; grant usage on schema stripe_sync to waiter;"
+            " grant execute on function stripe_sync.wait(interval, text),"
+            " stripe_sync.wait(text, text, interval, text) to waiter"
+        )
+    client.close()
+    yield cluster.dsn(name)
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)".encode())
+        connection.execute("drop role waiter")
+
+
+@pytest.fixture(scope="module")
+def pool(wait_dsn: str) -> Iterator[SessionPool]:
+    pool = SessionPool(wait_dsn)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def db(pool: SessionPool) -> Iterator[psycopg.Connection]:
+    """A session; what earlier tests left is removed."""
+    with pool.session() as connection:
+        connection.execute(
+            "truncate stripe_sync.inbox, stripe_sync.event_position, stripe_sync.refetch,"
+            " stripe_sync.incomplete, stripe_copy.customer, stripe_copy.product, stripe_eu_copy.customer"
+        )
+        yield connection
+
+
+def client_of(stripe: SimulatorProcess) -> Client:
+    return Client(ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000))
+
+
+Working = Callable[..., Any]
+
+
+@pytest.fixture
+def working(wait_dsn: str, stripe: SimulatorProcess) -> Working:
+    """Have parts of a worker run until the end of a block: ``with working(poll_events): ...``."""
+
+    @contextmanager
+    def run(*parts: Callable[..., object], schemas: Schemas = Schemas()) -> Iterator[Work]:  # noqa: B008
+        account = ServedAccount(schemas, client_of(stripe))
+        work = Work(wait_dsn, [account], lambda _: None)
+        threads = [
+            threading.Thread(target=part, args=(work,) if part is apply_events else (work, account))
+            for part in parts
+        ]
+        with ExitStack() as stack:
+            for thread in threads:
+                thread.start()
+                stack.callback(thread.join)
+            stack.callback(work.stopping.set)
+            yield work
+        work.close()
+
+    return run
+
+
+def test_what_stripe_has_told_of_is_in_the_copies(
+    db: psycopg.Connection, api: BareStripe, working: Working, wait_dsn: str, stripe: SimulatorProcess
+) -> None:
+    """Also where the next poll is a minute away, since webhooks come; two sessions wait for one poll."""
+    db.execute(
+        "select stripe_sync.make_inbox_partition(now());"
+        "insert into stripe_sync.inbox (schema, id, created, account, type, livemode, source, body, outcome)"
+        " values ('stripe_copy', 'evt_w', now(), '', 'x', false, 'webhook', '{}', 'ignored')"
+    )
+    with working(poll_events, apply_events), hang_guard(30):
+        db.execute(WAIT)
+        customer = api.post("customers", name="Ada")
+        with psycopg.connect(wait_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
+            waits = [pool.submit(session.execute, WAIT.encode()) for session in (db, other)]
+            for wait in waits:
+                wait.result()
+        assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == [("Ada",)]
+        asked = [item for item in stripe.requests() if item["path"] == "/v1/events"]
+        customer = api.post("customers", name="Eve")
+        with db.transaction():  # a transaction that has only read; twice
+            db.execute(WAIT)
+            db.execute(WAIT)
+            assert one(db, f"select name from stripe.customer where id = '{customer['id']}'") == "Eve"
+    assert len(asked) <= 5  # a first poll has two requests
+    assert one(db, OWN_LOCKS) == 0
+
+
+def test_an_event_of_another_version_is_waited_for_until_its_object_is_read(
+    db: psycopg.Connection, api: BareStripe, working: Working
+) -> None:
+    with working(poll_events, apply_events, refetch_copies), hang_guard(40):
+        db.execute(WAIT)
+        product = api.post("products", name="Ada")
+        body = {
+            "id": "evt_old", "object": "event", "type": "product.updated", "created": int(time.time()) - 9,
+            "livemode": False, "api_version": "2020-08-27", "data": {"object": {**product, "name": "Old"}},
+        }  # fmt: skip
+        store(db, Schemas(), [Event.parse(body)], "webhook")
+        db.execute(WAIT)
+        assert rows(db, "select outcome from stripe_sync.inbox where id = 'evt_old'") == [("refetched",)]
+        assert rows(db, "select name from stripe.product") == [("Ada",)]
+
+
+def test_a_list_that_an_event_shows_in_part_is_waited_for(
+    db: psycopg.Connection, api: BareStripe, working: Working
+) -> None:
+    with working(poll_events, apply_events, refetch_copies), hang_guard(40):
+        db.execute(WAIT)
+        customer, product = api.post("customers", name="Ada"), api.post("products", name="seat")
+        plan = {"recurring[interval]": "month"}
+        fields = {"currency": "eur", "unit_amount": 100, "product": product["id"]}
+        prices = [api.post("prices", plan, **fields)["id"] for _ in range(11)]
+        items = {f"items[{number}][price]": price for number, price in enumerate(prices)}
+        sent = {"collection_method": "send_invoice", "days_until_due": 9}
+        made = api.post("subscriptions", {**items, **sent}, customer=customer["id"])
+        db.execute(WAIT)
+        query = f"select count(*) from stripe.subscription_item where subscription_id = '{made['id']}'"
+        assert rows(db, query) == [(11,)]
+
+
+def test_what_is_missing_is_told_when_the_time_is_over(
+    db: psycopg.Connection, api: BareStripe, working: Working, stripe: SimulatorProcess
+) -> None:
+    wait = "select stripe_sync.wait('300 milliseconds')"
+    error = failing(db, wait)
+    assert 'no worker reads the events of server "stripe"' in said(error)
+    assert "Start stripe-fdw worker" in said(error)
+    with working(poll_events):
+        wait_until(lambda: rows(db, "select 1 from stripe_sync.event_position"))
+        api.post("customers", name="Ada")
+        error = failing(db, "select stripe_sync.wait('2 seconds')")
+        assert 'events of server "stripe" were not applied within 00:00:02' in said(error)
+        assert "No worker applies them" in said(error)
+        stripe.control("POST", "/faults", {"kind": "status", "status": 401, "path": "/v1/events"})
+        error = failing(db, "select stripe_sync.wait('1 second')")
+        assert "The last attempt: " in said(error)
+        stripe.control("DELETE", "/faults")
+    assert one(db, OWN_LOCKS) == 0
+
+
+def test_events_that_fail_are_named(db: psycopg.Connection, api: BareStripe, working: Working) -> None:
+    db.execute("alter table stripe_copy.customer add constraint no_eve check (name <> 'Eve')")
+    try:
+        with working(poll_events, apply_events), hang_guard(30):
+            db.execute(WAIT)
+            api.post("customers", name="Eve")
+            error = failing(db, WAIT)
+            ((event,),) = rows(db, "select id from stripe_sync.inbox where outcome = 'failed'")
+            assert 'events of server "stripe" cannot be applied' in said(error)
+            assert f"{event} (customer.created): " in said(error)
+            assert "no_eve" in said(error)
+            assert "stripe_sync.replay_failed()" in said(error)
+            # A refresh that has read all since makes up for it.
+            db.execute(
+                "insert into stripe_sync.run (schema, resource, account, confirmed_at)"
+                " values ('stripe_copy', 'customer', '', now() + interval '1 minute')"
+            )
+            db.execute(WAIT)
+    finally:
+        db.execute("alter table stripe_copy.customer drop constraint no_eve; truncate stripe_sync.run")
+
+
+def test_a_row_that_a_transaction_has_locked_is_waited_for(
+    db: psycopg.Connection, api: BareStripe, working: Working, wait_dsn: str
+) -> None:
+    with working(poll_events, apply_events), ThreadPoolExecutor() as pool, hang_guard(30):
+        customer = api.post("customers", name="Ada")
+        db.execute(WAIT)
+        db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 minute'")
+        with psycopg.connect(wait_dsn) as user:
+            user.execute("select from stripe_copy.customer for update")
+            api.post(f"customers/{customer['id']}", name="Eve")
+            waiting: Future[Any] = pool.submit(db.execute, WAIT.encode())
+            wait_until(
+                lambda: (
+                    user.execute(
+                        "select from stripe_sync.inbox where outcome is null and next_attempt_at is not null"
+                    ).rowcount
+                )
+            )
+            assert not waiting.done()
+        waiting.result()
+        assert rows(db, "select name from stripe.customer") == [("Eve",)]
+
+
+@pytest.mark.parametrize("call", ["wait('1 second')", "wait('customer', 'cus_1', '1 second')"])
+def test_it_is_refused_where_it_cannot_end_or_would_not_be_seen(db: psycopg.Connection, call: str) -> None:
+    with db.transaction(force_rollback=True):
+        db.execute("create table made_here ()")
+        error = failing(db, f"select stripe_sync.{call}")
+    assert "cannot be used in a transaction that has written" in said(error)
+    assert "Commit first" in said(error)
+    for level in ("repeatable read", "serializable"):
+        with db.transaction(force_rollback=True):
+            db.execute(f"set transaction isolation level {level}".encode())
+            error = failing(db, f"select stripe_sync.{call}")
+        assert "needs the isolation level READ COMMITTED" in said(error)
+        assert level.upper() in said(error)
+    for timeout in ("'-1 s'", "'0'", "null::interval"):
+        error = failing(db, f"select stripe_sync.{call.replace(repr('1 second'), timeout)}")
+        assert "needs a timeout that is more than zero" in said(error)
+
+
+def test_a_wait_can_be_cancelled_and_leaves_no_lock(db: psycopg.Connection, wait_dsn: str) -> None:
+    with psycopg.connect(wait_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
+        pid = one(db, "select pg_backend_pid()")
+        waiting = pool.submit(failing, db, "begin; select stripe_sync.wait('1 hour')")
+        held = "select from pg_locks where locktype = 'advisory' and pid = %s"
+        wait_until(lambda: other.execute(held, (pid,)).rowcount)
+        with hang_guard(5):
+            other.execute("select pg_cancel_backend(%s)", (pid,))
+            assert isinstance(waiting.result(), psycopg.errors.QueryCanceled)
+        assert other.execute(held, (pid,)).rowcount == 0
+        db.execute("rollback")
+
+
+def test_execute_is_enough_and_needed(db: psycopg.Connection, api: BareStripe, working: Working) -> None:
+    customer = api.post("customers", name="Ada")
+    db.execute("set role waiter")
+    try:
+        with working(poll_events, apply_events), hang_guard(30):
+            db.execute(WAIT)
+            db.execute("select stripe_sync.wait('customer', %s)", (customer["id"],))
+        assert "permission denied" in said(failing(db, "select from stripe_sync.inbox"))
+    finally:
+        db.execute("reset role")
+    db.execute("create role somebody; grant usage on schema stripe_sync to somebody; set role somebody")
+    for call in ("wait()", "wait('customer', 'cus_1')"):
+        assert "permission denied for function wait" in said(failing(db, f"select stripe_sync.{call}"))
+    db.execute("reset role; drop owned by somebody; drop role somebody")
+
+
+def test_each_server_is_waited_for_by_itself(
+    db: psycopg.Connection, api: BareStripe, working: Working
+) -> None:
+    with working(poll_events, apply_events, schemas=EU), hang_guard(30):
+        customer = api.post("customers", name="Ada")
+        db.execute("select stripe_sync.wait('20 s', server => 'stripe_eu')")
+        assert rows(db, f"select name from stripe_eu.customer where id = '{customer['id']}'") == [("Ada",)]
+        error = failing(db, "select stripe_sync.wait('300 ms')")
+        assert 'no worker reads the events of server "stripe"' in said(error)
+    assert 'server "x" is not installed' in said(failing(db, "select stripe_sync.wait('1 s', server => 'x')"))
+
+
+# -- one object ---------------------------------------------------------------------------------------------
+
+
+def names(db: psycopg.Connection, identifier: str) -> list[Any]:
+    return rows(db, f"select name, _deleted from stripe_copy.customer where id = '{identifier}'")
+
+
+def test_an_object_is_as_stripe_has_it(db: psycopg.Connection, api: BareStripe) -> None:
+    """Without a worker, and whatever the live cache holds."""
+    customer = api.post("customers", name="Ada")["id"]
+    wait = f"select stripe_sync.wait('customer', '{customer}')"
+    db.execute(wait)
+    assert names(db, customer) == [("Ada", False)]
+    with db.transaction():
+        for name in ("Eve", "Bob"):  # within the same second, and twice in a transaction
+            api.post(f"customers/{customer}", name=name)
+            db.execute(wait)
+            assert names(db, customer) == [(name, False)]
+        assert rows(db, f"select tax is not null from stripe.customer where id = '{customer}'") == [(True,)]
+    assert one(db, "show lock_timeout") == "0"
+    api.delete(f"customers/{customer}")
+    db.execute(wait)
+    assert names(db, customer) == [("Bob", True)]
+    db.execute(wait)
+    db.execute("select stripe_sync.wait('customer', 'cus_unknown')")
+    assert names(db, "cus_unknown") == []
+
+
+def test_a_state_that_an_event_told_of_just_before_is_not_kept(
+    db: psycopg.Connection, api: BareStripe
+) -> None:
+    customer = api.post("customers", name="Ada")["id"]
+    db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
+    db.execute("update stripe_copy.customer set _as_of = now() + interval '1 second', name = 'Old',"
+               " _raw = _raw || '{\"name\": \"Old\"}', _event = 'evt_1'")  # fmt: skip
+    db.execute("truncate stripe_sync.refetch")
+    db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
+    assert names(db, customer) == [("Ada", False)]
+    # Of two states at nearly the same time a worker reads it once more.
+    assert rows(db, "select id, only_expanded from stripe_sync.refetch") == [(customer, False)]
+
+
+def test_what_cannot_be_read_by_an_id_is_said(db: psycopg.Connection) -> None:
+    error = failing(db, "select stripe_sync.wait('line_item', 'il_1')")
+    assert "no request for one line_item" in said(error)
+    assert "stripe_sync.wait('invoice', ...)" in said(error)
+    assert "Closest: customer" in said(failing(db, "select stripe_sync.wait('custmer', 'cus_1')"))
+    assert "the id of an object is needed" in said(failing(db, "select stripe_sync.wait('customer', null)"))
+    with db.transaction(force_rollback=True):
+        db.execute("alter foreign table stripe_live.customer rename to moved")
+        db.execute("commit; begin")
+        assert "there is no foreign table stripe_live.customer" in said(
+            failing(db, "select stripe_sync.wait('customer', 'cus_1')")
+        )
+        db.execute("rollback; begin; alter foreign table stripe_live.moved rename to customer; commit; begin")
+
+
+def test_a_locked_row_is_waited_for_and_never_deadlocks(
+    db: psycopg.Connection, api: BareStripe, wait_dsn: str
+) -> None:
+    customer = api.post("customers", name="Ada")["id"]
+    db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
+    api.post(f"customers/{customer}", name="Eve")
+    with psycopg.connect(wait_dsn) as user, ThreadPoolExecutor() as pool:
+        user.execute("select from stripe_copy.customer for update")
+        error = failing(db, f"select stripe_sync.wait('customer', '{customer}', '500 ms')")
+        assert error.sqlstate == "55P03"
+        assert "another transaction has kept" in said(error)
+        waiting = pool.submit(db.execute, f"select stripe_sync.wait('customer', '{customer}')".encode())
+        user.rollback()
+        waiting.result()
+    assert names(db, customer) == [("Eve", False)]
+
+
+def test_the_key_of_another_account_deletes_nothing(db: psycopg.Connection, api: BareStripe) -> None:
+    customer = api.post("customers", name="Ada")["id"]
+    db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
+    with db.transaction(force_rollback=True):
+        db.execute("update stripe_sync.account set account_id = 'acct_other', keys = '{}'")
+        db.execute("savepoint written")
+        db.execute("select set_config('stripe_sync.waited_in', pg_current_xact_id()::text, true)")
+        error = failing(db, f"select stripe_sync.wait('customer', '{customer}')")
+        assert "are of another account than the key" in said(error)
