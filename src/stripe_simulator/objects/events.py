@@ -90,10 +90,11 @@ def emit_standard_event(request: ApiRequest, verb: str, values: Json, before: Js
 def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | None = None) -> None:
     """Write an event about an object and send it to the webhook endpoints.
 
-    With `before`, the event holds the previous values of what changed.
+    With `before`, the event holds the previous values of what changed. There is no event of an update that
+    changes nothing.
     """
     account = request.account
-    if "event" not in account.catalog.resource:
+    if "event" not in account.catalog.resource or (values == before and type_.endswith(".updated")):
         return
     events = account.collection("event")
     position = events.new_position()

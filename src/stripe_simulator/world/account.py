@@ -72,6 +72,7 @@ class Account:
         self.cash_modes: dict[str, str] = {}  # reconciliation modes of cash balances, by customer
         self.unlisted: dict[str, Json] = {}  # objects that no list shows, by id
         self.discounts: dict[str, Json] = {}  # by id; no list shows them either
+        self.reminders: set[tuple[str, str, int]] = set()  # what was told of subscriptions before it is due
         self.connect_endpoints: set[str] = set()  # webhook endpoints for the events of connected accounts
         self.on_event: Callable[[Account, Any], int] = lambda _account, _event: 0
         self.is_discarded = False  # by a reset

@@ -181,6 +181,8 @@ def test_nothing_changes_silently(stripe: httpx.Client, seed: int) -> None:
     for _ in range(60):
         shop.step()
     wait_until(lambda: not list(silent_changes(stripe)))  # charges are settled a moment later
+    for event in all_events(stripe):
+        assert event["data"].get("previous_attributes", {"a": 1}), event
 
 
 CONFIRMED = {
@@ -325,6 +327,101 @@ def test_the_events_of_other_objects(shop: Shop, told: Callable[[], str]) -> Non
     assert told() == "customer.updated customer.tax_id.created customer.tax_id.deleted"
 
 
+@pytest.fixture
+def clock(shop: Shop) -> str:
+    return str(shop.post("/test_helpers/test_clocks", frozen_time=START)["id"])
+
+
+@pytest.fixture
+def advance(shop: Shop, clock: str) -> Callable[[float], None]:
+    """A function that has the clock stand so many days after its start."""
+
+    def advanced(days: float) -> None:
+        path = f"/test_helpers/test_clocks/{clock}/advance"
+        shop.post(path, frozen_time=START + int(days * DAY))
+
+    return advanced
+
+
+ADVANCED = "test_helpers.test_clock.advancing {} test_helpers.test_clock.ready"
+
+
+def test_the_events_of_a_trial_and_a_renewal(
+    shop: Shop, clock: str, advance: Callable[[float], None], told: Callable[[], str]
+) -> None:
+    subscription = shop.subscription(shop.customer(test_clock=clock), shop.price(), trial_period_days=14)
+    assert told().endswith("customer.subscription.created")
+    advance(12)
+    assert told() == ADVANCED.format("customer.subscription.trial_will_end")
+    advance(14.01)
+    drafted = "invoice.created customer.subscription.updated"
+    assert told() == f"{ADVANCED.format(drafted)} invoice.updated"
+    advance(14.2)
+    assert told() == ADVANCED.format(f"{FINALIZED} {PAYMENT_OF_INVOICE}")
+    advance(50)
+    assert told() == ADVANCED.format(f"invoice.upcoming {drafted} {FINALIZED} {PAYMENT_OF_INVOICE}")
+    event = shop.get("/events", **{"types[]": "invoice.upcoming"})["data"][0]
+    assert "id" not in event["data"]["object"]
+    assert event["created"] < START  # the time of the machine, not that of the clock
+    period_start = shop.get(f"/subscriptions/{subscription['id']}")["items"]["data"][0][
+        "current_period_start"
+    ]
+    assert period_start > START
+    short = shop.subscription(shop.customer(), shop.price(), trial_period_days=2)
+    assert told().endswith("customer.subscription.created customer.subscription.trial_will_end")
+    assert short["status"] == "trialing"
+
+
+def test_a_renewal_that_is_not_paid_is_tried_again_and_then_given_up(
+    shop: Shop, clock: str, advance: Callable[[float], None], told: Callable[[], str]
+) -> None:
+    customer = shop.customer("chargeCustomerFail", test_clock=clock)
+    subscription = shop.subscription(customer, shop.price(), trial_period_days=1)
+    path = f"/subscriptions/{subscription['id']}"
+    advance(1.2)
+    assert shop.get(path)["status"] == "past_due"
+    invoice = f"/invoices/{shop.get(path)['latest_invoice']}"
+    declined = "charge.failed payment_intent.payment_failed invoice.payment_failed invoice.updated"
+    for days, attempts, status, types in (
+        (4.5, 2, "past_due", declined),
+        (9.6, 3, "past_due", declined),
+        (16.7, 4, "canceled", f"{declined} invoice.updated customer.subscription.deleted"),
+    ):
+        told()
+        advance(days)
+        assert told() == ADVANCED.format(types)
+        found = shop.get(invoice)
+        assert (found["attempt_count"], found["status"]) == (attempts, "open")
+        assert (shop.get(path)["status"], bool(found["next_payment_attempt"])) == (
+            status,
+            status == "past_due",
+        )
+    assert shop.get(path)["cancellation_details"]["reason"] == "payment_failed"
+
+
+def test_a_renewal_is_paid_at_a_later_try(
+    shop: Shop, clock: str, advance: Callable[[float], None], told: Callable[[], str]
+) -> None:
+    customer = shop.customer("chargeCustomerFail", test_clock=clock)
+    subscription = shop.subscription(customer, shop.price(), trial_period_days=1)
+    advance(1.2)
+    method = shop.post("/payment_methods/pm_card_visa/attach", customer=customer)["id"]
+    shop.post(f"/customers/{customer}", **{"invoice_settings[default_payment_method]": method})
+    told()
+    advance(5)
+    assert told() == ADVANCED.format(f"{PAYMENT_OF_INVOICE} customer.subscription.updated")
+    assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
+
+
+def test_of_what_goes_with_a_test_clock_the_clock_is_told_alone(
+    shop: Shop, clock: str, told: Callable[[], str]
+) -> None:
+    shop.subscription(shop.customer(test_clock=clock), shop.price())
+    told()
+    shop.delete(f"/test_helpers/test_clocks/{clock}")
+    assert told() == "test_helpers.test_clock.deleted"
+
+
 def decided(simulator: SimulatorProcess, type_: str, identifier: str, **fields: object) -> dict[str, Any]:
     """The object after customers or banks have done something with it."""
     found = simulator.control("POST", "/outcomes", {"type": type_, "id": identifier, **fields})
@@ -355,7 +452,7 @@ def test_a_customer_completes_a_checkout_session(
         assert shop.get(f"/checkout/sessions/{session['id']}") == done
         owned = done["customer"] and shop.get("/subscriptions", customer=done["customer"])["data"]
         assert [each["id"] for each in owned or ()] == [done["subscription"]] * bool(owned)
-    assert list(silent_changes(shop.client)) == []
+    wait_until(lambda: not list(silent_changes(shop.client)))
 
 
 def test_banks_decide(shop: Shop, simulator: SimulatorProcess, told: Callable[[], str]) -> None:

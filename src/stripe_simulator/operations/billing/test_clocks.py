@@ -31,7 +31,10 @@ def create(context: OperationContext) -> None:
 
 
 def delete(context: OperationContext) -> None:
-    """Delete a test clock with its customers, and cancel their subscriptions."""
+    """Delete a test clock with its customers, and cancel their subscriptions.
+
+    That Stripe tells of any but the clock is not documented.
+    """
     request = context.request
     for customer in find_by(request, "customer", "test_clock", context.object["id"]):
         for subscription in find_by(request, "subscription", "customer", customer["id"]):
@@ -42,6 +45,7 @@ def delete(context: OperationContext) -> None:
         position = collection.position(customer["id"])
         assert position is not None
         collection.delete(position)
+    request.account.changes.take_untold()
 
 
 def advance(context: OperationContext) -> Json:

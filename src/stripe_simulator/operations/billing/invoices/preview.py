@@ -33,7 +33,12 @@ def create_preview(request: ApiRequest) -> ApiResponse:
     parameter_names = {parameter.name for parameter in request.route.operation.parameters}
     if parameter_names:
         reject_unknown_parameters(request.params, parameter_names | {"expand"})
-    subscription = deepcopy(_requested_subscription(request))
+    return object_response(request, upcoming_invoice(request, _requested_subscription(request)))
+
+
+def upcoming_invoice(request: ApiRequest, subscription: Json) -> Json:
+    """Return the next invoice of a subscription, as it would be now."""
+    subscription = deepcopy(subscription)
     currency = subscription["currency"]
     invoices = request.account.collection("upcoming_invoice")
     # The id depends on the subscription alone, so that repeated previews have the same.
@@ -72,7 +77,7 @@ def create_preview(request: ApiRequest) -> ApiResponse:
     compute_totals(request, invoice, line_objects)
     # As in any invoice only the first lines, although no list shows the others.
     invoice["lines"] = embedded_list(line_objects, f"/v1/invoices/{invoice['id']}/lines")
-    return object_response(request, invoice)
+    return invoice
 
 
 def _all_items(request: ApiRequest, subscription: Json) -> list[Json]:

@@ -70,14 +70,24 @@ def delete(context: OperationContext) -> None:
     lines.release_invoice_items(context.request, invoice)
 
 
+_NOT_COLLECTED: Json = {
+    "auto_advance": False,
+    "automatically_finalizes_at": None,
+    "next_payment_attempt": None,
+}
+
+
 def stop_auto_advance(request: ApiRequest, subscription: Json) -> None:
     """Stop the automatic collection of the draft and open invoices of a subscription that ended."""
     for invoice in find_by(request, "invoice", "subscription", subscription["id"]):
         if invoice["status"] in {"draft", "open"} and invoice["auto_advance"]:
             save(
-                request, "invoice", invoice | {"auto_advance": False, "automatically_finalizes_at": None},
-                "invoice.updated", before=invoice,
-            )  # fmt: skip
+                request,
+                "invoice",
+                invoice | dict(_NOT_COLLECTED),
+                "invoice.updated",
+                before=invoice,
+            )
 
 
 HANDLERS = Handlers(

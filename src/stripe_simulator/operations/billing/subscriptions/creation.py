@@ -10,7 +10,7 @@ from stripe_simulator.objects.related import get_referenced_copy, save
 from stripe_simulator.operations.billing import discounts
 from stripe_simulator.operations.billing.invoices import invoice_payments
 from stripe_simulator.operations.billing.periods import add_intervals, next_period_end
-from stripe_simulator.operations.billing.subscriptions import items
+from stripe_simulator.operations.billing.subscriptions import items, reminders
 from stripe_simulator.operations.billing.subscriptions.first_invoice import (
     check_payable,
     create_first_invoice,
@@ -31,7 +31,11 @@ _DAY = 86_400
 
 def create(context: OperationContext) -> None:
     """Create a subscription by request."""
-    start_subscription(context.request, context.object, context.params)
+    subscription, request = context.object, context.request
+    start_subscription(request, subscription, context.params)
+    reminders.remind(
+        request, subscription, subscription["created"], context.emit
+    )  # of a short trial, at once
 
 
 def start_subscription(request: ApiRequest, subscription: Json, params: Json) -> None:

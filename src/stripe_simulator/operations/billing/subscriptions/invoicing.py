@@ -105,17 +105,34 @@ def finalize_and_collect(
     if invoice["collection_method"] == "send_invoice":
         emit_event(request, "invoice.sent", invoice)
     elif invoice["status"] == "open" and not wait:
-        payment_method = invoice_payments.default_payment_method(
-            request, invoice, subscription, get_or_none(request, "customer", subscription["customer"])
-        )
-        if payment_method is None:
-            invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
-            decline_error = invoice_payments.no_payment_method_error()
-        else:
-            decline_error = invoice_payments.charge_invoice(request, invoice, payment_method)
-        save(request, "invoice", invoice)
-        invoice_payments.emit_payment_events(request, invoice, decline_error)
+        decline_error = _attempt_payment(request, subscription, invoice)
     save(request, "invoice", invoice)
+    emit_event(request, "invoice.updated", invoice, before)
+    return decline_error
+
+
+def _attempt_payment(request: ApiRequest, subscription: Json, invoice: Json) -> StripeError | None:
+    """Charge an open invoice. Returns the error of a decline."""
+    payment_method = invoice_payments.default_payment_method(
+        request, invoice, subscription, get_or_none(request, "customer", subscription["customer"])
+    )
+    if payment_method is None:
+        invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
+        decline_error: StripeError | None = invoice_payments.no_payment_method_error()
+    else:
+        decline_error = invoice_payments.charge_invoice(request, invoice, payment_method)
+    save(request, "invoice", invoice)
+    invoice_payments.emit_payment_events(request, invoice, decline_error)
+    return decline_error
+
+
+def collect_again(
+    request: ApiRequest, subscription: Json, invoice: Json, next_attempt: int | None
+) -> StripeError | None:
+    """Charge an open invoice again. Returns the error of a decline; the next attempt is at that Unix time."""
+    before = deepcopy(invoice)
+    invoice["next_payment_attempt"] = next_attempt
+    decline_error = _attempt_payment(request, subscription, invoice)
     emit_event(request, "invoice.updated", invoice, before)
     return decline_error
 

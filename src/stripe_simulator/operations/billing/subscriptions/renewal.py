@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.events import emit_event
@@ -12,9 +13,13 @@ from stripe_simulator.operations.billing.subscriptions import (
     invoicing,
     items,
     pausing,
+    reminders,
     schedule_progress,
 )
-from stripe_simulator.operations.billing.subscriptions.statuses import ENDED_STATUSES
+from stripe_simulator.operations.billing.subscriptions.statuses import (
+    BILLED_STATUSES,
+    ENDED_STATUSES,
+)
 
 if TYPE_CHECKING:
     from stripe_simulator.requests.request import ApiRequest
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 
 _RENEWED_STATUSES = frozenset({"active", "past_due", "trialing", "unpaid"})
 _INCOMPLETE_SECONDS = 23 * 3600
+_DAY = 86_400
+_RETRIES = (3 * _DAY, 5 * _DAY, 7 * _DAY)  # seconds from one declined payment to the next
 
 
 def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
@@ -39,6 +46,11 @@ def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
         invoice = get_or_none(request, "invoice", subscription["latest_invoice"])
         if invoice is not None and invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
             moments.append(invoice["automatically_finalizes_at"])
+        if invoice is not None and invoice["status"] == "open" and invoice["next_payment_attempt"]:
+            moments.append(invoice["next_payment_attempt"])
+    reminder = reminders.next_reminder_time(request, subscription)
+    if reminder is not None:
+        moments.append(reminder)
     if subscription["status"] not in ENDED_STATUSES:
         moments += [
             moment
@@ -59,6 +71,8 @@ def next_due_time(request: ApiRequest, subscription: Json) -> int | None:
 
 def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> None:
     """Run what is due for a subscription at a time. The subscription is changed, not written."""
+    if reminders.remind(request, subscription, now, partial(emit_event, request)):
+        return
     if subscription["status"] == "incomplete":
         cancellation.end_subscription(request, subscription, reason=None)
         return
@@ -67,11 +81,13 @@ def advance_subscription(request: ApiRequest, subscription: Json, now: int) -> N
         cancellation.end_subscription(request, subscription, reason="cancellation_requested")
         subscription["cancel_at_period_end"] = at_end
         return
-    if _end_waiting(request, subscription, now):
-        return
-    if schedule_progress.advance_schedule(request, subscription, now):
-        return
-    if _finalize_due_draft(request, subscription, now) or subscription["status"] not in _RENEWED_STATUSES:
+    if (
+        _end_waiting(request, subscription, now)
+        or schedule_progress.advance_schedule(request, subscription, now)
+        or _finalize_due_draft(request, subscription, now)
+        or _collect_again(request, subscription, now)
+        or subscription["status"] not in _RENEWED_STATUSES
+    ):
         return
     if subscription["status"] == "trialing" and subscription["trial_end"] <= now:
         _end_trial(request, subscription, now)
@@ -101,8 +117,30 @@ def _finalize_due_draft(request: ApiRequest, subscription: Json, now: int) -> bo
     if not moment or moment > now:
         return False
     decline_error = invoicing.finalize_and_collect(request, subscription, invoice)
-    if subscription["status"] in {"active", "past_due", "unpaid"}:
+    if decline_error is not None and invoice["status"] == "open":
+        again = {"next_payment_attempt": now + _RETRIES[0]}
+        save(request, "invoice", invoice | again, "invoice.updated", before=invoice)
+    if subscription["status"] in BILLED_STATUSES:
         subscription["status"] = "active" if decline_error is None else "past_due"
+    return True
+
+
+def _collect_again(request: ApiRequest, subscription: Json, now: int) -> bool:
+    """Charge the latest invoice again if that is due, and cancel after the last try.
+
+    Returns True if it did.
+    """
+    invoice = get_or_none(request, "invoice", subscription["latest_invoice"])
+    if invoice is None or invoice["status"] != "open" or not invoice["next_payment_attempt"]:
+        return False
+    if invoice["next_payment_attempt"] > now:
+        return False
+    attempts = invoice["attempt_count"]
+    next_attempt = now + _RETRIES[attempts] if attempts < len(_RETRIES) else None
+    if invoicing.collect_again(request, subscription, invoice, next_attempt) is None:
+        subscription["status"] = "active"
+    elif next_attempt is None:
+        cancellation.end_subscription(request, subscription, reason="payment_failed")
     return True
 
 
