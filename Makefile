@@ -20,12 +20,13 @@ BIN := $(VENV)/bin
 VERSION_TESTS := tests/database/hosts tests/database/reading tests/database/writing \
 	--ignore=tests/database/hosts/test_interpreter.py --ignore=tests/database/writing/test_crashes.py
 
-.PHONY: setup demo test test-versions lint audit format bench catalog recorded clean help
+.PHONY: setup demo test test-versions chaos lint audit format bench catalog recorded clean help
 
 help:
 	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
 	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
 	@echo 'make test-versions   the tests of the bundled host, reading and writing on PostgreSQL 16 and 18'
+	@echo 'make chaos   thousands of changes while all that carries them fails (ARGS="--seed 7" repeats a run)'
 	@echo 'make lint    format, lint and types, as CI checks them'
 	@echo 'make audit   known vulnerabilities of the installed packages, where an advisory service is reached'
 	@echo 'make format  put the format right'
@@ -47,6 +48,9 @@ test-versions: setup
 	@set -e; builds=$$(tools/postgres_builds.sh); for pg_config in $$builds; do \
 		PG_CONFIG=$$pg_config $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder $(VERSION_TESTS) $(ARGS); \
 	done
+
+chaos: setup
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

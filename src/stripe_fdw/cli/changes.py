@@ -12,7 +12,7 @@ from stripe_fdw.catalog.model import Freshness, Resource
 from stripe_fdw.cli.account import CopiedAccount
 from stripe_fdw.cli.output import say
 from stripe_fdw.copies.accounts import check_account
-from stripe_fdw.copies.install import chosen_resources, install_copies, installed_resources
+from stripe_fdw.copies.install import chosen_resources, installed_resources, update_copies
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.counts import counted
 from stripe_fdw.database.queries import single_value
@@ -40,9 +40,8 @@ def read_changes(
     with open_session(copied.database_url) as connection:
         installed = installed_resources(connection, copied.schemas)
         resources = chosen_resources(names or installed)
-        with connection.transaction():
-            for line in install_copies(connection, copied.schemas, installed):
-                say(line)
+        for line in update_copies(connection, copied.schemas, installed, check):
+            say(line)
         check_account(copied.client, connection, copied.schemas, check)
         new = CatchUp(copied.client, connection, copied.schemas, check, say).poll()
         _apply(connection, copied.schemas, check)

@@ -11,6 +11,7 @@ import typer
 from stripe_fdw.cli.account import database_url
 from stripe_fdw.cli.output import out, say
 from stripe_fdw.copies.install import install_copies, installed_resources
+from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import HostName, InstallPlan, install_into
 from stripe_fdw.database.queries import catalog_names
@@ -69,23 +70,25 @@ def init(
     mapping = {name: value for name, value in key_options.items() if value}
     if len(mapping) > 1:
         raise OptionError("--api-key-file and --api-key-env cannot be used together")
+    changes: list[str] = []
     try:
-        with (
-            psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection,
-            connection.transaction(),
-        ):
+        with psycopg.connect(url, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
             with catalog_names(connection):
                 schemas = choose_names(connection, server, schema)
                 others = [item for item in installed_servers(connection) if item != schemas]
             if not mapping and (key := env.key_of(schemas.key_variable)):
                 mapping = {"api_key": key}
             plan = InstallPlan(host, server, options, mapping, live=not without_live, schema=schemas.views)
-            changes = install_into(connection, plan)
-            with catalog_names(connection):
-                installed = installed_resources(connection, schemas)
-            if copied := [*installed, *(copies or [])]:
-                names = None if "all" in copied else copied
-                changes += install_copies(connection, schemas, names)
+
+            def install() -> None:
+                changes[:] = install_into(connection, plan)
+                with catalog_names(connection):
+                    installed = installed_resources(connection, schemas)
+                if copied := [*installed, *(copies or [])]:
+                    changes.extend(install_copies(connection, schemas, None if "all" in copied else copied))
+
+            # It gives way: a deadlock would end the transaction of a user whose writes Stripe has already.
+            in_yielding_transaction(connection, install, lambda: None)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {redact(str(error)).strip()}",

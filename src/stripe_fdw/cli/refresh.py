@@ -21,7 +21,7 @@ from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
 from stripe_fdw.copies.accounts import ask_account, check_account, servers_of_same_account
 from stripe_fdw.copies.budget import share_background
-from stripe_fdw.copies.install import chosen_resources, install_copies
+from stripe_fdw.copies.install import chosen_resources, update_copies
 from stripe_fdw.copies.owned_lists import refreshed_with
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh, summary
@@ -106,10 +106,9 @@ class _Refresh:
         refreshed = chosen_resources(self._entries)
         asked = ask_account(self._client)  # while the copies are installed
         with open_session(self._database) as connection:
-            with connection.transaction():
-                names = {item.name for item in (*resources, *refreshed)}
-                for line in install_copies(connection, self._schemas, names):
-                    say(line)
+            names = {item.name for item in (*resources, *refreshed)}
+            for line in update_copies(connection, self._schemas, names, self.check):
+                say(line)
             account = check_account(self._client, connection, self._schemas, self.check, asked)
             for server in servers_of_same_account(connection, self._schemas):
                 say(f"the key belongs to account {account}, which server {server} copies as well")

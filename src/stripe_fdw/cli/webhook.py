@@ -13,7 +13,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.cli.account import ServerOption, copied_account, open_database
 from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.copies.accounts import check_account
-from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.install import update_copies
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.webhook_endpoints import WebhookEndpoints
 from stripe_fdw.redaction import redact
@@ -93,9 +93,8 @@ def delete(
 def _endpoints(server: str | None) -> Iterator[tuple[WebhookEndpoints, Schemas]]:
     copied = copied_account(server)
     with open_database(copied.database_url) as connection:
-        with connection.transaction():
-            for line in install_copies(connection, copied.schemas, []):
-                say(line)
+        for line in update_copies(connection, copied.schemas, [], lambda: None):
+            say(line)
         check_account(copied.client, connection, copied.schemas, lambda: None)
         yield WebhookEndpoints(copied.client, connection, copied.schemas, load(), say), copied.schemas
 

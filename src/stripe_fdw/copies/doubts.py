@@ -13,6 +13,7 @@ from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence
 from stripe_fdw.copies.copied_columns import copy_key, has_word_ids
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.sql_quoting import quote_identifier
 
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
 _MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
@@ -75,6 +76,22 @@ def note_doubts(
             only_expanded,
         ),
     )
+
+
+def note_doubts_of_rows(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    resource: Resource,
+    column: str,
+    value: str,
+    evidence: Evidence,
+) -> None:
+    """Have the objects asked for again whose copies have a value in a column."""
+    query = f"select id from {schemas.table(resource)} where {quote_identifier(column)} = %s"
+    ids = connection.execute(
+        f"{query} and _account = %s and not _deleted".encode(), (value, evidence.account)
+    ).fetchall()
+    note_doubts(connection, schemas, resource, [key for (key,) in ids], evidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import psycopg
 from psycopg import sql
@@ -17,12 +17,14 @@ from stripe_fdw.copies.copied_columns import (
     expanded_columns,
     has_word_ids,
 )
+from stripe_fdw.copies.installed import digests, is_installed, note_installed
 from stripe_fdw.copies.lists import NotListedError, list_parent
 from stripe_fdw.copies.new_columns import note_new_columns
 from stripe_fdw.copies.new_indexes import note_new_indexes
 from stripe_fdw.copies.owned_lists import owned_lists, owner
 from stripe_fdw.copies.tables import add_column, comment_on_view_columns, create_table, create_view
 from stripe_fdw.copies.write_through import can_write_through, install_write_through
+from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.counts import counted
 from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.ownership import refuse_objects_of_others
@@ -36,9 +38,16 @@ _ColumnTypes = dict[str, dict[str, str]]  # by table and column
 
 
 def install_copies(
-    connection: psycopg.Connection, schemas: Schemas, names: Iterable[str] | None = None
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    names: Iterable[str] | None = None,
+    *,
+    only_changed: bool = False,
 ) -> Iterator[str]:
     """Create what is missing of the copies of all resources, or of those named, in a transaction.
+
+    With ``only_changed`` nothing is locked where all is as it was installed, and as this version installs it:
+    without, what somebody has dropped by hand is made again.
 
     Nothing is used that other roles own.
     Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled
@@ -53,7 +62,45 @@ def install_copies(
     """
     resources = chosen_resources(names)
     with catalog_names(connection):
-        yield from _steps(connection, schemas, resources)
+        if not only_changed or not is_installed(
+            connection, schemas, _digests(connection, schemas, resources)
+        ):
+            yield from _steps(connection, schemas, resources)
+            note_installed(connection, schemas, _digests(connection, schemas, resources))
+
+
+def update_copies(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    names: Iterable[str] | None,
+    check: Callable[[], object],
+) -> list[str]:
+    """Install what differs from this version's copies, in a transaction that gives way to every other.
+
+    ``check`` is called before each further attempt; what it raises ends them.
+
+    Returns:
+        One line for each change.
+
+    Raises:
+        InstallError: as ``install_copies``.
+        StripeFdwError: another transaction has kept its locks for too long.
+    """
+    changes: list[str] = []
+
+    def install() -> None:
+        changes[:] = install_copies(connection, schemas, names, only_changed=True)
+
+    in_yielding_transaction(connection, install, check)
+    return changes
+
+
+def _digests(
+    connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...]
+) -> dict[str, str]:
+    tables, views = _columns_of(connection, schemas.copies), _columns_of(connection, schemas.views)
+    is_writable = can_write_through(connection, schemas)
+    return digests(resources, schemas, tables, views, is_writable=is_writable)
 
 
 def _steps(

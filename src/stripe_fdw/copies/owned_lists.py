@@ -130,7 +130,7 @@ def _delete(item: OwnedList, copies: str, objects: str, kept: str, condition: st
                   from {table} c
                  where c.{parent_column} = any (array(select id from parents))
                    and c._account is not distinct from given_account))
-           and t._account = given_account and not t._deleted and (t._as_of is null or p.at > t._as_of)
+           and t._account = given_account and not t._deleted and (t._as_of is null or p.at >= t._as_of)
            and t.id <> all (p.kept)
          order by t.id
            for update of t

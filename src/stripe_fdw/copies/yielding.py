@@ -69,7 +69,7 @@ def in_yielding_transaction(
         check: is called before each further attempt; what it raises ends them.
 
     Raises:
-        StripeFdwError: another transaction has kept a row locked through all attempts.
+        StripeFdwError: another transaction has kept its lock through all attempts.
     """
     for _ in range(_RETRIES):
         try:
@@ -80,4 +80,7 @@ def in_yielding_transaction(
             time.sleep(1)
         else:
             return
-    raise StripeFdwError("a row of the copy has been locked by another transaction for too long")
+    raise StripeFdwError(
+        "another transaction has kept a row or a table locked for too long",
+        hint="pg_locks and pg_stat_activity show which one it is.",
+    )

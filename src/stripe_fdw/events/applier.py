@@ -16,12 +16,12 @@ import psycopg
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
 from stripe_fdw.copies.copied_columns import expanded_columns
-from stripe_fdw.copies.doubts import note_doubts
+from stripe_fdw.copies.doubts import note_doubts, note_doubts_of_rows
 from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.effects import Effects, Ignored, Refetch, State
+from stripe_fdw.events.effects import TEST_CLOCK, Effects, Ignored, Refetch, State
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, claim, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import Latest, latest
@@ -132,15 +132,11 @@ class Applier:
         states: dict[tuple[str, str, str], list[tuple[Event, State]]] = {}
         for event in events:
             effect = self._effects.of(event)
-            if isinstance(effect, Ignored):
-                batch.outcomes.append(Outcome(event, "ignored", effect.reason))
-            elif isinstance(effect, Refetch):
-                for resource, key in effect.objects:
-                    self._doubt(resource, key, event)
-                batch.outcomes.append(Outcome(event, "refetched"))
-            else:
+            if isinstance(effect, State):
                 of_object = (effect.resource.name, event.account, effect.key)
                 states.setdefault(of_object, []).append((event, effect))
+            else:
+                batch.outcomes.append(self._without_state(event, effect))
         by_copy: dict[tuple[str, str], list[_Told]] = {}
         for (name, account, _), told in sorted(states.items()):
             by_copy.setdefault((name, account), []).append(
@@ -150,7 +146,24 @@ class Applier:
             for (name, _), objects in by_copy.items():
                 if name == resource.name:
                     self._apply_objects(resource, objects, batch)
+        for event in events:  # what has been copied just now is among what was on a clock
+            self._doubt_what_was_on_clock(event)
         return batch
+
+    def _without_state(self, event: Event, effect: Refetch | Ignored) -> Outcome:
+        if isinstance(effect, Refetch):
+            for resource, key in effect.objects:
+                self._doubt(resource, key, event)
+            return Outcome(event, "refetched")
+        if self._effects.on_deleted_clock(event) is not None:
+            return Outcome(event, "refetched")
+        return Outcome(event, "ignored", effect.reason)
+
+    def _doubt_what_was_on_clock(self, event: Event) -> None:
+        clock, resources = self._effects.on_deleted_clock(event) or ("", ())
+        evidence = Evidence(event.created, event.account, event.id)
+        for resource in resources:
+            note_doubts_of_rows(self._connection, self._schemas, resource, TEST_CLOCK, clock, evidence)
 
     def _apply_objects(self, resource: Resource, objects: Sequence[_Told], batch: _Batch) -> None:
         """Apply states of one resource and account, ordered by id; note what became of their events."""
@@ -200,8 +213,11 @@ class Applier:
         last = told.last
         # What Stripe sends only on request no event has: it may have changed with the rest.
         is_partial = outcome in ("inserted", "updated") and bool(expanded_columns(resource))
-        if not last.is_sure or is_partial:
-            self._doubt(resource, last.state.key, last.event, only_expanded=last.is_sure)
+        # The clock may be deleted, which no later event tells.
+        is_on_clock = outcome == "inserted" and last.state.item.get(TEST_CLOCK) is not None
+        if not last.is_sure or is_partial or is_on_clock:
+            is_sure = last.is_sure and not is_on_clock
+            self._doubt(resource, last.state.key, last.event, only_expanded=is_sure)
         for event in told.events:
             if event.id != last.event.id:
                 batch.outcomes.append(Outcome(event, "stale", f"{last.event.id} is later"))

@@ -19,6 +19,9 @@ _TOUCHED: Final[Mapping[str, Mapping[str, str]]] = {
     "cash_balance": {"customer": "customer"},
     "entitlements.active_entitlement_summary": {"customer": "customer"},
 }
+# Deletes what was made on it, of which Stripe sends no events: a column of all that is.
+_TEST_CLOCK_DELETED: Final = "test_helpers.test_clock.deleted"
+TEST_CLOCK: Final = "test_clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,14 @@ class Effects:
         if not isinstance(item.get("id"), str) or not item["id"]:
             return Ignored("its object has no id")
         return self._of_object(event, resource, item)
+
+    def on_deleted_clock(self, event: Event) -> tuple[str, tuple[Resource, ...]] | None:
+        """Return a test clock that the event says is deleted, and the copied resources that may be on it."""
+        clock = event.changed_object.get("id")
+        if event.type != _TEST_CLOCK_DELETED or not isinstance(clock, str):
+            return None
+        copied = (each for each in self._catalog.resources if each.name in self.copied)
+        return clock, tuple(each for each in copied if TEST_CLOCK in each.column)
 
     def _of_object(self, event: Event, resource: Resource, item: dict[str, Any]) -> Effect:
         key = copy_key(resource, item, None)

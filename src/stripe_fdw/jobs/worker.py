@@ -17,7 +17,7 @@ from procrastinate.exceptions import ConnectorException, ProcrastinateException
 
 from stripe_fdw.copies.accounts import OtherAccountError
 from stripe_fdw.copies.home import is_home
-from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.install import update_copies
 from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
@@ -65,9 +65,8 @@ def install(work: Work) -> list[str]:
         changes = list(install_queue(connection))
         # An installation without it has functions of an earlier version.
         if single_value(connection, _NEWEST) is not True:
-            with connection.transaction():
-                for account in work.accounts:
-                    changes += install_copies(connection, account.schemas, [])
+            for account in work.accounts:
+                changes += update_copies(connection, account.schemas, [], work.check)
     return changes
 
 

@@ -124,6 +124,15 @@ def test_entries_of_a_deleted_object_are_deleted(copies: psycopg.Connection, put
     assert kept(copies, "line_item") == []
 
 
+def test_entries_go_with_their_object_in_the_second_of_their_own_event(
+    copies: psycopg.Connection, put: Apply
+) -> None:
+    lines = {"object": "list", "data": [{"id": "il_1", "object": "line_item"}], "has_more": False}
+    put("invoice", {"id": "in_1", "object": "invoice", "lines": lines}, event="evt_1")
+    put("invoice", {"id": "in_1", "object": "invoice", "deleted": True}, event="evt_2")
+    assert kept(copies, "line_item") == []
+
+
 def test_an_entry_that_does_not_fit_keeps_its_row_and_its_parent(
     copies: psycopg.Connection, put: Apply
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -402,6 +403,30 @@ def test_the_command_refreshes_chosen_resources(command: Any, filled: str) -> No
     again = command("customer")
     assert "nothing has changed" in again.stdout
     assert KEY not in done.stdout + done.stderr
+
+
+def test_a_second_run_of_the_command_locks_no_view(command: Any, filled: str) -> None:
+    command("product")
+    with psycopg.connect(filled) as reader:
+        reader.execute("select count(*) from stripe.product, stripe_sync.status")
+        assert command("product").returncode == 0
+
+
+def test_an_installation_gives_way_to_the_transactions_of_users(command: Any, filled: str) -> None:
+    command("product")
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute("drop view stripe.product")  # to be made again
+        with connection.transaction():
+            connection.execute("select count(*) from stripe_sync.status")
+            pool = ThreadPoolExecutor(1)
+            done = pool.submit(command, "product")
+            held = "select count(*) from pg_locks where locktype = 'relation' and not granted"
+            wait_until(lambda: rows(filled, held) == [(1,)], "a wait for a lock")
+            wait_until(lambda: rows(filled, held) == [(0,)], "its end")
+            assert not done.done()
+        assert done.result().returncode == 0
+        pool.shutdown()
+    assert rows(filled, "select count(*) > 0 from stripe.product") == [(True,)]
 
 
 def test_the_command_says_what_lists_inside_objects_cost(command: Any, filled: str) -> None:

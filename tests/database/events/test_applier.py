@@ -310,3 +310,31 @@ def test_slow_page_does_not_outdate_event(inbox: Inbox) -> None:
     with inbox.db.transaction():
         apply(inbox.db, Schemas(), load().resource["product"], [product("Ada")], Evidence(at))
     assert inbox.names() == [("prod_1", "Eve", False)]
+
+
+def subscription(key: str, clock: str | None, **fields: Any) -> dict[str, Any]:
+    return {"id": key, "object": "subscription", "test_clock": clock, **fields}
+
+
+def test_a_deleted_test_clock_has_asked_for_what_was_on_it(inbox: Inbox) -> None:
+    clock = {"id": "clock_1", "object": "test_helpers.test_clock"}
+    created = "customer.subscription.created"
+    inbox.take(event(created, subscription("sub_1", "clock_1")))
+    inbox.db.execute("truncate stripe_sync.refetch")
+    other = event(created, subscription("sub_2", None))
+    assert inbox.take(event("test_helpers.test_clock.deleted", clock, 9), other) == [
+        ("refetched", None),
+        ("applied", None),
+    ]
+    assert inbox.doubts() == [("subscription", "sub_1")]
+
+
+def test_an_object_on_a_test_clock_that_is_new_is_asked_for(inbox: Inbox) -> None:
+    assert inbox.take(event("customer.subscription.created", subscription("sub_1", "clock_1"))) == [
+        ("applied", None)
+    ]
+    assert inbox.doubts() == [("subscription", "sub_1")]
+    inbox.db.execute("truncate stripe_sync.refetch")
+    changed = subscription("sub_1", "clock_1", status="active")
+    assert inbox.take(event("customer.subscription.updated", changed, 5)) == [("applied", None)]
+    assert inbox.doubts() == []
