@@ -54,3 +54,17 @@ begin
 end $$;
 
 revoke execute on function stripe_sync.make_inbox_partition(timestamptz) from public;
+
+-- Returns whether an event tells of the creation of an object. The query is here and not where it is asked for, so that
+-- copies are written without a lock on the inbox.
+create or replace function stripe_sync.is_creation(of_schema text, event text, at timestamptz) returns boolean
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (select from stripe_sync.inbox i
+                    where i.schema = of_schema and i.id = event and i.created = at and i.type like '%.created');
+end $$;
+
+revoke execute on function stripe_sync.is_creation(text, text, timestamptz) from public;

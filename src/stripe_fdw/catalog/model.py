@@ -222,6 +222,7 @@ class Resource:
     transitions: tuple[Transition, ...] = ()
     write_paths: tuple[WritePath, ...] = ()
     deleted_when: tuple[tuple[str, str], ...] = ()  # columns and values of rows that are deleted already
+    final_states: tuple[str, ...] = ()  # of the column status: an object stays in such a one
     # Hints for a refused INSERT ("insert"), DELETE ("delete"), UPDATE ("update") or change of a column.
     # DELETE and UPDATE may have one for a status ("delete paid"). {id} stands for the row's id.
     hints: tuple[tuple[str, str], ...] = ()

@@ -179,8 +179,13 @@ begin
         select t.id, i._parent, i._at, is_same, t._deleted as was_deleted,
                {_known_at(resource, schemas)} as _as_of,
                -- The event follows upon the one that the row came from: it has the state that was before.
-               coalesce(raw ? '{BEFORE_KEY}' and t._event is not null and not t._deleted and i._at >= t._as_of
-                        and t._raw = {before}, false) as is_next
+               coalesce(t._event is not null and not t._deleted
+                        and (raw ? '{BEFORE_KEY}' and i._at >= t._as_of and t._raw = {before}
+                             -- Nothing tells the order of two events of one second: their ranks do, for now.
+                             or i._event is not null and i._at = t._as_of
+                                and {_rank(resource, schemas, "raw", "i._event", "i._at")}
+                                    > {_rank(resource, schemas, "t._raw", "t._event", "t._as_of")}),
+                        false) as is_next
           from {table} t
           join incoming i on i.id = t.id
          cross join {objects}
@@ -272,6 +277,17 @@ _IS_STUB: Final = "o @> '{\"deleted\": true}'"
 def _is_later(at: str, as_of: str) -> str:
     """Return the condition that evidence is later than that of a row."""
     return f"({as_of} is null or {at} > {as_of})"
+
+
+def _rank(resource: Resource, schemas: Schemas, raw: str, event: str, at: str) -> str:
+    """Return the expression for the rank of an event's state among those of the same second.
+
+    The creation of an object comes first, and a state that the object does not leave last.
+    """
+    states = ", ".join(map(quote_literal, resource.final_states)) or "null"
+    copies = quote_literal(schemas.copies)
+    return f"""case when stripe_sync.is_creation({copies}, {event}, {at}) then 0
+                     when {raw} ->> 'status' in ({states}) then 2 else 1 end"""
 
 
 def _known_at(resource: Resource, schemas: Schemas) -> str:

@@ -72,4 +72,5 @@ def _distinct(told: Sequence[tuple[Event, State]]) -> list[tuple[Event, State]]:
 def _rank(pair: tuple[Event, State]) -> tuple[Any, ...]:
     """Return what decides between events of which nothing tells the order."""
     event, state = pair
-    return event.created, not event.type.endswith(".created"), state.is_deletion, event.id
+    is_final = state.item.get("status") in state.resource.final_states
+    return event.created, not event.type.endswith(".created"), is_final, state.is_deletion, event.id

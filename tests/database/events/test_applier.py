@@ -150,6 +150,52 @@ def test_events_of_one_second_in_every_order_end_with_the_last(inbox: Inbox, one
     assert one_by_one or (wrong, inbox.doubts()) == (set(), [])
 
 
+def changed(kind: str, status: str, type_: str) -> Event:
+    return event(type_, {"id": f"x_{kind}", "object": kind, "status": status})
+
+
+@pytest.mark.parametrize(
+    ("kind", "earlier", "later"),
+    [
+        ("subscription", "customer.subscription.created incomplete", "customer.subscription.updated active"),
+        ("subscription", "customer.subscription.updated past_due", "customer.subscription.deleted canceled"),
+        ("invoice", "invoice.created draft", "invoice.finalized open"),
+        ("invoice", "invoice.updated open", "invoice.paid paid"),
+        ("charge", "charge.pending pending", "charge.failed failed"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_between_two_events_of_one_second_the_rank_decides_for_now(
+    inbox: Inbox,
+    kind: str,
+    earlier: str,
+    later: str,
+    *,
+    at_once: bool,
+    is_reversed: bool,
+) -> None:
+    """A creation comes first, a state that the object stays in last; the object is asked for all the same."""
+    inbox.db.execute("truncate stripe_copy.charge")
+    events = [changed(kind, *told.split()[::-1]) for told in (earlier, later)]
+    events = events[::-1] if is_reversed else events
+    for part in [events] if at_once else [[each] for each in events]:
+        inbox.take(*part)
+    assert rows(inbox.db, f"select status from stripe_copy.{kind}") == [(later.split()[1],)]
+    assert inbox.doubts() == [(kind, f"x_{kind}")]
+
+
+def test_a_response_of_the_same_second_stays(inbox: Inbox) -> None:
+    """What was written through the database, or asked for, is not replaced by a state of the same second."""
+    at = datetime.fromtimestamp(NOON, UTC)
+    item = {"id": "x_invoice", "object": "invoice", "status": "open"}
+    with inbox.db.transaction():
+        apply(inbox.db, Schemas(), load().resource["invoice"], [item], Evidence(at))
+    inbox.take(changed("invoice", "paid", "invoice.paid"))
+    assert rows(inbox.db, "select status from stripe_copy.invoice") == [("open",)]
+    assert inbox.doubts() == [("invoice", "x_invoice")]
+
+
 def test_what_a_copy_does_not_need_is_ignored_with_the_reason(inbox: Inbox) -> None:
     assert inbox.take(
         event("payout.paid", {"id": "po_1", "object": "payout"}),

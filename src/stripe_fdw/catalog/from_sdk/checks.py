@@ -21,6 +21,7 @@ from stripe_fdw.catalog.overlay.events import (
 )
 from stripe_fdw.catalog.overlay.expansions import EXPANSIONS, SECRETS
 from stripe_fdw.catalog.overlay.filters import FILTERS, SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.final_states import FINAL_STATES
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
     ID_PREFIXES,
@@ -48,6 +49,7 @@ def check(
         *_unparameters(listings),
         *_unknown_columns(catalog),
         *_unknown_expansions(catalog, listings),
+        *_unknown_states(catalog),
         *_unknown_transitions(catalog),
         *_unknown_conditions(catalog),
         *_unknown_hints(catalog),
@@ -77,6 +79,7 @@ def _unknown_tables(catalog: Catalog) -> Iterator[str]:
         "IMMUTABLE": IMMUTABLE,
         "TRANSITIONS": TRANSITIONS,
         "DELETED_WHEN": DELETED_WHEN,
+        "FINAL_STATES": FINAL_STATES,
         "HINTS": HINTS,
         "WRITE_PATHS": WRITE_PATHS,
         "REFERENCES": REFERENCES.values(),
@@ -119,6 +122,18 @@ def _unknown_columns(catalog: Catalog) -> Iterator[str]:
             yield f"REFERENCES, NOT_TIMES or VOLATILE: there is no column {column} in {table}"
 
 
+def _unknown_states(catalog: Catalog) -> Iterator[str]:
+    for table, pairs in DELETED_WHEN.items():
+        for name, value in pairs:
+            if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
+                yield f"DELETED_WHEN: {table} has no DELETE, or no {name} {value}"
+    for table, states in FINAL_STATES.items():
+        status = catalog.resource[table].column.get("status")
+        for value in states:
+            if status is None or (status.values and value not in status.values):
+                yield f"FINAL_STATES: {table} has no status {value}"
+
+
 def _unknown_transitions(catalog: Catalog) -> Iterator[str]:
     for table, entries in TRANSITIONS.items():
         for entry in entries:
@@ -128,10 +143,6 @@ def _unknown_transitions(catalog: Catalog) -> Iterator[str]:
             for value in (entry.value, *entry.sources):
                 if column is None or (column.values and value not in values):
                     yield f"TRANSITIONS: {table} has no {entry.column} {value}"
-    for table, pairs in DELETED_WHEN.items():
-        for name, value in pairs:
-            if value not in catalog.resource[table].column[name].values or not catalog.resource[table].delete:
-                yield f"DELETED_WHEN: {table} has no DELETE, or no {name} {value}"
     for table, name in PSEUDO_STATES:
         if table not in TRANSITIONS or name not in catalog.resource[table].column:
             yield f"PSEUDO_STATES: {table} has no state changes of a column {name}"

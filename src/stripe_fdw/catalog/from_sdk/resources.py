@@ -24,6 +24,7 @@ from stripe_fdw.catalog.model import (
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
 from stripe_fdw.catalog.overlay.events import EVENTS_OF, NO_UPDATE_EVENT
 from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
+from stripe_fdw.catalog.overlay.final_states import FINAL_STATES
 from stripe_fdw.catalog.overlay.tables import (
     AREAS,
     ID_PREFIXES,
@@ -82,6 +83,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         transitions=_transitions(name, related),
         write_paths=tuple(_write_paths(name, related, sdk.shapes)),
         deleted_when=DELETED_WHEN.get(name, ()),
+        final_states=FINAL_STATES.get(name, ()),
         hints=tuple(HINTS.get(name, {}).items()),
         search_fields=SEARCH_FIELDS.get(name, ()) if related.search else (),
         search_path=related.search,
