@@ -181,6 +181,11 @@ class Account:
                 names.setdefault(OTHER_PREFIXES[resource.name], []).append(resource.name)
         return names
 
+    def has_inside(self, name: str, holder: str) -> bool:
+        """Return True if objects of a resource lie inside those of another, the holder."""
+        inside = self.catalog.resource.get(name)
+        return inside is not None and any(parent.resource == holder for parent in inside.parents)
+
     def embedded(self, name: str, parent: int, url: str) -> Json:
         """Return the first objects that lie inside another, as a list object."""
         collection = self.children(name)

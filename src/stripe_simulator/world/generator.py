@@ -41,6 +41,9 @@ class AccountObjects(Protocol):
     def has_top_level(self, name: str) -> bool:
         """Return True if the account has a resource of this name whose objects lie in no other."""
 
+    def has_inside(self, name: str, holder: str) -> bool:
+        """Return True if objects of a resource lie inside those of another, the holder."""
+
     def collection(self, name: str) -> ResourceObjects:
         """Return the objects of a resource, by its table name."""
 

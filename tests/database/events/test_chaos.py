@@ -1,4 +1,4 @@
-"""A short run of ``make chaos``: random changes while everything that carries them fails, then all is compared."""
+"""A short run of ``make chaos``: random changes while everything fails, then all is compared."""
 
 from __future__ import annotations
 

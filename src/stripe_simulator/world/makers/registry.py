@@ -18,6 +18,7 @@ from stripe_simulator.world.makers import (
 from stripe_simulator.world.traits import parent_of
 
 if TYPE_CHECKING:
+    from stripe_simulator.types import Json
     from stripe_simulator.world.generator import Generator
 
 _MAKERS = {
@@ -55,8 +56,24 @@ def _is_inside_another(generator: Generator, column: Column) -> bool:
     return holder is not None and holder.kind is Kind.REFERENCE
 
 
+def _embedded_list(generator: Generator, column: Column) -> Field:
+    """Return the field of the list of objects that lie inside the resource's own."""
+    account = generator.account
+
+    def embedded(index: int) -> Json:
+        inside = account.children(column.full_list_table).generator.resource
+        (parent,) = inside.parents
+        own_id = account.collection(generator.resource.name).identifier(index)
+        url = inside.list_path.replace(f"{{{parent.parameter}}}", own_id)
+        return account.embedded(inside.name, index, url)
+
+    return Field(embedded)
+
+
 def _usual_field(generator: Generator, column: Column) -> Field:
     """Return the field of the parent's id, or a field by the column's name or kind, with its nulls."""
+    if generator.account.has_inside(column.full_list_table, generator.resource.name):
+        return _embedded_list(generator, column)
     parent = parent_of(generator.resource)
     if parent is not None and column.name == parent[0]:
         return generator.parent_reference(parent[1])
