@@ -174,6 +174,11 @@ begin
     returning r.inserted, r.updated, r.deleted, r.unchanged, r.stale into inserted, updated, deleted, unchanged, stale;
     delete from stripe_sync.met m
      where m.schema = copies and m.resource = refresh_now.resource and m.account = '';
+    -- Once a refresh, as workers do.
+    if inserted + updated + deleted > 0 then
+        perform pg_notify('stripe_changes', json_build_object(
+            'server', installed.name, 'resource', refresh_now.resource, 'account', '')::text);
+    end if;
     perform set_config('lock_timeout', previous_timeout, true);
 end $$;
 

@@ -90,6 +90,7 @@ def cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory)
             ("log_statement", "all"),
             ("log_error_verbosity", "verbose"),
             ("max_prepared_transactions", "5"),
+            ("wal_level", "logical"),
         ),
     )
     cluster.initialize()

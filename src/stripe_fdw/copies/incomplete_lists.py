@@ -16,6 +16,7 @@ from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.lists import children_request, list_parent
+from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.owned_lists import OwnedList, owned_lists
 from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Run
@@ -132,7 +133,7 @@ class ListCompletion:
                 self._write(partial(self._apply, entries_of, entries, evidence, run))
         except NotFoundError:  # the object was deleted meanwhile
             began_at = None
-        self._write(partial(self._close, noted, ids, began_at))
+        self._write(partial(self._close, noted, ids, began_at, is_told=run is None))
         # A state of the object that came meanwhile has noted the list again: it may have changed since.
         self.connection.execute(
             f"delete from stripe_sync.incomplete where {_KEY} and known_at is not distinct from %s".encode(),
@@ -149,8 +150,8 @@ class ListCompletion:
         if run is not None:
             run.record(Applied())  # which counts objects of the run's own resource
 
-    def _close(self, noted: _Noted, ids: list[str], began_at: datetime | None) -> None:
-        """Delete the entries that a list lacked from its first page on."""
+    def _close(self, noted: _Noted, ids: list[str], began_at: datetime | None, *, is_told: bool) -> None:
+        """Delete the entries that a list lacked from its first page on, and tell listeners of its object."""
         if began_at is None:
             return
         table = self.schemas.table(noted.list.entries)
@@ -163,3 +164,7 @@ class ListCompletion:
             " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
             {"parent": noted.parent_id, "account": noted.account, "at": began_at, "ids": ids},
         )
+        if is_told:
+            notify_change(
+                self.connection, self.schemas, noted.resource.name, noted.account, [noted.parent_id]
+            )

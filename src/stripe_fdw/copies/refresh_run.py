@@ -14,6 +14,7 @@ from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.new_columns import ColumnFiller
 from stripe_fdw.copies.new_indexes import IndexBuilder
+from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.owned_copies import OwnedCopies
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh import Progress, Refresher
@@ -93,7 +94,7 @@ class ResourceRefresh:
             refetcher.settle_listed(resource, run)
             filler.fill(resource)
         except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
-            run.finish(error.message)
+            self._finish(run, error.message)
             return LeftOut(error.message)
         except LostRunError:
             raise
@@ -101,16 +102,23 @@ class ResourceRefresh:
             run.release()
             raise
         except StripeFdwError as error:
-            run.finish(error.message)
+            self._finish(run, error.message)
             raise
         except psycopg.Error as error:
             if not self.connection.closed:
-                run.finish(database_message(error))
+                self._finish(run, database_message(error))
             raise
-        run.finish()
+        self._finish(run)
         owned.record(resource, run)
         indexes.build(resource)  # which may take longer than the lease
         return run
+
+    def _finish(self, run: Run, error: str | None = None) -> None:
+        """Give the run up, and tell listeners once if it has changed rows, of which there may be many."""
+        with self.connection.transaction():
+            run.finish(error)
+            if run.applied.inserted + run.applied.updated + run.applied.deleted:
+                notify_change(self.connection, self.schemas, run.resource, run.account)
 
 
 def summary(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,10 @@ from typing import Any
 import psycopg
 
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.apply import Applied, Evidence, apply_each
 from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.doubts import Doubt, DoubtQueue, note_doubts
+from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.yielding import around_locks, brief_locks
 from stripe_fdw.database.schemas import Schemas
 
@@ -65,12 +67,16 @@ class Settler:
         self, resource: Resource, objects: Sequence[dict[str, Any]], evidence: Evidence
     ) -> list[dict[str, Any]]:
         """Apply objects but for those whose rows are locked, and return these."""
-        applied = Applied()
+        outcomes: dict[str, str] = {}
 
         def apply_part(part: Sequence[dict[str, Any]]) -> None:
-            nonlocal applied
-            applied += apply(self.connection, self.schemas, resource, part, evidence)
+            outcomes.update(apply_each(self.connection, self.schemas, resource, part, evidence))
 
         locked = around_locks(self.connection, objects, apply_part, len(objects)) if objects else []
-        self.on_applied(applied)
+        for item in locked:  # a part that meets a lock is rolled back whole
+            outcomes.pop(copy_key(resource, item, evidence.parent), None)
+        self.on_applied(Applied(**Counter(outcomes.values())))
+        changed = {key for key, outcome in outcomes.items() if outcome not in ("unchanged", "stale")}
+        if changed:
+            notify_change(self.connection, self.schemas, resource.name, evidence.account, changed)
         return locked

@@ -24,6 +24,7 @@ from stripe_fdw.copies.apply import Applied, Evidence, apply
 from stripe_fdw.copies.compare import Difference, compare, forget
 from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
+from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
 from stripe_fdw.copies.runs import Check, Run
@@ -216,6 +217,8 @@ class _ComparingSink:
         if applied.inserted + applied.updated + applied.deleted:
             self._result.differences.append(found[0])
             self._result.repaired += verifier.repair
+            if verifier.repair:
+                notify_change(connection, schemas, resource.name, evidence.account, [identifier])
         return applied
 
     def _compare(

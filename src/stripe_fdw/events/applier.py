@@ -6,17 +6,18 @@ forgets and what listeners are told all commit together.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import psycopg
+from psycopg import sql
 
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
 from stripe_fdw.copies.copied_columns import expanded_columns
 from stripe_fdw.copies.doubts import note_doubts, note_doubts_of_rows
+from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
@@ -28,9 +29,7 @@ from stripe_fdw.events.ordering import Latest, latest
 
 _BATCH: Final = 500
 _LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
-_MAX_IDS: Final = 100  # of one resource that a notification or an invalidation names one by one
-_CHANNEL: Final = "stripe_changes"
-_NOTIFY: Final = "select pg_notify(%s, %s)"
+_MAX_IDS: Final = 100  # of one resource that are invalidated one by one
 _INVALIDATE: Final = "select stripe_sync.invalidate(%s, %s, %s)"
 
 
@@ -199,6 +198,7 @@ class Applier:
                 batch.failed += [(event, errors[key]) for event in told.events]
             else:
                 self._note(resource, told, outcomes[key], batch)
+        self._note_untold(resource, objects[0].account, outcomes, batch)
 
     def _write(self, resource: Resource, part: Sequence[_Told]) -> dict[str, str]:
         items = [
@@ -229,6 +229,23 @@ class Applier:
             if outcome not in kept:
                 ids.setdefault((resource.name, told.account), set()).add(last.state.key)
 
+    def _note_untold(
+        self, resource: Resource, account: str, outcomes: Mapping[str, str], batch: _Batch
+    ) -> None:
+        """Note copies that were as their event says already, but not because of an event.
+
+        A write through a view, say, has told nobody.
+        """
+        unchanged = [key for key, outcome in outcomes.items() if outcome == "unchanged"]
+        if not unchanged:
+            return
+        query = sql.SQL("select id from {} where id = any (%s) and _account = %s and _event is null").format(
+            sql.Identifier(self._schemas.copies, resource.name)
+        )
+        ids = {key for (key,) in self._connection.execute(query, (unchanged, account))}
+        if ids:
+            batch.changed.setdefault((resource.name, account), set()).update(ids)
+
     def _doubt(self, resource: Resource, key: str, event: Event, *, only_expanded: bool = False) -> None:
         evidence = Evidence(event.created, event.account, event.id)
         note_doubts(self._connection, self._schemas, resource, [key], evidence, only_expanded=only_expanded)
@@ -240,7 +257,4 @@ class Applier:
             for key in keys:
                 self._connection.execute(_INVALIDATE, (name, key, self._schemas.server))
         for (name, account), ids in batch.changed.items():
-            change: dict[str, Any] = {"server": self._schemas.server, "resource": name, "account": account}
-            if len(ids) <= _MAX_IDS:
-                change["ids"] = sorted(ids)
-            self._connection.execute(_NOTIFY, (_CHANNEL, json.dumps(change)))
+            notify_change(self._connection, self._schemas, name, account, ids)

@@ -161,3 +161,14 @@ def test_what_cannot_be_read_is_said(db: psycopg.Connection) -> None:
     db.execute("set transaction isolation level repeatable read")
     with pytest.raises(psycopg.Error, match="READ COMMITTED"):
         db.execute("select stripe_sync.refresh_now('customer')")
+
+
+def test_listeners_hear_of_a_refresh_once(db: psycopg.Connection, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as session:
+        session.execute("listen stripe_changes")
+        try:
+            for heard in (['{"server" : "stripe", "resource" : "customer", "account" : ""}'], []):
+                session.execute("select stripe_sync.refresh_now('customer')")
+                assert [each.payload for each in session.notifies(timeout=0.05)] == heard
+        finally:
+            session.execute("truncate stripe_copy.customer, stripe_sync.run, stripe_sync.met")

@@ -338,6 +338,15 @@ def test_listeners_are_told_what_changed(inbox: Inbox, database: str) -> None:
             *(event("product.created", product(identifier=f"prod_x{number}")) for number in range(101))
         )
         assert list(told(listener)) == [{"server": "stripe", "resource": "product", "account": ""}]
+        # Ids that do not fit into a notification are left out as well.
+        inbox.take(event("product.created", product(identifier="prod_" + "y" * 8000)))
+        assert list(told(listener)) == [{"server": "stripe", "resource": "product", "account": ""}]
+        # A write through a view tells nobody: its event does, though it changes nothing.
+        at = datetime.fromtimestamp(NOON + 50, UTC)
+        with inbox.db.transaction():
+            apply(inbox.db, Schemas(), load().resource["product"], [product("Eve", "prod_1")], Evidence(at))
+        inbox.take(event("product.updated", product("Eve", "prod_1"), 50))
+        assert [change["ids"] for change in told(listener)] == [["prod_1"]]
 
 
 def test_one_session_applies_and_others_stand_by(db: psycopg.Connection, database: str) -> None:

@@ -28,6 +28,7 @@ from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
 from support.database import KEY, SessionPool, failing, one, rows, said
+from support.doc_pages import ROOT, blocks
 from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
 
@@ -128,6 +129,13 @@ def working(wait_dsn: str, stripe: SimulatorProcess) -> Working:
     return run
 
 
+def documented_waits() -> list[str]:
+    """What the documentation shows for the server that has a worker here."""
+    texts = [block.text for block in blocks(ROOT / "docs" / "reference" / "functions.md")]
+    (text,) = (text for text in texts if text.startswith("select stripe_sync.wait("))
+    return [statement for statement in text.split(";") if statement.strip() and "_eu" not in statement]
+
+
 def test_what_stripe_has_told_of_is_in_the_copies(
     db: psycopg.Connection, api: BareStripe, working: Working, wait_dsn: str, stripe: SimulatorProcess
 ) -> None:
@@ -151,6 +159,8 @@ def test_what_stripe_has_told_of_is_in_the_copies(
             db.execute(WAIT)
             db.execute(WAIT)
             assert one(db, f"select name from stripe.customer where id = '{customer['id']}'") == "Eve"
+        for statement in documented_waits():
+            db.execute(statement.replace("cus_123", customer["id"]).encode())
     assert len(asked) <= 5  # a first poll has two requests
     assert one(db, OWN_LOCKS) == 0
 
