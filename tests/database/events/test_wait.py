@@ -2,88 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
-from stripe_fdw.api.client import Client, ClientOptions
-from stripe_fdw.catalog import load
-from stripe_fdw.copies.accounts import check_account
-from stripe_fdw.copies.install import install_copies
-from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import store
 from stripe_fdw.jobs.following import apply_events, poll_events
-from stripe_fdw.jobs.queue_schema import install_queue
-from stripe_fdw.jobs.tasks import ServedAccount, Work, refetch_copies
-from stripe_fdw.redaction import Secret
+from stripe_fdw.jobs.tasks import refetch_copies
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
 from support.database import KEY, SessionPool, failing, one, rows, said
 from support.doc_pages import ROOT, blocks
-from support.simulators import Simulators
 from support.waiting import hang_guard, wait_until
 
-COPIED = ("customer", "product", "price", "invoice", "line_item", "subscription", "subscription_item")
-EU = Schemas("stripe_eu", "stripe_eu")
+from .conftest import EU, Working
+
 OWN_LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
 WAIT = "select stripe_sync.wait('20 seconds')"
 
 
-@pytest.fixture(scope="module")
-def stripe(simulators: Simulators, host: str) -> SimulatorProcess:
-    """A simulated Stripe whose objects these tests change."""
-    return simulators(f"waited for under {host}", customers=5, seed=11)
-
-
 @pytest.fixture
-def api(stripe: SimulatorProcess) -> Iterator[BareStripe]:
+def api(live_stripe: SimulatorProcess) -> Iterator[BareStripe]:
     """The simulated Stripe as another program uses it."""
-    stripe.control("POST", "/reset")
-    yield BareStripe(stripe.url, KEY)
-    stripe.control("DELETE", "/faults")
+    live_stripe.control("POST", "/reset")
+    yield BareStripe(live_stripe.url, KEY)
+    live_stripe.control("DELETE", "/faults")
 
 
 @pytest.fixture(scope="module")
-def wait_dsn(cluster: Cluster, stripe: SimulatorProcess, host: str) -> Iterator[str]:
-    """A database with two servers, each with foreign tables and copies."""
-    name = f"wait_{host}"
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute(f"create database {name}".encode())
-        connection.execute(f"alter database {name} set log_statement = 'none'".encode())
-    options = {"api_base": stripe.url, "max_requests_per_second": "10000", "cache_ttl": "3600"}
-    client = client_of(stripe)
-    with psycopg.connect(cluster.dsn(name), autocommit=True) as connection:
-        for schemas in (Schemas(), EU):
-            plan = InstallPlan(host, schemas.server, options, {"api_key": KEY}, schema=schemas.views)
-            install_into(connection, plan)
-            with connection.transaction():
-                list(install_copies(connection, schemas, COPIED))
-            check_account(client, connection, schemas, lambda: None)
-        list(install_queue(connection))
-        connection.execute(
-            "create role waiter; grant usage on schema stripe_sync to waiter;"
-            " grant execute on function stripe_sync.wait(interval, text),"
-            " stripe_sync.wait(text, text, interval, text) to waiter"
-        )
-    client.close()
-    yield cluster.dsn(name)
-    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)".encode())
-        connection.execute("drop role waiter")
-
-
-@pytest.fixture(scope="module")
-def pool(wait_dsn: str) -> Iterator[SessionPool]:
-    pool = SessionPool(wait_dsn)
+def pool(live_dsn: str) -> Iterator[SessionPool]:
+    pool = SessionPool(live_dsn)
     yield pool
     pool.close()
 
@@ -99,36 +53,6 @@ def db(pool: SessionPool) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def client_of(stripe: SimulatorProcess) -> Client:
-    return Client(ClientOptions(Secret(KEY), load().api_version, stripe.url, max_requests_per_second=10_000))
-
-
-Working = Callable[..., Any]
-
-
-@pytest.fixture
-def working(wait_dsn: str, stripe: SimulatorProcess) -> Working:
-    """Have parts of a worker run until the end of a block: ``with working(poll_events): ...``."""
-
-    @contextmanager
-    def run(*parts: Callable[..., object], schemas: Schemas = Schemas()) -> Iterator[Work]:  # noqa: B008
-        account = ServedAccount(schemas, client_of(stripe))
-        work = Work(wait_dsn, [account], lambda _: None)
-        threads = [
-            threading.Thread(target=part, args=(work,) if part is apply_events else (work, account))
-            for part in parts
-        ]
-        with ExitStack() as stack:
-            for thread in threads:
-                thread.start()
-                stack.callback(thread.join)
-            stack.callback(work.stopping.set)
-            yield work
-        work.close()
-
-    return run
-
-
 def documented_waits() -> list[str]:
     """What the documentation shows for the server that has a worker here."""
     texts = [block.text for block in blocks(ROOT / "docs" / "reference" / "functions.md")]
@@ -137,7 +61,7 @@ def documented_waits() -> list[str]:
 
 
 def test_what_stripe_has_told_of_is_in_the_copies(
-    db: psycopg.Connection, api: BareStripe, working: Working, wait_dsn: str, stripe: SimulatorProcess
+    db: psycopg.Connection, api: BareStripe, working: Working, live_dsn: str, live_stripe: SimulatorProcess
 ) -> None:
     """Also where the next poll is a minute away, since webhooks come; two sessions wait for one poll."""
     db.execute(
@@ -148,12 +72,12 @@ def test_what_stripe_has_told_of_is_in_the_copies(
     with working(poll_events, apply_events), hang_guard(30):
         db.execute(WAIT)
         customer = api.post("customers", name="Ada")
-        with psycopg.connect(wait_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
+        with psycopg.connect(live_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
             waits = [pool.submit(session.execute, WAIT.encode()) for session in (db, other)]
             for wait in waits:
                 wait.result()
         assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == [("Ada",)]
-        asked = [item for item in stripe.requests() if item["path"] == "/v1/events"]
+        asked = [item for item in live_stripe.requests() if item["path"] == "/v1/events"]
         customer = api.post("customers", name="Eve")
         with db.transaction():  # a transaction that has only read; twice
             db.execute(WAIT)
@@ -199,7 +123,7 @@ def test_a_list_that_an_event_shows_in_part_is_waited_for(
 
 
 def test_what_is_missing_is_told_when_the_time_is_over(
-    db: psycopg.Connection, api: BareStripe, working: Working, stripe: SimulatorProcess
+    db: psycopg.Connection, api: BareStripe, working: Working, live_stripe: SimulatorProcess
 ) -> None:
     wait = "select stripe_sync.wait('300 milliseconds')"
     error = failing(db, wait)
@@ -211,10 +135,10 @@ def test_what_is_missing_is_told_when_the_time_is_over(
         error = failing(db, "select stripe_sync.wait('2 seconds')")
         assert 'events of server "stripe" were not applied within 00:00:02' in said(error)
         assert "No worker applies them" in said(error)
-        stripe.control("POST", "/faults", {"kind": "status", "status": 401, "path": "/v1/events"})
+        live_stripe.control("POST", "/faults", {"kind": "status", "status": 401, "path": "/v1/events"})
         error = failing(db, "select stripe_sync.wait('1 second')")
         assert "The last attempt: " in said(error)
-        stripe.control("DELETE", "/faults")
+        live_stripe.control("DELETE", "/faults")
     assert one(db, OWN_LOCKS) == 0
 
 
@@ -241,13 +165,13 @@ def test_events_that_fail_are_named(db: psycopg.Connection, api: BareStripe, wor
 
 
 def test_a_row_that_a_transaction_has_locked_is_waited_for(
-    db: psycopg.Connection, api: BareStripe, working: Working, wait_dsn: str
+    db: psycopg.Connection, api: BareStripe, working: Working, live_dsn: str
 ) -> None:
     with working(poll_events, apply_events), ThreadPoolExecutor() as pool, hang_guard(30):
         customer = api.post("customers", name="Ada")
         db.execute(WAIT)
         db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 minute'")
-        with psycopg.connect(wait_dsn) as user:
+        with psycopg.connect(live_dsn) as user:
             user.execute("select from stripe_copy.customer for update")
             api.post(f"customers/{customer['id']}", name="Eve")
             waiting: Future[Any] = pool.submit(db.execute, WAIT.encode())
@@ -281,8 +205,8 @@ def test_it_is_refused_where_it_cannot_end_or_would_not_be_seen(db: psycopg.Conn
         assert "needs a timeout that is more than zero" in said(error)
 
 
-def test_a_wait_can_be_cancelled_and_leaves_no_lock(db: psycopg.Connection, wait_dsn: str) -> None:
-    with psycopg.connect(wait_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
+def test_a_wait_can_be_cancelled_and_leaves_no_lock(db: psycopg.Connection, live_dsn: str) -> None:
+    with psycopg.connect(live_dsn, autocommit=True) as other, ThreadPoolExecutor() as pool:
         pid = one(db, "select pg_backend_pid()")
         waiting = pool.submit(failing, db, "begin; select stripe_sync.wait('1 hour')")
         held = "select from pg_locks where locktype = 'advisory' and pid = %s"
@@ -380,12 +304,12 @@ def test_what_cannot_be_read_by_an_id_is_said(db: psycopg.Connection) -> None:
 
 
 def test_a_locked_row_is_waited_for_and_never_deadlocks(
-    db: psycopg.Connection, api: BareStripe, wait_dsn: str
+    db: psycopg.Connection, api: BareStripe, live_dsn: str
 ) -> None:
     customer = api.post("customers", name="Ada")["id"]
     db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
     api.post(f"customers/{customer}", name="Eve")
-    with psycopg.connect(wait_dsn) as user, ThreadPoolExecutor() as pool:
+    with psycopg.connect(live_dsn) as user, ThreadPoolExecutor() as pool:
         user.execute("select from stripe_copy.customer for update")
         error = failing(db, f"select stripe_sync.wait('customer', '{customer}', '500 ms')")
         assert error.sqlstate == "55P03"

@@ -1,0 +1,57 @@
+"""Events that are applied make the live cache of all sessions forget what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from stripe_fdw.jobs.following import apply_events, poll_events
+from stripe_simulator.process import SimulatorProcess
+from support.bare_stripe import BareStripe
+from support.database import KEY, rows
+from support.waiting import hang_guard
+
+from .conftest import Working
+
+WAIT = "select stripe_sync.wait('20 seconds')"
+
+
+@pytest.fixture
+def sessions(live_dsn: str, live_stripe: SimulatorProcess) -> Iterator[list[psycopg.Connection]]:
+    """Two sessions on a server whose answers are cached for an hour."""
+    live_stripe.control("POST", "/reset")
+    with (
+        psycopg.connect(live_dsn, autocommit=True) as one,
+        psycopg.connect(live_dsn, autocommit=True) as other,
+    ):
+        one.execute("truncate stripe_sync.inbox, stripe_sync.event_position, stripe_sync.refetch,"
+                    " stripe_copy.customer")  # fmt: skip
+        yield [one, other]
+
+
+def test_the_next_query_of_every_session_shows_the_new_value(
+    sessions: list[psycopg.Connection], live_stripe: SimulatorProcess, working: Working
+) -> None:
+    api = BareStripe(live_stripe.url, KEY)
+    changed, same = (api.post("customers", name="Ada")["id"] for _ in range(2))
+    one = f"select name from stripe_live.customer where id = '{changed}'"
+    other = f"select name from stripe_live.customer where id = '{same}'"
+    every = "select count(*) from stripe_live.customer where name = 'Eve'"
+
+    def seen() -> list[list[tuple[object, ...]]]:
+        return [rows(session, query) for session in sessions for query in (one, other, every)]
+
+    with working(poll_events, apply_events), hang_guard(30):
+        sessions[0].execute(WAIT)
+        before = seen()
+        assert before == [[("Ada",)], [("Ada",)], [(0,)]] * 2
+        api.post(f"customers/{changed}", name="Eve")
+        assert seen() == before  # the cache holds for an hour, and no event has come
+        sessions[0].execute("update stripe_copy.customer set _as_of = _as_of - interval '1 minute'")
+        sessions[0].execute(WAIT)
+        live_stripe.control("DELETE", "/requests")
+        assert seen() == [[("Eve",)], [("Ada",)], [(1,)]] * 2
+    # What no event told of is still answered by the caches.
+    assert f"/v1/customers/{same}" not in [item["path"] for item in live_stripe.requests()]
