@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from bench.cancels import cancels
 from bench.copies import copies, refresh_memory, refreshes
+from bench.events import events
 from bench.figures import PARTS, Measurement, markdown
 from bench.point_reads import point_reads
 from bench.scans import scan_memory, scans
@@ -25,6 +26,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Measurement]]] = {
     "copies": copies,
     "refreshes": refreshes,
     "refresh_memory": refresh_memory,
+    "events": events,
 }
 
 

@@ -64,6 +64,11 @@ COPY_REFRESH_KINDS = Figure(
     "refresh of 8 kinds together, 100 ms latency, 100 requests/s allowed", "≥ 0.90, no 429"
 )
 COPY_REFRESH_MEMORY = Figure("memory of a refresh of 1,000,000 customers", "≤ 200 MiB, ≤ 1.10")
+EVENT_RATE = Figure("events of 8 kB from POST to applied, each about another object", "≥ 2,000 events/s")
+EVENT_BURSTS = Figure("the same, three about one object in a second", "≥ 2,000 events/s")
+EVENT_PROCESSOR = Figure("processor time of an event about another object, by process")
+EVENT_MEMORY = Figure("memory of receiver and worker over 48,000 events", "≤ 1.10")
+EVENT_DELAY = Figure("from POST to the row in stripe.*, 200 events/s", "p50 < 100 ms, p99 < 1 s")
 
 PARTS: Mapping[str, tuple[Figure, ...]] = {
     "point_reads": (POINT_READ, POINT_READ_FROM_CACHE, FIRST_QUERY),
@@ -76,6 +81,7 @@ PARTS: Mapping[str, tuple[Figure, ...]] = {
     "copies": (COPY_INSERT, COPY_REWRITE, COPY_UNCHANGED, COPY_POINT_READ),
     "refreshes": (COPY_REFRESH, COPY_REFRESH_REQUESTS, COPY_REFRESH_UNCHANGED, COPY_REFRESH_KINDS),
     "refresh_memory": (COPY_REFRESH_MEMORY,),
+    "events": (EVENT_RATE, EVENT_BURSTS, EVENT_PROCESSOR, EVENT_MEMORY, EVENT_DELAY),
 }
 FIGURES: tuple[Figure, ...] = tuple(figure for part in PARTS.values() for figure in part)
 

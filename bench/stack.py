@@ -41,6 +41,11 @@ class Bench:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"{}")
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which our programs use the stack, and no others of ours or Postgres's."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("STRIPE", "PG"))}
+        return {**kept, **self.stack.environment()}
+
     def rss_mib(self, pid: int) -> float:
         """Return the resident memory of a process that it shares with no other, in MiB."""
         pages = Path(f"/proc/{pid}/statm").read_text().split()
