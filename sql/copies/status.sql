@@ -1,4 +1,4 @@
--- The state of each copy: what the last refresh did, and what is in the table.
+-- The state of each copy, and of each materialized view that workers refresh: what the last refresh did.
 
 -- Returns the number of a copy's rows that are deleted, or that are not.
 create or replace function stripe_sync.count_rows(schema text, resource text, account text, deleted boolean)
@@ -19,6 +19,40 @@ begin
 end $$;
 
 revoke execute on function stripe_sync.count_rows(text, text, text, boolean) from public;
+
+-- Columns are added at its end alone, as to the next one.
+create or replace view stripe_sync.view_status as
+    select v.view,
+           case when c.oid is null then 'does not exist'
+                when v.is_running and exists (
+                    select from pg_locks l
+                     where l.locktype = 'advisory' and l.database = (select d.oid from pg_database d where d.datname = current_database())
+                       and l.classid = hashtext('stripe-fdw view')::oid and l.objid = hashtext(v.view)::oid and l.objsubid = 2
+                       and l.granted) then 'running'
+                when v.is_running then 'interrupted'
+                when v.error is not null then 'failed'
+                when v.refreshed_at is null then 'never refreshed'
+                else 'finished' end as state,
+           v.stale_since, v.started_at, v.finished_at, v.refreshed_at, v.duration, v.error, v.failures, v.next_attempt_at,
+           case when v.follows then coalesce(v.at_most_every, case when v.reads_live then interval '1 hour' else interval '10 s' end)
+                else v.at_most_every end as at_most_every,
+           v.cron as schedule,
+           array(select case when s.name = 'stripe' then r.resource else s.name || '.' || r.resource end
+                   from stripe_sync.view_resource r
+                   join stripe_sync.server s on s.copies = r.schema
+                  where r.view = v.view
+                  order by s.name <> 'stripe', s.name, r.resource) as resources,
+           v.follows and v.reads_live as reads_live,
+           v.sources,
+           c.relispopulated and exists (
+               select from pg_index i
+                where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate
+                  and i.indpred is null and 0 <> all (i.indkey::int2[])) as is_concurrent
+      from stripe_sync.view_refresh v
+      left join (pg_class c join pg_namespace n on n.oid = c.relnamespace and c.relkind = 'm')
+        on n.nspname = (parse_ident(v.view))[1] and c.relname = (parse_ident(v.view))[2];
+
+comment on view stripe_sync.view_status is 'For each materialized view that workers refresh: its last refresh, and why and when there is a next one.';
 
 -- Columns are added at its end alone: views of users may depend on it. rows and deleted_rows are counted where a query
 -- names them.
@@ -46,13 +80,22 @@ create or replace view stripe_sync.status as
            s.cron as schedule,
            (select count(*) from stripe_sync.refetch d
              where d.schema = known.schema and d.resource = known.resource and d.account = coalesce(r.account, '')) as in_doubt,
-           server.server
+           server.server,
+           'copy' as kind,
+           r.finished_at - r.started_at as duration
       from stripe_sync.run r
       full join (select schema, name as resource from stripe_sync.resource) known using (schema, resource)
       left join stripe_sync.schedule s using (schema, resource)
-      left join (select name as server, copies from stripe_sync.server) server on server.copies = schema;
+      left join (select name as server, copies from stripe_sync.server) server on server.copies = schema
+     union all
+    select (parse_ident(v.view))[1], (parse_ident(v.view))[2], '', v.state,
+           null, null, null, null, null, null, null,
+           v.started_at, v.finished_at, v.refreshed_at, v.error, null, null, null, null, null, null, null,
+           v.schedule, null, null, 'materialized view', v.duration
+      from stripe_sync.view_status v;
 
-comment on view stripe_sync.status is 'For each copy: its rows, its last refresh, and how far one is that is running.';
+comment on view stripe_sync.status is
+    'For each copy, and each materialized view that workers refresh: its last refresh, and how far one is that is running.';
 comment on column stripe_sync.status.requests is 'Requests of the last refresh';
 comment on column stripe_sync.status.objects is 'Objects that the last refresh has seen';
 comment on column stripe_sync.status.finished_full_at is 'When a refresh last read the whole list';
@@ -65,3 +108,5 @@ comment on column stripe_sync.status.parts_left is 'Parts of lists that are left
 comment on column stripe_sync.status.schedule is 'When workers refresh it, as cron has it, in UTC';
 comment on column stripe_sync.status.in_doubt is 'Objects that are asked for again: stripe_sync.refetch';
 comment on column stripe_sync.status.server is 'The server whose account is copied: stripe_sync.server';
+comment on column stripe_sync.status.kind is 'copy or materialized view; more of the latter is in stripe_sync.view_status';
+comment on column stripe_sync.status.duration is 'How long the last refresh took; of a materialized view the last that succeeded';

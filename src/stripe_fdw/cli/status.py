@@ -1,7 +1,8 @@
-"""``stripe-fdw status``: what is in the copies, and how their refreshes went."""
+"""``stripe-fdw status``: what is in the copies, and how their refreshes and those of views went."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -33,41 +34,77 @@ _COLUMNS = (
     ("error", "left"),
 )
 
+_VIEW_COLUMNS = (
+    ("materialized view", "left"),
+    ("state", "left"),
+    ("refreshed", "left"),
+    ("took", "right"),
+    ("stale since", "left"),
+    ("at most every", "right"),
+    ("schedule", "left"),
+    ("resources", "left"),
+    ("error", "left"),
+)
+
 
 def status(
     server: Annotated[
         str | None, typer.Option(help="The server whose copies to show; all of them without.")
     ] = None,
 ) -> None:
-    """Show each local copy in the database that DATABASE_URL names: its rows and its last refresh."""
+    """Show the local copies in the database that DATABASE_URL names, and the views that workers refresh."""
     try:
         with open_session(database_url()) as connection:
             if single_value(connection, "select to_regclass('stripe_sync.status')") is None:
                 raise InstallError(
                     "this database has no local copies", hint="Make them: stripe-fdw refresh customer."
                 )
-            # The view of an earlier version has no column for the server.
+            # The view of an earlier version has no columns for the server and the kind.
             rows = connection.execute(
                 "with s as materialized (select * from stripe_sync.status"
                 " where %(copies)s::text is null or schema = %(copies)s)"
                 " select to_jsonb(s) ->> 'server', schema, resource, state, percent_done, rows, deleted_rows,"
                 " requests, objects, nullif(in_doubt, 0), outcome, finished_full_at, changed_at, schedule,"
-                " error from s order by schema, resource",
+                " error from s where coalesce(to_jsonb(s) ->> 'kind', 'copy') = 'copy'"
+                " order by schema, resource",
                 {"copies": None if server is None else find_server(connection, server).copies},
             ).fetchall()
+            views = _views(connection) if server is None else []
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
     if not rows:
         out.print("no copies", markup=False)
         return
-    table = Table(box=None, pad_edge=False)
-    for name, justify in _COLUMNS:
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    table = _table(_COLUMNS)
     for name, schema, resource, state, percent, *rest in rows:
         schemas = Schemas(name or "stripe", schema.removesuffix("_copy"))
         progress = f"{state}, {percent} %" if percent is not None else state
         table.add_row(schemas.label(resource), progress, *map(_text, rest))
     print_table(table)
+    if views:
+        out.print()
+        table = _table(_VIEW_COLUMNS)
+        for view in views:
+            table.add_row(*map(_text, view))
+        print_table(table)
+
+
+def _views(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """Return what is shown of the views that workers refresh."""
+    if single_value(connection, "select to_regclass('stripe_sync.view_status')") is None:
+        return []  # installed by an earlier version
+    return connection.execute(
+        "select view, state, refreshed_at, date_trunc('milliseconds', duration), stale_since, at_most_every,"
+        " schedule, array_to_string(resources || sources, ' '), error"
+        " from stripe_sync.view_status order by view"
+    ).fetchall()
+
+
+def _table(columns: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name, justify in columns:
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    return table
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.changes import note_change_statement
 from stripe_fdw.copies.copied_columns import (
     AT,
     AT_KEY,
@@ -148,6 +149,7 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
           from incoming i
           left join locked l on l.id = i.id
          where i._at <= _confirmed_at and (l.id is null or (l.was_deleted and not l.is_same))"""
+    noted = note_change_statement(schemas.copies, resource)
     entries_of_deleted = "".join(delete_entries(lists, schemas.copies, "_stubs"))
     return f"""
 #variable_conflict use_column
@@ -215,6 +217,9 @@ begin
       from incoming i
       left join locked l on l.id = i.id
       left join written w on w.id = i.id;
+    if _outcomes && array['inserted', 'updated'] then
+        {noted}
+    end if;
     return query select * from unnest(_ids, _outcomes);
     {entries}
     if not exists (select from unnest(given_objects) o where {_IS_STUB}) then
@@ -260,6 +265,9 @@ begin
       from incoming i
       left join locked l on l.id = i.id
       left join written w on w.id = i.id;
+    if 'deleted' = any (_outcomes) then
+        {noted}
+    end if;
     return query select * from unnest(_ids, _outcomes);
     {entries_of_deleted}
 end"""

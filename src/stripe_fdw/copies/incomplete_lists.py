@@ -15,6 +15,7 @@ from stripe_fdw.api.pages import read_pages
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.answered_objects import listed_objects
 from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.changes import note_change
 from stripe_fdw.copies.lists import children_request, list_parent
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.owned_lists import OwnedList, owned_lists
@@ -156,7 +157,7 @@ class ListCompletion:
             return
         table = self.schemas.table(noted.list.entries)
         parent_column = quote_identifier(noted.list.parent_column)
-        self.connection.execute(
+        gone = self.connection.execute(
             f"with gone as materialized (select id from {table}"
             f" where {parent_column} = %(parent)s and _account = %(account)s and not _deleted"
             " and (_as_of is null or _as_of < %(at)s) and id <> all (%(ids)s) order by id for update)"
@@ -164,6 +165,8 @@ class ListCompletion:
             " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
             {"parent": noted.parent_id, "account": noted.account, "at": began_at, "ids": ids},
         )
+        if gone.rowcount:
+            note_change(self.connection, self.schemas, noted.list.entries)
         if is_told:
             notify_change(
                 self.connection, self.schemas, noted.resource.name, noted.account, [noted.parent_id]

@@ -15,6 +15,7 @@ from typing import Final
 import psycopg
 
 from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.changes import note_change
 from stripe_fdw.copies.copied_columns import CopiedColumn, copied_columns, record_definition
 from stripe_fdw.copies.yielding import brief_locks
 from stripe_fdw.database.schemas import Schemas
@@ -129,7 +130,7 @@ class ColumnFiller:
         made = ", ".join(
             f"{column.expression} as {name}" for column, name in zip(columns, names, strict=True)
         )
-        self.connection.execute(
+        filled = self.connection.execute(
             f"""
             with made as materialized (
                 select t.id, t._account, t._raw, {made}
@@ -147,6 +148,8 @@ class ColumnFiller:
             """.encode(),
             (*after, *last),
         )
+        if filled.rowcount:
+            note_change(self.connection, self.schemas, resource)
 
     def _fill_fitting(
         self,

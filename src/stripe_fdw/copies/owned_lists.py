@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from stripe_fdw.catalog.model import Catalog, Resource
+from stripe_fdw.copies.changes import note_change_statement
 from stripe_fdw.copies.copied_columns import AT, AT_KEY, EVENT, EVENT_KEY, PARENT_KEY
 from stripe_fdw.sql_quoting import quote_identifier, quote_literal
 
@@ -137,4 +138,7 @@ def _delete(item: OwnedList, copies: str, objects: str, kept: str, condition: st
     )
     update {table} t
        set _deleted = true, (_event, _as_of) = (select g.event, g.at from gone g where g.id = t.id)
-     where t.id = any (array(select id from gone)) and t._account = given_account;"""
+     where t.id = any (array(select id from gone)) and t._account = given_account;
+    if found then
+        {note_change_statement(copies, item.entries)}
+    end if;"""

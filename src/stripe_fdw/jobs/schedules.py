@@ -1,4 +1,4 @@
-"""Schedules of refreshes: which ones are due."""
+"""Schedules of refreshes, of copies and of materialized views: which ones are due."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from croniter import CroniterBadDateError, croniter
 
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.jobs.view_queue import last_schedules, note_schedule
 
 _MAX_CRON_CHARACTERS: Final = 256
 
@@ -47,6 +48,17 @@ def queue_due(
             )
             queued.append(resource)
     return queued
+
+
+def mark_due_views(connection: psycopg.Connection, say: Callable[[str], object] = lambda _: None) -> None:
+    """Make materialized views stale whose schedule says so. One that cannot be kept is told to ``say``."""
+    with connection.transaction():
+        for view, cron, last, now in last_schedules(connection):
+            try:
+                if is_due(cron, last, now):
+                    note_schedule(connection, view)
+            except ValueError as error:
+                say(f"the schedule of {view} is not kept: {error}")
 
 
 def is_due(cron: str, last: datetime, now: datetime) -> bool:

@@ -24,14 +24,15 @@ from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
 from stripe_fdw.jobs.following import apply_events, poll_events
 from stripe_fdw.jobs.queue_schema import install_queue
-from stripe_fdw.jobs.schedules import queue_due
+from stripe_fdw.jobs.schedules import mark_due_views, queue_due
 from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app, refetch_copies
+from stripe_fdw.jobs.view_refreshes import refresh_views
 
 _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose worker is gone
 _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
-_NEWEST: Final = "select to_regprocedure('stripe_sync.wait(interval, text)') is not null"
+_NEWEST: Final = "select to_regclass('stripe_sync.view_refresh') is not null"
 
 
 @contextmanager
@@ -120,7 +121,7 @@ def _leave_out_wrong_keys(work: Work) -> None:
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:
     loop = asyncio.get_running_loop()
-    threads = concurrency + 2 + 2 * len(work.accounts)
+    threads = concurrency + 3 + 2 * len(work.accounts)
     loop.set_default_executor(ThreadPoolExecutor(threads, "job"))
     app = make_app(work)
     async with app.open_async():
@@ -160,9 +161,14 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
             for follow in (refetch_copies, poll_events)
         ]
         if not once:
-            threads_of_accounts.append(asyncio.create_task(asyncio.to_thread(apply_events, work)))
+            threads_of_accounts += [
+                asyncio.create_task(asyncio.to_thread(follow_all, work))
+                for follow_all in (apply_events, refresh_views)
+            ]
         try:
             await worker
+            if once:
+                await asyncio.to_thread(refresh_views, work, once=True)
         except asyncio.CancelledError:
             if not work.stopping.is_set():
                 raise
@@ -189,6 +195,7 @@ def _queue_due(work: Work) -> None:
         for account in work.accounts:
             for name in queue_due(connection, account.schemas, work.say):
                 work.say(f"{account.schemas.label(name)}: queued by its schedule")
+        mark_due_views(connection, work.say)
 
 
 async def _retry_stalled(work: Work, app: App) -> None:

@@ -301,6 +301,51 @@ def test_kill_worker_then_refresh_again(
     assert value(db, "select objects from stripe_sync.run") == LISTED
 
 
+@pytest.fixture
+def names(db: psycopg.Connection) -> Iterator[str]:
+    """A materialized view of customers that workers refresh; its query waits while lock 7 is held."""
+    db.execute(
+        "create function public.wait() returns text language plpgsql as $$ begin"
+        " while not pg_try_advisory_xact_lock_shared(7) loop perform pg_sleep(0.01); end loop;"
+        " return ''; end $$;"
+        " create materialized view public.names as select id from stripe.customer where public.wait() = ''"
+        " with no data; select stripe_sync.refresh_view('public.names', at_most_every => '1 h')"
+    )
+    yield "public.names"
+    db.execute(
+        "select stripe_sync.unschedule_view('public.names');"
+        " drop materialized view public.names; drop function public.wait"
+    )
+
+
+def test_a_worker_refreshes_the_views_of_what_it_has_refreshed(
+    db: psycopg.Connection, worker: Worker, names: str, environment: dict[str, str]
+) -> None:
+    db.execute("select stripe_sync.refresh('customer')")
+    finished(worker("--once"))
+    assert value(db, f"select count(*) from {names}") == LISTED
+    shown = finished(run_command("status", environment=environment))
+    assert re.search(r"^materialized view +state .*\n *public.names +finished .* customer *$", shown, re.M)
+    assert "names" not in finished(run_command("status", "--server", "stripe", environment=environment))
+
+
+def test_a_view_goes_on_when_its_worker_was_killed(
+    db: psycopg.Connection, queued: str, worker: Worker, names: str
+) -> None:
+    state = f"select state from stripe_sync.view_status where view = '{names}'"
+    with psycopg.connect(queued, autocommit=True) as holder:
+        holder.execute("select pg_advisory_lock(7)")
+        first = worker()
+        wait_until(lambda: value(db, state) == "running")
+        first.kill()
+        # Postgres looks now and then whether somebody waits for the result.
+        wait_until(lambda: value(db, state) == "interrupted")
+    second = worker()
+    wait_until(lambda: value(db, state) == "finished")
+    second.terminate()
+    finished(second)
+
+
 def test_two_workers_refresh_a_resource_once(
     db: psycopg.Connection, queued: str, worker: Worker, stripe: SimulatorProcess
 ) -> None:

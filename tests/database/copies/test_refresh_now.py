@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.jobs.tasks import Work
+from stripe_fdw.jobs.view_refreshes import refresh_views
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
 from support.simulators import Simulators
@@ -69,6 +72,36 @@ def test_a_copy_becomes_equal_to_the_foreign_table(db: psycopg.Connection) -> No
     assert counts == (len(live), 0, 0, 0, 0)
     state = "select state, objects, inserted from stripe_sync.status where resource = 'customer'"
     assert rows(db, state) == [("finished", len(live), len(live))]
+
+
+def test_a_materialized_view_of_foreign_tables_is_refreshed_from_time_to_time(
+    dsn: str, stripe: SimulatorProcess
+) -> None:
+    """No event tells of changes: with no shortest time between two refreshes, each hour."""
+    status = "select at_most_every, reads_live, resources, error from stripe_sync.view_status"
+    with psycopg.connect(dsn, autocommit=True) as db:
+        db.execute(
+            "create materialized view public.live_names as select id, name from stripe_live.customer;"
+            " create materialized view public.lengths as select length(name) as name from public.live_names"
+        )
+        try:
+            db.execute("select stripe_sync.refresh_view(v) from unnest('{live_names,lengths}'::regclass[]) v")
+            assert rows(db, f"{status} where view = 'public.live_names'") == [
+                (timedelta(hours=1), True, ["customer"], None)
+            ]
+            work = Work(dsn, [], lambda _: None)
+            refresh_views(work, once=True)
+            [(identifier, *_)] = rows(db, "select id from public.live_names order by id limit 1")
+            write(stripe, "POST", f"customers/{identifier}", name="Ada Lovelace")
+            refresh_views(work, once=True)
+            renamed = "select name from public.live_names where id = %s"
+            assert db.execute(renamed, (identifier,)).fetchone() != ("Ada Lovelace",)
+            db.execute("update stripe_sync.view_refresh set started_at = started_at - interval '1 h'")
+            refresh_views(work, once=True)
+            assert db.execute(renamed, (identifier,)).fetchone() == ("Ada Lovelace",)
+            assert (12,) in rows(db, "select name from public.lengths")
+        finally:
+            db.execute("truncate stripe_sync.view_refresh cascade; drop materialized view live_names cascade")
 
 
 def test_lists_inside_objects_are_read_for_each_parent(db: psycopg.Connection) -> None:
