@@ -23,6 +23,7 @@ from stripe_fdw.jobs.tasks import ServedAccount, Work
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.database import KEY
+from support.inbox import Inbox
 from support.simulators import Simulators
 
 COPIED = (
@@ -62,7 +63,8 @@ def db(database: str) -> Iterator[psycopg.Connection]:
         connection.execute(
             "truncate stripe_sync.inbox, stripe_sync.event_position, stripe_sync.refetch, stripe_sync.run,"
             " stripe_copy.customer, stripe_copy.product, stripe_copy.subscription,"
-            " stripe_copy.subscription_item, stripe_copy.invoice, stripe_copy.line_item, stripe_copy.coupon"
+            " stripe_copy.subscription_item, stripe_copy.invoice, stripe_copy.line_item, stripe_copy.coupon,"
+            " stripe_copy.charge, stripe_copy.price, stripe_sync.incomplete"
         )
         yield connection
 
@@ -130,3 +132,21 @@ def working(live_dsn: str, live_stripe: SimulatorProcess) -> Working:
         work.close()
 
     return run
+
+
+@pytest.fixture
+def inbox(db: psycopg.Connection) -> Iterator[Inbox]:
+    """The inbox of an account in test mode."""
+    with known_account(db):
+        yield Inbox(db)
+
+
+@contextmanager
+def known_account(db: psycopg.Connection) -> Iterator[None]:
+    """Have the copies belong to an account in test mode."""
+    db.execute(
+        "insert into stripe_sync.account (schema, account_id, livemode)"
+        " values ('stripe_copy', 'acct_1', false)"
+    )
+    yield
+    db.execute("delete from stripe_sync.account")

@@ -15,60 +15,10 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.applier import Applier, is_applier
+from stripe_fdw.events.applier import is_applier
 from stripe_fdw.events.event import Event
-from stripe_fdw.events.inbox import store
 from support.database import rows
-
-NOON = 1_700_000_000
-NUMBERS = itertools.count()
-
-
-def event(type_: str, item: dict[str, Any], second: int = 0, **fields: Any) -> Event:
-    previous = fields.pop("previous", None)
-    data = {"object": item} | ({"previous_attributes": previous} if previous is not None else {})
-    return Event.parse(
-        {
-            "id": f"evt_{next(NUMBERS)}", "object": "event", "type": type_, "created": NOON + second,
-            "livemode": False, "api_version": load().api_version, "data": data, **fields,
-        }
-    )  # fmt: skip
-
-
-def product(name: str | None = "Ada", identifier: str = "prod_1", **fields: Any) -> dict[str, Any]:
-    return {"id": identifier, "object": "product", "name": name, **fields}
-
-
-class Inbox:
-    """Stores events and applies them."""
-
-    def __init__(self, db: psycopg.Connection) -> None:
-        self.db = db
-        self.applier = Applier(db, Schemas(), load(), lambda: None)
-
-    def take(self, *events: Event) -> list[tuple[str, str | None]]:
-        """Store and apply events; return what became of each, in their order."""
-        store(self.db, Schemas(), events, "webhook")
-        while self.applier.apply_some():
-            pass
-        outcomes = dict(rows(self.db, "select id, array[outcome, reason] from stripe_sync.inbox"))
-        return [tuple(outcomes[each.id]) for each in events]
-
-    def names(self) -> list[Any]:
-        return rows(self.db, "select id, name, _deleted from stripe_copy.product order by id")
-
-    def doubts(self) -> list[Any]:
-        return rows(self.db, "select resource, id from stripe_sync.refetch order by 1, 2")
-
-
-@pytest.fixture
-def inbox(db: psycopg.Connection) -> Iterator[Inbox]:
-    db.execute(
-        "insert into stripe_sync.account (schema, account_id, livemode)"
-        " values ('stripe_copy', 'acct_1', false)"
-    )
-    yield Inbox(db)
-    db.execute("delete from stripe_sync.account")
+from support.inbox import NOON, Inbox, event, product
 
 
 def test_events_wait_until_the_account_is_known(db: psycopg.Connection, inbox: Inbox) -> None:
