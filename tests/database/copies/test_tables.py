@@ -291,6 +291,20 @@ def test_an_installation_of_an_older_catalog_becomes_like_a_fresh_one(
     assert rows(copies, left) == []
 
 
+def test_upgrade_with_dependent_view(copies: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views of applications stay, and those of copies get the new columns after their own."""
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "load", older_catalog)
+        list(install_copies(copies, OTHER, ["price"]))
+    copies.execute("create view whole as select * from stripe_eu.price")
+    names = "select attname from pg_attribute where attrelid = '{}'::regclass and attnum > 0 order by attnum"
+    before = column(copies, names.format("whole"))
+    list(install_copies(copies, OTHER, ["price"]))
+    assert column(copies, names.format("whole")) == before
+    now = column(copies, names.format("stripe_eu.price"))
+    assert (now[: len(before)], "currency" in now[len(before) :]) == (before, True)
+
+
 def test_a_new_reference_gets_its_index_while_the_copy_is_written(
     copies_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
