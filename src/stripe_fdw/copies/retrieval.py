@@ -86,11 +86,20 @@ def retrieve(
             plain, _ = without_expansions(request)
             response = client.fetch(plain, check=check, background=True)
     except NotFoundError as error:
-        if error.status != 404 or error.code not in _GONE:
+        if not _is_gone(error, resource, identifier):
             raise
         return None
     check_identity(response, request, identifier.rpartition("/")[2] if resource.parents else identifier)
     return response
+
+
+def _is_gone(error: NotFoundError, resource: Resource, identifier: str) -> bool:
+    """Return True if Stripe says of the object itself that it does not have it.
+
+    Of an item of a subscription it says so without a code.
+    """
+    unknown = f"Invalid {resource.object} id: {identifier}"
+    return error.status == 404 and (error.code in _GONE or (error.code is None and error.message == unknown))
 
 
 def read_at(response: Response) -> datetime:

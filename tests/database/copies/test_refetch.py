@@ -214,6 +214,19 @@ def test_refetch_reads_lagging_replica(
     assert doubts(db) == []
 
 
+def test_an_item_of_a_subscription_is_gone_though_stripe_gives_no_code(
+    db: psycopg.Connection, client: Client
+) -> None:
+    doubt(db, "subscription_item", "si_none", "sub_1")
+    db.execute(
+        "insert into stripe_copy.subscription_item (id, _raw, _as_of) values ('si_none', '{}', 'epoch')"
+    )
+    refetcher(db, client).refetch_due()
+    assert doubts(db) == []
+    assert value(db, "select _deleted from stripe_copy.subscription_item where id = 'si_none'") is True
+    db.execute("truncate stripe_copy.subscription_item")
+
+
 def test_what_is_gone_is_deleted(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
     refresh(db, client)
     (gone,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
