@@ -23,7 +23,7 @@ VERSION_TESTS := tests/database/hosts tests/database/reading tests/database/writ
 .PHONY: setup demo test test-versions chaos lint audit format bench catalog recorded clean help
 
 help:
-	@echo 'make demo    a private Postgres and a simulated Stripe, queried live, and gone again'
+	@echo 'make demo    a private Postgres and a simulated Stripe: queries, writes, a webhook; and gone again'
 	@echo 'make test    all tests (ARGS="-k word" chooses, WORKERS=0 runs them in one process)'
 	@echo 'make test-versions   the tests of the bundled host, reading and writing on PostgreSQL 16 and 18'
 	@echo 'make chaos   thousands of changes while all that carries them fails (ARGS="--seed 7" repeats a run)'

@@ -282,6 +282,11 @@ def test_the_demo_shows_plans_rows_and_requests_and_leaves_no_files(stripe_fdw: 
     )
     assert re.search(r' active +\{"order_id": "6735"\}\n', result.stdout)
     assert re.search(r"Blade Runner, .* t\n .*Witness, .* f\n\n 0 requests, \d+ ms", result.stdout)
+    shown = re.search(r"^  (\d+) subscriptions to prod_\w+ are active\n(?s:.*)", result.stdout, re.MULTILINE)
+    assert shown is not None
+    assert re.search(r" ms  its webhook is in the inbox: customer.subscription.deleted\n", shown[0])
+    assert re.search(r" ms  the copy has the status: canceled\n", shown[0])
+    assert f" ms  active in the materialized view: {int(shown[1]) - 1}\n" in shown[0]
     assert list(tmp_path.glob("stripe-fdw-demo-*")) == []
 
 

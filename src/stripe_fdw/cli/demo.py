@@ -1,4 +1,4 @@
-"""``stripe-fdw demo``: some live queries and writes on a temporary stack, and some on local copies."""
+"""``stripe-fdw demo``: live queries and writes on a temporary stack, some on local copies, and an event."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import psycopg
 import typer
 from rich.table import Table
 
+from stripe_fdw.cli.demo_events import show_events
 from stripe_fdw.cli.output import out, print_table, say
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.counts import counted
@@ -40,7 +41,7 @@ class Example:
     writes: bool = False  # its plan is not shown
 
 
-EXAMPLES: Sequence[Example] = (
+EXAMPLES: tuple[Example, ...] = (
     Example(
         "A filter becomes a parameter of the list",
         "select id, status, current_date - created::date as days_old\n"
@@ -84,7 +85,7 @@ EXAMPLES: Sequence[Example] = (
 )
 
 _REFRESHED: Final = ("customer", "product", "subscription", "subscription_item")
-EXAMPLES_ON_COPIES: Sequence[Example] = (
+EXAMPLES_ON_COPIES: tuple[Example, ...] = (
     Example(
         "UPDATE of a copy's view changes Stripe, one request for a row, and the copy with it",
         'update stripe.subscription set metadata = \'{{"order_id": "6735"}}\'\n'
@@ -118,14 +119,16 @@ def demo(
         HostName, typer.Option(help="The extension that runs stripe-fdw inside Postgres.")
     ] = "bundled",
 ) -> None:
-    """Start a private Postgres and a simulated Stripe, run a few queries and writes, and remove both."""
+    """Start a private Postgres and a simulated Stripe, run queries and writes, show an event, remove both."""
     with tempfile.TemporaryDirectory(prefix="stripe-fdw-demo-") as directory:
         stack = Stack(Path(directory))
         try:
             state = stack.up({"customers": customers, "latency_ms": latency_ms, "host": host}, say)
             with psycopg.connect(stack.dsn, autocommit=True, client_encoding=CLIENT_ENCODING) as connection:
                 _show_live(connection, state.simulator_url)
-                _show_copies(connection, state.simulator_url, stack.environment())
+                environment = stack.environment()
+                _show_copies(connection, state.simulator_url, environment)
+                show_events(connection, environment, Path(directory), len(EXAMPLES + EXAMPLES_ON_COPIES) + 1)
         finally:
             stack.down(remove=True)
     say("stopped and removed everything; `stripe-fdw dev up` starts a stack that keeps running")
