@@ -2,11 +2,13 @@
 
 create table if not exists stripe_sync.event_position (
     schema text primary key,            -- of the copies of the server
-    position timestamptz not null,      -- all events that Stripe showed then are stored, by the clock of Stripe
+    position timestamptz,               -- all events that Stripe showed then are stored, by the clock of Stripe
     overlapped_at timestamptz,          -- when a poll last looked back an hour for events that became visible late
     polled_at timestamptz,              -- when a poll was last complete, by the clock of the database
     error text                          -- of the last poll
 );
+
+alter table stripe_sync.event_position alter column position drop not null;  -- a first poll may fail
 
 comment on table stripe_sync.event_position is 'How far the events that Stripe lists are in the inbox.';
 
@@ -85,22 +87,3 @@ end $$;
 
 comment on function stripe_sync.trim_inbox(interval) is 'Drops the weeks of the inbox that are older than that.';
 revoke execute on function stripe_sync.trim_inbox(interval) from public;
-
--- What became of the events of each server.
-create or replace view stripe_sync.event_status as
-    select s.name as server,
-           count(i.id) filter (where i.outcome is null) as waiting,
-           count(i.id) filter (where i.outcome = 'applied') as applied,
-           count(i.id) filter (where i.outcome = 'stale') as stale,
-           count(i.id) filter (where i.outcome = 'refetched') as refetched,
-           count(i.id) filter (where i.outcome = 'ignored') as ignored,
-           count(i.id) filter (where i.outcome = 'failed') as failed,
-           max(i.received_at) filter (where i.source = 'webhook') as last_webhook_at,
-           min(i.received_at) filter (where i.outcome is null) as waiting_since,
-           p.position, p.polled_at, p.error as poll_error
-      from stripe_sync.server s
-      left join stripe_sync.inbox i on i.schema = s.copies
-      left join stripe_sync.event_position p on p.schema = s.copies
-     group by s.name, p.position, p.polled_at, p.error;
-
-comment on view stripe_sync.event_status is 'For each server: what became of its events, and how far they are read.';

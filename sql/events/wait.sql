@@ -142,7 +142,7 @@ begin
                 hint = 'Mend what refuses them, then stripe_sync.replay_failed(); or refresh the copy.';
         end if;
         select count(*) into waiting from stripe_sync.inbox i
-         where i.schema = known.copies and i.outcome is null and i.position <= last_position;
+         where i.schema = known.copies and i.account = '' and i.outcome is null and i.position <= last_position;
         exit when waiting = 0;
         if not stripe_sync.sleep_until_next_look(asked_at, ends_at) then
             raise object_not_in_prerequisite_state using
@@ -156,7 +156,7 @@ begin
     -- An event of another version of the API, say, has its object asked for.
     select jsonb_agg(jsonb_build_array(r.resource, r.id, r.account)) into doubts
       from stripe_sync.refetch r
-     where r.schema = known.copies and not r.only_expanded;
+     where r.schema = known.copies and r.account = '' and not r.only_expanded;
     loop
         select count(*), min(format('%s %s%s', r.resource, r.id, ': ' || left(r.error, 300))) into waiting, failed
           from stripe_sync.refetch r
@@ -175,7 +175,7 @@ begin
     -- Their lists may be long, and are read after them.
     select jsonb_agg(jsonb_build_array(c.resource, c.id, c.account, c.list)) into doubts
       from stripe_sync.incomplete c
-     where c.schema = known.copies and c.next_attempt_at is null;
+     where c.schema = known.copies and c.account = '' and c.next_attempt_at is null;
     loop
         select count(*), min(format('%s of %s', c.list, c.id)) into waiting, failed
           from stripe_sync.incomplete c
@@ -210,7 +210,8 @@ as $$
       from (
         select i.id, i.type, left(i.reason, 300) as reason, count(*) over () as total
           from stripe_sync.inbox i
-         where i.schema = failed_events.copies and i.outcome = 'failed' and i.position <= failed_events.up_to
+         where i.schema = failed_events.copies and i.account = '' and i.outcome = 'failed'
+           and i.position <= failed_events.up_to
            and not exists (
                select from stripe_sync.resource r
                  join stripe_sync.run u on u.schema = r.schema and u.resource = r.name

@@ -1,4 +1,4 @@
-"""``stripe-fdw status``: what is in the copies, and how their refreshes and those of views went."""
+"""``stripe-fdw status``: what is in the copies, and how refreshes, events and refreshes of views went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stripe_fdw.database.servers import find_server
 from stripe_fdw.database.session import open_session
 from stripe_fdw.redaction import redact
 
-_COLUMNS = (
+_COPIES = (
     ("resource", "left"),
     ("state", "left"),
     ("rows", "right"),
@@ -33,8 +33,20 @@ _COLUMNS = (
     ("schedule", "left"),
     ("error", "left"),
 )
-
-_VIEW_COLUMNS = (
+_EVENTS = (
+    ("events of", "left"),
+    ("waiting", "right"),
+    ("for", "right"),
+    ("applied", "right"),
+    ("stale", "right"),
+    ("refetched", "right"),
+    ("ignored", "right"),
+    ("failed", "right"),
+    ("last webhook", "left"),
+    ("last poll", "left"),
+    ("error", "left"),
+)
+_VIEWS = (
     ("materialized view", "left"),
     ("state", "left"),
     ("refreshed", "left"),
@@ -52,7 +64,7 @@ def status(
         str | None, typer.Option(help="The server whose copies to show; all of them without.")
     ] = None,
 ) -> None:
-    """Show the local copies in the database that DATABASE_URL names, and the views that workers refresh."""
+    """Show the local copies in the database that DATABASE_URL names, events, and views that are refreshed."""
     try:
         with open_session(database_url()) as connection:
             if single_value(connection, "select to_regclass('stripe_sync.status')") is None:
@@ -69,24 +81,39 @@ def status(
                 " order by schema, resource",
                 {"copies": None if server is None else find_server(connection, server).copies},
             ).fetchall()
+            events = _events(connection, server)
             views = _views(connection) if server is None else []
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
     if not rows:
         out.print("no copies", markup=False)
         return
-    table = _table(_COLUMNS)
+    table = _table(_COPIES)
     for name, schema, resource, state, percent, *rest in rows:
         schemas = Schemas(name or "stripe", schema.removesuffix("_copy"))
         progress = f"{state}, {percent} %" if percent is not None else state
         table.add_row(schemas.label(resource), progress, *map(_text, rest))
     print_table(table)
-    if views:
-        out.print()
-        table = _table(_VIEW_COLUMNS)
-        for view in views:
-            table.add_row(*map(_text, view))
-        print_table(table)
+    for columns, found in ((_EVENTS, events), (_VIEWS, views)):
+        if found:
+            out.print()
+            table = _table(columns)
+            for row in found:
+                table.add_row(*map(_text, row))
+            print_table(table)
+
+
+def _events(connection: psycopg.Connection, server: str | None) -> list[tuple[object, ...]]:
+    """Return what became of the events of each server, or of one. An earlier version does not tell."""
+    if single_value(connection, "select to_regclass('stripe_sync.connected_account')") is None:
+        return []
+    return connection.execute(
+        "select server, waiting, date_trunc('second', waiting_for), applied, stale, refetched, ignored,"
+        " failed, last_webhook_at, polled_at, coalesce(poll_error, last_failure, connected_error)"
+        " from stripe_sync.event_status where %(server)s::text is null or server = %(server)s"
+        " order by server",
+        {"server": None if server is None else find_server(connection, server).server},
+    ).fetchall()
 
 
 def _views(connection: psycopg.Connection) -> list[tuple[object, ...]]:

@@ -25,6 +25,7 @@ from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.event import Event, InvalidEventError
 from stripe_fdw.events.inbox import NOTIFY, store
+from stripe_fdw.events.position import Position, StoredPosition
 
 _PATH: Final = "/v1/events"
 _OVERLAP: Final = timedelta(seconds=15)
@@ -37,20 +38,18 @@ _SHORTEST_WINDOW: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
-    position: datetime
-    overlapped_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class CatchUp:
-    """Reads the events of one server's account into the inbox. Of one server, one process at a time."""
+    """Reads the events of one account into the inbox. Of one account, one process at a time.
+
+    The account is that of the key, or a connected one that ``stripe_sync.follow_account`` has chosen.
+    """
 
     client: Client
     connection: psycopg.Connection
     schemas: Schemas
     check: Callable[[], object]  # raises to end it
     say: Callable[[str], object]
+    account: str = ""  # the id of the connected account that the client asks
 
     def poll(self) -> int:
         """Store the events since the last poll. Return how many were new.
@@ -59,7 +58,8 @@ class CatchUp:
             StripeFdwError: Stripe does not answer, or refuses. What was read is stored.
         """
         began = single_value(self.connection, "select clock_timestamp()")
-        known = self._position() or self._begin()
+        assert isinstance(began, datetime)
+        known = self.stored.read() or self._begin()
         since = known.position - self._overlap(known)
         with closing(self._pages(since, None)) as pages:
             first = next(pages)
@@ -69,13 +69,15 @@ class CatchUp:
                 return 0
             if now - since <= _FIRST_WINDOW + _LONG_OVERLAP or not first.body.get("has_more"):
                 stored = self._store(first) + sum(map(self._store, pages))
-                self._move(now, now if self._overlap(known) == _LONG_OVERLAP else known.overlapped_at, began)
+                self.stored.move(
+                    now, now if self._overlap(known) == _LONG_OVERLAP else known.overlapped_at, began
+                )
                 return stored
         stored = self._read_windows(known, since, now)
-        self._move(max(known.position, now), now, began)
+        self.stored.move(max(known.position, now), now, began)
         return stored
 
-    def _read_windows(self, known: _Position, since: datetime, now: datetime) -> int:
+    def _read_windows(self, known: Position, since: datetime, now: datetime) -> int:
         """Read a backlog from its oldest events on, and move the position with each part."""
         stored, window = 0, _FIRST_WINDOW
         while since < now:
@@ -84,7 +86,7 @@ class CatchUp:
             for page in self._pages(since, until):
                 stored += self._store(page)
                 count += 1
-            self._move(max(known.position, until), now)
+            self.stored.move(max(known.position, until), now)
             since = until
             if count > _MANY_PAGES:
                 window = max(window / 2, _SHORTEST_WINDOW)
@@ -92,7 +94,7 @@ class CatchUp:
                 window *= 2
         return stored
 
-    def _overlap(self, known: _Position) -> timedelta:
+    def _overlap(self, known: Position) -> timedelta:
         """Return how far to look back: events become visible late, a few of them very late."""
         if known.overlapped_at is None:
             return _LONG_OVERLAP
@@ -111,7 +113,8 @@ class CatchUp:
         events = []
         for item in page.body["data"]:
             try:
-                events.append(Event.parse(item))
+                # In the list of a connected account, no event names it.
+                events.append(Event.parse({**item, "account": self.account} if self.account else item))
             except InvalidEventError as error:  # which would end every poll that meets it
                 self.say(f"an event is left out: {error.message}")
         with self.connection.transaction():
@@ -122,31 +125,43 @@ class CatchUp:
 
     # -- the position ---------------------------------------------------------------------------------------
 
-    def _position(self) -> _Position | None:
-        row = self.connection.execute(
-            "select position, overlapped_at from stripe_sync.event_position where schema = %s",
-            (self.schemas.copies,),
-        ).fetchone()
-        return None if row is None else _Position(*row)
+    @property
+    def stored(self) -> StoredPosition:
+        """The position of the account."""
+        return StoredPosition(self.connection, self.schemas, self.account)
 
-    def _begin(self) -> _Position:
-        """Begin where the copies do: when the first of the refreshes that filled them began, or now."""
+    def _begin(self) -> Position:
+        """Begin where the copies do: when the first of the refreshes that filled them began, or now.
+
+        The objects of a connected account are asked for from then on.
+        """
         began = single_value(
             self.connection,
-            "select min(began_at) from stripe_sync.run where schema = %s and finished_full_at is not null",
+            "select min(began_at) from stripe_sync.run"
+            " where schema = %s and account = %s and finished_full_at is not null",
             self.schemas.copies,
+            self.account,
         )
         if isinstance(began, datetime):
-            return _Position(began, None)
+            return Position(began, None)
         request = Request.of("GET", _PATH, None).with_params(limit=1)
-        return _Position(read_at(self.client.fetch(request, check=self.check, background=True)), None)
+        return Position(read_at(self.client.fetch(request, check=self.check, background=True)), None)
 
     def _fill_gap(self, position: datetime, now: datetime) -> None:
         """Refresh all copies: Stripe does not show the events of so long ago any more."""
+        what = f"all copies of {self.account}" if self.account else "all copies"
         self.say(
             f"the last events that are known are of {position:%Y-%m-%d}, and Stripe shows those of 30 days:"
-            " all copies are refreshed"
+            f" {what} are refreshed"
         )
+        if self.account:
+            with self.connection.transaction():
+                self.connection.execute(
+                    "select stripe_sync.refetch_account(%s, %s, %s)",
+                    (self.schemas.copies, self.account, position),
+                )
+                self.stored.move(now, now)
+            return
         with self.connection.transaction():
             for name in installed_resources(self.connection, self.schemas):
                 self.connection.execute(
@@ -154,22 +169,4 @@ class CatchUp:
                     " where r.schema = %(schema)s and r.name = %(name)s and r.not_listed is null",
                     {"server": self.schemas.server, "schema": self.schemas.copies, "name": name},
                 )
-            self._move(now, now)
-
-    def _move(self, position: datetime, overlapped_at: datetime | None, began: object = None) -> None:
-        """Note that all events are stored up to a position, and when the poll began if it is complete."""
-        self.connection.execute(
-            "insert into stripe_sync.event_position as p"
-            " (schema, position, overlapped_at, polled_at, polled_from) values (%s, %s, %s, now(), %s)"
-            " on conflict (schema) do update set position = excluded.position,"
-            " overlapped_at = excluded.overlapped_at, polled_at = excluded.polled_at, error = null,"
-            " polled_from = coalesce(excluded.polled_from, p.polled_from)",
-            (self.schemas.copies, position, overlapped_at, began),
-        )
-
-
-def note_error(connection: psycopg.Connection, schemas: Schemas, message: str) -> None:
-    """Note why a poll has failed."""
-    connection.execute(
-        "update stripe_sync.event_position set error = %s where schema = %s", (message, schemas.copies)
-    )
+            self.stored.move(now, now)

@@ -15,7 +15,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.events.applier import Applier, is_applier
-from stripe_fdw.events.catchup import CatchUp, note_error
+from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.events.inbox import CHANNEL
 from stripe_fdw.jobs.tasks import ServedAccount, Work
 
@@ -33,10 +33,21 @@ _AFTER_FAILURE_SECONDS: Final = 15.0
 _POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw poll'), hashtext(%s))"
 # Sessions in stripe_sync.wait share a lock until there is a poll: it cannot be taken while there are any.
 _IS_WAITED_FOR: Final = "select not pg_try_advisory_xact_lock(hashtext('stripe-fdw wait'), hashtext(%s))"
+_CONNECTED_POLLER: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw connected'), hashtext(%s))"
+_CONNECTED_SECONDS: Final = 0.5  # between the polls of two connected accounts
+_NEXT_CONNECTED: Final = b"""
+    select account, error
+      from stripe_sync.connected_account
+     where schema = %(schema)s
+       and coalesce(polled_at < coalesce(%(since)s, now() - interval '1 minute'), true)
+     order by polled_at nulls first, account
+     limit 1
+"""
 _LOOK_SECONDS: Final = 0.1  # for sessions that wait
 _SHORTEST_PAUSE_SECONDS: Final = 0.25  # between two polls, however many sessions wait
 _HAS_WEBHOOKS: Final = (
-    "select exists (select from stripe_sync.inbox where schema = %s and source = 'webhook'"
+    "select exists (select from stripe_sync.inbox where schema = %s and account = ''"
+    " and source = 'webhook'"
     " and created > now() - interval '1 day' and received_at > now() - interval '1 hour')"
 )
 
@@ -61,7 +72,7 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
                     except Interrupted:
                         return
                     except StripeFdwError as error:
-                        note_error(connection, account.schemas, error.message)
+                        catchup.stored.fail(error.message)
                         raise
                     has_webhooks = single_value(connection, _HAS_WEBHOOKS, account.schemas.copies) is True
                     pause = _POLL_SECONDS_WITH_WEBHOOKS if has_webhooks else _POLL_SECONDS
@@ -85,6 +96,58 @@ def _pause(work: Work, connection: psycopg.Connection, schemas: Schemas, seconds
         if single_value(connection, _IS_WAITED_FOR, schemas.copies) is True:
             return False
     return work.stopping.is_set()
+
+
+def poll_connected(work: Work, account: ServedAccount, *, once: bool = False) -> None:
+    """Read the events of the connected accounts that ``stripe_sync.follow_account`` has chosen, in turn.
+
+    Each is polled once a minute, and of many of them two in a second: so its turn comes the later, the more
+    they are. What fails is noted, said once, and holds up no other account.
+    """
+    label = account.schemas.label("events of connected accounts")
+    while not work.stopping.is_set():
+        try:
+            with open_session(work.database_url) as connection:
+                while (
+                    single_value(connection, _CONNECTED_POLLER, account.schemas.copies) is not True
+                    and not once
+                ):
+                    if work.stopping.wait(_STANDBY_SECONDS):
+                        return
+                _poll_in_turn(work, account, connection, once=once)
+                return
+        except Interrupted:
+            return
+        except (StripeFdwError, psycopg.Error) as error:
+            work.say(f"{label} are not read: {_message(error)}")
+        if once:
+            return
+        work.stopping.wait(_AFTER_FAILURE_SECONDS)
+
+
+def _poll_in_turn(work: Work, account: ServedAccount, connection: psycopg.Connection, *, once: bool) -> None:
+    began = single_value(connection, "select now()")
+    while not work.stopping.is_set():
+        key = {"schema": account.schemas.copies, "since": began if once else None}
+        row = connection.execute(_NEXT_CONNECTED, key).fetchone()
+        if row is None:
+            if once or work.stopping.wait(_STANDBY_SECONDS):
+                return
+            continue
+        name, last_error = row
+        work.check_account(account)
+        client = account.client.on_behalf_of(name)
+        catchup = CatchUp(client, connection, account.schemas, work.check, work.say, name)
+        try:
+            catchup.poll()
+        except Interrupted:
+            raise
+        except StripeFdwError as error:
+            catchup.stored.fail(error.message)
+            if error.message != last_error:
+                work.say(f"{account.schemas.label('events')} of {name} are not read: {error.message}")
+        if not once:
+            work.stopping.wait(_CONNECTED_SECONDS)
 
 
 def apply_events(work: Work, *, once: bool = False) -> None:

@@ -22,7 +22,7 @@ from stripe_fdw.database.errors import InstallError, database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import AuthenticationError, ConnectionFailedError, RateLimitError
-from stripe_fdw.jobs.following import apply_events, poll_events
+from stripe_fdw.jobs.following import apply_events, poll_connected, poll_events
 from stripe_fdw.jobs.queue_schema import install_queue
 from stripe_fdw.jobs.schedules import mark_due_views, queue_due
 from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app, refetch_copies
@@ -32,7 +32,10 @@ _ROUND_SECONDS: Final = 15.0  # between two looks at schedules and at jobs whose
 _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 30.0  # after its last heartbeat a worker is gone
 _POLL_SECONDS: Final = 5.0
-_NEWEST: Final = "select to_regclass('stripe_sync.view_refresh') is not null"
+_NEWEST: Final = (
+    "select to_regclass('stripe_sync.view_refresh') is not null"
+    " and to_regclass('stripe_sync.connected_account') is not null"
+)
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def _leave_out_wrong_keys(work: Work) -> None:
 
 async def _run(work: Work, concurrency: int, *, once: bool) -> None:
     loop = asyncio.get_running_loop()
-    threads = concurrency + 3 + 2 * len(work.accounts)
+    threads = concurrency + 3 + 3 * len(work.accounts)
     loop.set_default_executor(ThreadPoolExecutor(threads, "job"))
     app = make_app(work)
     async with app.open_async():
@@ -130,6 +133,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
             await asyncio.to_thread(_queue_due, work)
             for account in work.accounts:
                 await asyncio.to_thread(poll_events, work, account, once=True)
+                await asyncio.to_thread(poll_connected, work, account, once=True)
             await asyncio.to_thread(apply_events, work, once=True)
             for account in work.accounts:
                 await asyncio.to_thread(refetch_copies, work, account, once=True)
@@ -158,7 +162,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         threads_of_accounts = [
             asyncio.create_task(asyncio.to_thread(follow, work, account))
             for account in ([] if once else work.accounts)
-            for follow in (refetch_copies, poll_events)
+            for follow in (refetch_copies, poll_events, poll_connected)
         ]
         if not once:
             threads_of_accounts += [

@@ -257,7 +257,11 @@ def test_state_is_kept_for_each_account(db: psycopg.Connection, command: Command
     shown = command("status").output
     assert "stripe_eu.customer" in shown
     assert "\ncustomer" in shown
-    assert "\ncustomer" not in command("status", "--server", "stripe_eu").output
+    assert "\nstripe_eu  " in shown  # its events
+    one_server = command("status", "--server", "stripe_eu").output
+    assert "\ncustomer" not in one_server
+    assert "\nstripe_eu  " in one_server
+    assert "\nstripe  " not in one_server
 
 
 def test_a_live_key_is_refused_for_copies_of_test_mode(db: psycopg.Connection, command: Command) -> None:

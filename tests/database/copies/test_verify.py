@@ -338,6 +338,9 @@ def test_status_shows_every_copy(db: psycopg.Connection, command: Any, cluster: 
     )
     lines = command("status").stdout.splitlines()
     db.execute("truncate stripe_sync.refetch")
+    lines, events = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert events[0].split()[:3] == ["events", "of", "waiting"]
+    assert events[1].split()[:2] == ["stripe", "0"]
     header, *rows = [line.split() for line in lines]
     assert header[:4] == ["resource", "state", "rows", "deleted"]
     assert {row[0] for row in rows} == set(CHOSEN)
