@@ -41,14 +41,46 @@ def silent_changes(client: httpx.Client) -> Iterator[str]:
         )
         if is_gone != is_told_gone:
             yield f"{identifier} after {event['type']}: {'gone' if is_gone else 'still there'}"
-        elif not is_gone and answer.json() != told:
+        elif not is_gone and _without_prices(answer.json()) != _without_prices(told):
             shown = answer.json()
-            differing = {
-                field: (told.get(field), shown.get(field))
-                for field in shown.keys() | told.keys()
-                if told.get(field) != shown.get(field)
-            }
-            yield f"{identifier} after {event['type']}: {differing}"
+            yield f"{identifier} after {event['type']}: {_differing(told, shown)}"
+        elif not is_gone:
+            yield from _silent_entries(client, identifier, told)
+
+
+def _silent_entries(client: httpx.Client, identifier: str, told: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each list inside an object that is not as the list of its entries."""
+    for field, value in told.items():
+        if isinstance(value, dict) and value.get("object") == "list":
+            url = str(value["url"]).removeprefix("/v1")
+            answer = client.get(f"{url}{'&' if '?' in url else '?'}limit=10").json()
+            shown, entries = (
+                {each["id"]: _without_prices(each) for each in data}
+                for data in (answer.get("data", ()), value["data"][:10])
+            )
+            for key in shown.keys() | entries.keys():
+                if shown.get(key) != entries.get(key):
+                    difference = _differing(entries.get(key, {}), shown.get(key, {}))
+                    yield f"{identifier}.{field} {key}: {difference}"
+
+
+def _without_prices(value: Any) -> Any:
+    """Return a value with the ids of its prices and plans alone: of their changes the holder has no event."""
+    if isinstance(value, list):
+        return [_without_prices(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: each["id"] if name in ("price", "plan") and isinstance(each, dict) and "id" in each
+        else _without_prices(each)
+        for name, each in value.items()
+    }  # fmt: skip
+
+
+def _differing(told: dict[str, Any], shown: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return what was told and what is shown, by field, where they differ."""
+    fields = sorted(shown.keys() | told.keys())
+    return {each: (told.get(each), shown.get(each)) for each in fields if told.get(each) != shown.get(each)}
 
 
 class _Same(dict[str, str]):

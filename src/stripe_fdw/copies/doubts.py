@@ -94,6 +94,24 @@ def note_doubts_of_rows(
     note_doubts(connection, schemas, resource, [key for (key,) in ids], evidence)
 
 
+def note_doubts_of_holders(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    holder: Resource,
+    entries: Resource,
+    column: str,
+    value: str,
+    evidence: Evidence,
+) -> None:
+    """Have the objects asked for again in whose list an entry has a value in a column: copies of both."""
+    query = (
+        f"select distinct {quote_identifier(holder.name)} from {schemas.table(entries)}"
+        f" where {quote_identifier(column)} = %s and _account = %s and not _deleted"
+    )
+    ids = [key for (key,) in connection.execute(query.encode(), (value, evidence.account)) if key]
+    note_doubts(connection, schemas, holder, ids, evidence)
+
+
 @dataclass(frozen=True, slots=True)
 class DoubtQueue:
     """The doubts about objects of the key's account, or of a connected one. Processes may share it."""

@@ -16,13 +16,13 @@ from psycopg import sql
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
 from stripe_fdw.copies.copied_columns import expanded_columns
-from stripe_fdw.copies.doubts import note_doubts, note_doubts_of_rows
+from stripe_fdw.copies.doubts import note_doubts, note_doubts_of_holders, note_doubts_of_rows
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.events.effects import TEST_CLOCK, Effects, Ignored, Refetch, State
+from stripe_fdw.events.effects import ITEM, SUBSCRIPTION, TEST_CLOCK, Effects, Ignored, Refetch, State
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, claim, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import Latest, latest
@@ -145,8 +145,9 @@ class Applier:
             for (name, _), objects in by_copy.items():
                 if name == resource.name:
                     self._apply_objects(resource, objects, batch)
-        for event in events:  # what has been copied just now is among what was on a clock
+        for event in events:  # what has been copied just now is among these
             self._doubt_what_was_on_clock(event)
+            self._doubt_what_shows_price(event)
         return batch
 
     def _without_state(self, event: Event, effect: Refetch | Ignored) -> Outcome:
@@ -154,7 +155,7 @@ class Applier:
             for resource, key in effect.objects:
                 self._doubt(resource, key, event)
             return Outcome(event, "refetched")
-        if self._effects.on_deleted_clock(event) is not None:
+        if self._effects.on_deleted_clock(event) or self._effects.on_changed_price(event):
             return Outcome(event, "refetched")
         return Outcome(event, "ignored", effect.reason)
 
@@ -163,6 +164,15 @@ class Applier:
         evidence = Evidence(event.created, event.account, event.id)
         for resource in resources:
             note_doubts_of_rows(self._connection, self._schemas, resource, TEST_CLOCK, clock, evidence)
+
+    def _doubt_what_shows_price(self, event: Event) -> None:
+        price = self._effects.on_changed_price(event)
+        if price is not None:
+            evidence = Evidence(event.created, event.account, event.id)
+            subscription, item = (self._catalog.resource[name] for name in (SUBSCRIPTION, ITEM))
+            note_doubts_of_holders(
+                self._connection, self._schemas, subscription, item, "price", price, evidence
+            )
 
     def _apply_objects(self, resource: Resource, objects: Sequence[_Told], batch: _Batch) -> None:
         """Apply states of one resource and account, ordered by id; note what became of their events."""

@@ -22,6 +22,10 @@ _TOUCHED: Final[Mapping[str, Mapping[str, str]]] = {
 # Deletes what was made on it, of which Stripe sends no events: a column of all that is.
 _TEST_CLOCK_DELETED: Final = "test_helpers.test_clock.deleted"
 TEST_CLOCK: Final = "test_clock"
+# Stripe shows the price, as it is, in the items of subscriptions, of which it sends no events then.
+_PRICE_CHANGED: Final = "price.updated"
+SUBSCRIPTION: Final = "subscription"
+ITEM: Final = "subscription_item"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,12 @@ class Effects:
             return None
         copied = (each for each in self._catalog.resources if each.name in self.copied)
         return clock, tuple(each for each in copied if TEST_CLOCK in each.column)
+
+    def on_changed_price(self, event: Event) -> str | None:
+        """Return the price that the event changes, if items are copied, which show it whole."""
+        price = event.changed_object.get("id")
+        is_shown = event.type == _PRICE_CHANGED and SUBSCRIPTION in self.copied and ITEM in self.copied
+        return price if is_shown and isinstance(price, str) else None
 
     def _of_object(self, event: Event, resource: Resource, item: dict[str, Any]) -> Effect:
         key = copy_key(resource, item, None)

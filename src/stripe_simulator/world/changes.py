@@ -45,9 +45,9 @@ class Changes:
         """Keep what the first write to an object replaces, which is None for a new one."""
         self._first.setdefault((collection.resource.name, position), (collection, before))
 
-    def tell(self, resource: str, identifier: str, shown: Json, *, is_deleted: bool) -> None:
-        """Keep the state in an event about an object."""
-        self._told[resource, identifier] = None if is_deleted else shown
+    def tell(self, resource: str, identifier: str, values: Json | None, *, is_deleted: bool = False) -> None:
+        """Keep the state in an event about an object, or one of which there is no event."""
+        self._told[resource, identifier] = None if is_deleted else without_hidden_fields(values)
 
     def take_untold(self) -> list[Change]:
         """Return the objects whose state is another than the last event about them has, and forget all."""

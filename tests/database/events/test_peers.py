@@ -402,6 +402,22 @@ def test_a_page_that_is_read_before_an_event_and_committed_after_it(follower: Fo
     assert (made, "coffee", False) in follower.names()
 
 
+def test_a_price_that_changes_is_shown_by_its_subscriptions(follower: Follower) -> None:
+    """Stripe shows it whole in their items, and sends no event of these."""
+    follower.one_second()
+    made = subscribed(follower.api)
+    follower.take(*follower.told())
+    ((price,),) = rows(follower.db, "select price from stripe.subscription_item")
+    follower.one_second(ago=20)
+    follower.api.post(f"prices/{price}", nickname="Gold")
+    follower.take(*follower.told("price.updated"))
+    assert ("subscription", made) in follower.doubts()
+    follower.settle()
+    assert follower.wrong("subscription", "subscriptions", [made]) == []
+    shown = "select _raw -> 'price' ->> 'nickname' from stripe_copy.subscription_item"
+    assert rows(follower.db, shown) == [("Gold",)]
+
+
 def test_poll_then_webhook_upgrades_version(follower: Follower) -> None:
     """A polled event has the account's version; the same one by webhook has ours, and replaces it."""
     follower.simulator.control("POST", "/account_version", {"api_version": OLDER})

@@ -10,10 +10,12 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.defaults import new_defaults
 from stripe_simulator.objects.related import (
     create_related,
+    get_or_none,
     get_referenced,
     update_related,
 )
 from stripe_simulator.operations.handlers import Handlers
+from stripe_simulator.operations.products.shown_prices import show_price
 
 if TYPE_CHECKING:
     from stripe_simulator.objects.operation import OperationContext
@@ -135,6 +137,10 @@ def create_for_price(context: OperationContext, position: int, price: Json) -> N
 def update(context: OperationContext) -> None:
     """Update a plan, and its price in the same way."""
     _copy_changes(context, "price")
+    price = get_or_none(context.request, "price", context.object["id"])
+    if price is not None:
+        context.write()
+        show_price(context.request, price)
 
 
 def copy_price_changes(context: OperationContext) -> None:

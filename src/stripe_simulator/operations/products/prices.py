@@ -8,6 +8,7 @@ from stripe_simulator.errors import StripeError
 from stripe_simulator.objects.related import create_related, update_related
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.products import plans
+from stripe_simulator.operations.products.shown_prices import show_price
 from stripe_simulator.world.conditions import Condition
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def update(context: OperationContext) -> None:
     if context.before["active"] and not context.object["active"]:
         _check_is_not_default(context)
     plans.copy_price_changes(context)
+    show_price(context.request, context.object)
 
 
 def _check_is_not_default(context: OperationContext) -> None:
