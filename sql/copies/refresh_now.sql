@@ -142,8 +142,10 @@ begin
     execute format(
         'select array(select t.id from %1$s t where t._account = '''' and not t._deleted'
         ' and (t._as_of is null or t._as_of < $1) and not exists (select from stripe_sync.met m'
-        ' where m.schema = $2 and m.resource = $3 and m.account = '''' and m.id = t.id) order by t.id),'
-        ' (select count(*) from %1$s t where t._account = '''' and not t._deleted)', copy)
+        ' where m.schema = $2 and m.resource = $3 and m.account = '''' and m.id = t.id)'
+        '%2$s order by t.id),'
+        ' (select count(*) from %1$s t where t._account = '''' and not t._deleted)', copy,
+        case when known.listed_days > 0 then format(' and t.created > $1 - interval ''%s days''', known.listed_days - 1) end)
         into missing, total using began, copies, refresh_now.resource;
     if cardinality(missing) > 0 then
         if not refresh_now.confirm_deletions

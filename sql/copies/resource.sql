@@ -13,7 +13,8 @@ create table if not exists stripe_sync.resource (
 
 alter table stripe_sync.resource
     add column if not exists has_word_ids boolean not null default false,  -- copies have '<id of the parent>/<id>'
-    add column if not exists expanded text[] not null default '{}';  -- columns that Stripe sends only on request
+    add column if not exists expanded text[] not null default '{}',  -- columns that Stripe sends only on request
+    add column if not exists listed_days integer not null default 0;       -- an older object is not listed; 0: all are
 
 comment on table stripe_sync.resource is 'The resources of which a schema has copies.';
 

@@ -30,7 +30,8 @@ alter table stripe_sync.run
 
 comment on table stripe_sync.run is 'The last refresh of each resource. Its position says where to go on.';
 
--- The ids that a refresh has met. Lost with a crash of the server: then the refresh asks for more ids again.
+-- The ids that a refresh has met. Lost with a crash of the server: then the refresh begins anew, since the row with the id
+-- '' is lost with them.
 create unlogged table if not exists stripe_sync.met (
     schema text not null,
     resource text not null,

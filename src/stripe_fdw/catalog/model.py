@@ -239,6 +239,7 @@ class Resource:
     one_of: tuple[str, ...] = ()  # columns of which one must be given, where no single one is required
     notes: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()  # columns that Stripe makes anew for each response
+    listed_days: int = 0  # an older object is not listed any more; 0: all are
 
     @cached_property
     def column(self) -> Mapping[str, Column]:

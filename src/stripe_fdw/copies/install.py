@@ -237,17 +237,15 @@ def _note(connection: psycopg.Connection, resource: Resource, schemas: Schemas) 
         "not_listed": not_listed,
         "has_retrieve": resource.retrieve is not None and not resource.parents,
         "has_word_ids": has_word_ids(resource),
+        "listed_days": resource.listed_days,
         "expanded": [column.name for column in expanded_columns(resource)],
     }
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in values)
     connection.execute(
-        "insert into stripe_sync.resource as r (schema, name, object, parent, parent_column, not_listed,"
-        " has_retrieve, has_word_ids, expanded) values (%(schema)s, %(name)s, %(object)s, %(parent)s,"
-        " %(parent_column)s, %(not_listed)s, %(has_retrieve)s, %(has_word_ids)s, %(expanded)s)"
-        " on conflict (schema, name) do update set object = excluded.object,"
-        " parent = excluded.parent, parent_column = excluded.parent_column,"
-        " not_listed = excluded.not_listed, has_retrieve = excluded.has_retrieve,"
-        " has_word_ids = excluded.has_word_ids, expanded = excluded.expanded"
-        " where r is distinct from excluded",
+        f"insert into stripe_sync.resource as r ({', '.join(values)})"
+        f" values ({', '.join(f'%({name})s' for name in values)})"
+        f" on conflict (schema, name) do update set {assignments}"
+        " where r is distinct from excluded".encode(),
         values,
     )
 

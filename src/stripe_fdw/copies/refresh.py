@@ -198,7 +198,7 @@ class Refresher:
     def _ask_for_missing(self, resource: Resource, run: Run) -> None:
         """Ask for each row that the list did not have; a row is deleted where Stripe says so."""
         table = self.schemas.table(resource)
-        missing = run.missing_ids(table) if run.began_at is not None else []
+        missing = run.missing_ids(table, resource.listed_days) if run.began_at is not None else []
         if not missing:
             return
         query = f"select count(*) from {table} where _account = %s and not _deleted"

@@ -19,6 +19,7 @@ from stripe_fdw.errors import StripeFdwError
 _LEASE: Final = "1 minute"  # after its last sign of life a run may be taken over
 _BEAT_SECONDS: Final = 10.0  # between two signs of life
 _MAX_AGE: Final = "24 hours"  # an older one begins anew: Stripe has changed too much since
+_MET: Final = "stripe_sync.met"
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and account = %(account)s"
 
 Position = list[dict[str, Any]]
@@ -41,7 +42,7 @@ class Run:
     applied: Applied = field(default_factory=Applied)
     beaten_at: float = field(default_factory=time.monotonic, repr=False)
     expected: int | None = None  # how many objects the last complete list had
-    met: str = "stripe_sync.met"  # the table of ids that it met
+    met: str = _MET  # the table of ids that it met
 
     def commit_pages(
         self, pages: int, position: Position, applied: Applied, ids: Sequence[str], at: datetime
@@ -73,7 +74,7 @@ class Run:
         self.requests, self.objects, self.applied = 0, 0, Applied()
         with self.connection.transaction():
             self._update("position = null, began_at = null, started_at = now()")
-            self.connection.execute(f"delete from {self.met} where {_KEY}".encode(), self._key())
+            _begin_met(self.connection, self.met, self._key())
 
     def record(self, applied: Applied) -> None:
         """Record objects that were applied outside the list."""
@@ -103,15 +104,19 @@ class Run:
             if error is None:
                 self.connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), self._key())
 
-    def missing_ids(self, table: str) -> list[str]:
-        """Return the ids of rows that the list did not have and that nothing later was known of."""
+    def missing_ids(self, table: str, listed_days: int = 0) -> list[str]:
+        """Return the ids of rows that the list did not have and that nothing later was known of.
+
+        A list of the last ``listed_days`` says nothing of older rows; with 0 it has all.
+        """
+        listed = "" if listed_days == 0 else " and t.created > %(began_at)s - interval '1 day' * %(days)s"
         query = (
             f"select id from {table} t where _account = %(account)s and not _deleted"
             f" and (_as_of is null or _as_of < %(began_at)s) and not exists (select from {self.met} m"
             " where m.schema = %(schema)s and m.resource = %(resource)s"
-            " and m.account = %(account)s and m.id = t.id) order by id"
+            f" and m.account = %(account)s and m.id = t.id){listed} order by id"
         )
-        parameters = {**self._key(), "began_at": self.began_at}
+        parameters = {**self._key(), "began_at": self.began_at, "days": listed_days - 1}
         return [row[0] for row in self.connection.execute(query.encode(), parameters)]
 
     def _count(
@@ -150,6 +155,16 @@ class Run:
 
     def _key(self) -> dict[str, Any]:
         return {"schema": self.schema, "resource": self.resource, "account": self.account}
+
+
+def _begin_met(connection: psycopg.Connection, table: str, key: dict[str, Any]) -> None:
+    """Forget which ids a run has met, and leave a row that is lost with them in a crash of the server."""
+    connection.execute(f"delete from {table} where {_KEY}".encode(), key)
+    connection.execute(
+        f"insert into {table} (schema, resource, account, id)"
+        " values (%(schema)s, %(resource)s, %(account)s, '')".encode(),
+        key,
+    )
 
 
 def _changed(applied: Applied) -> str:
@@ -211,7 +226,11 @@ def take_run(
     """
     holder = uuid.uuid4()
     key = {"schema": schema, "resource": resource, "account": account, "holder": holder, "job": job}
-    resumable = f"r.position is not null and r.started_at > now() - interval '{_MAX_AGE}'"
+    resumable = (
+        f"r.position is not null and r.started_at > now() - interval '{_MAX_AGE}' and exists (select"
+        f" from {_MET} m where m.schema = r.schema and m.resource = r.resource and m.account = r.account"
+        " and m.id = '')"
+    )
     kept = ("position", "began_at", "requests", "objects", *Applied.__slots__)
     assignments = ", ".join(
         f"{name} = case when {resumable} then r.{name} else excluded.{name} end"
@@ -234,7 +253,7 @@ def take_run(
                 return None
             position, began_at, requests, objects, *counts, expected = row
             if position is None:
-                connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), key)
+                _begin_met(connection, _MET, key)
     except psycopg.errors.LockNotAvailable:
         return None
     run = Run(connection, schema, resource, account, holder, position, began_at, requests, objects)

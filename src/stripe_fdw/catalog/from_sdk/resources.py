@@ -22,7 +22,7 @@ from stripe_fdw.catalog.model import (
     WritePath,
 )
 from stripe_fdw.catalog.overlay.columns import DERIVED_COLUMNS, REFERENCES
-from stripe_fdw.catalog.overlay.events import EVENTS_OF, NO_UPDATE_EVENT
+from stripe_fdw.catalog.overlay.events import EVENTS_OF, LISTED_DAYS, NO_UPDATE_EVENT
 from stripe_fdw.catalog.overlay.filters import SEARCH_FIELDS
 from stripe_fdw.catalog.overlay.final_states import FINAL_STATES
 from stripe_fdw.catalog.overlay.tables import (
@@ -95,6 +95,7 @@ def build_resource(name: str, listing: SdkOperation, sdk: Sdk) -> Resource:
         id_prefix=ID_PREFIXES.get(name, ""),
         notes=(*NOTES.get(name, ()), *((NO_UPDATE_EVENT,) if unreported else ())),
         volatile=VOLATILE.get(name, ()),
+        listed_days=LISTED_DAYS.get(name, 0),
     )
 
 

@@ -55,6 +55,11 @@ FRESHNESS: dict[str, tuple[Freshness, str]] = {
     "product_feature": (Freshness.RESCAN, "no event reports its creation or its removal"),
 }
 
+# Objects that Stripe forgets: table -> days for which they are listed.
+LISTED_DAYS = {
+    "event": 30,  # https://docs.stripe.com/api/events
+}
+
 # Rows that are part of an object and change with it: table → the table whose events report them.
 EVENTS_OF = {
     "checkout_session_line_item": "checkout_session",
