@@ -2,6 +2,7 @@
 
 create table if not exists stripe_sync.view_refresh (
     view text primary key,               -- its qualified name, as SQL writes it
+    name text[] not null,                -- its schema and its name
     chosen text[],                       -- the resources that were given; NULL: those that its query reads
     follows boolean not null,            -- refreshed when these change; false: on a schedule alone
     at_most_every interval,              -- from one start to the next; NULL for the default
@@ -20,7 +21,9 @@ create table if not exists stripe_sync.view_refresh (
     duration interval,                   -- of the same
     failures integer not null default 0,  -- since then
     next_attempt_at timestamptz,         -- after a failure
-    error text
+    error text,
+    constraint view_refresh_name check (cardinality(name) = 2),
+    constraint view_refresh_at_most_every check (at_most_every between interval '0' and interval '100 years')
 );
 
 comment on table stripe_sync.view_refresh is 'The materialized views that workers refresh.';
@@ -75,8 +78,8 @@ begin
     with recursive refreshed as (
         select c.oid, r.view
           from stripe_sync.view_refresh r
-          join pg_namespace n on n.nspname = (parse_ident(r.view))[1]
-          join pg_class c on c.relnamespace = n.oid and c.relname = (parse_ident(r.view))[2] and c.relkind = 'm'
+          join pg_namespace n on n.nspname = r.name[1]
+          join pg_class c on c.relnamespace = n.oid and c.relname = r.name[2] and c.relkind = 'm'
          where c.oid <> view_reads.view
     ), node(class, object) as (
         select 'pg_class'::regclass::oid, view_reads.view
@@ -133,8 +136,8 @@ begin
     for known in
         select v.view, v.chosen, v.follows, c.oid
           from stripe_sync.view_refresh v
-          join pg_namespace n on n.nspname = (parse_ident(v.view))[1]
-          join pg_class c on c.relnamespace = n.oid and c.relname = (parse_ident(v.view))[2] and c.relkind = 'm'
+          join pg_namespace n on n.nspname = v.name[1]
+          join pg_class c on c.relnamespace = n.oid and c.relname = v.name[2] and c.relkind = 'm'
          order by v.view
     loop
         select coalesce(array_agg(r.source order by r.source) filter (where r.kind = 'view'), '{}'),

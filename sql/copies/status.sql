@@ -50,7 +50,7 @@ create or replace view stripe_sync.view_status as
                   and i.indpred is null and 0 <> all (i.indkey::int2[])) as is_concurrent
       from stripe_sync.view_refresh v
       left join (pg_class c join pg_namespace n on n.oid = c.relnamespace and c.relkind = 'm')
-        on n.nspname = (parse_ident(v.view))[1] and c.relname = (parse_ident(v.view))[2];
+        on n.nspname = v.name[1] and c.relname = v.name[2];
 
 comment on view stripe_sync.view_status is 'For each materialized view that workers refresh: its last refresh, and why and when there is a next one.';
 
@@ -88,11 +88,12 @@ create or replace view stripe_sync.status as
       left join stripe_sync.schedule s using (schema, resource)
       left join (select name as server, copies from stripe_sync.server) server on server.copies = schema
      union all
-    select (parse_ident(v.view))[1], (parse_ident(v.view))[2], '', v.state,
+    select r.name[1], r.name[2], '', v.state,
            null, null, null, null, null, null, null,
            v.started_at, v.finished_at, v.refreshed_at, v.error, null, null, null, null, null, null, null,
            v.schedule, null, null, 'materialized view', v.duration
-      from stripe_sync.view_status v;
+      from stripe_sync.view_status v
+      join stripe_sync.view_refresh r on r.view = v.view;
 
 comment on view stripe_sync.status is
     'For each copy, and each materialized view that workers refresh: its last refresh, and how far one is that is running.';

@@ -80,11 +80,13 @@ _START: Final = f"""
     returning v.failures, v.error
 """
 _TARGET: Final = """
-    select pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'member'), s.is_concurrent
-      from stripe_sync.view_status s
-      left join (pg_class c join pg_namespace n on n.oid = c.relnamespace and c.relkind = 'm')
-        on n.nspname = (parse_ident(s.view))[1] and c.relname = (parse_ident(s.view))[2]
-     where s.view = %s
+    select n.nspname, c.relname, pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'member'),
+           s.is_concurrent
+      from stripe_sync.view_refresh v
+      join stripe_sync.view_status s using (view)
+      join pg_namespace n on n.nspname = v.name[1]
+      join pg_class c on c.relnamespace = n.oid and c.relname = v.name[2] and c.relkind = 'm'
+     where v.view = %s
 """
 _SUCCEEDED: Final = """
     with done as (
@@ -125,13 +127,22 @@ class _Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class StartedRefresh:
-    """A refresh that has started; ``owner`` is None if the view does not exist."""
+class RefreshTarget:
+    """A materialized view as the database has it."""
 
-    view: str  # qualified and quoted
-    owner: str | None
-    is_member: bool  # this role may act as the owner
+    schema: str
+    name: str
+    owner: str
+    is_owner_ours: bool  # this role may act as the owner
     is_concurrent: bool  # a unique index allows REFRESH ... CONCURRENTLY
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRefresh:
+    """A refresh that has started. The view may be gone."""
+
+    view: str  # as it is noted
+    target: RefreshTarget | None
     failures: int
     error: str | None  # of the last attempt
 
@@ -206,8 +217,8 @@ def start_refresh(connection: psycopg.Connection, view: str) -> StartedRefresh |
     started = connection.execute(_START.encode(), {"view": view, "delay": delay}).fetchone()
     if started is None:
         return None
-    owner, is_member, is_concurrent = connection.execute(_TARGET, (view,)).fetchone() or (None, False, False)
-    return StartedRefresh(view, owner, is_member is True, is_concurrent is True, *started)
+    found = connection.execute(_TARGET, (view,)).fetchone()
+    return StartedRefresh(view, RefreshTarget(*found) if found else None, *started)
 
 
 def note_success(connection: psycopg.Connection, refresh: StartedRefresh) -> None:

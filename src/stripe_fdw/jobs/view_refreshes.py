@@ -18,6 +18,7 @@ from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.tasks import Work
 from stripe_fdw.jobs.view_queue import (
+    RefreshTarget,
     StartedRefresh,
     collect_changes,
     due_views,
@@ -65,7 +66,7 @@ class ViewRefresher:
 
     work: Work
     _running: dict[str, Future[None]] = field(default_factory=dict)
-    _statements: dict[str, psycopg.Connection] = field(default_factory=dict)  # that can be cancelled
+    _refreshing: set[psycopg.Connection] = field(default_factory=set)  # whose statement can be cancelled
     _executor: ThreadPoolExecutor | None = None
     _relate_at: float = 0.0
 
@@ -142,20 +143,20 @@ class ViewRefresher:
 
     def _carry_out(self, connection: psycopg.Connection, started: StartedRefresh) -> None:
         error, was_locked = "", False
-        try:
-            if started.owner is None:
-                error = f"materialized view {started.view} does not exist"
-            else:
-                self._execute(connection, started, started.owner)
-        except psycopg.Error as caught:
-            if connection.closed:
-                raise
-            if isinstance(caught, psycopg.errors.QueryCanceled) and self.work.stopping.is_set():
-                with brief_locks(connection):
-                    note_interruption(connection, started)
-                return
-            was_locked = isinstance(caught, psycopg.errors.LockNotAvailable)
-            error = _explained(caught, started, connection.info.user)
+        if started.target is None:
+            error = f"materialized view {started.view} does not exist"
+        else:
+            try:
+                self._execute(connection, started.target)
+            except psycopg.Error as caught:
+                if connection.closed:
+                    raise
+                if isinstance(caught, psycopg.errors.QueryCanceled) and self.work.stopping.is_set():
+                    with brief_locks(connection):
+                        note_interruption(connection, started)
+                    return
+                was_locked = isinstance(caught, psycopg.errors.LockNotAvailable)
+                error = _explained(caught, started.target, connection.info.user)
 
         def note() -> None:
             if error:
@@ -169,34 +170,35 @@ class ViewRefresher:
         elif started.error and not error:
             self.work.say(f"{started.view}: is refreshed again")
 
-    def _execute(self, connection: psycopg.Connection, started: StartedRefresh, owner: str) -> None:
+    def _execute(self, connection: psycopg.Connection, target: RefreshTarget) -> None:
         """Refresh with the rights of the view's owner. It waits briefly for locks: others queue behind it."""
-        statement = (
-            "refresh materialized view concurrently" if started.is_concurrent else "refresh materialized view"
+        statement = sql.SQL("refresh materialized view {}{}").format(
+            sql.SQL("concurrently " if target.is_concurrent else ""),
+            sql.Identifier(target.schema, target.name),
         )
         with brief_locks(connection):
-            if started.is_member:
-                connection.execute(sql.SQL("set local role {}").format(sql.Identifier(owner)))
-            self._statements[started.view] = connection
+            if target.is_owner_ours:
+                connection.execute(sql.SQL("set local role {}").format(sql.Identifier(target.owner)))
+            self._refreshing.add(connection)
             try:
                 self.work.check()
-                connection.execute(f"{statement} {started.view}".encode())
+                connection.execute(statement)
             finally:
-                del self._statements[started.view]
+                self._refreshing.remove(connection)
 
     def _cancel(self) -> None:
-        for connection in tuple(self._statements.values()):
+        for connection in tuple(self._refreshing):
             with suppress(psycopg.Error):
                 connection.cancel()
 
 
-def _explained(error: psycopg.Error, started: StartedRefresh, role: str) -> str:
+def _explained(error: psycopg.Error, target: RefreshTarget, role: str) -> str:
     """Return what is shown of an error of a refresh, in one line."""
     message = excerpt(database_message(error), MAX_MESSAGE_CHARACTERS)
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return f"{message}: another transaction holds a lock, it is tried again soon"
-    if isinstance(error, psycopg.errors.InsufficientPrivilege) and not started.is_member:
-        return f"{message}: grant the role of its owner, {started.owner}, to that of the worker, {role}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege) and not target.is_owner_ours:
+        return f"{message}: grant the role of its owner, {target.owner}, to that of the worker, {role}"
     return message
 
 

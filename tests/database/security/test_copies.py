@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from stripe_fdw.api.client import Client, ClientOptions
@@ -23,6 +24,8 @@ from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
 from stripe_fdw.jobs.queue_schema import install_queue
+from stripe_fdw.jobs.tasks import Work
+from stripe_fdw.jobs.view_refreshes import refresh_views
 from stripe_fdw.redaction import Secret
 from support.attacks import Acting
 from support.clear_errors import clear_errors
@@ -200,6 +203,57 @@ def test_rights_on_the_state_of_refreshes_lead_no_request_elsewhere(
     assert re.fullmatch(r"GET /v1/customers\?[\w=&%.+-]+", listed[0])
     paths = {line.partition("?")[0] for line in endpoint.requests}
     assert paths <= {"GET /v1/customers", "GET /v1/customers/cus_1"}
+
+
+ESCALATIONS = [
+    "create table public.loot ()",
+    "set local role none",
+    "reset role",
+    "reset session authorization",
+    "insert into stripe_sync.view_refresh (view, name, follows) values ('x', '{x,y}', true)",
+]
+
+
+@pytest.mark.parametrize("attempt", ESCALATIONS)
+def test_the_query_of_a_materialized_view_has_the_rights_of_its_owner_alone(
+    db: psycopg.Connection, copies: str, mallory: Acting, attempt: str
+) -> None:
+    db.execute("create schema hers authorization mallory; revoke create on schema public from public")
+    with mallory():
+        db.execute(
+            f"create function hers.attack() returns text language plpgsql as $$ begin"
+            f" execute {sql.Literal(attempt).as_string()}; return current_user; end $$;"
+            " create materialized view hers.trap as select 1 as id, hers.attack() with no data".encode()
+        )
+    db.execute("select stripe_sync.refresh_view('hers.trap', '{customer}')")
+    refresh_views(Work(copies, [], lambda _: None), once=True)
+    [(state, error)] = db.execute(
+        "delete from stripe_sync.view_refresh v using stripe_sync.view_status s where s.view = v.view"
+        " returning s.state, s.error"
+    ).fetchall()
+    assert state == "failed"
+    assert "permission denied" in error or "within security-restricted operation" in error
+
+
+def test_what_is_noted_of_materialized_views_runs_no_statement(
+    db: psycopg.Connection, copies: str, mallory: Acting
+) -> None:
+    db.execute("create materialized view public.sums as select count(*) from stripe.customer")
+    db.execute("select stripe_sync.refresh_view('public.sums')")
+    db.execute(
+        "grant usage on schema stripe_sync to mallory; grant all on stripe_sync.view_refresh to mallory"
+    )
+    with mallory():
+        db.execute(
+            "insert into stripe_sync.view_refresh (view, name, follows, is_settled, stale_since) values"
+            " ('public.sums; create table public.loot ()', '{public,sums}', true, true, now()),"
+            " ('x', '{public,\"sums; create table public.loot ()\"}', true, true, now())"
+        )
+    refresh_views(Work(copies, [], lambda _: None), once=True)
+    states = "select array_agg(state order by view) from stripe_sync.view_status"
+    assert one(db, states) == ["finished", "finished", "does not exist"]
+    assert one(db, "select to_regclass('public.loot')") is None
+    db.execute("truncate stripe_sync.view_refresh cascade; drop materialized view public.sums")
 
 
 @pytest.mark.parametrize("parent", HOSTILE_IDS)
