@@ -22,7 +22,7 @@ declare
     replayed bigint;
 begin
     update stripe_sync.inbox i
-       set outcome = null, reason = null, attempts = 0, next_attempt_at = null, done_at = null
+       set outcome = null, reason = null, attempts = 0, next_attempt_at = now(), done_at = null
       from stripe_sync.server s
      where s.name = replay.server and i.schema = s.copies and i.id = replay.id;
     get diagnostics replayed = row_count;
@@ -44,7 +44,7 @@ declare
     replayed bigint;
 begin
     update stripe_sync.inbox i
-       set outcome = null, reason = null, attempts = 0, next_attempt_at = null, done_at = null
+       set outcome = null, reason = null, attempts = 0, next_attempt_at = now(), done_at = null
       from stripe_sync.server s
      where s.name = replay_failed.server and i.schema = s.copies and i.outcome = 'failed';
     get diagnostics replayed = row_count;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -22,15 +23,16 @@ from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.events.claiming import Claims
 from stripe_fdw.events.effects import ITEM, SUBSCRIPTION, TEST_CLOCK, Effects, Ignored, Refetch, State
 from stripe_fdw.events.event import Event
-from stripe_fdw.events.inbox import Outcome, claim, mark, mark_failed, put_off
+from stripe_fdw.events.inbox import Outcome, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import Latest, latest
 
 _BATCH: Final = 500
 _LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
 _MAX_IDS: Final = 100  # of one resource that are invalidated one by one
-_INVALIDATE: Final = "select stripe_sync.invalidate(%s, %s, %s)"
+_INVALIDATE: Final = "select stripe_sync.invalidate(%s, id, %s) from unnest(%s::text[]) id"
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class _Batch:
     # Ids by resource and account: whose rows have changed, and of which cached answers may be older.
     changed: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     told: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    # Ids by resource, account, time of the event, and whether only what Stripe sends on request is in doubt.
+    doubts: dict[tuple[str, str, datetime, bool], list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Applier:
         self._catalog = catalog
         self._check = check
         self._effects = Effects(catalog, ())
+        self.claims = Claims(connection, schemas)
         query = "select to_regclass(format('%%I._invalidation', %s::text)) is not null"
         self._has_cache = single_value(connection, query, schemas.live) is True
 
@@ -105,7 +110,7 @@ class Applier:
         livemode = single_value(
             connection, "select livemode from stripe_sync.account where schema = %s", schemas.copies
         )
-        events = claim(connection, schemas, _BATCH) if isinstance(livemode, bool) else []
+        events = self.claims.claim(_BATCH) if isinstance(livemode, bool) else []
         if not events:
             return 0
         # A copy that was made since the last batch may have been filled already: its events count.
@@ -135,7 +140,7 @@ class Applier:
                 of_object = (effect.resource.name, event.account, effect.key)
                 states.setdefault(of_object, []).append((event, effect))
             else:
-                batch.outcomes.append(self._without_state(event, effect))
+                batch.outcomes.append(self._without_state(event, effect, batch))
         by_copy: dict[tuple[str, str], list[_Told]] = {}
         for (name, account, _), told in sorted(states.items()):
             by_copy.setdefault((name, account), []).append(
@@ -145,15 +150,16 @@ class Applier:
             for (name, _), objects in by_copy.items():
                 if name == resource.name:
                     self._apply_objects(resource, objects, batch)
+        self._note_doubts(batch)
         for event in events:  # what has been copied just now is among these
             self._doubt_what_was_on_clock(event)
             self._doubt_what_shows_price(event)
         return batch
 
-    def _without_state(self, event: Event, effect: Refetch | Ignored) -> Outcome:
+    def _without_state(self, event: Event, effect: Refetch | Ignored, batch: _Batch) -> Outcome:
         if isinstance(effect, Refetch):
             for resource, key in effect.objects:
-                self._doubt(resource, key, event)
+                _doubt(resource, key, event, batch)
             return Outcome(event, "refetched")
         if self._effects.on_deleted_clock(event) or self._effects.on_changed_price(event):
             return Outcome(event, "refetched")
@@ -227,7 +233,7 @@ class Applier:
         is_on_clock = outcome == "inserted" and last.state.item.get(TEST_CLOCK) is not None
         if not last.is_sure or is_partial or is_on_clock:
             is_sure = last.is_sure and not is_on_clock
-            self._doubt(resource, last.state.key, last.event, only_expanded=is_sure)
+            _doubt(resource, last.state.key, last.event, batch, only_expanded=is_sure)
         for event in told.events:
             if event.id != last.event.id:
                 batch.outcomes.append(Outcome(event, "stale", f"{last.event.id} is later"))
@@ -256,15 +262,26 @@ class Applier:
         if ids:
             batch.changed.setdefault((resource.name, account), set()).update(ids)
 
-    def _doubt(self, resource: Resource, key: str, event: Event, *, only_expanded: bool = False) -> None:
-        evidence = Evidence(event.created, event.account, event.id)
-        note_doubts(self._connection, self._schemas, resource, [key], evidence, only_expanded=only_expanded)
+    def _note_doubts(self, batch: _Batch) -> None:
+        for (name, account, at, only_expanded), keys in sorted(batch.doubts.items()):
+            note_doubts(
+                self._connection,
+                self._schemas,
+                self._catalog.resource[name],
+                sorted(set(keys)),
+                Evidence(at, account),
+                only_expanded=only_expanded,
+            )
 
     def _tell(self, batch: _Batch) -> None:
         """Have the live cache forget what has changed, and tell those who listen."""
         for (name, _), ids in batch.told.items() if self._has_cache else ():
             keys: Sequence[str | None] = sorted(ids) if len(ids) <= _MAX_IDS else [None]
-            for key in keys:
-                self._connection.execute(_INVALIDATE, (name, key, self._schemas.server))
+            self._connection.execute(_INVALIDATE, (name, self._schemas.server, list(keys)))
         for (name, account), ids in batch.changed.items():
             notify_change(self._connection, self._schemas, name, account, ids)
+
+
+def _doubt(resource: Resource, key: str, event: Event, batch: _Batch, *, only_expanded: bool = False) -> None:
+    of_kind = (resource.name, event.account, event.created, only_expanded)
+    batch.doubts.setdefault(of_kind, []).append(key)

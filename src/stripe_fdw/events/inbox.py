@@ -34,17 +34,6 @@ _STORE: Final = f"""
        set source = excluded.source, api_version = excluded.api_version, body = excluded.body
      where i.source = 'poll' and excluded.source = 'webhook' and i.outcome is null
 """.encode()  # noqa: S608 - a constant
-_CLAIM: Final = b"""
-    select position, body
-      from stripe_sync.inbox
-     where schema = %(schema)s and outcome is null and (next_attempt_at is null or next_attempt_at <= now())
-     union all
-    select position, body
-      from stripe_sync.inbox
-     where schema = %(schema)s and outcome = 'failed' and next_attempt_at <= now()
-     order by position
-     limit %(limit)s
-"""
 _MARK: Final = b"""
     update stripe_sync.inbox i
        set outcome = m.outcome, reason = m.reason, next_attempt_at = null, done_at = clock_timestamp()
@@ -108,15 +97,6 @@ class Outcome:
     event: Event
     name: str
     reason: str | None = None
-
-
-def claim(connection: psycopg.Connection, schemas: Schemas, limit: int) -> list[Event]:
-    """Return events that wait, and those that failed and are due again, in the order of their arrival.
-
-    They stay as they are: one process of a database applies events at a time.
-    """
-    rows = connection.execute(_CLAIM, {"schema": schemas.copies, "limit": limit})
-    return [Event.parse(body) for _, body in rows]
 
 
 def mark(connection: psycopg.Connection, schemas: Schemas, outcomes: Sequence[Outcome]) -> None:

@@ -33,6 +33,9 @@ def latest(told: Sequence[tuple[Event, State]]) -> Latest:
     Args:
         told: at least one event, in any order.
     """
+    if len(told) == 1:
+        ((event, state),) = told
+        return Latest(event, state, state.before, is_sure=True)
     ends = max(event.created for event, _ in told)
     close = _distinct([(event, state) for event, state in told if event.created >= ends - _SAME_TIME])
     last = [
