@@ -298,7 +298,8 @@ def test_events_that_stripe_forgets_are_kept(filled: str, client: Client, stripe
     refresh(filled, client, "event")
     with psycopg.connect(filled, autocommit=True) as connection:
         connection.execute(
-            "insert into stripe_copy.event (id, _raw, created, _as_of) select 'evt_' || n, '{}',"
+            "update stripe_sync.run set confirmed_at = null;"
+            " insert into stripe_copy.event (id, _raw, created, _as_of) select 'evt_' || n, '{}',"
             " now() - interval '1 day' * d, now() - interval '1 day' * d"
             " from (values (1, 31), (2, 30), (3, 20)) as old(n, d)"
         )
