@@ -23,6 +23,8 @@ from stripe_fdw.database.errors import InstallError
 from stripe_fdw.database.install import InstallPlan, install_into
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
+from stripe_fdw.jobs.tasks import Work
+from stripe_fdw.jobs.view_refreshes import refresh_views
 from stripe_fdw.redaction import Secret
 from stripe_fdw.settings import settings
 from stripe_simulator.process import SimulatorProcess
@@ -702,6 +704,35 @@ def test_rights_on_the_view_are_enough_to_write_and_give_nothing_else(db: psycop
         assert db.execute("delete from stripe.customer where id = %s", (customer,)).rowcount == 1
     finally:
         db.execute("reset role; drop owned by app; drop role app")
+
+
+def test_what_was_written_is_in_a_materialized_view(
+    db: psycopg.Connection, through_dsn: str, warnings: list[str]
+) -> None:
+    """Whoever writes, to the view or to the foreign table, needs no further privilege for it."""
+    db.execute(
+        "create materialized view public.eves as select id, name from stripe.customer where name like 'Eve%';"
+        " create role app; grant usage on schema stripe to app;"
+        " grant select, insert on stripe.customer to app"
+    )
+    try:
+        db.execute("select stripe_sync.refresh_view('public.eves', at_most_every => '0')")
+        refresh_views(Work(through_dsn, [], lambda _: None), once=True)
+        db.execute("set role app")
+        first = new_customer(db, name="Eve of the view")
+        db.execute("reset role")
+        second = one(db, "insert into stripe_live.customer (name) values ('Eve of the table') returning id")
+        refresh_views(Work(through_dsn, [], lambda _: None), once=True)
+        assert rows(db, "select id, name from public.eves order by 2 desc") == [
+            (first, "Eve of the view"),
+            (second, "Eve of the table"),
+        ]
+        assert warnings == []
+    finally:
+        db.execute(
+            "reset role; drop owned by app; drop role app; drop materialized view public.eves;"
+            " truncate stripe_sync.view_refresh cascade"
+        )
 
 
 @pytest.mark.parametrize("table", ["stripe_copy.customer", "stripe_sync.refetch", "stripe_live._view_write"])
