@@ -28,15 +28,21 @@ LISTED: Final[dict[str, str]] = {
     "coupon": "coupons?",
     "subscription": "subscriptions?status=all&",
     "invoice": "invoices?",
-    "invoiceitem": "invoiceitems?",
     "charge": "charges?",
     "payment_intent": "payment_intents?",
     "refund": "refunds?",
 }
+_WITHOUT_EVENTS: Final = {"invoiceitem": "invoiceitems?"}  # of its changes
+
+
+def wait_for_events(system: System) -> None:
+    """Wait as a program does that has just changed Stripe."""
+    with psycopg.connect(system.dsn, autocommit=True) as connection:
+        connection.execute("select stripe_sync.wait(%s)", (f"{_QUIET_SECONDS} s",))
 
 
 def wait_until_quiet(system: System) -> None:
-    """Wait until all events that Stripe lists are applied, and no object is in doubt."""
+    """Wait until what sends no events is refreshed as well, and no object is in doubt."""
     system.command("refresh", "--changes")
 
     def is_quiet() -> bool:
@@ -46,18 +52,21 @@ def wait_until_quiet(system: System) -> None:
     wait_until(is_quiet, "an end of all events and doubts", _QUIET_SECONDS)
 
 
-def differences(system: System, copies: list[str]) -> Iterator[str]:
+def differences(system: System, copies: list[str], *, by_events: bool = False) -> Iterator[str]:
     """Yield what the copies and Stripe's objects differ in, as this module compares them.
 
-    Some lists hide objects, such as those on a test clock: these are asked for one by one.
+    Some lists hide objects, such as those on a test clock: these are asked for one by one. With ``by_events``
+    only of objects whose changes events tell.
     """
     catalog = load()
     with psycopg.connect(system.dsn) as connection:
-        for name in set(copies) & set(LISTED):
+        paths = LISTED if by_events else LISTED | _WITHOUT_EVENTS
+        for name, path in paths.items():
+            if name not in copies:
+                continue
             ignored = {*catalog.resource[name].volatile, "client_secret"}
             query = f"select id, _raw from stripe_copy.{name} where not _deleted and _account = ''"
             copied = dict(rows(connection, query))
-            path = LISTED[name]
             for item in _listed(system, path):
                 raw = copied.pop(item["id"], None)
                 if raw is None:

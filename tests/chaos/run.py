@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.checks import differences, history, logged, outcomes, wait_until_quiet
+import psycopg
+
+from chaos.checks import differences, history, logged, outcomes, wait_for_events, wait_until_quiet
 from chaos.disturbances import Disturbances
 from chaos.sql_writes import SqlWrites
 from chaos.stripe_changes import StripeChanges
@@ -72,14 +74,18 @@ def run(
         system.end_refresh()
         say(f"changes are made after {time.monotonic() - started:.0f} s; waiting for the last events")
         result.wrong += through_views.wrong
+        names = [resource.name for resource in load().resources] if "all" in copies else list(copies)
+        found: list[str] = []
         try:
+            wait_for_events(system)
+            found += differences(system, names, by_events=True)
+            result.wrong += [f"after stripe_sync.wait: {line}" for line in found]
             wait_until_quiet(system)
-        except AssertionError as error:
+        except (AssertionError, psycopg.Error) as error:
             result.wrong.append(str(error))
         counted, wrong = outcomes(system)
         result.wrong += wrong
-        names = [resource.name for resource in load().resources] if "all" in copies else list(copies)
-        found = list(differences(system, names))
+        found += differences(system, names)
         result.wrong += found
         for name, key in dict.fromkeys(
             tuple(line.replace(",", "").split()[:2]) for line in found[:_EXPLAINED]
