@@ -5,7 +5,8 @@
 -- last complete poll began, by the clock of the database: one that began after the call has stored all that Stripe had told of.
 
 alter table stripe_sync.event_position
-    add column if not exists polled_from timestamptz;  -- when the last complete poll began, by the clock of the database
+    add column if not exists polled_from timestamptz,  -- when the last complete poll began, by the clock of the database
+    add column if not exists last_gap_job bigint;      -- of the refreshes that make up for events that Stripe shows no more
 
 -- Raises an error where waiting would see nothing of what others commit, or keep them from it.
 create or replace function stripe_sync.refuse_wait(timeout interval)
@@ -131,6 +132,20 @@ begin
     exception when sqlstate 'SFW00' then
         null;
     end;
+
+    while to_regclass('stripe_jobs.procrastinate_jobs') is not null loop
+        select count(*), min(j.args ->> 'resource') into waiting, failed
+          from stripe_sync.event_position p
+          join stripe_jobs.procrastinate_jobs j on j.queue_name = p.schema and j.id <= p.last_gap_job
+         where p.schema = known.copies and j.task_name = 'refresh' and j.status in ('todo', 'doing');
+        exit when waiting = 0;
+        if not stripe_sync.sleep_until_next_look(asked_at, ends_at) then
+            raise object_not_in_prerequisite_state using
+                message = format('%s copies of server "%s" were not refreshed within %s', waiting, known.name, wait.timeout),
+                detail = format('No worker had read events for 30 days. One of the copies is %s.', failed),
+                hint = 'stripe_sync.status shows how far the refreshes are.';
+        end if;
+    end loop;
 
     select s.last_value into last_position from stripe_sync.inbox_position s;
     loop

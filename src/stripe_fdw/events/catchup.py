@@ -163,10 +163,12 @@ class CatchUp:
                 self.stored.move(now, now)
             return
         with self.connection.transaction():
+            jobs = []
             for name in installed_resources(self.connection, self.schemas):
-                self.connection.execute(
+                jobs += self.connection.execute(
                     "select stripe_sync.refresh(r.name, %(server)s) from stripe_sync.resource r"
                     " where r.schema = %(schema)s and r.name = %(name)s and r.not_listed is null",
                     {"server": self.schemas.server, "schema": self.schemas.copies, "name": name},
-                )
+                ).fetchall()
             self.stored.move(now, now)
+            self.stored.note_gap(max((job for (job,) in jobs), default=None))

@@ -76,6 +76,11 @@ class StoredPosition:
         values = {"position": position, "overlapped_at": overlapped_at, "polled_from": polled_from}
         self.connection.execute(_MOVE_CONNECTED if self.account else _MOVE_OWN, self._values(**values))
 
+    def note_gap(self, last_job: int | None) -> None:
+        """Note the last of the refreshes that make up for events which Stripe shows no more."""
+        query = "update stripe_sync.event_position set last_gap_job = %s where schema = %s"
+        self.connection.execute(query, (last_job, self.schemas.copies))
+
     def fail(self, message: str) -> None:
         """Note why a poll has failed."""
         self.connection.execute(_FAIL_CONNECTED if self.account else _FAIL_OWN, self._values(error=message))

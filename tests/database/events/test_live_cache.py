@@ -1,7 +1,8 @@
-"""Events that are applied make the live cache of all sessions forget what has changed."""
+"""Events that are applied reach other sessions: their live caches, and what they listen to."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
@@ -55,3 +56,23 @@ def test_the_next_query_of_every_session_shows_the_new_value(
         assert seen() == [[("Eve",)], [("Ada",)], [(1,)]] * 2
     # What no event told of is still answered by the caches.
     assert f"/v1/customers/{same}" not in [item["path"] for item in live_stripe.requests()]
+
+
+def test_what_a_user_writes_is_told_by_its_event_and_not_by_the_users_transaction(
+    sessions: list[psycopg.Connection], live_stripe: SimulatorProcess, working: Working
+) -> None:
+    db, listener = sessions
+    api = BareStripe(live_stripe.url, KEY)
+    customer = api.post("customers", name="Ada")["id"]
+    with working(poll_events, apply_events), hang_guard(30):
+        db.execute(WAIT)
+        db.execute("update stripe_copy.customer set _as_of = _as_of - interval '1 minute'")
+    listener.execute("listen stripe_changes")
+    db.execute("update stripe.customer set name = 'Eve' where id = %s", (customer,))
+    assert [each.payload for each in listener.notifies(timeout=0.05)] == []
+    db.execute("truncate stripe_sync.refetch")
+    with working(poll_events, apply_events), hang_guard(30):
+        db.execute(WAIT)
+    told = [json.loads(each.payload) for each in listener.notifies(timeout=0.05)]
+    assert [change["ids"] for change in told] == [[customer]]
+    listener.execute("unlisten stripe_changes")

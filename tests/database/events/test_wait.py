@@ -87,7 +87,8 @@ def test_what_stripe_has_told_of_is_in_the_copies(
         assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == [("Ada",)]
         asked = [item for item in live_stripe.requests() if item["path"] == "/v1/events"]
         customer = api.post("customers", name="Eve")
-        with db.transaction():  # a transaction that has only read; twice
+        with db.transaction():  # a transaction that only reads; twice
+            db.execute("set transaction read only")
             db.execute(WAIT)
             db.execute(WAIT)
             assert one(db, f"select name from stripe.customer where id = '{customer['id']}'") == "Eve"
@@ -130,6 +131,22 @@ def test_a_list_that_an_event_shows_in_part_is_waited_for(
         assert rows(db, query) == [(11,)]
 
 
+def test_the_refreshes_that_make_up_for_lost_events_are_waited_for(
+    db: psycopg.Connection, api: BareStripe, working: Working
+) -> None:
+    """Stripe shows the events of 30 days."""
+    db.execute(
+        "insert into stripe_sync.event_position (schema, position)"
+        " values ('stripe_copy', now() - interval '31 days')"
+    )
+    with working(poll_events, apply_events):
+        error = failing(db, "select stripe_sync.wait('1 second')")
+        assert 'copies of server "stripe" were not refreshed within 00:00:01' in said(error)
+        assert "One of the copies is " in said(error)
+        db.execute("delete from stripe_jobs.procrastinate_jobs")
+        db.execute(WAIT)
+
+
 def test_what_is_missing_is_told_when_the_time_is_over(
     db: psycopg.Connection, api: BareStripe, working: Working, live_stripe: SimulatorProcess
 ) -> None:
@@ -140,8 +157,8 @@ def test_what_is_missing_is_told_when_the_time_is_over(
     with working(poll_events):
         wait_until(lambda: rows(db, "select 1 from stripe_sync.event_position"))
         api.post("customers", name="Ada")
-        error = failing(db, "select stripe_sync.wait('2 seconds')")
-        assert 'events of server "stripe" were not applied within 00:00:02' in said(error)
+        error = failing(db, "select stripe_sync.wait('1 second')")
+        assert 'events of server "stripe" were not applied within 00:00:01' in said(error)
         assert "No worker applies them" in said(error)
         live_stripe.control("POST", "/faults", {"kind": "status", "status": 401, "path": "/v1/events"})
         error = failing(db, "select stripe_sync.wait('1 second')")
@@ -280,6 +297,17 @@ def test_an_object_is_as_stripe_has_it(db: psycopg.Connection, api: BareStripe) 
     db.execute(wait)
     db.execute("select stripe_sync.wait('customer', 'cus_unknown')")
     assert names(db, "cus_unknown") == []
+
+
+def test_lists_come_with_the_object_that_holds_them(db: psycopg.Connection, api: BareStripe) -> None:
+    customer, product = api.post("customers", name="Ada"), api.post("products", name="seat")
+    plan = {"recurring[interval]": "month"}
+    price = api.post("prices", plan, currency="eur", unit_amount=100, product=product["id"])["id"]
+    sent = {"items[0][price]": price, "collection_method": "send_invoice", "days_until_due": 9}
+    made = api.post("subscriptions", sent, customer=customer["id"])
+    db.execute("select stripe_sync.wait('subscription', %s)", (made["id"],))
+    items = f"select price_id from stripe.subscription_item where subscription_id = '{made['id']}'"
+    assert rows(db, items) == [(price,)]
 
 
 def test_a_state_that_an_event_told_of_just_before_is_not_kept(
