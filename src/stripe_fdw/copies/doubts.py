@@ -112,6 +112,46 @@ def note_doubts_of_holders(
     note_doubts(connection, schemas, holder, ids, evidence)
 
 
+def note_doubts_of_shown_prices(
+    connection: psycopg.Connection,
+    schemas: Schemas,
+    catalog: Catalog,
+    account: str,
+    *,
+    subscriptions: Sequence[str] | None = None,
+    since: datetime | None = None,
+) -> None:
+    """Have subscriptions asked for again whose copies may show an earlier state of a price.
+
+    That are those, of some or all, with an item whose price has changed since the subscription is known: an
+    event of it arrived late, or a page of a list. No price is meant that has changed before ``since``, by
+    Stripe's clock. The copies of subscriptions, items and prices are there.
+    """
+    subscription, item, price = (
+        catalog.resource[name] for name in ("subscription", "subscription_item", "price")
+    )
+    rows = connection.execute(
+        f"select s.id, max(p._as_of) from {schemas.table(subscription)} s"
+        f" join {schemas.table(item)} i on i.subscription = s.id and i._account = s._account"
+        f" join {schemas.table(price)} p on p.id = i.price and p._account = s._account"
+        " where s._account = %(account)s and not s._deleted and not i._deleted"
+        " and (%(ids)s::text[] is null or s.id = any (%(ids)s))"
+        " and p._event is not null and p._as_of >= s._as_of"
+        " and (%(since)s::timestamptz is null or p._as_of >= %(since)s)"
+        " and not stripe_sync.is_creation(%(schema)s, p._event, p._as_of)"
+        " group by s.id".encode(),
+        {
+            "account": account,
+            "ids": None if subscriptions is None else list(subscriptions),
+            "since": since,
+            "schema": schemas.copies,
+        },
+    ).fetchall()
+    if rows:
+        evidence = Evidence(max(at for _, at in rows), account)
+        note_doubts(connection, schemas, subscription, [key for key, _ in rows], evidence)
+
+
 @dataclass(frozen=True, slots=True)
 class DoubtQueue:
     """The doubts about objects of the key's account, or of a connected one. Processes may share it."""

@@ -10,6 +10,7 @@ import psycopg
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
+from stripe_fdw.copies.doubts import note_doubts_of_shown_prices
 from stripe_fdw.copies.incomplete_lists import ListCompletion
 from stripe_fdw.copies.lists import NotListedError
 from stripe_fdw.copies.new_columns import ColumnFiller
@@ -91,6 +92,7 @@ class ResourceRefresh:
             refresher.refresh(resource, run)
             owned.fill(resource, run)
             completion.complete(resource, run)
+            self._doubt_shown_prices(resource, run)
             refetcher.settle_listed(resource, run)
             filler.fill(resource)
         except (NotListedError, PermissionDeniedError, NotActivatedError) as error:
@@ -112,6 +114,17 @@ class ResourceRefresh:
         owned.record(resource, run)
         indexes.build(resource)  # which may take longer than the lease
         return run
+
+    def _doubt_shown_prices(self, resource: Resource, run: Run) -> None:
+        """Have subscriptions asked for again whose page was read before an event of a price they show."""
+        if resource.name != "subscription":
+            return
+        query = "select name from stripe_sync.resource where schema = %s"
+        copied = {name for (name,) in self.connection.execute(query, (run.schema,))}
+        if copied >= {"subscription_item", "price"}:
+            note_doubts_of_shown_prices(
+                self.connection, self.schemas, load(), run.account, since=run.began_at
+            )
 
     def _finish(self, run: Run, error: str | None = None) -> None:
         """Give the run up, and tell listeners once if it has changed rows, of which there may be many."""

@@ -17,7 +17,12 @@ from psycopg import sql
 from stripe_fdw.catalog.model import Catalog, Resource
 from stripe_fdw.copies.apply import Evidence, apply_each, carrying
 from stripe_fdw.copies.copied_columns import expanded_columns
-from stripe_fdw.copies.doubts import note_doubts, note_doubts_of_holders, note_doubts_of_rows
+from stripe_fdw.copies.doubts import (
+    note_doubts,
+    note_doubts_of_holders,
+    note_doubts_of_rows,
+    note_doubts_of_shown_prices,
+)
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
@@ -215,6 +220,11 @@ class Applier:
             else:
                 self._note(resource, told, outcomes[key], batch)
         self._note_untold(resource, objects[0].account, outcomes, batch)
+        if resource.name == SUBSCRIPTION and self._effects.has_prices:
+            changed = [key for key, outcome in outcomes.items() if outcome in ("inserted", "updated")]
+            note_doubts_of_shown_prices(
+                self._connection, self._schemas, self._catalog, objects[0].account, subscriptions=changed
+            )
 
     def _write(self, resource: Resource, part: Sequence[_Told]) -> dict[str, str]:
         items = [

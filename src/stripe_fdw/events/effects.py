@@ -26,6 +26,7 @@ TEST_CLOCK: Final = "test_clock"
 _PRICE_CHANGED: Final = "price.updated"
 SUBSCRIPTION: Final = "subscription"
 ITEM: Final = "subscription_item"
+_PRICE: Final = "price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,11 @@ class Effects:
             return None
         copied = (each for each in self._catalog.resources if each.name in self.copied)
         return clock, tuple(each for each in copied if TEST_CLOCK in each.column)
+
+    @property
+    def has_prices(self) -> bool:
+        """True if prices are copied, and the items of subscriptions, which show them whole."""
+        return all(name in self.copied for name in (SUBSCRIPTION, ITEM, _PRICE))
 
     def on_changed_price(self, event: Event) -> str | None:
         """Return the price that the event changes, if items are copied, which show it whole."""

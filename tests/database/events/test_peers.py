@@ -418,6 +418,45 @@ def test_a_price_that_changes_is_shown_by_its_subscriptions(follower: Follower) 
     assert rows(follower.db, shown) == [("Gold",)]
 
 
+def test_a_price_that_changes_before_a_subscription_is_told(follower: Follower) -> None:
+    """The event of the subscription is older than that of the price, and comes later."""
+    follower.one_second()
+    made = subscribed(follower.api)
+    told = follower.told()
+    price = next(each for each in told if each.type == "price.created").changed_object["id"]
+    follower.take(*(each for each in told if not each.type.startswith("customer.subscription")))
+    follower.one_second(ago=20)
+    follower.api.post(f"prices/{price}", nickname="Gold")
+    follower.take(*follower.told("price.updated"))
+    follower.take(*(each for each in told if each.type.startswith("customer.subscription")))
+    assert ("subscription", made) in follower.doubts()
+    follower.settle()
+    assert follower.wrong("subscription", "subscriptions", [made]) == []
+
+
+def test_a_price_that_changes_after_its_subscription_was_listed(follower: Follower) -> None:
+    """The page is committed after the event of the price, and shows it as it was."""
+    follower.one_second()
+    made = subscribed(follower.api)
+    follower.take(*(each for each in follower.told() if each.type == "price.created"))
+    fetch, changed = follower.client.submit, []
+
+    def submit(request: Request, **options: Any) -> Any:
+        future = fetch(request, **options)
+        if request.path == "/v1/subscriptions" and not changed:
+            future.result(check=lambda: None)
+            changed.append(follower.api.post("prices/" + price, nickname="Gold"))
+            follower.take(*follower.told("price.updated"))
+        return future
+
+    price = follower.api.get(f"subscriptions/{made}")["items"]["data"][0]["price"]["id"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(follower.client, "submit", submit)
+        follower.refresh("subscription")
+    assert changed
+    assert ("subscription", made) in follower.doubts()
+
+
 def test_poll_then_webhook_upgrades_version(follower: Follower) -> None:
     """A polled event has the account's version; the same one by webhook has ours, and replaces it."""
     follower.simulator.control("POST", "/account_version", {"api_version": OLDER})
