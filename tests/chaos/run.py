@@ -11,6 +11,7 @@ import psycopg
 
 from chaos.checks import differences, history, logged, outcomes, wait_for_events, wait_until_quiet
 from chaos.disturbances import Disturbances
+from chaos.materialized_views import make_views, stale_views
 from chaos.sql_writes import SqlWrites
 from chaos.stripe_changes import StripeChanges
 from chaos.system import System
@@ -60,6 +61,7 @@ def run(
         at_stripe = StripeChanges(system.simulator.url, seed)
         at_stripe.prepare()
         system.refresh()
+        make_views(system)
         say(f"seed {seed}: {changes} changes, copies are filled")
         disturbances = Disturbances(system, seed)
         through_views = SqlWrites(system.dsn, seed, lambda: disturbances.reads_lag)
@@ -87,6 +89,7 @@ def run(
         result.wrong += wrong
         found += differences(system, names)
         result.wrong += found
+        result.wrong += stale_views(system)
         for name, key in dict.fromkeys(
             tuple(line.replace(",", "").split()[:2]) for line in found[:_EXPLAINED]
         ):
