@@ -15,6 +15,8 @@ from stripe_fdw.catalog import load
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError
 from stripe_fdw.events.catchup import CatchUp
+from stripe_fdw.jobs.following import poll_events
+from stripe_fdw.jobs.tasks import ServedAccount, Work
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
@@ -275,3 +277,20 @@ def test_old_weeks_are_dropped_when_all_their_events_have_ended(db: psycopg.Conn
     ((dropped,),) = rows(db, "select count(*) from stripe_sync.trim_inbox()")
     assert dropped == 1
     assert rows(db, "select count(*) from stripe_sync.inbox") == [(0,)]
+
+
+def test_why_a_first_poll_has_failed_is_noted(
+    db: psycopg.Connection, database: str, catchup: CatchUp, stripe: SimulatorProcess
+) -> None:
+    stripe.control(
+        "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/events", "message": "No way."}
+    )
+    said: list[str] = []
+    poll_events(Work(database, [], said.append), ServedAccount(Schemas(), catchup.client), once=True)
+    assert "events are not read: No way." in said
+    query = "select poll_error, position from stripe_sync.event_status"
+    assert rows(db, query) == [("No way.", None)]
+    stripe.control("DELETE", "/faults")
+    catchup.poll()
+    assert rows(db, query)[0][0] is None
+    db.execute("delete from stripe_sync.account")

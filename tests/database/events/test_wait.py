@@ -24,6 +24,9 @@ from support.waiting import hang_guard, wait_until
 from .conftest import EU, Working
 
 OWN_LOCKS = "select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
+BRIEFLY = "select stripe_sync.wait('300 milliseconds')"
+# As a poll does that begins later than all waits of a test.
+POLLED = "update stripe_sync.event_position set polled_from = now() + interval '1 hour'"
 WAIT = "select stripe_sync.wait('20 seconds')"
 
 
@@ -139,31 +142,50 @@ def test_the_refreshes_that_make_up_for_lost_events_are_waited_for(
         "insert into stripe_sync.event_position (schema, position)"
         " values ('stripe_copy', now() - interval '31 days')"
     )
-    with working(poll_events, apply_events):
-        error = failing(db, "select stripe_sync.wait('1 second')")
-        assert 'copies of server "stripe" were not refreshed within 00:00:01' in said(error)
-        assert "One of the copies is " in said(error)
-        db.execute("delete from stripe_jobs.procrastinate_jobs")
-        db.execute(WAIT)
-
-
-def test_what_is_missing_is_told_when_the_time_is_over(
-    db: psycopg.Connection, api: BareStripe, working: Working, live_stripe: SimulatorProcess
-) -> None:
-    wait = "select stripe_sync.wait('300 milliseconds')"
-    error = failing(db, wait)
-    assert 'no worker reads the events of server "stripe"' in said(error)
-    assert "Start stripe-fdw worker" in said(error)
     with working(poll_events):
-        wait_until(lambda: rows(db, "select 1 from stripe_sync.event_position"))
-        api.post("customers", name="Ada")
-        error = failing(db, "select stripe_sync.wait('1 second')")
-        assert 'events of server "stripe" were not applied within 00:00:01' in said(error)
-        assert "No worker applies them" in said(error)
-        live_stripe.control("POST", "/faults", {"kind": "status", "status": 401, "path": "/v1/events"})
-        error = failing(db, "select stripe_sync.wait('1 second')")
-        assert "The last attempt: " in said(error)
-        live_stripe.control("DELETE", "/faults")
+        wait_until(lambda: rows(db, "select from stripe_jobs.procrastinate_jobs"), "the refreshes")
+    db.execute(POLLED)
+    error = failing(db, BRIEFLY)
+    assert 'copies of server "stripe" were not refreshed within 00:00:00.3' in said(error)
+    assert "One of the copies is " in said(error)
+    db.execute("delete from stripe_jobs.procrastinate_jobs")
+    db.execute(BRIEFLY)
+
+
+def test_what_is_missing_is_told_when_the_time_is_over(db: psycopg.Connection, live_dsn: str) -> None:
+    no_worker = 'no worker reads the events of server "stripe"'
+    error = failing(db, BRIEFLY)
+    assert no_worker in said(error)
+    assert "Start stripe-fdw worker" in said(error)
+    db.execute("insert into stripe_sync.event_position (schema, error) values ('stripe_copy', 'Invalid key')")
+    error = failing(db, BRIEFLY)
+    assert no_worker in said(error)
+    assert "The last attempt: Invalid key" in said(error)
+    with psycopg.connect(live_dsn, autocommit=True) as worker:
+        worker.execute("select pg_advisory_lock(hashtext('stripe-fdw poll'), hashtext('stripe_copy'))")
+        assert 'events of server "stripe" were not read within 00:00:00.3' in said(failing(db, BRIEFLY))
+    db.execute(POLLED)
+    body = {
+        "id": "evt_1", "object": "event", "type": "product.created", "created": int(time.time()),
+        "livemode": False, "api_version": None, "data": {"object": {"id": "prod_1", "object": "product"}},
+    }  # fmt: skip
+    store(db, Schemas(), [Event.parse(body)], "webhook")
+    error = failing(db, BRIEFLY)
+    assert '1 events of server "stripe" were not applied within 00:00:00.3' in said(error)
+    assert "No worker applies them" in said(error)
+    db.execute("truncate stripe_sync.inbox")
+    for noted, missing in (
+        ("stripe_sync.refetch (schema, resource, id, account, doubted_at)", "asked for again did not come"),
+        ("stripe_sync.incomplete (schema, resource, id, account, list)", "lists of server"),
+    ):
+        value = "now()" if "refetch" in noted else "'items'"
+        db.execute(f"insert into {noted} values ('stripe_copy', 'customer', 'cus_1', '', {value})".encode())
+        error = failing(db, BRIEFLY)
+        assert missing in said(error)
+        assert "cus_1" in said(error)
+        # Those of connected accounts are not waited for.
+        db.execute(f"update {noted.split()[0]} set account = 'acct_1'".encode())
+        db.execute(BRIEFLY)
     assert one(db, OWN_LOCKS) == 0
 
 
