@@ -753,6 +753,8 @@ def test_a_trigger_of_others_does_not_run_as_the_owner(
     try:
         error = failing(db, "insert into stripe.customer (name) values ('Ada')")
         assert f'trigger "pwn" on {table} runs a function of role "mallory"' in said(error)
+        waited = failing(db, "select stripe_sync.wait('customer', 'cus_1')")
+        assert f'trigger "pwn" on {table} runs a function of role "mallory"' in said(waited)
         assert sent() == []
         db.execute("insert into stripe_live.customer (name) values ('Ada')")
         assert 'not copied: trigger "pwn"' in warnings[0]
