@@ -61,8 +61,8 @@ _COLLECT: Final = """
 _IS_DUE: Final = """
     (v.stale_since is not null or v.is_running or s.reads_live)
     and (v.is_settled or v.settles_at is not null)
-    and coalesce(greatest(case when not v.is_running then v.started_at + s.at_most_every end,
-                          v.next_attempt_at) <= clock_timestamp(), true)
+    and coalesce(case when v.is_running or v.failures > 0 then v.next_attempt_at
+                      else v.started_at + s.at_most_every end <= clock_timestamp(), true)
 """
 _CANDIDATES: Final = f"""
     select v.view, v.sources, v.stale_since, v.finished_at, s.state = 'running', {_IS_DUE}
