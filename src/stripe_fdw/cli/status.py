@@ -85,16 +85,16 @@ def status(
             views = _views(connection) if server is None else []
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
-    if not rows:
+    if rows:
+        table = _table(_COPIES)
+        for name, schema, resource, state, percent, *rest in rows:
+            schemas = Schemas(name or "stripe", schema.removesuffix("_copy"))
+            progress = f"{state}, {percent} %" if percent is not None else state
+            table.add_row(schemas.label(resource), progress, *map(_text, rest))
+        print_table(table)
+    else:
         out.print("no copies", markup=False)
-        return
-    table = _table(_COPIES)
-    for name, schema, resource, state, percent, *rest in rows:
-        schemas = Schemas(name or "stripe", schema.removesuffix("_copy"))
-        progress = f"{state}, {percent} %" if percent is not None else state
-        table.add_row(schemas.label(resource), progress, *map(_text, rest))
-    print_table(table)
-    for columns, found in ((_EVENTS, events), (_VIEWS, views)):
+    for columns, found in ((_EVENTS, events if rows else []), (_VIEWS, views)):
         if found:
             out.print()
             table = _table(columns)

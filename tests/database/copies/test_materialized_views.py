@@ -20,6 +20,7 @@ from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.jobs.schedules import mark_due_views
 from stripe_fdw.jobs.tasks import Work
 from stripe_fdw.jobs.view_refreshes import ViewRefresher, refresh_views
+from support.commands import run_command
 from support.database import failing, one, rows, said
 from support.waiting import hang_guard, wait_until
 
@@ -600,6 +601,18 @@ def test_the_status_has_views_and_counts_no_rows_unasked(db: psycopg.Connection,
     assert ("stripe_copy", "customer", "never refreshed", None, None, "copy", None) in rows(db, query)
     assert "count_rows" not in str(rows(db, f"explain (verbose) {query}"))
     assert "count_rows" in str(rows(db, "explain (verbose) select rows from stripe_sync.status"))
+
+
+def test_the_command_shows_views_where_there_are_no_copies(db: psycopg.Connection, dsn: str) -> None:
+    db.execute("select stripe_sync.refresh_view('names', cron => '0 3 * * *')")
+    db.execute("create table public.known as table stripe_sync.resource; delete from stripe_sync.resource")
+    try:
+        shown = run_command("status", environment={"DATABASE_URL": dsn}).stdout.splitlines()
+    finally:
+        db.execute("insert into stripe_sync.resource table public.known")
+    assert shown[0] == "no copies"
+    assert shown[2].startswith("materialized view")
+    assert shown[3].split() == ["public.names", "never", "refreshed", "0", "3", "*", "*", "*"]
 
 
 @pytest.mark.parametrize(
