@@ -223,6 +223,8 @@ def _bare_rows(bench: Bench, load: Load) -> _Pass:
 def _sustained(bench: Bench, load: Load, port: int, pids: dict[str, int]) -> _Pass:
     """Send as fast as it is answered, and wait until all is applied."""
     _wait_until_applied(bench)
+    with bench.connect() as connection:
+        connection.execute("checkpoint")  # of what was prepared
     backends = _Backends(bench)
     before = {name: processor_seconds(pid) for name, pid in pids.items()}
     started = time.monotonic()

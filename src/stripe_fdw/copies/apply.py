@@ -171,10 +171,16 @@ def carrying(
         item: the object as the event has it.
         at: when the event was created.
         event: the id of the event.
-        before: the object as it was before, where the event tells.
+        before: the object as it was before, where the event tells. What differs in it is carried.
     """
-    carried = {AT_KEY: at.isoformat(), EVENT_KEY: event}
-    return {**item, **carried, BEFORE_KEY: before} if before is not None else {**item, **carried}
+    carried = {**item, AT_KEY: at.isoformat(), EVENT_KEY: event}
+    if before is not None:
+        carried[BEFORE_KEY] = {
+            name: value
+            for name, value in before.items()
+            if name not in item or (value is not item[name] and value != item[name])
+        }
+    return carried
 
 
 def as_jsonb(value: dict[str, Any] | Sequence[dict[str, Any]]) -> Jsonb:

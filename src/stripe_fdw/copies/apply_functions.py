@@ -129,7 +129,7 @@ def _write_body(resource: Resource, schemas: Schemas, lists: tuple[OwnedList, ..
     # OFFSET has each taken once and not for each mention of it.
     internal = (*secret_fields(resource), *CARRIED)
     raw = _without_fields("raw", internal)
-    before = _without_fields(f"(raw -> '{BEFORE_KEY}')", internal)
+    before = _without_fields(f"(raw || (raw -> '{BEFORE_KEY}'))", internal)
     objects = "lateral (select given_objects[i.position] as raw, given_fields[i.position] as o offset 0) e"
     # Of what Stripe sends only on request, an object that came without it keeps what the row has.
     expanded = expanded_columns(resource)
@@ -182,7 +182,11 @@ begin
                {_known_at(resource, schemas)} as _as_of,
                -- The event follows upon the one that the row came from: it has the state that was before.
                coalesce(t._event is not null and not t._deleted
-                        and (raw ? '{BEFORE_KEY}' and i._at >= t._as_of and t._raw = {before}
+                        and (raw ? '{BEFORE_KEY}' and i._at >= t._as_of
+                             -- An event that is much later is applied, whatever was before it.
+                             and (_is_open or i._at <= greatest(t._as_of, _confirmed_at)
+                                                       + interval '{SAME_TIME_SECONDS} s')
+                             and t._raw = {before}
                              -- Nothing tells the order of two events of one second: their ranks do, for now.
                              or i._event is not null and i._at = t._as_of
                                 and {_rank(resource, schemas, "raw", "i._event", "i._at")}

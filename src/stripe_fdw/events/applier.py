@@ -37,7 +37,8 @@ from stripe_fdw.events.ordering import Latest, latest
 _BATCH: Final = 500
 _LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
 _MAX_IDS: Final = 100  # of one resource that are invalidated one by one
-_INVALIDATE: Final = "select stripe_sync.invalidate(%s, id, %s) from unnest(%s::text[]) id"
+# As stripe_sync.invalidate does, but planned once for all.
+_INVALIDATE: Final = "insert into {} (resource, id) select * from unnest(%s::text[], %s::text[])"
 
 
 @dataclass(slots=True)
@@ -285,9 +286,14 @@ class Applier:
 
     def _tell(self, batch: _Batch) -> None:
         """Have the live cache forget what has changed, and tell those who listen."""
-        for (name, _), ids in batch.told.items() if self._has_cache else ():
-            keys: Sequence[str | None] = sorted(ids) if len(ids) <= _MAX_IDS else [None]
-            self._connection.execute(_INVALIDATE, (name, self._schemas.server, list(keys)))
+        told = [
+            (name, key)
+            for (name, _), ids in batch.told.items()
+            for key in (sorted(ids) if len(ids) <= _MAX_IDS else [None])
+        ]
+        if told and self._has_cache:
+            query = sql.SQL(_INVALIDATE).format(sql.Identifier(self._schemas.live, "_invalidation"))
+            self._connection.execute(query, tuple(map(list, zip(*told, strict=True))))
         for (name, account), ids in batch.changed.items():
             notify_change(self._connection, self._schemas, name, account, ids)
 
