@@ -314,6 +314,8 @@ class Refetcher:
                     )
         except (AuthenticationError, RateLimitError):
             raise
+        except (PermissionDeniedError, NotActivatedError):
+            pass  # no request of this key can tell, however often it is asked
         except ApiError as error:
             if error.status is None or error.status >= 500:
                 raise

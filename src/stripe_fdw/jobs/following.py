@@ -45,7 +45,7 @@ _NEXT_CONNECTED: Final = b"""
 """
 _LOOK_SECONDS: Final = 0.1  # for sessions that wait
 _SHORTEST_PAUSE_SECONDS: Final = 0.25  # between two polls, however many sessions wait
-_HAS_WEBHOOKS: Final = (
+HAS_WEBHOOKS: Final = (
     "select exists (select from stripe_sync.inbox where schema = %s and account = ''"
     " and source = 'webhook'"
     " and created > now() - interval '1 day' and received_at > now() - interval '1 hour')"
@@ -74,7 +74,7 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
                     except StripeFdwError as error:
                         catchup.stored.fail(error.message)
                         raise
-                    has_webhooks = single_value(connection, _HAS_WEBHOOKS, account.schemas.copies) is True
+                    has_webhooks = single_value(connection, HAS_WEBHOOKS, account.schemas.copies) is True
                     pause = _POLL_SECONDS_WITH_WEBHOOKS if has_webhooks else _POLL_SECONDS
                     if once or _pause(work, connection, account.schemas, pause):
                         return

@@ -12,10 +12,11 @@ import pytest
 
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
+from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError
 from stripe_fdw.events.catchup import CatchUp
-from stripe_fdw.jobs.following import poll_events
+from stripe_fdw.jobs.following import HAS_WEBHOOKS, poll_events
 from stripe_fdw.jobs.tasks import ServedAccount, Work
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
@@ -286,7 +287,10 @@ def test_why_a_first_poll_has_failed_is_noted(
         "POST", "/faults", {"kind": "status", "status": 400, "path": "/v1/events", "message": "No way."}
     )
     said: list[str] = []
-    poll_events(Work(database, [], said.append), ServedAccount(Schemas(), catchup.client), once=True)
+    account = ServedAccount(Schemas(), catchup.client)
+    poll_events(Work(database, [account], said.append), account, once=True)
+    assert account.budget is not None
+    account.budget.close()
     assert "events are not read: No way." in said
     query = "select poll_error, position from stripe_sync.event_status"
     assert rows(db, query) == [("No way.", None)]
@@ -294,3 +298,15 @@ def test_why_a_first_poll_has_failed_is_noted(
     catchup.poll()
     assert rows(db, query)[0][0] is None
     db.execute("delete from stripe_sync.account")
+
+
+def test_webhooks_of_connected_accounts_slow_down_no_poll(db: psycopg.Connection) -> None:
+    """The events of the key's own account may come by no webhook."""
+    stored = (
+        "insert into stripe_sync.inbox (schema, id, created, account, type, livemode, source, body)"
+        " values ('stripe_copy', %s, now(), %s, 'x', false, 'webhook', '{}')"
+    )
+    db.execute("select stripe_sync.make_inbox_partition(now())")
+    for account, expected in (("acct_1", False), ("", True)):
+        db.execute(stored, (f"evt_{account}", account))
+        assert single_value(db, HAS_WEBHOOKS, "stripe_copy") is expected

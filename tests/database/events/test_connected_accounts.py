@@ -112,6 +112,11 @@ def test_each_has_its_turn_and_one_that_fails_holds_up_no_other(
     )
     assert found == [("acct_0gone", False, False), *((account, True, False) for account in accounts)]
     assert len([line for line in said_lines if "events of acct_0gone are not read" in line]) == 1
+    # Nor are its objects asked for again and again, before those of the other accounts.
+    BareStripe(stripe.url, KEY, accounts[1]).post("customers", name="Ada")
+    run(work, db)
+    assert customers(db) == [(accounts[1], "Ada", False)]
+    assert rows(db, "select resource from stripe_sync.refetch where account = 'acct_0gone'") == []
     # The one that was polled longest ago is the next, and none sooner than after a minute.
     stripe.control("DELETE", "/requests")
     db.execute(
