@@ -29,7 +29,16 @@ from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.claiming import Claims
-from stripe_fdw.events.effects import ITEM, SUBSCRIPTION, TEST_CLOCK, Effects, Ignored, Refetch, State
+from stripe_fdw.events.effects import (
+    ITEM,
+    SUBSCRIPTION,
+    TEST_CLOCK,
+    Effects,
+    Ignored,
+    Refetch,
+    State,
+    as_listed,
+)
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import Latest, latest
@@ -113,18 +122,19 @@ class Applier:
 
     def _take(self) -> int:
         connection, schemas = self._connection, self._schemas
-        livemode = single_value(
-            connection, "select livemode from stripe_sync.account where schema = %s", schemas.copies
-        )
-        events = self.claims.claim(_BATCH) if isinstance(livemode, bool) else []
-        if not events:
+        known = connection.execute(
+            "select livemode, account_id from stripe_sync.account where schema = %s", (schemas.copies,)
+        ).fetchone()
+        events = self.claims.claim(_BATCH) if known is not None else []
+        if not events or known is None:
             return 0
+        livemode, own_account = known
         # A copy that was made since the last batch may have been filled already: its events count.
         query = "select name from stripe_sync.resource where schema = %s"
         copied = frozenset(name for (name,) in connection.execute(query, (schemas.copies,)))
         if copied != self._effects.copied:
-            self._effects = Effects(self._catalog, copied)
-        ours = [event for event in events if event.livemode == livemode]
+            self._effects = Effects(self._catalog, copied, own_account)
+        ours = [as_listed(event) for event in events if event.livemode == livemode]
         batch = self._apply(ours)
         for event in events:
             if event.livemode != livemode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stripe_fdw.catalog.model import Catalog, Resource
@@ -19,6 +19,8 @@ _TOUCHED: Final[Mapping[str, Mapping[str, str]]] = {
     "cash_balance": {"customer": "customer"},
     "entitlements.active_entitlement_summary": {"customer": "customer"},
 }
+_OF_ACCOUNTS: Final = frozenset({"capability", "person"})
+_EXTERNAL_ACCOUNT: Final = "account.external_account."
 # Deletes what was made on it, of which Stripe sends no events: a column of all that is.
 _TEST_CLOCK_DELETED: Final = "test_helpers.test_clock.deleted"
 TEST_CLOCK: Final = "test_clock"
@@ -64,10 +66,11 @@ Effect = State | Refetch | Ignored
 class Effects:
     """Tells what events mean for the copies of some resources."""
 
-    def __init__(self, catalog: Catalog, copied: Container[str]) -> None:
-        """Take the names of the resources that have a copy."""
+    def __init__(self, catalog: Catalog, copied: Container[str], own_account: str = "") -> None:
+        """Take the names of the resources that have a copy, and the id of the key's account."""
         self._catalog = catalog
         self.copied = copied
+        self._own_account = own_account
         self._types = frozenset(catalog.event_types)
         self._by_type = {type_: resource for resource in catalog.resources for type_ in resource.events}
         self._by_object: dict[str, Resource] = {}
@@ -80,6 +83,8 @@ class Effects:
         """Return what an event means."""
         item = event.changed_object
         kind = str(item.get("object"))
+        if self._own_account and not event.account and account_told_of(event) == self._own_account:
+            return Ignored("it is about the account of the key, which is in no list")
         if kind in _TOUCHED:
             return self._touched(_TOUCHED[kind], item)
         resource = self._by_type.get(event.type) or self._by_object.get(kind)
@@ -126,6 +131,29 @@ class Effects:
             if isinstance(identifier, str) and name in self.copied:
                 objects.append((self._catalog.resource[name], identifier))
         return Refetch(tuple(objects)) if objects else Ignored("what it changes is not copied")
+
+
+def as_listed(event: Event) -> Event:
+    """Return the event with the account in whose lists its object is.
+
+    An event about a connected account itself, or what belongs to it, has that account; the account is in the
+    list of the platform.
+    """
+    if event.account and account_told_of(event) == event.account:
+        return replace(event, account="")
+    return event
+
+
+def account_told_of(event: Event) -> str | None:
+    """Return the account that an event is about, or about what belongs to it; None for all other events."""
+    item = event.changed_object
+    if item.get("object") == "account":
+        found = item.get("id")
+    elif item.get("object") in _OF_ACCOUNTS or event.type.startswith(_EXTERNAL_ACCOUNT):
+        found = item.get("account")
+    else:
+        return None
+    return found if isinstance(found, str) else None
 
 
 def used_event_types(catalog: Catalog) -> frozenset[str]:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from stripe_fdw.catalog.model import Resource
     from stripe_simulator.requests.request import ApiRequest
     from stripe_simulator.types import Json
+    from stripe_simulator.world.account import Account
 
 _MISSING = object()
 # Event types other than "….updated" that hold previous attributes.
 _WITH_PREVIOUS = frozenset({"charge.captured", "charge.refunded"})
+_OF_ACCOUNTS = frozenset({"account", "capability", "person"})
 # A deleted subscription stays, as a canceled one.
 _KEPT_WHEN_DELETED = frozenset({"customer.subscription.deleted"})
 
@@ -96,14 +98,15 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
     account = request.account
     if "event" not in account.catalog.resource or (values == before and type_.endswith(".updated")):
         return
-    events = account.collection("event")
-    position = events.new_position()
     settings = account.event_settings
     shown = deepcopy(without_hidden_fields(values))
     resource = _resources_by_type().get(type_)
     if resource is not None:
         is_gone = type_.endswith(".deleted") and type_ not in _KEPT_WHEN_DELETED
         account.changes.tell(resource, str(shown.get("id")), shown, is_deleted=is_gone)
+    account = _sender(account, type_, shown)
+    events = account.collection("event")
+    position = events.new_position()
     event = Event(
         {
             "id": events.identifier(position),
@@ -122,6 +125,15 @@ def emit_event(request: ApiRequest, type_: str, values: Json, before: Json | Non
         event.fields["account"] = account.id
     event.fields["pending_webhooks"] = account.on_event(account, event)
     events.write(position, event.in_version(event.fields["api_version"]))
+
+
+def _sender(account: Account, type_: str, shown: Json) -> Account:
+    """Return the account that has an event: of what it is, a connected account tells itself."""
+    kind = shown.get("object")
+    name = "id" if kind == "account" else "account"
+    is_of_account = kind in _OF_ACCOUNTS or type_.startswith("account.external_account.")
+    identifier = shown.get(name) if is_of_account else None
+    return account if identifier in (None, account.id) else account.connected(str(identifier))
 
 
 def emit_untold(request: ApiRequest) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -99,6 +100,7 @@ class Dispatcher:
             account.on_event = lambda account, event: self.webhooks.on_event(
                 self.account(PLATFORM, livemode=account.livemode), event
             )
+            account.connected = partial(self.account, livemode=livemode)
             self.accounts[name] = account
         return self.accounts[name]
 

@@ -75,6 +75,7 @@ class Account:
         self.reminders: set[tuple[str, str, int]] = set()  # what was told of subscriptions before it is due
         self.connect_endpoints: set[str] = set()  # webhook endpoints for the events of connected accounts
         self.on_event: Callable[[Account, Any], int] = lambda _account, _event: 0
+        self.connected: Callable[[str], Account] = lambda _identifier: self  # the data of such an account
         self.is_discarded = False  # by a reset
         self._cache = cache
         self._collections: dict[str, Collection] = {}

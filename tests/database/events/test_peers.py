@@ -116,6 +116,21 @@ def test_sync_engine_connected_event_lands_under_the_platform(follower: Follower
     assert rows(follower.db, "select id, _account from stripe.product") == [(made, account)]
 
 
+def test_an_event_about_a_connected_account_is_of_the_platform(follower: Follower) -> None:
+    """The account tells of itself, and is in the list of the platform, as what belongs to it."""
+    with follower.db.transaction(force_rollback=True):
+        list(install_copies(follower.db, Schemas(), ["account"]))
+        account = follower.api.post("accounts", type="express", country="US")["id"]
+        follower.api.post(f"accounts/{account}", {"metadata[a]": "b"})
+        there = BareStripe(follower.simulator.url, KEY, account)
+        assert follower.told() == []
+        (updated,) = follower.told(api=there)
+        assert (updated.type, updated.account) == ("account.updated", account)
+        assert follower.take(updated) == [("applied", None)]
+        assert rows(follower.db, "select id, _account from stripe.account") == [(account, "")]
+        assert follower.wrong("account", "accounts", [account]) == []
+
+
 def test_sync_engine_misses_canceled_subscriptions(follower: Follower) -> None:
     """There a list without its parameter hides them: a refresh has them as well as an event."""
     ended, other = subscribed(follower.api), subscribed(follower.api)

@@ -7,21 +7,33 @@ from typing import Any
 import pytest
 
 from stripe_fdw.catalog import load
-from stripe_fdw.events.effects import Effect, Effects, Ignored, Refetch, State, is_compatible, state_before
+from stripe_fdw.events.effects import (
+    Effect,
+    Effects,
+    Ignored,
+    Refetch,
+    State,
+    as_listed,
+    is_compatible,
+    state_before,
+)
 from stripe_fdw.events.event import Event
 
 CATALOG = load()
 COPIED = ("customer", "subscription", "coupon", "capability", "refund")
 
 
-def effect(type_: str, item: dict[str, Any], **fields: Any) -> Effect:
-    event = Event.parse(
+def event(type_: str, item: dict[str, Any], **fields: Any) -> Event:
+    return Event.parse(
         {
             "id": "evt_1", "object": "event", "type": type_, "created": 1_700_000_000, "livemode": False,
             "api_version": CATALOG.api_version, "data": {"object": item}, **fields,
         }
     )  # fmt: skip
-    return Effects(CATALOG, COPIED).of(event)
+
+
+def effect(type_: str, item: dict[str, Any], **fields: Any) -> Effect:
+    return Effects(CATALOG, COPIED, "acct_own").of(event(type_, item, **fields))
 
 
 def test_an_event_has_the_state_of_its_object() -> None:
@@ -53,6 +65,30 @@ def test_an_id_that_is_a_word_is_kept_with_its_parent() -> None:
     found = effect("capability.updated", {"id": "transfers", "object": "capability", "account": "acct_1"})
     assert isinstance(found, State)
     assert found.key == "acct_1/transfers"
+
+
+OF_ACCOUNTS = [
+    ("account.updated", {"id": "acct_1", "object": "account"}),
+    ("capability.updated", {"id": "transfers", "object": "capability", "account": "acct_1"}),
+    ("person.updated", {"id": "person_1", "object": "person", "account": "acct_1"}),
+    ("account.external_account.created", {"id": "ba_1", "object": "bank_account", "account": "acct_1"}),
+]
+
+
+@pytest.mark.parametrize(("type_", "item"), OF_ACCOUNTS)
+def test_what_a_connected_account_is_stands_in_the_lists_of_the_platform(
+    type_: str, item: dict[str, Any]
+) -> None:
+    assert as_listed(event(type_, item, account="acct_1")).account == ""
+    assert as_listed(event(type_, item, account="acct_2")).account == "acct_2"
+    customer = {"id": "cus_1", "object": "customer", "account": "acct_1"}
+    assert as_listed(event("customer.updated", customer, account="acct_1")).account == "acct_1"
+
+
+@pytest.mark.parametrize(("type_", "item"), OF_ACCOUNTS)
+def test_the_account_of_the_key_is_in_no_list(type_: str, item: dict[str, Any]) -> None:
+    own = item | ({"id": "acct_own"} if item["object"] == "account" else {"account": "acct_own"})
+    assert effect(type_, own) == Ignored("it is about the account of the key, which is in no list")
 
 
 @pytest.mark.parametrize(
