@@ -344,6 +344,28 @@ def test_events_of_one_second_in_every_order(follower: Follower) -> None:
     assert follower.doubts() == []
 
 
+@pytest.mark.parametrize("is_reversed", [True, False])
+def test_a_checkout_whose_events_come_out_of_order(follower: Follower, *, is_reversed: bool) -> None:
+    """Users of webhooks see the subscription incomplete for ever, as its creation tells that comes last."""
+    names = {"recurring[interval]": "month", "product_data[name]": "x"}
+    price = follower.api.post("prices", names, currency="usd", unit_amount=900)["id"]
+    line = {"line_items[0][price]": price, "line_items[0][quantity]": 1}
+    session = follower.api.post(
+        "checkout/sessions", {**line, "mode": "subscription", "success_url": "https://example.com"}
+    )
+    follower.one_second()
+    outcome = {"type": "checkout.session.completed", "id": session["id"]}
+    done = follower.simulator.control("POST", "/outcomes", outcome)
+    events = [each for each in follower.told() if each.type.startswith(("customer.", "invoice."))]
+    for each in events[::-1] if is_reversed else events:
+        follower.take(each)
+    assert statuses(follower.db, "subscription") == [("active",)]
+    assert statuses(follower.db) == [("paid",)]
+    follower.settle()
+    assert follower.wrong("subscription", "subscriptions", [done["subscription"]]) == []
+    assert follower.wrong("invoice", "invoices", [done["invoice"]]) == []
+
+
 def test_flip_flop_in_one_second_every_order(follower: Follower) -> None:
     """There and back in one second: no event tells where it began."""
     for order in range(6):

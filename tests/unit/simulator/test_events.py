@@ -265,8 +265,8 @@ def test_an_invoice_that_is_paid_by_its_intent_is_told(shop: Shop, told: Callabl
     intent = payments[0]["payment"]["payment_intent"]
     shop.post(f"/payment_intents/{intent}/confirm", payment_method="pm_card_visa")
     assert sorted(told().split()) == [
-        "charge.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice_payment.paid",
-        "payment_intent.succeeded",
+        "charge.succeeded", "invoice.paid", "invoice.payment_succeeded", "invoice.updated",
+        "invoice_payment.paid", "payment_intent.succeeded",
     ]  # fmt: skip
     paid = shop.get("/events", **{"types[]": "invoice.paid"})["data"][0]["data"]["object"]
     assert shop.get(f"/invoices/{invoice}") == paid
@@ -459,8 +459,8 @@ def test_a_customer_completes_a_checkout_session(
     monthly, once = shop.price(), shop.price(interval=None)
     told()
     paid = (
-        f"invoice.created {FINALIZED} {PAYMENT_OF_INVOICE} customer.subscription.created"
-        " checkout.session.completed"
+        f"invoice.created {FINALIZED} invoice.updated customer.subscription.created {PAYMENT_OF_INVOICE}"
+        " customer.subscription.updated checkout.session.completed"
     )
     for mode, price, types in (
         ("subscription", monthly, f"customer.created payment_method.attached {paid}"),
@@ -522,7 +522,17 @@ def test_a_customer_authenticates_a_payment(
     assert decided(simulator, "payment_intent.succeeded", intent)["status"] == "succeeded"
     assert sorted(told().split()) == [
         "charge.succeeded", "customer.subscription.updated", "invoice.paid", "invoice.payment_succeeded",
-        "invoice_payment.paid", "payment_intent.succeeded",
+        "invoice.updated", "invoice_payment.paid", "payment_intent.succeeded",
     ]  # fmt: skip
     assert shop.get(f"/subscriptions/{subscription['id']}")["status"] == "active"
     wait_until(lambda: not list(silent_changes(shop.client)))
+
+
+def test_a_connected_account_tells_of_itself(shop: Shop) -> None:
+    """Its events are not among those of the platform, and name it."""
+    account = shop.post("/accounts", type="express", country="US")["id"]
+    shop.post(f"/accounts/{account}", **{"metadata[a]": "b"})
+    assert all_events(shop.client) == []
+    (event,) = shop.client.get("/events", headers={"Stripe-Account": account}).json()["data"]
+    assert (event["type"], event["account"]) == ("account.updated", account)
+    assert event["data"]["object"] == shop.get(f"/accounts/{account}")

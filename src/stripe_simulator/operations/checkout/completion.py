@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from stripe_simulator.objects.events import emit_event
 from stripe_simulator.objects.operation import require_state
 from stripe_simulator.objects.related import create_related, get_referenced_copy, new_object, save
-from stripe_simulator.operations.billing.invoices import charging
+from stripe_simulator.operations.billing.invoices import charging, invoice_payments
+from stripe_simulator.operations.billing.invoices.payment import update_subscription_status
 from stripe_simulator.operations.billing.subscriptions.creation import start_subscription
 from stripe_simulator.operations.handlers import Handlers
 from stripe_simulator.operations.payments import payment_methods, setup_intents
@@ -75,9 +77,18 @@ def _subscribe(context: OperationContext, method: Json) -> None:
         "items": [item for type_, item in lines if type_ == "recurring"],
         "add_invoice_items": [item for type_, item in lines if type_ != "recurring"],
         "default_payment_method": method["id"],
+        "payment_behavior": "default_incomplete",
     }
     start_subscription(request, subscription, params)
     emit_event(request, "customer.subscription.created", subscription)
+    if subscription["status"] == "incomplete":
+        invoice = get_referenced_copy(request, "invoice", subscription["latest_invoice"], "invoice")
+        before = deepcopy(invoice)
+        invoice_payments.charge_invoice(request, invoice, method)
+        save(request, "invoice", invoice)
+        invoice_payments.emit_payment_events(request, invoice)
+        emit_event(request, "invoice.updated", invoice, before)
+        update_subscription_status(request, invoice)
     session |= {"subscription": subscription["id"], "invoice": subscription["latest_invoice"]}
 
 

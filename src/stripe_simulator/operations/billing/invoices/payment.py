@@ -119,9 +119,11 @@ def _pay_invoice_of(context: OperationContext) -> None:
     request = context.request
     invoice = invoice_payments.settle_invoice_of_intent(request, context.object)
     if invoice is not None:
+        before = get_or_none(request, "invoice", invoice["id"])
         invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1}
         save(request, "invoice", invoice)
         invoice_payments.emit_payment_events(request, invoice)
+        emit_event(request, "invoice.updated", invoice, before)
         update_subscription_status(request, invoice)
 
 
