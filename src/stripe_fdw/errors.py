@@ -23,9 +23,12 @@ error. Messages reach the client and the server log, so none contains a key.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from stripe_fdw import sqlstates
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class StripeFdwError(Exception):
@@ -99,6 +102,7 @@ class ApiError(StripeFdwError):
         param: str | None = None,
         request_id: str | None = None,
         replayed: bool = False,
+        known_at: datetime | None = None,
     ) -> None:
         super().__init__(message, detail=detail, hint=hint, sqlstate=sqlstate)
         self.status = status
@@ -107,6 +111,7 @@ class ApiError(StripeFdwError):
         self.param = param
         self.request_id = request_id
         self.replayed = replayed  # it repeats the first response to the idempotency key
+        self.known_at = known_at  # when what it says was true at the latest, by Stripe's clock
 
 
 class AuthenticationError(ApiError):

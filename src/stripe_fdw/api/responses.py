@@ -131,7 +131,11 @@ class Response:
 
         ``date`` is when the response left, in whole seconds, and not when the state was read.
         """
-        return self.date - timedelta(seconds=math.ceil(self.seconds))
+        return _known_at(self.date, self.seconds)
+
+
+def _known_at(date: datetime, seconds: float) -> datetime:
+    return date - timedelta(seconds=math.ceil(seconds))
 
 
 def parse_response(http_response: HttpResponse, request_line: str) -> Response:
@@ -256,6 +260,7 @@ def _api_error(http_response: HttpResponse, error: Mapping[str, Any], request_li
         param=param,
         request_id=request_id,
         replayed=is_replayed(http_response.headers),
+        known_at=_known_at(response_date(http_response.headers), http_response.seconds),
     )
 
 

@@ -19,7 +19,6 @@ from stripe_fdw.copies.changes import note_change
 from stripe_fdw.copies.lists import children_request, list_parent
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.owned_lists import OwnedList, owned_lists
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Run
 from stripe_fdw.copies.yielding import in_yielding_transaction
 from stripe_fdw.database.schemas import Schemas
@@ -127,7 +126,7 @@ class ListCompletion:
         began_at: datetime | None = None
         try:
             for page in pages:
-                evidence = Evidence(read_at(page), noted.account, parent=noted.parent_id)
+                evidence = Evidence(page.known_at, noted.account, parent=noted.parent_id)
                 began_at = began_at or evidence.at
                 entries = listed_objects(page, request)
                 ids += [entry["id"] for entry in entries]

@@ -22,7 +22,6 @@ from stripe_fdw.api.threads import STEP_SECONDS
 from stripe_fdw.api.time_slice import Slice
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.lists import list_requests
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Check, Position
 from stripe_fdw.errors import ApiError, NotFoundError
 
@@ -152,7 +151,7 @@ class _Reading:
 
     def _fits(self, page: Response, taken: list[tuple[Response, Request]]) -> bool:
         size = page.size + sum(other.size for other, _ in taken)
-        is_same_moment = read_at(page) == read_at(taken[0][0])
+        is_same_moment = page.known_at == taken[0][0].known_at
         return is_same_moment and len(taken) < _MAX_PAGES and size <= _MAX_BYTES
 
     def _learn(self, page: Response) -> None:

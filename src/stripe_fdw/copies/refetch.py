@@ -27,7 +27,7 @@ from stripe_fdw.copies.copied_columns import copy_key, expanded_columns
 from stripe_fdw.copies.doubts import Doubt, DoubtQueue
 from stripe_fdw.copies.lists import NotListedError, children_request, list_parent, list_requests
 from stripe_fdw.copies.refetch_windows import plan_windows
-from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieval_request, retrieve
+from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, retrieval_request, retrieve
 from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.settling import Settler
 from stripe_fdw.database.schemas import Schemas
@@ -226,15 +226,15 @@ class Refetcher:
         gone = [{"id": each.key, "object": resource.object, "deleted": True} for each in question.doubts]
         try:
             if can_retrieve(resource, holder):
-                response = retrieve(self.client, resource, doubt.id, self.check, future, holder)
-                objects, at = (gone, sure_at) if response is None else ([response.body], read_at(response))
+                retrieved = retrieve(self.client, resource, doubt.id, self.check, future, holder)
+                objects, at = [retrieved.object], retrieved.known_at
             else:
                 try:
                     objects, at = self._listed(question, future)
                 except NotFoundError as error:
                     if error.status != 404:  # the key cannot reach the connected account
                         raise
-                    objects, at = gone, sure_at  # the object that holds the list is gone
+                    objects, at = gone, error.known_at or sure_at  # the object that holds the list is gone
                 keys = {copy_key(resource, item, holder) for item in objects}
                 objects += [stub for stub in gone if stub["id"] not in keys]
         except (PermissionDeniedError, NotActivatedError):
@@ -262,7 +262,7 @@ class Refetcher:
         for page in read_pages(
             self.client, question.request, check=self.check, paged=paged, background=True, first=first
         ):
-            at = at or read_at(page)
+            at = at or page.known_at
             objects += listed_objects(page, question.request)
         assert at is not None
         return objects, at
@@ -278,7 +278,7 @@ class Refetcher:
             pages = read_pages(self.client, request, check=self.check, background=True)
             try:
                 for page in pages:
-                    at = read_at(page)
+                    at = page.known_at
                     found = [
                         (doubt, item)
                         for item in listed_objects(page, request)
@@ -304,7 +304,7 @@ class Refetcher:
                 for page in read_pages(
                     self.client, request, check=self.check, paged=resource.paged, background=True
                 ):
-                    if (at := read_at(page)) < sure_at:
+                    if (at := page.known_at) < sure_at:
                         self._queue.put_off(doubt, None)
                         return
                     self._settler.apply(

@@ -27,7 +27,7 @@ from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.doubts import note_doubts
 from stripe_fdw.copies.list_reading import read_lists
 from stripe_fdw.copies.lists import ListParent, children_request, list_parent
-from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, read_at, retrieve
+from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, retrieve
 from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
 from stripe_fdw.copies.yielding import around_locks, brief_locks, in_yielding_transaction
@@ -156,7 +156,7 @@ class Refresher:
         parent: str | None = None,
     ) -> None:
         """Apply pages of one moment, and commit them with what is left to read."""
-        known_at = read_at(pages[0][0])
+        known_at = pages[0][0].known_at
         if run.began_at is None:
             run.began_at = known_at
         items = [item for page, request in pages for item in listed_objects(page, request)]
@@ -221,9 +221,8 @@ class Refresher:
         body, known_at = {"id": identifier, "object": resource.object, "deleted": True}, run.began_at
         parent = copied_parent(self.connection, self.schemas, resource, identifier, run.account)
         if can_retrieve(resource, parent):
-            response = retrieve(self.client, resource, identifier, self.check, parent=parent)
-            if response is not None:
-                body, known_at = response.body, read_at(response)
+            retrieved = retrieve(self.client, resource, identifier, self.check, parent=parent)
+            body, known_at = retrieved.object, retrieved.known_at
         evidence = Evidence(known_at, run.account, parent=parent)
         try:
             with brief_locks(self.connection):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 import psycopg
 
 from stripe_fdw.api.client import Client, ResponseFuture
 from stripe_fdw.api.expand import refuses_expansion, with_expansions, without_expansions
 from stripe_fdw.api.request import Request
-from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.copies.answered_objects import check_identity
 from stripe_fdw.copies.copied_columns import expanded_columns
@@ -23,6 +22,14 @@ from stripe_fdw.sql_quoting import quote_identifier
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _GONE: Final = frozenset({"resource_missing", "not_found"})  # codes of version 1 and 2 of the API
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """An object as Stripe has it; where it does not have it, a stub that says ``deleted``."""
+
+    object: dict[str, Any]
+    known_at: datetime  # by Stripe's clock
 
 
 def can_retrieve(resource: Resource, parent: str | None = None) -> bool:
@@ -66,8 +73,8 @@ def retrieve(
     check: Callable[[], object],
     future: ResponseFuture | None = None,
     parent: str | None = None,
-) -> Response | None:
-    """Ask for an object by its id, as work in the background. Return None if Stripe does not have it.
+) -> Retrieved:
+    """Ask for an object by its id, as work in the background.
 
     ``future`` is that of the request if it is under way, ``parent`` the id of the object in whose list it is.
     Without the expansions if Stripe refuses them.
@@ -86,11 +93,12 @@ def retrieve(
             plain, _ = without_expansions(request)
             response = client.fetch(plain, check=check, background=True)
     except NotFoundError as error:
-        if not _is_gone(error, resource, identifier):
+        known_at = error.known_at
+        if known_at is None or not _is_gone(error, resource, identifier):
             raise
-        return None
+        return Retrieved({"id": identifier, "object": resource.object, "deleted": True}, known_at)
     check_identity(response, request, identifier.rpartition("/")[2] if resource.parents else identifier)
-    return response
+    return Retrieved(response.body, response.known_at)
 
 
 def _is_gone(error: NotFoundError, resource: Resource, identifier: str) -> bool:
@@ -100,11 +108,3 @@ def _is_gone(error: NotFoundError, resource: Resource, identifier: str) -> bool:
     """
     unknown = f"Invalid {resource.object} id: {identifier}"
     return error.status == 404 and (error.code in _GONE or (error.code is None and error.message == unknown))
-
-
-def read_at(response: Response) -> datetime:
-    """Return when the state in a response was true at the latest, by the clock of Stripe.
-
-    ``Date`` is when the response left, in whole seconds, and not when the state was read.
-    """
-    return response.date - timedelta(seconds=math.ceil(response.seconds))

@@ -26,7 +26,7 @@ from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.lists import NotListedError, list_parent, list_requests
 from stripe_fdw.copies.notifications import notify_change
 from stripe_fdw.copies.refresh import Refresher
-from stripe_fdw.copies.retrieval import can_retrieve, read_at, retrieve
+from stripe_fdw.copies.retrieval import can_retrieve, retrieve
 from stripe_fdw.copies.runs import Check, Run
 from stripe_fdw.copies.yielding import brief_locks
 from stripe_fdw.database.schemas import Schemas
@@ -101,7 +101,7 @@ class Verifier:
         for request in self._sample_requests(resource, size):
             with suppress(NotFoundError):  # the row at which the page begins is deleted meanwhile
                 page = self.client.fetch(request, check=self.check, background=True)
-                evidence = Evidence(read_at(page))
+                evidence = Evidence(page.known_at)
                 items = listed_objects(page, request)
                 sink.listed(resource, items, evidence)
                 for identifier in self._missing_between(resource, items):
@@ -183,11 +183,9 @@ class _ComparingSink:
             known, at = body, evidence
             identifier, parent = str(body["id"]), evidence.parent
             if can_retrieve(resource, parent):
-                response = retrieve(verifier.client, resource, identifier, verifier.check, parent=parent)
-                if response is None:
-                    known = {"id": body["id"], "object": resource.object, "deleted": True}
-                else:
-                    known, at = response.body, Evidence(read_at(response), evidence.account, parent=parent)
+                retrieved = retrieve(verifier.client, resource, identifier, verifier.check, parent=parent)
+                known = retrieved.object
+                at = Evidence(retrieved.known_at, evidence.account, parent=parent)
             # A row that a user's transaction has locked is being changed: it does not count.
             with suppress(psycopg.errors.LockNotAvailable), brief_locks(verifier.connection):
                 self._decide(resource, known, at)

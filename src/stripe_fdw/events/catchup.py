@@ -20,7 +20,6 @@ from stripe_fdw.api.pages import read_pages
 from stripe_fdw.api.request import Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.copies.install import installed_resources
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.event import Event, InvalidEventError
@@ -63,7 +62,7 @@ class CatchUp:
         since = known.position - self._overlap(known)
         with closing(self._pages(since, None)) as pages:
             first = next(pages)
-            now = read_at(first)
+            now = first.known_at
             if known.position < now - _KEPT:
                 self._fill_gap(known.position, now)
                 return 0
@@ -145,7 +144,7 @@ class CatchUp:
         if isinstance(began, datetime):
             return Position(began, None)
         request = Request.of("GET", _PATH, None).with_params(limit=1)
-        return Position(read_at(self.client.fetch(request, check=self.check, background=True)), None)
+        return Position(self.client.fetch(request, check=self.check, background=True).known_at, None)
 
     def _fill_gap(self, position: datetime, now: datetime) -> None:
         """Refresh all copies: Stripe does not show the events of so long ago any more."""

@@ -16,7 +16,6 @@ from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply, carrying
 from stripe_fdw.copies.compare import compare
 from stripe_fdw.copies.copied_columns import has_word_ids
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.schemas import Schemas
 from stripe_simulator.world.traits import FIXED_IDS
@@ -111,7 +110,7 @@ def test_slow_page_does_not_outdate_event(copies: psycopg.Connection, put: Apply
         200, {}, NOON + timedelta(seconds=8), "req_1", size=10, waited=0.0, attempts=1, seconds=6.5
     )
     put("customer", customer(name="changed"), seconds=4, event="evt_1")
-    put("customer", customer(name="as it was"), seconds=(read_at(page) - NOON).total_seconds())
+    put("customer", customer(name="as it was"), seconds=(page.known_at - NOON).total_seconds())
     assert rows(copies, "select name, _event, _as_of from stripe_copy.customer") == [
         ("changed", "evt_1", NOON + timedelta(seconds=4))
     ]

@@ -429,20 +429,27 @@ def test_a_refused_request_holds_up_no_other(
 
 
 def test_what_was_read_too_early_decides_nothing(
-    db: psycopg.Connection, client: Client, monkeypatch: pytest.MonkeyPatch
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
 ) -> None:
     refresh(db, client)
     (identifier,) = db.execute("select id from stripe_copy.customer limit 1").fetchone() or ("",)
     damage(db, "customer", identifier)
     doubt(db, "customer", identifier)
-    (doubted_at,) = db.execute("select doubted_at from stripe_sync.refetch").fetchone() or (None,)
-    at = doubted_at + timedelta(seconds=2)  # by a clock of Stripe that is behind
-    with monkeypatch.context() as patched:
-        patched.setattr("stripe_fdw.copies.refetch.read_at", lambda _: at)
-        refetcher(db, client).refetch_due()
+    stripe.control("POST", "/clock", {"date_skew_seconds": -8})  # two seconds after the doubt
+    refetcher(db, client).refetch_due()
     assert value(db, "select attempts from stripe_sync.refetch") == 1
     assert value(db, "select _raw from stripe_copy.customer where id = %s", identifier) == {}
     assert refetcher(db, client).refetch_due() == 0  # a second later at the earliest
+
+
+def test_what_is_gone_is_gone_since_the_answer(db: psycopg.Connection, client: Client) -> None:
+    """A list that lags behind may have shown it since the doubt."""
+    db.execute(
+        "insert into stripe_copy.customer (id, _raw, _as_of) values ('cus_x', '{}', now() - interval '3 s')"
+    )
+    doubt(db, "customer", "cus_x")
+    refetcher(db, client).refetch_due()
+    assert value(db, "select _deleted from stripe_copy.customer") is True
 
 
 def test_ids_that_are_words_are_found_in_their_parent(db: psycopg.Connection, client: Client) -> None:

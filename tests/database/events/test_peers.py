@@ -19,7 +19,6 @@ from stripe_fdw.api.request import Request
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
 from stripe_fdw.copies.install import install_copies
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError
 from stripe_fdw.events.event import Event
@@ -434,7 +433,7 @@ def test_a_page_that_is_read_before_an_event_and_committed_after_it(follower: Fo
     follower.api.post(f"products/{made}", name="coffee")
     follower.take(*follower.told("product.updated"))
     with follower.db.transaction():
-        evidence = Evidence(read_at(page))
+        evidence = Evidence(page.known_at)
         apply(follower.db, Schemas(), load().resource["product"], page.body["data"], evidence)
     assert (made, "coffee", False) in follower.names()
 
