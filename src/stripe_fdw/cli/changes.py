@@ -43,7 +43,8 @@ def read_changes(
         for line in update_copies(connection, copied.schemas, installed, check):
             say(line)
         check_account(copied.client, connection, copied.schemas, check)
-        new = CatchUp(copied.client, connection, copied.schemas, check, say).poll()
+        catchup = CatchUp(copied.client, connection, copied.schemas, check, say)
+        new = catchup.poll() + sum(catchup.look_back())
         _apply(connection, copied.schemas, check)
         Refetcher(copied.client, connection, copied.schemas, load(), check).finish(
             [resource.name for resource in resources], _REFETCH_SECONDS

@@ -93,11 +93,25 @@ class CatchUp:
                 window *= 2
         return stored
 
+    def look_back(self) -> Generator[int]:
+        """Store the events of the last hour that became visible very late, unless that was done just before.
+
+        It has many pages where many events are, so it is no part of a poll. Yields after each page how many
+        of its events were new: other polls may come in between.
+
+        Raises:
+            StripeFdwError: Stripe does not answer, or refuses. The next one begins anew.
+        """
+        known = self.stored.read()
+        if known is None or known.position - (known.overlapped_at or known.position) < _LONG_OVERLAP_EVERY:
+            return
+        for page in self._pages(known.position - _LONG_OVERLAP, known.position - _OVERLAP):
+            yield self._store(page)
+        self.stored.looked_back(known.position)
+
     def _overlap(self, known: Position) -> timedelta:
-        """Return how far to look back: events become visible late, a few of them very late."""
-        if known.overlapped_at is None:
-            return _LONG_OVERLAP
-        return _OVERLAP if known.position - known.overlapped_at < _LONG_OVERLAP_EVERY else _LONG_OVERLAP
+        """Return how far a poll looks back: events become visible late."""
+        return _OVERLAP if known.overlapped_at is not None else _LONG_OVERLAP
 
     def _pages(self, since: datetime, until: datetime | None) -> Generator[Response]:
         """Yield the pages of the events in a window, newest first."""

@@ -42,6 +42,14 @@ _FAIL_CONNECTED: Final = b"""
      where schema = %(schema)s and account = %(account)s
 """
 
+_LOOKED_BACK_OWN: Final = (
+    b"update stripe_sync.event_position set overlapped_at = %(at)s where schema = %(schema)s"
+)
+_LOOKED_BACK_CONNECTED: Final = b"""
+    update stripe_sync.connected_account set overlapped_at = %(at)s
+     where schema = %(schema)s and account = %(account)s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -75,6 +83,11 @@ class StoredPosition:
         """
         values = {"position": position, "overlapped_at": overlapped_at, "polled_from": polled_from}
         self.connection.execute(_MOVE_CONNECTED if self.account else _MOVE_OWN, self._values(**values))
+
+    def looked_back(self, at: datetime) -> None:
+        """Note that all events are stored which became visible late until then."""
+        query = _LOOKED_BACK_CONNECTED if self.account else _LOOKED_BACK_OWN
+        self.connection.execute(query, self._values(at=at))
 
     def note_gap(self, last_job: int | None) -> None:
         """Note the last of the refreshes that make up for events which Stripe shows no more."""

@@ -69,6 +69,9 @@ def poll_events(work: Work, account: ServedAccount, *, once: bool = False) -> No
                 while not work.stopping.is_set():
                     try:
                         catchup.poll()
+                        for _ in catchup.look_back():
+                            if single_value(connection, _IS_WAITED_FOR, account.schemas.copies) is True:
+                                catchup.poll()
                     except Interrupted:
                         return
                     except StripeFdwError as error:
@@ -140,6 +143,8 @@ def _poll_in_turn(work: Work, account: ServedAccount, connection: psycopg.Connec
         catchup = CatchUp(client, connection, account.schemas, work.check, work.say, name)
         try:
             catchup.poll()
+            for _ in catchup.look_back():
+                pass
         except Interrupted:
             raise
         except StripeFdwError as error:

@@ -15,6 +15,7 @@ from stripe_fdw.catalog import load
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import ApiError
+from stripe_fdw.events import catchup as catchup_module
 from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.jobs.following import HAS_WEBHOOKS, poll_events
 from stripe_fdw.jobs.tasks import ServedAccount, Work
@@ -289,14 +290,14 @@ def test_why_a_first_poll_has_failed_is_noted(
     said: list[str] = []
     account = ServedAccount(Schemas(), catchup.client)
     poll_events(Work(database, [account], said.append), account, once=True)
-    assert account.budget is not None
-    account.budget.close()
     assert "events are not read: No way." in said
     query = "select poll_error, position from stripe_sync.event_status"
     assert rows(db, query) == [("No way.", None)]
     stripe.control("DELETE", "/faults")
     catchup.poll()
     assert rows(db, query)[0][0] is None
+    assert account.budget is not None
+    account.budget.close()
     db.execute("delete from stripe_sync.account")
 
 
@@ -310,3 +311,39 @@ def test_webhooks_of_connected_accounts_slow_down_no_poll(db: psycopg.Connection
     for account, expected in (("acct_1", False), ("", True)):
         db.execute(stored, (f"evt_{account}", account))
         assert single_value(db, HAS_WEBHOOKS, "stripe_copy") is expected
+
+
+def test_event_visible_very_late(
+    catchup: CatchUp,
+    api: BareStripe,
+    db: psycopg.Connection,
+    database: str,
+    stripe: SimulatorProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every five minutes the last hour is read again, page by page; a session that waits comes in between."""
+    catchup.poll()
+    db.execute("truncate stripe_sync.inbox")
+    for number in range(101):
+        api.post("customers", name=f"customer {number}")
+    monkeypatch.setattr(catchup_module, "_OVERLAP", timedelta(seconds=-5))  # as if they were older than it
+    later = "update stripe_sync.event_position set overlapped_at = position - interval '1 min' * %s"
+    db.execute(later.encode(), (4,))
+    assert (catchup.poll(), sum(catchup.look_back())) == (0, 0)
+    db.execute(later.encode(), (6,))
+    account = ServedAccount(Schemas(), catchup.client)
+    said: list[str] = []
+    stripe.control("DELETE", "/requests")
+    with psycopg.connect(database, autocommit=True) as waiting:
+        waiting.execute(
+            "select pg_advisory_lock_shared(hashtext('stripe-fdw wait'), hashtext('stripe_copy'))"
+        )
+        poll_events(Work(database, [account], said.append), account, once=True)
+    assert said == []
+    queries = [item["query_string"] for item in stripe.requests() if item["path"] == "/v1/events"]
+    assert sorted("lte" in query for query in queries) == [False, False, False, True, True]
+    assert rows(db, "select count(*) from stripe_sync.inbox") == [(101,)]
+    assert sum(catchup.look_back()) == 0
+    assert account.budget is not None
+    account.budget.close()
+    db.execute("delete from stripe_sync.account")
