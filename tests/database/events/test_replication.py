@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,32 +13,34 @@ import pytest
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.install import install_copies
 from stripe_fdw.database.schemas import Schemas
-from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation
+from stripe_fdw.devstack.private_postgres import Cluster, PrivateInstallation, unprivileged
 from stripe_fdw.events.applier import Applier
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import store
-from support.database import rows
+from support.database import failing, rows, said
 from support.doc_pages import ROOT, blocks
 from support.waiting import wait_until
 
 from .conftest import COPIED
 
 
-@pytest.fixture
-def follower(
-    tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[psycopg.Connection]:
-    """A session of a second Postgres, which has the tables of the copies."""
-    cluster = Cluster(tmp_path_factory.mktemp("follower"), tree)
+@pytest.fixture(scope="module")
+def second_cluster(tree: PrivateInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A second Postgres."""
+    cluster = Cluster(tmp_path_factory.mktemp("second"), tree)
     cluster.initialize()
     cluster.start()
-    try:
-        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
-            with connection.transaction():
-                list(install_copies(connection, Schemas(), (*COPIED, "refund")))
-            yield connection
-    finally:
-        cluster.stop()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def follower(second_cluster: Cluster) -> Iterator[psycopg.Connection]:
+    """A session of it, with the tables of the copies."""
+    with psycopg.connect(second_cluster.dsn(), autocommit=True) as connection:
+        with connection.transaction():
+            list(install_copies(connection, Schemas(), (*COPIED, "refund")))
+        yield connection
 
 
 def documented(word: str) -> str:
@@ -92,3 +96,28 @@ def test_a_second_postgres_follows(
         db.execute("drop publication stripe_copies; delete from stripe_sync.account")
         db.execute("drop view stripe.refund; drop table stripe_copy.refund")
         db.execute("delete from stripe_sync.resource where name = 'refund'")
+
+
+def test_a_wait_is_refused_on_a_standby(
+    follower: psycopg.Connection, second_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    standby = Cluster(tmp_path_factory.mktemp("standby"), second_cluster.tree)
+    standby.initialize()
+    shutil.rmtree(standby.data)
+    copy = [str(standby.tree.system.bindir / "pg_basebackup"), "--dbname", second_cluster.dsn()]
+    subprocess.run(
+        [*unprivileged(), *copy, "--pgdata", str(standby.data), "-R", "--checkpoint=fast", "--no-sync"],
+        check=True,
+        cwd=standby.directory,
+    )
+    with (standby.data / "postgresql.auto.conf").open("a") as conf:
+        conf.write(f"unix_socket_directories = '{standby.socket}'\n")
+    standby.start()
+    try:
+        with psycopg.connect(standby.dsn(), autocommit=True) as connection:
+            for call in ("wait()", "wait('customer', 'cus_1')"):
+                error = failing(connection, f"select stripe_sync.{call}")
+                assert "cannot be used on a standby server" in said(error)
+                assert "Call it on the primary server" in said(error)
+    finally:
+        standby.stop()
