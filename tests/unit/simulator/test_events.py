@@ -423,6 +423,18 @@ def test_a_renewal_that_is_not_paid_is_tried_again_and_then_given_up(
     assert shop.get(path)["cancellation_details"]["reason"] == "payment_failed"
 
 
+def test_a_first_invoice_that_is_not_paid_expires_the_subscription(
+    shop: Shop, clock: str, advance: Callable[[float], None], told: Callable[[], str]
+) -> None:
+    customer = shop.customer(test_clock=clock)
+    made = shop.subscription(customer, shop.price(), payment_behavior="default_incomplete")
+    told()
+    advance(1)
+    expired = "payment_intent.canceled invoice.voided invoice.updated customer.subscription.updated"
+    assert told() == ADVANCED.format(expired)
+    assert shop.get(f"/subscriptions/{made['id']}")["status"] == "incomplete_expired"
+
+
 def test_a_renewal_is_paid_at_a_later_try(
     shop: Shop, clock: str, advance: Callable[[float], None], told: Callable[[], str]
 ) -> None:

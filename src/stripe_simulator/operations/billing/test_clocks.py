@@ -70,7 +70,7 @@ def advance(context: OperationContext) -> Json:
         context.write()
         before = deepcopy(subscription)
         advance_subscription(request, subscription, moment)
-        if subscription["status"] in ENDED_STATUSES:
+        if subscription["status"] == "canceled":
             save(request, "subscription", subscription, before=before)
             emit_event(request, "customer.subscription.deleted", subscription)
         else:
