@@ -711,7 +711,8 @@ def test_what_was_written_is_in_a_materialized_view(
 ) -> None:
     """Whoever writes, to the view or to the foreign table, needs no further privilege for it."""
     db.execute(
-        "create materialized view public.eves as select id, name from stripe.customer where name like 'Eve of%';"
+        "create materialized view public.eves as"
+        " select id, name from stripe.customer where name like 'Eve of%';"
         " create role app; grant usage on schema stripe to app;"
         " grant select, insert on stripe.customer to app"
     )
