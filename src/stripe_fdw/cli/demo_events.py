@@ -88,7 +88,7 @@ def show_events(
         before = int(str(single_value(connection, _ACTIVE, product)))
         out.print(f"\n  {before} subscriptions to {product} are active", markup=False)
         _show(
-            f"{number + 1}. Somebody cancels one at Stripe, which sends a webhook",
+            f"{number + 1}. One is canceled at Stripe, which sends a webhook",
             f"DELETE /v1/subscriptions/{subscription}",
         )
         out.print()

@@ -47,7 +47,7 @@ def install_copies(
     """Create what is missing of the copies of all resources, or of those named, in a transaction.
 
     With ``only_changed`` nothing is locked where all is as it was installed, and as this version installs it:
-    without, what somebody has dropped by hand is made again.
+    without, what was dropped by hand is made again.
 
     Nothing is used that other roles own.
     Nothing is dropped and no row is rewritten: a column that the catalog has gained is added, and filled

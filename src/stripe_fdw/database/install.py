@@ -115,7 +115,7 @@ def _install_extension(connection: psycopg.Connection, plan: InstallPlan) -> Ite
             if plan.host == "bundled"
             else "Install Multicorn2 3.2 or later there, or use the bundled host.",
         )
-    # In a schema where nobody else can create objects: in "public", if there is one, others often may.
+    # In a schema where no other role can create objects: in "public", if there is one, others often may.
     connection.execute(
         sql.SQL("create extension {} schema {}").format(sql.Identifier(wrapper), sql.Identifier(SYNC_SCHEMA))
     )

@@ -271,7 +271,7 @@ class Applier:
     ) -> None:
         """Note copies that were as their event says already, but not because of an event.
 
-        A write through a view, say, has told nobody.
+        A write through a view, say, has told no listener.
         """
         unchanged = [key for key, outcome in outcomes.items() if outcome == "unchanged"]
         if not unchanged:

@@ -17,7 +17,9 @@ from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.event import Event
 
-_RESTART_SECONDS: Final = 60.0  # after which it starts at the beginning: somebody may have edited the inbox
+_RESTART_SECONDS: Final = (
+    60.0  # after which it starts at the beginning: the inbox may have been edited by hand
+)
 _RETRIED_SHARE: Final = 5  # one of so many in a batch may be events that were put off or have failed
 _LAST_POSITION: Final = "select coalesce(pg_sequence_last_value('stripe_sync.inbox_position'), 0)"
 # INSERT locks the table before it takes positions, and until it is committed.

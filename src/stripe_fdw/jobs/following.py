@@ -196,7 +196,7 @@ def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bo
 
 
 def _tend_inbox(work: Work, connection: psycopg.Connection) -> None:
-    """Make the next weeks of the inbox, and drop old ones unless somebody is reading it."""
+    """Make the next weeks of the inbox, and drop old ones unless a session is reading it."""
     connection.execute(_NEXT_WEEKS)
     with suppress(psycopg.errors.LockNotAvailable):
         for (week,) in connection.execute("select stripe_sync.trim_inbox()").fetchall():

@@ -709,7 +709,7 @@ def test_rights_on_the_view_are_enough_to_write_and_give_nothing_else(db: psycop
 def test_what_was_written_is_in_a_materialized_view(
     db: psycopg.Connection, through_dsn: str, warnings: list[str]
 ) -> None:
-    """Whoever writes, to the view or to the foreign table, needs no further privilege for it."""
+    """A role that writes, to the view or to the foreign table, needs no further privilege for it."""
     db.execute(
         "create materialized view public.eves as"
         " select id, name from stripe.customer where name like 'Eve of%';"

@@ -2,7 +2,7 @@
  * error_stack.c: PostgreSQL's stack of errors while one of them is handled, and steps in which none may be
  * raised.
  *
- * A transaction that aborts calls us in the middle of handling the error that aborted it.  Whoever handles it
+ * A transaction that aborts calls us in the middle of handling the error that aborted it.  The code that handles it
  * still reads it afterwards, so FlushErrorState(), which drops all errors, must not be the last word.
  */
 #include "host.h"
