@@ -1,6 +1,6 @@
 """Whose objects an installation uses: what bears our names must belong to the current role or to a superuser.
 
-A role that made a schema, function, table or server of our names before would keep it, and with it what it does
+A role that made a schema, function, table or server of our names before would keep it, and what it does
 to those who use it: CREATE OR REPLACE changes no owner, and a server's owner decides where its requests go.
 """
 
