@@ -96,7 +96,7 @@ as $$
 declare
     known constant stripe_sync.server := stripe_sync.require_server(wait.server);
     asked_at constant timestamptz := clock_timestamp();
-    ends_at constant timestamptz := asked_at + least(wait.timeout, interval '1 day');
+    ends_at constant timestamptz := asked_at + least(wait.timeout, interval '1 hour');
     has_asked boolean := false;
     last_position bigint;
     failed text;

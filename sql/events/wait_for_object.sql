@@ -18,7 +18,7 @@ declare
     copies constant text := installed.copies;
     live constant text := format('%I.%I', installed.live, wait.resource);
     asked_at constant timestamptz := clock_timestamp();
-    ends_at constant timestamptz := asked_at + least(wait.timeout, interval '1 day');
+    ends_at constant timestamptz := asked_at + least(wait.timeout, interval '1 hour');
     previous_timeout constant text := current_setting('lock_timeout');
     known stripe_sync.resource;
     foreign_trigger text;
