@@ -69,12 +69,14 @@ class SqlWrites:
         return self._random.sample(ids, min(number, len(ids)))
 
     def _rename(self, connection: psycopg.Connection, number: int = 1) -> None:
+        """Change names, each of which the transaction reads then, unless others have changed it as well."""
         for key in sorted(self._pick(connection, "customer", number)):
-            word = self._word()
+            name, word = "select name from stripe.customer where id = %s", self._word()
+            before = connection.execute(name, (key,)).fetchall()
             done = connection.execute("update stripe.customer set name = %s where id = %s", (word, key))
-            read = connection.execute("select name from stripe.customer where id = %s", (key,)).fetchall()
-            if done.rowcount == 1 and not self._reads_lag() and read != [(word,)]:
-                self.wrong.append(f"customer {key}: wrote {word}, read {read}")
+            read = connection.execute(name, (key,)).fetchall()
+            if done.rowcount == 1 and not self._reads_lag() and read == before != [(word,)]:
+                self.wrong.append(f"customer {key}: wrote {word}, read {read} as before")
 
     def _rename_two(self, connection: psycopg.Connection) -> None:
         self._rename(connection, 2)
