@@ -116,7 +116,7 @@ class SharedMemory:
         if mapping.pid != os.getpid() or os.fstat(mapping.fd).st_nlink == 0:
             self._mapping, self.passed_over = _open(self._directories)
         elif is_due and self.passed_over is not None:
-            # A process that starts now takes the first directory if that has become usable: so must all others.
+            # A process that starts now takes the first directory if that has become usable: so must all.
             with suppress(OptionError):
                 self._mapping, self.passed_over = _open(self._directories[:1])
         if self._mapping is not mapping and mapping.pid == os.getpid():
