@@ -130,22 +130,17 @@ def note_doubts_of_shown_prices(
     subscription, item, price = (
         catalog.resource[name] for name in ("subscription", "subscription_item", "price")
     )
+    some = "" if subscriptions is None else " and s.id = any (%(ids)s)"
+    changed = "" if since is None else " and p._as_of >= %(since)s"
     rows = connection.execute(
         f"select s.id, max(p._as_of) from {schemas.table(subscription)} s"
         f" join {schemas.table(item)} i on i.subscription = s.id and i._account = s._account"
         f" join {schemas.table(price)} p on p.id = i.price and p._account = s._account"
-        " where s._account = %(account)s and not s._deleted and not i._deleted"
-        " and (%(ids)s::text[] is null or s.id = any (%(ids)s))"
-        " and p._event is not null and p._as_of >= s._as_of"
-        " and (%(since)s::timestamptz is null or p._as_of >= %(since)s)"
-        " and not stripe_sync.is_creation(%(schema)s, p._event, p._as_of)"
+        " where s._account = %(account)s and not s._deleted and not i._deleted and p._as_of >= s._as_of"
+        f"{some}{changed}"
+        " and (p._event is null or not stripe_sync.is_creation(%(schema)s, p._event, p._as_of))"
         " group by s.id".encode(),
-        {
-            "account": account,
-            "ids": None if subscriptions is None else list(subscriptions),
-            "since": since,
-            "schema": schemas.copies,
-        },
+        {"account": account, "ids": subscriptions, "since": since, "schema": schemas.copies},
     ).fetchall()
     if rows:
         evidence = Evidence(max(at for _, at in rows), account)
