@@ -107,6 +107,8 @@ def mark(connection: psycopg.Connection, schemas: Schemas, outcomes: Sequence[Ou
 
 def put_off(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Event]) -> None:
     """Have events applied a second later."""
+    if not events:
+        return
     connection.execute(_PUT_OFF, (*_keys(events), schemas.copies))
 
 
@@ -114,6 +116,8 @@ def mark_failed(
     connection: psycopg.Connection, schemas: Schemas, failed: Sequence[tuple[Event, str]]
 ) -> None:
     """Note why events have failed, and have them tried again, later each time."""
+    if not failed:
+        return
     reasons = [reason for _, reason in failed]
     connection.execute(_FAIL, (*_keys([event for event, _ in failed]), reasons, schemas.copies))
 
