@@ -122,18 +122,13 @@ class Applier:
 
     def _take(self) -> int:
         connection, schemas = self._connection, self._schemas
-        known = connection.execute(
-            "select livemode, account_id from stripe_sync.account where schema = %s", (schemas.copies,)
-        ).fetchone()
-        events = self.claims.claim(_BATCH) if known is not None else []
-        if not events or known is None:
+        claimed = self.claims.claim(_BATCH)
+        events, livemode = claimed.events, claimed.livemode
+        if not events:
             return 0
-        livemode, own_account = known
         # A copy that was made since the last batch may have been filled already: its events count.
-        query = "select name from stripe_sync.resource where schema = %s"
-        copied = frozenset(name for (name,) in connection.execute(query, (schemas.copies,)))
-        if copied != self._effects.copied:
-            self._effects = Effects(self._catalog, copied, own_account)
+        if claimed.copied != self._effects.copied:
+            self._effects = Effects(self._catalog, claimed.copied, claimed.account)
         ours = [as_listed(event) for event in events if event.livemode == livemode]
         batch = self._apply(ours)
         for event in events:

@@ -7,13 +7,13 @@ since, and a claim from its beginning would visit each of them.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 import psycopg
 from psycopg.types.json import set_json_loads
 
-from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.event import Event
 
@@ -21,7 +21,13 @@ _RESTART_SECONDS: Final = (
     60.0  # after which it starts at the beginning: the inbox may have been edited by hand
 )
 _RETRIED_SHARE: Final = 5  # one of so many in a batch may be events that were put off or have failed
-_LAST_POSITION: Final = "select coalesce(pg_sequence_last_value('stripe_sync.inbox_position'), 0)"
+# The last position that was taken; the account of the copies, its mode, and which copies there are.
+_STATE: Final = b"""
+    select coalesce(pg_sequence_last_value('stripe_sync.inbox_position'), 0), a.account_id, a.livemode,
+           array(select r.name from stripe_sync.resource r where r.schema = a.schema)
+      from stripe_sync.account a
+     where a.schema = %s
+"""
 # INSERT locks the table before it takes positions, and until it is committed.
 _WRITERS: Final = """
     select virtualtransaction from pg_locks
@@ -45,6 +51,19 @@ CLAIM: Final = b"""
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Events to be applied, in the order of their arrival, and the copies as they are to the transaction.
+
+    The events stay as they are, and are claimed again unless their outcome is noted in the transaction.
+    """
+
+    events: list[Event]
+    account: str = ""  # the id of the account of the copies
+    livemode: bool = False
+    copied: frozenset[str] = frozenset()  # names of resources
+
+
 class Claims:
     """Claims the events of one server. One process of a database does so at a time."""
 
@@ -56,34 +75,40 @@ class Claims:
         # Positions up to the first one were taken by transactions that have ended, or are among these.
         self._unfinished: tuple[int, frozenset[str]] | None = None
 
-    def claim(self, limit: int) -> list[Event]:
-        """Return events that wait, and those to be tried again, in the order of their arrival.
+    def claim(self, limit: int) -> Claim:
+        """Return events that wait, and those to be tried again.
 
-        They stay as they are, and are claimed again unless their outcome is noted in the transaction.
+        There are none until the account of the copies is known.
         """
-        settled = self._settled_position()
+        state = self._connection.execute(_STATE, (self._schemas.copies,)).fetchone()
+        if state is None:
+            return Claim([])
+        last, account, livemode, copied = state
+        settled = self._settled_position(last)
         with self._connection.cursor(binary=True) as cursor:
             set_json_loads(orjson.loads, cursor)
             rows = cursor.execute(CLAIM, self.parameters(limit)).fetchall()
         first = next((position for position, _, is_new in rows if is_new), None)
         if settled is not None:
             self._mark = max(self._mark, settled + 1 if first is None else min(settled + 1, first))
-        return [Event.parse(body) for _, body, _ in rows]
+        return Claim([Event.parse(body) for _, body, _ in rows], account, livemode, frozenset(copied))
 
     def parameters(self, limit: int) -> dict[str, Any]:
         """Return the parameters of the next ``CLAIM``."""
         retried = max(limit // _RETRIED_SHARE, 1)
         return {"schema": self._schemas.copies, "since": self._mark, "limit": limit, "retried": retried}
 
-    def _settled_position(self) -> int | None:
-        """Return a position up to which whatever arrives is committed; None where that is not known now."""
+    def _settled_position(self, last: int) -> int | None:
+        """Return a position up to which whatever arrives is committed; None where that is not known now.
+
+        ``last`` is one that was taken before this is called.
+        """
         if time.monotonic() >= self._restart_at:
             self._restart_at = time.monotonic() + _RESTART_SECONDS
             self._mark, self._unfinished = 0, None
-        last = single_value(self._connection, _LAST_POSITION)
         writers = frozenset(name for (name,) in self._connection.execute(_WRITERS))
         settled = None
         if self._unfinished is None or self._unfinished[1].isdisjoint(writers):
             settled = None if self._unfinished is None else self._unfinished[0]
-            self._unfinished = int(str(last)), writers
+            self._unfinished = last, writers
         return settled

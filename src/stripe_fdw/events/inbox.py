@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -55,6 +56,8 @@ _FAIL: Final = b"""
       from unnest(%s::text[], %s::timestamptz[], %s::text[]) as m(id, created, reason)
      where i.schema = %s and i.id = m.id and i.created = m.created
 """
+# The weeks to which connections have stored.
+_known_weeks: WeakKeyDictionary[psycopg.AsyncConnection, set[tuple[int, int]]] = WeakKeyDictionary()
 
 
 def store(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Event], source: Source) -> int:
@@ -69,7 +72,7 @@ def store(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Eve
         with connection.transaction():
             return connection.execute(_STORE, values).rowcount
     except psycopg.errors.CheckViolation:  # no partition for an event's time
-        for created in _weeks(events):
+        for created in _weeks(events).values():
             connection.execute(_MAKE_PARTITION, (created,))
         return connection.execute(_STORE, values).rowcount
 
@@ -77,15 +80,23 @@ def store(connection: psycopg.Connection, schemas: Schemas, events: Sequence[Eve
 async def store_async(
     connection: psycopg.AsyncConnection, schemas: Schemas, events: Sequence[Event], source: Source
 ) -> int:
-    """Do what ``store`` does, on an asynchronous connection."""
+    """Do what ``store`` does, on an asynchronous connection.
+
+    Raises psycopg.errors.CheckViolation if a week is gone to which the connection has stored before.
+    """
     if not events:
         return 0
-    values = _values(connection, schemas, events, source)
+    values, weeks = _values(connection, schemas, events, source), _weeks(events)
+    known = _known_weeks.setdefault(connection, set())
+    if known.issuperset(weeks):  # which needs no savepoint
+        return (await connection.execute(_STORE, values)).rowcount
     try:
         async with connection.transaction():
-            return (await connection.execute(_STORE, values)).rowcount
+            new = (await connection.execute(_STORE, values)).rowcount
+        known.update(weeks)
+        return new
     except psycopg.errors.CheckViolation:  # no partition for an event's time
-        for created in _weeks(events):
+        for created in weeks.values():
             await connection.execute(_MAKE_PARTITION, (created,))
         return (await connection.execute(_STORE, values)).rowcount
 
@@ -175,6 +186,6 @@ def _representable(event: Event, codec: str | None) -> Event:
     return replace(event, body={**body, "api_version": None}, api_version=None) if lost else event
 
 
-def _weeks(events: Sequence[Event]) -> list[datetime]:
-    """Return a time in each week that has events."""
-    return list({event.created.isocalendar()[:2]: event.created for event in events}.values())
+def _weeks(events: Sequence[Event]) -> dict[tuple[int, int], datetime]:
+    """Map the weeks that have events to a time in each."""
+    return {event.created.isocalendar()[:2]: event.created for event in events}

@@ -22,6 +22,7 @@ from stripe_fdw.jobs.tasks import ServedAccount, Work
 _POLL_SECONDS: Final = 5.0
 _POLL_SECONDS_WITH_WEBHOOKS: Final = 60.0
 _STANDBY_SECONDS: Final = 2.0  # between two tries to be the one that applies
+_MANY: Final = 100  # events in a batch: more may wait that nothing will tell of
 _WAIT_SECONDS: Final = 0.5  # for news of the inbox; what was put off is looked for as often
 _TEND_SECONDS: Final = 3600.0
 # A receiver's role may not make them.
@@ -177,6 +178,8 @@ def apply_events(work: Work, *, once: bool = False) -> None:
 def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bool) -> None:
     connection.execute(f"listen {CHANNEL}".encode())
     appliers: dict[str, Applier] = {}
+    news: list[psycopg.Notify] = []  # that came while events were applied
+    connection.add_notify_handler(news.append)
     claim_at = tend_at = time.monotonic()
     while not work.stopping.is_set():
         if time.monotonic() >= claim_at:
@@ -187,7 +190,9 @@ def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bo
         if appliers and time.monotonic() >= tend_at:
             tend_at = time.monotonic() + _TEND_SECONDS
             _tend_inbox(work, connection)
-        if sum(applier.apply_some() for applier in appliers.values()):
+        news.clear()
+        taken = [applier.apply_some() for applier in appliers.values()]
+        if news or max(taken, default=0) >= _MANY or (once and any(taken)):
             continue
         if once:
             return

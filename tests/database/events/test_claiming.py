@@ -78,19 +78,19 @@ def test_an_event_that_is_committed_after_later_ones_is_claimed(
         store(late, Schemas(), events(0, 1), "webhook")
         for number in range(1, 5):
             store(db, Schemas(), events(number, 1), "webhook")
-            assert [event.id for event in claims.claim(500)] == [f"evt_{number}"]
+            assert [event.id for event in claims.claim(500).events] == [f"evt_{number}"]
             db.execute(done)
         late.commit()
-        assert [event.id for event in claims.claim(500)] == ["evt_0"]
+        assert [event.id for event in claims.claim(500).events] == ["evt_0"]
     db.execute(done)
-    assert claims.claim(500) == []
+    assert claims.claim(500).events == []
 
 
 def test_a_backlog_is_claimed_in_parts_in_the_order_of_arrival(db: psycopg.Connection) -> None:
     store(db, Schemas(), events(0, 10), "webhook")
     claims = Claims(db, Schemas())
     claimed = []
-    while found := [event.id for event in claims.claim(3)]:
+    while found := [event.id for event in claims.claim(3).events]:
         claimed += found
         db.execute("update stripe_sync.inbox set outcome = 'ignored' where id = any (%s)", (found,))
     assert claimed == [f"evt_{number}" for number in range(10)]
