@@ -178,8 +178,6 @@ def apply_events(work: Work, *, once: bool = False) -> None:
 def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bool) -> None:
     connection.execute(f"listen {CHANNEL}".encode())
     appliers: dict[str, Applier] = {}
-    news: list[psycopg.Notify] = []  # that came while events were applied
-    connection.add_notify_handler(news.append)
     claim_at = tend_at = time.monotonic()
     while not work.stopping.is_set():
         if time.monotonic() >= claim_at:
@@ -190,12 +188,12 @@ def _apply_until_stopped(work: Work, connection: psycopg.Connection, *, once: bo
         if appliers and time.monotonic() >= tend_at:
             tend_at = time.monotonic() + _TEND_SECONDS
             _tend_inbox(work, connection)
-        news.clear()
         taken = [applier.apply_some() for applier in appliers.values()]
-        if news or max(taken, default=0) >= _MANY or (once and any(taken)):
+        if max(taken, default=0) >= _MANY or (once and any(taken)):
             continue
         if once:
             return
+        # What was told meanwhile, while events were applied, counts.
         for _ in connection.notifies(timeout=_WAIT_SECONDS, stop_after=1):
             pass
 
