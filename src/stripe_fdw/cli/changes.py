@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import psycopg
 
@@ -18,6 +19,7 @@ from stripe_fdw.counts import counted
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.session import open_session
+from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.events.applier import Applier, is_applier
 from stripe_fdw.events.catchup import CatchUp
 
@@ -44,7 +46,7 @@ def read_changes(
             say(line)
         check_account(copied.client, connection, copied.schemas, check)
         catchup = CatchUp(copied.client, connection, copied.schemas, check, say)
-        new = catchup.poll() + sum(catchup.look_back())
+        new = catchup.poll() + sum(catchup.look_back()) + _poll_connected(catchup)
         _apply(connection, copied.schemas, check)
         Refetcher(copied.client, connection, copied.schemas, load(), check).finish(
             [resource.name for resource in resources], _REFETCH_SECONDS
@@ -64,6 +66,22 @@ def read_changes(
         if resource.name not in refreshed
         or (resource.freshness is not Freshness.EVENTS and not resource.events_of)
     )
+
+
+def _poll_connected(own: CatchUp) -> int:
+    """Store the events of the connected accounts that are followed. One that refuses holds up no other."""
+    query = "select account from stripe_sync.connected_account where schema = %s order by account"
+    new = 0
+    for (account,) in own.connection.execute(query, (own.schemas.copies,)).fetchall():
+        catchup = replace(own, client=own.client.on_behalf_of(account), account=account)
+        try:
+            new += catchup.poll() + sum(catchup.look_back())
+        except Interrupted:
+            raise
+        except StripeFdwError as error:
+            catchup.stored.fail(error.message)
+            say(f"events of {account} are not read: {error.message}")
+    return new
 
 
 def _apply(connection: psycopg.Connection, schemas: Schemas, check: Callable[[], object]) -> None:

@@ -18,6 +18,7 @@ from stripe_fdw.jobs.tasks import ServedAccount, Work, refetch_copies
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
+from support.commands import run_command
 from support.database import KEY, failing, rows, said
 from support.simulators import Simulators
 from support.waiting import wait_until
@@ -165,3 +166,18 @@ def test_what_is_followed_is_an_account_and_not_that_of_the_key(db: psycopg.Conn
         assert rows(db, "select stripe_sync.follow_account('acct_1')") == [(expected,)]
     for expected in (True, False):
         assert rows(db, "select stripe_sync.unfollow_account('acct_1')") == [(expected,)]
+
+
+def test_refresh_changes_polls_them_as_well(
+    db: psycopg.Connection, database: str, work: Work, platform: BareStripe, stripe: SimulatorProcess
+) -> None:
+    account, there = connect(platform, stripe)
+    for followed in ("acct_0gone", account):
+        db.execute("select stripe_sync.follow_account(%s)", (followed,))
+    run(work, db)
+    there.post("customers", name="Ada")
+    environment = {"DATABASE_URL": database, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+    done = run_command("refresh", "customer", "--changes", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "events of acct_0gone are not read: " in done.stderr
+    assert (account, "Ada", False) in customers(db)
