@@ -73,6 +73,11 @@ class _Pass:
         return sum(self.processor.values()) / self.count * 1000
 
     @property
+    def applier_limit(self) -> float:
+        """Events a second that the worker could apply: it and its backend work in turn."""
+        return self.count / sum(spent for name, spent in self.processor.items() if "worker" in name)
+
+    @property
     def parts(self) -> str:
         """The processor time of an event by process, and how much of a core each has taken."""
         return ", ".join(
@@ -112,7 +117,9 @@ def _with_processes(bench: Bench, templates: dict[str, list[dict[str, Any]]]) ->
                 holds=each.rate >= 2000,
             )
         yield EVENT_PROCESSOR.measured(
-            passes[0].parts, f"uvicorn answering 200: {posts.parts}; COPY of the bodies: {rows.parts}", ""
+            passes[0].parts,
+            f"uvicorn answering 200: {posts.parts}; COPY of the bodies: {rows.parts}",
+            f"next limit: the worker, full at {passes[0].applier_limit:,.0f}/s",
         )
         growth = max(sizes[1][name] / sizes[0][name] for name in pids)
         yield EVENT_MEMORY.measured(
