@@ -12,6 +12,7 @@ create table if not exists stripe_sync.refetch (
 
 alter table stripe_sync.refetch
     add column if not exists claimed_until timestamptz,  -- until then a process asks for it
+    add column if not exists claimed_by integer,         -- the process id of its session, which holds a lock of that number
     add column if not exists attempts integer not null default 0,  -- that left it in doubt; with eight it is given up
     add column if not exists error text,                 -- why Stripe refused the last one
     add column if not exists only_expanded boolean not null default false,  -- the copy has the rest of its state

@@ -101,4 +101,5 @@ class Disturbances:
         self._system.simulator.control("POST", "/account_version", {"api_version": version})
 
     def _skew(self) -> None:
+        self.reads_lag = True  # by its clock, an answer may be older than the state that it was asked upon
         self._system.simulator.control("POST", "/clock", {"date_skew_seconds": self._random.randrange(-2, 3)})

@@ -17,6 +17,16 @@ from stripe_fdw.sql_quoting import quote_identifier
 
 _DUE_SECONDS: Final = 4  # after the doubt: the state read then is later than both by more than two seconds
 _MAX_ATTEMPTS: Final = 8  # the last one some four minutes after the first
+# Of a session that claims doubts, by its process id: another one takes them at once when it is gone.
+_HOLD_CLAIMS: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw refetch'), pg_backend_pid())"
+_IS_FREE: Final = """
+    (claimed_until is null or claimed_until < now()
+     or claimed_by not in (
+        select l.objid::bigint from pg_locks l
+         where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+           and l.database = (select d.oid from pg_database d where d.datname = current_database())
+           and l.classid = (hashtext('stripe-fdw refetch')::bigint & 4294967295)::oid))
+"""
 _KEY: Final = "schema = %(schema)s and resource = %(resource)s and id = %(id)s and account = %(account)s"
 
 
@@ -159,16 +169,18 @@ class DoubtQueue:
     def claim(self, resources: Collection[str] | None, limit: int, seconds: float) -> list[Doubt]:
         """Return doubts that are due, of all resources or of those named, the oldest first.
 
-        No other process gets them for so many seconds.
+        No other process gets them for so many seconds, while this session lasts.
         """
+        self.connection.execute(_HOLD_CLAIMS)
         rows = self.connection.execute(
             "with claimed as ("
-            "update stripe_sync.refetch r set claimed_until = now() + interval '1 s' * %(seconds)s from ("
+            "update stripe_sync.refetch r set claimed_until = now() + interval '1 s' * %(seconds)s,"
+            " claimed_by = pg_backend_pid() from ("
             " select schema, resource, id, account from stripe_sync.refetch"
             " where schema = %(schema)s and account = %(account)s"
             " and (%(resources)s::text[] is null or resource = any (%(resources)s))"
             f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
-            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
+            f" and attempts < {_MAX_ATTEMPTS} and {_IS_FREE}"
             " order by doubted_at limit %(limit)s for update skip locked) due"
             " where (r.schema, r.resource, r.id, r.account)"
             " = (due.schema, due.resource, due.id, due.account)"
@@ -199,7 +211,7 @@ class DoubtQueue:
         rows = self.connection.execute(
             "select distinct account from stripe_sync.refetch where schema = %s and account <> ''"
             f" and doubted_at <= now() - interval '{_DUE_SECONDS} s'"
-            f" and attempts < {_MAX_ATTEMPTS} and (claimed_until is null or claimed_until < now())"
+            f" and attempts < {_MAX_ATTEMPTS} and {_IS_FREE}"
             " order by account".encode(),
             (self.schemas.copies,),
         ).fetchall()
@@ -231,7 +243,7 @@ class DoubtQueue:
         self._change(
             doubt,
             "update stripe_sync.refetch set attempts = attempts + 1, error = %(error)s,"
-            " claimed_until = now() + interval '1 s' * (2 ^ attempts)",
+            " claimed_by = null, claimed_until = now() + interval '1 s' * (2 ^ attempts)",
             error=error,
         )
 
@@ -239,7 +251,8 @@ class DoubtQueue:
         """Let any process ask for the object in so many seconds."""
         self._change(
             doubt,
-            "update stripe_sync.refetch set claimed_until = now() + interval '1 s' * %(seconds)s",
+            "update stripe_sync.refetch set claimed_by = null,"
+            " claimed_until = now() + interval '1 s' * %(seconds)s",
             seconds=seconds,
         )
 
@@ -250,7 +263,8 @@ class DoubtQueue:
             ids.setdefault(doubt.resource.name, []).append(doubt.id)
         for name, of_resource in ids.items():
             self.connection.execute(
-                "update stripe_sync.refetch set claimed_until = now() + interval '1 s' * %s"
+                "update stripe_sync.refetch set claimed_by = null,"
+                " claimed_until = now() + interval '1 s' * %s"
                 " where schema = %s and resource = %s and account = %s and id = any (%s)",
                 (seconds, self.schemas.copies, name, self.account, of_resource),
             )

@@ -15,6 +15,7 @@ import urllib3
 from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Applied, Evidence, apply
+from stripe_fdw.copies.doubts import DoubtQueue
 from stripe_fdw.copies.new_columns import ColumnFiller, note_new_columns
 from stripe_fdw.copies.refetch import Refetcher
 from stripe_fdw.copies.refresh_run import LeftOut, ResourceRefresh
@@ -225,6 +226,21 @@ def test_an_item_of_a_subscription_is_gone_though_stripe_gives_no_code(
     assert doubts(db) == []
     assert value(db, "select _deleted from stripe_copy.subscription_item where id = 'si_none'") is True
     db.execute("truncate stripe_copy.subscription_item")
+
+
+def test_what_a_session_has_claimed_is_taken_over_when_it_is_gone(
+    db: psycopg.Connection, doubtful: str, client: Client
+) -> None:
+    doubt(db, "customer", "cus_x")
+    queue = DoubtQueue(db, Schemas(), load())
+    with psycopg.connect(doubtful, autocommit=True) as other:
+        claimed = DoubtQueue(other, Schemas(), load()).claim(None, 10, seconds=60)
+        assert [item.id for item in claimed] == ["cus_x"]
+        assert queue.claim(None, 10, seconds=60) == []
+    wait_until(lambda: queue.claim(None, 10, seconds=60), "a claim of what the other session had")
+    queue.put_off(claimed[0], None)
+    with psycopg.connect(doubtful, autocommit=True) as other:  # it waits, whichever session asks
+        assert DoubtQueue(other, Schemas(), load()).claim(None, 10, seconds=60) == []
 
 
 def test_what_is_gone_is_deleted(db: psycopg.Connection, client: Client, stripe: SimulatorProcess) -> None:
