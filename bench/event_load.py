@@ -2,8 +2,8 @@
 
 Of six events three are about invoices, two about subscriptions and one about a customer. Invoices are new,
 the other objects are in the copies already. Invoices and subscriptions have a line or an item, which has a
-copy too. Stripe sends events of 2 to 12 kB about these; metadata fills each up to 8 kB here, with values
-that do not compress.
+copy too. Stripe sends events of 2 to 12 kB about these; metadata fills each up to 8 kB here: one half of it
+ids, which do not compress, the other texts.
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ _TYPES = {
     "customer": ("customer.updated", "customer.updated"),
 }
 _EVENTS_PER_SECOND = 2000  # by their times
+_WORDS = (
+    "renewal", "invoice", "annual", "monthly", "plan", "seat", "team", "usage", "quote", "order", "credit",
+    "due", "paid", "open", "contact", "region", "north", "south", "east", "west", "partner", "channel",
+    "referral", "segment", "retail", "private", "public", "approved", "pending", "note",
+)  # fmt: skip
 _PATH = "/webhooks/stripe"
 
 
@@ -115,7 +120,7 @@ def _events(
     }  # fmt: skip
     missing = EVENT_BYTES - len(orjson.dumps(event)) - 100
     keys = max(missing // 160, 1)
-    item["metadata"] = {f"key_{n}": chosen.randbytes(missing // keys // 2 - 6).hex() for n in range(keys)}
+    item["metadata"] = {f"key_{n}": _value(n, missing // keys - 12, chosen) for n in range(keys)}
     for number in range(count):
         before = item["metadata"]["key_0"]
         item["metadata"]["key_0"] = chosen.randbytes(20).hex()
@@ -128,6 +133,13 @@ def _events(
             "type": later if number else first,
             "data": data,
         }
+
+
+def _value(number: int, size: int, chosen: random.Random) -> str:
+    """Return a value of metadata: ids, or a text."""
+    if number % 2 == 0:
+        return chosen.randbytes(size // 2).hex()
+    return " ".join(chosen.choices(_WORDS, k=size // 5))[:size].ljust(size)
 
 
 def _request(body: bytes, secret: str, at: int) -> bytes:
