@@ -134,3 +134,29 @@ def test_secrets_are_not_stored(db: psycopg.Connection) -> None:
         ),
         ({"object": {"id": "x_1", "object": "something.new"}},),
     ]
+
+
+def test_weeks_compress_events_by_lz4_where_the_server_has_it(db: psycopg.Connection) -> None:
+    known = "select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'"
+    if db.execute(known).fetchone() != (True,):
+        pytest.skip("this server has no lz4")
+    store(db, Schemas(), [event(1, note="a text that is repeated" * 500)], "webhook")
+    assert rows(db, "pg_column_compression(body)") == [("lz4",)]
+
+
+def test_a_connection_stores_again_to_a_week_that_was_dropped(db: psycopg.Connection, database: str) -> None:
+    """The first attempt fails, and the receiver opens another connection after a failure."""
+    first, second = event(1, NOON + 35 * 86400), event(2, NOON + 35 * 86400)
+
+    async def receive() -> None:
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            for _ in range(2):  # makes the week, and learns that it is there
+                await store_async(connection, Schemas(), [first], "webhook")
+            db.execute("drop table stripe_sync.inbox_2023_12_18")
+            with pytest.raises(psycopg.errors.CheckViolation):
+                await store_async(connection, Schemas(), [second], "webhook")
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            assert await store_async(connection, Schemas(), [second], "webhook") == 1
+
+    asyncio.run(receive())
+    assert rows(db, "id") == [("evt_2",)]
