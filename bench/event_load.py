@@ -1,4 +1,4 @@
-"""Events to be sent: a mix as renewals make it, 8 kB each, as signed HTTP requests in a file.
+"""Events to be sent, and their sending: a mix as renewals make it, as signed HTTP requests of 8 kB in a file.
 
 Of six events three are about invoices, two about subscriptions and one about a customer. Invoices are new,
 the other objects are in the copies already. Invoices and subscriptions have a line or an item, which has a
@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -31,6 +33,7 @@ _TYPES = {
     "subscription": ("customer.subscription.updated", "customer.subscription.updated"),
     "customer": ("customer.updated", "customer.updated"),
 }
+_CONNECTIONS = 64  # of the sender
 _EVENTS_PER_SECOND = 2000  # by their times
 _WORDS = (
     "renewal", "invoice", "annual", "monthly", "plan", "seat", "team", "usage", "quote", "order", "credit",
@@ -92,6 +95,25 @@ def write_load(
 def customers_of(count: int, burst: int) -> int:
     """Return how many customers a load of so many events has."""
     return -(-count // len(_MIX) // burst)
+
+
+def send(load: Load, port: int, rate: float = 0) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.event_sender",
+        str(load.file),
+        str(port),
+        str(_CONNECTIONS),
+        str(rate),
+    ]
+    sent = subprocess.run(command, input=orjson.dumps(list(load.ends)), capture_output=True, check=False)
+    if sent.returncode:
+        raise RuntimeError(f"the sender has failed: {sent.stderr.decode()[-2000:]}")
+    result: dict[str, Any] = orjson.loads(sent.stdout)
+    if result["refused"]:
+        raise RuntimeError(f"{result['refused']} posts were refused: {sent.stderr.decode()[:300]}")
+    return result
 
 
 def _make_own(item: dict[str, Any], kind: str, suffix: str) -> None:

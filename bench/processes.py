@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,3 +43,14 @@ def resident_mib(pid: int) -> float:
     """Return the resident memory of a process that it shares with no other, in MiB."""
     pages = Path(f"/proc/{pid}/statm").read_text().split()
     return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def printed_line(log: Path, started: subprocess.Popen[bytes], text: str) -> str:
+    """Return the line of a process's log that has a text, when it is there."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and started.poll() is None:
+        for line in log.read_text().splitlines():
+            if text in line:
+                return line
+        time.sleep(0.05)
+    raise RuntimeError(f"a process did not start: {log.read_text()[-2000:]}")

@@ -7,8 +7,6 @@ forgets and what listeners are told all commit together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -28,6 +26,7 @@ from stripe_fdw.copies.yielding import around_locks, in_yielding_transaction
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
+from stripe_fdw.events.batch import Batch, Told
 from stripe_fdw.events.claiming import Claims
 from stripe_fdw.events.effects import (
     ITEM,
@@ -41,36 +40,13 @@ from stripe_fdw.events.effects import (
 )
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, mark, mark_failed, put_off
-from stripe_fdw.events.ordering import Latest, latest
+from stripe_fdw.events.ordering import latest
 
 _BATCH: Final = 500
 _LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
 _MAX_IDS: Final = 100  # of one resource that are invalidated one by one
 # As stripe_sync.invalidate does, but planned once for all.
 _INVALIDATE: Final = "insert into {} (resource, id) select * from unnest(%s::text[], %s::text[])"
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one transaction has done with its events."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    locked: list[Event] = field(default_factory=list)
-    failed: list[tuple[Event, str]] = field(default_factory=list)
-    # Ids by resource and account: whose rows have changed, and of which cached answers may be older.
-    changed: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    told: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    # Ids by resource, account, time of the event, and whether only what Stripe sends on request is in doubt.
-    doubts: dict[tuple[str, str, datetime, bool], list[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """All events of a batch about one object of an account, and the last state among them."""
-
-    account: str
-    last: Latest
-    events: tuple[Event, ...]
 
 
 def is_applier(connection: psycopg.Connection, schemas: Schemas) -> bool:
@@ -142,8 +118,8 @@ class Applier:
         self._tell(batch)
         return len(events)
 
-    def _apply(self, events: Sequence[Event]) -> _Batch:
-        batch = _Batch()
+    def _apply(self, events: Sequence[Event]) -> Batch:
+        batch = Batch()
         states: dict[tuple[str, str, str], list[tuple[Event, State]]] = {}
         for event in events:
             effect = self._effects.of(event)
@@ -152,10 +128,10 @@ class Applier:
                 states.setdefault(of_object, []).append((event, effect))
             else:
                 batch.outcomes.append(self._without_state(event, effect, batch))
-        by_copy: dict[tuple[str, str], list[_Told]] = {}
+        by_copy: dict[tuple[str, str], list[Told]] = {}
         for (name, account, _), told in sorted(states.items()):
             by_copy.setdefault((name, account), []).append(
-                _Told(account, latest(told), tuple(event for event, _ in told))
+                Told(account, latest(told), tuple(event for event, _ in told))
             )
         for resource in self._catalog.resources:  # in the order in which all background work takes tables
             for (name, _), objects in by_copy.items():
@@ -167,10 +143,10 @@ class Applier:
             self._doubt_what_shows_price(event)
         return batch
 
-    def _without_state(self, event: Event, effect: Refetch | Ignored, batch: _Batch) -> Outcome:
+    def _without_state(self, event: Event, effect: Refetch | Ignored, batch: Batch) -> Outcome:
         if isinstance(effect, Refetch):
             for resource, key in effect.objects:
-                _doubt(resource, key, event, batch)
+                batch.doubt(resource, key, event)
             return Outcome(event, "refetched")
         if self._effects.on_deleted_clock(event) or self._effects.on_changed_price(event):
             return Outcome(event, "refetched")
@@ -191,12 +167,12 @@ class Applier:
                 self._connection, self._schemas, subscription, item, "price", price, evidence
             )
 
-    def _apply_objects(self, resource: Resource, objects: Sequence[_Told], batch: _Batch) -> None:
+    def _apply_objects(self, resource: Resource, objects: Sequence[Told], batch: Batch) -> None:
         """Apply states of one resource and account, ordered by id; note what became of their events."""
         outcomes: dict[str, str] = {}
         errors: dict[str, str] = {}
 
-        def write(part: Sequence[_Told]) -> None:
+        def write(part: Sequence[Told]) -> None:
             try:
                 with self._connection.transaction():
                     written = self._write(resource, part)
@@ -232,7 +208,7 @@ class Applier:
                 self._connection, self._schemas, self._catalog, objects[0].account, subscriptions=changed
             )
 
-    def _write(self, resource: Resource, part: Sequence[_Told]) -> dict[str, str]:
+    def _write(self, resource: Resource, part: Sequence[Told]) -> dict[str, str]:
         items = [
             carrying(told.last.state.item, told.last.event.created, told.last.event.id, told.last.before)
             for told in part
@@ -240,7 +216,7 @@ class Applier:
         evidence = Evidence(max(told.last.event.created for told in part), part[0].account)
         return apply_each(self._connection, self._schemas, resource, items, evidence)
 
-    def _note(self, resource: Resource, told: _Told, outcome: str, batch: _Batch) -> None:
+    def _note(self, resource: Resource, told: Told, outcome: str, batch: Batch) -> None:
         """Note what became of the events about an object whose last state was applied."""
         last = told.last
         # What Stripe sends only on request no event has: it may have changed with the rest.
@@ -249,7 +225,7 @@ class Applier:
         is_on_clock = outcome == "inserted" and last.state.item.get(TEST_CLOCK) is not None
         if not last.is_sure or is_partial or is_on_clock:
             is_sure = last.is_sure and not is_on_clock
-            _doubt(resource, last.state.key, last.event, batch, only_expanded=is_sure)
+            batch.doubt(resource, last.state.key, last.event, only_expanded=is_sure)
         for event in told.events:
             if event.id != last.event.id:
                 batch.outcomes.append(Outcome(event, "stale", f"{last.event.id} is later"))
@@ -262,7 +238,7 @@ class Applier:
                 ids.setdefault((resource.name, told.account), set()).add(last.state.key)
 
     def _note_untold(
-        self, resource: Resource, account: str, outcomes: Mapping[str, str], batch: _Batch
+        self, resource: Resource, account: str, outcomes: Mapping[str, str], batch: Batch
     ) -> None:
         """Note copies that were as their event says already, but not because of an event.
 
@@ -278,7 +254,7 @@ class Applier:
         if ids:
             batch.changed.setdefault((resource.name, account), set()).update(ids)
 
-    def _note_doubts(self, batch: _Batch) -> None:
+    def _note_doubts(self, batch: Batch) -> None:
         for (name, account, at, only_expanded), keys in sorted(batch.doubts.items()):
             note_doubts(
                 self._connection,
@@ -289,7 +265,7 @@ class Applier:
                 only_expanded=only_expanded,
             )
 
-    def _tell(self, batch: _Batch) -> None:
+    def _tell(self, batch: Batch) -> None:
         """Have the live cache forget what has changed, and tell those who listen."""
         told = [
             (name, key)
@@ -301,8 +277,3 @@ class Applier:
             self._connection.execute(query, tuple(map(list, zip(*told, strict=True))))
         for (name, account), ids in batch.changed.items():
             notify_change(self._connection, self._schemas, name, account, ids)
-
-
-def _doubt(resource: Resource, key: str, event: Event, batch: _Batch, *, only_expanded: bool = False) -> None:
-    of_kind = (resource.name, event.account, event.created, only_expanded)
-    batch.doubts.setdefault(of_kind, []).append(key)
