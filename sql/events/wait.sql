@@ -105,6 +105,12 @@ declare
     unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
     unused := stripe_sync.refuse_wait(wait.timeout);
+    if pg_current_xact_id_if_assigned() is not null then
+        raise object_not_in_prerequisite_state using
+            message = 'stripe_sync.wait for all events cannot be used in a transaction that has waited for an object',
+            detail = 'That keeps the row of the object locked, and the worker leaves it out.',
+            hint = 'Commit in between, or wait for all events first.';
+    end if;
     begin
         while not exists (
             select from stripe_sync.event_position p where p.schema = known.copies and p.polled_from >= asked_at
@@ -125,7 +131,7 @@ begin
             end if;
             raise object_not_in_prerequisite_state using
                 message = format('the events of server "%s" were not read within %s', known.name, wait.timeout),
-                detail = failed,
+                detail = coalesce(failed, 'A worker reads them, but Stripe has not answered yet, or not all of its pages.'),
                 hint = 'stripe_sync.event_status shows when they were read last.';
         end loop;
         raise sqlstate 'SFW00';  -- the only way to release a transaction's lock
@@ -162,8 +168,8 @@ begin
         if not stripe_sync.sleep_until_next_look(asked_at, ends_at) then
             raise object_not_in_prerequisite_state using
                 message = format('%s events of server "%s" were not applied within %s', waiting, known.name, wait.timeout),
-                detail = case when not stripe_sync.has_worker('stripe-fdw events', known.copies)
-                              then 'No worker applies them.' end,
+                detail = case when stripe_sync.has_worker('stripe-fdw events', known.copies)
+                              then 'A worker applies them.' else 'No worker applies them.' end,
                 hint = 'stripe_sync.inbox has them, with outcome NULL. Those of a row that a transaction has locked wait for it.';
         end if;
     end loop;

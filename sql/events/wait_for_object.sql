@@ -16,7 +16,7 @@ as $$
 declare
     installed constant stripe_sync.server := stripe_sync.require_server(wait.server);
     copies constant text := installed.copies;
-    live constant text := format('%I.%I', installed.live, wait.resource);
+    live constant text := format('%I.%I', installed.live, coalesce(wait.resource, ''));  -- NULL is refused below
     asked_at constant timestamptz := clock_timestamp();
     ends_at constant timestamptz := asked_at + least(wait.timeout, interval '1 hour');
     previous_timeout constant text := current_setting('lock_timeout');

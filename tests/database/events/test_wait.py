@@ -163,7 +163,11 @@ def test_what_is_missing_is_told_when_the_time_is_over(db: psycopg.Connection, l
     assert "The last attempt: Invalid key" in said(error)
     with psycopg.connect(live_dsn, autocommit=True) as worker:
         worker.execute("select pg_advisory_lock(hashtext('stripe-fdw poll'), hashtext('stripe_copy'))")
-        assert 'events of server "stripe" were not read within 00:00:00.3' in said(failing(db, BRIEFLY))
+        for error_of_poll, told in (("'Invalid key'", "Invalid key"), ("null", "has not answered yet")):
+            db.execute(f"update stripe_sync.event_position set error = {error_of_poll}".encode())
+            error = failing(db, BRIEFLY)
+            assert 'events of server "stripe" were not read within 00:00:00.3' in said(error)
+            assert told in said(error)
     db.execute(POLLED)
     body = {
         "id": "evt_1", "object": "event", "type": "product.created", "created": int(time.time()),
@@ -173,6 +177,11 @@ def test_what_is_missing_is_told_when_the_time_is_over(db: psycopg.Connection, l
     error = failing(db, BRIEFLY)
     assert '1 events of server "stripe" were not applied within 00:00:00.3' in said(error)
     assert "No worker applies them" in said(error)
+    with psycopg.connect(live_dsn, autocommit=True) as worker:  # as one whose event is of a locked row
+        worker.execute("select pg_advisory_lock(hashtext('stripe-fdw events'), hashtext('stripe_copy'))")
+        error = failing(db, BRIEFLY)
+        assert "were not applied" in said(error)
+        assert "A worker applies them" in said(error)
     db.execute("truncate stripe_sync.inbox")
     for noted, missing in (
         ("stripe_sync.refetch (schema, resource, id, account, doubted_at)", "asked for again did not come"),
@@ -250,6 +259,18 @@ def test_it_is_refused_where_it_cannot_end_or_would_not_be_seen(db: psycopg.Conn
     for timeout in ("'-1 s'", "'0'", "null::interval"):
         error = failing(db, f"select stripe_sync.{call.replace(repr('1 second'), timeout)}")
         assert "needs a timeout that is more than zero" in said(error)
+
+
+def test_all_events_are_not_waited_for_with_an_object_locked(db: psycopg.Connection, api: BareStripe) -> None:
+    """The object's own event would be left out until the wait is over."""
+    customer = api.post("customers", name="Ada")["id"]
+    with db.transaction():
+        for _ in range(2):
+            db.execute(f"select stripe_sync.wait('customer', '{customer}')".encode())
+        error = failing(db, "savepoint before; select stripe_sync.wait('1 second')")
+        db.execute("rollback to before")
+    assert "in a transaction that has waited for an object" in said(error)
+    assert "Commit in between" in said(error)
 
 
 def test_a_wait_can_be_cancelled_and_leaves_no_lock(db: psycopg.Connection, live_dsn: str) -> None:
@@ -352,6 +373,7 @@ def test_what_cannot_be_read_by_an_id_is_said(db: psycopg.Connection) -> None:
     assert "stripe_sync.wait('invoice', ...)" in said(error)
     assert "Closest: customer" in said(failing(db, "select stripe_sync.wait('custmer', 'cus_1')"))
     assert "the id of an object is needed" in said(failing(db, "select stripe_sync.wait('customer', null)"))
+    assert "the name of a resource is needed" in said(failing(db, "select stripe_sync.wait(null, 'cus_1')"))
     with db.transaction(force_rollback=True):
         db.execute("alter foreign table stripe_live.customer rename to moved")
         db.execute("commit; begin")
