@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import psycopg
 
@@ -22,18 +23,27 @@ from stripe_fdw.database.session import open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.events.applier import Applier, is_applier
 from stripe_fdw.events.catchup import CatchUp
+from stripe_fdw.events.position import StoredPosition
 
 _LOOK_SECONDS = 0.2  # between two looks at what another process applies
 _REFETCH_SECONDS = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class ReadChanges:
+    """What is left to do after events were applied."""
+
+    lists: tuple[Resource, ...]  # the resources whose lists have to be read all the same
+    begin_at: datetime | None = None  # where events go on then, of which Stripe shows some no more
+
+
 def read_changes(
     copied: CopiedAccount, names: Sequence[str] | None, check: Callable[[], object]
-) -> tuple[Resource, ...]:
-    """Apply the events since the last time. Return the resources whose lists have to be read all the same.
+) -> ReadChanges:
+    """Apply the events since the last time, and return what is left to do.
 
-    These are, of those named or of all that have a copy, the ones whose changes send no event, and those that
-    were never refreshed.
+    Lists have to be read of those resources, among the ones named or all that have a copy, whose changes send
+    no event, and that were never refreshed. After a gap of more than 30 days they are those of all copies.
 
     Raises:
         StripeFdwError: Stripe refuses, or the key is of another account than the copies.
@@ -45,13 +55,16 @@ def read_changes(
         for line in update_copies(connection, copied.schemas, installed, check):
             say(line)
         check_account(copied.client, connection, copied.schemas, check)
-        catchup = CatchUp(copied.client, connection, copied.schemas, check, say)
+        gaps: list[datetime] = []
+        catchup = CatchUp(copied.client, connection, copied.schemas, check, say, refresh_all=gaps.append)
         new = catchup.poll() + sum(catchup.look_back()) + _poll_connected(catchup)
         _apply(connection, copied.schemas, check)
         Refetcher(copied.client, connection, copied.schemas, load(), check).finish(
             [resource.name for resource in resources], _REFETCH_SECONDS
         )
         say(f"events: {counted(new, 'new one')}")
+        if gaps:
+            return ReadChanges(chosen_resources(installed), gaps[-1])
         refreshed = {
             name
             for (name,) in connection.execute(
@@ -60,12 +73,20 @@ def read_changes(
                 (copied.schemas.copies,),
             )
         }
-    return tuple(
-        resource
-        for resource in resources
-        if resource.name not in refreshed
-        or (resource.freshness is not Freshness.EVENTS and not resource.events_of)
+    return ReadChanges(
+        tuple(
+            resource
+            for resource in resources
+            if resource.name not in refreshed
+            or (resource.freshness is not Freshness.EVENTS and not resource.events_of)
+        )
     )
+
+
+def begin_events(copied: CopiedAccount, at: datetime) -> None:
+    """Have events read from that time on, by Stripe's clock: all copies were read since."""
+    with open_session(copied.database_url) as connection:
+        StoredPosition(connection, copied.schemas).move(at, at)
 
 
 def _poll_connected(own: CatchUp) -> int:

@@ -15,7 +15,7 @@ from stripe_fdw.api.client import Client
 from stripe_fdw.catalog import load
 from stripe_fdw.catalog.model import Resource
 from stripe_fdw.cli.account import ServerOption, copied_account
-from stripe_fdw.cli.changes import read_changes
+from stripe_fdw.cli.changes import ReadChanges, begin_events, read_changes
 from stripe_fdw.cli.costs import say_cost
 from stripe_fdw.cli.output import report, say
 from stripe_fdw.cli.progress import ShownProgress
@@ -69,7 +69,10 @@ def refresh(
         copied.database_url, copied.client, copied.schemas, confirm_deletions=confirm_deletions, full=full
     )
     try:
-        succeeded = work.run(read_changes(copied, resource, work.check) if changes else resources)
+        left = read_changes(copied, resource, work.check) if changes else ReadChanges(resources)
+        succeeded = work.run(left.lists)
+        if succeeded and left.begin_at is not None:
+            begin_events(copied, left.begin_at)
     except psycopg.Error as error:
         raise InstallError(
             f"the database reported an error: {database_message(error)}",

@@ -49,6 +49,8 @@ class CatchUp:
     check: Callable[[], object]  # raises to end it
     say: Callable[[str], object]
     account: str = ""  # the id of the connected account that the client asks
+    # Refreshes all copies, given the time by Stripe's clock, and moves the position; without it jobs are queued.
+    refresh_all: Callable[[datetime], object] | None = None
 
     def poll(self) -> int:
         """Store the events since the last poll. Return how many were new.
@@ -144,14 +146,15 @@ class CatchUp:
         return StoredPosition(self.connection, self.schemas, self.account)
 
     def _begin(self) -> Position:
-        """Begin where the copies do: when the first of the refreshes that filled them began, or now.
+        """Begin where the copies do: when the first of the refreshes that fill them began, or now.
 
-        The objects of a connected account are asked for from then on.
+        Those count that are under way, and of a copy that was filled before, the last one that was complete. The
+        objects of a connected account are asked for from then on.
         """
         began = single_value(
             self.connection,
-            "select min(began_at) from stripe_sync.run"
-            " where schema = %s and account = %s and finished_full_at is not null",
+            "select min(coalesce(confirmed_at, began_at)) from stripe_sync.run"
+            " where schema = %s and account = %s",
             self.schemas.copies,
             self.account,
         )
@@ -174,6 +177,9 @@ class CatchUp:
                     (self.schemas.copies, self.account, position),
                 )
                 self.stored.move(now, now)
+            return
+        if self.refresh_all is not None:
+            self.refresh_all(now)
             return
         with self.connection.transaction():
             jobs = []

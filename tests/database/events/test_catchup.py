@@ -93,6 +93,21 @@ def test_it_begins_where_the_copies_do(catchup: CatchUp, api: BareStripe, db: ps
     assert ("customer.created", "poll") in stored(db)
 
 
+def test_it_begins_where_a_refresh_did_that_is_under_way(
+    catchup: CatchUp, api: BareStripe, db: psycopg.Connection
+) -> None:
+    """Or where the last complete one did, if the copy was filled before."""
+    now = datetime.now(UTC)
+    for began, confirmed in ((3, None), (1, 5)):
+        db.execute(
+            "insert into stripe_sync.run as r (schema, resource, account, began_at, confirmed_at)"
+            " values ('stripe_copy', 'customer', '', %s, %s) on conflict (schema, resource, account)"
+            " do update set began_at = excluded.began_at, confirmed_at = excluded.confirmed_at",
+            (now - timedelta(hours=began), confirmed and now - timedelta(hours=confirmed)),
+        )
+        assert catchup._begin().position == now - timedelta(hours=confirmed or began)
+
+
 def test_a_backlog_is_read_in_windows_and_the_position_moves_with_each(
     catchup: CatchUp, api: BareStripe, db: psycopg.Connection, stripe: SimulatorProcess
 ) -> None:
@@ -247,6 +262,27 @@ def test_refresh_changes_reads_events_in_place_of_lists(
     done = run_command("refresh", "--changes", "--full", environment=environment)
     assert done.returncode == 2
     assert "give one of them" in done.stderr
+
+
+def test_refresh_changes_reads_all_copies_after_a_gap_without_a_queue_of_jobs(
+    db: psycopg.Connection, database: str, stripe: SimulatorProcess, api: BareStripe
+) -> None:
+    environment = {"DATABASE_URL": database, "STRIPE_API_KEY": KEY, "STRIPE_API_BASE": stripe.url}
+    api.post("products", name="seat")
+    db.execute(
+        "insert into stripe_sync.event_position (schema, position)"
+        " values ('stripe_copy', now() - interval '31 days')"
+    )
+    db.execute("alter schema stripe_jobs rename to no_jobs")
+    try:
+        done = run_command("refresh", "customer", "--changes", environment=environment)
+    finally:
+        db.execute("alter schema no_jobs rename to stripe_jobs")
+    assert done.returncode == 0, done.stderr
+    assert "all copies are refreshed" in done.stderr
+    assert position(db) > datetime.now(UTC) - timedelta(minutes=1)
+    assert rows(db, "select count(*) > 0 from stripe.product where name = 'seat'") == [(True,)]
+    assert rows(db, "select count(*) from stripe_sync.run where finished_full_at is null") == [(0,)]
 
 
 def test_events_are_applied_again_when_asked(
