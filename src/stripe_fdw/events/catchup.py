@@ -49,7 +49,7 @@ class CatchUp:
     check: Callable[[], object]  # raises to end it
     say: Callable[[str], object]
     account: str = ""  # the id of the connected account that the client asks
-    # Refreshes all copies, given the time by Stripe's clock, and moves the position; without it jobs are queued.
+    # Is to refresh all copies, given Stripe's time, and to move the position; without it jobs are queued.
     refresh_all: Callable[[datetime], object] | None = None
 
     def poll(self) -> int:
@@ -148,8 +148,8 @@ class CatchUp:
     def _begin(self) -> Position:
         """Begin where the copies do: when the first of the refreshes that fill them began, or now.
 
-        Those count that are under way, and of a copy that was filled before, the last one that was complete. The
-        objects of a connected account are asked for from then on.
+        Those count that are under way, and of a copy that was filled before, the last one that was complete.
+        The objects of a connected account are asked for from then on.
         """
         began = single_value(
             self.connection,
