@@ -14,7 +14,6 @@ from stripe_fdw.api.request import PARALLEL, Request
 from stripe_fdw.api.responses import Response
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.list_reading import Pages, read_lists
-from stripe_fdw.copies.retrieval import read_at
 from stripe_fdw.copies.runs import Position
 from stripe_fdw.errors import Interrupted
 
@@ -69,7 +68,7 @@ def test_every_object_is_read_once() -> None:
 def test_pages_of_one_moment_come_together_and_others_do_not() -> None:
     sizes = set()
     for pages in read(FakeClient(8_765)):
-        assert len({read_at(page) for page, _ in pages.pages}) == 1
+        assert len({page.known_at for page, _ in pages.pages}) == 1
         sizes.add(len(pages.pages))
     assert sizes == {1, 2, 3}
 
