@@ -58,7 +58,7 @@ begin
     if follow_account.account is null or follow_account.account !~ '^acct_[A-Za-z0-9]{1,100}$' then
         raise invalid_parameter_value using
             message = format('%s is no id of an account', coalesce(quote_literal(left(follow_account.account, 100)), 'NULL')),
-            hint = 'stripe_live.account lists the connected accounts: acct_123.';
+            hint = 'It is acct_ and letters or digits. stripe_live.account lists the connected accounts.';
     end if;
     if exists (select from stripe_sync.account a where a.schema = copies and a.account_id = follow_account.account) then
         raise invalid_parameter_value using

@@ -92,7 +92,11 @@ _SQLSTATES_BY_CODE: Mapping[str, str] = {
     "setup_intent_unexpected_state": sqlstates.OBJECT_NOT_IN_PREREQUISITE_STATE,
 }
 _ERRORS_BY_STATUS: Mapping[int, tuple[type[ApiError], str | None]] = {
-    401: (AuthenticationError, "Check the key in the user mapping (api_key, api_key_file or api_key_env)."),
+    401: (
+        AuthenticationError,
+        "Check the key in the user mapping (api_key, api_key_file or api_key_env),"
+        " or of a command in STRIPE_API_KEY.",
+    ),
     402: (CardError, None),
     403: (PermissionDeniedError, "Give the key this permission in Stripe, or use another key."),
     429: (RateLimitError, "Try again later, or set max_requests_per_second lower on the server."),

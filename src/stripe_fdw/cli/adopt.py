@@ -23,4 +23,9 @@ def adopt() -> None:
             adopted = adopt_copies(connection)
     except psycopg.Error as error:
         raise InstallError(f"the database reported an error: {database_message(error)}") from None
-    out.print("workers keep these copies current now" if adopted else "nothing to do", markup=False)
+    out.print(
+        "workers keep these copies current now"
+        if adopted
+        else "nothing to do: workers keep these copies current already",
+        markup=False,
+    )

@@ -121,7 +121,8 @@ def _views(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     if single_value(connection, "select to_regclass('stripe_sync.view_status')") is None:
         return []  # installed by an earlier version
     return connection.execute(
-        "select view, state, refreshed_at, date_trunc('milliseconds', duration), stale_since, at_most_every,"
+        "select view, state, refreshed_at, to_char(extract(epoch from duration), 'FM999999990.000 \"s\"'),"
+        " stale_since, at_most_every,"
         " schedule, array_to_string(resources || sources, ' '), error"
         " from stripe_sync.view_status order by view"
     ).fetchall()

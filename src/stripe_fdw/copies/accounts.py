@@ -63,7 +63,8 @@ def check_account(
         raise OtherAccountError(
             f"the copies in schema {schemas.copies} are of account {known} in {_mode(known_mode)}",
             detail=f"The key belongs to account {account_id} in {_mode(livemode)}.",
-            hint="Use a key of that account, or copy this account into another database.",
+            hint="Use a key of that account and mode, or another server for this one:"
+            " stripe-fdw init --server NAME.",
         )
     return account_id
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from stripe_fdw.database.errors import database_message
-from stripe_fdw.database.session import CLIENT_ENCODING
+from stripe_fdw.database.session import APPLICATION_NAME, CLIENT_ENCODING
 from stripe_fdw.errors import StripeFdwError
 
 T = TypeVar("T")
@@ -30,6 +30,9 @@ _PREPARE: Final = (
 ).encode()
 
 
+_UNAVAILABLE: Final = "the database is not available"  # said to anyone; what the reason names, to operators
+
+
 class UnavailableError(StripeFdwError):
     """The database cannot be used now, or there is more to do than it keeps up with: try again later."""
 
@@ -41,6 +44,7 @@ class KeptConnection:
         """Open nothing yet. ``say`` is told when the database is lost, and when it is back."""
         self._parameters: dict[str, Any] = {
             **_DEFAULTS,
+            "fallback_application_name": APPLICATION_NAME,
             **conninfo_to_dict(database_url),
             "client_encoding": CLIENT_ENCODING,
         }
@@ -90,7 +94,7 @@ class KeptConnection:
     async def _attempt(self, work: Work[T]) -> T:
         if self._connection is None:
             if time.monotonic() < self._next_attempt:
-                raise UnavailableError(self._failure)
+                raise UnavailableError(_UNAVAILABLE, detail=self._failure)
             self._connection = await self._connect()
         async with asyncio.timeout(_TRANSACTION_SECONDS), self._connection.transaction():
             return await work(self._connection)
@@ -113,11 +117,11 @@ class KeptConnection:
     def _failed(self, error: psycopg.Error | TimeoutError) -> UnavailableError:
         reason = database_message(error) if isinstance(error, psycopg.Error) else "it does not answer in time"
         if not self._failure:
-            self._say(f"the database is not available: {reason}")
-        self._failure = f"the database is not available: {reason}"
+            self._say(f"{_UNAVAILABLE}: {reason}")
+        self._failure = reason
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
         self._next_attempt = time.monotonic() + self._pause
-        return UnavailableError(self._failure)
+        return UnavailableError(_UNAVAILABLE, detail=self._failure)
 
     def _succeeded(self) -> None:
         if self._failure:

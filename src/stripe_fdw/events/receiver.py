@@ -21,7 +21,7 @@ from stripe_fdw.events.event import Event, InvalidEventError
 from stripe_fdw.events.group_commit import GroupCommit, RefusedEventError
 from stripe_fdw.events.kept_connection import KeptConnection, UnavailableError
 from stripe_fdw.events.request_limits import Bodies, RefusedBodyError
-from stripe_fdw.events.signatures import is_signed
+from stripe_fdw.events.signatures import TOLERANCE, is_signed, was_signed
 from stripe_fdw.redaction import Secret
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
@@ -110,7 +110,7 @@ class Receiver:
         if not is_signed(body, signature, destination.secrets):
             changed = await self._destinations.find_again(server)
             if changed is None or not is_signed(body, signature, changed.secrets):
-                return self._refuse(changed or destination, signature)
+                return self._refuse(changed or destination, body, signature)
         try:
             event = Event.parse(orjson.loads(body))
         except orjson.JSONDecodeError:
@@ -124,17 +124,19 @@ class Receiver:
             return _text(400, error.message)
         return Response()  # nobody reads a text: without one, the answer is sent as one piece
 
-    def _refuse(self, destination: Destination, signature: str | None) -> Response:
+    def _refuse(self, destination: Destination, body: bytes, signature: str | None) -> Response:
         if not destination.secrets:
             text, status = "no signing secret of this server is known", 503  # so that Stripe sends it again
         elif not signature:
             text, status = "there is no Stripe-Signature", 400
+        elif was_signed(body, signature, destination.secrets):
+            text, status = f"the signature is more than {TOLERANCE // 60} minutes old by the clock here", 400
         else:
-            text, status = "the signature is of no known secret, too old or not of scheme v1", 400
+            text, status = "the signature is by no secret that is known, or not of scheme v1", 400
         self._refused += 1
         if self._told_at is None or time.monotonic() - self._told_at > _TELL_SECONDS:
             name = excerpt(destination.schemas.server, MAX_NAME_CHARACTERS)
-            self._say(f"server {name}: refused {self._refused} posts, the last since {text}")
+            self._say(f"server {name}: refused {self._refused} post{'s' * (self._refused != 1)}: {text}")
             self._told_at, self._refused = time.monotonic(), 0
         return _text(status, text)
 
@@ -154,7 +156,7 @@ class Receiver:
         try:
             found = await self._connection.run(can_store)
         except UnavailableError as error:
-            return error.message
+            return f"{error.message}: {error.detail}" if error.detail else error.message
         if found is None:
             return "the database has no inbox: run stripe-fdw init"
         return None if found else "the role may not store events: grant INSERT on stripe_sync.inbox"

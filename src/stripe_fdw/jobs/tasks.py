@@ -28,7 +28,7 @@ from stripe_fdw.copies.runs import LostRunError, Run, RunningElsewhere
 from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.database.servers import installed_servers
-from stripe_fdw.database.session import open_session
+from stripe_fdw.database.session import APPLICATION_NAME, open_session
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_fdw.jobs.queue_schema import SEARCH_PATH
 from stripe_fdw.jobs.retries import Backoff, LeaseNotOverError
@@ -107,7 +107,13 @@ def make_app(work: Work) -> App:
         await connection.commit()
 
     app = App(
-        connector=PsycopgConnector(conninfo=work.database_url, configure=configure, min_size=1, max_size=4)
+        connector=PsycopgConnector(
+            conninfo=work.database_url,
+            configure=configure,
+            min_size=1,
+            max_size=4,
+            kwargs={"fallback_application_name": APPLICATION_NAME},
+        )
     )
 
     # Jobs are queued by stripe_sync.refresh, in a queue for each server.

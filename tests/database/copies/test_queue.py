@@ -325,7 +325,9 @@ def test_a_worker_refreshes_the_views_of_what_it_has_refreshed(
     finished(worker("--once"))
     assert value(db, f"select count(*) from {names}") == LISTED
     shown = finished(run_command("status", environment=environment))
-    assert re.search(r"^materialized view +state .*\n *public.names +finished .* customer *$", shown, re.M)
+    assert re.search(
+        r"^materialized view +state .*\n *public.names +finished .* \d\.\d{3} s .* customer *$", shown, re.M
+    )
     assert "names" not in finished(run_command("status", "--server", "stripe", environment=environment))
 
 
@@ -402,7 +404,10 @@ def test_restored_clone_pauses(db: psycopg.Connection, queued: str, worker: Work
     wait_until(lambda: "waiting for stripe-fdw adopt" in waiting.stdout + waiting.stderr)
     assert value(db, "select count(*) from stripe_copy.customer") == 0
     waiting.kill()
-    for said in ("workers keep these copies current now\n", "nothing to do\n"):
+    for said in (
+        "workers keep these copies current now\n",
+        "nothing to do: workers keep these copies current already\n",
+    ):
         assert run_command("adopt", environment={"DATABASE_URL": queued}).stdout == said
     assert f"customer: {LISTED} objects" in finished(worker("--once"))
 
@@ -433,6 +438,11 @@ def test_a_worker_outlives_lost_connections(db: psycopg.Connection, queued: str,
         user.execute("lock table stripe_copy.customer")
         running = worker()
         wait_until(lambda: value(db, "select holder from stripe_sync.run"), "the refresh")
+        named = (
+            "select string_agg(distinct application_name, ' ') from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and pid <> %s"
+        )
+        assert db.execute(named, (user.info.backend_pid,)).fetchone() == ("stripe-fdw",)
         db.execute(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid() and pid <> %s",

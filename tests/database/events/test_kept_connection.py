@@ -43,6 +43,13 @@ def test_statements_and_transactions_time_out(database: str) -> None:
     assert used(database, lambda connection: connection.run(timeouts)) == (("5s", "10s"), [])
 
 
+def test_the_session_has_a_name_that_others_see(database: str) -> None:
+    async def name(connection: psycopg.AsyncConnection) -> Any:
+        return await (await connection.execute("select current_setting('application_name')")).fetchone()
+
+    assert used(database, lambda connection: connection.run(name)) == (("stripe-fdw",), [])
+
+
 def test_a_victim_of_a_deadlock_is_run_again_and_a_refused_value_is_not(database: str) -> None:
     runs: list[type[psycopg.Error]] = []
 
@@ -89,7 +96,7 @@ def test_after_a_failure_it_is_not_tried_again_at_once() -> None:
         for _ in range(50):
             with pytest.raises(UnavailableError) as caught:
                 await connection.run(backend)
-            messages.append(caught.value.message)
+            messages.append(f"{caught.value.message}: {caught.value.detail}")
         return messages
 
     messages, told = used("postgresql://nobody:topsecret@127.0.0.1:1/none", use)

@@ -115,6 +115,15 @@ def test_a_body_without_a_valid_signature_is_refused(
     assert stored(db) == []
 
 
+def test_a_signature_that_is_too_old_is_told_from_one_by_another_secret(database: str) -> None:
+    with serving(database, STRIPE_WEBHOOK_SECRET=SECRET) as receiver:
+        assert b"more than 5 minutes old" in receiver.post(b"{}", signature(b"{}", age=330)).data
+        wrong = signature(b"{}", "whsec_ofSomebodyElse", age=330)
+        assert b"by no secret that is known" in receiver.post(b"{}", wrong).data
+        told = "server stripe: refused 1 post: the signature is more than 5 minutes old by the clock here\n"
+        wait_until(lambda: told in receiver.printed)
+
+
 def test_one_valid_signature_among_others_is_enough(receiver: ServeProcess, db: psycopg.Connection) -> None:
     body = json.dumps(event()).encode()
     valid = signature(body)
@@ -284,6 +293,9 @@ def test_posts_are_answered_503_while_the_database_is_gone(other_cluster: Cluste
         with ThreadPoolExecutor(20) as threads:
             assert {item.status for item in threads.map(receiver.post, [sent[1]] * 20)} == {503}
         wait_until(lambda: receiver.get("/readyz").status == 503)
+        assert b"No such file" in receiver.get("/readyz").data
+        # Where the database is does not concern those who post.
+        assert receiver.post(sent[1]).data == b"the database is not available\n"
         assert receiver.get("/healthz").status == 200
         assert receiver.post(sent[1], secret=OTHER_SECRET).status == 400
         other_cluster.start()
