@@ -125,9 +125,13 @@ begin
               from stripe_sync.event_position p where p.schema = known.copies;
             if not stripe_sync.has_worker('stripe-fdw poll', known.copies) then
                 raise object_not_in_prerequisite_state using
-                    message = format('no worker reads the events of server "%s"', known.name),
-                    detail = coalesce(failed, format('None has in %s.', wait.timeout)),
-                    hint = 'Start stripe-fdw worker, with a key of the server. One that has failed tries again after 15 seconds.';
+                    message = case when failed is null
+                        then format('no worker reads the events of server "%s"', known.name)
+                        else format('the events of server "%s" could not be read', known.name) end,
+                    detail = coalesce(failed, format('None has within %s.', wait.timeout)),
+                    hint = case when failed is null
+                        then 'Start stripe-fdw worker, with a key of the server.'
+                        else 'A worker tries again after 15 seconds. If none runs, start stripe-fdw worker.' end;
             end if;
             raise object_not_in_prerequisite_state using
                 message = format('the events of server "%s" were not read within %s', known.name, wait.timeout),
@@ -160,7 +164,7 @@ begin
             raise object_not_in_prerequisite_state using
                 message = format('events of server "%s" cannot be applied', known.name),
                 detail = failed,
-                hint = 'Mend what refuses them, then stripe_sync.replay_failed(); or refresh the copy.';
+                hint = 'Fix what refuses them, then stripe_sync.replay_failed(); or refresh the copy.';
         end if;
         select count(*) into waiting from stripe_sync.inbox i
          where i.schema = known.copies and i.account = '' and i.outcome is null and i.position <= last_position;

@@ -24,9 +24,11 @@ def worker(
             help="A server whose copies to refresh; all of them without any; may be given more than once."
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Run what waits in the queue, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Do what is due, and end.")] = False,
 ) -> None:
-    """Refresh local copies as SQL asks for it, until SIGTERM, in the database that DATABASE_URL names.
+    """Keep the local copies current, until SIGTERM, in the database that DATABASE_URL names.
+
+    It reads Stripe's events and applies them, and refreshes copies and materialized views as SQL asks for it.
 
     The key is taken from STRIPE_API_KEY, from STRIPE_API_KEY_NAME for another server, or from the user
     mapping. Any number of workers may run, on any machines.

@@ -1,4 +1,4 @@
-"""Copies that were altered by hand so that their rows cannot be written: what, and how to mend it."""
+"""Copies that were altered by hand so that their rows cannot be written: what, and how to fix it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def refuse_altered(
     if missing:
         raise InstallError(
             f"table {label} has no column {', '.join(missing)}",
-            hint=f"To mend it, {anew}",
+            hint=f"To fix it, {anew}",
         )
     if not _has_key(connection, table):
         raise InstallError(
