@@ -79,6 +79,8 @@ declare
     missing text[];
     alive text[];
     total bigint;
+    lacked bigint;
+    has_parent boolean;
     unused text;  -- PERFORM would have the CONTEXT of an error quote a statement
 begin
     unused := stripe_sync.require_resource(refresh_now.resource, copies);
@@ -139,22 +141,31 @@ begin
     unused := stripe_sync.apply_listed(copies, refresh_now.resource, batch, last_parent, began);
 
     -- Rows that the list does not have are asked for by their ids.
+    has_parent := known.parent is not null and exists (
+        select from pg_attribute a where a.attrelid = copy::regclass and a.attname = known.parent_column and not a.attisdropped);
     execute format(
         'select array(select t.id from %1$s t where t._account = '''' and not t._deleted'
         ' and (t._as_of is null or t._as_of < $1) and not exists (select from stripe_sync.met m'
         ' where m.schema = $2 and m.resource = $3 and m.account = '''' and m.id = t.id)'
         '%2$s order by t.id),'
         ' (select count(*) from %1$s t where t._account = '''' and not t._deleted)', copy,
-        case when known.listed_days > 0 then format(' and t.created > $1 - interval ''%s days''', known.listed_days - 1) end)
+        concat(
+            case when known.listed_days > 0 then format(' and t.created > $1 - interval ''%s days''', known.listed_days - 1) end,
+            case when has_parent then format(' and t.%I is not null', known.parent_column) end))
         into missing, total using began, copies, refresh_now.resource;
     if cardinality(missing) > 0 then
-        if not refresh_now.confirm_deletions
-            and (cardinality(missing) > 1000 or (cardinality(missing) > 100 and cardinality(missing) > 0.05 * total))
-        then
+        lacked := cardinality(missing);
+        if has_parent then  -- deleted objects have no lists
+            execute format(
+                'select count(*) from %s t where t._account = '''' and t.id = any ($1) and not exists ('
+                'select from %I.%I p where p.id = t.%I and p._account = '''' and p._deleted)',
+                copy, copies, known.parent, known.parent_column) into lacked using missing;
+        end if;
+        if not refresh_now.confirm_deletions and (lacked > 1000 or (lacked > 100 and lacked > 0.05 * total)) then
             raise object_not_in_prerequisite_state using
-                message = format('the list of %s lacks %s objects of the copy', refresh_now.resource, cardinality(missing)),
+                message = format('the list of %s lacks %s objects of the copy', refresh_now.resource, lacked),
                 detail = format('That is %s%% of its rows. The key may see less than before.',
-                    round(100.0 * cardinality(missing) / total)),
+                    round(100.0 * lacked / total)),
                 hint = 'If they are deleted, run it again with confirm_deletions => true.';
         end if;
         if known.has_retrieve then

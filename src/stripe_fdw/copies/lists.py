@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from stripe_fdw.api.expand import with_expansions
 from stripe_fdw.api.request import PAGE, Request
 from stripe_fdw.catalog.model import Resource
-from stripe_fdw.copies.copied_columns import expanded_columns
+from stripe_fdw.copies.copied_columns import copied_columns, expanded_columns
+from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.errors import StripeFdwError
+from stripe_fdw.sql_quoting import quote_identifier
 
 
 class NotListedError(StripeFdwError):
@@ -58,6 +60,41 @@ def list_parent(resource: Resource) -> ListParent | None:
         if len(references) == 1:
             return ListParent(references[0], required[0].column, needed[0], in_path=False)
     raise NotListedError(f"its list needs {', '.join(needed or resource.one_of)}")
+
+
+def listed_rows(resource: Resource) -> str:
+    """Return the condition of rows ``t`` that a resource's lists would have, as far as the rows tell.
+
+    Stripe lists some objects for a time, and others as long as they belong to one that it lists by.
+    """
+    conditions = ["true"]
+    if resource.listed_days:
+        conditions.append(f"t.created > now() - interval '{resource.listed_days - 1} days'")
+    if (parent := _copied_parent(resource)) is not None:
+        conditions.append(f"t.{quote_identifier(parent.column)} is not null")
+    return f"({' and '.join(conditions)})"
+
+
+def rows_of_deleted(resource: Resource, schemas: Schemas) -> str:
+    """Return the condition of rows ``t`` that belong to an object whose copy is deleted."""
+    parent = _copied_parent(resource)
+    if parent is None:
+        return "false"
+    table = f"{quote_identifier(schemas.copies)}.{quote_identifier(parent.resource)}"
+    return (
+        f"exists (select from {table} p where p.id = t.{quote_identifier(parent.column)}"
+        " and p._account = t._account and p._deleted)"
+    )
+
+
+def _copied_parent(resource: Resource) -> ListParent | None:
+    """Return the parent of a resource whose copy has its id in a column."""
+    try:
+        parent = list_parent(resource)
+    except NotListedError:
+        return None
+    names = {column.name for column in copied_columns(resource)}
+    return parent if parent is not None and parent.column in names else None
 
 
 def children_request(resource: Resource, parent: ListParent, parent_id: str) -> Request:

@@ -26,7 +26,13 @@ from stripe_fdw.copies.apply import Applied, Evidence
 from stripe_fdw.copies.copied_columns import copy_key
 from stripe_fdw.copies.doubts import note_doubts
 from stripe_fdw.copies.list_reading import read_lists
-from stripe_fdw.copies.lists import ListParent, children_request, list_parent
+from stripe_fdw.copies.lists import (
+    ListParent,
+    children_request,
+    list_parent,
+    listed_rows,
+    rows_of_deleted,
+)
 from stripe_fdw.copies.retrieval import can_retrieve, copied_parent, retrieve
 from stripe_fdw.copies.runs import Check, Position, Run
 from stripe_fdw.copies.sinks import CopySink, Sink
@@ -197,10 +203,11 @@ class Refresher:
 
     def _ask_for_missing(self, resource: Resource, run: Run) -> None:
         """Ask for each row that the list did not have; a row is deleted where Stripe says so."""
-        table = self.schemas.table(resource)
-        missing = run.missing_ids(table, resource.listed_days) if run.began_at is not None else []
-        if not missing:
+        if run.began_at is None:
             return
+        table = self.schemas.table(resource)
+        listed, of_deleted = listed_rows(resource), rows_of_deleted(resource, self.schemas)
+        missing = run.missing_ids(table, f"{listed} and not {of_deleted}")
         query = f"select count(*) from {table} where _account = %s and not _deleted"
         rows = self.connection.execute(query.encode(), (run.account,)).fetchone()
         share = len(missing) / max(1, rows[0] if rows else 0)
@@ -212,7 +219,9 @@ class Refresher:
                 detail=f"That is {share:.0%} of its rows. The key may see less than before.",
                 hint="If they are deleted, run it again with --confirm-deletions.",
             )
-        for identifier in missing:
+        # Deleted objects have no lists. What was in one may still be there, such as payment methods.
+        orphans = run.missing_ids(table, f"{listed} and {of_deleted}")
+        for identifier in (*missing, *orphans[:_MAX_ASKED]):
             self.check()
             self._ask_for(resource, run, identifier)
 

@@ -104,19 +104,18 @@ class Run:
             if error is None:
                 self.connection.execute(f"delete from stripe_sync.met where {_KEY}".encode(), self._key())
 
-    def missing_ids(self, table: str, listed_days: int = 0) -> list[str]:
+    def missing_ids(self, table: str, condition: str) -> list[str]:
         """Return the ids of rows that the list did not have and that nothing later was known of.
 
-        A list of the last ``listed_days`` says nothing of older rows; with 0 it has all.
+        Of rows ``t`` that do not meet the condition the list says nothing.
         """
-        listed = "" if listed_days == 0 else " and t.created > %(began_at)s - interval '1 day' * %(days)s"
         query = (
             f"select id from {table} t where _account = %(account)s and not _deleted"
             f" and (_as_of is null or _as_of < %(began_at)s) and not exists (select from {self.met} m"
             " where m.schema = %(schema)s and m.resource = %(resource)s"
-            f" and m.account = %(account)s and m.id = t.id){listed} order by id"
+            f" and m.account = %(account)s and m.id = t.id) and {condition} order by id"
         )
-        parameters = {**self._key(), "began_at": self.began_at, "days": listed_days - 1}
+        parameters = {**self._key(), "began_at": self.began_at}
         return [row[0] for row in self.connection.execute(query.encode(), parameters)]
 
     def _count(

@@ -228,6 +228,30 @@ def test_an_item_of_a_subscription_is_gone_though_stripe_gives_no_code(
     db.execute("truncate stripe_copy.subscription_item")
 
 
+def test_what_was_in_the_lists_of_deleted_objects_is_asked_for_without_being_confirmed(
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
+) -> None:
+    """And what is in no such list is left to events, as payment methods that no customer has."""
+    refresh(db, client)
+    refresh(db, client, "customer_tax_id")
+    db.execute(
+        "update stripe_sync.run set confirmed_at = null;"
+        " insert into stripe_copy.customer (id, _raw, _deleted) values ('cus_gone', '{}', true);"
+        " insert into stripe_copy.customer_tax_id (id, customer, _raw, _as_of)"
+        " select 'txi_' || n, case when n <= 150 then 'cus_gone' end, '{}', now() - interval '1 hour'"
+        "   from generate_series(1, 300) n"
+    )
+    stripe.control("DELETE", "/requests")
+    assert refresh(db, client, "customer_tax_id").applied.deleted == 150
+    asked = [request["path"] for request in stripe.requests() if "/tax_ids/" in request["path"]]
+    assert len(asked) == 150
+    assert {path.split("/")[3] for path in asked} == {"cus_gone"}
+    assert (
+        value(db, "select count(*) from stripe_copy.customer_tax_id where customer is null and not _deleted")
+        == 150
+    )
+
+
 def test_what_a_session_has_claimed_is_taken_over_when_it_is_gone(
     db: psycopg.Connection, doubtful: str, client: Client
 ) -> None:
