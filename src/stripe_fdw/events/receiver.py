@@ -87,6 +87,8 @@ class Receiver:
         for item in self._destinations.all:
             count = len(item.secrets)
             known = f"{count} signing secret{'s' * (count != 1)}" if count else "no signing secret"
+            if odd := sum(not secret.reveal().startswith("whsec_") for secret in item.secrets):
+                known += f" ({odd} without the prefix of Stripe's)"
             self._say(f"POST {path_of(item.schemas)}: events of server {item.schemas.server}, {known}")
 
     async def _post(self, request: Request) -> Response:

@@ -211,6 +211,13 @@ def test_a_server_has_a_path_and_secrets_of_its_own(database: str, db: psycopg.C
         db.execute("delete from stripe_sync.server where name = 'stripe_eu'")
 
 
+def test_what_does_not_look_like_a_secret_is_said(database: str) -> None:
+    with serving(database, STRIPE_WEBHOOK_SECRET=f"{SECRET},we_1NotASecret") as receiver:
+        said = "events of server stripe, 2 signing secrets (1 without the prefix of Stripe's)\n"
+        wait_until(lambda: said in receiver.printed)
+        assert "we_1NotASecret" not in receiver.printed
+
+
 def test_secrets_in_the_database_need_no_restart_and_end(database: str, db: psycopg.Connection) -> None:
     with serving(database) as receiver:
         answer = receiver.post(event(), secret=STORED_SECRET)
