@@ -27,7 +27,7 @@ from stripe_fdw.database.errors import database_message
 from stripe_fdw.database.queries import single_value
 from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.events.batch import Batch, Told
-from stripe_fdw.events.claiming import Claims
+from stripe_fdw.events.claiming import Claim, Claims
 from stripe_fdw.events.effects import (
     ITEM,
     SUBSCRIPTION,
@@ -41,6 +41,7 @@ from stripe_fdw.events.effects import (
 from stripe_fdw.events.event import Event
 from stripe_fdw.events.inbox import Outcome, mark, mark_failed, put_off
 from stripe_fdw.events.ordering import latest
+from stripe_fdw.events.parts import apply_by_parts, may_be_of_an_event
 
 _BATCH: Final = 500
 _LOCK: Final = "select pg_try_advisory_lock(hashtext('stripe-fdw events'), hashtext(%s))"
@@ -87,21 +88,35 @@ class Applier:
             psycopg.Error: the database refuses more than single events.
             StripeFdwError: what ``check`` raises.
         """
-        taken = 0
+        claimed = Claim([])
 
         def take() -> None:
-            nonlocal taken
-            taken = self._take()
+            nonlocal claimed
+            claimed = self.claims.claim(_BATCH)
+            self._take(claimed, claimed.events)
 
-        in_yielding_transaction(self._connection, take, self._check)
-        return taken
+        try:
+            in_yielding_transaction(self._connection, take, self._check)
+        except Exception as error:
+            if self._connection.closed or not may_be_of_an_event(error):
+                raise
+            apply_by_parts(claimed.events, lambda part: self._take_part(claimed, part), self._fail)
+        return len(claimed.events)
 
-    def _take(self) -> int:
-        connection, schemas = self._connection, self._schemas
-        claimed = self.claims.claim(_BATCH)
-        events, livemode = claimed.events, claimed.livemode
+    def _take_part(self, claimed: Claim, events: Sequence[Event]) -> None:
+        in_yielding_transaction(self._connection, lambda: self._take(claimed, events), self._check)
+
+    def _fail(self, event: Event, reason: str) -> None:
+        in_yielding_transaction(
+            self._connection,
+            lambda: mark_failed(self._connection, self._schemas, [(event, reason)]),
+            self._check,
+        )
+
+    def _take(self, claimed: Claim, events: Sequence[Event]) -> None:
+        connection, schemas, livemode = self._connection, self._schemas, claimed.livemode
         if not events:
-            return 0
+            return
         # A copy that was made since the last batch may have been filled already: its events count.
         if claimed.copied != self._effects.copied:
             self._effects = Effects(self._catalog, claimed.copied, claimed.account)
@@ -116,7 +131,6 @@ class Applier:
         put_off(connection, schemas, batch.locked)
         mark_failed(connection, schemas, batch.failed)
         self._tell(batch)
-        return len(events)
 
     def _apply(self, events: Sequence[Event]) -> Batch:
         batch = Batch()

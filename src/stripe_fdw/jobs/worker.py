@@ -156,9 +156,19 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
                 work.stopping.set()
                 worker.cancel()
 
+        failures: list[BaseException] = []
+
+        def stop_after_failure(task: asyncio.Task[None]) -> None:
+            """Stop when a part of the worker has ended that should go on: it would be missed by nobody."""
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                failures.append(error)
+                stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
         rounds = asyncio.create_task(_rounds(work, app))
+        rounds.add_done_callback(stop_after_failure)
         threads_of_accounts = [
             asyncio.create_task(asyncio.to_thread(follow, work, account))
             for account in ([] if once else work.accounts)
@@ -169,6 +179,8 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
                 asyncio.create_task(asyncio.to_thread(follow_all, work))
                 for follow_all in (apply_events, refresh_views)
             ]
+        for thread in threads_of_accounts:
+            thread.add_done_callback(stop_after_failure)
         try:
             await worker
             if once:
@@ -180,17 +192,21 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
             work.stopping.set()
             rounds.cancel()
             await asyncio.gather(rounds, *threads_of_accounts, return_exceptions=True)
+            if failures:
+                raise failures[0]
 
 
 async def _rounds(work: Work, app: App) -> None:
-    """Queue what is due, and jobs whose worker is gone, again and again."""
-    while True:
+    """Queue what is due, and jobs whose worker is gone, again and again, until it is cancelled."""
+    while not work.stopping.is_set():
         try:
             await asyncio.to_thread(_queue_due, work)
             await _retry_stalled(work, app)
         except (psycopg.Error, ConnectorException) as error:
-            work.say(f"schedules were not looked at: {_message(error)}")
-        await asyncio.sleep(_ROUND_SECONDS)
+            if not work.stopping.is_set():  # a statement that is cancelled may raise its own error
+                work.say(f"schedules were not looked at: {_message(error)}")
+        if not work.stopping.is_set():  # or what waits for it may have taken the cancellation
+            await asyncio.sleep(_ROUND_SECONDS)
 
 
 def _queue_due(work: Work) -> None:

@@ -247,6 +247,25 @@ def test_one_event_that_fails_holds_up_no_other(inbox: Inbox) -> None:
     assert [identifier for identifier, _, _ in inbox.names()] == ["prod_Ada", "prod_Bob", "prod_Eve"]
 
 
+def test_an_event_that_fails_outside_of_its_row_holds_up_no_other(inbox: Inbox) -> None:
+    """As one that listeners cannot be told of, that no index holds, or that has a list in place of a text."""
+    long = "".join(map(str, range(5000)))
+    told = [event("product.updated", product("Bob", f"prod_{number}"), 9) for number in range(4)]
+    bad = [
+        event("product.updated", product("Eve"), account="a" * 9000),
+        event("product.renamed", product("Eve", long)),
+        event("charge.updated", {"id": "ch_1", "object": "charge", "status": ["failed"]}),
+        event("charge.updated", {"id": "ch_1", "object": "charge", "status": ["failed"]}, amount=1),
+    ]
+    found = inbox.take(*itertools.chain(*zip(told, bad, strict=True)))
+    assert [outcome for outcome, _ in found[::2]] == ["applied"] * 4
+    assert [outcome for outcome, _ in found[1:4:2]] == ["failed"] * 2
+    reasons = [str(reason) for _, reason in found[1::2]]
+    assert "payload string too long" in reasons[0]
+    assert "index row" in reasons[1]
+    assert None not in dict(found)
+
+
 def test_a_row_that_a_user_has_locked_is_applied_later(inbox: Inbox, database: str) -> None:
     inbox.take(event("product.created", product()), event("product.created", product(identifier="prod_2")))
     with psycopg.connect(database) as user:

@@ -19,13 +19,14 @@ from stripe_fdw.events import catchup as catchup_module
 from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.jobs.following import HAS_WEBHOOKS, poll_events
 from stripe_fdw.jobs.tasks import ServedAccount, Work
+from stripe_fdw.jobs.worker import run_worker
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
 from support.commands import Command, run_command
 from support.database import KEY, rows
 from support.simulators import Simulators
-from support.waiting import wait_until
+from support.waiting import hang_guard, wait_until
 
 
 @pytest.fixture
@@ -214,6 +215,22 @@ def test_once_reads_and_applies_what_there_is(
     api.delete(f"customers/{customer['id']}")
     worker("--once").wait()
     assert rows(db, f"select name from stripe.customer where id = '{customer['id']}'") == []
+
+
+def test_a_worker_ends_when_a_part_of_it_has_ended(
+    database: str, catchup: CatchUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would go on without, and nobody would miss what that part does."""
+
+    def fail(work: Work) -> None:
+        raise TypeError("unhashable type")
+
+    monkeypatch.setattr("stripe_fdw.jobs.worker.apply_events", fail)
+    lines: list[str] = []
+    work = Work(database, [ServedAccount(Schemas(), catchup.client)], lines.append)
+    with hang_guard(30), pytest.raises(TypeError, match="unhashable type"):
+        run_worker(work, concurrency=1)
+    assert lines == ["stopping after the pages under way"]
 
 
 def test_a_list_that_an_event_shows_in_part_is_read_to_its_end(
