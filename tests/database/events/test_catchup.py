@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,8 @@ from stripe_fdw.errors import ApiError
 from stripe_fdw.events import catchup as catchup_module
 from stripe_fdw.events.catchup import CatchUp
 from stripe_fdw.jobs.following import HAS_WEBHOOKS, poll_events
-from stripe_fdw.jobs.tasks import ServedAccount, Work
-from stripe_fdw.jobs.worker import run_worker
+from stripe_fdw.jobs.tasks import ServedAccount, Work, make_app
+from stripe_fdw.jobs.worker import _rounds, run_worker
 from stripe_fdw.redaction import Secret
 from stripe_simulator.process import SimulatorProcess
 from support.bare_stripe import BareStripe
@@ -231,6 +232,20 @@ def test_a_worker_ends_when_a_part_of_it_has_ended(
     with hang_guard(30), pytest.raises(TypeError, match="unhashable type"):
         run_worker(work, concurrency=1)
     assert lines == ["stopping after the pages under way"]
+
+
+def test_a_worker_that_stops_while_it_looks_at_schedules_ends(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement that is cancelled may raise its own error in the place of the cancellation."""
+    work = Work(database, [], lambda line: pytest.fail(line))
+
+    async def cancelled(*_: object) -> None:
+        work.stopping.set()
+        raise psycopg.errors.QueryCanceled
+
+    monkeypatch.setattr("stripe_fdw.jobs.worker._retry_stalled", cancelled)
+    asyncio.run(asyncio.wait_for(_rounds(work, make_app(work)), 10))
 
 
 def test_a_list_that_an_event_shows_in_part_is_read_to_its_end(
