@@ -238,7 +238,7 @@ def test_a_worker_that_stops_while_it_looks_at_schedules_ends(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The statement that is cancelled may raise its own error in the place of the cancellation."""
-    work = Work(database, [], lambda line: pytest.fail(line))
+    work = Work(database, [], pytest.fail)
 
     async def cancelled(*_: object) -> None:
         work.stopping.set()
