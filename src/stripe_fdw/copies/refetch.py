@@ -184,11 +184,10 @@ class Refetcher:
         ahead: deque[tuple[_Question, ResponseFuture]] = deque()
         try:
             for question in (*self._questions(resource, single), None):
-                if question is not None and question.request is not None:
-                    ahead.append((question, self.client.submit(question.request, background=True)))
+                future = None if question is None else self._send(question)
+                if question is not None and future is not None:
+                    ahead.append((question, future))
                 elif question is not None:
-                    for doubt in question.doubts:
-                        self._settler.settle([doubt], [], None, None)
                     yield from question.doubts
                 while ahead and (question is None or len(ahead) >= PARALLEL):
                     asked, future = ahead.popleft()
@@ -197,6 +196,19 @@ class Refetcher:
         finally:
             for _, future in ahead:
                 future.cancel()
+
+    def _send(self, question: _Question) -> ResponseFuture | None:
+        """Send the request of a question. Without one, and where no path holds the id, end it: None."""
+        if question.request is None:
+            for doubt in question.doubts:
+                self._settler.settle([doubt], [], None, None)
+            return None
+        try:
+            return self.client.submit(question.request, background=True)
+        except OptionError as error:
+            for doubt in question.doubts:
+                self._queue.put_off(doubt, error.message)
+            return None
 
     def _questions(self, resource: Resource, doubts: Sequence[Doubt]) -> Iterator[_Question]:
         """Yield the requests for objects, or for the lists that have them."""

@@ -25,6 +25,7 @@ from stripe_fdw.database.schemas import Schemas
 from stripe_fdw.devstack.private_postgres import Cluster
 from stripe_fdw.errors import Interrupted, StripeFdwError
 from stripe_simulator.process import SimulatorProcess
+from support.bare_stripe import BareStripe
 from support.database import KEY
 from support.simulators import Simulators
 from support.waiting import wait_until
@@ -447,6 +448,22 @@ def test_an_object_with_two_ids_is_asked_for_by_both(
     refresh(db, client, "customer_tax_id")
     assert own in [item["path"] for item in stripe.requests()]
     assert value(db, "select _deleted from stripe_copy.customer_tax_id where id = %s", tax_id) is True
+
+
+def test_an_id_that_no_path_holds_holds_up_no_other(
+    db: psycopg.Connection, client: Client, stripe: SimulatorProcess
+) -> None:
+    """As an id that was chosen, or forged in an event."""
+    customer = BareStripe(stripe.url, KEY).post("customers", name="Ada")["id"]
+    for identifier in ("..", "x" * 9000):
+        doubt(db, "customer", identifier)
+    db.execute("update stripe_sync.refetch set doubted_at = doubted_at - interval '1 s'")
+    doubt(db, "customer", customer)
+    refetcher(db, client).refetch_due()
+    assert value(db, "select name from stripe_copy.customer where id = %s", customer) == "Ada"
+    left = db.execute("select left(id, 2), attempts, error from stripe_sync.refetch order by 1").fetchall()
+    assert [(identifier, attempts) for identifier, attempts, _ in left] == [("..", 1), ("xx", 1)]
+    assert all("is not a path of the API" in error for *_, error in left)
 
 
 def test_a_refused_request_holds_up_no_other(
