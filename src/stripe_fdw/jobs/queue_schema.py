@@ -61,7 +61,8 @@ def _run(connection: psycopg.Connection, script: str, done: Sequence[Path]) -> N
     with connection.transaction():
         # What has no schema in its name is created in the first one.
         connection.execute(f"set local search_path = {SCHEMA}, pg_catalog, pg_temp".encode())
-        connection.execute(script.encode())
+        # Its comments have characters that the database's encoding may lack.
+        connection.execute(script.encode("ascii", "replace"))
         connection.cursor().executemany(
             f"insert into {SCHEMA}.migration (name) values (%s)".encode(), [(path.name,) for path in done]
         )

@@ -74,6 +74,19 @@ def db(queued: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def test_the_queue_is_made_in_any_encoding(cluster: Cluster) -> None:
+    """The comments of its SQL have characters that LATIN1 lacks."""
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create database queue_in_latin1 encoding 'LATIN1' locale 'C' template template0")
+    dsn = cluster.dsn("queue_in_latin1")
+    try:
+        with psycopg.connect(dsn, autocommit=True, client_encoding="UTF8") as connection:
+            assert list(install_queue(connection)) == ["created the queue of jobs in schema stripe_jobs"]
+    finally:
+        with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+            connection.execute("drop database queue_in_latin1")
+
+
 @pytest.fixture
 def environment(queued: str, stripe: SimulatorProcess) -> dict[str, str]:
     """The settings of a command."""
