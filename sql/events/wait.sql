@@ -200,7 +200,8 @@ begin
     -- Their lists may be long, and are read after them.
     select jsonb_agg(jsonb_build_array(c.resource, c.id, c.account, c.list)) into doubts
       from stripe_sync.incomplete c
-     where c.schema = known.copies and c.account = '' and c.next_attempt_at is null;
+     where c.schema = known.copies and c.account = ''
+       and (c.next_attempt_at is null or c.next_attempt_at < clock_timestamp() + interval '1 minute');  -- others Stripe refuses
     loop
         select count(*), min(format('%s of %s', c.list, c.id)) into waiting, failed
           from stripe_sync.incomplete c

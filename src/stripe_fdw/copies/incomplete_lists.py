@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -40,7 +40,11 @@ _DUE: Final = f"""
      limit {_SOME}
 """.encode()
 _KEY: Final = "schema = %s and resource = %s and account = %s and list = %s and id = %s"
-_PUT_OFF: Final = f"update stripe_sync.incomplete set next_attempt_at = now() + interval '1 h' where {_KEY}"
+_PUT_OFF: Final = f"update stripe_sync.incomplete set next_attempt_at = now() + %s where {_KEY}"
+_REFUSED: Final = timedelta(hours=1)
+# An entry that was known so shortly before the list was read may be there all the same: lists lag behind.
+_SURE_SECONDS: Final = 3
+_UNSURE: Final = timedelta(seconds=_SURE_SECONDS + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class ListCompletion:
             except ApiError as error:
                 if error.status is None or error.status >= 500:
                     raise
-                self.connection.execute(_PUT_OFF.encode(), (self.schemas.copies, *each.key))
+                self._put_off(each, _REFUSED)
         return len(noted)
 
     def _due(self) -> Iterator[_Noted]:
@@ -133,12 +137,24 @@ class ListCompletion:
                 self._write(partial(self._apply, entries_of, entries, evidence, run))
         except NotFoundError:  # the object was deleted meanwhile
             began_at = None
-        self._write(partial(self._close, noted, ids, began_at, is_told=run is None))
+        is_sure = True
+
+        def close() -> None:
+            nonlocal is_sure
+            is_sure = began_at is None or self._close(noted, ids, began_at, is_told=run is None)
+
+        self._write(close)
+        if not is_sure:
+            self._put_off(noted, _UNSURE)
+            return
         # A state of the object that came meanwhile has noted the list again: it may have changed since.
         self.connection.execute(
             f"delete from stripe_sync.incomplete where {_KEY} and known_at is not distinct from %s".encode(),
             (self.schemas.copies, *noted.key, noted.known_at),
         )
+
+    def _put_off(self, noted: _Noted, delay: timedelta) -> None:
+        self.connection.execute(_PUT_OFF.encode(), (delay, self.schemas.copies, *noted.key))
 
     def _write(self, write: Callable[[], object]) -> None:
         in_yielding_transaction(self.connection, write, self.check)
@@ -150,23 +166,27 @@ class ListCompletion:
         if run is not None:
             run.record(Applied())  # which counts objects of the run's own resource
 
-    def _close(self, noted: _Noted, ids: list[str], began_at: datetime | None, *, is_told: bool) -> None:
-        """Delete the entries that a list lacked from its first page on, and tell listeners of its object."""
-        if began_at is None:
-            return
+    def _close(self, noted: _Noted, ids: list[str], began_at: datetime, *, is_told: bool) -> bool:
+        """Delete the entries that a list lacked from its first page on, and tell listeners of its object.
+
+        Return False if it lacked others that were known until shortly before: it is to be read again.
+        """
         table = self.schemas.table(noted.list.entries)
         parent_column = quote_identifier(noted.list.parent_column)
-        gone = self.connection.execute(
-            f"with gone as materialized (select id from {table}"
+        (lacked, gone) = self.connection.execute(
+            f"with lacked as materialized (select id, _as_of from {table}"
             f" where {parent_column} = %(parent)s and _account = %(account)s and not _deleted"
-            " and (_as_of is null or _as_of < %(at)s) and id <> all (%(ids)s) order by id for update)"
-            f" update {table} t set _deleted = true, _event = null,"
-            " _as_of = %(at)s from gone where t.id = gone.id and t._account = %(account)s".encode(),
+            " and id <> all (%(ids)s) order by id for update), gone as ("
+            f" update {table} t set _deleted = true, _event = null, _as_of = %(at)s"
+            " from lacked l where t.id = l.id and t._account = %(account)s"
+            f" and (l._as_of is null or l._as_of < %(at)s - interval '{_SURE_SECONDS} s') returning t.id)"
+            " select (select count(*) from lacked), (select count(*) from gone)".encode(),
             {"parent": noted.parent_id, "account": noted.account, "at": began_at, "ids": ids},
-        )
-        if gone.rowcount:
+        ).fetchone() or (0, 0)
+        if gone:
             note_change(self.connection, self.schemas, noted.list.entries)
         if is_told:
             notify_change(
                 self.connection, self.schemas, noted.resource.name, noted.account, [noted.parent_id]
             )
+        return bool(lacked == gone)
