@@ -49,7 +49,7 @@ _SHORTEST_PAUSE_SECONDS: Final = 0.25  # between two polls, however many session
 HAS_WEBHOOKS: Final = (
     "select exists (select from stripe_sync.inbox where schema = %s and account = ''"
     " and source = 'webhook'"
-    " and created > now() - interval '1 day' and received_at > now() - interval '1 hour')"
+    " and created > now() - interval '1 day' and received_at > now() - interval '10 minutes')"
 )
 
 
