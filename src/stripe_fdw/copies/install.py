@@ -62,11 +62,15 @@ def install_copies(
     """
     resources = chosen_resources(names)
     with catalog_names(connection):
-        if not only_changed or not is_installed(
-            connection, schemas, _digests(connection, schemas, resources)
-        ):
-            yield from _steps(connection, schemas, resources)
-            note_installed(connection, schemas, _digests(connection, schemas, resources))
+        # First of all: what others own may say that it is installed, and act as this role when it is read.
+        is_writable = can_write_through(connection, schemas)
+        names_of_schemas = (SYNC_SCHEMA, schemas.copies, schemas.views)
+        refuse_objects_of_others(connection, (*names_of_schemas, *([schemas.live] if is_writable else [])))
+        if only_changed and is_installed(connection, schemas, _digests(connection, schemas, resources)):
+            check_copies(connection, schemas, resources)
+            return
+        yield from _steps(connection, schemas, resources, is_writable=is_writable)
+        note_installed(connection, schemas, _digests(connection, schemas, resources))
 
 
 def update_copies(
@@ -104,13 +108,10 @@ def _digests(
 
 
 def _steps(
-    connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...]
+    connection: psycopg.Connection, schemas: Schemas, resources: tuple[Resource, ...], *, is_writable: bool
 ) -> Iterator[str]:
     connection.execute("select pg_advisory_xact_lock(hashtext('stripe-fdw copies'))")
-    names_of_schemas = (SYNC_SCHEMA, schemas.copies, schemas.views)
-    is_writable = can_write_through(connection, schemas)
-    refuse_objects_of_others(connection, (*names_of_schemas, *([schemas.live] if is_writable else [])))
-    for schema in names_of_schemas:
+    for schema in (SYNC_SCHEMA, schemas.copies, schemas.views):
         connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
     register_server(connection, schemas)
     run_scripts(connection, "copies")

@@ -124,7 +124,7 @@ class Receiver:
         except RefusedEventError as error:
             self._say(f"{event.id}: {error.message}")
             return _text(400, error.message)
-        return Response()  # nobody reads a text: without one, the answer is sent as one piece
+        return Response()  # no text is read: without one, the answer is sent as one piece
 
     def _refuse(self, destination: Destination, body: bytes, signature: str | None) -> Response:
         if not destination.secrets:

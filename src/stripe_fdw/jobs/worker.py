@@ -159,7 +159,7 @@ async def _run(work: Work, concurrency: int, *, once: bool) -> None:
         failures: list[BaseException] = []
 
         def stop_after_failure(task: asyncio.Task[None]) -> None:
-            """Stop when a part of the worker has ended that should go on: it would be missed by nobody."""
+            """Stop when a part of the worker has ended that should go on."""
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 failures.append(error)

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from stripe_fdw.api.client import Client, ClientOptions
 from stripe_fdw.catalog import load
 from stripe_fdw.copies.apply import Evidence, apply
-from stripe_fdw.copies.install import install_copies
+from stripe_fdw.copies.install import install_copies, update_copies
 from stripe_fdw.copies.refresh import Refresher
 from stripe_fdw.copies.runs import take_run
 from stripe_fdw.database.errors import InstallError
@@ -153,6 +153,22 @@ def test_a_worker_uses_nothing_that_others_own(db: psycopg.Connection, mallory: 
             list(install_queue(db))
     finally:
         db.execute(f"alter {kind} {name} owner to postgres".encode())
+
+
+@pytest.mark.parametrize(
+    "owned", ["table stripe_sync.installed", "function stripe_sync.copy_key(text,text)", "schema stripe_copy"]
+)
+def test_what_is_installed_is_no_reason_to_use_what_others_own(
+    db: psycopg.Connection, mallory: Acting, owned: str
+) -> None:
+    """A refresh that has nothing to install looks at the owners first all the same."""
+    assert update_copies(db, Schemas(), [], lambda: None) == []
+    db.execute(f"alter {owned} owner to mallory".encode())
+    try:
+        with pytest.raises(InstallError, match=f"{re.escape(owned)} belongs to role mallory"):
+            update_copies(db, Schemas(), [], lambda: None)
+    finally:
+        db.execute(f"alter {owned} owner to postgres".encode())
 
 
 @contextmanager
