@@ -11,7 +11,7 @@ from stripe_fdw.errors import OptionError
 from stripe_fdw.text_limits import MAX_NAME_CHARACTERS, excerpt
 
 STRIPE = "https://api.stripe.com"
-_STRIPE_HOSTS = ("api.stripe.com", "api.stripe.com:443")
+_STRIPE_HOST = "api.stripe.com"
 _ADDRESS = re.compile(r"[\x21-\x7e]{0,2000}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of version 4 or 6
 
@@ -46,7 +46,7 @@ def check_api_base(text: str) -> str:
 def is_stripe(api_base: str) -> bool:
     """Return True if a checked address is that of Stripe's own API."""
     parts = urlsplit(api_base)
-    return parts.scheme == "https" and parts.netloc.lower() in _STRIPE_HOSTS
+    return parts.scheme == "https" and parts.hostname == _STRIPE_HOST and parts.port in (None, 443)
 
 
 def is_foreign(api_base: str) -> bool:

@@ -348,6 +348,9 @@ def test_a_view_goes_on_when_its_worker_was_killed(
     db: psycopg.Connection, queued: str, worker: Worker, names: str
 ) -> None:
     state = f"select state from stripe_sync.view_status where view = '{names}'"
+    db.execute(
+        "insert into stripe_copy.customer (id, _raw) values ('cus_x', '{}')"
+    )  # for which the query waits
     with psycopg.connect(queued, autocommit=True) as holder:
         holder.execute("select pg_advisory_lock(7)")
         first = worker()
@@ -359,6 +362,7 @@ def test_a_view_goes_on_when_its_worker_was_killed(
     wait_until(lambda: value(db, state) == "finished")
     second.terminate()
     finished(second)
+    db.execute("delete from stripe_copy.customer where id = 'cus_x'")
 
 
 def test_two_workers_refresh_a_resource_once(

@@ -86,6 +86,7 @@ ADDRESSES = st.lists(st.sampled_from(PIECES), min_size=2, max_size=8).map("".joi
 @given(st.builds("{}//{}".format, st.sampled_from(["http:", "https:"]), ADDRESSES) | ADDRESSES | texts())
 @example("http://127.0.0.1\\@evil.example")
 @example("http://127.0.0.1%2f@evil.example")
+@example("https://api.stripe.com:")
 def test_an_address_leads_where_it_was_checked_to_lead(text: str) -> None:
     with clear_errors(KEY):
         checked = check_api_base(text)
